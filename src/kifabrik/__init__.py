@@ -1,0 +1,3 @@
+"""kifabrik: the software of an AI factory."""
+
+__version__ = "0.1.0"

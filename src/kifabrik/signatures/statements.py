@@ -1,0 +1,87 @@
+"""in-toto Statement v1 (github.com/in-toto/attestation, spec/v1/statement.md), one predicate class a kind.
+
+A predicate class is a frozen dataclass decorated with `predicate(name)`; the name becomes its
+predicate type. Statements are written in canonical JSON, so equal statements have equal digests.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from kifabrik.errors import IntegrityError
+from kifabrik.signatures.canonical import from_canonical, to_canonical
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.keys import SigningKey, VerifyKey
+
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+PREDICATE_ROOT: Final = "https://kifabrik.org/"
+
+P = TypeVar("P")
+
+
+def predicate(name: str) -> Callable[[type[P]], type[P]]:
+    """Mark a frozen dataclass as the predicate `https://kifabrik.org/<name>`, or of a full URI."""
+
+    def mark(cls: type[P]) -> type[P]:
+        cls.__predicate_type__ = name if "://" in name else PREDICATE_ROOT + name  # type: ignore[attr-defined]
+        cls.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+        return cls
+
+    return mark
+
+
+@cache
+def _adapter(cls: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+@dataclass(frozen=True)
+class Statement(Generic[P]):
+    """A verified statement: what was said, who said it, and the digest others name it by."""
+
+    predicate: P
+    subjects: Mapping[str, str]
+    signer: VerifyKey
+    digest: str
+
+
+def sign_statement(said: Any, subjects: Mapping[str, str], *keys: SigningKey) -> Envelope:
+    """Sign a predicate about `subjects`, a mapping of name to SHA-256 hex digest."""
+    body = {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(subjects.items())],
+        "predicateType": said.__predicate_type__,
+        "predicate": _adapter(type(said)).dump_python(said, mode="json", by_alias=True),
+    }
+    return Envelope.sign(to_canonical(body), *keys)
+
+
+def verify_statement(envelope: Envelope, cls: type[P], trusted: Iterable[VerifyKey]) -> Statement[P]:
+    """Verify an envelope and parse its predicate.
+
+    Raises:
+        IntegrityError: Not signed by a trusted key, of another kind, or not well formed.
+    """
+    signer = envelope.verify(trusted)
+    said, subjects = read_unverified(envelope, cls)
+    return Statement(said, subjects, signer, envelope.digest)
+
+
+def read_unverified(envelope: Envelope, cls: type[P]) -> tuple[P, Mapping[str, str]]:
+    """Parse without looking at signatures: for routing and display, never for a decision.
+
+    Raises:
+        IntegrityError: Of another kind, or not well formed.
+    """
+    body = from_canonical(envelope.payload)
+    kind: str = cls.__predicate_type__  # type: ignore[attr-defined]
+    try:
+        if body["_type"] != STATEMENT_TYPE or body["predicateType"] != kind:
+            raise IntegrityError(f"not a statement of kind {kind}")
+        subjects = {str(s["name"]): str(s["digest"]["sha256"]) for s in body["subject"]}
+        return _adapter(cls).validate_json(to_canonical(body["predicate"]), strict=True), subjects
+    except (KeyError, TypeError, AttributeError, ValidationError):
+        raise IntegrityError(f"malformed statement of kind {kind}") from None

@@ -1,0 +1,176 @@
+"""Small values every room uses: ids, times, sizes, durations, money.
+
+Invariants:
+- an id is one lower-case letter, a hyphen and random base32; the letter names the kind;
+- a time is an aware UTC datetime, written as RFC 3339 with seconds and `Z`;
+- money is a whole number of micro-euro, so sums are exact;
+- a size is a whole number of bytes; `GB` is 10^9 and `GiB` is 2^30.
+"""
+
+import base64
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Final
+
+from kifabrik.errors import UsageError
+
+_ID_BYTES: Final = 10
+_SIZE_UNITS: Final = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+_DURATION_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+MICRO_PER_EUR: Final = 1_000_000
+
+
+class Kind(StrEnum):
+    """First letter of an id."""
+
+    TENANT = "t"
+    MEMBER = "m"
+    DATASET = "d"
+    RUN = "r"
+    ATTEMPT = "a"
+    LEASE = "l"
+    GRANT = "g"
+    NODE = "n"
+    INVITATION = "i"
+
+
+def new_id(kind: Kind) -> str:
+    """Return a fresh random id such as `r-k3v6…` (80 random bits)."""
+    return f"{kind.value}-{base64.b32encode(secrets.token_bytes(_ID_BYTES)).decode().lower()}"
+
+
+def is_id(text: str, kind: Kind) -> bool:
+    """Whether `text` has the shape of an id of this kind."""
+    return re.fullmatch(rf"{kind.value}-[a-z2-7]{{16,32}}", text) is not None
+
+
+def sha256_hex(data: bytes) -> str:
+    """Return the SHA-256 digest of `data` as 64 lower-case hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def now_utc() -> datetime:
+    """Return the present moment, aware and without microseconds."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def format_time(moment: datetime) -> str:
+    """Write a moment as RFC 3339 in UTC with whole seconds, such as `2026-11-23T08:00:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> datetime:
+    """Read what `format_time` wrote.
+
+    Raises:
+        UsageError: The text is not such a time.
+    """
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise UsageError(f"not a UTC time: {text!r}", hint="Write it like 2026-11-23T08:00:00Z.") from None
+
+
+def parse_size(text: str | int) -> int:
+    """Read a size such as `16GB`, `512MiB` or `1000` and return bytes.
+
+    Raises:
+        UsageError: The text is not a size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", str(text))
+    if match is None or match[2].lower() not in _SIZE_UNITS:
+        raise UsageError(f"not a size: {text!r}", hint="Write it like 16GB, 512MiB or 1000.")
+    return int(Decimal(match[1]) * _SIZE_UNITS[match[2].lower()])
+
+
+def format_size(size: float) -> str:
+    """Write bytes for people, with three significant digits: `1.23 GB`."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(size) < 1000 or unit == "TB":  # noqa: PLR2004 - the step between SI units
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
+        size /= 1000
+    raise AssertionError
+
+
+def parse_duration(text: str | int) -> int:
+    """Read a duration such as `90s`, `2h` or `1h30m` and return seconds.
+
+    Raises:
+        UsageError: The text is not a duration.
+    """
+    compact = str(text).replace(" ", "").lower()
+    if compact.isdigit():
+        return int(compact)
+    if not re.fullmatch(r"(\d+[smhdw])+", compact):
+        raise UsageError(f"not a duration: {text!r}", hint="Write it like 90s, 45m, 2h or 1h30m.")
+    return sum(int(n) * _DURATION_UNITS[unit] for n, unit in re.findall(r"(\d+)([smhdw])", compact))
+
+
+def format_duration(seconds: float) -> str:
+    """Write seconds for people: `0.4s`, `12s`, `3m 05s`, `2h 10m`."""
+    if seconds < 10:  # noqa: PLR2004 - below ten seconds the tenth matters
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {minutes:02d}m"
+    return f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"
+
+
+@dataclass(frozen=True, order=True)
+class Money:
+    """An exact amount in micro-euro."""
+
+    micro_eur: int = 0
+
+    @classmethod
+    def from_text(cls, text: str | float) -> "Money":
+        """Read `25 EUR`, `0.50` or `3.20€`.
+
+        Raises:
+            UsageError: The text is not an amount in euros.
+        """
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(EUR|eur|€)?\s*", str(text))
+        if match is None:
+            raise UsageError(f"not an amount in euros: {text!r}", hint="Write it like '25 EUR' or 0.50.")
+        return cls.from_eur(match[1])
+
+    @classmethod
+    def from_eur(cls, amount: str | Decimal) -> "Money":
+        """Round an amount in euros to whole micro-euro.
+
+        Raises:
+            UsageError: The amount is not a number.
+        """
+        try:
+            return cls(round(Decimal(amount) * MICRO_PER_EUR))
+        except InvalidOperation:
+            raise UsageError(f"not an amount in euros: {amount!r}") from None
+
+    def __add__(self, other: "Money") -> "Money":
+        return Money(self.micro_eur + other.micro_eur)
+
+    def __mul__(self, factor: int | Decimal) -> "Money":
+        return Money(round(self.micro_eur * Decimal(factor)))
+
+    def __str__(self) -> str:
+        """Write with cents, or with four places below ten cents: `1.25 EUR`, `0.0031 EUR`."""
+        eur = Decimal(self.micro_eur) / MICRO_PER_EUR
+        return f"{eur:.2f} EUR" if abs(eur) >= Decimal("0.1") or not eur else f"{eur:.4f} EUR"
