@@ -4,9 +4,8 @@ A predicate class is a frozen dataclass decorated with `predicate(name)`; the na
 predicate type. Statements are written in canonical JSON, so equal statements have equal digests.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -33,9 +32,13 @@ def predicate(name: str) -> Callable[[type[P]], type[P]]:
     return mark
 
 
-@cache
-def _adapter(cls: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
+_adapters: dict[type, TypeAdapter[Any]] = {}
+
+
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    if cls not in _adapters:
+        _adapters[cls] = TypeAdapter(cls)
+    return _adapters[cls]
 
 
 @dataclass(frozen=True)
