@@ -174,3 +174,58 @@ class Money:
         """Write with cents, or with four places below ten cents: `1.25 EUR`, `0.0031 EUR`."""
         eur = Decimal(self.micro_eur) / MICRO_PER_EUR
         return f"{eur:.2f} EUR" if abs(eur) >= Decimal("0.1") or not eur else f"{eur:.4f} EUR"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something may run or does run; an empty field means anywhere (or not stated).
+
+    Args:
+        country: ISO 3166-1 alpha-2 code, such as `DE`.
+        site: The operator's name of a building, such as `munich-1`.
+        node_class: The operator's name of a kind of node, such as `standard` or `confidential`.
+    """
+
+    country: str = ""
+    site: str = ""
+    node_class: str = ""
+
+    def admits(self, actual: "Place") -> bool:
+        """Whether every field stated here equals the one of `actual`."""
+        return (
+            self.country in ("", actual.country)
+            and self.site in ("", actual.site)
+            and self.node_class in ("", actual.node_class)
+        )
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.country, self.site, self.node_class) if part) or "anywhere"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one run asks for on each of its nodes.
+
+    Args:
+        cpus: Whole processor cores.
+        memory_bytes: Main memory, which also holds the opened data and everything written.
+        gpu_count: GPUs.
+        gpu_model: Such as `H200`; empty for any.
+        gpu_memory_bytes: Least memory of each GPU; 0 for any.
+        disk_bytes: Memory-backed space for what the run writes, within `memory_bytes` where it is 0.
+        nodes: Number of nodes.
+    """
+
+    cpus: int = 1
+    memory_bytes: int = 2 * 10**9
+    gpu_count: int = 0
+    gpu_model: str = ""
+    gpu_memory_bytes: int = 0
+    disk_bytes: int = 0
+    nodes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.cpus < 1 or self.nodes < 1 or self.memory_bytes < 1:
+            raise UsageError("a run needs at least one core, one node and some memory")
+        if min(self.gpu_count, self.gpu_memory_bytes, self.disk_bytes) < 0:
+            raise UsageError("resources cannot be negative")

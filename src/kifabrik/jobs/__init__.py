@@ -1,0 +1,1 @@
+"""Jobs: the file a person writes, and the private part of it that travels sealed with the code."""

@@ -1,0 +1,145 @@
+"""Requests for keys, and the two answers."""
+
+from dataclasses import dataclass
+
+from kifabrik.signatures.statements import predicate
+from kifabrik.values import Place
+
+
+@predicate("attempt-request/v1")
+@dataclass(frozen=True)
+class AttemptRequest:
+    """A launcher asks for the keys of one attempt; signed by its run key and by the node key.
+
+    Args:
+        tenant: Tenant id.
+        run: Run id.
+        attempt: Attempt id.
+        number: 1 for the first attempt of the run.
+        order: Digest of the order statement.
+        items: Digests of the manifest statements whose keys are asked for: code, inputs, checkpoint.
+        node_keys: Ed25519 keys of the nodes, in hex.
+        place: What the factory says about where the nodes are.
+        run_key: Ed25519 key in hex, alive only in the launcher's memory.
+        recipient: age recipient of the attempt key, likewise.
+        environment: Tree digest of the environment that was built from the order's lock.
+        created: Time.
+    """
+
+    tenant: str
+    run: str
+    attempt: str
+    number: int
+    order: str
+    items: tuple[str, ...]
+    node_keys: tuple[str, ...]
+    place: Place
+    run_key: str
+    recipient: str
+    environment: str
+    created: str
+
+
+@predicate("member-request/v1")
+@dataclass(frozen=True)
+class MemberRequest:
+    """A member's device asks for the keys of results or streams of a run; signed by the device key.
+
+    Args:
+        tenant: Tenant id.
+        member: Member id.
+        device_key: Ed25519 key in hex.
+        recipient: The device's age recipient.
+        run: Run id.
+        items: Digests of output manifest statements and log stream statements.
+        created: Time.
+        nonce: 32 hex digits.
+    """
+
+    tenant: str
+    member: str
+    device_key: str
+    recipient: str
+    run: str
+    items: tuple[str, ...]
+    created: str
+    nonce: str
+
+
+@dataclass(frozen=True)
+class LeasedItem:
+    """Keys for one item.
+
+    Args:
+        item: Digest of the manifest or log stream statement.
+        headers: SHA-256 of the concatenated new age headers, in the order of the old ones.
+    """
+
+    item: str
+    headers: str
+
+
+@predicate("lease/v1")
+@dataclass(frozen=True)
+class Lease:
+    """The keyholder releases keys; signed by the keyholder key.
+
+    Args:
+        lease: Lease id.
+        tenant: Tenant id.
+        request: Digest of the request statement.
+        order: Digest of the order statement of the run.
+        run: Run id.
+        receiver: Attempt id or member id.
+        run_key: Run key in hex, for attempts; empty for members.
+        node_keys: Node keys in hex, for attempts.
+        recipient: age recipient of the attempt or device.
+        items: What is released.
+        output_recipient: age recipient of everything the attempt seals; empty for members.
+        environment: Tree digest that was asked for.
+        log_index: Leaf of the request in the tenant's log.
+        log_size: Size of the tree the keyholder verified.
+        log_root: Root of that tree, hex.
+        created: Time.
+        expires: Time after which the launcher must not go on.
+    """
+
+    lease: str
+    tenant: str
+    request: str
+    order: str
+    run: str
+    receiver: str
+    run_key: str
+    node_keys: tuple[str, ...]
+    recipient: str
+    items: tuple[LeasedItem, ...]
+    output_recipient: str
+    environment: str
+    log_index: int
+    log_size: int
+    log_root: str
+    created: str
+    expires: str
+
+
+@predicate("refusal/v1")
+@dataclass(frozen=True)
+class Refusal:
+    """The keyholder refuses; signed by the keyholder key.
+
+    Args:
+        tenant: Tenant id.
+        request: Digest of the request statement.
+        reason: One word or two, stable, such as `no-grant`.
+        message: A sentence for people that contains no names.
+        final: Whether asking again with the same order is pointless.
+        created: Time.
+    """
+
+    tenant: str
+    request: str
+    reason: str
+    message: str
+    final: bool
+    created: str

@@ -1,0 +1,114 @@
+"""Checking a lease before believing a single key in it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from kifabrik.errors import IntegrityError, RefusedError
+from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.keys import VerifyKey
+from kifabrik.signatures.statements import Statement, read_unverified, verify_statement
+from kifabrik.values import parse_time, sha256_hex
+
+
+def verify_attempt_request(envelope: Envelope) -> Statement[AttemptRequest]:
+    """Verify that the run key and every node key named in a request have signed it.
+
+    Raises:
+        IntegrityError: A signature is missing.
+    """
+    keys = _named_keys(envelope)
+    statement = verify_statement(envelope, AttemptRequest, keys[:1])
+    for key in keys[1:]:
+        verify_statement(envelope, AttemptRequest, [key])
+    return statement
+
+
+def _named_keys(envelope: Envelope) -> list[VerifyKey]:
+    said, _ = read_unverified(envelope, AttemptRequest)
+    if not said.node_keys:
+        raise IntegrityError("the request names no node")
+    return [VerifyKey.from_hex(key) for key in (said.run_key, *said.node_keys)]
+
+
+def verify_attempt_lease(
+    envelope: Envelope, keyholder: VerifyKey, request: Statement[AttemptRequest], now: datetime
+) -> Statement[Lease]:
+    """Verify that a lease is the keyholder's answer to exactly this request.
+
+    Raises:
+        IntegrityError: It answers another request, or its bindings differ from what was asked.
+        RefusedError: It has expired.
+    """
+    statement = verify_statement(envelope, Lease, [keyholder])
+    lease, asked = statement.predicate, request.predicate
+    bound = (
+        lease.request,
+        lease.tenant,
+        lease.run,
+        lease.receiver,
+        lease.order,
+        lease.run_key,
+        lease.recipient,
+    )
+    wanted = (
+        request.digest,
+        asked.tenant,
+        asked.run,
+        asked.attempt,
+        asked.order,
+        asked.run_key,
+        asked.recipient,
+    )
+    if bound != wanted or lease.node_keys != asked.node_keys or lease.environment != asked.environment:
+        raise IntegrityError("the lease answers another request")
+    if not lease.output_recipient:
+        raise IntegrityError("the lease names no recipient for the outputs")
+    _check_items(lease, asked.items)
+    _check_expiry(lease, now)
+    return statement
+
+
+def verify_member_lease(
+    envelope: Envelope, keyholder: VerifyKey, request: Statement[MemberRequest], now: datetime
+) -> Statement[Lease]:
+    """Verify that a lease is the keyholder's answer to exactly this member's request.
+
+    Raises:
+        IntegrityError: It answers another request, or its bindings differ from what was asked.
+        RefusedError: It has expired.
+    """
+    statement = verify_statement(envelope, Lease, [keyholder])
+    lease, asked = statement.predicate, request.predicate
+    bound = (lease.request, lease.tenant, lease.run, lease.receiver, lease.recipient)
+    if bound != (request.digest, asked.tenant, asked.run, asked.member, asked.recipient):
+        raise IntegrityError("the lease answers another request")
+    _check_items(lease, asked.items)
+    _check_expiry(lease, now)
+    return statement
+
+
+def verify_headers(lease: Lease, headers: Mapping[str, bytes]) -> None:
+    """Check that the headers delivered beside a lease are the ones it signs.
+
+    Args:
+        lease: Verified lease.
+        headers: Item digest to concatenated age headers.
+
+    Raises:
+        IntegrityError: Headers are missing, additional or others.
+    """
+    if {item.item: item.headers for item in lease.items} != {
+        item: sha256_hex(blob) for item, blob in headers.items()
+    }:
+        raise IntegrityError("the headers beside the lease are not the ones it signs")
+
+
+def _check_items(lease: Lease, asked: tuple[str, ...]) -> None:
+    if tuple(item.item for item in lease.items) != asked:
+        raise IntegrityError("the lease is for other items than were asked for")
+
+
+def _check_expiry(lease: Lease, now: datetime) -> None:
+    if now >= parse_time(lease.expires):
+        raise RefusedError(f"the lease expired at {lease.expires}", hint="Check the clocks, then ask again.")
