@@ -52,9 +52,10 @@ class PrivateJob:
             IntegrityError: The bytes are not a private job.
         """
         try:
-            return _adapter().validate_json(data)
+            job: PrivateJob = _adapter().validate_json(data)
         except ValidationError:
             raise IntegrityError("the code bundle's job description is malformed") from None
+        return job
 
 
 def _adapter() -> TypeAdapter[Any]:

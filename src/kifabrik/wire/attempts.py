@@ -1,0 +1,63 @@
+"""What a launcher and the service tell each other."""
+
+from kifabrik.runs.states import RunState
+from kifabrik.values import Place
+from kifabrik.wire.body import Binary, Body, Sha256, Text
+
+
+class Work(Body):
+    """All a launcher needs to begin; it believes only what verifies."""
+
+    tenant_key: Sha256
+    keyholder: Text
+    membership: Text
+    device: Text
+    order: Text
+    code: Text
+    inputs: list[Text]
+    checkpoint: str
+    """Manifest of the last checkpoint of an earlier attempt, or empty."""
+    lock: str
+    number: int
+    cap_s: int
+    place: Place
+
+
+class Progress(Body):
+    """A launcher moves its run forward."""
+
+    state: RunState
+    reason: str = ""
+
+
+class StreamOpened(Body):
+    """Opens the log of an attempt."""
+
+    stream: Text
+    header: Binary
+
+
+class SegmentAdded(Body):
+    """Adds one segment to the log."""
+
+    statement: Text
+    body: Binary
+
+
+class Finished(Body):
+    """Closes an attempt: `run-finished`, manifests of the outputs, SLSA provenance; all DSSE text."""
+
+    finish: Text
+    outputs: list[Text]
+    provenance: Text
+    message: str = ""
+
+
+class Control(Body):
+    """What the factory asks of a launcher: nothing, or to stop with a checkpoint.
+
+    `cause` is `stop` (a person), `cap` or `preemption`.
+    """
+
+    stop: bool
+    cause: str = ""

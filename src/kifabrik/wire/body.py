@@ -1,0 +1,52 @@
+"""The base of all bodies, and what several of them carry."""
+
+import base64
+import binascii
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, Field(max_length=1_000_000)]
+"""A DSSE envelope as JSON text."""
+
+
+def _from_base64(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value, validate=True)
+    except binascii.Error:
+        raise ValueError("not base64") from None
+
+
+Binary = Annotated[
+    bytes,
+    BeforeValidator(_from_base64),
+    PlainSerializer(lambda data: base64.b64encode(data).decode(), return_type=str, when_used="json"),
+]
+"""Bytes in Python, standard base64 with padding in JSON."""
+
+
+class Body(BaseModel):
+    """Base of all bodies."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Problem(Body):
+    """Any error: `code` is the one of an error class in `kifabrik.errors`."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+class Detail(Body):
+    """Names that belong to a ledger entry, sealed to the catalogue recipient; the entry holds `sha256`.
+
+    `sha256` is over the plaintext: canonical JSON that includes a random `salt`.
+    """
+
+    sha256: Sha256
+    sealed: Binary

@@ -1,0 +1,35 @@
+"""Objects, dataset versions and erasure."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from kifabrik.wire.body import Body, Sha256
+
+
+class Digests(Body):
+    """Ciphertext digests."""
+
+    digests: Annotated[list[Sha256], Field(max_length=100_000)]
+
+
+class VersionView(Body):
+    """One version of a dataset, or one output of a run."""
+
+    owner: str
+    version: int
+    manifest: Sha256
+    shards: int
+    size: int
+    created: str
+    erased: bool
+
+
+class ErasureView(Body):
+    """How far an erasure is; the certificate is DSSE text once the keyholder signed it."""
+
+    dataset: str
+    state: str
+    erasure: Sha256
+    certificate: str = ""
+    objects_deleted: int = 0
