@@ -1,0 +1,176 @@
+"""One connection to a factory: TLS, token, retries and errors."""
+
+import random
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import httpx
+import truststore
+from pydantic import ValidationError
+
+from kifabrik import __version__
+from kifabrik.errors import BY_CODE, KifabrikError, UnavailableError
+from kifabrik.wire.body import Body, Problem
+
+B = TypeVar("B", bound=Body)
+
+_CONNECT_TIMEOUT_S: Final = 10.0
+_READ_TIMEOUT_S: Final = 60.0
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 10.0
+_PASSING: Final = frozenset({502, 503, 504, 429})
+
+
+class Connection:
+    """Speaks to one factory as one token holder; usable from several threads.
+
+    Args:
+        url: The service's base URL.
+        token: Bearer token, or empty before enrolment.
+        ca_pem: A certificate authority to trust besides the system's (PEM text).
+        patience_s: How long to go on trying when the factory cannot be reached.
+    """
+
+    def __init__(self, url: str, token: str = "", *, ca_pem: str = "", patience_s: float = 10.0) -> None:
+        self.url = url.rstrip("/")
+        self.patience_s = patience_s
+        headers = {"user-agent": f"kifabrik/{__version__}"}
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers=headers,
+            verify=_trust(ca_pem) if self.url.startswith("https") else True,
+            timeout=httpx.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
+        )
+
+    def close(self) -> None:
+        """Close all sockets."""
+        self._http.close()
+
+    def get(self, path: str, into: type[B], *, wait_s: float = 0, **query: str | float) -> B:
+        """GET a body; with `wait_s` the service holds the answer back until there is news."""
+        return into.model_validate_json(self._ask("GET", path, query=query, wait_s=wait_s).content)
+
+    def get_list(self, path: str, item: type[B], *, wait_s: float = 0, **query: str | float) -> list[B]:
+        """GET a list of bodies."""
+        answer = self._ask("GET", path, query=query, wait_s=wait_s).json()
+        return [item.model_validate(one) for one in answer]
+
+    def get_bytes(self, path: str) -> bytes:
+        """GET raw bytes."""
+        return self._ask("GET", path).content
+
+    def post(self, path: str, body: Body | None, into: type[B]) -> B:
+        """POST a body and read one."""
+        return into.model_validate_json(self._ask("POST", path, content=_json(body)).content)
+
+    def send(self, path: str, body: Body | None = None) -> None:
+        """POST a body whose answer does not matter."""
+        self._ask("POST", path, content=_json(body))
+
+    def head(self, path: str) -> Mapping[str, str] | None:
+        """HEAD: the headers, or nothing if there is no such thing."""
+        answer = self._ask("HEAD", path, missing_ok=True)
+        return None if answer.status_code == httpx.codes.NOT_FOUND else answer.headers
+
+    def patch(
+        self, path: str, content: bytes, headers: Mapping[str, str], **query: str | float
+    ) -> Mapping[str, str]:
+        """PATCH raw bytes once, without trying again: the caller asks for the offset first."""
+        with _translated(self.url):
+            answer = self._http.patch(path, content=content, headers=dict(headers), params=query)
+            _raise_problem(answer)
+            return answer.headers
+
+    @contextmanager
+    def stream(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
+        """GET a large body piece by piece."""
+        with _translated(self.url), self._http.stream("GET", path, headers=dict(headers or {})) as answer:
+            if answer.is_error:
+                answer.read()
+            _raise_problem(answer)
+            yield answer
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        query: Mapping[str, str | float] | None = None,
+        wait_s: float = 0,
+        missing_ok: bool = False,
+    ) -> httpx.Response:
+        params = dict(query or {}) | ({"wait": wait_s} if wait_s else {})
+        timeout = httpx.Timeout(_READ_TIMEOUT_S + wait_s, connect=_CONNECT_TIMEOUT_S)
+        headers = {"content-type": "application/json"} if content is not None else {}
+        until = time.monotonic() + self.patience_s
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                with _translated(self.url):
+                    answer = self._http.request(
+                        method, path, content=content, params=params, headers=headers, timeout=timeout
+                    )
+                    if not (missing_ok and answer.status_code == httpx.codes.NOT_FOUND):
+                        _raise_problem(answer)
+                    return answer
+            except UnavailableError:
+                if time.monotonic() + pause > until:
+                    raise
+            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the callers, guards nothing
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def _json(body: Body | None) -> bytes:
+    return b"{}" if body is None else body.model_dump_json().encode()
+
+
+def _trust(ca_pem: str) -> ssl.SSLContext:
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_pem:
+        context.load_verify_locations(cadata=ca_pem)
+    return context
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (httpx.TransportError, httpx.InvalidURL, ssl.SSLError) as error:
+        detail = str(error) or type(error).__name__
+        raise UnavailableError(
+            f"cannot reach the factory at {url}: {detail}", hint="Is it running, and is the address right?"
+        ) from error
+
+
+def _raise_problem(answer: httpx.Response) -> None:
+    if not answer.is_error:
+        return
+    if answer.status_code in _PASSING:
+        raise UnavailableError(f"the factory is not ready (HTTP {answer.status_code})")
+    raise _problem(answer)
+
+
+def _problem(answer: httpx.Response) -> KifabrikError:
+    try:
+        said = Problem.model_validate_json(answer.content)
+    except ValidationError:
+        return _by_status(answer)
+    return BY_CODE.get(said.code, KifabrikError)(said.message, hint=said.hint)
+
+
+def _by_status(answer: httpx.Response) -> KifabrikError:
+    for error in BY_CODE.values():
+        if error.http_status == answer.status_code:
+            return error(f"the factory answered HTTP {answer.status_code}")
+    return KifabrikError(f"the factory answered HTTP {answer.status_code}")
+
+
+def json_body(value: Any) -> Any:
+    """Return the JSON-ready form of a body, for `--json` output."""
+    return value.model_dump(mode="json") if isinstance(value, Body) else value

@@ -1,0 +1,119 @@
+"""Ciphertext objects: looked up, fetched and uploaded by digest, piece by piece, resumable.
+
+Uploading follows the tus idea (tus.io, protocol 1.0.0): ask for the offset, send from there.
+"""
+
+import hashlib
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from kifabrik.client.connection import Connection
+from kifabrik.errors import IntegrityError, UnavailableError
+from kifabrik.wire.datasets import Digests
+
+PIECE: Final = 8 * 2**20
+_TRIES: Final = 6
+Progress = Callable[[int], None]
+
+
+def _ignore(_size: int) -> None:
+    return
+
+
+class Objects:
+    """The sealed bodies and headers of one tenant."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._http = connection
+
+    def missing(self, digests: Iterable[str]) -> set[str]:
+        """Which of these the store lacks."""
+        body = Digests(digests=sorted(set(digests)))
+        return set(self._http.post("/v1/objects/missing", body, Digests).digests)
+
+    def upload(self, source: BinaryIO, digest: str, size: int, progress: Progress = _ignore) -> None:
+        """Upload a seekable source from wherever an earlier try stopped; `progress` gets bytes sent.
+
+        Raises:
+            UnavailableError: The factory could not be reached for too long.
+            IntegrityError: What arrived does not have this digest.
+        """
+        reported = 0
+        for turn in range(_TRIES):
+            try:
+                offset = self._offset(digest)
+                if offset > reported:
+                    progress(offset - reported)
+                    reported = offset
+                while offset < size or size == 0:
+                    source.seek(offset)
+                    answer = self._http.patch(
+                        f"/v1/uploads/{digest}", source.read(PIECE), {"upload-offset": str(offset)}, size=size
+                    )
+                    offset = int(answer["upload-offset"])
+                    progress(offset - reported)
+                    reported = offset
+                    if offset == size:
+                        break
+            except UnavailableError:
+                if turn == _TRIES - 1:
+                    raise
+                time.sleep(min(2**turn * 0.2, 5))
+            else:
+                return
+
+    def upload_bytes(self, data: bytes) -> str:
+        """Upload a small object and return its digest."""
+        digest = hashlib.sha256(data).hexdigest()
+        if digest in self.missing([digest]):
+            self.upload(io.BytesIO(data), digest, len(data))
+        return digest
+
+    def fetch(self, digest: str, limit: int) -> bytes:
+        """Fetch a small object of at most `limit` bytes and check its digest.
+
+        Raises:
+            IntegrityError: It is larger, or not what the digest names.
+        """
+        pieces, total = [], 0
+        for piece in self._pieces(digest, 0):
+            total += len(piece)
+            if total > limit:
+                raise IntegrityError(f"object {digest[:16]} is larger than {limit} bytes")
+            pieces.append(piece)
+        data = b"".join(pieces)
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise IntegrityError(f"the factory returned other bytes than object {digest[:16]}")
+        return data
+
+    def download(self, digest: str, size: int, target: Path, progress: Progress = _ignore) -> None:
+        """Download into a file, going on from a partial file beside it; checks size and digest.
+
+        Raises:
+            IntegrityError: The bytes are not what the digest names; the partial file is removed.
+        """
+        partial = target.with_name(target.name + ".partial")
+        have = partial.stat().st_size if partial.exists() else 0
+        progress(have)
+        with partial.open("ab") as file:
+            for piece in self._pieces(digest, have) if have < size else ():
+                file.write(piece)
+                progress(len(piece))
+        with partial.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != digest or partial.stat().st_size != size:
+            partial.unlink()
+            raise IntegrityError(f"the factory returned other bytes than object {digest[:16]}")
+        partial.replace(target)
+
+    def _offset(self, digest: str) -> int:
+        answer = self._http.head(f"/v1/uploads/{digest}")
+        return int(answer["upload-offset"]) if answer is not None else 0
+
+    def _pieces(self, digest: str, start: int) -> Iterator[bytes]:
+        headers = {"range": f"bytes={start}-"} if start else {}
+        with self._http.stream(f"/v1/objects/{digest}", headers) as answer:
+            yield from answer.iter_bytes(PIECE)
