@@ -1,0 +1,176 @@
+"""The entry point: finds a command, turns errors into sentences, is the only place that exits.
+
+Commands are imported when they are called, not before, so `kifabrik --help` stays quick.
+"""
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+from kifabrik import __version__
+from kifabrik.errors import CapacityError, KifabrikError
+
+_INTERRUPTED: Final = 130
+_BROKEN_PIPE: Final = 141
+_DISK_ERRNOS: Final = frozenset({"ENOSPC", "EDQUOT"})
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named by module and described here, so listing them imports nothing.
+
+    Args:
+        lazy: Command name to (`module:attribute`, one-line help).
+    """
+
+    def __init__(self, *args: Any, lazy: dict[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy = lazy or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order they are declared."""
+        return [*self._lazy, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command, or suggest the nearest one."""
+        if cmd_name not in self._lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self._lazy[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, with a suggestion for a misspelt one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib  # noqa: PLC0415 - only needed for a misspelt command
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if near:
+                raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from None
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List commands without importing them."""
+        rows = [(name, self._help_line(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _help_line(self, ctx: click.Context, name: str) -> str:
+        if name in self._lazy:
+            return self._lazy[name][1]
+        command = super().get_command(ctx, name)
+        return command.get_short_help_str(limit=90) if command else ""
+
+
+_COMMANDS: Final = {
+    "up": ("kifabrik.cli.up:up", "Start a factory on this machine."),
+    "tenant": ("kifabrik.cli.tenant:tenant", "Create a tenant and its keyholder; invite and remove members."),
+    "keyholder": (
+        "kifabrik.cli.keyholder:keyholder",
+        "Run and steer the keyholder: the one who releases keys.",
+    ),
+    "login": ("kifabrik.cli.login:login", "Enrol this machine with an invitation."),
+    "dataset": ("kifabrik.cli.dataset:dataset", "Seal, list, grant and erase datasets."),
+    "apply": ("kifabrik.cli.apply:apply", "Order a run from a job file and follow it."),
+    "ps": ("kifabrik.cli.ps:ps", "List runs."),
+    "logs": ("kifabrik.cli.logs:logs", "Show the log of a run, opened on this machine."),
+    "stop": ("kifabrik.cli.stop:stop", "Stop a run."),
+    "why": ("kifabrik.cli.why:why", "Say what happened to a run, and why it waits or was refused."),
+    "model": ("kifabrik.cli.model:model", "List, pull, verify and accept models."),
+    "ledger": ("kifabrik.cli.ledger:ledger", "Show and verify the record of every use."),
+    "env": ("kifabrik.cli.env:env", "Rebuild and verify the environment of a run."),
+    "footprint": ("kifabrik.cli.footprint:footprint", "Show time, energy and cost of a run."),
+    "doctor": ("kifabrik.cli.doctor:doctor", "Check this machine and its connections."),
+    "admin": ("kifabrik.cli.admin:admin", "Operate a factory: sign-up codes, tenants, checks."),
+    "completion": ("kifabrik.cli.completion:completion", "Print the completion script for your shell."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="kifabrik", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Train your own models on your own sealed data, on shared GPUs.
+
+    \b
+    First steps on one machine:
+      kifabrik up --single-party      start a factory and a keyholder to try things out
+      kifabrik login invitation.json  enrol this machine
+      kifabrik dataset seal line-7 ./measurements
+      kifabrik dataset grant line-7 --purpose predictive-maintenance
+      kifabrik apply job.yaml
+    """  # noqa: D301 - \b is click's mark for a block kept as it is
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the status of the error class, or 0."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except KifabrikError as error:
+        _fail(error)
+    except click.exceptions.Abort:
+        sys.exit(_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("Interrupted. What was under way can be resumed with the same command.", err=True)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_BROKEN_PIPE)
+    except OSError as error:
+        _fail(_from_os_error(error))
+    except Exception as error:  # noqa: BLE001 - the last line of defence against a traceback on a terminal
+        _fail(_unforeseen(error))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _from_os_error(error: OSError) -> KifabrikError:
+    import errno  # noqa: PLC0415 - only needed on failure
+
+    place = f": {error.filename}" if error.filename else ""
+    message = f"{error.strerror or type(error).__name__}{place}"
+    if errno.errorcode.get(error.errno or 0) in _DISK_ERRNOS:
+        return CapacityError(message, hint="Free some space; what was under way can then be resumed.")
+    return KifabrikError(message)
+
+
+def _unforeseen(error: Exception) -> KifabrikError:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="kifabrik-error-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        traceback.print_exception(error, file=file)
+    return KifabrikError(
+        f"unforeseen {type(error).__name__}: this is a fault of kifabrik, not yours",
+        hint=f"The details are in {Path(file.name)}; please report them.",
+    )
+
+
+def _fail(error: KifabrikError) -> NoReturn:
+    if "--json" in sys.argv:
+        import json  # noqa: PLC0415 - only needed on failure
+
+        problem = {"code": error.code, "message": error.message, "hint": error.hint}
+        click.echo(json.dumps({"error": problem}, ensure_ascii=False))
+    else:
+        click.secho(f"error: {error.message}", fg="red", err=True)
+        if error.hint:
+            click.echo(f"hint: {error.hint}", err=True)
+    sys.exit(error.exit_status)
+
+
+if __name__ == "__main__":
+    main()

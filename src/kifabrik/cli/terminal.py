@@ -1,0 +1,100 @@
+"""How kifabrik speaks on a terminal.
+
+Rules:
+- results go to stdout, progress and remarks to stderr, so output can be piped;
+- `--json` prints exactly one JSON document on stdout and no remarks;
+- nothing is longer than 80 columns unless the terminal is wider; ids are shown whole, never cut;
+- colour and moving bars only on a terminal, and never with NO_COLOR; elsewhere a bar is one last line;
+- an error is one line that says what was wrong, and one that says what to do.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+_PLAIN_WIDTH: Final = 80
+_remarks = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def remark(text: str) -> None:
+    """Say something beside the result (stderr)."""
+    _remarks.print(text, markup=False)
+
+
+def step(text: str) -> None:
+    """Say what is being done now (stderr)."""
+    _remarks.print(f"→ {text}", markup=False, style="cyan")
+
+
+def done(text: str) -> None:
+    """Say that something worked (stderr)."""
+    _remarks.print(f"✓ {text}", markup=False, style="green")
+
+
+def warn(text: str) -> None:
+    """Say something a person should not overlook (stderr)."""
+    _remarks.print(f"! {text}", markup=False, style="yellow")
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()) -> None:
+    """Print a plain table; `right` are the numbers of the columns that hold numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console = Console(
+        highlight=False, width=None if sys.stdout.isatty() else max(_PLAIN_WIDTH, _width(columns, rows))
+    )
+    console.print(table)
+
+
+def _width(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+    cells = [max(len(str(row[n])) for row in [columns, *rows]) for n in range(len(columns))]
+    return sum(cells) + len(cells)
+
+
+@contextmanager
+def transfer(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show bytes, rate and time left while the block runs; it gets a function to call with bytes done."""
+    with Progress(
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+        console=_remarks,
+    ) as bars:
+        task = bars.add_task(label, total=total)
+        yield lambda size: bars.update(task, advance=size)
+
+
+@contextmanager
+def waiting(label: str) -> Iterator[Callable[[str], None]]:
+    """Show a spinner while the block runs; it gets a function that changes the text."""
+    if not _remarks.is_terminal:
+        yield lambda _text: None
+        return
+    with _remarks.status(label) as status:
+        yield status.update
