@@ -1,0 +1,237 @@
+"""Header and body to plaintext, for those who hold an identity.
+
+Invariants:
+- a file key counts only after the MAC of its header is verified with it;
+- a header with a passphrase stanza beside others is refused, whoever opens it;
+- what is written to a sink or a file was verified before, chunk by chunk; that a body is whole is
+  known only at its end, so callers of the streaming forms publish nothing before they return.
+"""
+
+import errno
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import BinaryIO
+
+from kifabrik.errors import CapacityError, IntegrityError, UnavailableError, UsageError
+from kifabrik.seals.armor import is_armored, remove_armor
+from kifabrik.seals.header import Header, parse_header, parse_whole_header
+from kifabrik.seals.identities import AnyIdentity
+from kifabrik.seals.lanes import each, in_order, pool_of, write_all
+from kifabrik.seals.reading import BodyReader, explain, open_chunks
+from kifabrik.seals.recipients import AnyRecipient
+from kifabrik.seals.sealing import make_header
+from kifabrik.seals.sources import Buffer, SourceLike, WritableBuffer, fill
+from kifabrik.seals.stream import (
+    BATCH,
+    NONCE_BYTES,
+    PLAIN_CHUNK,
+    SEALED_CHUNK,
+    TAG_BYTES,
+    chunk_count,
+    payload_cipher,
+    plaintext_size,
+)
+
+__all__ = [
+    "BodyReader",
+    "copy_opened",
+    "open_body_into",
+    "open_bytes",
+    "open_file",
+    "open_header",
+    "plaintext_size",
+    "rewrap",
+]
+
+
+def open_header(header: bytes, identities: Sequence[AnyIdentity]) -> bytes:
+    """Return the file key.
+
+    Raises:
+        IntegrityError: Malformed, changed, or not sealed to any of these identities.
+    """
+    return _file_key(parse_whole_header(header), identities)
+
+
+def rewrap(header: bytes, identities: Sequence[AnyIdentity], recipients: Sequence[AnyRecipient]) -> bytes:
+    """Return a new header that lets other recipients open the same bodies.
+
+    Raises:
+        IntegrityError: The old header does not open.
+        UsageError: No recipient, or hybrid and plain ones mixed.
+    """
+    return make_header(open_header(header, identities), recipients)
+
+
+def open_bytes(body: Buffer, file_key: bytes) -> bytes:
+    """Return the plaintext of a body in memory.
+
+    Raises:
+        IntegrityError: The body does not verify.
+    """
+    with BodyReader(body, None, file_key) as reader:
+        return reader.read_at(0, reader.size)
+
+
+def open_file(data: bytes, identities: Sequence[AnyIdentity]) -> bytes:
+    """Return the plaintext of a whole age file in memory, armored or not.
+
+    Raises:
+        IntegrityError: Malformed, changed, or not sealed to any of these identities.
+    """
+    if is_armored(data):
+        data = remove_armor(data)
+    header, end = parse_header(data)
+    return open_bytes(memoryview(data)[end:], _file_key(header, identities))
+
+
+def open_body_into(
+    source: SourceLike, size: int | None, file_key: bytes, into: WritableBuffer | int, *, threads: int = 1
+) -> int:
+    """Open a whole body into a buffer or a file, in several threads if wanted.
+
+    Args:
+        source: As for `BodyReader`.
+        size: As for `BodyReader`.
+        file_key: 16 bytes, from the body's header.
+        into: A buffer of at least the plaintext's size (a mapped file, say), or the descriptor of a
+            file that can be written at any position (POSIX).
+        threads: How many work at once, the calling one included.
+
+    Returns:
+        The size of the plaintext.
+
+    Raises:
+        IntegrityError: The body does not verify. `into` then holds no unverified byte, but not all of
+            the plaintext either: throw it away.
+        CapacityError: The file system is full.
+        UsageError: The buffer is too small, or there are no threads.
+    """
+    with BodyReader(source, size, file_key) as reader:
+        place = _into_file(reader, into) if isinstance(into, int) else _into_buffer(reader, into)
+        each(threads, range(0, reader.chunks, BATCH), place)
+        return reader.size
+
+
+def copy_opened(
+    source: BinaryIO,
+    sink: BinaryIO,
+    file_key: bytes,
+    *,
+    threads: int = 1,
+    progress: Callable[[int], object] | None = None,
+) -> int:
+    """Open a body from a stream into another at constant memory, about 2 MiB a thread.
+
+    Args:
+        source: The body, up to its end; need not be seekable.
+        sink: Where the plaintext goes, verified chunk by chunk.
+        file_key: 16 bytes, from the body's header.
+        threads: 1 for everything in the calling thread, else how many open beside it.
+        progress: Called with the number of plaintext bytes each batch added.
+
+    Returns:
+        The size of the plaintext.
+
+    Raises:
+        IntegrityError: The body does not verify. What the sink got until then is authentic, but it is
+            not the whole: throw it away.
+    """
+    nonce = bytearray(NONCE_BYTES)
+    if fill(source, memoryview(nonce)) < NONCE_BYTES:
+        raise IntegrityError("age body: cut off within its nonce")
+    cipher = payload_cipher(file_key, bytes(nonce))
+    workers = threads if threads != 1 else 0
+    lanes = workers + 1
+    rooms = [memoryview(bytearray(BATCH * PLAIN_CHUNK)) for _ in range(lanes)]
+
+    def open_batch(turn: int, sealed: memoryview, last: bool) -> tuple[memoryview, IntegrityError | None]:
+        room, count = rooms[turn % lanes], chunk_count(len(sealed))
+        opened = open_chunks(cipher, turn * BATCH, sealed, room, last=last)
+        if opened == count > 0:
+            return room[: len(sealed) - count * TAG_BYTES], None
+        failed = sealed[opened * SEALED_CHUNK : (opened + 1) * SEALED_CHUNK]
+        error, plain = explain(cipher, turn * BATCH + opened, failed, last=last and opened + 1 >= count)
+        size = opened * PLAIN_CHUNK + len(plain)
+        room[opened * PLAIN_CHUNK : size] = plain
+        return room[:size], error
+
+    total = 0
+    with pool_of(workers) as pool:
+        jobs = (partial(open_batch, *batch) for batch in _batches(source, lanes + 1))
+        for plain, error in in_order(pool, lanes, jobs):
+            write_all(sink, plain)
+            if error is not None:
+                raise error
+            total += len(plain)
+            if progress is not None:
+                progress(len(plain))
+    return total
+
+
+def _file_key(header: Header, identities: Sequence[AnyIdentity]) -> bytes:
+    if not identities:
+        raise UsageError("nothing can be opened without an identity")
+    for identity in identities:
+        file_key = identity.unwrap(header.stanzas)
+        if file_key is not None:
+            header.verify_mac(file_key)
+            return file_key
+    raise IntegrityError(
+        f"age header: sealed to none of the {len(identities)} identities tried",
+        hint="Use the identity or passphrase it was sealed to, or ask for it to be sealed to yours.",
+    )
+
+
+def _batches(source: BinaryIO, buffers: int) -> Iterator[tuple[int, memoryview, bool]]:
+    """Yield number, bytes and whether it is the last of each batch of a stream.
+
+    A batch is known to be the last only when nothing follows, so one is always read ahead.
+    """
+    rotation = [memoryview(bytearray(BATCH * SEALED_CHUNK)) for _ in range(buffers)]
+    batch = rotation[0][: fill(source, rotation[0])]
+    for turn in itertools.count():
+        ahead = rotation[(turn + 1) % buffers]
+        following = ahead[: fill(source, ahead)] if len(batch) == len(ahead) else ahead[:0]
+        yield turn, batch, not following
+        if not following:
+            return
+        batch = following
+
+
+def _into_buffer(reader: BodyReader, into: WritableBuffer) -> Callable[[int], None]:
+    room = memoryview(into).cast("B")
+    if len(room) < reader.size:
+        raise UsageError(f"the buffer has {len(room)} bytes, the plaintext {reader.size}")
+
+    def open_batch(chunk: int) -> None:
+        reader.read_into_at(chunk * PLAIN_CHUNK, room[chunk * PLAIN_CHUNK : (chunk + BATCH) * PLAIN_CHUNK])
+
+    return open_batch
+
+
+class _Room(threading.local):
+    """Room for one batch of plaintext, each thread its own."""
+
+    def __init__(self) -> None:
+        self.plain = memoryview(bytearray(BATCH * PLAIN_CHUNK))
+
+
+def _into_file(reader: BodyReader, descriptor: int) -> Callable[[int], None]:
+    own = _Room()
+
+    def open_batch(chunk: int) -> None:
+        offset = chunk * PLAIN_CHUNK
+        rest = own.plain[: reader.read_into_at(offset, own.plain)]
+        try:
+            while rest:
+                written = os.pwrite(descriptor, rest, offset)
+                rest, offset = rest[written:], offset + written
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise (CapacityError if full else UnavailableError)(f"cannot write: {error.strerror}") from None
+
+    return open_batch

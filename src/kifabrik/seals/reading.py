@@ -1,0 +1,236 @@
+"""Reading a body: from the start, or anywhere.
+
+Invariants:
+- the last chunk is verified before anything else, so the size is authentic and a body that was cut
+  off or appended to is refused before its first byte;
+- a chunk that does not verify leaves no trace of itself in any buffer.
+"""
+
+import io
+import threading
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from kifabrik.errors import IntegrityError, UsageError
+from kifabrik.seals.sources import Source, SourceLike, WritableBuffer, source_of
+from kifabrik.seals.stream import (
+    BATCH,
+    NONCE_BYTES,
+    PLAIN_CHUNK,
+    SEALED_CHUNK,
+    TAG_BYTES,
+    chunk_count,
+    chunk_nonce,
+    payload_cipher,
+    plaintext_size,
+)
+
+_NO_CHUNK: Final = -1
+
+
+def open_chunks(
+    cipher: ChaCha20Poly1305, first: int, sealed: memoryview, plain: memoryview, *, last: bool
+) -> int:
+    """Open consecutive chunks of a body into `plain` and return how many verified.
+
+    If that is not all of them, the next one does not verify, and nothing of it is left in `plain`.
+
+    Args:
+        cipher: The body's own.
+        first: Number of the first chunk.
+        sealed: The chunks; only the last of the body may be short.
+        plain: Room for their plaintext, at least.
+        last: Whether these chunks go up to the end of the body.
+    """
+    decrypt_into = cipher.decrypt_into
+    count = chunk_count(len(sealed))
+    for i in range(count):
+        chunk = sealed[i * SEALED_CHUNK : (i + 1) * SEALED_CHUNK]
+        if len(chunk) <= TAG_BYTES and (first + i or len(chunk) < TAG_BYTES):
+            return i  # without plaintext, in a body that is not empty
+        room = plain[i * PLAIN_CHUNK : i * PLAIN_CHUNK + len(chunk) - TAG_BYTES]
+        try:
+            decrypt_into(chunk_nonce(first + i, last=last and i == count - 1), chunk, None, room)
+        except InvalidTag:
+            room[:] = bytes(len(room))  # OpenSSL writes plaintext before it knows of the tag
+            return i
+    return count
+
+
+def explain(
+    cipher: ChaCha20Poly1305, number: int, chunk: memoryview, *, last: bool
+) -> tuple[IntegrityError, bytes]:
+    """Say why a chunk did not open, and return its plaintext if that is authentic nevertheless.
+
+    It is if only the mark of the last chunk is wrong: then the body was cut off behind this chunk, or
+    something was appended. Short chunks are the last or nothing.
+    """
+    if len(chunk) <= TAG_BYTES:
+        return IntegrityError(f"age body: cut off at chunk {number}, which has no plaintext"), b""
+    try:
+        plain = cipher.decrypt(chunk_nonce(number, last=not last), chunk, None)
+    except InvalidTag:
+        hint = "It was changed, cut off, moved, or sealed under another key."
+        return IntegrityError(f"age body: chunk {number} does not verify", hint=hint), b""
+    if last:
+        return IntegrityError(f"age body: cut off after chunk {number}, which is not its last"), (
+            plain if len(chunk) == SEALED_CHUNK else b""
+        )
+    return IntegrityError(f"age body: something follows chunk {number}, which is its last"), plain
+
+
+class _Workspace(threading.local):
+    """Buffers of one thread, so that many may read at once; allocated when first used."""
+
+    def __init__(self) -> None:
+        self.sealed = memoryview(b"")
+        self.plain = memoryview(bytearray(PLAIN_CHUNK))
+        self.holds = _NO_CHUNK
+
+    def scratch(self, size: int) -> memoryview:
+        if len(self.sealed) < size:
+            self.sealed = memoryview(bytearray(size))
+        return self.sealed[:size]
+
+
+class BodyReader(io.RawIOBase):
+    """A body as a readable, seekable binary file of its plaintext.
+
+    `read_at` and `read_into_at` may be called from several threads at once; `read`, `readinto` and
+    `seek` share one position, as files do.
+
+    Args:
+        source: A path, bytes in memory, a seekable stream, or a function `read(offset, size)`.
+        size: Size of the body in bytes; None unless the source is a function.
+        file_key: 16 bytes, from the body's header.
+
+    Raises:
+        IntegrityError: Cut off, appended to, not under this key, or no body at all.
+        NotFoundError: There is no such file.
+        UnavailableError: The source cannot be read.
+        UsageError: The size is missing, or the file key has not 16 bytes.
+    """
+
+    def __init__(self, source: SourceLike, size: int | None, file_key: bytes) -> None:
+        super().__init__()
+        self._source: Source = source_of(source)
+        try:
+            self.body_size = _known_size(self._source, size)
+            self.size = plaintext_size(self.body_size)
+            nonce = self._source.fetch(0, memoryview(bytearray(NONCE_BYTES)))
+            self._cipher = payload_cipher(file_key, bytes(nonce))
+            self.chunks = max(1, -(-self.size // PLAIN_CHUNK))
+            self._own = _Workspace()
+            self._hold(self.chunks - 1)
+        except BaseException:
+            self._source.close()
+            raise
+        self._position = 0
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return the plaintext from `offset` on: `size` bytes, or fewer at the end.
+
+        Raises:
+            IntegrityError: A chunk in the range does not verify.
+        """
+        room = bytearray(max(0, min(size, self.size - offset)))
+        self.read_into_at(offset, room)
+        return bytes(room)
+
+    def read_into_at(self, offset: int, into: WritableBuffer) -> int:
+        """Fill `into` with the plaintext from `offset` on; return how many bytes there were.
+
+        Raises:
+            IntegrityError: A chunk in the range does not verify.
+            UsageError: A negative offset, or the reader is closed.
+        """
+        if offset < 0 or self.closed:
+            raise UsageError("cannot read before the start of a body or after closing it")
+        view = memoryview(into).cast("B")
+        view = view[: max(0, min(len(view), self.size - offset))]
+        done = 0
+        while done < len(view):
+            chunk, skipped = divmod(offset + done, PLAIN_CHUNK)
+            rest = view[done:]
+            whole = self._whole_chunks(chunk, len(rest)) if not skipped else 0
+            if whole and chunk != self._own.holds:
+                done += self._open(chunk, whole, rest)
+            else:
+                self._hold(chunk)
+                piece = self._own.plain[skipped : self._plain_size(chunk)][: len(rest)]
+                rest[: len(piece)] = piece
+                done += len(piece)
+        return done
+
+    def readable(self) -> bool:
+        """Bodies can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Bodies can be sought in."""
+        return True
+
+    def readinto(self, into: WritableBuffer) -> int:  # type: ignore[override]
+        """Fill `into` from the position on; 0 at the end."""
+        count = self.read_into_at(self._position, into)
+        self._position += count
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the position.
+
+        Raises:
+            UsageError: To before the start.
+        """
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        if start + offset < 0:
+            raise UsageError("cannot seek to before the start of a body")
+        self._position = start + offset
+        return self._position
+
+    def close(self) -> None:
+        """Let go of the source, if it was opened here, and wipe the plaintext held for small reads."""
+        if not self.closed and hasattr(self, "_position"):
+            self._own.plain[:] = bytes(PLAIN_CHUNK)
+            self._own.holds = _NO_CHUNK
+            self._source.close()
+        super().close()
+
+    def _plain_size(self, chunk: int) -> int:
+        return min(PLAIN_CHUNK, self.size - chunk * PLAIN_CHUNK)
+
+    def _whole_chunks(self, chunk: int, room: int) -> int:
+        """Return how many chunks from this one on fit whole into so much room, at most a batch."""
+        if room >= self.size - chunk * PLAIN_CHUNK:
+            return min(BATCH, self.chunks - chunk)
+        return min(BATCH, room // PLAIN_CHUNK)
+
+    def _open(self, chunk: int, count: int, into: memoryview) -> int:
+        start = NONCE_BYTES + chunk * SEALED_CHUNK
+        size = min(start + count * SEALED_CHUNK, self.body_size) - start
+        sealed = self._source.fetch(start, self._own.scratch(size))
+        opened = open_chunks(self._cipher, chunk, sealed, into, last=chunk + count == self.chunks)
+        if opened < count:
+            failed = sealed[opened * SEALED_CHUNK : (opened + 1) * SEALED_CHUNK]
+            raise explain(self._cipher, chunk + opened, failed, last=chunk + opened + 1 == self.chunks)[0]
+        return size - count * TAG_BYTES
+
+    def _hold(self, chunk: int) -> None:
+        """Have one chunk's plaintext at hand: small reads in a row open it once."""
+        if self._own.holds != chunk:
+            self._own.holds = _NO_CHUNK
+            self._open(chunk, 1, self._own.plain)
+            self._own.holds = chunk
+
+
+def _known_size(source: Source, size: int | None) -> int:
+    known = source.size()
+    if size is None:
+        size = known
+    if size is None:
+        raise UsageError("the size of the body must be given for such a source")
+    if known is not None and known != size:
+        raise IntegrityError(f"age body: {known} bytes where {size} are expected")
+    return size

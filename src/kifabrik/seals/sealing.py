@@ -1,0 +1,220 @@
+"""Plaintext to header and body.
+
+Invariants:
+- every body has a fresh random nonce, and so a payload key of its own;
+- a body given up half-way has no last chunk, so it never opens;
+- a header is sealed to one family of recipients: hybrid ones are not weakened by plain ones.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from kifabrik.errors import UsageError
+from kifabrik.seals.header import FILE_KEY_BYTES, HEADER_LIMIT, Header
+from kifabrik.seals.lanes import in_order, pool_of, write_all
+from kifabrik.seals.recipients import AnyRecipient
+from kifabrik.seals.sources import Buffer
+from kifabrik.seals.stream import (
+    BATCH,
+    NONCE_BYTES,
+    PLAIN_CHUNK,
+    SEALED_CHUNK,
+    chunk_nonce,
+    payload_cipher,
+    sealed_size,
+)
+
+_PLAIN_BATCH: Final = BATCH * PLAIN_CHUNK
+
+
+def new_file_key() -> bytes:
+    """Return 16 random bytes."""
+    return secrets.token_bytes(FILE_KEY_BYTES)
+
+
+def make_header(file_key: bytes, recipients: Sequence[AnyRecipient]) -> bytes:
+    """Wrap a file key for each recipient: about 100 bytes each, and 70 more.
+
+    Raises:
+        UsageError: No recipient, too many, or hybrid and plain ones mixed.
+    """
+    if len(file_key) != FILE_KEY_BYTES:
+        raise UsageError(f"a file key has {FILE_KEY_BYTES} bytes, not {len(file_key)}")
+    if not recipients:
+        raise UsageError("nothing can be sealed to nobody", hint="Name at least one recipient.")
+    if len({recipient.quantum_safe for recipient in recipients}) > 1:
+        raise UsageError(
+            "hybrid and plain recipients cannot share a header", hint="Use age1pq1… recipients only."
+        )
+    header = Header.seal(tuple(recipient.wrap(file_key) for recipient in recipients), file_key).to_bytes()
+    if len(header) > HEADER_LIMIT:
+        raise UsageError(f"{len(recipients)} recipients are too many for one header")
+    return header
+
+
+def seal_bytes(data: Buffer, file_key: bytes) -> bytes:
+    """Return the body of data that fits into memory, 16 bytes a chunk and 16 bytes larger."""
+    plain = memoryview(data).cast("B")
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    body = memoryview(bytearray(sealed_size(len(plain))))
+    body[:NONCE_BYTES] = nonce
+    _seal_chunks(payload_cipher(file_key, nonce), 0, plain, body[NONCE_BYTES:], last=True)
+    return bytes(body)
+
+
+def seal_file(plain: Buffer, recipients: Sequence[AnyRecipient]) -> bytes:
+    """Return a whole age file: header and body.
+
+    Raises:
+        UsageError: No recipient, or hybrid and plain ones mixed.
+    """
+    file_key = new_file_key()
+    return make_header(file_key, recipients) + seal_bytes(plain, file_key)
+
+
+class BodyWriter:
+    """Writes one body to a sink as data comes in; memory stays constant.
+
+    Used as a context manager, it is closed at the end, or left without a last chunk if an exception
+    passes through. The sink stays open. One writer belongs to one thread.
+
+    Args:
+        sink: Where the body goes.
+        file_key: 16 bytes, from the header the body belongs to.
+        threads: Above 1, `write` encrypts in `threads - 1` threads beside the caller's own, which hashes
+            and writes to the sink; worth it from several MiB a call on.
+        digest: Whether `sha256` is wanted; hashing takes twice as long as encrypting.
+
+    Raises:
+        UsageError: The file key has not 16 bytes, or there are no threads.
+    """
+
+    def __init__(self, sink: BinaryIO, file_key: bytes, *, threads: int = 1, digest: bool = True) -> None:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        self._cipher = payload_cipher(file_key, nonce)
+        self._sink = sink
+        self._hash = hashlib.sha256() if digest else None
+        self._resources = ExitStack()
+        self._pool = self._resources.enter_context(pool_of(threads - 1))
+        self._outs = [bytearray() for _ in range(threads)]
+        self._held = memoryview(bytearray(PLAIN_CHUNK))
+        self._held_size = 0
+        self._next_chunk = 0
+        self._closed = False
+        self.size = 0
+        """Bytes of the body so far."""
+        self._emit(memoryview(nonce))
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the body so far, in hex.
+
+        Raises:
+            UsageError: The writer was made with `digest=False`.
+        """
+        if self._hash is None:
+            raise UsageError("this body is written without a digest")
+        return self._hash.hexdigest()
+
+    def write(self, data: Buffer) -> int:
+        """Take plaintext; return how much, which is all of it.
+
+        A chunk is sealed only when more data follows, because the last one is marked.
+
+        Raises:
+            UsageError: The writer is closed.
+        """
+        if self._closed:
+            raise UsageError("this body is closed")
+        view = memoryview(data).cast("B")
+        size = len(view)
+        try:
+            self._take(view)
+        except BaseException:
+            self._give_up()
+            raise
+        return size
+
+    def close(self) -> None:
+        """Write the last chunk. Closing twice is fine."""
+        if self._closed:
+            return
+        try:
+            self._emit(self._seal(self._held[: self._held_size], self._next_chunk, 0, last=True))
+        finally:
+            self._give_up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._give_up()
+
+    def _take(self, view: memoryview) -> None:
+        if self._held_size:
+            taken = min(PLAIN_CHUNK - self._held_size, len(view))
+            self._held[self._held_size : self._held_size + taken] = view[:taken]
+            self._held_size += taken
+            view = view[taken:]
+            if not view:
+                return
+            self._seal_full(self._held)
+        full = (len(view) - 1) // PLAIN_CHUNK * PLAIN_CHUNK if view else 0
+        self._seal_full(view[:full])
+        self._held_size = len(view) - full
+        self._held[: self._held_size] = view[full:]
+
+    def _seal_full(self, plain: memoryview) -> None:
+        for sealed in in_order(self._pool, len(self._outs), self._jobs(plain)):
+            self._emit(sealed)
+
+    def _jobs(self, plain: memoryview) -> Iterator[Callable[[], memoryview]]:
+        for turn, start in enumerate(range(0, len(plain), _PLAIN_BATCH)):
+            batch = plain[start : start + _PLAIN_BATCH]
+            first, self._next_chunk = self._next_chunk, self._next_chunk + len(batch) // PLAIN_CHUNK
+            yield partial(self._seal, batch, first, turn % len(self._outs), last=False)
+
+    def _seal(self, plain: memoryview, first: int, out: int, *, last: bool) -> memoryview:
+        size = sealed_size(len(plain)) - NONCE_BYTES
+        if len(self._outs[out]) < size:
+            self._outs[out] = bytearray(size)
+        sealed = memoryview(self._outs[out])[:size]
+        _seal_chunks(self._cipher, first, plain, sealed, last=last)
+        return sealed
+
+    def _emit(self, sealed: memoryview) -> None:
+        if self._hash is not None:
+            self._hash.update(sealed)
+        write_all(self._sink, sealed)
+        self.size += len(sealed)
+
+    def _give_up(self) -> None:
+        self._closed = True
+        self._resources.close()
+
+
+def _seal_chunks(
+    cipher: ChaCha20Poly1305, first: int, plain: memoryview, sealed: memoryview, *, last: bool
+) -> None:
+    """Seal consecutive chunks; only the last of the body may be short, and only it may be empty."""
+    encrypt_into = cipher.encrypt_into
+    count = max(1, -(-len(plain) // PLAIN_CHUNK))
+    for i in range(count):
+        encrypt_into(
+            chunk_nonce(first + i, last=last and i == count - 1),
+            plain[i * PLAIN_CHUNK : (i + 1) * PLAIN_CHUNK],
+            None,
+            sealed[i * SEALED_CHUNK : (i + 1) * SEALED_CHUNK],
+        )
