@@ -1,0 +1,5 @@
+"""Launchers as processes of this machine."""
+
+from kifabrik.engines.local.engine import LocalEngine
+
+__all__ = ["LocalEngine"]

@@ -1,0 +1,134 @@
+"""The engine of one machine: a detached process per attempt, found again after any restart.
+
+Invariants:
+- `<folder>/<attempt>.json` names the process before it is told what to do, so a launcher that knows its
+  attempt is always findable;
+- a launcher leads a session of its own: no signal to the service reaches it;
+- only the line on its standard input holds the token.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from kifabrik.engines.local.processes import ProcessId
+from kifabrik.engines.local.spare import Spares, Started
+from kifabrik.factory.engine import Life, Task
+
+
+class LocalEngine:
+    """Starts launchers as processes of this machine.
+
+    Args:
+        folder: `launchers` below the node's folder; made if missing.
+        command: Starts one launcher, which reads one JSON line from its standard input.
+        factory: URL launchers reach the service at.
+        ca_pem: Certificate authority they trust besides the system's.
+        spare: Whether to keep a launcher ready.
+    """
+
+    def __init__(
+        self, folder: Path, command: Sequence[str], factory: str, *, ca_pem: str = "", spare: bool = True
+    ) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._factory = factory
+        self._ca_pem = ca_pem
+        self._spares = Spares(command, folder, keep=spare)
+        self._children: set[int] = set()
+        self._clear_spare_logs()
+
+    def warm_up(self) -> None:
+        """Start the spare launcher."""
+        self._spares.prepare()
+
+    def close(self) -> None:
+        """Let the spare go; launchers that work go on."""
+        self._spares.close()
+
+    def submit(self, task: Task) -> None:
+        """Start the launcher of an attempt unless it is alive.
+
+        Raises:
+            UnavailableError: It could not be started now.
+        """
+        if self._alive(task.attempt):
+            return
+        started = self._spares.take()
+        started.name_log(self._folder / f"{task.attempt}.log")
+        self._note(task.attempt, started.identity)
+        self._children.add(started.identity.pid)
+        self._tell(started, task)
+        self._spares.prepare()
+
+    def poll(self) -> Mapping[str, Life]:
+        """Every attempt with a note in the folder, alive or gone."""
+        self._children = {pid for pid in self._children if not _collected(pid)}
+        return {
+            note.stem: Life.ALIVE if self._alive(note.stem) else Life.GONE
+            for note in self._folder.glob("a-*.json")
+        }
+
+    def kill(self, attempt: str) -> None:
+        """Kill a launcher and its process group; what it started dies with it."""
+        identity = self._identity(attempt)
+        if identity is not None:
+            identity.kill_group()
+
+    def forget(self, attempt: str) -> None:
+        """Drop the note of a launcher that is gone; its log stays for the operator."""
+        if not self._alive(attempt):
+            self._path(attempt).unlink(missing_ok=True)
+
+    def _tell(self, started: Started, task: Task) -> None:
+        share = task.placement[0]
+        line: dict[str, Any] = {
+            "factory": self._factory,
+            "ca_pem": self._ca_pem,
+            "attempt": task.attempt,
+            "token": task.token,
+            "tenant": task.tenant,
+            "gpus": list(share.gpus),
+        }
+        started.tell(json.dumps(line).encode() + b"\n")
+
+    def _note(self, attempt: str, identity: ProcessId) -> None:
+        partial = self._path(attempt).with_suffix(".partial")
+        with partial.open("w") as file:
+            json.dump(asdict(identity), file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._path(attempt))
+
+    def _path(self, attempt: str) -> Path:
+        return self._folder / f"{attempt}.json"
+
+    def _identity(self, attempt: str) -> ProcessId | None:
+        try:
+            return ProcessId(**json.loads(self._path(attempt).read_text()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):
+            return ProcessId(0, 0, "")
+
+    def _alive(self, attempt: str) -> bool:
+        identity = self._identity(attempt)
+        return identity is not None and identity.alive()
+
+    def _clear_spare_logs(self) -> None:
+        """Remove what spares of services that died have left."""
+        for log in self._folder.glob("spare-*.log"):
+            pid = int(log.name.split("-")[1])
+            if ProcessId.of(pid) is None:
+                log.unlink(missing_ok=True)
+
+
+def _collected(pid: int) -> bool:
+    """Whether a child has ended; collects it so that it does not stay as a zombie."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return True

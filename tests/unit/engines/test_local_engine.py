@@ -1,0 +1,189 @@
+"""The engine of one machine, with real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from kifabrik.engines.local.engine import LocalEngine
+from kifabrik.engines.local.processes import ProcessId, boot_id
+from kifabrik.errors import UnavailableError
+from kifabrik.factory.capacity import Share
+from kifabrik.factory.engine import Life, Task
+
+PROGRAM = """
+import json, os, sys, time
+line = sys.stdin.readline()
+if not line:
+    sys.exit(0)
+task = json.loads(line)
+child = os.fork()
+if child == 0:
+    time.sleep(600)
+with open(sys.argv[1] + "/told-" + task["attempt"], "w") as file:
+    json.dump({"task": task, "pid": os.getpid(), "child": child, "session": os.getsid(0)}, file)
+print("started", file=sys.stderr, flush=True)
+time.sleep(600)
+"""
+
+
+def wait_until(test, seconds=20.0):
+    until = time.monotonic() + seconds
+    while not test():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.01)
+
+
+def task(attempt="a-aaaaaaaaaaaaaaaa", token="kfa-secret"):
+    return Task(attempt, "t-x", token, (Share("n-1", 1, 1, (0, 2)),))
+
+
+@pytest.fixture
+def command(tmp_path):
+    return [sys.executable, "-I", "-S", "-c", PROGRAM, str(tmp_path)]
+
+
+@pytest.fixture
+def engine(tmp_path, command):
+    engine = LocalEngine(tmp_path / "launchers", command, "http://factory")
+    yield engine
+    for attempt in engine.poll():
+        engine.kill(attempt)
+    engine.close()
+    wait_until(lambda: Life.ALIVE not in engine.poll().values())
+
+
+def told(tmp_path, attempt="a-aaaaaaaaaaaaaaaa"):
+    path = tmp_path / f"told-{attempt}"
+    wait_until(lambda: path.exists() and path.read_text().endswith("}"))
+    return json.loads(path.read_text())
+
+
+def test_a_launcher_is_told_its_task_over_standard_input_only(engine, tmp_path):
+    engine.submit(task())
+    said = told(tmp_path)
+    assert said["task"] == {
+        "factory": "http://factory",
+        "ca_pem": "",
+        "attempt": "a-aaaaaaaaaaaaaaaa",
+        "token": "kfa-secret",
+        "tenant": "t-x",
+        "gpus": [0, 2],
+    }
+    for place in ("cmdline", "environ"):
+        assert b"kfa-secret" not in Path(f"/proc/{said['pid']}/{place}").read_bytes()
+    for path in (tmp_path / "launchers").iterdir():
+        assert b"kfa-secret" not in path.read_bytes()
+
+
+def test_a_launcher_leads_its_own_session(engine, tmp_path):
+    engine.submit(task())
+    said = told(tmp_path)
+    assert said["session"] == said["pid"] != os.getsid(0)
+
+
+def test_submitting_an_attempt_again_starts_nothing(engine, tmp_path):
+    engine.submit(task())
+    pid = told(tmp_path)["pid"]
+    (tmp_path / "told-a-aaaaaaaaaaaaaaaa").unlink()
+    engine.submit(task())
+    assert json.loads((tmp_path / "launchers/a-aaaaaaaaaaaaaaaa.json").read_text())["pid"] == pid
+    assert not (tmp_path / "told-a-aaaaaaaaaaaaaaaa").exists()
+
+
+def test_a_new_engine_finds_the_launchers_of_the_one_before(engine, tmp_path, command):
+    engine.submit(task())
+    told(tmp_path)
+    later = LocalEngine(tmp_path / "launchers", command, "http://factory", spare=False)
+    assert later.poll() == {"a-aaaaaaaaaaaaaaaa": Life.ALIVE}
+    later.kill("a-aaaaaaaaaaaaaaaa")
+    wait_until(lambda: engine.poll() == {"a-aaaaaaaaaaaaaaaa": Life.GONE})
+
+
+def test_killing_a_launcher_kills_what_it_started(engine, tmp_path):
+    engine.submit(task())
+    child = ProcessId.of(told(tmp_path)["child"])
+    assert child.alive()
+    engine.kill("a-aaaaaaaaaaaaaaaa")
+    wait_until(lambda: not child.alive())
+    wait_until(lambda: engine.poll() == {"a-aaaaaaaaaaaaaaaa": Life.GONE})
+
+
+def test_a_launcher_that_is_gone_is_remembered_until_forgotten(engine, tmp_path):
+    engine.submit(task())
+    os.kill(told(tmp_path)["pid"], signal.SIGKILL)
+    wait_until(lambda: engine.poll() == {"a-aaaaaaaaaaaaaaaa": Life.GONE})
+    engine.forget("a-aaaaaaaaaaaaaaaa")
+    assert engine.poll() == {}
+    assert (tmp_path / "launchers/a-aaaaaaaaaaaaaaaa.log").read_text() == "started\n"
+
+
+def test_a_launcher_that_lives_is_not_forgotten(engine, tmp_path):
+    engine.submit(task())
+    engine.forget("a-aaaaaaaaaaaaaaaa")
+    assert engine.poll() == {"a-aaaaaaaaaaaaaaaa": Life.ALIVE}
+
+
+def test_the_spare_becomes_the_next_launcher_and_is_replaced(engine, tmp_path):
+    engine.warm_up()
+    (spare,) = [path for path in (tmp_path / "launchers").iterdir() if path.name.startswith("spare-")]
+    inode = spare.stat().st_ino
+    engine.submit(task())
+    assert (tmp_path / "launchers/a-aaaaaaaaaaaaaaaa.log").stat().st_ino == inode
+    assert len(list((tmp_path / "launchers").glob("spare-*.log"))) == 1
+
+
+def test_a_spare_that_died_is_replaced_when_it_is_needed(engine, tmp_path):
+    engine.warm_up()
+    spare = engine._spares._spare.identity
+    os.kill(spare.pid, signal.SIGKILL)
+    wait_until(lambda: not spare.alive())
+    engine.submit(task())
+    assert told(tmp_path)["pid"] != spare.pid
+
+
+def test_the_spare_ends_with_the_service_and_launchers_do_not(tmp_path, command):
+    service = textwrap.dedent(f"""
+        import os, signal
+        from pathlib import Path
+        from kifabrik.engines.local.engine import LocalEngine
+        from kifabrik.factory.capacity import Share
+        from kifabrik.factory.engine import Task
+        engine = LocalEngine(Path({str(tmp_path / "launchers")!r}), {command!r}, "http://factory")
+        engine.submit(Task("a-aaaaaaaaaaaaaaaa", "t-x", "kfa-secret", (Share("n-1", 1, 1),)))
+        spare = engine._spares._spare.identity
+        print(spare.pid, spare.started, spare.alive(), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    ended = subprocess.run([sys.executable, "-c", service], stdout=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    pid, started, alive = ended.stdout.split()
+    assert alive == "True"
+    launcher = ProcessId.of(told(tmp_path)["pid"])
+    wait_until(lambda: not ProcessId(int(pid), int(started), boot_id()).alive())
+    assert launcher.alive()
+    later = LocalEngine(tmp_path / "launchers", command, "http://factory", spare=False)
+    assert later.poll() == {"a-aaaaaaaaaaaaaaaa": Life.ALIVE}
+    later.kill("a-aaaaaaaaaaaaaaaa")
+    wait_until(lambda: not launcher.alive())
+
+
+def test_a_program_that_cannot_be_started_is_an_error_of_ours(tmp_path):
+    engine = LocalEngine(tmp_path / "launchers", ["/nowhere/python"], "http://factory", spare=False)
+    with pytest.raises(UnavailableError, match="no launcher can be started: No such file"):
+        engine.submit(task())
+    assert engine.poll() == {}
+
+
+def test_a_number_that_was_given_to_another_process_is_not_the_launcher():
+    me = ProcessId.of(os.getpid())
+    assert me.alive()
+    assert not ProcessId(me.pid, me.started - 1, me.boot).alive()
+    assert not ProcessId(me.pid, me.started, "another boot").alive()
+    assert me.boot == boot_id()
