@@ -1,0 +1,109 @@
+"""Keeps checkpoints: seals the checkpoint folder when it has changed and is quiet, and at the end."""
+
+import threading
+from pathlib import Path
+from typing import Final
+
+from kifabrik.client.attempts import Attempts
+from kifabrik.datasets.manifest import Manifest
+from kifabrik.errors import ConflictError, KifabrikError
+from kifabrik.launcher.journal import Journal
+from kifabrik.launcher.outputs import OutputSealer
+from kifabrik.launcher.work import NamedManifest
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.statements import read_unverified
+
+INTERVAL_S: Final = 60.0
+
+
+class CheckpointKeeper:
+    """Seals checkpoints while a job runs.
+
+    Args:
+        attempts: Client of this attempt.
+        sealer: Seals and signs.
+        memory: Root of what the job can write.
+        within: Path of the checkpoint folder beneath it.
+        last: The checkpoint the attempt was started from, if any.
+        journal: Gets a note of every checkpoint.
+        interval_s: Seconds between looks.
+    """
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        sealer: OutputSealer,
+        memory: Path,
+        within: str,
+        last: NamedManifest | None,
+        journal: Journal,
+        *,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._attempts = attempts
+        self._sealer = sealer
+        self._memory = memory
+        self._within = within
+        self._journal = journal
+        self._interval_s = interval_s
+        self._before: str = last.digest if last else ""
+        self._manifest: Manifest | None = last.manifest if last else None
+        self._seen = self._fingerprint()
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="checkpoints")
+
+    @property
+    def last(self) -> str:
+        """Digest of the newest checkpoint's manifest statement, or empty."""
+        return self._before
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Stop looking, and seal a last time what the job left; call it when the job has ended."""
+        self._ended.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        self._look()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(self._interval_s):
+            self._look()
+
+    def _look(self) -> None:
+        now = self._fingerprint()
+        if not now or now == self._seen:
+            return
+        try:
+            self._seal()
+        except ConflictError:
+            return  # the job is writing; the next look will find it quiet
+        except KifabrikError as error:
+            self._journal.line("note", f"A checkpoint could not be kept: {error.message}")
+            return
+        self._seen = now
+
+    def _seal(self) -> None:
+        envelope = self._sealer.seal_checkpoint(self._memory, self._within, self._before, self._manifest)
+        self._attempts.add_checkpoint(envelope)
+        self._take(envelope)
+        self._journal.line("note", f"Checkpoint {self._manifest.version if self._manifest else 1} is kept.")
+
+    def _take(self, envelope: Envelope) -> None:
+        self._before = envelope.digest
+        self._manifest, _ = read_unverified(envelope, Manifest)
+
+    def _fingerprint(self) -> frozenset[tuple[str, int, int]]:
+        """Names, sizes and times of all files; a change in any is a reason to seal."""
+        root = self._memory / self._within
+        found = set()
+        for path in root.rglob("*"):
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                continue
+            if not path.is_dir():
+                found.add((str(path), status.st_size, status.st_mtime_ns))
+        return frozenset(found)

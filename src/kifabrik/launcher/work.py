@@ -1,0 +1,108 @@
+"""What a launcher believes of the work it is given: only what the tenant's keys have signed."""
+
+from dataclasses import dataclass
+
+from kifabrik.datasets.manifest import Manifest
+from kifabrik.environments.lock import Lock
+from kifabrik.errors import IntegrityError
+from kifabrik.orders.order import Order, verify_order
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.keys import VerifyKey
+from kifabrik.signatures.statements import Statement, read_unverified
+from kifabrik.tenants.statements import KeyholderStatement, Membership
+from kifabrik.tenants.trust import check_tenant_key, verify_device, verify_keyholder
+from kifabrik.values import Place, parse_time
+from kifabrik.wire.attempts import Work
+
+
+@dataclass(frozen=True)
+class NamedManifest:
+    """A manifest that a verified statement names by this digest."""
+
+    digest: str
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class VerifiedWork:
+    """Work whose every part is named by an order of the tenant's own member.
+
+    Args:
+        order: The signed order.
+        keyholder: Whom leases must come from.
+        code: Manifest of the code bundle.
+        inputs: Manifests of the inputs, in the order's order.
+        checkpoint: The last checkpoint of an earlier attempt. No signature of it is checked here: the
+            keyholder does that, and releases no key for a false one.
+        lock: The environment's lock.
+        number: Of the attempt.
+        cap_s: Seconds after which to stop.
+        place: What the factory says about where this node is.
+    """
+
+    order: Statement[Order]
+    keyholder: KeyholderStatement
+    code: NamedManifest
+    inputs: tuple[NamedManifest, ...]
+    checkpoint: NamedManifest | None
+    lock: Lock
+    number: int
+    cap_s: int
+    place: Place
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Digests of everything keys are needed for: code, inputs, checkpoint."""
+        last = (self.checkpoint.digest,) if self.checkpoint else ()
+        return (self.code.digest, *(one.digest for one in self.inputs), *last)
+
+
+def verify_work(tenant: str, work: Work) -> VerifiedWork:
+    """Check the chain from the tenant id down to every part of the work.
+
+    Raises:
+        IntegrityError: A part is not what the order names, or the order is not the tenant's.
+    """
+    tenant_key = VerifyKey.from_hex(work.tenant_key)
+    check_tenant_key(tenant, tenant_key)
+    order = _order(tenant_key, work)
+    said = order.predicate
+    lock = Lock.from_text(work.lock)
+    if (lock.digest, lock.python) != (said.lock, said.python):
+        raise IntegrityError("the environment's lock is not the one the order names")
+    if len(work.inputs) != len(said.inputs):
+        raise IntegrityError("the factory sent other inputs than the order names")
+    inputs = zip(work.inputs, said.inputs, strict=True)
+    return VerifiedWork(
+        order=order,
+        keyholder=verify_keyholder(tenant_key, Envelope.from_json(work.keyholder)),
+        code=_named(work.code, said.code, f"{said.run}/code"),
+        inputs=tuple(_named(text, item.manifest, item.owner) for text, item in inputs),
+        checkpoint=_checkpoint(work.checkpoint, said.run),
+        lock=lock,
+        number=work.number,
+        cap_s=min(work.cap_s, said.max_duration_s),
+        place=work.place,
+    )
+
+
+def _order(tenant_key: VerifyKey, work: Work) -> Statement[Order]:
+    membership, device = Envelope.from_json(work.membership), Envelope.from_json(work.device)
+    # Whether the member still belongs is the keyholder's to judge; here the chain itself must hold.
+    admitted = parse_time(read_unverified(membership, Membership)[0].created)
+    member = verify_device(tenant_key, membership, device, admitted)
+    return verify_order(Envelope.from_json(work.order), member.key, member.tenant, member.member)
+
+
+def _named(text: str, digest: str, owner: str) -> NamedManifest:
+    envelope = Envelope.from_json(text)
+    manifest, _ = read_unverified(envelope, Manifest)
+    if (envelope.digest, manifest.owner) != (digest, owner):
+        raise IntegrityError(f"the manifest of {owner} is not the one the order names")
+    return NamedManifest(digest, manifest)
+
+
+def _checkpoint(text: str, run: str) -> NamedManifest | None:
+    if not text:
+        return None
+    return _named(text, Envelope.from_json(text).digest, f"{run}/checkpoint")

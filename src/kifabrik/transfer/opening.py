@@ -1,0 +1,124 @@
+"""A sealed version becomes a folder, with headers a lease has wrapped for us."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from kifabrik.datasets.contents import Contents, ShardContents
+from kifabrik.datasets.encoding import MOST_ENCODED_BYTES, decode_contents
+from kifabrik.datasets.folders import open_folder
+from kifabrik.datasets.manifest import BodyRef, Manifest
+from kifabrik.datasets.unpacking import ShardUnpacker, make_directories
+from kifabrik.errors import IntegrityError
+from kifabrik.seals.header import split_headers
+from kifabrik.seals.identities import Identity
+from kifabrik.seals.opening import copy_opened, open_bytes, open_header
+from kifabrik.transfer.objects import ObjectSource, Progress, silent
+
+_SEALED_OVERHEAD: Final = 2**20
+
+
+@dataclass(frozen=True)
+class OpenedVersion:
+    """A version whose sealed part has been read: what is in it, and the key of each body."""
+
+    manifest: Manifest
+    contents: Contents
+    file_keys: tuple[bytes, ...]
+
+    @property
+    def plain_size(self) -> int:
+        """Bytes of all shards in plaintext."""
+        return sum(shard.plain_size for shard in self.contents.shards)
+
+
+def open_contents(
+    manifest: Manifest, headers: bytes, identities: Sequence[Identity], store: ObjectSource
+) -> OpenedVersion:
+    """Read what a version contains.
+
+    Args:
+        manifest: Verified before.
+        headers: Concatenated age headers that one of the identities opens.
+        identities: Usually one: the attempt's or the device's.
+        store: Where the bodies are.
+
+    Raises:
+        IntegrityError: Headers, contents and manifest do not fit together.
+    """
+    parts = split_headers(headers)
+    if len(parts) != len(manifest.shards) + 1:
+        raise IntegrityError(f"{len(parts)} headers came for {len(manifest.shards) + 1} sealed bodies")
+    own_key, *shard_keys = (open_header(part, identities) for part in parts)
+    sealed = manifest.sealed_manifest
+    body = store.fetch(sealed.sha256, min(sealed.size, MOST_ENCODED_BYTES + _SEALED_OVERHEAD))
+    contents = decode_contents(open_bytes(body, own_key))
+    if len(contents.shards) != len(manifest.shards):
+        raise IntegrityError("the sealed contents describe another number of shards than the manifest")
+    return OpenedVersion(manifest, contents, tuple(shard_keys))
+
+
+def unpack(
+    version: OpenedVersion,
+    folder: Path,
+    store: ObjectSource,
+    *,
+    verify: bool,
+    threads: int = 1,
+    progress: Progress = silent,
+) -> None:
+    """Open every shard into a folder that exists and is empty.
+
+    Args:
+        version: From `open_contents`.
+        folder: Where the files go.
+        store: Where the bodies are.
+        verify: Whether to compare each file's digest with the contents as well.
+        threads: Shards opened at once.
+        progress: Told the bytes of plaintext that were written.
+
+    Raises:
+        IntegrityError: A body does not verify, or is not what the contents say.
+        CapacityError: The file system is full.
+    """
+    root = open_folder(folder)
+    try:
+        make_directories(root, version.contents)
+
+        def one(shard: ShardContents, body: BodyRef, file_key: bytes) -> None:
+            with (
+                store.open(body.sha256, body.size) as source,
+                ShardUnpacker(root, shard, verify=verify) as unpacker,
+            ):
+                copy_opened(source, _sink(unpacker), file_key, progress=progress)
+
+        with ThreadPoolExecutor(threads, "open") as pool:
+            opened = [
+                pool.submit(one, *job)
+                for job in zip(version.contents.shards, version.manifest.shards, version.file_keys, strict=True)
+            ]
+            try:
+                for future in opened:
+                    future.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    finally:
+        root.close()
+
+
+class _Sink:
+    """An unpacker as something to write to."""
+
+    def __init__(self, unpacker: ShardUnpacker) -> None:
+        self._unpacker = unpacker
+
+    def write(self, data: memoryview) -> int:
+        self._unpacker.feed(data)
+        return len(data)
+
+
+def _sink(unpacker: ShardUnpacker) -> BinaryIO:
+    return cast("BinaryIO", _Sink(unpacker))

@@ -1,0 +1,191 @@
+"""A planned folder becomes a sealed, uploaded version."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Final
+
+from kifabrik.datasets.contents import Contents
+from kifabrik.datasets.encoding import encode_contents
+from kifabrik.datasets.index import IndexWriter, ShardRecord, StoredShard
+from kifabrik.datasets.manifest import BodyRef, Manifest
+from kifabrik.datasets.packing import Plan, PlannedShard
+from kifabrik.seals.recipients import Recipient
+from kifabrik.seals.sealing import BodyWriter, make_header, new_file_key, seal_bytes
+from kifabrik.transfer.objects import ObjectSink, Progress, silent
+from kifabrik.values import format_time, now_utc, sha256_hex
+
+_AHEAD: Final = 2
+"""Sealed shards that may wait for upload: sealing and uploading overlap, and the spool stays small."""
+_SEAL_THREADS: Final = 2
+
+
+@dataclass(frozen=True)
+class VersionHead:
+    """What the caller decides about a version before it is sealed.
+
+    Args:
+        tenant: Tenant id.
+        owner: Dataset id or a part of a run.
+        version: From 1.
+        previous: Digest of the statement before, or empty.
+        recipient: The owner's age recipient; the first every header is sealed to.
+        also: Further recipients, such as the tenant's recovery recipient.
+        name: Goes into the sealed contents.
+        description: Likewise.
+    """
+
+    tenant: str
+    owner: str
+    version: int
+    previous: str
+    recipient: Recipient
+    also: Sequence[Recipient] = ()
+    name: str = "data"
+    description: str = ""
+
+    @property
+    def recipients(self) -> list[Recipient]:
+        """Everybody each header is sealed to."""
+        return [self.recipient, *self.also]
+
+
+@dataclass(frozen=True)
+class SealedVersion:
+    """A version whose objects are all in the store, ready to be signed and registered."""
+
+    manifest: Manifest
+    contents: Contents
+
+
+class Sealer:
+    """Seals the shards of one version and uploads them.
+
+    Args:
+        head: What the version is.
+        store: Where ciphertext goes.
+        spool: A folder for ciphertext that waits for upload; what lies there is used again.
+        on_sealed: Told the bytes of plaintext that were sealed.
+        on_uploaded: Told the bytes of ciphertext that arrived.
+    """
+
+    def __init__(
+        self,
+        head: VersionHead,
+        store: ObjectSink,
+        spool: Path,
+        *,
+        on_sealed: Progress = silent,
+        on_uploaded: Progress = silent,
+    ) -> None:
+        self._head = head
+        self._store = store
+        self._spool = spool
+        self._on_sealed = on_sealed
+        self._on_uploaded = on_uploaded
+        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def seal(self, plan: Plan, index: IndexWriter | None = None) -> SealedVersion:
+        """Seal and upload everything the store lacks.
+
+        Args:
+            plan: What to seal; shards marked as reused are taken over as they are.
+            index: Notes every sealed shard, so that an interruption loses none.
+
+        Raises:
+            ConflictError: A file changed while it was read.
+            CapacityError: The disk or the tenant's quota is full.
+            UnavailableError: The store could not be reached.
+        """
+        lacking = self._store.missing(s.reused.stored.body.sha256 for s in plan.shards if s.reused)
+        records = []
+        with self._uploads() as upload:
+            for shard in plan.shards:
+                record = self._record(shard, lacking)
+                if index is not None:
+                    index.append(record)
+                if self._waiting(record.stored.body).exists():
+                    upload(record.stored.body)
+                records.append(record)
+        contents = Contents(self._head.name, self._head.description, tuple(r.shard for r in records))
+        return SealedVersion(self._finish(contents, records), contents)
+
+    def _record(self, shard: PlannedShard, lacking: set[str]) -> ShardRecord:
+        if shard.reused is not None:
+            body = shard.reused.stored.body
+            if body.sha256 not in lacking or self._waiting(body).exists():
+                self._on_sealed(shard.plain_size)
+                return shard.reused
+        return self._seal_shard(shard)
+
+    def _seal_shard(self, shard: PlannedShard) -> ShardRecord:
+        file_key = new_file_key()
+
+        with NamedTemporaryFile(dir=self._spool, prefix="sealing-", delete=False) as file:
+            path = Path(file.name)
+            try:
+                with BodyWriter(file, file_key, threads=_SEAL_THREADS) as body:  # type: ignore[arg-type]
+
+                    def sink(block: bytes | memoryview) -> None:
+                        body.write(block)
+                        self._on_sealed(len(block))
+
+                    contents = shard.write_to(sink)
+            except BaseException:
+                file.close()
+                path.unlink()
+                raise
+        reference = BodyRef(body.sha256, body.size)
+        path.replace(self._waiting(reference))
+        return shard.record(contents, StoredShard(reference, make_header(file_key, self._head.recipients)))
+
+    def _waiting(self, body: BodyRef) -> Path:
+        return self._spool / f"{body.sha256}.body"
+
+    @contextmanager
+    def _uploads(self) -> Iterator[Callable[[BodyRef], None]]:
+        """Upload beside sealing, at most `_AHEAD` shards behind; errors surface at the next call."""
+        running: list[Future[None]] = []
+
+        def submit(body: BodyRef) -> None:
+            while len(running) >= _AHEAD:
+                running.pop(0).result()
+            running.append(pool.submit(self._upload, body))
+
+        with ThreadPoolExecutor(1, "upload") as pool:
+            try:
+                yield submit
+                for upload in running:
+                    upload.result()
+            finally:
+                for upload in running:
+                    upload.cancel()
+
+    def _upload(self, body: BodyRef) -> None:
+        path = self._waiting(body)
+        with path.open("rb") as file:
+            self._store.upload(file, body.sha256, body.size, self._on_uploaded)
+        path.unlink()
+
+    def _finish(self, contents: Contents, records: Sequence[ShardRecord]) -> Manifest:
+        file_key = new_file_key()
+        sealed = seal_bytes(encode_contents(contents), file_key)
+        own_header = make_header(file_key, self._head.recipients)
+        headers = b"".join([own_header, *(record.stored.header for record in records)])
+        self._store.upload_bytes(sealed)
+        self._store.upload_bytes(headers)
+        return Manifest(
+            tenant=self._head.tenant,
+            owner=self._head.owner,
+            version=self._head.version,
+            previous=self._head.previous,
+            recipient=self._head.recipient.text,
+            headers=sha256_hex(headers),
+            headers_size=len(headers),
+            sealed_manifest=BodyRef(sha256_hex(sealed), len(sealed)),
+            shards=tuple(record.stored.body for record in records),
+            created=format_time(now_utc()),
+        )
