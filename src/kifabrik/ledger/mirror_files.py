@@ -1,0 +1,214 @@
+"""A mirror's copy in a folder: an append-only file of entries, and a small state file that counts them.
+
+    entries   every entry after its length (uint16, big-endian), as in entry bundles
+    state     canonical JSON: origin, size, root, length of `entries` in bytes, checkpoint
+    lock      held by the one writer
+
+Invariants:
+- the entries reach the disk before the state that counts them, and the state is replaced in one step;
+- what lies in `entries` beyond the counted length was never acknowledged and is cut off on opening;
+- one writer at a time; readers need no lock.
+"""
+
+import errno
+import os
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from kifabrik.errors import CapacityError, IntegrityError, UnavailableError, UsageError
+from kifabrik.ledger.checkpoint import TreeHead
+from kifabrik.ledger.file_lock import FileLock
+from kifabrik.ledger.mirror_store import MirrorState
+from kifabrik.ledger.tiles import encode_bundle, split_bundle
+from kifabrik.signatures.canonical import from_canonical, to_canonical
+
+_LENGTH_BYTES: Final = 2
+_MOST_STATE_BYTES: Final = 2_000_000
+_CHUNK_ENTRIES: Final = 4096
+_RESTORE: Final = "Restore it from a backup, or fetch the log anew into an empty folder and compare."
+
+
+class MirrorFiles:
+    """A `MirrorStore` in a folder. Close it, or use it in a `with` statement.
+
+    Args:
+        folder: Made if missing, unless `read_only`.
+        read_only: Only look: no lock is taken and nothing is changed.
+
+    Raises:
+        ConflictError: Another writer has the folder open.
+        IntegrityError: The files are damaged.
+        UnavailableError: The folder cannot be read or made.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._folder = folder
+        self._lock: FileLock | None = None
+        self._ends = array("Q")
+        try:
+            if not read_only:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._lock = FileLock(folder / "lock", f"the mirror in {folder}")
+            self._state, counted = self._read_state()
+            self._scan(counted)
+            if not read_only:
+                self._cut_off(counted)
+        except OSError as error:
+            self.close()
+            raise UnavailableError(f"cannot open the mirror in {folder}: {error.strerror or error}") from error
+        except IntegrityError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the lock; closing twice is harmless."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def state(self) -> MirrorState | None:
+        """The last saved state; None in a new folder."""
+        return self._state
+
+    def entries(self, start: int, end: int) -> list[bytes]:
+        """Return entries `[start, end)`.
+
+        Raises:
+            IntegrityError: The file has been changed under us.
+        """
+        if start >= end:
+            return []
+        first, last = self._end(start), self._end(end)
+        with (self._folder / "entries").open("rb") as file:
+            file.seek(first)
+            found, rest = split_bundle(file.read(last - first))
+        if len(found) != end - start or rest:
+            raise IntegrityError(f"the mirror in {self._folder} was changed while in use")
+        return found
+
+    def all_entries(self) -> Iterator[bytes]:
+        """Yield every entry, in order."""
+        count = len(self._ends)
+        for start in range(0, count, _CHUNK_ENTRIES):
+            yield from self.entries(start, min(start + _CHUNK_ENTRIES, count))
+
+    def save(self, new_entries: Sequence[bytes], state: MirrorState) -> None:
+        """Append entries and replace the state; both are on disk when this returns.
+
+        Raises:
+            CapacityError: The disk is full; nothing has changed, and trying again may help.
+            UnavailableError: The disk cannot be written; what is on it is whole, old or new.
+            UsageError: The store was opened to read only, or is closed.
+        """
+        if self._lock is None:
+            raise UsageError(f"the mirror in {self._folder} is not open for writing")
+        before = self._end(len(self._ends))
+        try:
+            after = self._append(new_entries, before)
+            self._write_state(state, after)
+        except OSError as error:
+            # Bytes that no state counts are overwritten by the next save, or cut off on opening.
+            kind = CapacityError if error.errno == errno.ENOSPC else UnavailableError
+            raise kind(f"cannot write the mirror in {self._folder}: {error.strerror or error}") from error
+        for entry in new_entries:
+            before += _LENGTH_BYTES + len(entry)
+            self._ends.append(before)
+        self._state = state
+
+    def _end(self, count: int) -> int:
+        return self._ends[count - 1] if count else 0
+
+    def _append(self, new_entries: Sequence[bytes], at: int) -> int:
+        if not new_entries:
+            return at
+        with (self._folder / "entries").open("r+b") as file:
+            file.seek(at)
+            file.write(encode_bundle(new_entries))
+            file.flush()
+            os.fsync(file.fileno())
+            return file.tell()
+
+    def _write_state(self, state: MirrorState, counted: int) -> None:
+        body = {
+            "bytes": counted,
+            "checkpoint": state.checkpoint,
+            "origin": state.head.origin,
+            "root": state.head.root.hex(),
+            "size": state.head.size,
+        }
+        fresh = self._folder / "state.new"
+        with fresh.open("wb") as file:
+            file.write(to_canonical(body))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._folder / "state")
+        try:
+            sync_folder(self._folder)
+        except OSError:
+            self.close()  # the disk may already show the new state: only opening again can tell
+            raise
+
+    def _read_state(self) -> tuple[MirrorState | None, int]:
+        path = self._folder / "state"
+        if not path.exists():
+            return None, 0
+        with path.open("rb") as file:
+            data = file.read(_MOST_STATE_BYTES)
+        try:
+            body = from_canonical(data)
+            head = TreeHead(body["origin"], int(body["size"]), bytes.fromhex(body["root"]))
+            return MirrorState(head, str(body["checkpoint"])), int(body["bytes"])
+        except (IntegrityError, KeyError, TypeError, ValueError):
+            raise IntegrityError(f"{path} is not the state of a mirror", hint=_RESTORE) from None
+
+    def _scan(self, counted: int) -> None:
+        """Find where each entry ends."""
+        path = self._folder / "entries"
+        found = path.stat().st_size if path.exists() else 0
+        if found < counted:
+            raise IntegrityError(
+                f"{path} is damaged: {counted} bytes were written and {found} are there",
+                hint=_RESTORE,
+            )
+        size = self._state.head.size if self._state else 0
+        at = 0
+        if counted:
+            with path.open("rb") as file:
+                while at < counted and len(self._ends) < size:
+                    prefix = file.read(_LENGTH_BYTES)
+                    at += _LENGTH_BYTES + int.from_bytes(prefix, "big")
+                    file.seek(at)
+                    self._ends.append(at)
+        if at != counted or len(self._ends) != size:
+            raise IntegrityError(
+                f"{path} is damaged: it does not hold {size} entries in {counted} bytes", hint=_RESTORE
+            )
+
+    def _cut_off(self, counted: int) -> None:
+        with (self._folder / "entries").open("ab") as file:
+            file.truncate(counted)
+            os.fsync(file.fileno())
+        (self._folder / "state.new").unlink(missing_ok=True)
+        sync_folder(self._folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable, where the operating system lets us (Windows does not)."""
+    if os.name == "posix":
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
