@@ -1,0 +1,132 @@
+"""A connected member: API clients, verified trust, the log's mirror and the catalogue."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from kifabrik.client.connection import Connection
+from kifabrik.client.datasets import Datasets
+from kifabrik.client.leases import Leases
+from kifabrik.client.logs import Log
+from kifabrik.client.objects import Objects
+from kifabrik.client.runs import Runs
+from kifabrik.client.tenants import Tenants
+from kifabrik.customer.profile import Profile, member_folder
+from kifabrik.ledger.checkpoint import log_origin, witness_verifier
+from kifabrik.ledger.mirror import Mirror
+from kifabrik.ledger.mirror_files import MirrorFiles
+from kifabrik.ledger.policy import Policy
+from kifabrik.seals.identities import Identity
+from kifabrik.seals.recipients import Recipient
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.keys import VerifyKey
+from kifabrik.tenants.statements import KeyholderStatement, RecipientList
+from kifabrik.tenants.trust import verify_keyholder, verify_recipients
+from kifabrik.transfer.http_store import HttpStore
+from kifabrik.transfer.log_sync import catch_up
+
+
+class Session:
+    """Everything a command needs; close it, or use `open_session`.
+
+    Args:
+        home: The member's home folder.
+        profile: From it.
+    """
+
+    def __init__(self, home: Path, profile: Profile) -> None:
+        self.home = home
+        self.profile = profile
+        self.connection = Connection(profile.factory, profile.token, ca_pem=profile.ca_pem)
+        self.tenants = Tenants(self.connection)
+        self.objects = Objects(self.connection)
+        self.datasets = Datasets(self.connection)
+        self.runs = Runs(self.connection)
+        self.leases = Leases(self.connection)
+        self.log = Log(self.connection)
+        self.store = HttpStore(self.objects)
+        self._mirror_files: MirrorFiles | None = None
+
+    def close(self) -> None:
+        """Close connection and files."""
+        self.connection.close()
+        if self._mirror_files is not None:
+            self._mirror_files.close()
+
+    @property
+    def tenant(self) -> str:
+        """Tenant id."""
+        return self.profile.tenant
+
+    @property
+    def tenant_key(self) -> VerifyKey:
+        """The key all trust starts with."""
+        return VerifyKey.from_hex(self.profile.tenant_key)
+
+    @cached_property
+    def keyholder(self) -> KeyholderStatement:
+        """The newest keyholder statement, verified; an older one than seen before is not believed."""
+        envelope = self.tenants.keyholder()
+        newest = verify_keyholder(self.tenant_key, envelope)
+        known = verify_keyholder(self.tenant_key, Envelope.from_json(self.profile.keyholder))
+        if newest.sequence <= known.sequence:
+            return known
+        witness = witness_verifier(self.tenant, VerifyKey.from_hex(newest.witness_key))
+        policy = Policy.of(Policy.parse(self.profile.policy).logs[0], witness)
+        self.profile = replace(self.profile, keyholder=envelope.to_json(), policy=policy.to_text())
+        self.profile.save(self.home)
+        return newest
+
+    @property
+    def keyholder_key(self) -> VerifyKey:
+        """Signs leases and recipient lists."""
+        return VerifyKey.from_hex(self.keyholder.keyholder_key)
+
+    @cached_property
+    def recipients(self) -> RecipientList:
+        """The keyholder's list of recipients, verified."""
+        return verify_recipients(self.keyholder, self.tenants.recipients())
+
+    @property
+    def policy(self) -> Policy:
+        """What a tree head must satisfy."""
+        _ = self.keyholder
+        return Policy.parse(self.profile.policy)
+
+    @property
+    def catalogue_identity(self) -> Identity:
+        """Opens names in the ledger."""
+        return Identity.from_text(self.profile.catalogue_identity)
+
+    @property
+    def catalogue_recipient(self) -> Recipient:
+        """Names are sealed to it."""
+        return Recipient.from_text(self.keyholder.catalogue_recipient)
+
+    def mirror(self) -> Mirror:
+        """This member's own full copy of the log, brought up to date.
+
+        Raises:
+            IntegrityError: The log was rolled back, forked or is incomplete.
+        """
+        if self._mirror_files is None:
+            self._mirror_files = MirrorFiles(member_folder(self.home, "ledger"))
+        mirror = Mirror(log_origin(self.tenant), self._mirror_files)
+        catch_up(self.log, mirror, Policy.parse(self.profile.policy).logs[0])
+        return mirror
+
+
+@contextmanager
+def open_session(home: Path) -> Iterator[Session]:
+    """Connect as the member this machine is enrolled for.
+
+    Raises:
+        SignInError: It is not enrolled.
+    """
+    session = Session(home, Profile.load(home))
+    try:
+        yield session
+    finally:
+        session.close()
