@@ -13,6 +13,7 @@ from kifabrik.client.logs import Log
 from kifabrik.client.objects import Objects
 from kifabrik.client.runs import Runs
 from kifabrik.client.tenants import Tenants
+from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.profile import Profile, member_folder
 from kifabrik.ledger.checkpoint import log_origin, witness_verifier
 from kifabrik.ledger.mirror import Mirror
@@ -116,6 +117,11 @@ class Session:
         mirror = Mirror(log_origin(self.tenant), self._mirror_files)
         catch_up(self.log, mirror, Policy.parse(self.profile.policy).logs[0])
         return mirror
+
+    def catalogue(self) -> Catalogue:
+        """Names and ids as of now."""
+        cache = member_folder(self.home, "details")
+        return Catalogue(self.mirror(), self.log, self.catalogue_identity, cache)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ class KeyholderStatement:
         witness_key: Ed25519 key in hex that cosigns tree heads; never restored from a backup.
         order_recipient: age recipient that code and command lines are sealed to.
         catalogue_recipient: age recipient of names in ledger details; every member device has its identity.
+        recovery_recipient: age recipient whose identity lies in the safe; everything datasets hold is
+            sealed to it as well. Empty if the tenant wants none.
         created: Time.
     """
 
@@ -36,6 +38,7 @@ class KeyholderStatement:
     witness_key: str
     order_recipient: str
     catalogue_recipient: str
+    recovery_recipient: str
     created: str
 
 

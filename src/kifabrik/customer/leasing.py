@@ -1,0 +1,88 @@
+"""A member's device asks the keyholder for keys of a run's results, and checks the answer."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kifabrik.customer.session import Session
+from kifabrik.errors import IntegrityError, RefusedError, UnavailableError
+from kifabrik.leases.statements import Lease, MemberRequest, Refusal
+from kifabrik.leases.verify import verify_headers, verify_member_lease
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.statements import Statement, sign_statement, verify_statement
+from kifabrik.values import format_time, now_utc
+from kifabrik.wire.leases import LeaseView, RequestState
+
+_WAIT_S: Final = 20.0
+
+
+@dataclass(frozen=True)
+class MemberLease:
+    """A verified lease to this device, with headers by item digest."""
+
+    statement: Statement[Lease]
+    headers: Mapping[str, bytes]
+
+
+def lease_results(
+    session: Session,
+    run: str,
+    items: Sequence[str],
+    *,
+    waiting: Callable[[LeaseView], None] = lambda _view: None,
+    patience_s: float = 120.0,
+) -> MemberLease:
+    """Ask for the keys of outputs or log streams of a run.
+
+    Args:
+        session: Connected.
+        run: Run id.
+        items: Digests of output manifest statements or log stream statements.
+        waiting: Told each time the keyholder has not answered yet.
+        patience_s: How long to wait for the keyholder.
+
+    Raises:
+        RefusedError: The keyholder refused.
+        UnavailableError: The keyholder did not answer in time.
+        IntegrityError: The answer does not verify.
+    """
+    request = MemberRequest(
+        tenant=session.tenant,
+        member=session.profile.member,
+        device_key=session.profile.device.public.hex,
+        recipient=session.profile.opener.recipient.text,
+        run=run,
+        items=tuple(items),
+        created=format_time(now_utc()),
+        nonce=secrets.token_hex(16),
+    )
+    envelope = sign_statement(request, {"run": request.nonce + request.nonce}, session.profile.device)
+    asked = verify_statement(envelope, MemberRequest, [session.profile.device.public])
+    session.leases.request(envelope)
+    view = _await_answer(session, envelope, waiting, patience_s)
+    decision = Envelope.from_json(view.decision)
+    if view.state is RequestState.REFUSED:
+        refusal = verify_statement(decision, Refusal, [session.keyholder_key]).predicate
+        if refusal.request != envelope.digest:
+            raise IntegrityError("the refusal answers another request")
+        raise RefusedError(f"the keyholder refused: {refusal.message}")
+    lease = verify_member_lease(decision, session.keyholder_key, asked, now_utc())
+    verify_headers(lease.predicate, view.headers)
+    return MemberLease(lease, view.headers)
+
+
+def _await_answer(
+    session: Session, envelope: Envelope, waiting: Callable[[LeaseView], None], patience_s: float
+) -> LeaseView:
+    until = now_utc().timestamp() + patience_s
+    while True:
+        view = session.leases.answer(envelope.digest, wait_s=min(_WAIT_S, patience_s))
+        if view.state in (RequestState.RELEASED, RequestState.REFUSED):
+            return view
+        waiting(view)
+        if now_utc().timestamp() >= until:
+            seen = f"it was last seen at {view.keyholder_seen}" if view.keyholder_seen else "it was never seen"
+            raise UnavailableError(
+                f"the keyholder has not answered ({seen})", hint="Start it with: kifabrik keyholder run"
+            )

@@ -1,0 +1,203 @@
+"""The chain of a result: order -> lease -> run key -> output, each link in the verified log.
+
+Everything is checked here, offline apart from fetching the statements by digest: what the factory says
+about itself counts for nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kifabrik.customer.catalogue import Catalogue
+from kifabrik.customer.session import Session
+from kifabrik.datasets.manifest import Manifest, verify_manifest
+from kifabrik.errors import IntegrityError, NotFoundError
+from kifabrik.leases.statements import AttemptRequest, Lease
+from kifabrik.leases.verify import verify_attempt_request
+from kifabrik.ledger.entry import Entry, EntryKind
+from kifabrik.orders.order import Order, verify_order
+from kifabrik.runs.statements import Finish, LogStream
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.keys import VerifyKey
+from kifabrik.signatures.statements import Statement, read_unverified, verify_statement
+from kifabrik.tenants.trust import EnrolledDevice, device_key_of, verify_device
+from kifabrik.values import parse_time
+
+
+@dataclass(frozen=True)
+class Link:
+    """One checked link of a chain.
+
+    Args:
+        what: Such as `order`.
+        digest: Of the statement.
+        signer: Id of the key that signed it, or empty.
+        log_index: Of the entry that names it, or -1 where none does.
+        says: One sentence for people.
+    """
+
+    what: str
+    digest: str
+    signer: str
+    log_index: int
+    says: str
+
+
+@dataclass(frozen=True)
+class ProvenRun:
+    """A run whose whole chain has been verified."""
+
+    order: Statement[Order]
+    request: Statement[AttemptRequest]
+    lease: Statement[Lease]
+    finish: Statement[Finish]
+    outputs: tuple[Statement[Manifest], ...]
+    links: tuple[Link, ...]
+
+    @property
+    def run_key(self) -> VerifyKey:
+        """The key that signed everything the run put out."""
+        return VerifyKey.from_hex(self.lease.predicate.run_key)
+
+
+def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
+    """Verify the chain of a finished run.
+
+    Args:
+        session: Connected; statements are fetched by digest.
+        catalogue: Over this member's own mirror of the log, whose root was recomputed from its entries.
+        run: Run id.
+
+    Raises:
+        NotFoundError: The run has not finished.
+        IntegrityError: A link is missing or does not fit; the message names it.
+    """
+    log = _LogView(catalogue, run)
+    fetch = session.datasets.statement
+    ordered = log.last(EntryKind.RUN_ORDERED)
+    order = _order(session, log, fetch(ordered.digest("order")))
+    finished = log.last(EntryKind.RUN_FINISHED)
+    finish_envelope = fetch(finished.digest("finish"))
+    said, _ = read_unverified(finish_envelope, Finish)
+    released = log.find(EntryKind.LEASE_RELEASED, "lease", said.lease)
+    lease = verify_statement(fetch(said.lease), Lease, [session.keyholder_key])
+    request = verify_attempt_request(fetch(lease.predicate.request))
+    requested = log.find(EntryKind.LEASE_REQUESTED, "request", request.digest)
+    _check(requested.index == lease.predicate.log_index, "the lease names another log entry than its request's")
+    _check(requested.index < released.index, "the lease was released before it was requested")
+    _check_bindings(run, order, request.predicate, lease.predicate)
+    run_key = VerifyKey.from_hex(lease.predicate.run_key)
+    finish = verify_statement(finish_envelope, Finish, [run_key])
+    _check(finish.predicate.order == order.digest, "the run finished another order")
+    _check(finish.predicate.environment == lease.predicate.environment, "another environment was used")
+    outputs = tuple(verify_manifest(fetch(digest), [run_key]) for digest in finish.predicate.outputs)
+    for number, output in enumerate(outputs, 1):
+        _check(output.predicate.owner == f"{run}/{number}", f"output {number} belongs to another run")
+        _check(
+            output.predicate.recipient == lease.predicate.output_recipient,
+            f"output {number} is sealed to another recipient than the lease names",
+        )
+    links = (
+        Link(
+            "order", order.digest, order.signer.keyid, ordered.index, "signed by a member's device, in the log"
+        ),
+        Link("request", request.digest, request.signer.keyid, requested.index, "in the log before any key"),
+        Link(
+            "lease",
+            lease.digest,
+            lease.signer.keyid,
+            released.index,
+            "signed by the keyholder for this attempt",
+        ),
+        Link(
+            "finish", finish.digest, finish.signer.keyid, finished.index, "signed by the run key of the lease"
+        ),
+        *(
+            Link(
+                f"output {number}", output.digest, output.signer.keyid, finished.index, "signed by the run key"
+            )
+            for number, output in enumerate(outputs, 1)
+        ),
+    )
+    return ProvenRun(order, request, lease, finish, outputs, links)
+
+
+def verify_stream(session: Session, stream: Envelope) -> tuple[Statement[LogStream], VerifyKey]:
+    """Verify that a log was opened by the run key of a lease; return it with that key.
+
+    Raises:
+        IntegrityError: It was not.
+    """
+    said, _ = read_unverified(stream, LogStream)
+    lease = verify_statement(session.datasets.statement(said.lease), Lease, [session.keyholder_key]).predicate
+    run_key = VerifyKey.from_hex(lease.run_key)
+    _check((lease.run, lease.receiver) == (said.run, said.attempt), "the log belongs to another attempt")
+    return verify_statement(stream, LogStream, [run_key]), run_key
+
+
+def _order(session: Session, log: "_LogView", envelope: Envelope) -> Statement[Order]:
+    said, _ = read_unverified(envelope, Order)
+    device = _device(session, log, envelope, said)
+    return verify_order(envelope, device.key, session.tenant, said.member)
+
+
+def _device(session: Session, log: "_LogView", envelope: Envelope, said: Order) -> EnrolledDevice:
+    """Find the enrolled device that signed an order, through the log's entry of its enrolment."""
+    signers = {signature.keyid for signature in envelope.signatures}
+    for found in log.all(EntryKind.MEMBER_ENROLLED):
+        if found.entry.refs.get("member") != said.member:
+            continue
+        statement = session.datasets.statement(found.digest("device"))
+        if VerifyKey.from_hex(device_key_of(statement)).keyid not in signers:
+            continue
+        membership = session.datasets.statement(found.digest("membership"))
+        return verify_device(session.tenant_key, membership, statement, parse_time(found.entry.time))
+    raise IntegrityError("the order is signed by no device that the log shows as enrolled")
+
+
+def _check_bindings(run: str, order: Statement[Order], request: AttemptRequest, lease: Lease) -> None:
+    asked = (run, order.digest)
+    _check((request.run, request.order) == asked, "the request is for another order")
+    _check((lease.run, lease.order) == asked, "the lease is for another order")
+    bound = (lease.receiver, lease.run_key, lease.recipient, lease.node_keys)
+    wanted = (request.attempt, request.run_key, request.recipient, request.node_keys)
+    _check(bound == wanted, "the lease was given to somebody else than who asked")
+    named = {order.predicate.code, *(item.manifest for item in order.predicate.inputs)}
+    _check(named <= set(request.items), "the attempt did not use everything that was ordered")
+
+
+def _check(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise IntegrityError(f"the chain of this result is broken: {otherwise}")
+
+
+@dataclass(frozen=True)
+class _Found:
+    index: int
+    entry: Entry
+
+    def digest(self, key: str) -> str:
+        return str(self.entry.refs.get(key, ""))
+
+
+class _LogView:
+    """Entries about one run, and of any kind."""
+
+    def __init__(self, catalogue: Catalogue, run: str) -> None:
+        self._entries = [_Found(index, entry) for index, entry in enumerate(catalogue.entries)]
+        self._run = run
+
+    def all(self, kind: EntryKind) -> Sequence[_Found]:
+        return [found for found in self._entries if found.entry.kind == kind]
+
+    def last(self, kind: EntryKind) -> _Found:
+        found = [one for one in self.all(kind) if one.entry.refs.get("run") == self._run]
+        if not found:
+            raise NotFoundError(f"the log has no {kind.value} entry for {self._run}", hint="Has the run ended?")
+        return found[-1]
+
+    def find(self, kind: EntryKind, key: str, value: str) -> _Found:
+        matches: Callable[[_Found], bool] = lambda one: one.entry.refs.get(key) == value  # noqa: E731
+        found = next(filter(matches, self.all(kind)), None)
+        if found is None:
+            raise IntegrityError(f"the chain of this result is broken: the log has no {kind.value} for it")
+        return found

@@ -1,0 +1,90 @@
+"""Outputs of a run: proven, leased, downloaded, opened."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kifabrik.customer.leasing import lease_results
+from kifabrik.customer.proof import ProvenRun, prove_run
+from kifabrik.customer.seal import Bar
+from kifabrik.customer.session import Session
+from kifabrik.errors import ConflictError, NotFoundError
+from kifabrik.transfer.opening import open_contents, unpack
+
+
+@dataclass(frozen=True)
+class PulledOutput:
+    """An output that lies opened on this machine."""
+
+    owner: str
+    folder: Path
+    files: int
+    size: int
+    proof: ProvenRun
+    lease_index: int
+
+
+def pull_output(session: Session, run: str, number: int, target: Path, *, bar: Bar) -> PulledOutput:
+    """Prove a run, lease the keys of one output, and open it into a new folder.
+
+    Nothing is opened before the chain holds. The folder appears whole or not at all.
+
+    Args:
+        session: Connected.
+        run: Run id.
+        number: Of the output, from 1.
+        target: Folder to make.
+        bar: Makes a progress bar.
+
+    Raises:
+        ConflictError: The folder exists and is not empty.
+        NotFoundError: The run has no such output.
+        RefusedError: The keyholder does not release it.
+        IntegrityError: The chain is broken, or the bytes do not verify.
+    """
+    if target.exists() and any(target.iterdir()):
+        raise ConflictError(f"{target} exists and is not empty", hint="Name another folder with --to.")
+    proof = prove_run(session, session.catalogue(), run)
+    if not 1 <= number <= len(proof.outputs):
+        raise NotFoundError(f"{run} has {len(proof.outputs)} outputs, not {number}")
+    output = proof.outputs[number - 1]
+    lease = lease_results(session, run, [output.digest])
+    headers = lease.headers[output.digest]
+    version = open_contents(output.predicate, headers, [session.profile.opener], session.store)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        TemporaryDirectory(
+            dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True
+        ) as unfinished,
+        bar(f"opening {version.contents.name}", version.plain_size) as progress,
+    ):
+        folder = Path(unfinished) / "opened"
+        folder.mkdir()
+        unpack(version, folder, session.store, verify=True, progress=progress)
+        if target.exists():
+            target.rmdir()
+        folder.replace(target)
+    return PulledOutput(
+        owner=output.predicate.owner,
+        folder=target,
+        files=version.contents.file_count,
+        size=version.contents.files_size,
+        proof=proof,
+        lease_index=lease.statement.predicate.log_index,
+    )
+
+
+def write_proof(pulled: PulledOutput, path: Path) -> None:
+    """Write the checked links beside a pulled output, for people and auditors."""
+    links = [
+        {
+            "what": link.what,
+            "digest": link.digest,
+            "signer": link.signer,
+            "entry": link.log_index,
+            "says": link.says,
+        }
+        for link in pulled.proof.links
+    ]
+    path.write_text(json.dumps({"owner": pulled.owner, "links": links}, indent=2) + "\n", encoding="utf-8")
