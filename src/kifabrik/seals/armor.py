@@ -38,8 +38,9 @@ def remove_armor(data: bytes) -> bytes:
     Raises:
         IntegrityError: The armor is not in the strict form.
     """
-    first, *lines, last = (line.removesuffix(b"\r") for line in data.strip(_SPACE).split(b"\n") or [b""])
-    if (first, last) != (_BEGIN, _END):
+    block = [line.removesuffix(b"\r") for line in data.strip(_SPACE).split(b"\n")]
+    lines = block[1:-1]
+    if (block[0], block[-1]) != (_BEGIN, _END):
         raise IntegrityError("age armor: not exactly one block from its BEGIN to its END line")
     if any(len(line) != _COLUMNS for line in lines[:-1]) or (lines and not 0 < len(lines[-1]) <= _COLUMNS):
         raise IntegrityError("age armor: lines are not of 64 columns")

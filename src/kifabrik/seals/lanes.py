@@ -1,71 +1,90 @@
-"""Work in order and in several threads: the cipher runs without the interpreter lock, so they run at once."""
+"""Several threads on one body: the cipher runs without the interpreter lock, so they run at once.
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+Each thread, a lane, takes a batch, works on it and gives the result, all in its own core's cache.
+Taking and giving happen one lane at a time and in the same order, so streams stay streams.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
-from threading import Event, Lock
-from typing import BinaryIO, TypeVar
+from threading import Condition, Lock
+from typing import BinaryIO, Generic, TypeVar
 
 from kifabrik.errors import UsageError
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-def pool_of(workers: int) -> AbstractContextManager[ThreadPoolExecutor | None]:
-    """Return a pool of so many threads; none if the calling thread is to do the work itself.
-
-    Raises:
-        UsageError: A negative number of threads.
-    """
-    if workers < 0:
-        raise UsageError("at least one thread is needed")
-    return ThreadPoolExecutor(workers, "seals") if workers else nullcontext()
-
-
-def in_order(pool: ThreadPoolExecutor | None, window: int, jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
-    """Run jobs in the pool and yield their results in the order of the jobs.
-
-    At most `window` jobs are not yet done or their results not yet dealt with when the next one is
-    made: so many buffers in rotation are enough.
-    """
-    if pool is None:
-        yield from (job() for job in jobs)
-        return
-    waiting: deque[Future[T]] = deque()
-    for job in jobs:
-        waiting.append(pool.submit(job))
-        if len(waiting) >= window:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def each(threads: int, items: Iterable[T], work: Callable[[T], None]) -> None:
-    """Do the work on each item, in this thread and `threads - 1` others, until the first failure.
+def helpers(threads: int) -> AbstractContextManager[ThreadPoolExecutor | None]:
+    """Return a pool of the threads there are to be beside the calling one; None if there are none.
 
     Raises:
-        UsageError: There are no threads.
+        UsageError: Fewer than one thread.
     """
-    iterator, lock, failed = iter(items), Lock(), Event()
+    if threads < 1:
+        raise UsageError(f"at least one thread is needed, not {threads}")
+    return ThreadPoolExecutor(threads - 1, "seals") if threads > 1 else nullcontext()
 
-    def drain() -> None:
-        while not failed.is_set():
-            with lock:
-                item = next(iterator, None)
-            if item is None:
-                return
-            try:
-                work(item)
-            except BaseException:
-                failed.set()
-                raise
 
-    with pool_of(threads - 1) as pool:
-        others = [pool.submit(drain) for _ in range(threads - 1)] if pool else []
-        drain()
+class Lanes(Generic[T, R]):
+    """One piece of work for several lanes.
+
+    Args:
+        take: Returns the next item for the lane of this number, or None at the end.
+        work: Turns an item into a result, in the lane of this number; runs in several lanes at once.
+        give: Gets the results in the order of the items; None if the order does not matter.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[int], T | None],
+        work: Callable[[int, T], R],
+        give: Callable[[R], None] | None = None,
+    ) -> None:
+        self._take, self._work, self._give = take, work, give
+        self._taking = Lock()
+        self._turns = Condition()
+        self._taken = self._given = 0
+        self._failed = False
+
+    def run(self, pool: ThreadPoolExecutor | None, threads: int) -> None:
+        """Work in the calling thread and `threads - 1` of the pool, up to the end or the first failure."""
+        others = [pool.submit(self._lane, number) for number in range(1, threads)] if pool else []
+        try:
+            self._lane(0)
+        finally:
+            wait(others)
         for other in others:
             other.result()
+
+    def _lane(self, number: int) -> None:
+        try:
+            while self._step(number):
+                pass
+        except BaseException:
+            with self._turns:
+                self._failed = True
+                self._turns.notify_all()
+            raise
+
+    def _step(self, number: int) -> bool:
+        with self._taking:
+            item = None if self._failed else self._take(number)
+            turn, self._taken = self._taken, self._taken + 1
+        if item is None:
+            return False
+        result = self._work(number, item)
+        if self._give is None:
+            return True
+        with self._turns:
+            self._turns.wait_for(lambda: self._failed or self._given == turn)
+            if self._failed:
+                return False
+            self._give(result)
+            self._given += 1
+            self._turns.notify_all()
+        return True
 
 
 def write_all(sink: BinaryIO, data: memoryview) -> None:

@@ -8,18 +8,18 @@ Invariants:
 """
 
 import errno
-import itertools
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
+
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from kifabrik.errors import CapacityError, IntegrityError, UnavailableError, UsageError
 from kifabrik.seals.armor import is_armored, remove_armor
 from kifabrik.seals.header import Header, parse_header, parse_whole_header
 from kifabrik.seals.identities import AnyIdentity
-from kifabrik.seals.lanes import each, in_order, pool_of, write_all
+from kifabrik.seals.lanes import Lanes, helpers, write_all
 from kifabrik.seals.reading import BodyReader, explain, open_chunks
 from kifabrik.seals.recipients import AnyRecipient
 from kifabrik.seals.sealing import make_header
@@ -110,9 +110,10 @@ def open_body_into(
         CapacityError: The file system is full.
         UsageError: The buffer is too small, or there are no threads.
     """
-    with BodyReader(source, size, file_key) as reader:
+    with BodyReader(source, size, file_key) as reader, helpers(threads) as pool:
         place = _into_file(reader, into) if isinstance(into, int) else _into_buffer(reader, into)
-        each(threads, range(0, reader.chunks, BATCH), place)
+        starts = iter(range(0, reader.chunks, BATCH))
+        Lanes(lambda _: next(starts, None), place).run(pool, threads)
         return reader.size
 
 
@@ -130,7 +131,8 @@ def copy_opened(
         source: The body, up to its end; need not be seekable.
         sink: Where the plaintext goes, verified chunk by chunk.
         file_key: 16 bytes, from the body's header.
-        threads: 1 for everything in the calling thread, else how many open beside it.
+        threads: How many work at once, the calling one included; each reads, opens and writes batches,
+            with source, sink and `progress` used by one of them at a time.
         progress: Called with the number of plaintext bytes each batch added.
 
     Returns:
@@ -144,32 +146,64 @@ def copy_opened(
     if fill(source, memoryview(nonce)) < NONCE_BYTES:
         raise IntegrityError("age body: cut off within its nonce")
     cipher = payload_cipher(file_key, bytes(nonce))
-    workers = threads if threads != 1 else 0
-    lanes = workers + 1
-    rooms = [memoryview(bytearray(BATCH * PLAIN_CHUNK)) for _ in range(lanes)]
+    total = 0
 
-    def open_batch(turn: int, sealed: memoryview, last: bool) -> tuple[memoryview, IntegrityError | None]:
-        room, count = rooms[turn % lanes], chunk_count(len(sealed))
-        opened = open_chunks(cipher, turn * BATCH, sealed, room, last=last)
+    def give(opened: tuple[memoryview, IntegrityError | None]) -> None:
+        nonlocal total
+        plain, error = opened
+        write_all(sink, plain)
+        if error is not None:
+            raise error
+        total += len(plain)
+        if progress is not None:
+            progress(len(plain))
+
+    with helpers(threads) as pool:
+        batches = _Batches(source, cipher, threads)
+        Lanes(batches.take, batches.open, give).run(pool, threads)
+    return total
+
+
+class _Batches:
+    """Reads a body's chunks from a stream in batches and opens them.
+
+    A batch is the last when nothing follows, so one byte is always read ahead.
+    """
+
+    def __init__(self, source: BinaryIO, cipher: ChaCha20Poly1305, lanes: int) -> None:
+        self._source, self._cipher = source, cipher
+        self._sealed = [memoryview(bytearray(BATCH * SEALED_CHUNK + 1)) for _ in range(lanes)]
+        self._plain = [memoryview(bytearray(BATCH * PLAIN_CHUNK)) for _ in range(lanes)]
+        self._ahead = b""
+        self._next_chunk = 0
+        self._ended = False
+
+    def take(self, lane: int) -> tuple[int, memoryview] | None:
+        """Return the number of a batch's first chunk, and the batch; a full one is not the last."""
+        if self._ended:
+            return None
+        room, held = self._sealed[lane], len(self._ahead)
+        room[:held] = self._ahead
+        filled = held + fill(self._source, room[held:])
+        first, self._next_chunk = self._next_chunk, self._next_chunk + BATCH
+        self._ended = filled < len(room)
+        self._ahead = bytes(room[-1:])
+        return first, room[:filled]
+
+    def open(self, lane: int, batch: tuple[int, memoryview]) -> tuple[memoryview, IntegrityError | None]:
+        """Return the plaintext of the chunks that open, and what is wrong with the next one."""
+        first, sealed = batch
+        last = len(sealed) <= BATCH * SEALED_CHUNK
+        sealed, room = sealed[: BATCH * SEALED_CHUNK], self._plain[lane]
+        count = chunk_count(len(sealed))
+        opened = open_chunks(self._cipher, first, sealed, room, last=last)
         if opened == count > 0:
             return room[: len(sealed) - count * TAG_BYTES], None
         failed = sealed[opened * SEALED_CHUNK : (opened + 1) * SEALED_CHUNK]
-        error, plain = explain(cipher, turn * BATCH + opened, failed, last=last and opened + 1 >= count)
+        error, plain = explain(self._cipher, first + opened, failed, last=last and opened + 1 >= count)
         size = opened * PLAIN_CHUNK + len(plain)
         room[opened * PLAIN_CHUNK : size] = plain
         return room[:size], error
-
-    total = 0
-    with pool_of(workers) as pool:
-        jobs = (partial(open_batch, *batch) for batch in _batches(source, lanes + 1))
-        for plain, error in in_order(pool, lanes, jobs):
-            write_all(sink, plain)
-            if error is not None:
-                raise error
-            total += len(plain)
-            if progress is not None:
-                progress(len(plain))
-    return total
 
 
 def _file_key(header: Header, identities: Sequence[AnyIdentity]) -> bytes:
@@ -186,46 +220,23 @@ def _file_key(header: Header, identities: Sequence[AnyIdentity]) -> bytes:
     )
 
 
-def _batches(source: BinaryIO, buffers: int) -> Iterator[tuple[int, memoryview, bool]]:
-    """Yield number, bytes and whether it is the last of each batch of a stream.
-
-    A batch is known to be the last only when nothing follows, so one is always read ahead.
-    """
-    rotation = [memoryview(bytearray(BATCH * SEALED_CHUNK)) for _ in range(buffers)]
-    batch = rotation[0][: fill(source, rotation[0])]
-    for turn in itertools.count():
-        ahead = rotation[(turn + 1) % buffers]
-        following = ahead[: fill(source, ahead)] if len(batch) == len(ahead) else ahead[:0]
-        yield turn, batch, not following
-        if not following:
-            return
-        batch = following
-
-
-def _into_buffer(reader: BodyReader, into: WritableBuffer) -> Callable[[int], None]:
+def _into_buffer(reader: BodyReader, into: WritableBuffer) -> Callable[[int, int], None]:
     room = memoryview(into).cast("B")
     if len(room) < reader.size:
         raise UsageError(f"the buffer has {len(room)} bytes, the plaintext {reader.size}")
 
-    def open_batch(chunk: int) -> None:
+    def open_batch(_lane: int, chunk: int) -> None:
         reader.read_into_at(chunk * PLAIN_CHUNK, room[chunk * PLAIN_CHUNK : (chunk + BATCH) * PLAIN_CHUNK])
 
     return open_batch
 
 
-class _Room(threading.local):
-    """Room for one batch of plaintext, each thread its own."""
+def _into_file(reader: BodyReader, descriptor: int) -> Callable[[int, int], None]:
+    rooms: defaultdict[int, memoryview] = defaultdict(lambda: memoryview(bytearray(BATCH * PLAIN_CHUNK)))
 
-    def __init__(self) -> None:
-        self.plain = memoryview(bytearray(BATCH * PLAIN_CHUNK))
-
-
-def _into_file(reader: BodyReader, descriptor: int) -> Callable[[int], None]:
-    own = _Room()
-
-    def open_batch(chunk: int) -> None:
+    def open_batch(lane: int, chunk: int) -> None:
         offset = chunk * PLAIN_CHUNK
-        rest = own.plain[: reader.read_into_at(offset, own.plain)]
+        rest = rooms[lane][: reader.read_into_at(offset, rooms[lane])]
         try:
             while rest:
                 written = os.pwrite(descriptor, rest, offset)

@@ -8,7 +8,6 @@ Invariants:
 
 import io
 import threading
-from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -26,8 +25,6 @@ from kifabrik.seals.stream import (
     payload_cipher,
     plaintext_size,
 )
-
-_NO_CHUNK: Final = -1
 
 
 def open_chunks(
@@ -82,17 +79,24 @@ def explain(
 
 
 class _Workspace(threading.local):
-    """Buffers of one thread, so that many may read at once; allocated when first used."""
+    """Buffers of one thread, so that many may read at once; `plain` holds the chunks `holds`."""
 
     def __init__(self) -> None:
-        self.sealed = memoryview(b"")
-        self.plain = memoryview(bytearray(PLAIN_CHUNK))
-        self.holds = _NO_CHUNK
+        self.sealed = self.plain = memoryview(b"")
+        self.holds = range(0)
 
     def scratch(self, size: int) -> memoryview:
+        """Return room for sealed bytes."""
         if len(self.sealed) < size:
             self.sealed = memoryview(bytearray(size))
         return self.sealed[:size]
+
+    def room(self, chunks: int) -> memoryview:
+        """Return room for plaintext; what was held is lost."""
+        self.holds = range(0)
+        if len(self.plain) < chunks * PLAIN_CHUNK:
+            self.plain = memoryview(bytearray(chunks * PLAIN_CHUNK))
+        return self.plain
 
 
 class BodyReader(io.RawIOBase):
@@ -115,6 +119,7 @@ class BodyReader(io.RawIOBase):
 
     def __init__(self, source: SourceLike, size: int | None, file_key: bytes) -> None:
         super().__init__()
+        self._own = _Workspace()
         self._source: Source = source_of(source)
         try:
             self.body_size = _known_size(self._source, size)
@@ -122,8 +127,7 @@ class BodyReader(io.RawIOBase):
             nonce = self._source.fetch(0, memoryview(bytearray(NONCE_BYTES)))
             self._cipher = payload_cipher(file_key, bytes(nonce))
             self.chunks = max(1, -(-self.size // PLAIN_CHUNK))
-            self._own = _Workspace()
-            self._hold(self.chunks - 1)
+            self._held(max(0, self.size - 1), self.size)
         except BaseException:
             self._source.close()
             raise
@@ -135,7 +139,13 @@ class BodyReader(io.RawIOBase):
         Raises:
             IntegrityError: A chunk in the range does not verify.
         """
-        room = bytearray(max(0, min(size, self.size - offset)))
+        self._check(offset)
+        end = min(offset + size, self.size)
+        if offset < end <= (offset // PLAIN_CHUNK + BATCH) * PLAIN_CHUNK:
+            piece = self._held(offset, end)
+            if len(piece) == end - offset:
+                return bytes(piece)
+        room = bytearray(max(0, end - offset))
         self.read_into_at(offset, room)
         return bytes(room)
 
@@ -146,23 +156,19 @@ class BodyReader(io.RawIOBase):
             IntegrityError: A chunk in the range does not verify.
             UsageError: A negative offset, or the reader is closed.
         """
-        if offset < 0 or self.closed:
-            raise UsageError("cannot read before the start of a body or after closing it")
+        self._check(offset)
         view = memoryview(into).cast("B")
-        view = view[: max(0, min(len(view), self.size - offset))]
-        done = 0
-        while done < len(view):
-            chunk, skipped = divmod(offset + done, PLAIN_CHUNK)
-            rest = view[done:]
-            whole = self._whole_chunks(chunk, len(rest)) if not skipped else 0
-            if whole and chunk != self._own.holds:
-                done += self._open(chunk, whole, rest)
+        position, end = offset, min(offset + len(view), self.size)
+        while position < end:
+            rest = view[position - offset : end - offset]
+            whole = self._whole_chunks(position, end)
+            if whole:
+                position += self._open(position // PLAIN_CHUNK, whole, rest)
             else:
-                self._hold(chunk)
-                piece = self._own.plain[skipped : self._plain_size(chunk)][: len(rest)]
+                piece = self._held(position, end)
                 rest[: len(piece)] = piece
-                done += len(piece)
-        return done
+                position += len(piece)
+        return max(0, position - offset)
 
     def readable(self) -> bool:
         """Bodies can be read."""
@@ -193,21 +199,35 @@ class BodyReader(io.RawIOBase):
     def close(self) -> None:
         """Let go of the source, if it was opened here, and wipe the plaintext held for small reads."""
         if not self.closed and hasattr(self, "_position"):
-            self._own.plain[:] = bytes(PLAIN_CHUNK)
-            self._own.holds = _NO_CHUNK
+            self._own.plain[:] = bytes(len(self._own.plain))
+            self._own.holds = range(0)
             self._source.close()
         super().close()
 
-    def _plain_size(self, chunk: int) -> int:
-        return min(PLAIN_CHUNK, self.size - chunk * PLAIN_CHUNK)
+    def _check(self, offset: int) -> None:
+        if offset < 0 or self.closed:
+            raise UsageError("cannot read before the start of a body or after closing it")
 
-    def _whole_chunks(self, chunk: int, room: int) -> int:
-        """Return how many chunks from this one on fit whole into so much room, at most a batch."""
-        if room >= self.size - chunk * PLAIN_CHUNK:
-            return min(BATCH, self.chunks - chunk)
-        return min(BATCH, room // PLAIN_CHUNK)
+    def _whole_chunks(self, start: int, end: int) -> int:
+        """Return how many chunks to open straight into the caller's buffer: none within a chunk."""
+        chunk, skipped = divmod(start, PLAIN_CHUNK)
+        if skipped or chunk in self._own.holds:
+            return 0
+        behind = self.chunks if end == self.size else end // PLAIN_CHUNK
+        return min(BATCH, behind - chunk)
+
+    def _held(self, start: int, end: int) -> memoryview:
+        """Return plaintext from `start` to `end` or less, kept at hand so that small reads share it."""
+        own, chunk = self._own, start // PLAIN_CHUNK
+        if chunk not in own.holds:
+            count = min(BATCH, max(1, -(-end // PLAIN_CHUNK) - chunk))
+            self._open(chunk, count, own.room(count))
+            own.holds = range(chunk, chunk + count)
+        base = own.holds.start * PLAIN_CHUNK
+        return own.plain[start - base : min(end, own.holds.stop * PLAIN_CHUNK) - base]
 
     def _open(self, chunk: int, count: int, into: memoryview) -> int:
+        """Open `count` chunks from number `chunk` on and return the size of their plaintext."""
         start = NONCE_BYTES + chunk * SEALED_CHUNK
         size = min(start + count * SEALED_CHUNK, self.body_size) - start
         sealed = self._source.fetch(start, self._own.scratch(size))
@@ -216,13 +236,6 @@ class BodyReader(io.RawIOBase):
             failed = sealed[opened * SEALED_CHUNK : (opened + 1) * SEALED_CHUNK]
             raise explain(self._cipher, chunk + opened, failed, last=chunk + opened + 1 == self.chunks)[0]
         return size - count * TAG_BYTES
-
-    def _hold(self, chunk: int) -> None:
-        """Have one chunk's plaintext at hand: small reads in a row open it once."""
-        if self._own.holds != chunk:
-            self._own.holds = _NO_CHUNK
-            self._open(chunk, 1, self._own.plain)
-            self._own.holds = chunk
 
 
 def _known_size(source: Source, size: int | None) -> int:

@@ -8,9 +8,8 @@ Invariants:
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from kifabrik.errors import UsageError
 from kifabrik.seals.header import FILE_KEY_BYTES, HEADER_LIMIT, Header
-from kifabrik.seals.lanes import in_order, pool_of, write_all
+from kifabrik.seals.lanes import Lanes, helpers, write_all
 from kifabrik.seals.recipients import AnyRecipient
 from kifabrik.seals.sources import Buffer
 from kifabrik.seals.stream import (
@@ -88,8 +87,8 @@ class BodyWriter:
     Args:
         sink: Where the body goes.
         file_key: 16 bytes, from the header the body belongs to.
-        threads: Above 1, `write` encrypts in `threads - 1` threads beside the caller's own, which hashes
-            and writes to the sink; worth it from several MiB a call on.
+        threads: How many work during `write`, the calling one included; worth it from several MiB a
+            call on. The sink is used by one of them at a time.
         digest: Whether `sha256` is wanted; hashing takes twice as long as encrypting.
 
     Raises:
@@ -102,7 +101,7 @@ class BodyWriter:
         self._sink = sink
         self._hash = hashlib.sha256() if digest else None
         self._resources = ExitStack()
-        self._pool = self._resources.enter_context(pool_of(threads - 1))
+        self._pool = self._resources.enter_context(helpers(threads))
         self._outs = [bytearray() for _ in range(threads)]
         self._held = memoryview(bytearray(PLAIN_CHUNK))
         self._held_size = 0
@@ -177,20 +176,20 @@ class BodyWriter:
         self._held[: self._held_size] = view[full:]
 
     def _seal_full(self, plain: memoryview) -> None:
-        for sealed in in_order(self._pool, len(self._outs), self._jobs(plain)):
-            self._emit(sealed)
+        starts = iter(range(0, len(plain), _PLAIN_BATCH))
+        first, self._next_chunk = self._next_chunk, self._next_chunk + len(plain) // PLAIN_CHUNK
 
-    def _jobs(self, plain: memoryview) -> Iterator[Callable[[], memoryview]]:
-        for turn, start in enumerate(range(0, len(plain), _PLAIN_BATCH)):
+        def seal(lane: int, start: int) -> memoryview:
             batch = plain[start : start + _PLAIN_BATCH]
-            first, self._next_chunk = self._next_chunk, self._next_chunk + len(batch) // PLAIN_CHUNK
-            yield partial(self._seal, batch, first, turn % len(self._outs), last=False)
+            return self._seal(batch, first + start // PLAIN_CHUNK, lane, last=False)
 
-    def _seal(self, plain: memoryview, first: int, out: int, *, last: bool) -> memoryview:
+        Lanes(lambda _: next(starts, None), seal, self._emit).run(self._pool, len(self._outs))
+
+    def _seal(self, plain: memoryview, first: int, lane: int, *, last: bool) -> memoryview:
         size = sealed_size(len(plain)) - NONCE_BYTES
-        if len(self._outs[out]) < size:
-            self._outs[out] = bytearray(size)
-        sealed = memoryview(self._outs[out])[:size]
+        if len(self._outs[lane]) < size:
+            self._outs[lane] = bytearray(size)
+        sealed = memoryview(self._outs[lane])[:size]
         _seal_chunks(self._cipher, first, plain, sealed, last=last)
         return sealed
 

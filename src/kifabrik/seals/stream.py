@@ -60,6 +60,6 @@ def plaintext_size(body_size: int) -> int:
     sealed = body_size - NONCE_BYTES
     chunks = chunk_count(sealed)
     plain = sealed - chunks * TAG_BYTES
-    if chunks < 1 or sealed_size(plain) != body_size:
+    if plain < 0 or sealed_size(plain) != body_size:
         raise IntegrityError(f"age body: cut off or padded, no body has {body_size} bytes")
     return plain
