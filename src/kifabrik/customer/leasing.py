@@ -57,7 +57,8 @@ def lease_results(
         created=format_time(now_utc()),
         nonce=secrets.token_hex(16),
     )
-    envelope = sign_statement(request, {"run": request.nonce + request.nonce}, session.profile.device)
+    subjects = {f"item-{number}": item for number, item in enumerate(items)}
+    envelope = sign_statement(request, subjects, session.profile.device)
     asked = verify_statement(envelope, MemberRequest, [session.profile.device.public])
     session.leases.request(envelope)
     view = _await_answer(session, envelope, waiting, patience_s)

@@ -6,6 +6,7 @@ about itself counts for nothing.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.session import Session
@@ -97,24 +98,12 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
             f"output {number} is sealed to another recipient than the lease names",
         )
     links = (
-        Link(
-            "order", order.digest, order.signer.keyid, ordered.index, "signed by a member's device, in the log"
-        ),
-        Link("request", request.digest, request.signer.keyid, requested.index, "in the log before any key"),
-        Link(
-            "lease",
-            lease.digest,
-            lease.signer.keyid,
-            released.index,
-            "signed by the keyholder for this attempt",
-        ),
-        Link(
-            "finish", finish.digest, finish.signer.keyid, finished.index, "signed by the run key of the lease"
-        ),
+        _link("order", order, ordered.index, "signed by a member's device, in the log"),
+        _link("request", request, requested.index, "in the log before any key was given"),
+        _link("lease", lease, released.index, "signed by the keyholder for this attempt"),
+        _link("finish", finish, finished.index, "signed by the run key that the lease names"),
         *(
-            Link(
-                f"output {number}", output.digest, output.signer.keyid, finished.index, "signed by the run key"
-            )
+            _link(f"output {number}", output, finished.index, "signed by that run key")
             for number, output in enumerate(outputs, 1)
         ),
     )
@@ -132,6 +121,10 @@ def verify_stream(session: Session, stream: Envelope) -> tuple[Statement[LogStre
     run_key = VerifyKey.from_hex(lease.run_key)
     _check((lease.run, lease.receiver) == (said.run, said.attempt), "the log belongs to another attempt")
     return verify_statement(stream, LogStream, [run_key]), run_key
+
+
+def _link(what: str, statement: Statement[Any], index: int, says: str) -> Link:
+    return Link(what, statement.digest, statement.signer.keyid, index, says)
 
 
 def _order(session: Session, log: "_LogView", envelope: Envelope) -> Statement[Order]:
