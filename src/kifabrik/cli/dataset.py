@@ -1,0 +1,19 @@
+"""`kifabrik dataset`: seal, ls, grant, revoke, erase."""
+
+import click
+
+from kifabrik.cli.main import LazyGroup
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "seal": ("kifabrik.cli.dataset_seal:seal", "Seal a folder as a dataset's next version and upload it."),
+        "ls": ("kifabrik.cli.dataset_ls:ls", "List datasets and their versions."),
+        "grant": ("kifabrik.cli.dataset_grant:grant", "Permit a purpose (steward)."),
+        "revoke": ("kifabrik.cli.dataset_revoke:revoke", "End a grant (steward)."),
+        "erase": ("kifabrik.cli.dataset_erase:erase", "Destroy a dataset's key for good (steward)."),
+    },
+)
+def dataset() -> None:
+    """Seal, list, grant and erase datasets."""

@@ -1,0 +1,26 @@
+"""Printing the log of a run, for `apply` and `logs`."""
+
+import click
+
+from kifabrik.cli.terminal import remark
+from kifabrik.customer.follow import read_log
+from kifabrik.customer.session import Session
+from kifabrik.wire.runs import RunView
+
+
+def print_log(session: Session, run: str, *, follow: bool) -> None:
+    """Print output of the job to stdout and stderr as it was, remarks and states to stderr."""
+    shown = ""
+
+    def on_state(view: RunView) -> None:
+        nonlocal shown
+        line = f"  {view.state.value}: {view.reason}" if view.reason else f"  {view.state.value}"
+        if follow and line != shown:
+            shown = line
+            remark(line)
+
+    for line in read_log(session, run, follow=follow, on_state=on_state):
+        if line.kind in ("out", "err"):
+            click.echo(line.text, err=line.kind == "err")
+        else:
+            remark(f"  {'metric ' if line.kind == 'metric' else ''}{line.text}")

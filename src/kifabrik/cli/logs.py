@@ -1,0 +1,36 @@
+"""`kifabrik logs`."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from kifabrik.cli.follow import print_log
+from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.terminal import show_json
+from kifabrik.customer.follow import read_log
+from kifabrik.customer.session import open_session
+
+
+@click.command(
+    epilog="""\b
+    Examples:
+      kifabrik logs press-anomaly
+      kifabrik logs -f r-k3v6…
+    """
+)
+@click.argument("run")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
+@home_option
+@json_option
+def logs(run: str, follow: bool, home: Path, as_json: bool) -> None:
+    """Show the log of RUN: an id, its beginning, or a job name for its newest run.
+
+    The log lies in the factory as ciphertext; this device asks the keyholder for its key.
+    """
+    with open_session(home) as session:
+        found = session.catalogue().run(run).run
+        if as_json:
+            show_json([asdict(line) for line in read_log(session, found, follow=follow)])
+            return
+        print_log(session, found, follow=follow)
