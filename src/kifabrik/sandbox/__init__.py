@@ -1,0 +1,16 @@
+"""Room two: the customer's code runs here, with its data and without network.
+
+    room       what a room contains and what bounds it
+    memory     the memory filesystem of a run, in mounts of the launcher's own
+    uids       a user id for each run
+    limits     control groups: bounds, kills, and what was used
+    syscalls   numbers of the system calls the filter speaks about
+    seccomp    the filter itself
+    stage      everything outside that the room will see, at places its user can reach
+    arguments  the command line of bubblewrap
+    launch     start a room, stop it, learn how it ended
+    outputs    take declared outputs from what the run left behind
+    check      whether this machine can do all that
+
+Only the standard library and `kifabrik.errors` are imported, so that any Python on a node can start it.
+"""

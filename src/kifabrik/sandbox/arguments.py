@@ -1,0 +1,121 @@
+"""The command line of bubblewrap for a room, from values alone.
+
+Only the constant part stands in an argument list that other users of the machine can read; paths and
+environment go through a file descriptor (`--args`).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from kifabrik.sandbox.room import HOME, ROOM_AT, WORKDIR_AT, Fitting, RoomSpec
+from kifabrik.sandbox.stage import INSIDE_ID
+
+_ISOLATION: Final = (
+    *("--unshare-all", "--unshare-user", "--disable-userns", "--as-pid-1", "--die-with-parent"),
+    *("--new-session", "--cap-drop", "ALL", "--clearenv"),
+    *("--uid", str(INSIDE_ID), "--gid", str(INSIDE_ID)),
+)
+_SYSTEM_LINKS: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_SYSTEM_FILES: Final = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/timezone")
+_DEVICES: Final = ("null", "zero", "full", "random", "urandom")
+_DEVICE_LINKS: Final = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
+_TOPOLOGY: Final = ("/sys/devices/system/cpu", "/sys/devices/system/node")
+"""Numeric libraries count processors and memory nodes here."""
+_GPU_TOPOLOGY: Final = (
+    *("/sys/devices", "/sys/bus/pci", "/sys/class/drm", "/sys/class/kfd", "/sys/class/infiniband"),
+    "/sys/module/nvidia",
+)
+"""Drivers and collective libraries find devices and the paths between them here."""
+
+_INIT: Final = "echo ready >&0; read -r go || exit 125; exec </dev/null; {bound}/bin/sh {room}/job; exit $?"
+"""The room's first process. Standard input is a socket to the launcher: it says that the room is built,
+waits for the word to go (an end of file means that the launcher is dead), and lets go of the socket
+before the job starts. Being process 1 it ignores SIGTERM, which the launcher sends to the whole group."""
+
+
+def bubblewrap_options(spec: RoomSpec, fittings: tuple[Fitting, ...], stage: Path) -> list[str]:
+    """Return the options that go through the file descriptor.
+
+    Args:
+        spec: What the room contains.
+        fittings: Its mounts, with paths the run's user can reach.
+        stage: Folder with `etc` and `room`.
+    """
+    return [
+        *_ISOLATION,
+        *("--hostname", spec.hostname),
+        *_system(Path("/")),
+        *_small_files(stage),
+        *("--proc", "/proc"),
+        *_devices(spec),
+        *_topology(spec),
+        *_empty_folders(spec),
+        *_mounts(fittings),
+        *("--remount-ro", "/dev", "--remount-ro", "/"),
+        *("--chdir", WORKDIR_AT if spec.workdir else HOME),
+        *(word for name, value in spec.variables().items() for word in ("--setenv", name, value)),
+    ]
+
+
+def first_process(max_processes: int | None) -> list[str]:
+    """Return the command that bubblewrap starts.
+
+    Args:
+        max_processes: Bound on processes to set in the room, where no control group bounds them.
+    """
+    bound = f"ulimit -u {max_processes} 2>/dev/null || ulimit -p {max_processes}; " if max_processes else ""
+    return [f"{ROOM_AT}/init", "-c", _INIT.format(bound=bound, room=ROOM_AT)]
+
+
+def _system(root: Path) -> Iterator[str]:
+    """Show the machine's programs and libraries, laid out as the machine has them."""
+    yield from ("--ro-bind", "/usr", "/usr")
+    for name in _SYSTEM_LINKS:
+        place = root / name
+        if place.is_symlink():
+            yield from ("--symlink", str(place.readlink()), f"/{name}")
+        elif place.is_dir():
+            yield from ("--ro-bind", f"/{name}", f"/{name}")
+    for name in _SYSTEM_FILES:
+        yield from ("--ro-bind-try", name, name)
+
+
+def _small_files(stage: Path) -> Iterator[str]:
+    for file in sorted((stage / "etc").iterdir()):
+        yield from ("--ro-bind", str(file), f"/etc/{file.name}")
+    yield from ("--ro-bind", str(stage / "room"), ROOM_AT)
+
+
+def _devices(spec: RoomSpec) -> Iterator[str]:
+    """A /dev without terminals: their number is bounded for the whole machine, not per run."""
+    yield from ("--perms", "0755", "--size", str(1 << 20), "--tmpfs", "/dev")
+    for name in _DEVICES:
+        yield from ("--dev-bind", f"/dev/{name}", f"/dev/{name}")
+    for name, target in _DEVICE_LINKS.items():
+        yield from ("--symlink", target, f"/dev/{name}")
+    for device in spec.gpu_devices:
+        yield from ("--dev-bind", str(device), str(device))
+    yield from ("--perms", "1777", "--size", str(spec.limits.shm_bytes), "--tmpfs", "/dev/shm")  # noqa: S108
+
+
+def _topology(spec: RoomSpec) -> Iterator[str]:
+    for path in _GPU_TOPOLOGY if spec.gpu_devices else _TOPOLOGY:
+        yield from ("--ro-bind-try", path, path)
+
+
+def _empty_folders(spec: RoomSpec) -> Iterator[str]:
+    size = str(spec.limits.tmp_bytes)
+    yield from ("--perms", "1777", "--size", size, "--tmpfs", "/tmp")  # noqa: S108 - the room's own
+    yield from ("--perms", "0700", "--size", size, "--tmpfs", HOME)
+    yield from ("--dir", "/var", "--symlink", "/tmp", "/var/tmp")  # noqa: S108 - the room's own
+
+
+def _mounts(fittings: tuple[Fitting, ...]) -> Iterator[str]:
+    for one in fittings:
+        yield from ("--bind" if one.writable else "--ro-bind", str(one.outside), str(one.inside))

@@ -1,0 +1,177 @@
+"""A room whose job runs, and how it ended.
+
+Invariants:
+- an exit is reported only when every process of the room is dead: the kernel ends a pid namespace
+  before its first process is gone, and that one is waited for even if bubblewrap itself was killed;
+- a stop reaches the job as SIGTERM first, to all processes of its group, so that it can checkpoint.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from kifabrik.sandbox.limits import RunGroup, Usage
+
+_SIGNAL_BASE: Final = 128
+"""A shell reports a program killed by signal n as 128 + n."""
+_DYING_S: Final = 30.0
+
+
+@dataclass(frozen=True)
+class ExitReport:
+    """How a room ended.
+
+    Args:
+        status: Exit status of the job as a shell reports it: 0 is success, 128 + n means killed by signal n.
+        signal: That signal, or 0.
+        oom: Whether a process was killed because the run reached its memory limit.
+        cpu_seconds: Processor time of all processes of the room.
+        peak_memory_bytes: Most memory at one time; without a memory controller that of the largest
+            process.
+    """
+
+    status: int
+    signal: int
+    oom: bool
+    cpu_seconds: float
+    peak_memory_bytes: int
+
+
+class RunningRoom:
+    """A room with its job running. Made by `launch.start`; `close` it, or use it in a `with` block."""
+
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        first_pid: int,
+        first_pidfd: int,
+        stdout: int,
+        stderr: int,
+        group: RunGroup,
+    ) -> None:
+        self.stdout = stdout
+        """Descriptor the job's standard output is read from."""
+        self.stderr = stderr
+        """Descriptor the job's standard error is read from."""
+        self.notices = group.notices
+        """What this machine could not bound, as sentences."""
+        self._process = process
+        self._first_pid = first_pid
+        self._first = first_pidfd
+        self._outer = os.pidfd_open(process.pid)
+        self._group = group
+        self._settling = threading.Lock()
+        self._exit: ExitReport | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id, outside, of the room's first process, which is also the job's process group."""
+        return self._first_pid
+
+    @property
+    def exit(self) -> ExitReport | None:
+        """How it ended; None while it runs."""
+        return self.wait(0)
+
+    def usage(self) -> Usage:
+        """What it has used so far, for metering; after its end use `exit`."""
+        return self._group.usage()
+
+    def wait(self, timeout_s: float | None = None) -> ExitReport | None:
+        """Wait until every process of the room is dead.
+
+        Returns:
+            How it ended, or None if it still runs after `timeout_s` seconds.
+        """
+        with self._settling:
+            if self._exit is not None:
+                return self._exit
+        if not _ended(self._outer, timeout_s):
+            return None
+        with self._settling:
+            if self._exit is None:
+                self._exit = self._settle()
+            return self._exit
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM to the job; it may write a checkpoint."""
+        if not _ended(self._first, 0):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._first_pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill every process of the room."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._first, signal.SIGKILL)
+        self._group.kill()
+
+    def terminate(self, grace_s: float) -> ExitReport:
+        """Ask the job to stop, give it `grace_s` seconds, then kill what is left."""
+        self.ask_to_stop()
+        report = self.wait(grace_s)
+        if report is not None:
+            return report
+        self.kill()
+        report = self.wait()
+        assert report is not None  # noqa: S101 - without a timeout it waits for the end
+        return report
+
+    def close(self) -> None:
+        """Kill what still runs, and let go of every descriptor."""
+        if self.wait(0) is None:
+            self.kill()
+            self.wait()
+        for descriptor in (self.stdout, self.stderr, self._first, self._outer):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self.stdout = self.stderr = self._first = self._outer = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _settle(self) -> ExitReport:
+        """Bury bubblewrap, make sure that nothing outlives it, and read the counters a last time."""
+        _, status, spent = os.wait4(self._process.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self._process.returncode = code
+        if not _ended(self._first, 0):
+            self.kill()
+            _ended(self._first, _DYING_S)
+        usage = self._group.usage()
+        self._group.kill()
+        self._group.remove()
+        cpu_ns = usage.cpu_ns if usage.cpu_ns is not None else round((spent.ru_utime + spent.ru_stime) * 1e9)
+        killed_by = -code if code < 0 else _signal_of(code)
+        return ExitReport(
+            status=code if code >= 0 else _SIGNAL_BASE + killed_by,
+            signal=killed_by,
+            oom=usage.oom_kills > 0,
+            cpu_seconds=cpu_ns / 1e9,
+            peak_memory_bytes=usage.peak_memory_bytes or spent.ru_maxrss * 1024,
+        )
+
+
+def _signal_of(status: int) -> int:
+    number = status - _SIGNAL_BASE
+    return number if number in {one.value for one in signal.Signals} else 0
+
+
+def _ended(pidfd: int, timeout_s: float | None) -> bool:
+    """Whether the process is dead, after waiting for it at most that long."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+    return bool(poll.poll(left))

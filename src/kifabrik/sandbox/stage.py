@@ -1,0 +1,152 @@
+"""The stage: everything the room will show, gathered where the run's user can reach it.
+
+Bubblewrap runs as the run's user and finds what it mounts by path, but data lies in the launcher's memory
+and interpreters may lie in a private home. So the launcher, while it is root, binds each into a small
+memory filesystem that anybody may traverse and nobody may list, in mounts only its own children see.
+
+Invariants:
+- nothing of the stage outlives `close`, and nothing of it is ever visible outside the launcher's mounts;
+- the room's first process is a shell the job's user may execute and not read: the kernel then marks the
+  process as not dumpable, so the job cannot open its memory and make it forget to die with its launcher.
+"""
+
+import os
+import shlex
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from kifabrik.errors import RefusedError, UnavailableError, UsageError
+from kifabrik.sandbox import kernel
+from kifabrik.sandbox.kernel import Mount
+from kifabrik.sandbox.memory import PrivateMounts
+from kifabrik.sandbox.room import HOME, Fitting, RoomSpec
+from kifabrik.sandbox.uids import RunUid
+
+INSIDE_ID: Final = 1000
+"""User and group id the job sees as its own."""
+
+_STAGE_BYTES: Final = 16 << 20
+_ROOT_POINT: Final = Path("/run/kifabrik/stage")
+_TRAVERSE_ONLY: Final = 0o711
+_EXECUTE_ONLY: Final = 0o111
+
+_ETC: Final = {
+    "passwd": f"root:x:0:0:root:/root:/usr/sbin/nologin\njob:x:{INSIDE_ID}:{INSIDE_ID}:job:{HOME}:/bin/sh\n"
+    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "group": f"root:x:0:\njob:x:{INSIDE_ID}:\nnogroup:x:65534:\n",
+    "hosts": "127.0.0.1 localhost {hostname}\n::1 localhost ip6-localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "resolv.conf": "# there is no network here\n",
+}
+
+_SHELL_PRELUDE: Final = "trap 'exit $?' TERM\n"
+"""A shell line is stopped by signalling its programs; the shell lets the running one finish its
+checkpoint, starts no further one, and ends with that one's status."""
+
+
+@dataclass
+class Stage:
+    """Where the parts of one room stand; `close` removes it.
+
+    Args:
+        path: Root of the stage.
+        owner: The user that must be able to reach everything.
+    """
+
+    path: Path
+    owner: RunUid
+    _count: int = field(default=0, init=False)
+
+    @classmethod
+    def open(cls, mounts: PrivateMounts, owner: RunUid) -> "Stage":
+        """Mount an empty stage.
+
+        Raises:
+            UnavailableError: There is no place for it.
+        """
+        point = _ROOT_POINT if mounts.as_root else _own_point()
+        try:
+            point.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnavailableError(f"no place for the stage at {point}: {error.strerror}") from None
+        mounts.mount_memory(point, _STAGE_BYTES, huge="never", mode=_TRAVERSE_ONLY)
+        return cls(point, owner)
+
+    def close(self) -> None:
+        """Take everything away; a room that is already built keeps what it shows."""
+        kernel.unmount(self.path, detach=True)
+
+    def show(self, fitting: Fitting) -> Fitting:
+        """Give the fitting with a path outside that the run's user can reach.
+
+        Raises:
+            UsageError: There is nothing at its path.
+        """
+        source = fitting.outside.resolve()
+        if not source.exists():
+            raise UsageError(f"{fitting.outside}, to be shown as {fitting.inside}, does not exist")
+        if fitting.writable:
+            _hand_over(source, self.owner)
+        if not self.owner.of_its_own:
+            return Fitting(source, fitting.inside, fitting.writable)
+        self._count += 1
+        place = self.path / str(self._count)
+        if source.is_dir():
+            place.mkdir(mode=_TRAVERSE_ONLY)
+        else:
+            place.touch(mode=0)
+        kernel.mount(source, place, "", Mount.BIND | Mount.RECURSIVE)
+        return Fitting(place, fitting.inside, fitting.writable)
+
+    def furnish(self, spec: RoomSpec) -> None:
+        """Write the small files every room has: `etc`, and `room` with its first process and the command."""
+        etc, room = self.path / "etc", self.path / "room"
+        for folder in (etc, room):
+            folder.mkdir(mode=0o755)
+        for name, text in _ETC.items():
+            _write(etc / name, text.replace("{hostname}", spec.hostname), 0o444)
+        _write(room / "job", job_script(spec.command), 0o444)
+        shutil.copyfile("/bin/sh", room / "init")
+        (room / "init").chmod(_EXECUTE_ONLY)
+
+
+def job_script(command: tuple[str, ...] | str) -> str:
+    """Return what the room's shell reads: so the command stands in no argument list of ours."""
+    if isinstance(command, str):
+        return f"{_SHELL_PRELUDE}{command}\n"
+    return f"exec {shlex.join(command)}\n"
+
+
+def _own_point() -> Path:
+    """Return a folder of an ordinary user that nobody else can have prepared."""
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    home = base / f"kifabrik-{os.geteuid()}"
+    try:
+        home.mkdir(mode=0o700, exist_ok=True)
+        status = home.lstat()
+    except OSError as error:
+        raise UnavailableError(f"no place for the stage at {home}: {error.strerror}") from None
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise RefusedError(f"{home} belongs to somebody else", hint="Remove it, or set XDG_RUNTIME_DIR.")
+    return home / "stage"
+
+
+def _hand_over(folder: Path, owner: RunUid) -> None:
+    """Give a writable folder and what is in it, such as a restored checkpoint, to the run's user."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is to be written to in the room, but is not a folder")
+    if owner.of_its_own:
+        for _, _, files, parent in os.fwalk(folder, follow_symlinks=False):
+            os.fchown(parent, owner.uid, owner.gid)
+            for name in files:
+                os.chown(name, owner.uid, owner.gid, dir_fd=parent, follow_symlinks=False)
+    folder.chmod(0o700)
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
