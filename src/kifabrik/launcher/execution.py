@@ -1,0 +1,139 @@
+"""Running the staged job in its room: output to the journal, the clock against the cap."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from kifabrik.environments.build import BuiltEnvironment
+from kifabrik.launcher.control import Control, StopCause
+from kifabrik.launcher.journal import Journal, split_lines
+from kifabrik.launcher.staging import CHECKPOINT, METRICS, OUT, StagedRun
+from kifabrik.orders.order import Order
+from kifabrik.sandbox.launch import start
+from kifabrik.sandbox.limits import Limits
+from kifabrik.sandbox.memory import PrivateMounts
+from kifabrik.sandbox.room import RoomSpec
+from kifabrik.sandbox.running import ExitReport, RunningRoom
+from kifabrik.sandbox.uids import RunUid
+
+GRACE_S: Final = 30.0
+"""Seconds between SIGTERM and SIGKILL, for a checkpoint."""
+_TICK_S: Final = 0.25
+_PIECE: Final = 64 * 1024
+METRICS_FILE: Final = f"/{METRICS}/metrics.jsonl"
+
+
+@dataclass(frozen=True)
+class Executed:
+    """How a job ended.
+
+    Args:
+        report: Exit, memory and processor time.
+        stopped: Why it was stopped, if it was.
+    """
+
+    report: ExitReport
+    stopped: StopCause | None
+
+
+def room_for(
+    staged: StagedRun, order: Order, environment: BuiltEnvironment, gpus: tuple[Path, ...]
+) -> RoomSpec:
+    """Describe the room of a run."""
+    resources = order.resources
+    python = Path(environment.python)
+    return RoomSpec(
+        command=staged.job.run,
+        limits=Limits(memory_bytes=resources.memory_bytes, cpus=resources.cpus),
+        environment=_variables(staged, order, gpus),
+        read_only={path: folder for path, folder in staged.data.items()},
+        writable={
+            f"/{OUT}": staged.scratch / OUT,
+            f"/{CHECKPOINT}": staged.scratch / CHECKPOINT,
+            f"/{METRICS}": staged.scratch / METRICS,
+        },
+        workdir=staged.work,
+        env_tree=environment.path,
+        python_prefix=python.parent.parent if not python.is_relative_to("/usr") else None,
+        gpu_devices=gpus,
+    )
+
+
+def _variables(staged: StagedRun, order: Order, gpus: tuple[Path, ...]) -> dict[str, str]:
+    """Torchrun's variables for one process on one node, and ours."""
+    ours = {
+        "KIFABRIK_RUN": order.run,
+        "KIFABRIK_METRICS": METRICS_FILE,
+        "KIFABRIK_CHECKPOINT": f"/{CHECKPOINT}" if staged.job.checkpoint else "",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "29500",
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": "1",
+        "LOCAL_WORLD_SIZE": "1",
+        "GROUP_RANK": "0",
+    }
+    return ours | staged.job.variables
+
+
+def execute(
+    spec: RoomSpec,
+    mounts: PrivateMounts,
+    owner: RunUid,
+    *,
+    journal: Journal,
+    control: Control,
+    cap_at: float,
+    on_start: Callable[[RunningRoom], None],
+) -> Executed:
+    """Start the room and see it to its end; to be called from the main thread.
+
+    Args:
+        spec: The room.
+        mounts: This process's own mounts.
+        owner: The run's user.
+        journal: Gets every line of output.
+        control: Says when to stop.
+        cap_at: `time.monotonic()` at which the run must stop.
+        on_start: Called once the job runs.
+    """
+    with start(spec, mounts, owner) as room:
+        on_start(room)
+        readers = [_reader(room.stdout, "out", journal), _reader(room.stderr, "err", journal)]
+        report = room.wait(_TICK_S)
+        while report is None:
+            if time.monotonic() >= cap_at:
+                control.stop(StopCause.CAP)
+            if control.cause is not None:
+                journal.line("note", f"The run is stopped ({control.cause}); it has {GRACE_S:.0f} s to finish.")
+                report = room.terminate(GRACE_S)
+                break
+            report = room.wait(_TICK_S)
+        for reader in readers:
+            reader.join()
+        return Executed(report, control.cause)
+
+
+def _reader(descriptor: int, kind: str, journal: Journal) -> threading.Thread:
+    thread = threading.Thread(target=_read, args=(descriptor, kind, journal), name=kind)
+    thread.start()
+    return thread
+
+
+def _read(descriptor: int, kind: str, journal: Journal) -> None:
+    rest = b""
+    while piece := os.read(descriptor, _PIECE):
+        lines, rest = split_lines(rest, piece)
+        for line in lines:
+            journal.line(kind, line)
+    if rest:
+        journal.line(kind, rest.decode(errors="replace"))
+
+
+def outside_path(path: str) -> str:
+    """Return where an absolute path of the job lies beneath the scratch folder."""
+    return str(PurePosixPath(path).relative_to("/"))

@@ -1,0 +1,55 @@
+"""The node a launcher runs on: its key, its place, its folders."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kifabrik.errors import UsageError
+from kifabrik.signatures.keys import KEY_BYTES, SigningKey
+
+
+@dataclass(frozen=True)
+class Node:
+    """What `node.toml` and `node.key` of a node home say.
+
+    Args:
+        home: The folder.
+        name: The operator's name of the node.
+        key: Makes the launcher's evidence attributable.
+        environments: Folder of built environments.
+        runs: Folder for what runs need on disk: ciphertext that waits for upload, mount points.
+        objects: Folder of the factory's objects if this node can read them directly, or None.
+    """
+
+    home: Path
+    name: str
+    key: SigningKey = field(repr=False)
+    environments: Path
+    runs: Path
+    objects: Path | None
+
+    @classmethod
+    def load(cls, home: Path) -> "Node":
+        """Read a node home.
+
+        Raises:
+            UsageError: It is not one; the message names the file.
+        """
+        try:
+            body = tomllib.loads((home / "node.toml").read_text(encoding="utf-8"))
+            seed = (home / "node.key").read_bytes()
+        except FileNotFoundError as error:
+            raise UsageError(f"{error.filename} is missing", hint="Set the node up with: kifabrik up") from None
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{home / 'node.toml'}: {error}") from None
+        if len(seed) != KEY_BYTES:
+            raise UsageError(f"{home / 'node.key'} is not a node key")
+        objects = body.get("objects", "")
+        return cls(
+            home=home,
+            name=str(body.get("name", "node")),
+            key=SigningKey(seed),
+            environments=Path(body.get("environments") or home / "environments"),
+            runs=Path(body.get("runs") or home / "runs"),
+            objects=Path(objects) if objects else None,
+        )

@@ -1,0 +1,173 @@
+"""Data, code and the last checkpoint, opened into the run's memory.
+
+Two memory filesystems: one for what the job may only read, which is made read-only once it is full, and
+one for what it may write, whose size bounds all it can leave behind.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kifabrik.errors import IntegrityError
+from kifabrik.jobs.private import PATH, WORK, PrivateJob
+from kifabrik.launcher.lease import GrantedLease
+from kifabrik.launcher.work import NamedManifest, VerifiedWork
+from kifabrik.orders.order import Order
+from kifabrik.sandbox.memory import MemoryFolder, PrivateMounts
+from kifabrik.seals.identities import Identity
+from kifabrik.transfer.objects import ObjectSource, Progress, silent
+from kifabrik.transfer.opening import OpenedVersion, open_contents, unpack
+
+_SLACK: Final = 64 * 2**20
+"""Pages and inodes that a file system needs beside the bytes of its files."""
+_PAGE: Final = 4096
+OUT: Final = "out"
+CHECKPOINT: Final = "checkpoint"
+METRICS: Final = "metrics"
+
+
+@dataclass(frozen=True)
+class StagedRun:
+    """Everything of a run that lies in memory.
+
+    Args:
+        job: The private part of the job.
+        data: Mount path in the sandbox to the opened folder.
+        work: Copy of the code the job may write to.
+        scratch: Root of what the job can write: `out`, `checkpoint`, `metrics` and `work` lie in it.
+        mounted: The memory filesystems, to be unmounted at the end.
+    """
+
+    job: PrivateJob
+    data: dict[str, Path]
+    work: Path
+    scratch: Path
+    mounted: tuple[MemoryFolder, ...]
+
+    def release(self) -> None:
+        """Give the memory back."""
+        for folder in self.mounted:
+            folder.unmount()
+
+
+class Stager:
+    """Opens what a lease has released.
+
+    Args:
+        folder: An empty folder of this run to mount below.
+        mounts: This process's own mounts.
+        identity: The attempt's.
+        lease: Verified.
+        store: Where the ciphertext is.
+        threads: Shards opened at once.
+        progress: Told the bytes of plaintext.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mounts: PrivateMounts,
+        identity: Identity,
+        lease: GrantedLease,
+        store: ObjectSource,
+        *,
+        threads: int = 2,
+        progress: Progress = silent,
+    ) -> None:
+        self._folder = folder
+        self._mounts = mounts
+        self._identity = identity
+        self._lease = lease
+        self._store = store
+        self._threads = threads
+        self._progress = progress
+
+    def stage(self, work: VerifiedWork) -> StagedRun:
+        """Open inputs, code and checkpoint.
+
+        Raises:
+            IntegrityError: Bytes do not verify, or the job's private part contradicts the order.
+            CapacityError: The memory does not suffice.
+        """
+        order = work.order.predicate
+        inputs = {one.manifest.owner: self._contents(one) for one in work.inputs}
+        code = self._contents(work.code)
+        last = self._contents(work.checkpoint) if work.checkpoint else None
+        data = self._mount("data", sum(_footprint(version) for version in inputs.values()))
+        scratch = self._mount("scratch", _scratch_size(order, [code, *([last] if last else [])]))
+        for owner, version in inputs.items():
+            self._unpack(version, data.path / _folder_name(owner), verify=False)
+        data.make_read_only()
+        self._unpack(code, scratch.path / "code", verify=True)
+        for name in (OUT, CHECKPOINT, METRICS):
+            (scratch.path / name).mkdir()
+        if last:
+            self._unpack(last, scratch.path / CHECKPOINT, verify=True)
+        job = PrivateJob.from_bytes((scratch.path / "code" / PATH).read_bytes())
+        _check_job(job, order)
+        work_folder = scratch.path / "code" / WORK
+        work_folder.mkdir(exist_ok=True)
+        for folder in (work_folder, scratch.path / CHECKPOINT):
+            _make_writable(folder)
+        mounts = {path: data.path / _folder_name(owner) for path, owner in job.mounts.items()}
+        return StagedRun(job, mounts, work_folder, scratch.path, (data, scratch))
+
+    def _contents(self, named: NamedManifest) -> OpenedVersion:
+        headers = self._lease.headers.get(named.digest)
+        if headers is None:
+            raise IntegrityError(f"the lease holds no keys for {named.manifest.owner}")
+        return open_contents(named.manifest, headers, [self._identity], self._store)
+
+    def _mount(self, name: str, size: int) -> MemoryFolder:
+        path = self._folder / name
+        path.mkdir(mode=0o700)
+        return self._mounts.mount_memory(path, size)
+
+    def _unpack(self, version: OpenedVersion, folder: Path, *, verify: bool) -> None:
+        folder.mkdir(exist_ok=True)
+        unpack(version, folder, self._store, verify=verify, threads=self._threads, progress=self._progress)
+
+
+def _folder_name(owner: str) -> str:
+    return owner.replace("/", "_")
+
+
+def _footprint(version: OpenedVersion) -> int:
+    """Bytes a version takes in memory: whole pages for each file."""
+    return sum(-(-entry.size // _PAGE) * _PAGE for entry in version.contents.files()) + _SLACK
+
+
+def _scratch_size(order: Order, opened: Sequence[OpenedVersion]) -> int:
+    room = order.resources.disk_bytes or order.resources.memory_bytes
+    return room + sum(_footprint(version) for version in opened)
+
+
+def _check_job(job: PrivateJob, order: Order) -> None:
+    ordered = {item.owner for item in order.inputs}
+    if set(job.mounts.values()) != ordered:
+        raise IntegrityError("the job mounts other inputs than the order names")
+    if len(job.outputs) != order.outputs or bool(job.checkpoint) != order.checkpoint:
+        raise IntegrityError("the job declares other outputs than the order names")
+    if set(job.publish) != set(order.publish):
+        raise IntegrityError("the job publishes other metrics than the order names")
+    for path in job.outputs.values():
+        if not path.startswith(f"/{OUT}/") or ".." in path.split("/"):
+            raise IntegrityError("the job declares an output outside /out")
+
+
+def _make_writable(folder: Path) -> None:
+    """Give the owner write permission: opened files are read-only, but this copy is the job's own."""
+    for path in _tree(folder):
+        mode = path.stat(follow_symlinks=False).st_mode
+        if not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) | stat.S_IWUSR)
+
+
+def _tree(folder: Path) -> Iterator[Path]:
+    yield folder
+    for root, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            yield Path(root) / name
