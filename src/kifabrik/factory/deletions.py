@@ -1,0 +1,89 @@
+"""Deleting objects: written down with the decision, then done, then crossed out.
+
+Invariants:
+- an object to be deleted is no longer readable from the commit that decides it;
+- a deletion is done by whoever holds its claim; a claim that is not crossed out lapses and is done again;
+- an object under deletion is not uploaded again before the deletion is crossed out.
+"""
+
+import secrets
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
+
+from kifabrik.errors import UnavailableError
+from kifabrik.factory.keys import object_key
+from kifabrik.factory.ports import Clock, ObjectStore, Store, Transaction
+from kifabrik.factory.records import Deletion
+from kifabrik.values import format_time
+
+_CLAIM_LASTS: Final = timedelta(minutes=10)
+
+
+class Deletions:
+    """Decides, carries out and resumes deletions.
+
+    Args:
+        store: Opens transactions.
+        files: Where the objects lie.
+        clock: For when a claim lapses.
+    """
+
+    def __init__(self, store: Store, files: ObjectStore, clock: Clock) -> None:
+        self._store = store
+        self._files = files
+        self._clock = clock
+
+    def begin(self, transaction: Transaction, tenant: str, digests: Iterable[str]) -> int:
+        """Write down within `transaction` that these objects are to go, and do it after the commit.
+
+        Returns:
+            How many of them there were.
+        """
+        count = transaction.objects.begin_deletions(tenant, digests)
+        if count:
+            transaction.after_commit(("delete", tenant), lambda: self._quietly(tenant))
+        return count
+
+    def carry_out(self, tenant: str = "", digests: Iterable[str] = ()) -> int:
+        """Do what is written down and held by nobody; how many objects that were.
+
+        Args:
+            tenant: Of one tenant only; empty for all.
+            digests: These only; none for all.
+
+        Raises:
+            UnavailableError: The object store cannot be reached.
+        """
+        claim, now = secrets.token_hex(8), self._clock()
+        with self._store.write(tenant) as transaction:
+            held = transaction.objects.claim_deletions(
+                tenant, digests, claim, format_time(now), format_time(now + _CLAIM_LASTS)
+            )
+        for deletion in held:
+            self._files.delete(object_key(deletion.tenant, deletion.digest))
+        for owner in sorted({deletion.tenant for deletion in held}):
+            self._cross_out(owner, [one for one in held if one.tenant == owner], claim)
+        return len(held)
+
+    def make_way(self, tenant: str, digest: str) -> None:
+        """Finish the deletion of an object that is to be uploaded again.
+
+        Raises:
+            UnavailableError: Somebody else is at it.
+        """
+        self.carry_out(tenant, [digest])
+        with self._store.read() as transaction:
+            if transaction.objects.deleting(tenant, digest):
+                raise UnavailableError(f"object {digest[:16]} is being deleted", hint="Try again in a moment.")
+
+    def _cross_out(self, tenant: str, done: list[Deletion], claim: str) -> None:
+        with self._store.write(tenant) as transaction:
+            freed = sum(one.size for one in done if transaction.objects.end_deletion(one, claim))
+            transaction.accounts.reserve_bytes(tenant, -freed, 0)
+
+    def _quietly(self, tenant: str) -> None:
+        try:
+            self.carry_out(tenant)
+        except UnavailableError:
+            return  # it stays written down; the next sweep does it

@@ -1,0 +1,44 @@
+"""All use cases of a factory together: what the service is given."""
+
+from dataclasses import dataclass
+
+from kifabrik.factory.accounts import Accounts
+from kifabrik.factory.datasets import Datasets
+from kifabrik.factory.deletions import Deletions
+from kifabrik.factory.erasures import Erasures
+from kifabrik.factory.grants import Grants
+from kifabrik.factory.hints import Hints
+from kifabrik.factory.housekeeping import Housekeeping
+from kifabrik.factory.keyholders import Keyholders
+from kifabrik.factory.leases import Leases
+from kifabrik.factory.log import Log
+from kifabrik.factory.mailbox import Mailbox
+from kifabrik.factory.members import Members
+from kifabrik.factory.models import Models
+from kifabrik.factory.objects import Objects
+from kifabrik.factory.ports import Store
+from kifabrik.factory.statements import Statements
+from kifabrik.factory.versions import Versions
+
+
+@dataclass(frozen=True)
+class Factory:
+    """Use cases by noun."""
+
+    store: Store
+    hints: Hints
+    log: Log
+    statements: Statements
+    mailbox: Mailbox
+    accounts: Accounts
+    members: Members
+    keyholders: Keyholders
+    deletions: Deletions
+    objects: Objects
+    versions: Versions
+    datasets: Datasets
+    grants: Grants
+    erasures: Erasures
+    leases: Leases
+    models: Models
+    housekeeping: Housekeeping

@@ -1,0 +1,33 @@
+"""What is done at start and then every so often: finishing what a crash or an absent caller left over."""
+
+import logging
+from typing import Final
+
+from kifabrik.errors import KifabrikError
+from kifabrik.factory.deletions import Deletions
+from kifabrik.factory.erasures import Erasures
+from kifabrik.factory.objects import Objects
+
+EVERY_S: Final = 60.0
+_logger = logging.getLogger(__name__)
+
+
+class Housekeeping:
+    """Finishes deletions, settles erasures, gives up abandoned uploads; several may do so at once.
+
+    Args:
+        deletions: Written down and not yet done.
+        erasures: Certified and not yet settled.
+        objects: Uploads nobody goes on with.
+    """
+
+    def __init__(self, deletions: Deletions, erasures: Erasures, objects: Objects) -> None:
+        self._tasks = (deletions.carry_out, erasures.settle, objects.give_up_abandoned)
+
+    def tidy(self) -> None:
+        """Do all of it once; what cannot be done now is tried again next time."""
+        for task in self._tasks:
+            try:
+                task()
+            except KifabrikError as error:
+                _logger.warning("housekeeping: %s", error.message)

@@ -1,0 +1,205 @@
+"""Ciphertext objects: what is missing, uploads piece by piece, reading.
+
+Invariants:
+- an object is readable only after its bytes were hashed, made durable and entered in the database;
+- room for an upload is reserved before its first byte is taken and given back if it is abandoned;
+- an object of another tenant neither helps nor shows: everything is looked up under the tenant.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Protocol
+
+from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UsageError
+from kifabrik.factory.deletions import Deletions
+from kifabrik.factory.keys import object_key
+from kifabrik.factory.ports import Clock, ObjectStore, Store, Transaction
+from kifabrik.factory.records import Upload
+from kifabrik.values import format_size, format_time, parse_time
+
+ABANDONED_AFTER: Final = timedelta(days=3)
+_TOUCH_AFTER: Final = timedelta(minutes=10)
+
+
+class Staging(Protocol):
+    """Local room for objects on their way in, by tenant and digest."""
+
+    def length(self, tenant: str, digest: str) -> int:
+        """Bytes that have arrived."""
+        ...
+
+    def append(self, tenant: str, digest: str, offset: int, data: bytes) -> int:
+        """Add bytes if exactly `offset` have arrived; return how many have arrived now.
+
+        Raises:
+            CapacityError: The disk is full; what had arrived is still there.
+        """
+        ...
+
+    def finish(self, tenant: str, digest: str) -> Path:
+        """Return the file once its bytes have this digest.
+
+        Raises:
+            IntegrityError: They have another; they are dropped.
+        """
+        ...
+
+    def drop(self, tenant: str, digest: str) -> None:
+        """Forget what has arrived."""
+        ...
+
+
+class Objects:
+    """Takes, keeps and gives out objects.
+
+    Args:
+        store: Opens transactions.
+        files: Where finished objects lie.
+        staging: Where unfinished ones lie.
+        deletions: Finishes the deletion of an object that comes again.
+        clock: For when an upload is abandoned.
+        quota_bytes: Most bytes of one tenant, uploads under way included.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        files: ObjectStore,
+        staging: Staging,
+        deletions: Deletions,
+        clock: Clock,
+        quota_bytes: int,
+    ) -> None:
+        self._store = store
+        self._files = files
+        self._staging = staging
+        self._deletions = deletions
+        self._clock = clock
+        self._quota_bytes = quota_bytes
+
+    def missing(self, tenant: str, digests: Iterable[str]) -> list[str]:
+        """Which of these the tenant has not stored, sorted."""
+        wanted = set(digests)
+        with self._store.read() as transaction:
+            return sorted(wanted - transaction.objects.sizes(tenant, wanted).keys())
+
+    def offset(self, tenant: str, digest: str) -> int:
+        """How many bytes of an object have arrived; its size once it is complete.
+
+        Raises:
+            NotFoundError: Its upload has not begun.
+        """
+        with self._store.read() as transaction:
+            size = transaction.objects.sizes(tenant, [digest]).get(digest)
+            upload = transaction.objects.upload(tenant, digest)
+        if size is not None:
+            return size
+        if upload is None:
+            raise NotFoundError("there is no such upload")
+        return min(self._staging.length(tenant, digest), upload.size)
+
+    def receive(self, tenant: str, digest: str, size: int, offset: int, data: bytes) -> int:
+        """Take a piece of an object and return how many bytes have arrived now.
+
+        Bytes for another offset than the next one are not taken: the answer says where to go on.
+
+        Args:
+            tenant: Whose object it is.
+            digest: SHA-256 of the whole object in hex.
+            size: Its bytes.
+            offset: Where the piece belongs.
+            data: The piece.
+
+        Raises:
+            CapacityError: It does not fit into the tenant's quota or onto the disk.
+            IntegrityError: The whole has another digest; the upload has to begin anew.
+            UsageError: The piece reaches beyond the object's size.
+            UnavailableError: An earlier object of this digest is still being deleted.
+        """
+        if offset + len(data) > size:
+            raise UsageError(
+                f"a piece of {len(data)} bytes at {offset} reaches beyond the object's {size} bytes"
+            )
+        if self._begin(tenant, digest, size):
+            return size
+        arrived = self._staging.append(tenant, digest, offset, data)
+        if arrived < size:
+            return arrived
+        try:
+            file = self._staging.finish(tenant, digest)
+        except IntegrityError:
+            self._give_up(tenant, digest)
+            raise
+        self._files.adopt(file, object_key(tenant, digest))
+        self._enter(tenant, digest, size)
+        return size
+
+    def read(self, tenant: str, digest: str, start: int = 0) -> tuple[int, Iterator[bytes]]:
+        """Return an object's size and its bytes from `start` on, in pieces.
+
+        Raises:
+            NotFoundError: There is no such object.
+            UsageError: It is not that long.
+        """
+        with self._store.read() as transaction:
+            size = transaction.objects.sizes(tenant, [digest]).get(digest)
+        if size is None:
+            raise NotFoundError("there is no such object")
+        if not 0 <= start <= size:
+            raise UsageError(f"the object has {size} bytes; there is nothing at {start}")
+        return size, self._files.read(object_key(tenant, digest), start) if start < size else iter(())
+
+    def give_up_abandoned(self) -> int:
+        """Drop uploads nobody went on with for three days; how many."""
+        before = format_time(self._clock() - ABANDONED_AFTER)
+        with self._store.read() as transaction:
+            abandoned = transaction.objects.uploads_before(before)
+        for upload in abandoned:
+            self._give_up(upload.tenant, upload.digest)
+        return len(abandoned)
+
+    def _begin(self, tenant: str, digest: str, size: int) -> bool:
+        """Reserve room for an object unless it is done or on its way; whether it is done."""
+        with self._store.read() as transaction:
+            if digest in transaction.objects.sizes(tenant, [digest]):
+                return True
+            upload = transaction.objects.upload(tenant, digest)
+            deleting = transaction.objects.deleting(tenant, digest)
+        if deleting:
+            self._deletions.make_way(tenant, digest)
+        if upload is not None and upload.size == size and not self._is_stale(upload):
+            return False
+        with self._store.write(tenant) as transaction:
+            if digest in transaction.objects.sizes(tenant, [digest]):
+                return True
+            self._reserve(transaction, tenant, digest, size)
+        return False
+
+    def _is_stale(self, upload: Upload) -> bool:
+        return self._clock() - parse_time(upload.touched) > _TOUCH_AFTER
+
+    def _reserve(self, transaction: Transaction, tenant: str, digest: str, size: int) -> None:
+        upload = transaction.objects.upload(tenant, digest)
+        more = size - (upload.size if upload else 0)
+        if not transaction.accounts.reserve_bytes(tenant, more, self._quota_bytes):
+            raise CapacityError(
+                f"no room for {format_size(size)}: the quota is {format_size(self._quota_bytes)} in all",
+                hint="Erase what is no longer needed, or ask the factory's operator for a larger quota.",
+            )
+        transaction.objects.put_upload(Upload(tenant, digest, size, format_time(self._clock())))
+
+    def _enter(self, tenant: str, digest: str, size: int) -> None:
+        with self._store.write(tenant) as transaction:
+            if digest in transaction.objects.sizes(tenant, [digest]):
+                return
+            if not transaction.objects.drop_upload(tenant, digest):
+                transaction.accounts.reserve_bytes(tenant, size, self._quota_bytes + size)
+            transaction.objects.add(tenant, digest, size, format_time(self._clock()))
+
+    def _give_up(self, tenant: str, digest: str) -> None:
+        with self._store.write(tenant) as transaction:
+            upload = transaction.objects.upload(tenant, digest)
+            if upload is not None and transaction.objects.drop_upload(tenant, digest):
+                transaction.accounts.reserve_bytes(tenant, -upload.size, 0)
+        self._staging.drop(tenant, digest)
