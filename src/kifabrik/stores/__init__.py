@@ -1,0 +1,1 @@
+"""Where the factory's state lives: SQL rows, objects, log keys. Implements `kifabrik.factory.ports`."""

@@ -1,0 +1,83 @@
+"""Objects in a folder of this machine, through `obstore` (the same calls serve S3).
+
+Invariants:
+- an object appears under its key by one rename, after its bytes are on the disk;
+- the rename itself is made durable before `adopt` returns.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import obstore
+from obstore.store import LocalStore
+
+from kifabrik.errors import NotFoundError, UnavailableError
+from kifabrik.stores.disk import disk_errors, sync_folder
+
+_PIECE: Final = 4 * 2**20
+
+
+class FolderObjects:
+    """Implements `kifabrik.factory.ports.ObjectStore`.
+
+    Args:
+        root: Made if it is missing; on the same file system as the staging folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._root = root
+        self._store = LocalStore(root)
+
+    def adopt(self, file: Path, key: str) -> None:
+        """Move a finished, durable file under a key.
+
+        Raises:
+            CapacityError: There is no room.
+        """
+        target = self._root / key
+        with disk_errors():
+            made = [one for one in (target.parent.parent, target.parent) if not one.exists()]
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.replace(target)
+            for folder in (target.parent, *(one.parent for one in made)):
+                sync_folder(folder)
+
+    def size(self, key: str) -> int | None:
+        """Bytes of an object, or None if there is none."""
+        try:
+            return int(obstore.head(self._store, key)["size"])
+        except FileNotFoundError:
+            return None
+
+    def read(self, key: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes `[start, end)` in pieces of 4 MiB.
+
+        Raises:
+            NotFoundError: There is no such object.
+        """
+        size = self.size(key)
+        if size is None:
+            raise NotFoundError("there is no such object")
+        return self._pieces(key, start, size if end is None else min(end, size))
+
+    def _pieces(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        for at in range(start, end, _PIECE):
+            try:
+                yield bytes(obstore.get_range(self._store, key, start=at, end=min(at + _PIECE, end)))
+            except (FileNotFoundError, OSError) as error:
+                raise UnavailableError(f"an object cannot be read: {error}") from error
+
+    def delete(self, key: str) -> None:
+        """Delete an object; one that is missing is fine."""
+        try:
+            obstore.delete(self._store, key)
+        except FileNotFoundError:
+            return
+
+    def keys(self) -> Iterator[tuple[str, int]]:
+        """Yield every key with the object's size."""
+        for batch in obstore.list(self._store):
+            for one in batch:
+                yield str(one["path"]), int(one["size"])

@@ -1,0 +1,98 @@
+"""Rows of stored objects, uploads and deletions."""
+
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
+
+from kifabrik.factory.records import Deletion, Upload
+from kifabrik.stores.sql.rows import chunks, plain, put, record
+from kifabrik.stores.sql.schema.objects import deletions, objects, uploads
+
+
+class SqlObjectRows:
+    """Implements `kifabrik.factory.rows.ObjectRows`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._sql = connection
+
+    def add(self, tenant: str, digest: str, size: int, created: str) -> None:
+        """Add a stored object."""
+        self._sql.execute(insert(objects).values(tenant=tenant, digest=digest, size=size, created=created))
+
+    def sizes(self, tenant: str, digests: Iterable[str]) -> dict[str, int]:
+        """Sizes of those of these objects that are stored."""
+        found: dict[str, int] = {}
+        for chunk in chunks(digests):
+            where = (objects.c.tenant == tenant, objects.c.digest.in_(chunk))
+            rows = self._sql.execute(select(objects.c.digest, objects.c.size).where(*where))
+            found |= {row.digest: row.size for row in rows}
+        return found
+
+    def all(self) -> Iterator[tuple[str, str, int]]:
+        """Every object as (tenant, digest, size)."""
+        for row in self._sql.execute(select(objects.c.tenant, objects.c.digest, objects.c.size)):
+            yield row.tenant, row.digest, row.size
+
+    def put_upload(self, upload: Upload) -> None:
+        """Begin an upload, or note that it goes on."""
+        put(self._sql, uploads, **plain(upload))
+
+    def upload(self, tenant: str, digest: str) -> Upload | None:
+        """Find an upload."""
+        row = self._sql.execute(select(uploads).where(*_one(uploads, tenant, digest))).one_or_none()
+        return None if row is None else record(Upload, row)
+
+    def uploads_before(self, touched: str) -> list[Upload]:
+        """Uploads that nobody went on with since `touched`."""
+        query = select(uploads).where(uploads.c.touched < touched)
+        return [record(Upload, row) for row in self._sql.execute(query)]
+
+    def drop_upload(self, tenant: str, digest: str) -> bool:
+        """End an upload; whether there was one."""
+        return self._sql.execute(delete(uploads).where(*_one(uploads, tenant, digest))).rowcount == 1
+
+    def begin_deletions(self, tenant: str, digests: Iterable[str]) -> int:
+        """Move objects from the stored ones to the ones to delete; how many there were."""
+        moved = 0
+        for chunk in chunks(digests):
+            where = (objects.c.tenant == tenant, objects.c.digest.in_(chunk))
+            columns = ["tenant", "digest", "size", "claim", "until"]
+            stored = select(
+                objects.c.tenant, objects.c.digest, objects.c.size, func.trim(""), func.trim("")
+            ).where(*where)
+            self._sql.execute(insert(deletions).from_select(columns, stored))
+            moved += self._sql.execute(delete(objects).where(*where)).rowcount
+        return moved
+
+    def claim_deletions(
+        self, tenant: str, digests: Iterable[str], claim: str, now: str, until: str
+    ) -> list[Deletion]:
+        """Claim those that nobody else holds at `now`; an empty tenant means any, no digests means all."""
+        free = deletions.c.until < now
+        if tenant:
+            free = free & (deletions.c.tenant == tenant)
+        wanted = list(digests)
+        for chunk in chunks(wanted) if wanted else [[]]:
+            condition = free & deletions.c.digest.in_(chunk) if chunk else free
+            self._sql.execute(update(deletions).where(condition).values(claim=claim, until=until))
+        rows = self._sql.execute(select(deletions).where(deletions.c.claim == claim))
+        return [Deletion(row.tenant, row.digest, row.size) for row in rows]
+
+    def deleting(self, tenant: str, digest: str) -> bool:
+        """Whether an object is still to be deleted."""
+        query = select(deletions.c.digest).where(*_one(deletions, tenant, digest))
+        return self._sql.execute(query).first() is not None
+
+    def deletions(self, tenant: str) -> int:
+        """How many objects of a tenant are still to be deleted."""
+        query = select(func.count()).select_from(deletions).where(deletions.c.tenant == tenant)
+        return self._sql.scalars(query).one()
+
+    def end_deletion(self, deletion: Deletion, claim: str) -> bool:
+        """Cross out a deletion; whether this claim still held it."""
+        where = (*_one(deletions, deletion.tenant, deletion.digest), deletions.c.claim == claim)
+        return self._sql.execute(delete(deletions).where(*where)).rowcount == 1
+
+
+def _one(table: Table, tenant: str, digest: str) -> tuple[ColumnElement[bool], ...]:
+    return table.c.tenant == tenant, table.c.digest == digest

@@ -1,0 +1,48 @@
+"""Statements that recur: insert unless there, look up many, turn a row into its record."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from enum import StrEnum
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Row, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+R = TypeVar("R")
+_MOST_VARIABLES: Final = 10_000
+"""Values in one IN list; SQLite takes 32,766 variables in a statement, PostgreSQL 65,535."""
+
+
+def add_missing(connection: Connection, table: Table, **values: Any) -> bool:
+    """Insert a row unless its primary key is there; whether it was inserted."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing()).rowcount == 1
+
+
+def put(connection: Connection, table: Table, **values: Any) -> None:
+    """Insert a row, or replace all other columns of the one with its primary key."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    keys = [column.name for column in table.primary_key]
+    others = {name: value for name, value in values.items() if name not in keys}
+    connection.execute(
+        dialect.insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=others)
+    )
+
+
+def chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    """Yield values in lists short enough for one statement."""
+    rest = iter(values)
+    while chunk := list(islice(rest, _MOST_VARIABLES)):
+        yield chunk
+
+
+def record(cls: type[R], row: Row[Any], **parsed: Any) -> R:
+    """Build a record from a row of equally named columns; `parsed` replaces some of them."""
+    return cls(**{**row._asdict(), **parsed})
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """Return the fields of a record as column values; enums as the text they stand for."""
+    columns = {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: str(one) if isinstance(one, StrEnum) else one for name, one in columns.items()}

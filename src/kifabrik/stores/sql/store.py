@@ -1,0 +1,182 @@
+"""Opens transactions on SQLite or PostgreSQL."""
+
+import logging
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from kifabrik.errors import CapacityError, ConflictError, UnavailableError
+from kifabrik.stores.sql.accounts import SqlAccountRows
+from kifabrik.stores.sql.datasets import SqlDatasetRows
+from kifabrik.stores.sql.leases import SqlLeaseRows
+from kifabrik.stores.sql.log import SqlLogRows
+from kifabrik.stores.sql.objects import SqlObjectRows
+from kifabrik.stores.sql.runs import SqlRunRows
+from kifabrik.stores.sql.schema.log import logs
+from kifabrik.stores.sql.statements import SqlStatementRows
+
+_BUSY_TIMEOUT_MS: Final = 15_000
+_CONNECTIONS: Final = 10
+_MOST_CONNECTIONS: Final = 60
+"""More than the web server has threads, so that none waits for a connection."""
+
+_POSTGRES_STAMP: Final = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+_WRITING: Final = "kifabrik_writing"
+_logger = logging.getLogger(__name__)
+
+
+class SqlTransaction:
+    """Implements `kifabrik.factory.ports.Transaction` on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._sql = connection
+        self._after: dict[Hashable, Callable[[], None]] = {}
+
+    @cached_property
+    def accounts(self) -> SqlAccountRows:
+        """Tenants, members, tokens and sign-up codes."""
+        return SqlAccountRows(self._sql)
+
+    @cached_property
+    def logs(self) -> SqlLogRows:
+        """Logs."""
+        return SqlLogRows(self._sql)
+
+    @cached_property
+    def statements(self) -> SqlStatementRows:
+        """Statements and mail."""
+        return SqlStatementRows(self._sql)
+
+    @cached_property
+    def objects(self) -> SqlObjectRows:
+        """Objects, uploads and deletions."""
+        return SqlObjectRows(self._sql)
+
+    @cached_property
+    def datasets(self) -> SqlDatasetRows:
+        """Versions, grants and erasures."""
+        return SqlDatasetRows(self._sql)
+
+    @cached_property
+    def leases(self) -> SqlLeaseRows:
+        """Requests for keys."""
+        return SqlLeaseRows(self._sql)
+
+    @cached_property
+    def runs(self) -> SqlRunRows:
+        """Runs."""
+        return SqlRunRows(self._sql)
+
+    def after_commit(self, key: Hashable, act: Callable[[], None]) -> None:
+        """Run `act` after the commit, once for each key."""
+        self._after.setdefault(key, act)
+
+    def committed(self) -> None:
+        """Do what was to be done after the commit."""
+        for key, act in self._after.items():
+            try:
+                act()
+            except Exception:  # the change is committed: its caller must hear of success
+                _logger.exception("after the commit: %s", key)
+
+
+class SqlStore:
+    """Implements `kifabrik.factory.ports.Store`.
+
+    Args:
+        url: SQLAlchemy URL, such as `sqlite:////srv/kifabrik/factory.db` or `postgresql+psycopg://…`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self._lite = self.engine.dialect.name == "sqlite"
+
+    def connect(self, *, writing: bool = False) -> Connection:
+        """Open a connection outside any transaction, for upgrades and checks."""
+        return self.engine.connect().execution_options(**{_WRITING: writing})
+
+    @contextmanager
+    def read(self) -> Iterator[SqlTransaction]:
+        """Open a consistent view."""
+        with _translated(), self.engine.connect() as connection, connection.begin():
+            yield SqlTransaction(connection)
+
+    @contextmanager
+    def write(self, tenant: str = "") -> Iterator[SqlTransaction]:
+        """Open a transaction that commits at the end; the writers of one tenant take turns."""
+        with _translated():
+            with self.engine.connect() as plain:
+                connection = plain.execution_options(**{_WRITING: True})
+                with connection.begin():
+                    if tenant and not self._lite:
+                        connection.execute(select(logs.c.size).where(logs.c.tenant == tenant).with_for_update())
+                    transaction = SqlTransaction(connection)
+                    yield transaction
+            transaction.committed()
+
+    def stamp(self) -> int:
+        """Return a number that differs after any commit of another connection."""
+        with _translated():
+            if self._lite:
+                # The driver's own connection: within a transaction SQLite would go on seeing the old number.
+                return int(self._watching.execute("PRAGMA data_version").fetchone()[0])
+            with self.engine.connect() as connection:
+                return int(connection.exec_driver_sql(_POSTGRES_STAMP).scalar_one())
+
+    @cached_property
+    def _watching(self) -> Any:
+        return self.engine.raw_connection().driver_connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        if "_watching" in self.__dict__:
+            self._watching.close()
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    engine = create_engine(url, pool_size=_CONNECTIONS, max_overflow=_MOST_CONNECTIONS - _CONNECTIONS)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself; `_begin` does
+    for pragma in (
+        f"busy_timeout = {_BUSY_TIMEOUT_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    writing = connection.get_execution_options().get(_WRITING)
+    # A deferred transaction that writes late can fail as busy without waiting; this one waits at once.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        _logger.info("constraint: %s", error.orig)
+        raise ConflictError(
+            "somebody else was first, or this exists already", hint="Look, then try again."
+        ) from error
+    except OperationalError as error:
+        if "full" in str(error.orig).lower() or "no space" in str(error.orig).lower():
+            raise CapacityError("the factory's disk is full", hint="Ask its operator for room.") from error
+        _logger.warning("database: %s", error.orig)
+        raise UnavailableError("the factory's database is busy or out of reach", hint="Try again.") from error
+    except DBAPIError as error:
+        _logger.warning("database: %s", error.orig)
+        raise UnavailableError("the factory's database refused", hint="Try again.") from error
