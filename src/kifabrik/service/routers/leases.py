@@ -1,0 +1,46 @@
+"""Requests for keys and their answers."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+
+from kifabrik.factory.hints import lease_topic
+from kifabrik.factory.records import Principal, TokenKind
+from kifabrik.service.auth import MEMBERS, TheFactory, allow
+from kifabrik.service.bodies import Digest, envelope, logged
+from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
+from kifabrik.wire.leases import LeaseView, RequestState
+from kifabrik.wire.tenants import Logged, Signed
+
+router = APIRouter(prefix="/v1/leases", tags=["leases"])
+Caller = Annotated[Principal, allow(*MEMBERS, TokenKind.ATTEMPT)]
+
+
+@router.post("")
+def request(body: Signed, caller: Caller, factory: TheFactory) -> Logged:
+    """Ask for keys; the token says whether for an attempt or for a member's device."""
+    return logged(factory.leases.request(caller, envelope(body)))
+
+
+@router.get("/{digest}", response_model=LeaseView)
+@long_poll
+def answer(
+    digest: Digest,
+    caller: Caller,
+    factory: TheFactory,
+    waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
+    wait: WaitSeconds = 0,
+) -> Watch[LeaseView]:
+    """How a request of the caller stands; waits for the decision."""
+
+    def read() -> LeaseView:
+        found = factory.leases.answer(caller, digest)
+        return LeaseView(
+            request=digest,
+            state=RequestState(found.request.state),
+            keyholder_seen=found.keyholder_seen,
+            decision=found.decision.to_json() if found.decision else "",
+            headers=dict(found.headers),
+        )
+
+    return Watch(lease_topic(caller.tenant, digest), read, lambda view: bool(view.decision), wait)

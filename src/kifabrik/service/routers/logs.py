@@ -1,0 +1,43 @@
+"""The tenant's transparency log as tiles (c2sp.org/tlog-tiles), with a token."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response
+
+from kifabrik.factory.records import Principal
+from kifabrik.service.auth import TENANT, TheFactory, allow
+from kifabrik.service.bodies import Digest
+
+router = APIRouter(prefix="/v1/log", tags=["log"])
+Reader = Annotated[Principal, allow(*TENANT)]
+
+
+class Binary(Response):
+    """Raw bytes."""
+
+    media_type = "application/octet-stream"
+
+
+@router.get("/checkpoint", response_class=PlainTextResponse)
+def checkpoint(caller: Reader, factory: TheFactory) -> str:
+    """The newest signed tree head, cosigned where the keyholder has done so."""
+    return factory.log.checkpoint(caller.tenant)
+
+
+@router.get("/cosigned", response_class=PlainTextResponse)
+def cosigned(caller: Reader, factory: TheFactory) -> str:
+    """The newest tree head the keyholder has cosigned."""
+    return factory.log.cosigned(caller.tenant)
+
+
+@router.get("/tile/{path:path}", response_class=Binary)
+def tile(path: str, caller: Reader, factory: TheFactory) -> Binary:
+    """A tile or entry bundle."""
+    return Binary(factory.log.tile(caller.tenant, f"tile/{path}"))
+
+
+@router.get("/details/{sha256}", response_class=Binary)
+def detail(sha256: Digest, caller: Reader, factory: TheFactory) -> Binary:
+    """The sealed names of an entry."""
+    return Binary(factory.log.detail(caller.tenant, sha256))

@@ -1,0 +1,18 @@
+"""Models."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+
+from kifabrik.factory.records import Principal
+from kifabrik.service.auth import WRITERS, TheFactory, allow
+from kifabrik.service.bodies import detail, envelope, logged
+from kifabrik.wire.tenants import Logged, Signed
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+@router.post("/acceptances")
+def accept(body: Signed, caller: Annotated[Principal, allow(*WRITERS)], factory: TheFactory) -> Logged:
+    """Put on record that a model was accepted."""
+    return logged(factory.models.accept(caller.tenant, caller.member, envelope(body), detail(body.detail)))

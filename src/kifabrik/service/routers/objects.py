@@ -1,0 +1,65 @@
+"""Ciphertext objects: missing ones, uploads piece by piece, downloads from any offset."""
+
+import re
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import Response, StreamingResponse
+
+from kifabrik.errors import UsageError
+from kifabrik.factory.records import Principal, TokenKind
+from kifabrik.service.auth import TENANT, WRITERS, TheFactory, allow
+from kifabrik.service.bodies import Digest
+from kifabrik.service.streams import RawBody
+from kifabrik.wire.datasets import Digests
+
+router = APIRouter(prefix="/v1", tags=["objects"])
+Reader = Annotated[Principal, allow(*TENANT, TokenKind.ATTEMPT)]
+Writer = Annotated[Principal, allow(*WRITERS, TokenKind.ATTEMPT)]
+MOST_OBJECT_BYTES: Final = 2**40
+_RANGE: Final = re.compile(r"bytes=(\d{1,18})-")
+
+
+@router.post("/objects/missing")
+def missing(body: Digests, caller: Reader, factory: TheFactory) -> Digests:
+    """Which of these the tenant has not stored."""
+    return Digests(digests=factory.objects.missing(caller.tenant, body.digests))
+
+
+@router.head("/uploads/{digest}", response_class=Response)
+def offset(digest: Digest, caller: Writer, factory: TheFactory) -> Response:
+    """Where an upload stands; its size once it is complete."""
+    return _stands_at(factory.objects.offset(caller.tenant, digest))
+
+
+@router.patch("/uploads/{digest}", status_code=204, response_class=Response)
+def receive(
+    digest: Digest,
+    caller: Writer,
+    factory: TheFactory,
+    body: RawBody,
+    size: Annotated[int, Query(ge=0, le=MOST_OBJECT_BYTES)],
+    upload_offset: Annotated[int, Header(ge=0)],
+) -> Response:
+    """Take a piece; the answer's `Upload-Offset` says where to go on."""
+    return _stands_at(factory.objects.receive(caller.tenant, digest, size, upload_offset, body))
+
+
+@router.get("/objects/{digest}", response_class=StreamingResponse)
+def read(
+    digest: Digest, caller: Reader, factory: TheFactory, byte_range: Annotated[str, Header(alias="range")] = ""
+) -> StreamingResponse:
+    """An object, from the offset a `Range: bytes=N-` names."""
+    match = _RANGE.fullmatch(byte_range)
+    if byte_range and match is None:
+        raise UsageError("only ranges of the form bytes=N- are served")
+    start = int(match[1]) if match else 0
+    size, pieces = factory.objects.read(caller.tenant, digest, start)
+    headers = {"content-length": str(size - start), "accept-ranges": "bytes"}
+    if match:
+        headers["content-range"] = f"bytes {start}-{max(size - 1, 0)}/{size}"
+    return StreamingResponse(pieces, 206 if match else 200, headers, "application/octet-stream")
+
+
+def _stands_at(offset: int) -> Response:
+    return Response(status_code=204, headers={"upload-offset": str(offset)})
