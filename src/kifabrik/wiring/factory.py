@@ -1,0 +1,196 @@
+"""Joins the factory: store, objects, keys, use cases, service."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from kifabrik.errors import UnavailableError, UsageError
+from kifabrik.factory.accounts import Accounts
+from kifabrik.factory.attempts import Attempts
+from kifabrik.factory.datasets import Datasets
+from kifabrik.factory.deletions import Deletions
+from kifabrik.factory.erasures import Erasures
+from kifabrik.factory.factory import Factory
+from kifabrik.factory.grants import Grants
+from kifabrik.factory.hints import Hints
+from kifabrik.factory.housekeeping import EVERY_S, Housekeeping
+from kifabrik.factory.keyholders import Keyholders
+from kifabrik.factory.leases import Leases
+from kifabrik.factory.log import Log
+from kifabrik.factory.mailbox import Mailbox
+from kifabrik.factory.members import Members
+from kifabrik.factory.models import Models
+from kifabrik.factory.objects import Objects
+from kifabrik.factory.ports import Clock
+from kifabrik.factory.run_book import RunBook
+from kifabrik.factory.statements import Statements
+from kifabrik.factory.versions import Versions
+from kifabrik.stores.folder import FolderObjects
+from kifabrik.stores.log_keys import FolderLogKeys
+from kifabrik.stores.sql.store import SqlStore
+from kifabrik.stores.sql.upgrade import upgrade
+from kifabrik.stores.staging import FolderStaging
+from kifabrik.values import now_utc
+from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, FactoryConfig, read_config
+
+OBJECTS: Final = "objects"
+STAGING: Final = "staging"
+KEYS: Final = "keys"
+DATABASE: Final = "factory.db"
+
+
+def init_home(home: Path, *, port: int = PORT) -> FactoryConfig:
+    """Make a factory's home folder, only its owner may enter it; one that exists is left as it is.
+
+    Raises:
+        UsageError: The folder holds something else.
+    """
+    if not (home / FILE).exists():
+        if home.exists() and any(home.iterdir()):
+            raise UsageError(f"{home} is not empty and not a factory", hint="Choose an empty or new folder.")
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o700)
+        (home / FILE).write_text(TEMPLATE.format(port=port))
+    return read_config(home)
+
+
+def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
+    """Open a factory's home and return its use cases; the database is brought to the present schema.
+
+    Raises:
+        UsageError: There is no factory in this folder.
+        UnavailableError: The database cannot be opened.
+    """
+    config = read_config(home)
+    store = SqlStore(config.database or f"sqlite:///{home.resolve() / DATABASE}")
+    upgrade(store)
+    hints = Hints()
+    log = Log(store, FolderLogKeys(home / KEYS), hints, clock)
+    mailbox = Mailbox(store, hints, clock)
+    statements = Statements(store, log, mailbox)
+    members = Members(store, log, statements)
+    keyholders = Keyholders(store, statements)
+    files = FolderObjects(home / OBJECTS)
+    deletions = Deletions(store, files, clock)
+    objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
+    versions = Versions(store)
+    attempts = Attempts(store, RunBook(hints, clock))
+    erasures = Erasures(store, log, statements, keyholders, deletions)
+    return Factory(
+        store=store,
+        hints=hints,
+        log=log,
+        statements=statements,
+        mailbox=mailbox,
+        accounts=Accounts(store, log, statements),
+        members=members,
+        keyholders=keyholders,
+        deletions=deletions,
+        objects=objects,
+        versions=versions,
+        datasets=Datasets(store, statements, members, keyholders, versions),
+        grants=Grants(store, statements),
+        erasures=erasures,
+        leases=Leases(store, log, statements, members, keyholders, attempts),
+        models=Models(store, statements),
+        housekeeping=Housekeeping(deletions, erasures, objects),
+    )
+
+
+def serve(home: Path, *, ready: Callable[[str], None]) -> None:
+    """Serve a factory until SIGINT or SIGTERM; whoever waits then is answered before it ends.
+
+    Args:
+        home: Folder of the factory.
+        ready: Called with the URL once the service answers.
+
+    Raises:
+        UsageError: There is no factory in this folder, or its certificate cannot be read.
+        UnavailableError: The address is in use, or the database cannot be opened.
+    """
+    import uvicorn  # noqa: PLC0415 - takes time, and only a server needs it
+
+    from kifabrik.service.app import make_app  # noqa: PLC0415
+
+    class Server(uvicorn.Server):
+        """Says when it answers, and lets waiting callers go when it is told to stop."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                ready(url)
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            waiters = getattr(app.state, "waiters", None)
+            if waiters is not None:
+                waiters.stop()
+            super().handle_exit(sig, frame)
+
+    config = read_config(home)
+    factory = open_factory(home)
+    app = make_app(factory)
+    with _listening(config) as (listener, url), _housekeeping(factory):
+        settings = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+            ssl_certfile=_file(home, config.tls_cert),
+            ssl_keyfile=_file(home, config.tls_key),
+        )
+        Server(settings).run(sockets=[listener])
+    factory.store.close()
+
+
+@contextmanager
+def _listening(config: FactoryConfig) -> Iterator[tuple[socket.socket, str]]:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((config.host, config.port))
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot listen on {config.host} port {config.port}: {os.strerror(error.errno or 0)}",
+                hint=f"Is a factory running already? Set another port in {FILE}.",
+            ) from error
+        host = f"[{config.host}]" if family == socket.AF_INET6 else config.host
+        scheme = "https" if config.tls_cert else "http"
+        yield listener, config.public_url or f"{scheme}://{host}:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def _housekeeping(factory: Factory) -> Iterator[None]:
+    over = threading.Event()
+
+    def work() -> None:
+        while True:
+            factory.housekeeping.tidy()
+            if over.wait(EVERY_S):
+                return
+
+    thread = threading.Thread(target=work, name="housekeeping", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _file(home: Path, name: str) -> str | None:
+    if not name:
+        return None
+    file = home / name
+    if not file.is_file():
+        raise UsageError(f"there is no file {file}", hint=f"Correct tls_cert and tls_key in {FILE}.")
+    return str(file)
