@@ -1,22 +1,23 @@
 """One entry of the log: who did what when, in random ids and digests, never in names or content.
 
 Invariants:
-- the bytes are canonical JSON (RFC 8785), so one entry has one form and one leaf hash;
+- the bytes are canonical JSON (RFC 8785), so one entry has one form and one leaf hash; with texts of
+  this alphabet and whole numbers only, the standard library's compact sorted form is that form;
 - text values have an alphabet without spaces, so no sentence, file name or path can slip in;
 - a kind this version does not know still parses: old readers can show new logs.
 """
 
+import json
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.ledger.merkle import leaf_hash
-from kifabrik.signatures.canonical import from_canonical, to_canonical
-from kifabrik.values import format_time, parse_time
 
 MOST_ENTRY_BYTES: Final = 0xFFFF
 """Entry bundles prefix each entry with a uint16 (c2sp.org/tlog-tiles, log entries)."""
@@ -27,6 +28,7 @@ _LARGEST_NUMBER: Final = 2**53 - 1
 _FIELDS: Final = frozenset({"kind", "time", "id", "refs", "detail"})
 _KIND: Final = re.compile(r"[a-z]{1,31}\.[a-z]{1,31}")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _DETAIL: Final = re.compile(r"(?:[0-9a-f]{64})?")
 _REF_KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _REF_TEXT: Final = re.compile(r"[A-Za-z0-9._:@/+=-]{1,256}")
@@ -89,8 +91,11 @@ class Entry:
         _check_text("kind", self.kind, _KIND)
         _check_text("id", self.id, _ID)
         _check_text("detail", self.detail, _DETAIL)
-        if not isinstance(self.time, str) or format_time(parse_time(self.time)) != self.time:
-            raise UsageError(f"not the time of a log entry: {self.time!r}")
+        _check_text("time", self.time, _TIME)
+        try:
+            datetime.fromisoformat(self.time)
+        except ValueError:
+            raise UsageError(f"not the time of a log entry: {self.time!r}") from None
         object.__setattr__(self, "kind", EntryKind(self.kind) if self.kind in _KNOWN else str(self.kind))
         object.__setattr__(self, "refs", _checked_refs(self.refs))
 
@@ -105,17 +110,14 @@ class Entry:
         Raises:
             UsageError: The entry is larger than `MOST_ENTRY_BYTES`.
         """
-        data = to_canonical(
-            {
-                "kind": str(self.kind),
-                "time": self.time,
-                "id": self.id,
-                "refs": {
-                    key: list(value) if isinstance(value, tuple) else value for key, value in self.refs.items()
-                },
-                "detail": self.detail,
-            }
-        )
+        body = {
+            "kind": str(self.kind),
+            "time": self.time,
+            "id": self.id,
+            "refs": dict(self.refs),
+            "detail": self.detail,
+        }
+        data = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
         if len(data) > MOST_ENTRY_BYTES:
             raise UsageError(
                 f"a log entry of {len(data)} bytes is too large (at most {MOST_ENTRY_BYTES})",
@@ -132,14 +134,20 @@ class Entry:
         """
         if len(data) > MOST_ENTRY_BYTES:
             raise IntegrityError(f"a log entry of {len(data)} bytes is too large")
-        body = from_canonical(data)
+        try:
+            body = json.loads(data)
+        except (ValueError, RecursionError):
+            raise IntegrityError("not a log entry: not JSON") from None
         if not isinstance(body, dict) or body.keys() != _FIELDS or not isinstance(body["refs"], dict):
             raise IntegrityError("not a log entry: its fields are not kind, time, id, refs and detail")
         refs = {key: tuple(value) if isinstance(value, list) else value for key, value in body["refs"].items()}
         try:
-            return cls(body["kind"], body["time"], body["id"], refs, body["detail"])
+            entry = cls(body["kind"], body["time"], body["id"], refs, body["detail"])
         except UsageError as error:
             raise IntegrityError(f"not a log entry: {error.message}") from None
+        if entry.to_bytes() != data:
+            raise IntegrityError("not a log entry: its JSON is not in canonical form")
+        return entry
 
     @property
     def leaf(self) -> bytes:

@@ -12,7 +12,7 @@ from kifabrik.ledger.mirror import Mirror
 from kifabrik.ledger.mirror_files import sync_folder
 from kifabrik.ledger.notes import MOST_NOTE_BYTES, Note
 from kifabrik.ledger.policy import Policy
-from kifabrik.ledger.tiles import MOST_TILE_BYTES, TILE_WIDTH, tiles_to_write
+from kifabrik.ledger.tiles import MOST_TILE_BYTES, TILE_WIDTH, Tile, tiles_to_write
 
 CHECKPOINT: Final = "checkpoint"
 POLICY: Final = "policy"
@@ -34,11 +34,12 @@ class LogFolder:
         """Return the bytes of a tile: the `ReadTile` of this folder.
 
         Raises:
+            UsageError: The name is not the path of a tile.
             NotFoundError: There is no such file.
             IntegrityError: It is no plain file, or larger than any tile.
             UnavailableError: It cannot be read.
         """
-        return self._bytes(name, MOST_TILE_BYTES)
+        return self._bytes(Tile.from_path(name).path, MOST_TILE_BYTES)
 
     def text(self, name: str) -> str:
         """Return `checkpoint` or `policy` as text.
@@ -107,8 +108,8 @@ def export(mirror: Mirror, folder: Path, policy: Policy) -> None:
 def _claim(folder: Path, origin: str) -> None:
     """Make the folder, or make sure that what is in it is an export of the same log, even a torn one."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = {path.name.removesuffix(_FRESH) for path in folder.iterdir()}
-    if names <= {"tile", POLICY}:
+    unfinished = {"tile", POLICY, POLICY + _FRESH, CHECKPOINT + _FRESH}
+    if {path.name for path in folder.iterdir()} <= unfinished:
         return
     try:
         found = TreeHead.parse(Note.parse(LogFolder(folder).text(CHECKPOINT)).text).origin

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from kifabrik.errors import CapacityError, IntegrityError, UnavailableError, UsageError
+from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
 from kifabrik.ledger.checkpoint import TreeHead
 from kifabrik.ledger.file_lock import FileLock
 from kifabrik.ledger.mirror_store import MirrorState
@@ -41,6 +41,7 @@ class MirrorFiles:
     Raises:
         ConflictError: Another writer has the folder open.
         IntegrityError: The files are damaged.
+        NotFoundError: It does not exist, and was opened to read only.
         UnavailableError: The folder cannot be read or made.
     """
 
@@ -49,6 +50,8 @@ class MirrorFiles:
         self._lock: FileLock | None = None
         self._ends = array("Q")
         try:
+            if read_only and not folder.is_dir():
+                raise NotFoundError(f"there is no mirror in {folder}")
             if not read_only:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._lock = FileLock(folder / "lock", f"the mirror in {folder}")
@@ -87,13 +90,17 @@ class MirrorFiles:
 
         Raises:
             IntegrityError: The file has been changed under us.
+            UnavailableError: It cannot be read.
         """
         if start >= end:
             return []
         first, last = self._end(start), self._end(end)
-        with (self._folder / "entries").open("rb") as file:
-            file.seek(first)
-            found, rest = split_bundle(file.read(last - first))
+        try:
+            with (self._folder / "entries").open("rb") as file:
+                file.seek(first)
+                found, rest = split_bundle(file.read(last - first))
+        except OSError as error:
+            raise UnavailableError(f"cannot read the mirror in {self._folder}: {error.strerror}") from error
         if len(found) != end - start or rest:
             raise IntegrityError(f"the mirror in {self._folder} was changed while in use")
         return found
