@@ -8,6 +8,7 @@ from typing import Final
 
 from kifabrik.customer.bundle import CodeBundle
 from kifabrik.customer.catalogue import Catalogue
+from kifabrik.customer.locks import keep_lock
 from kifabrik.customer.seal import manifest_of
 from kifabrik.customer.session import Session
 from kifabrik.environments.lock import lock
@@ -127,6 +128,7 @@ def submit(session: Session, prepared: PreparedRun, locked: Lock) -> RunView:
         code, _ = bundle.seal(session.tenant, run, recipient, session.profile.device, session.store)
     order = _order(session, prepared, run, code.digest, locked)
     envelope = sign_order(order, session.profile.device)
+    keep_lock(session.home, locked)
     detail = make_detail({"name": job.name, "outputs": list(job.outputs)}, session.catalogue_recipient)
     return session.runs.order(envelope, code, locked.text, detail)
 

@@ -49,8 +49,8 @@ def room_for(
     return RoomSpec(
         command=staged.job.run,
         limits=Limits(memory_bytes=resources.memory_bytes, cpus=resources.cpus),
-        environment=_variables(staged, order, gpus),
-        read_only={path: folder for path, folder in staged.data.items()},
+        environment=_variables(staged, order),
+        read_only=staged.data,
         writable={
             f"/{OUT}": staged.scratch / OUT,
             f"/{CHECKPOINT}": staged.scratch / CHECKPOINT,
@@ -63,7 +63,7 @@ def room_for(
     )
 
 
-def _variables(staged: StagedRun, order: Order, gpus: tuple[Path, ...]) -> dict[str, str]:
+def _variables(staged: StagedRun, order: Order) -> dict[str, str]:
     """Torchrun's variables for one process on one node, and ours."""
     ours = {
         "KIFABRIK_RUN": order.run,

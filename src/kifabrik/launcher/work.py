@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from kifabrik.datasets.manifest import Manifest
-from kifabrik.environments.lock import Lock
+from kifabrik.environments.lockfile import Lock
 from kifabrik.errors import IntegrityError
 from kifabrik.orders.order import Order, verify_order
 from kifabrik.signatures.dsse import Envelope

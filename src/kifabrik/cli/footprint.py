@@ -1,0 +1,51 @@
+"""`kifabrik footprint`."""
+
+from pathlib import Path
+
+import click
+
+from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.terminal import remark, show_json, show_table
+from kifabrik.customer.session import open_session
+from kifabrik.values import Money, format_duration, format_size
+from kifabrik.wire.runs import RunView
+
+_JOULES_PER_WH = 3600
+
+
+@click.command(
+    epilog="""\b
+    Example:
+      kifabrik footprint press-anomaly
+    """
+)
+@click.argument("run")
+@home_option
+@json_option
+def footprint(run: str, home: Path, as_json: bool) -> None:
+    """Show GPU and CPU time, memory, energy and cost of RUN. Energy says whether it was measured."""
+    with open_session(home) as session:
+        named = session.catalogue().run(run)
+        view = session.runs.show(named.run)
+    if as_json:
+        show_json({"run": named.run, **view.footprint.model_dump(mode="json")})
+        return
+    remark(f"{named.name}  {named.run}")
+    show_table(["WHAT", "AMOUNT", "HOW"], _rows(view), right=(1,))
+
+
+def _rows(view: RunView) -> list[tuple[str, str, str]]:
+    used = view.footprint
+    rows = [
+        ("time", format_duration(used.wall_s), "measured, all attempts"),
+        ("GPU time", format_duration(used.gpu_s), "measured, GPUs held x time"),
+        ("CPU time", format_duration(used.cpu_s), "measured, control group of the run"),
+        ("memory", format_size(used.memory_peak_bytes), "measured, highest at one time"),
+    ]
+    for part in used.energy:
+        how = "estimated" if part.source == "estimated" else f"measured ({part.source})"
+        rows.append((f"energy, {part.device}", f"{part.joules / _JOULES_PER_WH:.3g} Wh", how))
+    if used.carbon_g is not None:
+        rows.append(("carbon", f"{used.carbon_g:.3g} g CO2e", "energy x the site's intensity"))
+    rows.append(("cost", str(Money(used.cost_micro_eur)), "price list of the factory"))
+    return rows

@@ -1,0 +1,96 @@
+"""The ledger on this machine: its own mirror, exported and verified without a server."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kifabrik.customer.profile import Profile, member_folder
+from kifabrik.customer.session import Session
+from kifabrik.errors import IntegrityError, NotFoundError
+from kifabrik.ledger.checkpoint import log_origin
+from kifabrik.ledger.entry import Entry
+from kifabrik.ledger.folder import export
+from kifabrik.ledger.mirror import Mirror
+from kifabrik.ledger.mirror_files import MirrorFiles
+from kifabrik.ledger.policy import Policy
+from kifabrik.ledger.verify import Report, verify_folder
+
+_COSIGNED = "cosigned"
+
+
+@dataclass(frozen=True)
+class OfflineReport:
+    """What verifying this machine's copy found.
+
+    Args:
+        report: Of the cosigned part of the log.
+        held: Entries this machine holds.
+    """
+
+    report: Report
+    held: int
+
+
+def keep_cosigned_head(session: Session) -> None:
+    """Bring the mirror up to date, and remember the newest head the keyholder's witness has cosigned."""
+    mirror = session.mirror()
+    try:
+        text = session.log.cosigned()
+    except NotFoundError:
+        return
+    accepted = session.policy.accept(text)
+    if accepted.head.size <= mirror.size:
+        (member_folder(session.home, "ledger") / _COSIGNED).write_text(text, encoding="utf-8")
+
+
+def verify_offline(home: Path, on_entry: Callable[[int, Entry], None] | None = None) -> OfflineReport:
+    """Verify this machine's copy against the newest cosigned head it knows. Asks no server.
+
+    Raises:
+        NotFoundError: This machine holds no cosigned head yet.
+        IntegrityError: The copy is damaged.
+    """
+    profile = Profile.load(home)
+    with TemporaryDirectory(prefix="kifabrik-ledger-") as folder:
+        held = export_log(home, Path(folder))
+        report = verify_folder(Path(folder), Policy.parse(profile.policy))
+    if on_entry is not None and report.ok:
+        for index, entry in enumerate(entries(home)[: report.entries]):
+            on_entry(index, entry)
+    return OfflineReport(report, held)
+
+
+def export_log(home: Path, target: Path) -> int:
+    """Write the log up to its newest cosigned head as a c2sp.org/tlog-tiles folder; return entries held.
+
+    Raises:
+        NotFoundError: There is no cosigned head yet.
+    """
+    profile = Profile.load(home)
+    folder = member_folder(home, "ledger")
+    try:
+        text = (folder / _COSIGNED).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFoundError(
+            "no cosigned tree head is known here yet",
+            hint="Run 'kifabrik ledger show' once, with the keyholder on.",
+        ) from None
+    policy = Policy.parse(profile.policy)
+    head = policy.accept(text).head
+    with MirrorFiles(folder) as files:
+        mirror = Mirror(log_origin(profile.tenant), files)
+        if mirror.size < head.size:
+            raise IntegrityError("this machine's copy of the log is shorter than a head it has accepted")
+        cosigned = Mirror(log_origin(profile.tenant))
+        cosigned.extend(mirror.entries(0, head.size), head)
+        cosigned.keep(text)
+        export(cosigned, target, policy)
+        return mirror.size
+
+
+def entries(home: Path) -> list[Entry]:
+    """All entries this machine holds."""
+    with MirrorFiles(member_folder(home, "ledger"), read_only=True) as files:
+        mirror = Mirror(log_origin(Profile.load(home).tenant), files)
+        return [Entry.from_bytes(data) for data in mirror.entries(0, mirror.size)]

@@ -1,0 +1,51 @@
+"""`python -m kifabrik.launcher --node-home FOLDER`: waits for one assignment on its standard input.
+
+Everything is imported before it waits, so an engine can keep one ready. Nothing about the assignment is
+in the argument list or the environment, and the process cannot be dumped or traced by others of its user.
+"""
+
+import argparse
+import ctypes
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Final
+
+from kifabrik.errors import KifabrikError
+from kifabrik.launcher.assignment import Assignment
+from kifabrik.launcher.attempt import AttemptRunner
+from kifabrik.launcher.node import Node
+from kifabrik.sandbox.memory import enter_private_mounts
+
+_PR_SET_DUMPABLE: Final = 4
+"""prctl(2), include/uapi/linux/prctl.h."""
+
+
+def main() -> int:
+    """Work on one assignment; the exit status is for the operator only, the factory learns all by HTTP."""
+    parser = argparse.ArgumentParser(prog="kifabrik-launcher", description=__doc__)
+    parser.add_argument("--node-home", type=Path, required=True, help="folder with node.toml and node.key")
+    node_home = parser.parse_args().node_home
+    _keep_memory_private()
+    line = sys.stdin.readline()
+    if not line:
+        return 0
+    os.environ.pop("KIFABRIK_HOME", None)
+    try:
+        assignment = Assignment.from_json(line)
+        AttemptRunner(assignment, Node.load(node_home), enter_private_mounts()).run()
+    except KifabrikError as error:
+        print(f"{type(error).__name__}: {error.message}", file=sys.stderr)  # noqa: T201 - the operator's log
+        return error.exit_status
+    return 0
+
+
+def _keep_memory_private() -> None:
+    """No core file, no ptrace by other processes of the same user: keys and plaintext lie in here."""
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,316 @@
+"""One attempt, step by step: build, ask, open, run, seal, report."""
+
+import shutil
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from kifabrik import __version__
+from kifabrik.client.attempts import Attempts
+from kifabrik.client.connection import Connection
+from kifabrik.client.leases import Leases
+from kifabrik.client.objects import Objects
+from kifabrik.environments.build import BuiltEnvironment, build, discard
+from kifabrik.environments.tree import tree_digest
+from kifabrik.errors import (
+    CapacityError,
+    IntegrityError,
+    KifabrikError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+)
+from kifabrik.launcher.assignment import Assignment
+from kifabrik.launcher.control import Control, StopCause
+from kifabrik.launcher.execution import METRICS_FILE, Executed, execute, outside_path, room_for
+from kifabrik.launcher.gpus import device_files
+from kifabrik.launcher.journal import Journal
+from kifabrik.launcher.keeper import CheckpointKeeper
+from kifabrik.launcher.lease import AttemptKeys, GrantedLease, obtain, sign_request
+from kifabrik.launcher.metering import RunMeter
+from kifabrik.launcher.metrics import MetricsReader
+from kifabrik.launcher.node import Node
+from kifabrik.launcher.outputs import OutputSealer
+from kifabrik.launcher.staging import CHECKPOINT, StagedRun, Stager
+from kifabrik.launcher.store import node_store
+from kifabrik.launcher.work import VerifiedWork, verify_work
+from kifabrik.models.provenance import Ran, sign_provenance
+from kifabrik.runs.statements import Finish, PublishedMetric
+from kifabrik.runs.states import Outcome, RunState
+from kifabrik.sandbox.memory import PrivateMounts
+from kifabrik.sandbox.uids import claim_uid
+from kifabrik.seals.recipients import Recipient
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.statements import sign_statement
+from kifabrik.values import format_time, now_utc, parse_time
+from kifabrik.wire.attempts import Finished
+from kifabrik.wire.leases import LeaseView
+
+_PATIENCE_S: Final = 3600.0
+"""A service that is away for an hour loses no run."""
+_STOPS: Final = {
+    StopCause.STOP: Outcome.STOPPED,
+    StopCause.CAP: Outcome.CAP,
+    StopCause.PREEMPTION: Outcome.PREEMPTED,
+    StopCause.ABANDONED: Outcome.NODE_FAILURE,
+}
+
+
+@dataclass
+class _Ended:
+    """What is known about the end so far; the first failure decides."""
+
+    outcome: Outcome = Outcome.SUCCEEDED
+    message: str = ""
+    exit_status: int | None = None
+    outputs: list[Envelope] = field(default_factory=list)
+    published: tuple[PublishedMetric, ...] = ()
+    checkpoint: str = ""
+
+    def fail(self, outcome: Outcome, message: str) -> None:
+        if self.outcome is Outcome.SUCCEEDED:
+            self.outcome, self.message = outcome, message
+
+
+class AttemptRunner:
+    """Works on one assignment from beginning to end.
+
+    Args:
+        assignment: What to do.
+        node: Where.
+        mounts: This process's own mounts.
+    """
+
+    def __init__(self, assignment: Assignment, node: Node, mounts: PrivateMounts) -> None:
+        self._assignment = assignment
+        self._node = node
+        self._mounts = mounts
+        connection = Connection(
+            assignment.factory, assignment.token, ca_pem=assignment.ca_pem, patience_s=_PATIENCE_S
+        )
+        self._api = Attempts(connection, assignment.attempt)
+        self._leases = Leases(connection)
+        self._store = node_store(Objects(connection), node.objects, assignment.tenant)
+        self._control = Control(self._api)
+        self._keys = AttemptKeys()
+        self._folder = node.runs / assignment.attempt
+        self._started = format_time(now_utc())
+        self._meter = RunMeter()
+        self._ended = _Ended()
+        self._lease: GrantedLease | None = None
+        self._journal: Journal | None = None
+        self._environment = ""
+
+    def run(self) -> None:
+        """Do everything; what goes wrong is reported to the factory, not raised, as far as it can be."""
+        work = verify_work(self._assignment.tenant, self._api.work())
+        self._control.start()
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+        with ExitStack() as cleanup:
+            cleanup.callback(_remove_folder, self._folder)
+            cleanup.callback(self._control.close)
+            try:
+                self._attempt(work, cleanup)
+            except KifabrikError as error:
+                self._ended.fail(_outcome_of(error), _for_the_factory(error))
+                if self._journal is not None:
+                    self._journal.line("note", f"{error.message} {error.hint}".strip())
+            self._finish(work)
+
+    def _attempt(self, work: VerifiedWork, cleanup: ExitStack) -> None:
+        environment = self._build(work)
+        lease = self._obtain(work, environment)
+        if lease is None:
+            self._ended.fail(_STOPS[self._control.cause or StopCause.STOP], "stopped before it began")
+            return
+        self._lease = lease
+        self._journal = Journal.open(self._api, lease.statement, self._keys.run_key)
+        self._api.progress(RunState.STAGING)
+        staged = Stager(self._folder, self._mounts, self._keys.identity, lease, self._store).stage(work)
+        cleanup.callback(staged.release)
+        self._execute(work, staged, environment)
+
+    def _build(self, work: VerifiedWork) -> BuiltEnvironment:
+        self._api.progress(RunState.BUILDING)
+        with claim_uid() as owner:
+            as_uid = owner.uid if owner.of_its_own else None
+            cache, tenant = self._node.environments, self._assignment.tenant
+            try:
+                built = build(work.lock, cache, tenant, as_uid=as_uid)
+                if tree_digest(built.path) != built.tree_digest:
+                    discard(built)
+                    built = build(work.lock, cache, tenant, as_uid=as_uid)
+            except (UsageError, NotFoundError) as error:
+                raise _EnvironmentError(error.message, hint=error.hint) from error
+        self._environment = built.tree_digest
+        return built
+
+    def _obtain(self, work: VerifiedWork, environment: BuiltEnvironment) -> GrantedLease | None:
+        self._api.progress(RunState.WAITING_FOR_KEY, "The keyholder decides.")
+        request = sign_request(
+            work, self._assignment.attempt, self._keys, self._node.key, environment.tree_digest
+        )
+
+        def waiting(view: LeaseView) -> None:
+            seen = f"it was last seen at {view.keyholder_seen}" if view.keyholder_seen else "it was never seen"
+            asked = "A person at the keyholder must decide" if view.state == "asked" else "No answer yet"
+            self._api.progress(RunState.WAITING_FOR_KEY, f"{asked}; {seen}.")
+
+        return obtain(
+            self._leases, request, work, given_up=lambda: self._control.cause is not None, waiting=waiting
+        )
+
+    def _execute(self, work: VerifiedWork, staged: StagedRun, environment: BuiltEnvironment) -> None:
+        lease, journal = self._lease, self._journal
+        if lease is None or journal is None:
+            raise AssertionError
+        order = work.order.predicate
+        sealer = OutputSealer(
+            order.tenant,
+            order.run,
+            Recipient.from_text(lease.statement.predicate.output_recipient),
+            self._keys.run_key,
+            self._store,
+            self._folder / "spool",
+        )
+        metrics = MetricsReader(staged.scratch / outside_path(METRICS_FILE), journal)
+        keeper = CheckpointKeeper(self._api, sealer, staged.scratch, CHECKPOINT, work.checkpoint, journal)
+        gpus = device_files(self._assignment.gpus)
+        with claim_uid() as owner:
+            executed = execute(
+                room_for(staged, order, environment, gpus),
+                self._mounts,
+                owner,
+                journal=journal,
+                control=self._control,
+                cap_at=self._cap_at(work, lease),
+                on_start=lambda _room: self._on_start(work, metrics, keeper),
+            )
+        self._meter.stop(executed.report)
+        values = metrics.close()
+        self._judge(executed)
+        if staged.job.checkpoint:
+            keeper.close()
+            self._ended.checkpoint = keeper.last
+        self._ended.published = tuple(
+            PublishedMetric(name, values[name]) for name in sorted(order.publish) if name in values
+        )
+        self._seal_outputs(staged, sealer)
+
+    def _on_start(self, work: VerifiedWork, metrics: MetricsReader, keeper: CheckpointKeeper) -> None:
+        order = work.order.predicate
+        self._meter.start(order.resources, self._assignment.gpus)
+        self._api.progress(RunState.RUNNING)
+        metrics.start()
+        if order.checkpoint:
+            keeper.start()
+
+    def _cap_at(self, work: VerifiedWork, lease: GrantedLease) -> float:
+        expiry = parse_time(lease.statement.predicate.expires) - now_utc()
+        return time.monotonic() + min(work.cap_s, expiry.total_seconds())
+
+    def _judge(self, executed: Executed) -> None:
+        self._ended.exit_status = executed.report.status
+        if executed.stopped is not None:
+            self._ended.fail(_STOPS[executed.stopped], "")
+        elif executed.report.oom:
+            self._ended.fail(Outcome.OUT_OF_MEMORY, "")
+        elif executed.report.status != 0:
+            self._ended.fail(Outcome.ERROR, "")
+
+    def _seal_outputs(self, staged: StagedRun, sealer: OutputSealer) -> None:
+        """Seal the declared outputs of a job that ended well."""
+        if self._ended.outcome is not Outcome.SUCCEEDED:
+            return
+        self._api.progress(RunState.SEALING)
+        for number, (name, path) in enumerate(staged.job.outputs.items(), 1):
+            try:
+                envelope = sealer.seal_output(staged.scratch, outside_path(path), number, name)
+            except (NotFoundError, UsageError) as error:
+                if self._journal is not None:
+                    self._journal.line("note", f"The output {name!r} ({path}) cannot be kept: {error.message}")
+                self._ended.fail(Outcome.ERROR, f"declared output {number} is missing or cannot be sealed")
+                return
+            self._ended.outputs.append(envelope)
+
+    def _finish(self, work: VerifiedWork) -> None:
+        order = work.order.predicate
+        journal, lease = self._journal, self._lease
+        if journal is not None:
+            journal.close()
+        outputs = self._ended.outputs if self._ended.outcome is Outcome.SUCCEEDED else []
+        finished = format_time(now_utc())
+        lease_digest = lease.statement.digest if lease else ""
+        said = Finish(
+            tenant=order.tenant,
+            run=order.run,
+            attempt=self._assignment.attempt,
+            order=work.order.digest,
+            lease=lease_digest,
+            outcome=self._ended.outcome,
+            exit_status=self._ended.exit_status,
+            outputs=tuple(envelope.digest for envelope in outputs),
+            checkpoint=self._ended.checkpoint,
+            segments=journal.segments if journal else 0,
+            log_tail=journal.tail if journal else "",
+            environment=self._environment,
+            reading=self._meter.reading(log_bytes=journal.total_bytes if journal else 0),
+            published=self._ended.published,
+            started=self._started,
+            finished=finished,
+        )
+        keys = (self._keys.run_key, self._node.key)
+        ran = Ran(
+            run=order.run,
+            attempt=self._assignment.attempt,
+            order=work.order.digest,
+            purpose=order.purpose,
+            lease=lease_digest,
+            materials={f"{item.owner}@{item.version}": item.manifest for item in order.inputs}
+            | {"code": order.code, "environment-lock": order.lock, "environment-tree": self._environment},
+            node=self._node.key.public.hex,
+            version=__version__,
+            started=self._started,
+            finished=finished,
+        )
+        named = {f"{order.run}/{number}": envelope.digest for number, envelope in enumerate(outputs, 1)}
+        self._api.finish(
+            Finished(
+                finish=sign_statement(said, {"order": work.order.digest}, *keys).to_json(),
+                outputs=[envelope.to_json() for envelope in outputs],
+                provenance=sign_provenance(ran, named, *keys).to_json(),
+                message=self._ended.message,
+            )
+        )
+
+
+class _EnvironmentError(UsageError):
+    """The environment cannot be built as ordered: the customer's to mend."""
+
+
+def _outcome_of(error: KifabrikError) -> Outcome:
+    if isinstance(error, _EnvironmentError):
+        return Outcome.ENVIRONMENT
+    if isinstance(error, RefusedError):
+        return Outcome.REFUSED
+    if isinstance(error, IntegrityError):
+        return Outcome.INTEGRITY
+    return Outcome.ERROR if isinstance(error, UsageError | CapacityError) else Outcome.NODE_FAILURE
+
+
+def _for_the_factory(error: KifabrikError) -> str:
+    """What the factory may read: messages of errors that happen before anything is opened, else the class.
+
+    A message that is made after the data was opened may quote a path of the job.
+    """
+    if isinstance(error, _EnvironmentError | RefusedError):
+        return error.message
+    return {IntegrityError: "something did not verify", CapacityError: "memory or disk did not suffice"}.get(
+        type(error), "the node failed"
+    )
+
+
+def _remove_folder(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
