@@ -1,6 +1,7 @@
 """Joins the factory: store, objects, keys, use cases, service."""
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -125,11 +126,13 @@ def serve(home: Path, *, ready: Callable[[str], None]) -> None:
             if self.started:
                 ready(url)
 
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
             waiters = getattr(app.state, "waiters", None)
             if waiters is not None:
                 waiters.stop()
-            super().handle_exit(sig, frame)
+            # Not uvicorn's own: that raises the signal again at the end, before anything is closed.
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
 
     config = read_config(home)
     factory = open_factory(home)
