@@ -61,7 +61,7 @@ def score(readings, feature, threshold, length, sample):
 def auc(scores, odd):
     """Area under the ROC curve: the chance that an odd reading scores higher than a normal one."""
     order = np.argsort(scores, kind="stable")
-    values, first, counts = np.unique(scores[order], return_index=True, return_counts=True)
+    _, first, counts = np.unique(scores[order], return_index=True, return_counts=True)
     ranks = np.empty(len(scores))
     ranks[order] = np.repeat(first + (counts + 1) / 2, counts)
     positives = odd.sum()

@@ -18,7 +18,7 @@ TREES, SAMPLE, DEPTH = 100, 256, 8
 def report(name, value, step):
     """Append a metric for kifabrik; without it there is nothing to do."""
     if "KIFABRIK_METRICS" in os.environ:
-        with open(os.environ["KIFABRIK_METRICS"], "a") as file:
+        with Path(os.environ["KIFABRIK_METRICS"]).open("a") as file:
             file.write(json.dumps({"name": name, "value": value, "step": step}) + "\n")
 
 
@@ -46,7 +46,7 @@ def main():
 
     options.out.mkdir(parents=True, exist_ok=True)
     arrays = {"feature": feature, "threshold": threshold, "length": length}
-    save_file(arrays, options.out / "forest.safetensors", {"sample": str(SAMPLE), "sensors": str(readings.shape[1])})
+    save_file(arrays, options.out / "forest.safetensors", {"sample": str(SAMPLE)})
     print(f"saved {TREES} trees")
 
 

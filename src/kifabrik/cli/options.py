@@ -1,18 +1,14 @@
 """Options several commands share."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from kifabrik.customer.profile import home_folder
+
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def home_folder() -> Path:
-    """Return `$KIFABRIK_HOME`, or the usual place for this person's settings."""
-    return Path(os.environ.get("KIFABRIK_HOME") or click.get_app_dir("kifabrik"))
 
 
 def json_option(command: F) -> F:

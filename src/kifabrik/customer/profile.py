@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import click
+
 from kifabrik.client.connection import Connection
 from kifabrik.client.tenants import Tenants
 from kifabrik.errors import ConflictError, SignInError
@@ -95,6 +97,12 @@ class Profile:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(folder / _FILE)
+
+
+def home_folder() -> Path:
+    """Return `$KIFABRIK_HOME`, or the usual place for this person's settings on this system."""
+    named = os.environ.get("KIFABRIK_HOME")
+    return Path(named) if named else Path(click.get_app_dir("kifabrik"))
 
 
 def _folder(home: Path) -> Path:

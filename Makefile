@@ -1,0 +1,40 @@
+# kifabrik: `make demo` installs and plays the main job; `make test` installs and passes the tests.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help install demo test check format fuzz bench lock clean
+
+help: ## say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+install: .venv/.installed ## make .venv with the locked packages
+
+.venv/.installed: pyproject.toml locks/dev.txt scripts/install
+	@scripts/install
+
+demo: install ## play the main job with two parties: seal, train, verify, refuse, erase
+	@$(BIN)/python demo/play.py
+
+test: install ## run all tests
+	@$(BIN)/pytest -q -n auto --dist loadgroup
+
+check: install ## format, lint, types, layers, dependencies
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/deptry src
+
+format: install ## mend what can be mended automatically
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+bench: install ## measure beside peers and limits; docs/benchmarks.md explains
+	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+
+lock: install ## resolve the locked packages anew
+	@$(BIN)/uv pip compile pyproject.toml --group dev --extra factory --extra node --extra model-signing \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o locks/dev.txt
+
+clean: ## remove what was made here
+	rm -rf .venv demo-folders .pytest_cache .mypy_cache .ruff_cache .hypothesis
