@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kifabrik.errors import UsageError
+from kifabrik.meters.footprint import EnergyPart, Site, carbon_mg, describe, footprint, format_energy
+from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
+from kifabrik.values import Money
+
+amounts = st.integers(0, 10**12)
+readings = st.builds(
+    Reading,
+    started=st.just("2026-11-23T08:00:00Z"),
+    ended=st.just("2026-11-23T09:00:00Z"),
+    wall_ms=amounts,
+    cpu_ms=amounts,
+    gpu_ms=amounts,
+    gpu_model=st.just("H100"),
+    gpu_count=st.integers(0, 8),
+    memory_peak_bytes=amounts,
+    log_bytes=amounts,
+    energy=st.lists(st.builds(EnergyReading, st.sampled_from(EnergySource), st.text(), amounts)).map(tuple),
+)
+ONE = Reading(
+    "2026-11-23T08:00:00Z", "2026-11-23T09:00:00Z", 3_600_000, 7_200_000, 3_600_000, "H100", 1, 10**9, 500,
+    (
+        EnergyReading(EnergySource.NVML, "GPU-1", 1_800_000_000),
+        EnergyReading(EnergySource.ESTIMATED, "cpu", 36_000_000),
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(readings, max_size=4))
+def test_a_footprint_is_the_sum_of_its_readings(found):
+    used = footprint(found, Money(7))
+    assert used.cpu_ms == sum(one.cpu_ms for one in found)
+    assert used.energy_mj == sum(one.energy_mj for one in found)
+    assert used.memory_peak_bytes == max([one.memory_peak_bytes for one in found], default=0)
+    assert used.attempts == len(found)
+
+
+@given(st.lists(readings, max_size=4))
+def test_estimates_stay_apart_from_measurements(found):
+    used = footprint(found, Money(0))
+    estimated = sum(e.millijoules for one in found for e in one.energy if e.source is EnergySource.ESTIMATED)
+    assert sum(part.millijoules for part in used.energy if not part.measured) == estimated
+    assert used.measured is (estimated == 0)
+
+
+def test_an_estimate_cannot_be_called_measured():
+    with pytest.raises(UsageError, match="measured"):
+        EnergyPart(EnergySource.ESTIMATED, measured=True, millijoules=1)
+    with pytest.raises(UsageError, match="add up"):
+        replace(footprint([ONE], Money(0)), energy_mj=1)
+
+
+def test_carbon_counts_the_buildings_overhead():
+    assert carbon_mg(3_600_000_000, Site(carbon_g_per_kwh=300)) == 300_000
+    assert carbon_mg(3_600_000_000, Site(carbon_g_per_kwh=300, pue_percent=125)) == 375_000
+    assert footprint([ONE], Money(0)).carbon_mg is None
+    assert footprint([ONE], Money(0), Site(300)).carbon_mg == 153_000
+
+
+def test_a_pue_below_one_is_refused():
+    with pytest.raises(UsageError, match="at least 100"):
+        Site(300, pue_percent=99)
+
+
+def test_people_see_what_is_measured_and_what_is_estimated():
+    assert describe(footprint([ONE], Money(2_900_000), Site(300))) == (
+        ("CPU time", "2h 00m"),
+        ("GPU time", "1h 00m"),
+        ("Energy, estimated", "10 Wh"),
+        ("Energy, measured by NVML", "500 Wh"),
+        ("CO2 equivalents", "153 g"),
+        ("Cost", "2.90 EUR"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("millijoules", "text"),
+    [
+        (0, "0 J"),
+        (1_500, "1.5 J"),
+        (999_000, "999 J"),
+        (3_599_999, "3.6 kJ"),
+        (3_600_000, "1 Wh"),
+        (7_200_000_000, "2 kWh"),
+    ],
+)
+def test_energy_is_written_in_a_unit_people_know(millijoules, text):
+    assert format_energy(millijoules) == text
