@@ -22,6 +22,8 @@ from kifabrik.environments.requirements import Requirements
 from kifabrik.environments.wheels import best, file_name
 from kifabrik.errors import UsageError
 
+__all__ = ["Lock", "lock"]
+
 _DOING: Final = "locking the environment"
 _UV_OPTION: Final = {
     Option.INDEX: "--default-index",
