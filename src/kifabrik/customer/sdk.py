@@ -11,7 +11,7 @@ print(done.published)
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, ThreadPoolExecutor, TimeoutError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,12 +166,7 @@ class Factory:
         """
         parsed = job if isinstance(job, JobFile) else read_job(Path(job))
         folder = Path() if isinstance(job, JobFile) else Path(job).resolve().parent
-        environment = parsed.environment.model_copy(
-            update={"variables": {**parsed.environment.variables, **(variables or {})}}
-        )
-        parsed = JobFile.model_validate(
-            parsed.model_copy(update={"environment": environment, **changes}).model_dump(by_alias=True)
-        )
+        parsed = parsed.changed(variables=variables or {}, **changes)
         prepared = prepare(self.session, parsed, folder)
         if not prepared.plan.feasible:
             raise CapacityError(f"this cannot run here: {prepared.plan.reason}")

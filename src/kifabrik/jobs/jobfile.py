@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
 
@@ -17,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.jobs.plain_yaml import parse_plain
-from kifabrik.values import Money, Place, Resources, parse_duration, parse_size
+from kifabrik.values import MICRO_PER_EUR, Money, Place, Resources, parse_duration, parse_size
 
 _LARGEST_BYTES: Final = 256 * 1024
 _NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -196,6 +197,20 @@ class JobFile(_Part):
     def inputs(self) -> dict[str, InputReference]:
         """Mount path to what is shown there."""
         return {path: InputReference.from_text(text) for path, text in self.data.items()}
+
+    def changed(self, *, variables: Mapping[str, str], **changes: Any) -> "JobFile":
+        """Return the job with more environment variables and other fields.
+
+        Raises:
+            UsageError: A field does not exist, or its value makes no sense.
+        """
+        body = self.model_dump(by_alias=True, exclude={"budget"})
+        body["budget"] = f"{Decimal(self.budget.micro_eur) / MICRO_PER_EUR}"
+        body["environment"]["variables"] |= variables
+        try:
+            return JobFile.model_validate(body | changes)
+        except ValidationError as error:
+            raise _first_fault(error, "job") from None
 
     def where(self) -> Place:
         """Return the place as a value."""

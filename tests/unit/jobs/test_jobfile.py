@@ -104,6 +104,15 @@ def test_expanding_aliases_is_refused_before_it_grows():
         parse_job(bomb)
 
 
+def test_changed_job_keeps_all_else_and_is_checked_again():
+    job = parse_job(WHOLE)
+    changed = job.changed(variables={"LR": "0.1"}, name="other")
+    assert changed.environment.variables == {"LR": "0.1"}
+    assert changed.model_copy(update={"name": job.name, "environment": job.environment}) == job
+    with pytest.raises(UsageError):
+        job.changed(variables={}, name="Not A Name")
+
+
 @pytest.mark.parametrize(
     ("text", "meaning"),
     [
@@ -120,7 +129,7 @@ def test_gpu_requests(text, meaning):
 
 
 def test_missing_file_is_named(tmp_path: Path):
-    with pytest.raises(NotFoundError, match="job.yaml"):
+    with pytest.raises(NotFoundError, match=r"job\.yaml"):
         read_job(tmp_path / "job.yaml")
 
 
