@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from kifabrik.environments.installer import binary, explain, local_settings
@@ -126,3 +129,9 @@ def test_nothing_else_of_the_machine_is_passed_on():
 
 def test_uv_is_installed_with_the_package():
     assert binary().is_file()
+
+
+def test_locking_needs_nothing_that_only_posix_has():
+    absent = "import sys; sys.modules.update(dict.fromkeys(['fcntl', 'grp', 'pwd', 'resource', 'termios']))"
+    code = f"{absent}; import kifabrik.environments.lock, kifabrik.environments.tree"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kifabrik.environments.lockfile import Lock, Option, Pin
@@ -41,11 +41,13 @@ def test_the_digest_is_the_sha256_of_the_text():
     assert Lock.from_text(TEXT).digest == sha256_hex(TEXT.encode())
 
 
+@settings(max_examples=50)
 @given(locks)
 def test_every_lock_reads_back_as_itself(lock):
     assert Lock.from_text(lock.text) == lock
 
 
+@settings(max_examples=50)
 @given(locks, st.data())
 def test_a_changed_text_is_another_lock_or_none(lock, data):
     position = data.draw(st.integers(0, len(lock.text) - 1))
