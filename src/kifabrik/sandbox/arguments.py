@@ -33,10 +33,17 @@ _GPU_TOPOLOGY: Final = (
 )
 """Drivers and collective libraries find devices and the paths between them here."""
 
-_INIT: Final = "echo ready >&0; read -r go || exit 125; exec </dev/null; {bound}/bin/sh {room}/job; exit $?"
+_INIT: Final = (
+    "echo ready >&0; read -r go || exit 125; exec </dev/null; {bound}"
+    "/bin/sh {room}/job; status=$?; left=6000; "
+    'while [ "$status" = 143 ] && kill -s 0 -- -1 2>/dev/null && [ "$left" -gt 0 ]; '
+    "do sleep 0.05; left=$((left - 1)); done; exit $status"
+)
 """The room's first process. Standard input is a socket to the launcher: it says that the room is built,
 waits for the word to go (an end of file means that the launcher is dead), and lets go of the socket
-before the job starts. Being process 1 it ignores SIGTERM, which the launcher sends to the whole group."""
+before the job starts. Being process 1 it is spared the SIGTERM that the launcher sends to its whole
+group. If the job's shell dies of it, programs that answer it by writing a checkpoint are waited for:
+until nothing is left, the launcher's patience ends, or five minutes are over."""
 
 
 def bubblewrap_options(spec: RoomSpec, fittings: tuple[Fitting, ...], stage: Path) -> list[str]:

@@ -24,6 +24,9 @@ _PIDS_OF_THE_ROOM: Final = 4
 _PATIENCE_S: Final = 2.0
 _NAP_S: Final = 0.002
 
+_OPTIONAL: Final = {"memory.memsw.limit_in_bytes", "memory.swap.max"}
+"""Whether swap is accounted for is a choice of whoever built or started the kernel."""
+
 _WITHOUT: Final = {
     "memory": "no memory controller: a run that takes too much is stopped only when the machine is out of it",
     "pids": "no pids controller: the number of processes is bounded per user instead (RLIMIT_NPROC)",
@@ -199,8 +202,12 @@ class RunGroup:
 
 def _bound(hierarchy: Hierarchy, folder: Path, limits: Limits) -> None:
     for file, value in _settings(hierarchy.version, hierarchy.controllers, limits):
-        with contextlib.suppress(FileNotFoundError):  # swap accounting is a choice of the kernel's builder
+        if file in _OPTIONAL and not (folder / file).exists():
+            continue
+        try:
             _write(folder / file, str(value))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder / file)) from None
 
 
 def _settings(version: int, controllers: frozenset[str], limits: Limits) -> Iterator[tuple[str, str | int]]:
@@ -261,5 +268,9 @@ def _read(path: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="ascii", buffering=-1) as file:
-        file.write(text)
+    """Write to a file of the kernel, which must be there: it cannot be made."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode("ascii"))
+    finally:
+        os.close(descriptor)

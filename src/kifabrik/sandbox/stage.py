@@ -43,10 +43,6 @@ _ETC: Final = {
     "resolv.conf": "# there is no network here\n",
 }
 
-_SHELL_PRELUDE: Final = "trap 'exit $?' TERM\n"
-"""A shell line is stopped by signalling its programs; the shell lets the running one finish its
-checkpoint, starts no further one, and ends with that one's status."""
-
 
 @dataclass
 class Stage:
@@ -117,7 +113,7 @@ class Stage:
 def job_script(command: tuple[str, ...] | str) -> str:
     """Return what the room's shell reads: so the command stands in no argument list of ours."""
     if isinstance(command, str):
-        return f"{_SHELL_PRELUDE}{command}\n"
+        return f"{command}\n"
     return f"exec {shlex.join(command)}\n"
 
 
