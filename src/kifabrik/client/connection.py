@@ -43,7 +43,7 @@ class Connection:
         self._http = httpx.Client(
             base_url=self.url,
             headers=headers,
-            verify=_trust(ca_pem) if self.url.startswith("https") else True,
+            verify=_trust(ca_pem),
             timeout=httpx.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
         )
 
