@@ -200,7 +200,7 @@ class Person:
 
 
 class Party:
-    """A tenant: the steward's tenant key and the keyholder's keys and token, and people as they are enrolled."""
+    """A tenant: the steward's tenant key, the keyholder's keys and token, and people as they are enrolled."""
 
     def __init__(self, factory: FactoryProcess) -> None:
         self.factory = factory
