@@ -10,7 +10,7 @@ from kifabrik.datasets.contents import Contents, ShardContents
 from kifabrik.datasets.encoding import MOST_ENCODED_BYTES, decode_contents
 from kifabrik.datasets.folders import open_folder
 from kifabrik.datasets.manifest import BodyRef, Manifest
-from kifabrik.datasets.unpacking import ShardUnpacker, make_directories
+from kifabrik.datasets.unpacking import ShardUnpacker
 from kifabrik.errors import IntegrityError
 from kifabrik.seals.header import split_headers
 from kifabrik.seals.identities import Identity
@@ -85,14 +85,13 @@ def unpack(
     """
     root = open_folder(folder)
     try:
-        make_directories(root, version.contents)
 
         def one(shard: ShardContents, body: BodyRef, file_key: bytes) -> None:
             with (
                 store.open(body.sha256, body.size) as source,
                 ShardUnpacker(root, shard, verify=verify) as unpacker,
             ):
-                copy_opened(source, _sink(unpacker), file_key, progress=progress)
+                copy_opened(source, cast("BinaryIO", unpacker), file_key, progress=progress)
 
         with ThreadPoolExecutor(threads, "open") as pool:
             opened = [
@@ -107,18 +106,3 @@ def unpack(
                 raise
     finally:
         root.close()
-
-
-class _Sink:
-    """An unpacker as something to write to."""
-
-    def __init__(self, unpacker: ShardUnpacker) -> None:
-        self._unpacker = unpacker
-
-    def write(self, data: memoryview) -> int:
-        self._unpacker.feed(data)
-        return len(data)
-
-
-def _sink(unpacker: ShardUnpacker) -> BinaryIO:
-    return cast("BinaryIO", _Sink(unpacker))
