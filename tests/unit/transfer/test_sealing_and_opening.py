@@ -1,0 +1,167 @@
+"""A folder sealed and opened again over a store in memory."""
+
+import hashlib
+import io
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kifabrik.datasets.grouping import ShardSizes
+from kifabrik.datasets.index import Index, IndexWriter
+from kifabrik.datasets.manifest import BodyRef
+from kifabrik.datasets.packing import plan_shards
+from kifabrik.errors import IntegrityError, UnavailableError
+from kifabrik.seals.identities import Identity
+from kifabrik.transfer.opening import open_contents, unpack
+from kifabrik.transfer.sealing import Sealer, VersionHead
+
+TENANT, DATASET = "t-" + "a" * 32, "d-" + "b" * 16
+SIZES = ShardSizes(target=2**20, small_file=2**19)
+
+
+class MemoryObjects:
+    """A real object store, in a dictionary; `full_after` uploads it stops answering."""
+
+    def __init__(self, full_after=10**9):
+        self.objects = {}
+        self.uploads = 0
+        self.full_after = full_after
+
+    def missing(self, digests):
+        return {digest for digest in digests if digest not in self.objects}
+
+    def upload(self, source, digest, size, progress):
+        if self.uploads >= self.full_after:
+            raise UnavailableError("the factory is away")
+        data = source.read()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (digest, size)
+        self.objects[digest] = data
+        self.uploads += 1
+        progress(size)
+
+    def upload_bytes(self, data):
+        digest = hashlib.sha256(data).hexdigest()
+        self.objects[digest] = data
+        return digest
+
+    def fetch(self, digest, limit):
+        return self.objects[digest][: limit + 1]
+
+    @contextmanager
+    def open(self, digest, _size):
+        yield io.BytesIO(self.objects[digest])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    source = tmp_path / "source"
+    (source / "empty").mkdir(parents=True)
+    for number in range(50):
+        (source / f"part-{number}.csv").write_text(f"{number}\n" * number)
+    (source / "large.bin").write_bytes(bytes(range(256)) * 20_000)
+    return source
+
+
+def tree(folder: Path):
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+
+
+def seal(folder, store, tmp_path, identity, *, version=1, previous="", indexes=()):
+    head = VersionHead(TENANT, DATASET, version, previous, identity.recipient)
+    index_file = tmp_path / f"{version}.{len(list(tmp_path.glob('*.index')))}.index"
+    with (
+        plan_shards(folder, previous=indexes, sizes=SIZES) as plan,
+        IndexWriter(index_file, owner=DATASET, recipient=identity.recipient.text) as index,
+    ):
+        return Sealer(head, store, tmp_path / "spool").seal(plan, index), index_file
+
+
+def test_what_is_sealed_opens_to_the_same_tree(folder, tmp_path):
+    identity, store = Identity.generate(), MemoryObjects()
+    sealed, _ = seal(folder, store, tmp_path, identity)
+    assert store.missing(sealed.manifest.objects()) == set()
+    version = open_contents(sealed.manifest, store.objects[sealed.manifest.headers], [identity], store)
+    target = tmp_path / "target"
+    target.mkdir()
+    counted = []
+    unpack(version, target, store, verify=True, threads=2, progress=counted.append)
+    assert tree(target) == tree(folder)
+    assert sum(counted) == version.plain_size
+
+
+def test_no_plaintext_reaches_store_or_spool(folder, tmp_path):
+    (folder / "needle-name.txt").write_bytes(b"needle-content" * 10)
+    store = MemoryObjects()
+    seal(folder, store, tmp_path, Identity.generate())
+    assert not any(b"needle" in data for data in store.objects.values())
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_unchanged_shards_are_shared_between_versions(folder, tmp_path):
+    identity, store = Identity.generate(), MemoryObjects()
+    first, index = seal(folder, store, tmp_path, identity)
+    before = store.uploads
+    (folder / "part-3.csv").write_text("changed")
+    second, _ = seal(
+        folder, store, tmp_path, identity, version=2, previous="0" * 64, indexes=[Index.load(index)]
+    )
+    shared = set(first.manifest.shards) & set(second.manifest.shards)
+    assert shared
+    assert store.uploads - before == len(set(second.manifest.shards) - shared)
+    version = open_contents(second.manifest, store.objects[second.manifest.headers], [identity], store)
+    target = tmp_path / "target"
+    target.mkdir()
+    unpack(version, target, store, verify=True)
+    assert tree(target) == tree(folder)
+
+
+def test_interrupted_sealing_goes_on_with_what_was_sealed(folder, tmp_path):
+    identity, store = Identity.generate(), MemoryObjects(full_after=0)
+    with pytest.raises(UnavailableError):
+        seal(folder, store, tmp_path, identity)
+    waiting = {path.stem for path in (tmp_path / "spool").glob("*.body")}
+    assert waiting
+    store.full_after = 10**9
+    (unfinished,) = tmp_path.glob("*.index")
+    sealed, _ = seal(folder, store, tmp_path, identity, indexes=[Index.load(unfinished)])
+    assert waiting & {body.sha256 for body in sealed.manifest.shards}
+    assert list((tmp_path / "spool").glob("*.body")) == []
+
+
+def test_a_reused_shard_the_store_has_lost_is_sealed_again(folder, tmp_path):
+    identity, store = Identity.generate(), MemoryObjects()
+    _, index = seal(folder, store, tmp_path, identity)
+    store.objects.clear()
+    sealed, _ = seal(
+        folder, store, tmp_path, identity, version=2, previous="0" * 64, indexes=[Index.load(index)]
+    )
+    assert store.missing(sealed.manifest.objects()) == set()
+
+
+def test_exchanged_bodies_are_refused(folder, tmp_path):
+    identity, store = Identity.generate(), MemoryObjects()
+    sealed, _ = seal(folder, store, tmp_path, identity)
+    one, other = (body.sha256 for body in sealed.manifest.shards[:2])
+    store.objects[one], store.objects[other] = store.objects[other], store.objects[one]
+    version = open_contents(sealed.manifest, store.objects[sealed.manifest.headers], [identity], store)
+    target = tmp_path / "target"
+    target.mkdir()
+    with pytest.raises(IntegrityError):
+        unpack(version, target, store, verify=False)
+
+
+def test_headers_for_another_number_of_shards_are_refused(folder, tmp_path):
+    identity, store = Identity.generate(), MemoryObjects()
+    sealed, _ = seal(folder, store, tmp_path, identity)
+    more = replace(sealed.manifest, shards=(*sealed.manifest.shards, BodyRef("f" * 64, 100)))
+    with pytest.raises(IntegrityError, match="headers"):
+        open_contents(more, store.objects[sealed.manifest.headers], [identity], store)
+
+
+def test_another_identity_opens_nothing(folder, tmp_path):
+    store = MemoryObjects()
+    sealed, _ = seal(folder, store, tmp_path, Identity.generate())
+    with pytest.raises(IntegrityError):
+        open_contents(sealed.manifest, store.objects[sealed.manifest.headers], [Identity.generate()], store)
