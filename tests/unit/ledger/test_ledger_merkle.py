@@ -294,3 +294,9 @@ def test_a_leaf_cannot_pass_for_an_inner_node():
     left, right = leaf_hash(b"a"), leaf_hash(b"b")
     assert leaf_hash(left + right) != node_hash(left, right)
     assert node_hash(left, right) == hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def test_a_proof_longer_than_the_size_allows_is_refused_even_if_it_leads_to_the_root():
+    left, right = leaf_hash(b"a"), leaf_hash(b"b")
+    with pytest.raises(IntegrityError, match="too long"):
+        verify_inclusion(0, 1, right, [left], node_hash(left, right))
