@@ -23,6 +23,7 @@ from kifabrik.errors import (
     UsageError,
 )
 from kifabrik.launcher.assignment import Assignment
+from kifabrik.launcher.cache import reachable_cache
 from kifabrik.launcher.control import Control, StopCause
 from kifabrik.launcher.execution import METRICS_FILE, Executed, execute, outside_path, room_for
 from kifabrik.launcher.gpus import device_files
@@ -136,7 +137,7 @@ class AttemptRunner:
         self._api.progress(RunState.BUILDING)
         with claim_uid() as owner:
             as_uid = owner.uid if owner.of_its_own else None
-            cache, tenant = self._node.environments, self._assignment.tenant
+            cache, tenant = reachable_cache(self._mounts, self._node.environments), self._assignment.tenant
             try:
                 built = build(work.lock, cache, tenant, as_uid=as_uid)
                 if tree_digest(built.path) != built.tree_digest:

@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from kifabrik.errors import IntegrityError
+from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.signatures.canonical import from_canonical, to_canonical
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey, VerifyKey
@@ -86,5 +86,5 @@ def read_unverified(envelope: Envelope, cls: type[P]) -> tuple[P, Mapping[str, s
             raise IntegrityError(f"not a statement of kind {kind}")
         subjects = {str(s["name"]): str(s["digest"]["sha256"]) for s in body["subject"]}
         return _adapter(cls).validate_json(to_canonical(body["predicate"]), strict=True), subjects
-    except (KeyError, TypeError, AttributeError, ValidationError):
+    except (KeyError, TypeError, AttributeError, ValidationError, UsageError):
         raise IntegrityError(f"malformed statement of kind {kind}") from None
