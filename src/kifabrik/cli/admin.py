@@ -1,0 +1,17 @@
+"""`kifabrik admin`: code, tenants, check."""
+
+import click
+
+from kifabrik.cli.main import LazyGroup
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "code": ("kifabrik.cli.admin_code:code", "Make a sign-up code for one new tenant."),
+        "tenants": ("kifabrik.cli.admin_tenants:tenants", "List tenants with what they store."),
+        "check": ("kifabrik.cli.admin_check:check", "Check that database, objects and ledgers agree."),
+    },
+)
+def admin() -> None:
+    """Operate the factory on this machine. Works beside a running one."""

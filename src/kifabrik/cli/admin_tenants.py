@@ -1,0 +1,46 @@
+"""`kifabrik admin tenants`."""
+
+from pathlib import Path
+
+import click
+
+from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.terminal import remark, show_json, show_table
+from kifabrik.values import format_size
+from kifabrik.wiring.factory import open_factory
+
+
+@click.command(
+    epilog="""\b
+    Example:
+      kifabrik admin tenants
+    """
+)
+@home_option
+@json_option
+def tenants(home: Path, as_json: bool) -> None:
+    """List tenants: all that a factory knows of them by itself."""
+    factory = open_factory(home / "factory")
+    found = factory.accounts.tenants()
+    factory.store.close()
+    if as_json:
+        show_json(
+            [
+                {
+                    "tenant": one.tenant,
+                    "created": one.created,
+                    "bytes": one.bytes_used,
+                    "keyholder_seen": one.keyholder_seen,
+                }
+                for one in found
+            ]
+        )
+        return
+    if not found:
+        remark("No tenants yet. Make a sign-up code with: kifabrik admin code")
+        return
+    show_table(
+        ["TENANT", "STORES", "KEYHOLDER SEEN"],
+        [(one.tenant, format_size(one.bytes_used), one.keyholder_seen or "never") for one in found],
+        right=(1,),
+    )
