@@ -39,7 +39,7 @@ class Node:
         cpus: Cores that runs may use.
         memory_bytes: Memory that runs may use.
         gpus: Its GPUs.
-        python: Python version its environments have, such as `3.11`.
+        pythons: Python versions its environments can have, such as `3.11`.
     """
 
     node: str
@@ -48,7 +48,7 @@ class Node:
     cpus: int
     memory_bytes: int
     gpus: tuple[Gpu, ...] = ()
-    python: str = ""
+    pythons: tuple[str, ...] = ()
 
     def usable_gpus(self, resources: Resources) -> frozenset[int]:
         """Indices of the GPUs that are of the model and size asked for."""
@@ -114,7 +114,7 @@ class Demand:
 
     def suits(self, node: Node) -> bool:
         """Whether a node of this place and Python could ever be used."""
-        return self.place.admits(node.place) and self.python in ("", node.python)
+        return self.place.admits(node.place) and (not self.python or self.python in node.pythons)
 
     def fits_empty(self, node: Node) -> bool:
         """Whether the node could hold the run if nothing else were on it."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kifabrik.factory.accounts import Accounts
+from kifabrik.factory.check import Check
 from kifabrik.factory.datasets import Datasets
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.erasures import Erasures
@@ -17,6 +18,7 @@ from kifabrik.factory.members import Members
 from kifabrik.factory.models import Models
 from kifabrik.factory.objects import Objects
 from kifabrik.factory.ports import Store
+from kifabrik.factory.run_cases import RunCases
 from kifabrik.factory.statements import Statements
 from kifabrik.factory.versions import Versions
 
@@ -42,3 +44,5 @@ class Factory:
     leases: Leases
     models: Models
     housekeeping: Housekeeping
+    check: Check
+    runs: RunCases

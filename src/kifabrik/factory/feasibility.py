@@ -19,7 +19,7 @@ def what_lacks(demand: Demand, nodes: Sequence[Node]) -> str:
         return f"No node is in {demand.place}; there are nodes in {places}."
     suited = [node for node in here if demand.suits(node)]
     if not suited:
-        versions = ", ".join(sorted({node.python for node in here}))
+        versions = ", ".join(sorted({version for node in here for version in node.pythons}))
         return f"No node has Python {demand.python}; there is Python {versions}."
     able = [node for node in suited if demand.fits_empty(node)]
     if not able:

@@ -90,10 +90,15 @@ class Order:
     nonce: str
 
 
+def order_subjects(order: Order) -> dict[str, str]:
+    """What an order's statement is about: its inputs, its code and its lock, by digest."""
+    subjects = {f"{item.owner}@{item.version}": item.manifest for item in order.inputs}
+    return subjects | {"code": order.code, "lock": order.lock}
+
+
 def sign_order(order: Order, device: SigningKey) -> Envelope:
     """Sign an order with the member's device key."""
-    subjects = {f"{item.owner}@{item.version}": item.manifest for item in order.inputs}
-    return sign_statement(order, subjects | {"code": order.code, "lock": order.lock}, device)
+    return sign_statement(order, order_subjects(order), device)
 
 
 def verify_order(envelope: Envelope, device: VerifyKey, tenant: str, member: str) -> Statement[Order]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kifabrik.meters.readings import Reading
+from kifabrik.meters.reading import Reading
 from kifabrik.runs.states import Outcome
 from kifabrik.signatures.statements import predicate
 

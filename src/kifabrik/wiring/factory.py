@@ -13,6 +13,7 @@ from typing import Final
 from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.attempts import Attempts
+from kifabrik.factory.check import Check
 from kifabrik.factory.datasets import Datasets
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.erasures import Erasures
@@ -38,6 +39,7 @@ from kifabrik.stores.sql.upgrade import upgrade
 from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, FactoryConfig, read_config
+from kifabrik.wiring.runs import driving, read_prices, run_cases
 
 OBJECTS: Final = "objects"
 STAGING: Final = "staging"
@@ -80,7 +82,9 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     deletions = Deletions(store, files, clock)
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
     versions = Versions(store)
-    attempts = Attempts(store, RunBook(hints, clock))
+    book = RunBook(hints, clock)
+    attempts = Attempts(store, book)
+    pricing = read_prices(home / config.prices)
     erasures = Erasures(store, log, statements, keyholders, deletions)
     return Factory(
         store=store,
@@ -100,6 +104,8 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         leases=Leases(store, log, statements, members, keyholders, attempts),
         models=Models(store, statements),
         housekeeping=Housekeeping(deletions, erasures, objects),
+        check=Check(store, files, log),
+        runs=run_cases(store, log, statements, members, versions, objects, attempts, book, pricing),
     )
 
 
@@ -137,7 +143,11 @@ def serve(home: Path, *, ready: Callable[[str], None]) -> None:
     config = read_config(home)
     factory = open_factory(home)
     app = make_app(factory)
-    with _listening(config) as (listener, url), _housekeeping(factory):
+    with (
+        _listening(config) as (listener, url),
+        _housekeeping(factory),
+        driving(home, factory, url, _pem(home, config)),
+    ):
         settings = uvicorn.Config(
             app,
             http="h11",
@@ -189,6 +199,12 @@ def _housekeeping(factory: Factory) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def _pem(home: Path, config: FactoryConfig) -> str:
+    """The service's own certificate, which launchers trust besides the system's authorities."""
+    file = _file(home, config.tls_cert)
+    return Path(file).read_text() if file else ""
 
 
 def _file(home: Path, name: str) -> str | None:

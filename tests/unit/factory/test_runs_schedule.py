@@ -15,7 +15,7 @@ HOUR = 3600.0
 
 def node(name="n1", *, cpus=8, memory=64 * GB, gpus=0, model="H200", country="DE", python="3.11"):
     cards = tuple(Gpu(index, model, 141 * GB) for index in range(gpus))
-    return Node(f"n-{name}", name, Place(country), cpus, memory, cards, python)
+    return Node(f"n-{name}", name, Place(country), cpus, memory, cards, (python,))
 
 
 def run(name, tenant="t-a", *, cpus=1, memory=GB, gpus=0, nodes=1, hours=1.0, priority=0, ordered=0.0, **more):

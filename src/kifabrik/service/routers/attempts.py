@@ -1,5 +1,113 @@
-"""Routes of attempts."""
+"""What a launcher asks and tells, with the token of its attempt; and the log of an attempt."""
 
-from fastapi import APIRouter
+from typing import Annotated, Any
 
-router = APIRouter(prefix="/v1", tags=["attempts"])
+from fastapi import APIRouter, Depends, Query
+
+from kifabrik.errors import NotFoundError
+from kifabrik.factory.hints import attempt_topic
+from kifabrik.factory.journals import LogPiece
+from kifabrik.factory.records import Principal, Recorded
+from kifabrik.factory.run_records import StopCause
+from kifabrik.service import run_bodies
+from kifabrik.service.auth import ATTEMPT, TENANT, TheFactory, allow
+from kifabrik.service.bodies import Ident, envelope, logged
+from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.wire.attempts import Control, Finished, Progress, SegmentAdded, StreamOpened, Work
+from kifabrik.wire.runs import StreamView
+from kifabrik.wire.tenants import Logged, Signed
+
+router = APIRouter(prefix="/v1/attempts/{attempt}", tags=["attempts"])
+
+
+def _own(attempt: Ident, caller: Annotated[Principal, allow(*ATTEMPT)]) -> Principal:
+    """The launcher of exactly this attempt; every other attempt is missing to it."""
+    if caller.attempt != attempt:
+        raise NotFoundError(f"there is no attempt {attempt}")
+    return caller
+
+
+Launcher = Annotated[Principal, Depends(_own)]
+
+
+@router.get("/work")
+def work(caller: Launcher, factory: TheFactory) -> Work:
+    """All the launcher needs to begin."""
+    return run_bodies.work(factory.runs.attempts.work(caller.tenant, caller.attempt))
+
+
+@router.post("/progress")
+def progress(body: Progress, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
+    """Move the run forward."""
+    factory.runs.attempts.progress(caller.tenant, caller.attempt, body.state, body.reason)
+    return {}
+
+
+@router.post("/stream")
+def open_stream(body: StreamOpened, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
+    """Open the attempt's log."""
+    stream = Envelope.from_json(body.stream)
+    factory.runs.journals.open(caller.tenant, caller.attempt, stream, body.header)
+    return {}
+
+
+@router.post("/segments")
+def add_segment(body: SegmentAdded, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
+    """Add one segment to the log."""
+    segment = Envelope.from_json(body.statement)
+    factory.runs.journals.add(caller.tenant, caller.attempt, segment, body.body)
+    return {}
+
+
+@router.post("/checkpoints")
+def add_checkpoint(body: Signed, caller: Launcher, factory: TheFactory) -> Logged:
+    """Register a sealed checkpoint whose objects are uploaded."""
+    recorded: Recorded = factory.runs.finishing.checkpoint(caller.tenant, caller.attempt, envelope(body))
+    return logged(recorded)
+
+
+@router.post("/finish")
+def finish(body: Finished, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
+    """Close the attempt."""
+    factory.runs.finishing.finish(caller.tenant, caller.attempt, run_bodies.closing(body))
+    return {}
+
+
+@router.get("/control", response_model=Control)
+@long_poll
+def control(
+    caller: Launcher,
+    factory: TheFactory,
+    waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
+    wait: WaitSeconds = 0,
+) -> Watch[Control]:
+    """What the factory asks of the launcher; waits for it."""
+
+    def read() -> Control:
+        cause: StopCause | None = factory.runs.attempts.control(caller.tenant, caller.attempt)
+        return Control(stop=cause is not None, cause=str(cause or ""))
+
+    return Watch(attempt_topic(caller.tenant, caller.attempt), read, lambda said: said.stop, wait)
+
+
+@router.get("/log", response_model=StreamView)
+@long_poll
+def log(
+    attempt: Ident,
+    caller: Annotated[Principal, allow(*TENANT)],
+    factory: TheFactory,
+    waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
+    after: Annotated[int, Query(ge=-1)] = -1,
+    wait: WaitSeconds = 0,
+) -> Watch[StreamView]:
+    """Sealed segments of an attempt's log with numbers above `after`; waits for one."""
+
+    def read() -> StreamView:
+        piece: LogPiece = factory.runs.journals.read(caller.tenant, attempt, after)
+        return run_bodies.stream_view(piece)
+
+    def ready(view: StreamView) -> bool:
+        return bool(view.segments) or view.ended
+
+    return Watch(attempt_topic(caller.tenant, attempt), read, ready, wait)

@@ -1,5 +1,22 @@
-"""Routes of plans."""
+"""What an order would cost."""
+
+from typing import Annotated
 
 from fastapi import APIRouter
 
-router = APIRouter(prefix="/v1", tags=["plans"])
+from kifabrik.factory.capacity import Demand
+from kifabrik.factory.records import Principal
+from kifabrik.service import run_bodies
+from kifabrik.service.auth import MEMBERS, TheFactory, allow
+from kifabrik.values import Money
+from kifabrik.wire.runs import Plan, PlanRequest
+
+router = APIRouter(prefix="/v1/plans", tags=["plans"])
+
+
+@router.post("")
+def plan(body: PlanRequest, _caller: Annotated[Principal, allow(*MEMBERS)], factory: TheFactory) -> Plan:
+    """Say what an order would cost and where it could run."""
+    demand = Demand(body.resources, body.place, body.python)
+    budget = Money(body.budget_micro_eur)
+    return run_bodies.plan(factory.runs.planner.plan(demand, body.max_duration_s, budget))

@@ -1,0 +1,189 @@
+"""What a launcher asks of the factory and tells it while its attempt goes on.
+
+Invariants:
+- a launcher sees and changes its own attempt only, and nothing after that has ended;
+- the launcher that asks for keys first is the attempt's: another run key is told so;
+- a run moves along the table, forward only.
+"""
+
+from dataclasses import dataclass, replace
+
+from kifabrik.errors import ConflictError, IntegrityError
+from kifabrik.factory.accounts import find_tenant
+from kifabrik.factory.ports import Store, Transaction
+from kifabrik.factory.run_book import RunBook, find_attempt, find_run
+from kifabrik.factory.run_records import Attempt, Run, StopCause
+from kifabrik.leases.statements import AttemptRequest
+from kifabrik.orders.order import Order
+from kifabrik.runs.states import RunState, is_end
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.statements import read_unverified
+from kifabrik.values import Place
+
+_SENTENCES = {
+    RunState.BUILDING: "Building the environment.",
+    RunState.WAITING_FOR_KEY: "Waiting for the keyholder to release the keys.",
+    RunState.STAGING: "Opening the data into memory.",
+    RunState.RUNNING: "The job is running.",
+    RunState.SEALING: "Sealing what the job put out.",
+}
+
+
+@dataclass(frozen=True)
+class WorkView:
+    """All a launcher needs to begin; it believes only what verifies."""
+
+    tenant_key: str
+    keyholder: Envelope
+    membership: Envelope
+    device: Envelope
+    order: Envelope
+    code: Envelope
+    inputs: tuple[Envelope, ...]
+    checkpoint: Envelope | None
+    lock: str
+    number: int
+    cap_s: int
+    place: Place
+
+
+class Attempts:
+    """Serves launchers.
+
+    Args:
+        store: Opens transactions.
+        book: Moves runs.
+    """
+
+    def __init__(self, store: Store, book: RunBook) -> None:
+        self._store = store
+        self._book = book
+
+    def work(self, tenant: str, attempt: str) -> WorkView:
+        """Return all a launcher needs to begin, and note that it has come.
+
+        Raises:
+            NotFoundError: There is no such attempt.
+            ConflictError: It has ended.
+        """
+        with self._store.write(tenant) as transaction:
+            found, run = self.going_on(transaction, tenant, attempt)
+            if not found.taken:
+                transaction.runs.save_attempt(replace(found, taken=self._book.now()))
+            return _work(transaction, run, found)
+
+    def progress(self, tenant: str, attempt: str, state: RunState, reason: str) -> None:
+        """Move an attempt and its run forward; the same step again changes only the reason.
+
+        Raises:
+            ConflictError: The attempt has ended, or the table does not allow the step.
+        """
+        if is_end(state) or state in (RunState.QUEUED, RunState.STARTING):
+            raise ConflictError(f"a launcher cannot make a run {state.value}", hint="It ends with `finish`.")
+        with self._store.write(tenant) as transaction:
+            found, run = self.going_on(transaction, tenant, attempt)
+            said = reason or _SENTENCES[state]
+            if (run.state, run.reason) == (state, said):
+                return
+            changed = self._book.change(transaction, run, state=state, reason=said)
+            now = self._book.now()
+            running = now if state is RunState.RUNNING and not found.running else found.running
+            transaction.runs.save_attempt(replace(found, state=changed.state, running=running))
+
+    def control(self, tenant: str, attempt: str) -> StopCause | None:
+        """Return why a launcher is to stop, if it is; one whose attempt has ended is.
+
+        Raises:
+            NotFoundError: There is no such attempt.
+        """
+        with self._store.read() as transaction:
+            found = find_attempt(transaction, tenant, attempt)
+            run = find_run(transaction, tenant, found.run)
+        return StopCause.STOP if found.finished else run.stop
+
+    def check_request(self, transaction: Transaction, request: AttemptRequest) -> None:
+        """Check a verified request for keys against its attempt, and tie the attempt to its run key.
+
+        Raises:
+            ConflictError: The attempt has ended, or belongs to another launcher.
+            IntegrityError: The request says otherwise than order, place or nodes of the attempt.
+        """
+        found, run = self.going_on(transaction, request.tenant, request.attempt)
+        if found.run_key not in ("", request.run_key):
+            raise ConflictError(
+                f"another launcher works on attempt {found.attempt}; this one must end",
+                hint="One attempt has one launcher, known by its run key.",
+            )
+        asked = (request.run, request.number, request.order, request.place)
+        if asked != (run.run, found.number, run.order, found.place):
+            raise IntegrityError("the request for keys is not about this attempt")
+        if sorted(request.node_keys) != sorted(node_keys_of(transaction, found)):
+            raise IntegrityError("the request for keys is not by the nodes the attempt was given")
+        if request.items != _items(transaction, run):
+            raise IntegrityError("the request asks for other keys than the order's code, inputs and checkpoint")
+        if not found.run_key:
+            transaction.runs.save_attempt(replace(found, run_key=request.run_key))
+
+    def going_on(self, transaction: Transaction, tenant: str, attempt: str) -> tuple[Attempt, Run]:
+        """Return an attempt that has not ended, and its run.
+
+        Raises:
+            NotFoundError: There is no such attempt.
+            ConflictError: It has ended.
+        """
+        found = find_attempt(transaction, tenant, attempt)
+        if found.finished:
+            raise ConflictError(
+                f"attempt {attempt} ended at {found.finished}",
+                hint="Its launcher must end; nothing more is taken.",
+            )
+        return found, find_run(transaction, tenant, found.run)
+
+
+def _work(transaction: Transaction, run: Run, attempt: Attempt) -> WorkView:
+    tenant = find_tenant(transaction, run.tenant)
+    member = transaction.accounts.member(run.tenant, run.member)
+    if member is None:
+        raise IntegrityError(f"the member {run.member} of run {run.run} is missing")
+    order = _kept(transaction, run.tenant, run.order)
+    said, _ = read_unverified(order, Order)
+    checkpoint = newest_checkpoint(transaction, run)
+    return WorkView(
+        tenant_key=tenant.tenant_key,
+        keyholder=_kept(transaction, run.tenant, tenant.keyholder),
+        membership=_kept(transaction, run.tenant, member.membership),
+        device=_kept(transaction, run.tenant, member.device),
+        order=order,
+        code=_kept(transaction, run.tenant, run.code),
+        inputs=tuple(_kept(transaction, run.tenant, item.manifest) for item in said.inputs),
+        checkpoint=_kept(transaction, run.tenant, checkpoint) if checkpoint else None,
+        lock=transaction.runs.lock(run.tenant, run.lock) or "",
+        number=attempt.number,
+        cap_s=attempt.cap_s,
+        place=attempt.place,
+    )
+
+
+def newest_checkpoint(transaction: Transaction, run: Run) -> str:
+    """Digest of the manifest of a run's last checkpoint, or empty."""
+    newest = transaction.datasets.newest(run.tenant, f"{run.run}/checkpoint")
+    return newest.manifest if newest is not None and not newest.erased else ""
+
+
+def node_keys_of(transaction: Transaction, attempt: Attempt) -> list[str]:
+    """Keys of an attempt's nodes in hex, in the order of its placement."""
+    keys = {node.node: node.key for node in transaction.runs.nodes()}
+    return [keys.get(share.node, "") for share in attempt.placement]
+
+
+def _items(transaction: Transaction, run: Run) -> tuple[str, ...]:
+    order, _ = read_unverified(_kept(transaction, run.tenant, run.order), Order)
+    checkpoint = newest_checkpoint(transaction, run)
+    return (run.code, *(item.manifest for item in order.inputs), *((checkpoint,) if checkpoint else ()))
+
+
+def _kept(transaction: Transaction, tenant: str, digest: str) -> Envelope:
+    envelope = transaction.statements.get(tenant, digest)
+    if envelope is None:
+        raise IntegrityError(f"the statement {digest[:16]} is missing")
+    return envelope

@@ -1,0 +1,198 @@
+"""Logs of attempts: opened under a lease, then one signed and chained segment after the other.
+
+Invariants:
+- a log is opened by the run key that the attempt's lease binds, and only by it;
+- segments are taken in order, each naming the one before: nothing is left out, nothing put in between;
+- a log has a limit, so no flood fills the factory; large bodies are objects, small ones rows.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from kifabrik.errors import CapacityError, ConflictError, IntegrityError, RefusedError, UsageError
+from kifabrik.factory.attempts import Attempts
+from kifabrik.factory.objects import Objects
+from kifabrik.factory.ports import Store, Transaction
+from kifabrik.factory.records import RequestState
+from kifabrik.factory.run_book import RunBook, find_attempt
+from kifabrik.factory.run_records import Attempt, Segment
+from kifabrik.runs.statements import LogSegment, LogStream
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.keys import VerifyKey
+from kifabrik.signatures.statements import Statement, verify_statement
+from kifabrik.values import format_size, sha256_hex
+
+MOST_LOG_BYTES: Final = 1_250_000_000
+"""Of one attempt, sealed. Launchers cut at 1 GB of plaintext and note it; this stops one that does not."""
+
+MOST_SEGMENT_BYTES: Final = 4 * 2**20
+_MOST_HEADER_BYTES: Final = 4096
+_ROW_BYTES: Final = 32 * 1024
+"""Larger bodies are kept as objects."""
+
+_MOST_ANSWERED: Final = 200
+_MOST_ANSWERED_BYTES: Final = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class LogPiece:
+    """A piece of a log: its opening statement by digest, the shared header, segments with their bodies."""
+
+    stream: str
+    header: bytes
+    segments: tuple[tuple[str, bytes], ...]
+    ended: bool
+
+
+class Journals:
+    """Takes and shows logs.
+
+    Args:
+        store: Opens transactions.
+        attempts: Knows which attempts go on.
+        objects: Keeps large bodies.
+        book: Wakes whoever follows a log.
+    """
+
+    def __init__(self, store: Store, attempts: Attempts, objects: Objects, book: RunBook) -> None:
+        self._store = store
+        self._attempts = attempts
+        self._objects = objects
+        self._book = book
+
+    def open(self, tenant: str, attempt: str, stream: Envelope, header: bytes) -> None:
+        """Open the log of an attempt; opening it again with the same statement changes nothing.
+
+        Raises:
+            RefusedError: No key was released to the attempt.
+            IntegrityError: Not signed by the run key of its lease, or about something else.
+            ConflictError: It is open already, or the attempt has ended.
+        """
+        if len(header) > _MOST_HEADER_BYTES:
+            raise UsageError(f"the header of a log has {len(header)} bytes, at most {_MOST_HEADER_BYTES}")
+        with self._store.write(tenant) as transaction:
+            found, run = self._attempts.going_on(transaction, tenant, attempt)
+            lease = lease_of(transaction, found)
+            said = verify_statement(stream, LogStream, [VerifyKey.from_hex(found.run_key)]).predicate
+            if (said.tenant, said.run, said.attempt) != (tenant, run.run, attempt):
+                raise IntegrityError("the log is of another attempt")
+            if said.lease != lease or said.header != sha256_hex(header):
+                raise IntegrityError("the log names another lease or another header")
+            if found.stream == stream.digest:
+                return
+            if found.stream:
+                raise ConflictError(f"attempt {attempt} has a log already")
+            transaction.statements.add(tenant, stream)
+            transaction.runs.set_stream_header(tenant, attempt, header)
+            transaction.runs.save_attempt(replace(found, lease=lease, stream=stream.digest))
+            self._book.change(transaction, run, reason=run.reason)
+            self._book.speak_to(transaction, found)
+
+    def add(self, tenant: str, attempt: str, segment: Envelope, body: bytes) -> None:
+        """Add a segment to a log; adding the last one again changes nothing.
+
+        Raises:
+            IntegrityError: Not signed by the run key, or its body is another.
+            ConflictError: The log is not open, the segment is not the next one, or the attempt has ended.
+            CapacityError: The log has reached its limit.
+        """
+        if not 0 < len(body) <= MOST_SEGMENT_BYTES:
+            raise UsageError(f"a log segment has 1 to {MOST_SEGMENT_BYTES} bytes, not {len(body)}")
+        with self._store.read() as transaction:
+            found, _ = self._attempts.going_on(transaction, tenant, attempt)
+        statement = _verified(found, segment, body)
+        if statement.digest == found.tail:
+            return
+        in_row = len(body) <= _ROW_BYTES
+        if not in_row:
+            self._objects.receive(tenant, statement.predicate.body, len(body), 0, body)
+        with self._store.write(tenant) as transaction:
+            found, _ = self._attempts.going_on(transaction, tenant, attempt)
+            if statement.digest == found.tail:
+                return
+            self._append(transaction, found, statement, segment, body if in_row else None)
+
+    def read(self, tenant: str, attempt: str, after: int) -> LogPiece:
+        """Return segments with numbers above `after`, some megabytes at most, and whether more can come.
+
+        Raises:
+            NotFoundError: There is no such attempt.
+        """
+        with self._store.read() as transaction:
+            found = find_attempt(transaction, tenant, attempt)
+            header = transaction.runs.stream_header(tenant, attempt)
+            rows = transaction.runs.segments(tenant, attempt, after, _MOST_ANSWERED)
+        taken: list[tuple[str, bytes]] = []
+        size = 0
+        for row in rows:
+            if taken and size + row.size > _MOST_ANSWERED_BYTES:
+                break
+            taken.append((row.statement, self._body(row)))
+            size += row.size
+        last = rows[len(taken) - 1].number if taken else after
+        return LogPiece(
+            stream=found.stream,
+            header=header,
+            segments=tuple(taken),
+            ended=bool(found.finished) and last >= found.segments - 1,
+        )
+
+    def _append(
+        self,
+        transaction: Transaction,
+        found: Attempt,
+        statement: Statement[LogSegment],
+        envelope: Envelope,
+        body: bytes | None,
+    ) -> None:
+        said = statement.predicate
+        if (said.number, said.previous) != (found.segments, found.tail):
+            raise ConflictError(
+                f"segment {said.number} does not follow segment {found.segments - 1} of this log",
+                hint="Another launcher writes to it, or one was lost.",
+            )
+        if found.log_bytes + said.size > MOST_LOG_BYTES:
+            raise CapacityError(
+                f"the log has reached {format_size(MOST_LOG_BYTES)}; nothing more is kept of it"
+            )
+        row = Segment(found.tenant, found.attempt, said.number, envelope.to_json(), said.body, said.size, body)
+        transaction.runs.add_segment(row)
+        transaction.runs.save_attempt(
+            replace(
+                found,
+                segments=found.segments + 1,
+                tail=statement.digest,
+                log_bytes=found.log_bytes + said.size,
+            )
+        )
+        self._book.speak_to(transaction, found)
+
+    def _body(self, row: Segment) -> bytes:
+        if row.body is not None:
+            return row.body
+        _, pieces = self._objects.read(row.tenant, row.sha256)
+        return b"".join(pieces)
+
+
+def lease_of(transaction: Transaction, attempt: Attempt) -> str:
+    """Digest of the lease that was released to an attempt.
+
+    Raises:
+        RefusedError: None was.
+    """
+    for request in transaction.leases.of_run(attempt.tenant, attempt.run):
+        if request.attempt == attempt.attempt and request.state is RequestState.RELEASED:
+            return request.decision
+    raise RefusedError(f"no key was released to attempt {attempt.attempt}")
+
+
+def _verified(found: Attempt, segment: Envelope, body: bytes) -> Statement[LogSegment]:
+    if not found.stream:
+        raise ConflictError(f"the log of attempt {found.attempt} is not open")
+    statement = verify_statement(segment, LogSegment, [VerifyKey.from_hex(found.run_key)])
+    said = statement.predicate
+    if (said.run, said.attempt) != (found.run, found.attempt):
+        raise IntegrityError("the segment is of another log")
+    if said.size != len(body) or said.body != sha256_hex(body):
+        raise IntegrityError("the segment's body is not the one it names")
+    return statement

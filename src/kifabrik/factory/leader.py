@@ -1,0 +1,57 @@
+"""One service drives all runs at a time: a lease in the database, fenced by a number that grows."""
+
+import secrets
+from datetime import timedelta
+from typing import Final
+
+from kifabrik.errors import ConflictError
+from kifabrik.factory.ports import Clock, Store, Transaction
+from kifabrik.values import format_time
+
+_NAME: Final = "runs"
+LEASE_S: Final = 15
+_RENEW_AFTER_S: Final = 5
+
+
+class Leadership:
+    """This service's claim to drive all runs.
+
+    Args:
+        store: Opens transactions.
+        clock: Both services must agree on it to a few seconds.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._holder = secrets.token_hex(8)
+        self._token: int | None = None
+        self._renew_at = clock()
+
+    def hold(self) -> bool:
+        """Take or keep the lead, renewing it in good time; whether it is held."""
+        now = self._clock()
+        if self._token is not None and now < self._renew_at:
+            return True
+        until = format_time(now + timedelta(seconds=LEASE_S))
+        with self._store.write() as transaction:
+            self._token = transaction.runs.lead(_NAME, self._holder, format_time(now), until)
+        self._renew_at = now + timedelta(seconds=_RENEW_AFTER_S)
+        return self._token is not None
+
+    def check(self, transaction: Transaction) -> None:
+        """Check within `transaction` that nobody else leads by now.
+
+        Raises:
+            ConflictError: Somebody does.
+        """
+        if self._token is None or not transaction.runs.leads(_NAME, self._token):
+            self._token = None
+            raise ConflictError("another service drives the runs now")
+
+    def resign(self) -> None:
+        """Let another service lead at once."""
+        if self._token is not None:
+            with self._store.write() as transaction:
+                transaction.runs.resign(_NAME, self._token)
+            self._token = None

@@ -1,0 +1,89 @@
+"""What an order would cost and where it could run, before anybody signs it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kifabrik.errors import UsageError
+from kifabrik.factory.capacity import Demand, Node
+from kifabrik.factory.feasibility import what_lacks
+from kifabrik.factory.ports import Store
+from kifabrik.factory.pricing import Pricing, Quote
+from kifabrik.factory.run_records import NodeRecord
+from kifabrik.values import Money, Place, format_duration
+
+LONGEST_S: Final = 30 * 86400
+"""Longest time one attempt may take, in seconds."""
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """What would happen to an order made now; `reason` says why where it is not feasible."""
+
+    reason: str
+    quote: Quote
+    place: Place
+    nodes: int
+    queued_before: int
+    price_list: str
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the order could ever run."""
+        return not self.reason
+
+
+def check_duration(max_duration_s: int) -> None:
+    """Check the longest time of one attempt.
+
+    Raises:
+        UsageError: It is not between a second and 30 days.
+    """
+    if not 1 <= max_duration_s <= LONGEST_S:
+        raise UsageError(
+            f"max_duration is {format_duration(max_duration_s)}",
+            hint=f"Ask for at least 1s and at most {format_duration(LONGEST_S)}.",
+        )
+
+
+class Planner:
+    """Answers plans.
+
+    Args:
+        store: Opens transactions.
+        pricing: The price list.
+    """
+
+    def __init__(self, store: Store, pricing: Pricing) -> None:
+        self._store = store
+        self._pricing = pricing
+
+    def plan(self, demand: Demand, max_duration_s: int, budget: Money) -> PlanView:
+        """Say what an order with this demand would cost and whether it could run.
+
+        Raises:
+            UsageError: Duration or budget make no sense.
+        """
+        check_duration(max_duration_s)
+        with self._store.read() as transaction:
+            nodes = enabled_nodes(transaction.runs.nodes())
+            queued = transaction.runs.count_queued()
+        return PlanView(
+            reason=what_lacks(demand, nodes),
+            quote=self._pricing.quote(demand, nodes, max_duration_s, budget),
+            place=_where(demand, nodes),
+            nodes=sum(demand.fits_empty(node) for node in nodes),
+            queued_before=queued,
+            price_list=self._pricing.name,
+        )
+
+
+def enabled_nodes(records: Sequence[NodeRecord]) -> list[Node]:
+    """What the nodes offer that the operator has not disabled."""
+    return [record.capacity for record in records if record.enabled]
+
+
+def _where(demand: Demand, nodes: Sequence[Node]) -> Place:
+    """Where it would run if one kind of place is certain, else what was asked for."""
+    places = {node.place for node in nodes if demand.fits_empty(node)}
+    return places.pop() if len(places) == 1 else demand.place

@@ -1,0 +1,95 @@
+"""The factory's price list, applied to what runs ask for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kifabrik.errors import UsageError
+from kifabrik.factory.capacity import Demand, Node, memory_needed
+from kifabrik.meters.reading import Reading
+from kifabrik.prices.pricelist import PriceList, cost, seconds_within
+from kifabrik.values import Money
+
+
+@dataclass(frozen=True)
+class Quote:
+    """The price of a demand.
+
+    Args:
+        rate: For one hour.
+        cap_s: Time after which it is stopped: its longest duration or what the budget pays for.
+        most: Price of running that long.
+    """
+
+    rate: Money
+    cap_s: int
+    most: Money
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """A price list and its name.
+
+    Args:
+        prices: The list.
+        name: What plans call it.
+    """
+
+    prices: PriceList
+    name: str
+
+    def rate(self, demand: Demand, nodes: Sequence[Node]) -> Money:
+        """Price of an hour of a run; one that takes any GPU pays for the dearest it could get.
+
+        Raises:
+            UsageError: Its GPU model has no price.
+        """
+        asked = demand.resources
+        models = {asked.gpu_model}
+        if asked.gpu_count and not asked.gpu_model:
+            able = [node for node in nodes if demand.fits_empty(node)]
+            models = {
+                gpu.model for node in able for gpu in node.gpus if gpu.index in node.usable_gpus(asked)
+            } or models
+        return max(
+            self.prices.rate(
+                gpu_model=model,
+                gpu_count=asked.gpu_count,
+                cpus=asked.cpus,
+                memory_bytes=memory_needed(asked),
+                nodes=asked.nodes,
+            )
+            for model in models
+        )
+
+    def quote(self, demand: Demand, nodes: Sequence[Node], max_duration_s: int, budget: Money) -> Quote:
+        """Price a demand.
+
+        Args:
+            demand: What is asked for.
+            nodes: Where it could run.
+            max_duration_s: Longest time of one attempt, in seconds.
+            budget: Most it may cost; nothing means no limit.
+
+        Raises:
+            UsageError: The budget pays for less than a second, or a GPU model has no price.
+        """
+        rate = self.rate(demand, nodes)
+        cap_s = cap_within(rate, budget, max_duration_s)
+        if cap_s < 1:
+            raise UsageError(
+                f"a budget of {budget} does not pay for one second at {rate} an hour", hint="Raise the budget."
+            )
+        return Quote(rate, cap_s, cost(rate, cap_s))
+
+    def charge(self, rate: Money, reading: Reading | None, cap_s: int) -> Money:
+        """What an attempt costs: its signed time and energy, never more than its cap; nothing if unsigned."""
+        if reading is None:
+            return Money()
+        metered = cost(rate, reading.wall_ms / 1000) + self.prices.energy(reading.energy_mj)
+        return min(metered, cost(rate, cap_s))
+
+
+def cap_within(rate: Money, budget: Money, most_s: int) -> int:
+    """Whole seconds a budget pays for, at most `most_s`; no budget means no limit."""
+    affordable = seconds_within(rate, budget) if budget.micro_eur else None
+    return most_s if affordable is None else min(most_s, affordable)

@@ -1,0 +1,217 @@
+"""The queue: what waits is looked at in one pass, what may start is started.
+
+Invariants:
+- an attempt, its shares, its token and the new state of its run are written in one transaction, before
+  any launcher is started under its name;
+- only the leader starts anything, and says so in that transaction;
+- a promise made to a run is handed into every later pass.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from kifabrik.errors import ConflictError, UnavailableError
+from kifabrik.factory import budget
+from kifabrik.factory.accounts import Accounts
+from kifabrik.factory.capacity import Placement
+from kifabrik.factory.engine import Engine, Task
+from kifabrik.factory.leader import Leadership
+from kifabrik.factory.plan import enabled_nodes
+from kifabrik.factory.ports import Store, Transaction
+from kifabrik.factory.run_book import RunBook, find_run
+from kifabrik.factory.run_records import Attempt, NodeRecord, Run
+from kifabrik.factory.schedule import Decision, Holding, Promise, Situation, TenantShare, Waiting, schedule
+from kifabrik.runs.states import RunState
+from kifabrik.values import Kind, format_time, new_id, parse_time
+
+GRACE_S: Final = 300
+"""Time an attempt may take beyond its cap, for its last checkpoint and its outputs."""
+
+PREPARING_S: Final = 600
+"""Time an attempt is expected to take for its environment, its keys and its data at most."""
+
+KEYHOLDER_AWAY: Final = timedelta(seconds=150)
+"""A keyholder that has not called for this long is away: its long polls last a minute at most."""
+
+_MOST_OF_A_TENANT: Final = 128
+_SAY_EVERY_S: Final = 2.0
+_logger = logging.getLogger(__name__)
+
+
+class Queue:
+    """Starts runs.
+
+    Args:
+        store: Opens transactions.
+        accounts: Issues attempts' tokens.
+        book: Moves runs.
+        engine: Starts launchers.
+    """
+
+    def __init__(self, store: Store, accounts: Accounts, book: RunBook, engine: Engine) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._book = book
+        self._engine = engine
+        self._said: dict[str, float] = {}
+
+    def look(self, leadership: Leadership) -> None:
+        """Start what may start now, and say of the rest what it waits for."""
+        with self._store.read() as transaction:
+            waiting = transaction.runs.queued_runs(_MOST_OF_A_TENANT)
+            if not waiting:
+                self._said.clear()
+                return
+            nodes = transaction.runs.nodes()
+            situation = self._situation(transaction, waiting, nodes)
+        decision = schedule(situation)
+        by_id = {run.run: run for run in waiting}
+        for start in decision.starts:
+            self._start(leadership, by_id[start.run], start.placement, nodes)
+        self._say(leadership, by_id, decision)
+
+    def _situation(
+        self, transaction: Transaction, waiting: Sequence[Run], nodes: Sequence[NodeRecord]
+    ) -> Situation:
+        now = self._book.clock()
+        active = {run.run: run for run in transaction.runs.active_runs()}
+        tenants = {run.tenant for run in (*waiting, *active.values())}
+        away = {tenant: _away(transaction, tenant, now) for tenant in {run.tenant for run in waiting}}
+        return Situation(
+            nodes=enabled_nodes(nodes),
+            waiting=[_waiting(run, away[run.tenant]) for run in waiting],
+            holding=[
+                _holding(attempt, active[attempt.run], now)
+                for attempt in transaction.runs.unfinished_attempts()
+                if attempt.run in active
+            ],
+            tenants=_shares(transaction, tenants, now),
+            now=now.timestamp(),
+        )
+
+    def _start(
+        self, leadership: Leadership, run: Run, placement: Placement, nodes: Sequence[NodeRecord]
+    ) -> None:
+        try:
+            task = self._reserve(leadership, run, placement, nodes)
+        except ConflictError as error:
+            _logger.info("run %s is not started now: %s", run.run, error.message)
+            return
+        if task is not None:
+            self._said.pop(run.run, None)
+            submit(self._engine, task)
+
+    def _reserve(
+        self, leadership: Leadership, run: Run, placement: Placement, nodes: Sequence[NodeRecord]
+    ) -> Task | None:
+        by_id = {node.node: node for node in nodes}
+        with self._store.write(run.tenant) as transaction:
+            leadership.check(transaction)
+            found = find_run(transaction, run.tenant, run.run)
+            if found.state is not RunState.QUEUED:
+                return None
+            if not transaction.runs.take(placement):
+                raise ConflictError("its place was taken by another service")
+            before = transaction.runs.attempts_of(run.tenant, [run.run])
+            attempt = Attempt(
+                tenant=run.tenant,
+                run=run.run,
+                attempt=new_id(Kind.ATTEMPT),
+                number=len(before) + 1,
+                placement=placement,
+                place=by_id[placement[0].node].place,
+                cap_s=found.cap_s,
+                created=self._book.now(),
+                submits=1,
+            )
+            transaction.runs.add_attempt(attempt)
+            token = self._accounts.issue_attempt_token(transaction, run.tenant, run.run, attempt.attempt)
+            names = ", ".join(by_id[share.node].name for share in placement)
+            self._book.change(
+                transaction, found, state=RunState.STARTING, reason=f"Starting on {names}.", promise=None
+            )
+        return Task(attempt.attempt, run.tenant, token, placement)
+
+    def _say(self, leadership: Leadership, by_id: Mapping[str, Run], decision: Decision) -> None:
+        """Write down reasons and promises that have changed; each run's at most every other second."""
+        promises = {promise.run: promise for promise in decision.promises}
+        now = time.monotonic()
+        news: list[tuple[Run, str, Promise | None]] = []
+        for name, reason in decision.reasons.items():
+            run, promise = by_id[name], promises.get(name)
+            if (run.reason, run.promise) == (reason, promise):
+                continue
+            if now - self._said.get(name, -_SAY_EVERY_S) < _SAY_EVERY_S:
+                continue
+            self._said[name] = now
+            news.append((run, reason, promise))
+        if news:
+            with self._store.write() as transaction:
+                leadership.check(transaction)
+                for run, reason, promise in news:
+                    self._book.wait(transaction, run, reason, promise)
+
+
+def submit(engine: Engine, task: Task) -> None:
+    """Start a launcher; where that fails, whoever watches attempts tries again."""
+    try:
+        engine.submit(task)
+    except UnavailableError as error:
+        _logger.warning("attempt %s: %s", task.attempt, error.message)
+
+
+def latest_end(attempt: Attempt, now: datetime) -> datetime:
+    """When an attempt gives its shares back at the latest; until its job has started, an expectation."""
+    if attempt.running:
+        begun = parse_time(attempt.running)
+    else:
+        begun = max(parse_time(attempt.created) + timedelta(seconds=PREPARING_S), now)
+    return begun + timedelta(seconds=attempt.cap_s + GRACE_S)
+
+
+def _waiting(run: Run, away: str) -> Waiting:
+    return Waiting(
+        run=run.run,
+        tenant=run.tenant,
+        demand=run.demand,
+        duration_s=PREPARING_S + run.cap_s + GRACE_S,
+        priority=run.priority,
+        ordered=parse_time(run.created).timestamp() + run.position * 1e-6,
+        rate=run.rate_micro_eur,
+        blocked=away,
+        promise=run.promise,
+    )
+
+
+def _holding(attempt: Attempt, run: Run, now: datetime) -> Holding:
+    ends = latest_end(attempt, now).timestamp()
+    return Holding(run.run, run.tenant, attempt.placement, ends, run.rate_micro_eur)
+
+
+def _shares(transaction: Transaction, tenants: set[str], now: datetime) -> dict[str, TenantShare]:
+    used = {usage.tenant: budget.recent(usage, now) for usage in transaction.runs.usage(sorted(tenants))}
+    shares = {}
+    for tenant in tenants:
+        limits = transaction.runs.limits(tenant)
+        shares[tenant] = TenantShare(
+            used=used.get(tenant, 0.0),
+            weight=limits.weight,
+            most_cpus=limits.most_cpus,
+            most_gpus=limits.most_gpus,
+        )
+    return shares
+
+
+def _away(transaction: Transaction, tenant: str, now: datetime) -> str:
+    """Why no run of a tenant can get its keys now, as a sentence; empty if its keyholder is there."""
+    found = transaction.accounts.tenant(tenant)
+    if found is None or not found.keyholder_seen:
+        return "Waits for the tenant's keyholder, which has never called. Start it."
+    if now - parse_time(found.keyholder_seen) > KEYHOLDER_AWAY:
+        return (
+            f"Waits for the tenant's keyholder, last seen at {format_time(parse_time(found.keyholder_seen))}."
+        )
+    return ""

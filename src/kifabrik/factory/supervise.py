@@ -1,0 +1,154 @@
+"""Watching attempts: launchers that are gone, that never came, that overstay, that nobody knows.
+
+The engine is asked first and the database afterwards: a launcher that reported its end and left is never
+taken for lost.
+
+Invariants:
+- an attempt whose launcher never came is submitted again under its name, with a new token, a few times;
+- an attempt whose launcher came and is gone has ended; what follows is judged like any end;
+- a launcher without an attempt that goes on is given a minute, then killed, and its trace dropped.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from kifabrik.errors import KifabrikError
+from kifabrik.factory.accounts import Accounts
+from kifabrik.factory.endings import Endings, lost
+from kifabrik.factory.engine import Engine, Life, Task
+from kifabrik.factory.leader import Leadership
+from kifabrik.factory.log import Log
+from kifabrik.factory.ports import Store, Transaction
+from kifabrik.factory.queue import latest_end, submit
+from kifabrik.factory.run_book import RunBook, find_attempt, find_run
+from kifabrik.factory.run_records import Attempt, Run, StopCause
+from kifabrik.ledger.entry import EntryKind
+from kifabrik.runs.states import Outcome
+from kifabrik.values import parse_time
+
+MOST_SUBMITS: Final = 3
+STOP_GRACE_S: Final = 600.0
+"""A launcher that was asked to stop may take this long to seal its checkpoint."""
+
+_LEAVING_S: Final = 60.0
+_LATE: Final = timedelta(seconds=60)
+_logger = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Watches attempts.
+
+    Args:
+        store: Opens transactions.
+        log: Records ends nobody signed.
+        accounts: Issues and ends tokens.
+        book: Moves runs.
+        endings: Ends attempts.
+        engine: Knows the launchers.
+    """
+
+    def __init__(
+        self, store: Store, log: Log, accounts: Accounts, book: RunBook, endings: Endings, engine: Engine
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._accounts = accounts
+        self._book = book
+        self._endings = endings
+        self._engine = engine
+        self._stopping: dict[str, float] = {}
+
+    def look(self, leadership: Leadership) -> None:
+        """Look at all launchers and attempts once."""
+        lives = self._engine.poll()
+        with self._store.read() as transaction:
+            going_on = transaction.runs.unfinished_attempts()
+            runs = {run.run: run for run in transaction.runs.active_runs()}
+            names = {attempt.attempt for attempt in going_on}
+            others = {one.attempt: one for one in transaction.runs.attempts_named(lives.keys() - names)}
+        for attempt in going_on:
+            if attempt.run in runs:
+                self._check(leadership, runs[attempt.run], attempt, lives.get(attempt.attempt, Life.GONE))
+        self._stopping = {name: since for name, since in self._stopping.items() if name in names}
+        self._clear({name: life for name, life in lives.items() if name not in names}, others)
+
+    def _check(self, leadership: Leadership, run: Run, attempt: Attempt, life: Life) -> None:
+        try:
+            if life is Life.ALIVE:
+                self._check_time(run, attempt)
+            elif attempt.taken or attempt.submits >= MOST_SUBMITS:
+                self._lose(leadership, attempt)
+            else:
+                self._submit_again(leadership, attempt)
+        except KifabrikError as error:
+            _logger.warning("attempt %s: %s", attempt.attempt, error.message)
+
+    def _check_time(self, run: Run, attempt: Attempt) -> None:
+        now = self._book.clock()
+        if run.stop is not None:
+            since = self._stopping.setdefault(attempt.attempt, time.monotonic())
+            if time.monotonic() - since > STOP_GRACE_S:
+                self._engine.kill(attempt.attempt)
+        elif attempt.running and now > latest_end(attempt, now):
+            _logger.warning("attempt %s is past its cap and is killed", attempt.attempt)
+            self._mark(attempt, StopCause.CAP)
+            self._engine.kill(attempt.attempt)
+        elif not attempt.running and now > parse_time(run.deadline) + _LATE:
+            self._engine.kill(attempt.attempt)
+
+    def _mark(self, attempt: Attempt, cause: StopCause) -> None:
+        with self._store.write(attempt.tenant) as transaction:
+            run = find_run(transaction, attempt.tenant, attempt.run)
+            if run.stop is None:
+                self._book.change(transaction, run, reason=run.reason, stop=cause)
+
+    def _lose(self, leadership: Leadership, attempt: Attempt) -> None:
+        with self._store.write(attempt.tenant) as transaction:
+            leadership.check(transaction)
+            found = find_attempt(transaction, attempt.tenant, attempt.attempt)
+            if found.finished:
+                return
+            run = find_run(transaction, attempt.tenant, attempt.run)
+            how = lost(run, "" if found.taken else "No launcher could be started.")
+            self._accounts.end_attempt_tokens(transaction, attempt.tenant, attempt.attempt)
+            self._endings.end(transaction, run, found, how)
+            self._record(transaction, run, found, how.outcome)
+
+    def _record(self, transaction: Transaction, run: Run, attempt: Attempt, outcome: Outcome) -> None:
+        refs = {"run": run.run, "attempt": attempt.attempt, "order": run.order, "outcome": str(outcome)}
+        if attempt.tail:
+            refs["log_tail"] = attempt.tail
+        self._log.append(transaction, run.tenant, EntryKind.RUN_FINISHED, dict(refs))
+
+    def _submit_again(self, leadership: Leadership, attempt: Attempt) -> None:
+        with self._store.write(attempt.tenant) as transaction:
+            leadership.check(transaction)
+            found = find_attempt(transaction, attempt.tenant, attempt.attempt)
+            if found.finished or found.taken:
+                return
+            transaction.runs.save_attempt(replace(found, submits=found.submits + 1))
+            token = self._accounts.issue_attempt_token(transaction, found.tenant, found.run, found.attempt)
+        submit(self._engine, Task(attempt.attempt, attempt.tenant, token, attempt.placement))
+
+    def _clear(self, lives: Mapping[str, Life], attempts: Mapping[str, Attempt]) -> None:
+        """Deal with launchers whose attempt has ended, or that no attempt is known for."""
+        now = self._book.clock()
+        for name, life in lives.items():
+            attempt = attempts.get(name)
+            if life is Life.ALIVE:
+                if attempt is None or _overstays(attempt, now):
+                    _logger.warning("launcher %s has no attempt that goes on and is killed", name)
+                    self._engine.kill(name)
+                continue
+            if attempt is not None:
+                with self._store.write(attempt.tenant) as transaction:
+                    self._accounts.end_attempt_tokens(transaction, attempt.tenant, name)
+            self._engine.forget(name)
+
+
+def _overstays(attempt: Attempt, now: datetime) -> bool:
+    return now - parse_time(attempt.finished) > timedelta(seconds=_LEAVING_S)

@@ -1,0 +1,83 @@
+"""Rows of attempts and their logs."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+
+from kifabrik.factory.run_records import Attempt, Segment
+from kifabrik.stores.sql.rows import chunks, record
+from kifabrik.stores.sql.run_columns import attempt_from_row, attempt_to_columns
+from kifabrik.stores.sql.schema.runs import attempts, segments
+
+_COLUMNS = [column for column in attempts.c if column.name != "stream_header"]
+
+
+class SqlAttemptTable:
+    """Implements `kifabrik.factory.run_rows.AttemptTable`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._sql = connection
+
+    def add_attempt(self, attempt: Attempt) -> None:
+        """Add an attempt."""
+        self._sql.execute(insert(attempts).values(stream_header=b"", **attempt_to_columns(attempt)))
+
+    def attempt(self, tenant: str, attempt: str) -> Attempt | None:
+        """Find an attempt."""
+        row = self._sql.execute(select(*_COLUMNS).where(_one(tenant, attempt))).one_or_none()
+        return None if row is None else attempt_from_row(row)
+
+    def save_attempt(self, attempt: Attempt) -> None:
+        """Write an attempt."""
+        change = update(attempts).where(_one(attempt.tenant, attempt.attempt))
+        self._sql.execute(change.values(**attempt_to_columns(attempt)))
+
+    def attempts_of(self, tenant: str, runs: Sequence[str]) -> list[Attempt]:
+        """All attempts at these runs, by run and number."""
+        found = []
+        for chunk in chunks(runs):
+            query = select(*_COLUMNS).where(attempts.c.tenant == tenant, attempts.c.run.in_(chunk))
+            rows = self._sql.execute(query.order_by(attempts.c.run, attempts.c.number))
+            found += [attempt_from_row(row) for row in rows]
+        return found
+
+    def attempts_named(self, names: Iterable[str]) -> list[Attempt]:
+        """Attempts of any tenant by their ids."""
+        found = []
+        for chunk in chunks(names):
+            rows = self._sql.execute(select(*_COLUMNS).where(attempts.c.attempt.in_(chunk)))
+            found += [attempt_from_row(row) for row in rows]
+        return found
+
+    def unfinished_attempts(self) -> list[Attempt]:
+        """Attempts of all tenants that have not ended."""
+        rows = self._sql.execute(select(*_COLUMNS).where(attempts.c.finished == ""))
+        return [attempt_from_row(row) for row in rows]
+
+    def set_stream_header(self, tenant: str, attempt: str, header: bytes) -> None:
+        """Keep the age header all segments of an attempt's log share."""
+        self._sql.execute(update(attempts).where(_one(tenant, attempt)).values(stream_header=header))
+
+    def stream_header(self, tenant: str, attempt: str) -> bytes:
+        """The age header of an attempt's log, or nothing."""
+        query = select(attempts.c.stream_header).where(_one(tenant, attempt))
+        return self._sql.execute(query).scalar_one_or_none() or b""
+
+    def add_segment(self, segment: Segment) -> None:
+        """Add a segment to a log."""
+        values = {column.name: getattr(segment, column.name) for column in segments.c}
+        self._sql.execute(insert(segments).values(**values))
+
+    def segments(self, tenant: str, attempt: str, after: int, most: int) -> list[Segment]:
+        """At most `most` segments with numbers above `after`, in order."""
+        where = (
+            segments.c.tenant == tenant,
+            segments.c.attempt == attempt,
+            segments.c.number > after,
+        )
+        rows = self._sql.execute(select(segments).where(*where).order_by(segments.c.number).limit(most))
+        return [record(Segment, row) for row in rows]
+
+
+def _one(tenant: str, attempt: str) -> ColumnElement[bool]:
+    return and_(attempts.c.tenant == tenant, attempts.c.attempt == attempt)

@@ -1,0 +1,158 @@
+"""Runs' records to columns and back; what has no column of its own is compact JSON."""
+
+import json
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import Row
+
+from kifabrik.factory.capacity import Gpu, Occupation, Placement, Share
+from kifabrik.factory.run_records import Attempt, Event, NodeRecord, Run, StopCause
+from kifabrik.factory.schedule import Promise
+from kifabrik.meters.footprint import EnergyPart, Footprint
+from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
+from kifabrik.runs.states import Outcome, RunState
+from kifabrik.stores.sql.rows import record
+from kifabrik.values import Place, Resources
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _plain(item: Any) -> dict[str, Any]:
+    return {field.name: getattr(item, field.name) for field in fields(item)}
+
+
+def placement_to_json(placement: Placement) -> list[list[Any]]:
+    """Write shares as lists."""
+    return [[share.node, share.cpus, share.memory_bytes, list(share.gpus)] for share in placement]
+
+
+def placement_from_json(value: list[list[Any]]) -> Placement:
+    """Read what `placement_to_json` wrote."""
+    return tuple(Share(node, cpus, memory, tuple(gpus)) for node, cpus, memory, gpus in value)
+
+
+def run_to_columns(run: Run) -> dict[str, Any]:
+    """All columns of a run."""
+    return _plain(run) | {
+        "resources": _json(asdict(run.resources)),
+        "place": _json(asdict(run.place)),
+        "retry_on": _json(run.retry_on),
+        "state": str(run.state),
+        "stop": str(run.stop or ""),
+        "promise": promise_to_text(run.promise),
+        "published": _json(dict(run.published)),
+        "footprint": _json(asdict(run.footprint)),
+    }
+
+
+def run_from_row(row: Row[Any]) -> Run:
+    """The run of a row."""
+    return record(
+        Run,
+        row,
+        resources=Resources(**json.loads(row.resources)),
+        place=Place(**json.loads(row.place)),
+        retry_on=tuple(json.loads(row.retry_on)),
+        state=RunState(row.state),
+        stop=StopCause(row.stop) if row.stop else None,
+        promise=_promise_from_text(row.run, row.promise),
+        published=json.loads(row.published),
+        footprint=_footprint_from_text(row.footprint),
+    )
+
+
+def _footprint_from_text(text: str) -> Footprint:
+    body = json.loads(text)
+    energy = tuple(
+        EnergyPart(EnergySource(one["source"]), one["measured"], one["millijoules"]) for one in body["energy"]
+    )
+    return Footprint(**{**body, "energy": energy})
+
+
+def _reading_from_text(text: str) -> Reading | None:
+    if not text:
+        return None
+    body = json.loads(text)
+    energy = tuple(
+        EnergyReading(EnergySource(one["source"]), one["device"], one["millijoules"]) for one in body["energy"]
+    )
+    return Reading(**{**body, "energy": energy})
+
+
+def promise_to_text(promise: Promise | None) -> str:
+    """Write a promise, or nothing."""
+    if promise is None:
+        return ""
+    window = promise.window
+    return _json([placement_to_json(window.placement), window.starts, window.ends])
+
+
+def _promise_from_text(run: str, text: str) -> Promise | None:
+    if not text:
+        return None
+    placement, starts, ends = json.loads(text)
+    return Promise(run, Occupation(placement_from_json(placement), starts, ends))
+
+
+def attempt_to_columns(attempt: Attempt) -> dict[str, Any]:
+    """All columns of an attempt but the header of its log."""
+    return _plain(attempt) | {
+        "placement": _json(placement_to_json(attempt.placement)),
+        "place": _json(asdict(attempt.place)),
+        "state": str(attempt.state),
+        "outcome": str(attempt.outcome or ""),
+        "outputs": _json(attempt.outputs),
+        "reading": _json(asdict(attempt.reading)) if attempt.reading else "",
+    }
+
+
+def attempt_from_row(row: Row[Any]) -> Attempt:
+    """The attempt of a row that has no header column."""
+    return record(
+        Attempt,
+        row,
+        placement=placement_from_json(json.loads(row.placement)),
+        place=Place(**json.loads(row.place)),
+        state=RunState(row.state),
+        outcome=Outcome(row.outcome) if row.outcome else None,
+        outputs=tuple(json.loads(row.outputs)),
+        reading=_reading_from_text(row.reading),
+    )
+
+
+def event_from_row(row: Row[Any]) -> Event:
+    """The event of a row."""
+    return record(Event, row, state=RunState(row.state))
+
+
+def node_to_columns(node: NodeRecord) -> dict[str, Any]:
+    """All columns of a node but what is free on it."""
+    return _plain(node) | {
+        "place": _json(asdict(node.place)),
+        "gpus": _json([asdict(gpu) for gpu in node.gpus]),
+        "pythons": _json(node.pythons),
+    }
+
+
+def node_from_row(row: Row[Any]) -> NodeRecord:
+    """The node of a row that has no columns of what is free."""
+    return record(
+        NodeRecord,
+        row,
+        place=Place(**json.loads(row.place)),
+        gpus=tuple(Gpu(**gpu) for gpu in json.loads(row.gpus)),
+        pythons=tuple(json.loads(row.pythons)),
+    )
+
+
+def gpu_bits(indices: tuple[int, ...]) -> int:
+    """A set of GPU indices as one number."""
+    return sum(1 << index for index in indices)
+
+
+def gpu_indices(row: Row[Any]) -> tuple[int, ...]:
+    """Indices of all GPUs of a node's row."""
+    return tuple(gpu["index"] for gpu in json.loads(row.gpus))

@@ -1,0 +1,254 @@
+"""A node's home: what it offers, its key, and how its launchers are started.
+
+`node.toml` is written once from what the machine has; the operator may change it, and the factory takes
+the change when it starts. `node.key` (Ed25519, 32 bytes, mode 0600) makes what launchers sign attributable.
+"""
+
+import json
+import os
+import socket
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from kifabrik.environments.pythons import find_python
+from kifabrik.errors import KifabrikError, UsageError
+from kifabrik.factory.capacity import Gpu
+from kifabrik.factory.run_records import NodeRecord
+from kifabrik.sensors.nvml import gpus as nvml_gpus
+from kifabrik.signatures.keys import KEY_BYTES, SigningKey
+from kifabrik.values import Kind, Place, format_time, new_id, now_utc, parse_size
+
+FILE: Final = "node.toml"
+KEY: Final = "node.key"
+LAUNCHERS: Final = "launchers"
+
+_PYTHONS: Final = tuple(f"3.{minor}" for minor in range(11, 20))
+_FEW_CORES: Final = 4
+_LEAST_MEMORY_KEPT: Final = 500 * 10**6
+_LARGEST_CGROUP_LIMIT: Final = 2**60
+"""A cgroup v1 without a limit says a number near 2^63."""
+
+
+def _size(value: object) -> object:
+    try:
+        return parse_size(value) if isinstance(value, str) else value
+    except KifabrikError as error:
+        raise ValueError(error.message) from None
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GpuConfig(_Section):
+    """One GPU; `index` is the N of its device file `/dev/nvidiaN`."""
+
+    index: Annotated[int, Field(ge=0)]
+    model: str
+    memory: Annotated[int, BeforeValidator(_size)]
+
+
+class PlaceConfig(_Section):
+    """Where the node is; empty means not stated."""
+
+    country: str = ""
+    site: str = ""
+    node_class: str = ""
+
+
+class NodeConfig(_Section):
+    """What `node.toml` says.
+
+    Args:
+        node: Node id.
+        name: The operator's name of the node.
+        cpus: Cores that runs may use together.
+        memory: Memory that runs may use together, in bytes.
+        pythons: Python versions environments can have here.
+        place: Where it is.
+        gpus: Its GPUs.
+        objects: Folder of the factory's objects if the node can read it directly, or empty.
+        environments: Folder of built environments; empty for one in the node's home.
+        runs: Folder for what runs need on disk; empty for one in the node's home.
+        launcher: Program and arguments that start a launcher; empty for kifabrik's own.
+    """
+
+    node: str
+    name: str
+    cpus: Annotated[int, Field(ge=1)]
+    memory: Annotated[int, BeforeValidator(_size), Field(ge=1)]
+    pythons: tuple[str, ...]
+    place: PlaceConfig = PlaceConfig()
+    gpus: tuple[GpuConfig, ...] = ()
+    objects: str = ""
+    environments: str = ""
+    runs: str = ""
+    launcher: tuple[str, ...] = ()
+
+    def record(self, key: SigningKey) -> NodeRecord:
+        """What the factory enrols."""
+        return NodeRecord(
+            node=self.node,
+            name=self.name,
+            key=key.public.hex,
+            place=Place(self.place.country, self.place.site, self.place.node_class),
+            cpus=self.cpus,
+            memory_bytes=self.memory,
+            gpus=tuple(Gpu(gpu.index, gpu.model, gpu.memory) for gpu in self.gpus),
+            pythons=self.pythons,
+            created=format_time(now_utc()),
+        )
+
+
+def init_node(home: Path, *, place: Place, objects: Path | None = None) -> NodeConfig:
+    """Make a node's home from what this machine has; one that exists is left as it is.
+
+    Args:
+        home: Folder, made if missing; only its owner may enter it.
+        place: Where the node is.
+        objects: Folder of the factory's objects, if it is on this machine.
+
+    Raises:
+        UsageError: The home exists and says something wrong.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / KEY).exists():
+        _write_new(home / KEY, SigningKey.generate().seed)
+    if not (home / FILE).exists():
+        _write_new(home / FILE, _describe_machine(place, objects).encode())
+    return read_node(home)
+
+
+def read_node(home: Path) -> NodeConfig:
+    """Read what a node's home says.
+
+    Raises:
+        UsageError: There is no node in this folder, or a setting is wrong; the message names it.
+    """
+    file = home / FILE
+    try:
+        return NodeConfig.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UsageError(f"there is no node in {home}", hint="Make one with: kifabrik up") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"{file}: {where}: {first['msg']}", hint="docs/operations.md lists all settings."
+        ) from None
+
+
+def read_key(home: Path) -> SigningKey:
+    """Read a node's key.
+
+    Raises:
+        UsageError: It is missing or malformed.
+    """
+    try:
+        seed = (home / KEY).read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"{home / KEY} is missing", hint="Make a node with: kifabrik up") from None
+    if len(seed) != KEY_BYTES:
+        raise UsageError(f"{home / KEY} is not a node key")
+    return SigningKey(seed)
+
+
+def launcher_command(home: Path, config: NodeConfig) -> list[str]:
+    """Program and arguments of one launcher."""
+    if config.launcher:
+        return list(config.launcher)
+    return [sys.executable, "-P", "-m", "kifabrik.launcher", "--node-home", str(home.resolve())]
+
+
+def _write_new(file: Path, content: bytes) -> None:
+    """Write a file only its owner can read; it is there whole or not at all."""
+    partial = file.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+    partial.replace(file)
+
+
+def _describe_machine(place: Place, objects: Path | None) -> str:
+    text = _TEMPLATE.format(
+        node=json.dumps(new_id(Kind.NODE)),
+        name=json.dumps(socket.gethostname() or "node"),
+        cpus=_cores(),
+        memory=_memory_bytes(),
+        pythons=json.dumps(_pythons()),
+        objects=json.dumps(str(objects.resolve()) if objects else ""),
+        country=json.dumps(place.country),
+        site=json.dumps(place.site),
+        node_class=json.dumps(place.node_class),
+    )
+    for gpu in nvml_gpus():
+        text += (
+            f"\n[[gpus]]\nindex = {gpu.minor}\n"
+            f"model = {json.dumps(short_model(gpu.model))}\nmemory = {gpu.memory_bytes}\n"
+        )
+    return text
+
+
+def short_model(name: str) -> str:
+    """The name a job file uses for a GPU: `H100` for `NVIDIA H100 80GB HBM3`."""
+    words = [word for word in name.replace("-", " ").split() if word.upper() not in _NOT_MODELS]
+    return words[0] if words else name
+
+
+_NOT_MODELS: Final = frozenset({"NVIDIA", "TESLA", "GEFORCE", "QUADRO", "GRID"})
+
+
+def _cores() -> int:
+    """Cores for runs: all of a small machine, else one in sixteen stays with the factory."""
+    cores = len(os.sched_getaffinity(0))
+    return cores if cores <= _FEW_CORES else cores - max(1, cores // 16)
+
+
+def _memory_bytes() -> int:
+    """Memory for runs: a tenth, and at least 500 MB, stays with the factory."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            limit = (Path("/sys/fs/cgroup") / file).read_text().strip()
+        except OSError:
+            continue
+        if limit.isdigit() and int(limit) < _LARGEST_CGROUP_LIMIT:
+            total = min(total, int(limit))
+    return max(_LEAST_MEMORY_KEPT, total - max(total // 10, _LEAST_MEMORY_KEPT))
+
+
+def _pythons() -> list[str]:
+    found = []
+    for version in _PYTHONS:
+        try:
+            find_python(version)
+        except UsageError:
+            continue
+        found.append(version)
+    return found
+
+
+_TEMPLATE: Final = """\
+# What this node offers to runs; docs/operations.md explains every setting. Changes count from the next start.
+node = {node}
+name = {name}
+cpus = {cpus}
+memory = {memory}
+pythons = {pythons}
+
+# Where launchers read the factory's objects directly; empty to fetch them from the service.
+objects = {objects}
+
+[place]
+country = {country}
+site = {site}
+node_class = {node_class}
+"""

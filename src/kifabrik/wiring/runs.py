@@ -1,0 +1,118 @@
+"""Joins what concerns runs: their use cases, and the loop that drives them on this machine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from kifabrik.engines.local import LocalEngine
+from kifabrik.factory.admit import Admission
+from kifabrik.factory.attempts import Attempts
+from kifabrik.factory.deadlines import Deadlines
+from kifabrik.factory.endings import Endings
+from kifabrik.factory.engine import Engine
+from kifabrik.factory.factory import Factory
+from kifabrik.factory.finish import Finishing
+from kifabrik.factory.fleet import Fleet
+from kifabrik.factory.journals import Journals
+from kifabrik.factory.leader import Leadership
+from kifabrik.factory.log import Log
+from kifabrik.factory.members import Members
+from kifabrik.factory.objects import Objects
+from kifabrik.factory.plan import Planner
+from kifabrik.factory.ports import Store
+from kifabrik.factory.pricing import Pricing
+from kifabrik.factory.queue import Queue
+from kifabrik.factory.reconcile import Reconciler
+from kifabrik.factory.run_book import RunBook
+from kifabrik.factory.run_cases import RunCases
+from kifabrik.factory.show import Shows
+from kifabrik.factory.statements import Statements
+from kifabrik.factory.stop import Stopping
+from kifabrik.factory.supervise import Supervisor
+from kifabrik.factory.versions import Versions
+from kifabrik.prices.pricelist import PriceList
+from kifabrik.wiring.node import FILE, LAUNCHERS, launcher_command, read_key, read_node
+
+NODE: Final = "node"
+"""Folder of this machine's own node in a factory's home."""
+
+
+def read_prices(file: Path) -> Pricing:
+    """Read the operator's price list, or the examples that come with kifabrik where there is none.
+
+    Raises:
+        UsageError: The list is malformed.
+    """
+    if file.exists():
+        return Pricing(PriceList.load(file), file.name)
+    return Pricing(PriceList.load(), "examples")
+
+
+def run_cases(
+    store: Store,
+    log: Log,
+    statements: Statements,
+    members: Members,
+    versions: Versions,
+    objects: Objects,
+    attempts: Attempts,
+    book: RunBook,
+    pricing: Pricing,
+) -> RunCases:
+    """Join the use cases of runs."""
+    endings = Endings(book, pricing)
+    return RunCases(
+        fleet=Fleet(store),
+        planner=Planner(store, pricing),
+        admission=Admission(store, log, statements, members, versions, book, pricing),
+        attempts=attempts,
+        journals=Journals(store, attempts, objects, book),
+        finishing=Finishing(store, log, statements, versions, attempts, endings),
+        stopping=Stopping(store, log, book),
+        shows=Shows(store),
+        endings=endings,
+        book=book,
+    )
+
+
+def reconciler(factory: Factory, engine: Engine) -> Reconciler:
+    """Join the loop that drives all runs."""
+    store, log, runs = factory.store, factory.log, factory.runs
+    return Reconciler(
+        factory.hints,
+        Leadership(store, log.clock),
+        Supervisor(store, log, factory.accounts, runs.book, runs.endings, engine),
+        Queue(store, factory.accounts, runs.book, engine),
+        Deadlines(store, log, runs.book),
+    )
+
+
+@contextmanager
+def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterator[None]:
+    """Enrol this machine's node, if the factory's home has one, and drive runs on it.
+
+    Args:
+        home: Of the factory.
+        factory: Its use cases.
+        url: Where launchers reach the service.
+        ca_pem: Certificate authority they are to trust.
+
+    Raises:
+        UsageError: The node's home says something wrong.
+    """
+    node = home / NODE
+    if not (node / FILE).exists():
+        yield
+        return
+    config = read_node(node)
+    factory.runs.fleet.enrol(config.record(read_key(node)))
+    engine = LocalEngine(node / LAUNCHERS, launcher_command(node, config), url, ca_pem=ca_pem)
+    engine.warm_up()
+    loop = reconciler(factory, engine)
+    loop.start()
+    try:
+        yield
+    finally:
+        loop.close()
+        engine.close()
