@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable
 
 import pytest
-from parties import FactoryProcess, Party, Person
 
 from kifabrik.client.datasets import Datasets
 from kifabrik.client.objects import Objects
@@ -17,6 +16,7 @@ from kifabrik.signatures.statements import read_unverified
 from kifabrik.tenants.statements import Role
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc
 from kifabrik.wire.body import Detail
+from parties import FactoryProcess, Party, Person
 
 
 def _grant(tenant: Party, dataset: str) -> Envelope:

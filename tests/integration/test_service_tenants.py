@@ -1,7 +1,6 @@
 """Sign-up, enrolment, removal and keyholder replacement through the running service."""
 
 import pytest
-from parties import FactoryProcess, Party, Person
 
 from kifabrik.client.tenants import Tenants
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, RefusedError, SignInError
@@ -11,6 +10,7 @@ from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified
 from kifabrik.tenants.statements import Membership, RecipientList, Removal, Role
 from kifabrik.values import format_time, now_utc
+from parties import FactoryProcess, Party, Person
 
 
 def _removal(tenant: Party, person: Person, key: SigningKey | None = None):

@@ -207,6 +207,14 @@ class ObjectRows(Protocol):
         """Every object as (tenant, digest, size)."""
         ...
 
+    def bytes_of(self, tenant: str) -> int:
+        """Bytes of a tenant's objects: stored, on their way in, and on their way out."""
+        ...
+
+    def moving(self) -> Iterator[tuple[str, str]]:
+        """Every object on its way in or out, as (tenant, digest)."""
+        ...
+
     def put_upload(self, upload: Upload) -> None:
         """Begin an upload, or note that it goes on."""
         ...

@@ -33,6 +33,20 @@ class SqlObjectRows:
         for row in self._sql.execute(select(objects.c.tenant, objects.c.digest, objects.c.size)):
             yield row.tenant, row.digest, row.size
 
+    def bytes_of(self, tenant: str) -> int:
+        """Bytes of a tenant's objects: stored, on their way in, and on their way out."""
+        sums = (
+            select(func.coalesce(func.sum(table.c.size), 0)).where(table.c.tenant == tenant)
+            for table in (objects, uploads, deletions)
+        )
+        return sum(int(self._sql.scalars(query).one()) for query in sums)
+
+    def moving(self) -> Iterator[tuple[str, str]]:
+        """Every object on its way in or out, as (tenant, digest)."""
+        for table in (uploads, deletions):
+            for row in self._sql.execute(select(table.c.tenant, table.c.digest)):
+                yield row.tenant, row.digest
+
     def put_upload(self, upload: Upload) -> None:
         """Begin an upload, or note that it goes on."""
         put(self._sql, uploads, **plain(upload))

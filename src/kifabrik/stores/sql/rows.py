@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Row, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 R = TypeVar("R")
 _MOST_VARIABLES: Final = 10_000
@@ -16,17 +16,15 @@ _MOST_VARIABLES: Final = 10_000
 
 def add_missing(connection: Connection, table: Table, **values: Any) -> bool:
     """Insert a row unless its primary key is there; whether it was inserted."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing()).rowcount == 1
+    return connection.execute(_insert(connection, table).values(**values).on_conflict_do_nothing()).rowcount == 1
 
 
 def put(connection: Connection, table: Table, **values: Any) -> None:
     """Insert a row, or replace all other columns of the one with its primary key."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     keys = [column.name for column in table.primary_key]
     others = {name: value for name, value in values.items() if name not in keys}
     connection.execute(
-        dialect.insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=others)
+        _insert(connection, table).values(**values).on_conflict_do_update(index_elements=keys, set_=others)
     )
 
 
@@ -46,3 +44,12 @@ def plain(value: Any) -> dict[str, Any]:
     """Return the fields of a record as column values; enums as the text they stand for."""
     columns = {field.name: getattr(value, field.name) for field in fields(value)}
     return {name: str(one) if isinstance(one, StrEnum) else one for name, one in columns.items()}
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    """The dialect's own INSERT, which knows ON CONFLICT."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - a fifth of a second, for those who use it
+
+    return postgresql.insert(table)
