@@ -24,9 +24,7 @@ from kifabrik.wiring.runs import NODE
 )
 @click.option("--port", default=PORT, show_default=True, help="Port to listen on, when the factory is new.")
 @click.option("--country", default="", help="ISO code of the country this node is in, when it is new.")
-@click.option(
-    "--single-party", is_flag=True, help="Also run a keyholder here: one trust domain, to try."
-)
+@click.option("--single-party", is_flag=True, help="Also run a keyholder here: one trust domain, to try.")
 @home_option
 def up(port: int, country: str, single_party: bool, home: Path) -> None:
     """Start a factory on this machine: service, objects, and this machine as its first node.

@@ -1,0 +1,90 @@
+"""Accepting a model: the customer's own OpenSSF signature over what it has pulled, and a ledger entry.
+
+The signature is a Sigstore bundle after the OpenSSF Model Signing specification, made with a P-256 key
+that stays here. Anybody can check it with the public tool:
+
+    model_signing verify key MODEL --signature model.sig --public-key model-key.pub
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from kifabrik.customer.catalogue import ModelVersion
+from kifabrik.customer.profile import member_folder
+from kifabrik.customer.session import Session
+from kifabrik.errors import UsageError
+from kifabrik.models.acceptance import Acceptance
+from kifabrik.signatures.statements import sign_statement
+from kifabrik.transfer.details import make_detail
+from kifabrik.values import format_time, now_utc, sha256_hex
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An accepted model: where signature and public key are, and the ledger entry."""
+
+    signature: Path
+    public_key: Path
+    log_index: int
+
+
+def accept_model(session: Session, model: ModelVersion, folder: Path, name: str) -> Accepted:
+    """Sign a pulled model and put its acceptance on record.
+
+    Args:
+        session: Connected.
+        model: Which one.
+        folder: Where it was pulled to.
+        name: Model name and version, for the sealed detail.
+
+    Raises:
+        UsageError: The extra `model-signing` is not installed, or the folder holds no files.
+    """
+    try:
+        from model_signing import signing  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError:
+        raise UsageError(
+            "signing models needs the extra model-signing", hint="pip install 'kifabrik[model-signing]'"
+        ) from None
+    if not folder.is_dir() or not any(folder.rglob("*")):
+        raise UsageError(f"{folder} holds no model", hint="Pull it first: kifabrik model pull NAME --to FOLDER")
+    private, public = _model_key(session.home)
+    signature = folder.with_name(f"{folder.name}.sig")
+    signing.Config().use_elliptic_key_signer(private_key=private).sign(folder, signature)
+    said = Acceptance(
+        tenant=session.tenant,
+        member=session.profile.member,
+        run=model.run.run,
+        owner=model.owner,
+        manifest=model.manifest,
+        signature=sha256_hex(signature.read_bytes()),
+        created=format_time(now_utc()),
+    )
+    envelope = sign_statement(said, {model.owner: model.manifest}, session.profile.device)
+    logged = session.runs.accept(envelope, make_detail({"name": name}, session.catalogue_recipient))
+    return Accepted(signature, public, logged.log_index)
+
+
+def _model_key(home: Path) -> tuple[Path, Path]:
+    """The tenant member's model key, made at first use."""
+    folder = member_folder(home, "models")
+    private, public = folder / "model-key.pem", folder / "model-key.pub"
+    if not private.exists():
+        key = ec.generate_private_key(ec.SECP256R1())
+        partial = folder / "model-key.partial"
+        partial.touch(mode=0o600)
+        partial.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        public.write_bytes(
+            key.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+        partial.replace(private)
+    return private, public
