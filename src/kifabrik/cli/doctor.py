@@ -50,4 +50,6 @@ def _check_node() -> list[Finding]:
     from kifabrik.sandbox.check import check_sandbox  # noqa: PLC0415 - Linux only
 
     verdicts = {"ok": Verdict.GOOD, "notice": Verdict.NOTICE, "error": Verdict.BAD}
-    return [Finding(f"{one.name}: {one.sentence}", verdicts[one.verdict.value], one.advice) for one in check_sandbox()]
+    return [
+        Finding(f"{one.name}: {one.sentence}", verdicts[one.verdict.value], one.advice) for one in check_sandbox()
+    ]

@@ -54,9 +54,7 @@ def show(last: int | None, home: Path, as_json: bool) -> None:
 
 
 def _names(catalogue: Catalogue) -> Mapping[str, str]:
-    return {one.dataset: one.name for one in catalogue.datasets()} | {
-        one.run: one.name for one in catalogue.runs()
-    }
+    return {one.dataset: one.name for one in catalogue.datasets()} | {one.run: one.name for one in catalogue.runs()}
 
 
 def describe(entry: Entry, names: Mapping[str, str]) -> str:

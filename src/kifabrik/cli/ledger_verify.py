@@ -19,9 +19,7 @@ from kifabrik.ledger.verify import Report, verify_folder
       kifabrik ledger verify --folder ./exported --policy policy.txt
     """
 )
-@click.option(
-    "--folder", type=click.Path(path_type=Path, exists=True, file_okay=False), help="An exported log."
-)
+@click.option("--folder", type=click.Path(path_type=Path, exists=True, file_okay=False), help="An exported log.")
 @click.option(
     "--policy",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),

@@ -1,0 +1,81 @@
+"""Opening a keyholder from the command line: passphrase file, key file, systemd credential or prompt."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from kifabrik.errors import NotFoundError
+from kifabrik.keyholder.connecting import connect
+from kifabrik.keyholder.state import open_state
+from kifabrik.keyholder.steward import Steward
+from kifabrik.keyholder.tenant_key import load_tenant_key
+from kifabrik.keyholder.unlocking import KeyFile, Passphrase, Unlock, unlock_from_environment
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FOLDER: Final = "keyholder"
+_PATIENCE_S: Final = 10.0
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+def passphrase_option(command: F) -> F:
+    """Add `--passphrase-file` as the argument `passphrase_file`."""
+    text = "File whose first line is the passphrase; asked for without it."
+    return click.option("--passphrase-file", type=_FILE, help=text)(command)
+
+
+def key_file_option(command: F) -> F:
+    """Add `--key-file` as the argument `key_file`."""
+    return click.option("--key-file", type=_FILE, help="Key file for unattended start.")(command)
+
+
+def tenant_key_option(command: F) -> F:
+    """Add `--tenant-key` as the argument `tenant_key`."""
+    text = "File of the tenant key, if it is kept elsewhere than with the keyholder."
+    return click.option("--tenant-key", type=_FILE, help=text)(command)
+
+
+def ask_passphrase(file: Path | None, *, confirm: bool = False, what: str = "Passphrase of the keyholder") -> str:
+    """Return the passphrase from its file, or ask for it.
+
+    Raises:
+        NotFoundError: The file is empty.
+    """
+    if file is None:
+        return str(click.prompt(what, hide_input=True, confirmation_prompt=confirm, err=True))
+    text = file.read_text(encoding="utf-8").splitlines()
+    if not text or not text[0]:
+        raise NotFoundError(f"{file} holds no passphrase")
+    return text[0]
+
+
+def choose_unlock(passphrase_file: Path | None, key_file: Path | None) -> Unlock:
+    """Return how to open the keyholder."""
+    if key_file is not None:
+        return KeyFile(key_file)
+    credential = unlock_from_environment()
+    if credential is not None and passphrase_file is None:
+        return credential
+    return Passphrase(ask_passphrase(passphrase_file))
+
+
+@contextmanager
+def open_steward(home: Path, passphrase_file: Path | None, tenant_key: Path | None) -> Iterator[Steward]:
+    """Open keyholder and tenant key with one passphrase, for what only a steward may do.
+
+    Raises:
+        NotFoundError: There is no keyholder, or its tenant key was taken away.
+        RefusedError: The passphrase is wrong.
+    """
+    folder = home / FOLDER
+    passphrase = ask_passphrase(passphrase_file)
+    state = open_state(folder, Passphrase(passphrase))
+    try:
+        key = load_tenant_key(tenant_key or folder, passphrase)
+        with Steward(state, key, connect(state, patience_s=_PATIENCE_S)) as steward:
+            yield steward
+    finally:
+        state.close()
