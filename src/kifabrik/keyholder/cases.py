@@ -1,0 +1,226 @@
+"""Gathers what a judge needs to know: own records, verified statements, nothing unverified.
+
+Invariants:
+- statements that were fetched for a request count only after verification against the key that the
+  log or an own lease names: the orderer's device for code, earlier run keys for what runs made;
+- a statement that does not verify is left out, and the judge refuses for its absence.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kifabrik.datasets.manifest import Manifest, verify_manifest
+from kifabrik.errors import IntegrityError, UsageError
+from kifabrik.grants.decision import GrantFacts
+from kifabrik.keyholder.blocks import EVERYTHING, Blocks, Cause
+from kifabrik.keyholder.erasures import Erasures
+from kifabrik.keyholder.holdings import Holdings
+from kifabrik.keyholder.judge import AttemptCase, DatasetFacts
+from kifabrik.keyholder.judge_members import MemberCase
+from kifabrik.keyholder.lineage import Lineage, is_dataset, run_of
+from kifabrik.keyholder.people import People
+from kifabrik.keyholder.records import KeptOrder, Records
+from kifabrik.keyholder.state import State
+from kifabrik.keyholder.vault import ORDER, dataset_secret, result_secret
+from kifabrik.leases.statements import AttemptRequest, MemberRequest
+from kifabrik.orders.order import Order
+from kifabrik.runs.statements import LogStream
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.keys import VerifyKey
+from kifabrik.signatures.statements import Statement, read_unverified, verify_statement
+
+
+@dataclass(frozen=True)
+class Books:
+    """Everything that was learnt and decided."""
+
+    people: People
+    holdings: Holdings
+    records: Records
+    lineage: Lineage
+    blocks: Blocks
+    erasures: Erasures
+
+    @classmethod
+    def of(cls, state: State) -> "Books":
+        """Open the books of a keyholder."""
+        db = state.db
+        return cls(People(db), Holdings(db), Records(db), Lineage(db), state.blocks, Erasures(db))
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing at all may be released."""
+        return bool(self.blocks.on(EVERYTHING))
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether the log is not trusted any more, or another keyholder has taken over."""
+        return self.blocks.holds(EVERYTHING, Cause.ALARM, Cause.SUPERSEDED)
+
+
+class Cases:
+    """Makes cases from requests.
+
+    Args:
+        state: Keys and clock.
+        books: Records.
+    """
+
+    def __init__(self, state: State, books: Books) -> None:
+        self._state = state
+        self._books = books
+
+    def attempt(
+        self, request: Statement[AttemptRequest], fetched: Mapping[str, Envelope], code: str | None
+    ) -> AttemptCase:
+        """Gather what is known about a request of an attempt.
+
+        Args:
+            request: All its signatures verified.
+            fetched: Statements it names, not verified, by digest.
+            code: Digest of the tree in the code bundle, if a grant asks for it.
+        """
+        books, asked = self._books, request.predicate
+        kept = self._order_before(books.records.order(asked.order), request.digest)
+        order = kept.statement if kept else None
+        owners = [item.owner for item in order.predicate.inputs] if order else []
+        ancestry = books.lineage.ancestry(owners)
+        everything = {*owners, *(owner for inputs in ancestry.values() for owner in inputs or ())}
+        recipients = self._recipients([f"{asked.run}/code", *owners])
+        return AttemptCase(
+            request=request,
+            order=order,
+            device=books.people.by_key(order.signer.hex) if order else None,
+            manifests=self._manifests(order, fetched),
+            recipients=recipients | self._checkpoint_recipient(asked.run),
+            ancestry=ancestry,
+            datasets={one: self._dataset(one, asked.run) for one in everything if is_dataset(one)},
+            attempts=books.records.attempts(asked.run),
+            erased_results=self._results_erased(asked.run),
+            code=code,
+            opinion=books.records.opinion(request.digest),
+            frozen=books.frozen,
+            now=self._state.clock.now(),
+        )
+
+    def member(self, request: Statement[MemberRequest], fetched: Mapping[str, Envelope]) -> MemberCase:
+        """Gather what is known about a request of a member's device; notes its nonce."""
+        books, asked = self._books, request.predicate
+        kept = self._order_before(books.records.order_of(asked.run), request.digest)
+        order = kept.statement if kept else None
+        streams = {
+            digest: stream
+            for digest, envelope in fetched.items()
+            if (stream := self._stream(envelope, asked.run)) is not None
+        }
+        recipients = self._recipients([f"{asked.run}/1"])
+        return MemberCase(
+            request=request,
+            device=books.people.by_key(asked.device_key),
+            order=order,
+            manifests=self._manifests(order, fetched),
+            streams=streams,
+            recipient=recipients.get(f"{asked.run}/1", ""),
+            fresh_nonce=books.records.use_nonce(asked.nonce, request.digest),
+            frozen_inputs=self._inputs_frozen(asked.run),
+            frozen=books.frozen,
+            opinion=books.records.opinion(request.digest),
+            now=self._state.clock.now(),
+        )
+
+    def asks_for_code(self, order: Order) -> bool:
+        """Whether a grant on anything the order uses is bound to a code digest."""
+        owners = [item.owner for item in order.inputs]
+        behind = self._books.lineage.ancestry(owners).values()
+        datasets = {*owners, *(owner for inputs in behind for owner in inputs or ())}
+        return any(
+            grant.code is not None
+            for dataset in datasets
+            if is_dataset(dataset)
+            for grant in self._books.holdings.grants(dataset)
+        )
+
+    def _order_before(self, kept: KeptOrder | None, request: str) -> KeptOrder | None:
+        """Return the order if it stands in the log before the request."""
+        index = self._books.records.request_index(request)
+        return kept if kept is not None and index is not None and kept.log_index < index else None
+
+    def _manifests(self, order: Statement[Order] | None, fetched: Mapping[str, Envelope]) -> dict[str, Manifest]:
+        found: dict[str, Manifest] = {}
+        named = {item.manifest for item in order.predicate.inputs} if order else set()
+        for digest in {*named, *fetched}:
+            learnt = self._books.holdings.manifest(digest)
+            if learnt is not None:
+                found[digest] = learnt
+            elif digest in fetched and order is not None:
+                manifest = self._verified(fetched[digest], order)
+                if manifest is not None:
+                    found[digest] = manifest
+        return found
+
+    def _verified(self, envelope: Envelope, order: Statement[Order]) -> Manifest | None:
+        """Return the manifest of code, a result or a checkpoint, if who must have signed it has."""
+        try:
+            owner = read_unverified(envelope, Manifest)[0].owner
+            run = run_of(owner)
+            if owner == f"{order.predicate.run}/code":
+                return verify_manifest(envelope, [order.signer]).predicate
+            return verify_manifest(envelope, self._run_keys(run)).predicate if run else None
+        except (IntegrityError, UsageError):
+            return None
+
+    def _stream(self, envelope: Envelope, run: str) -> LogStream | None:
+        """Return a log stream if the run key of the lease it names has signed it."""
+        try:
+            claimed = read_unverified(envelope, LogStream)[0]
+            keys = [
+                VerifyKey.from_hex(lease.run_key)
+                for lease in self._books.records.attempts(run)
+                if (lease.digest, lease.receiver) == (claimed.lease, claimed.attempt)
+            ]
+            return verify_statement(envelope, LogStream, keys).predicate
+        except (IntegrityError, UsageError):
+            return None
+
+    def _run_keys(self, run: str) -> list[VerifyKey]:
+        return [VerifyKey.from_hex(lease.run_key) for lease in self._books.records.attempts(run)]
+
+    def _dataset(self, dataset: str, run: str) -> DatasetFacts:
+        blocks, records, now = self._books.blocks, self._books.records, self._state.clock.now()
+        grants = tuple(
+            GrantFacts(
+                grant,
+                blocks.holds(grant.grant, Cause.REVOKED, Cause.ALARM),
+                records.runs_last_day(grant.grant, now, but=run),
+            )
+            for grant in self._books.holdings.grants(dataset)
+        )
+        frozen = blocks.holds(dataset, Cause.FROZEN, Cause.ALARM)
+        return DatasetFacts(blocks.holds(dataset, Cause.ERASED), frozen, grants)
+
+    def _recipients(self, owners: Iterable[str]) -> dict[str, str]:
+        found = {owner: self._state.vault.find(self.identity_name(owner)) for owner in owners}
+        return {owner: listed.public for owner, listed in found.items() if listed is not None}
+
+    def _checkpoint_recipient(self, run: str) -> dict[str, str]:
+        # A run without an earlier lease has no checkpoint, so no recipient may match one.
+        owner = f"{run}/checkpoint"
+        return {owner: ""} | self._recipients([owner])
+
+    def _results_erased(self, run: str) -> bool:
+        recipient = self._books.lineage.result_recipient(run)
+        return bool(recipient) and self._state.vault.find(result_secret(recipient)) is None
+
+    def _inputs_frozen(self, run: str) -> bool:
+        behind = self._books.lineage.ancestry([f"{run}/1"]).values()
+        owners = {owner for inputs in behind for owner in inputs or ()}
+        return any(self._books.blocks.holds(owner, Cause.FROZEN, Cause.ALARM) for owner in owners)
+
+    def identity_name(self, owner: str) -> str:
+        """Return the name of the one secret that may open what belongs to an owner."""
+        run = run_of(owner)
+        if not run:
+            return dataset_secret(owner)
+        if owner == f"{run}/code":
+            return ORDER
+        return result_secret(self._books.lineage.result_recipient(run))

@@ -1,0 +1,145 @@
+"""One SQLite file: durable commits, one writer at a time, deleted bytes overwritten.
+
+Invariants:
+- what `transaction` wrote is on disk when it returns, or nothing of it is;
+- several processes may use the file: the serving keyholder and a steward's commands beside it;
+- no network call happens within a transaction.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from kifabrik.errors import CapacityError, IntegrityError, KifabrikError, UnavailableError
+from kifabrik.keyholder.schema import TABLES, VERSION
+
+_BUSY_S: Final = 30.0
+
+
+class Database:
+    """A connection usable from several threads, one at a time.
+
+    Args:
+        path: The file; made with mode 0600 if missing.
+
+    Raises:
+        IntegrityError: The file is no keyholder database, or one of a newer version.
+        UnavailableError: The file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._depth = 0
+        try:
+            # SQLite gives its side files the mode of the main file.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise UnavailableError(f"cannot open {path}: {error.strerror or error}") from error
+        with self._translated():
+            self._connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _prepare(self) -> None:
+        self._connection.row_factory = sqlite3.Row
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
+            self._connection.execute(f"PRAGMA {pragma}").fetchall()
+        with self.transaction():
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in TABLES.split(";\n"):
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {VERSION}")
+            elif version != VERSION:
+                raise IntegrityError(
+                    f"{self._path} was written by another version of kifabrik", hint="Install the newer one."
+                )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Hold the write lock; commit at the end, undo everything on an error. May be nested.
+
+        Raises:
+            CapacityError: The disk is full.
+            UnavailableError: The file cannot be written, or another process holds it too long.
+        """
+        with self._lock, self._translated():
+            if self._depth:
+                yield
+                return
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            try:
+                yield
+            except BaseException:
+                self._depth = 0
+                self._connection.execute("ROLLBACK")
+                raise
+            self._depth = 0
+            self._connection.execute("COMMIT")
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Run one statement and return how many rows it changed."""
+        with self._lock, self._translated():
+            return self._connection.execute(statement, values).rowcount
+
+    def insert_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each row."""
+        with self._lock, self._translated():
+            self._connection.executemany(statement, rows)
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        with self._lock, self._translated():
+            return self._connection.execute(query, values).fetchall()
+
+    def row(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
+        """Return the first row of a query."""
+        with self._lock, self._translated():
+            found: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
+            return found
+
+    def revision(self) -> int:
+        """Return a number that changes whenever another connection commits."""
+        with self._lock, self._translated():
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def shred(self) -> None:
+        """Rewrite the file so that no deleted row is left in it or in its journal."""
+        with self._lock, self._translated():
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except KifabrikError:
+            raise
+        except sqlite3.DatabaseError as error:
+            if "full" in str(error):
+                raise CapacityError(f"cannot write {self._path}: {error}", hint="Free some space.") from error
+            kind = UnavailableError if isinstance(error, sqlite3.OperationalError) else IntegrityError
+            raise kind(f"cannot use {self._path}: {error}") from error

@@ -1,0 +1,133 @@
+"""Decisions and keyholders as the log shows them, held against what this keyholder itself has said.
+
+Invariants:
+- every released or refused entry is one of our own decisions; otherwise the factory made it up, or
+  another keyholder answers with our key: both raise an alarm;
+- below the size at which this keyholder was restored, decisions of its earlier life are taken over
+  after their signature was verified;
+- a keyholder statement with a higher sequence than ours ends our service.
+"""
+
+from kifabrik.errors import IntegrityError, NotFoundError
+from kifabrik.keyholder.alarms import alarm
+from kifabrik.keyholder.blocks import EVERYTHING, Cause
+from kifabrik.keyholder.cases import Books
+from kifabrik.keyholder.events import OnEvent
+from kifabrik.keyholder.library import Library
+from kifabrik.keyholder.lineage import is_dataset
+from kifabrik.keyholder.records import Decision, UsedDataset, is_lease
+from kifabrik.keyholder.references import digest_in, mentions
+from kifabrik.keyholder.settings import Setting
+from kifabrik.keyholder.state import State
+from kifabrik.leases.statements import AttemptRequest, Lease, Refusal
+from kifabrik.leases.verify import verify_attempt_request
+from kifabrik.ledger.entry import Entry
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.statements import verify_statement
+from kifabrik.tenants.trust import verify_keyholder
+
+
+class DecisionsSeen:
+    """Compares the log with the keyholder's own records.
+
+    Args:
+        state: Keys and settings.
+        books: Own records.
+        library: Fetches statements.
+        say: Told about alarms.
+    """
+
+    def __init__(self, state: State, books: Books, library: Library, say: OnEvent) -> None:
+        self._state = state
+        self._books = books
+        self._library = library
+        self._say = say
+
+    def decided(self, index: int, entry: Entry) -> None:
+        """Take note of a released or refused entry.
+
+        Raises:
+            IntegrityError: With an alarm: it is not our decision.
+        """
+        request = digest_in(entry, "request")
+        own = self._books.records.decision(request)
+        if own is not None and mentions(entry, own.envelope.digest):
+            self._books.records.confirm(request, index)
+            return
+        earlier_life = index < self._state.settings.number(Setting.RESTORED_SIZE)
+        envelope = self._signed_by_us(entry)
+        if envelope is None:
+            reason = f"entry {index} of the log shows a decision this keyholder never made"
+        elif earlier_life and own is None:
+            self._take_over(request, envelope, index)
+            return
+        else:
+            reason = f"entry {index} of the log is the decision of another keyholder with the same key"
+        raise alarm(self._state, reason, entry.to_bytes(), self._say)
+
+    def keyholder_named(self, index: int, entry: Entry) -> None:
+        """Take note of a keyholder statement.
+
+        Raises:
+            IntegrityError: With an alarm: another keyholder has taken this one's place.
+        """
+        if index < self._state.settings.number(Setting.RESTORED_SIZE):
+            return  # restoring has looked at them: ours is the newest
+        envelope = self._library.statement(digest_in(entry, "statement", "keyholder"))
+        named, own = verify_keyholder(self._state.tenant_key, envelope), self._state.statement
+        if named.sequence >= own.sequence and named != own:
+            reason = f"entry {index} of the log names another keyholder (sequence {named.sequence})"
+            self._books.blocks.add(EVERYTHING, Cause.SUPERSEDED, self._state.clock.text(), reason)
+            raise alarm(self._state, reason, envelope.payload, self._say)
+
+    def _signed_by_us(self, entry: Entry) -> Envelope | None:
+        """Return the decision an entry names, if our key has signed it."""
+        keys = [self._state.keyholder_key.public]
+        try:
+            envelope = self._library.statement(digest_in(entry, "statement", "decision", "lease", "refusal"))
+            if is_lease(envelope):
+                said: Lease | Refusal = verify_statement(envelope, Lease, keys).predicate
+            else:
+                said = verify_statement(envelope, Refusal, keys).predicate
+        except (IntegrityError, NotFoundError):
+            return None
+        return envelope if said.request == digest_in(entry, "request") else None
+
+    def _take_over(self, request: str, envelope: Envelope, index: int) -> None:
+        """Keep a decision of an earlier life as if it had been made now."""
+        with self._state.db.transaction():
+            self._books.records.add_decision(Decision(request, envelope, {}), self._state.clock.text())
+            self._books.records.confirm(request, index)
+            if is_lease(envelope):
+                lease = verify_statement(envelope, Lease, [self._state.keyholder_key.public]).predicate
+                self._take_over_lease(lease, envelope.digest)
+
+    def _take_over_lease(self, lease: Lease, digest: str) -> None:
+        number, used = 0, []
+        kept = self._books.records.order(lease.order)
+        if lease.run_key and kept is not None:
+            number = self._number(lease)
+            order = kept.statement.predicate
+            owners = [item.owner for item in order.inputs]
+            self._books.lineage.add_inputs(lease.run, owners)
+            self._books.lineage.set_result_recipient(lease.run, lease.output_recipient)
+            behind = self._books.lineage.ancestry(owners).values()
+            everything = {*owners, *(owner for inputs in behind for owner in inputs or ())}
+            # Which grant was charged is not in the lease: every one that may have been, is.
+            used = [
+                UsedDataset(dataset, grant.grant, dataset in owners)
+                for dataset in everything
+                if is_dataset(dataset)
+                for grant in self._books.holdings.grants(dataset)
+                if grant.purpose == order.purpose
+            ]
+        self._books.records.add_lease(lease, digest, number, used)
+
+    def _number(self, lease: Lease) -> int:
+        """Return the number of the attempt a lease was given to."""
+        try:
+            request: AttemptRequest = verify_attempt_request(self._library.statement(lease.request)).predicate
+        except (IntegrityError, NotFoundError):
+            # Its request is withheld: count it as one more attempt, so that none is gained by that.
+            return len(self._books.records.attempts(lease.run)) + 1
+        return request.number

@@ -1,0 +1,69 @@
+"""Erasures that were decided, and backups that may still hold what was destroyed."""
+
+from dataclasses import dataclass
+
+from kifabrik.grants.statements import Backup, Erasure
+from kifabrik.keyholder.database import Database
+
+
+@dataclass(frozen=True)
+class KeptErasure:
+    """An erasure the tenant key has decided.
+
+    Args:
+        dataset: Dataset id.
+        digest: Of the erasure statement.
+        derived: Whether the results made from it are erased too.
+        destroyed: When the identity was destroyed; empty before.
+        certified: Digest of what the last certificate says; empty before the first.
+    """
+
+    dataset: str
+    digest: str
+    derived: bool
+    destroyed: str
+    certified: str
+
+
+class Erasures:
+    """Erasures and registered backups."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def decide(self, said: Erasure, digest: str) -> None:
+        """Keep an erasure; that a later one asks for more is kept as well."""
+        with self._db.transaction():
+            row = (said.dataset, digest, int(said.derived))
+            self._db.execute("INSERT OR IGNORE INTO erasures VALUES (?, ?, ?, '', '')", row)
+            if said.derived:
+                self._db.execute(
+                    "UPDATE erasures SET derived = 1, digest = ?, destroyed = '' WHERE dataset = ? AND derived = 0",
+                    (digest, said.dataset),
+                )
+
+    def all(self) -> list[KeptErasure]:
+        """Return all erasures."""
+        rows = self._db.rows("SELECT * FROM erasures ORDER BY destroyed, dataset")
+        return [
+            KeptErasure(row["dataset"], row["digest"], bool(row["derived"]), row["destroyed"], row["certified"])
+            for row in rows
+        ]
+
+    def set_destroyed(self, dataset: str, when: str) -> None:
+        """Note that an identity is gone."""
+        self._db.execute("UPDATE erasures SET destroyed = ? WHERE dataset = ?", (when, dataset))
+
+    def set_certified(self, dataset: str, digest: str) -> None:
+        """Note what was certified last."""
+        self._db.execute("UPDATE erasures SET certified = ? WHERE dataset = ?", (digest, dataset))
+
+    def add_backup(self, backup: Backup) -> None:
+        """Register a backup."""
+        row = (backup.backup, backup.created, backup.expires)
+        self._db.execute("INSERT INTO backups VALUES (?, ?, ?)", row)
+
+    def backups(self) -> list[Backup]:
+        """Return all registered backups, oldest first."""
+        rows = self._db.rows("SELECT id, created, expires FROM backups ORDER BY created, id")
+        return [Backup(row["id"], row["created"], row["expires"]) for row in rows]

@@ -1,0 +1,66 @@
+"""Files that hold secrets: written whole or not at all, readable by their owner only."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from kifabrik.errors import CapacityError, NotFoundError, RefusedError, UnavailableError
+
+_OTHERS: Final = 0o077
+_NO_SPACE: Final = 28
+"""ENOSPC, the same number on Linux, macOS and in the C runtime of Windows."""
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it, for its owner only.
+
+    Raises:
+        UnavailableError: The folder cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"cannot make {folder}: {error.strerror or error}") from None
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file with mode 0600 in one step; it is on disk when this returns.
+
+    Raises:
+        CapacityError: The disk is full.
+        UnavailableError: The file cannot be written.
+    """
+    fresh = path.with_name(path.name + ".new")
+    try:
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        kind = CapacityError if error.errno == _NO_SPACE else UnavailableError
+        raise kind(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def read_private(path: Path) -> bytes:
+    """Read a file that must not be readable by others.
+
+    Raises:
+        NotFoundError: There is no such file.
+        RefusedError: Others may read it, so its content counts as known to them.
+        UnavailableError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.name == "posix" and os.fstat(file.fileno()).st_mode & _OTHERS:
+                raise RefusedError(
+                    f"{path} can be read by other users of this machine",
+                    hint=f"chmod 600 {path}, and replace the key if somebody may have read it.",
+                )
+            return file.read()
+    except FileNotFoundError:
+        raise NotFoundError(f"no such file: {path}") from None
+    except OSError as error:
+        raise UnavailableError(f"cannot read {path}: {error.strerror or error}") from None

@@ -1,0 +1,120 @@
+"""Which runs used what, what they made, and under which identity: the graph behind erasure.
+
+Invariants:
+- the inputs of a run are noted with its first lease, before any key leaves;
+- a model counts as made from everything its run used, transitively.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kifabrik.keyholder.database import Database
+from kifabrik.values import Kind, is_id
+
+
+@dataclass(frozen=True)
+class Output:
+    """A result of a run.
+
+    Args:
+        run: Run id.
+        number: From 1.
+        manifest: Digest of its manifest statement.
+    """
+
+    run: str
+    number: int
+    manifest: str
+
+    @property
+    def owner(self) -> str:
+        """The owner its manifest names."""
+        return f"{self.run}/{self.number}"
+
+
+def run_of(owner: str) -> str:
+    """Return the run a run's part belongs to; empty for a dataset."""
+    run, slash, _ = owner.partition("/")
+    return run if slash else ""
+
+
+class Lineage:
+    """Inputs, outputs and result recipients of runs."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def add_inputs(self, run: str, owners: Iterable[str]) -> None:
+        """Note what a run is given; a run without inputs is noted too."""
+        rows = [(run, owner) for owner in ("", *owners)]
+        self._db.insert_many("INSERT OR IGNORE INTO run_inputs VALUES (?, ?)", rows)
+
+    def inputs(self, run: str) -> tuple[str, ...] | None:
+        """Return what a run was given; None if this keyholder never gave it anything."""
+        rows = self._db.rows("SELECT owner FROM run_inputs WHERE run = ? ORDER BY owner", (run,))
+        return tuple(row["owner"] for row in rows if row["owner"]) if rows else None
+
+    def ancestry(self, owners: Iterable[str]) -> dict[str, tuple[str, ...] | None]:
+        """Return the inputs of every run that stands behind `owners`, transitively, by run."""
+        found: dict[str, tuple[str, ...] | None] = {}
+        waiting = [run for owner in owners if (run := run_of(owner))]
+        while waiting:
+            run = waiting.pop()
+            if run in found:
+                continue
+            found[run] = self.inputs(run)
+            waiting += [behind for owner in found[run] or () if (behind := run_of(owner))]
+        return found
+
+    def descendants(self, dataset: str) -> list[str]:
+        """Return every run that used a dataset, or a model made from it, transitively."""
+        children: dict[str, list[str]] = {}
+        for row in self._db.rows("SELECT run, owner FROM run_inputs WHERE owner <> ''"):
+            children.setdefault(run_of(row["owner"]) or row["owner"], []).append(row["run"])
+        found: list[str] = []
+        waiting = [dataset]
+        while waiting:
+            for run in children.get(waiting.pop(), ()):
+                if run not in found:
+                    found.append(run)
+                    waiting.append(run)
+        return sorted(found)
+
+    def add_output(self, output: Output) -> None:
+        """Note a result."""
+        row = (output.run, output.number, output.manifest)
+        self._db.execute("INSERT OR IGNORE INTO outputs VALUES (?, ?, ?)", row)
+
+    def outputs(self, run: str) -> list[Output]:
+        """Return the results of a run."""
+        rows = self._db.rows("SELECT * FROM outputs WHERE run = ? ORDER BY number, manifest", (run,))
+        return [Output(row["run"], row["number"], row["manifest"]) for row in rows]
+
+    def result_recipient(self, run: str) -> str:
+        """Return what the results of a run are sealed to; empty if the run never had a lease."""
+        row = self._db.row("SELECT recipient FROM results WHERE run = ?", (run,))
+        return "" if row is None else str(row["recipient"])
+
+    def set_result_recipient(self, run: str, recipient: str) -> None:
+        """Bind a result identity to a run, for good."""
+        self._db.execute("INSERT OR IGNORE INTO results VALUES (?, ?)", (run, recipient))
+
+    def taken_recipients(self) -> frozenset[str]:
+        """Return all result recipients that belong to a run."""
+        return frozenset(row["recipient"] for row in self._db.rows("SELECT recipient FROM results"))
+
+    def bind_header(self, header: bytes, owner: str) -> bool:
+        """Bind an old header to the first owner it is opened for; False if that is another one.
+
+        Args:
+            header: SHA-256 of the header.
+            owner: Of the manifest that names it.
+        """
+        self._db.execute("INSERT OR IGNORE INTO header_owners VALUES (?, ?)", (header, owner))
+        row = self._db.row("SELECT owner FROM header_owners WHERE header = ?", (header,))
+        return row is not None and row["owner"] == owner
+
+
+def is_dataset(owner: str) -> bool:
+    """Whether an owner is a dataset, not a part of a run."""
+    return is_id(owner, Kind.DATASET)

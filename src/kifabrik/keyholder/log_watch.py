@@ -1,0 +1,99 @@
+"""The full mirror of the tenant's log, kept by the keyholder as its witness.
+
+Invariants:
+- a head counts only with the log's own signature, under the key pinned at sign-up;
+- the root is recomputed from every entry; a rollback, a fork or a missing entry raises an alarm and is
+  never cosigned;
+- a head is cosigned only after all its entries are durable here.
+"""
+
+from kifabrik.errors import IntegrityError, NotFoundError
+from kifabrik.keyholder.alarms import alarm
+from kifabrik.keyholder.connecting import Factory
+from kifabrik.keyholder.events import OnEvent
+from kifabrik.keyholder.mirror_rows import MirrorRows
+from kifabrik.keyholder.settings import Setting
+from kifabrik.keyholder.state import State
+from kifabrik.ledger.checkpoint import TreeHead, cosign, log_origin, verify_tree_head, witness_name
+from kifabrik.ledger.entry import Entry
+from kifabrik.ledger.mirror import Mirror
+from kifabrik.ledger.tiles import TileReader
+
+
+class LogWatch:
+    """Follows the log.
+
+    Args:
+        state: Where the mirror lies.
+        factory: Whose log it is.
+        say: Told about alarms.
+    """
+
+    def __init__(self, state: State, factory: Factory, say: OnEvent) -> None:
+        self._state = state
+        self._factory = factory
+        self._say = say
+        self._mirror = Mirror(log_origin(state.tenant), MirrorRows(state.db))
+        self._checkpoint = ""
+        self._cosigned_size = -1
+
+    @property
+    def head(self) -> TreeHead | None:
+        """The newest head the mirror agrees with."""
+        return self._mirror.head
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self._mirror.size
+
+    def entries_from(self, start: int) -> list[bytes]:
+        """Return the bytes of all entries from `start` on."""
+        return self._mirror.entries(min(start, self.size), self.size)
+
+    def entry(self, index: int) -> Entry:
+        """Return one entry.
+
+        Raises:
+            IntegrityError: It is malformed.
+        """
+        return Entry.from_bytes(self._mirror.entries(index, index + 1)[0])
+
+    def follow(self) -> TreeHead:
+        """Take over every new entry, durably.
+
+        Raises:
+            IntegrityError: The head is not the log's; or, with an alarm, the log was rolled back or
+                forked, or entries are missing.
+            UnavailableError: The factory cannot be reached.
+        """
+        checkpoint = self._factory.log.checkpoint()
+        head = verify_tree_head(checkpoint, self._state.log_key)
+        self._checkpoint = checkpoint
+        if head == self._mirror.head:
+            return head
+        try:
+            reader = TileReader(self._factory.log.tile, head.size)
+            fresh = reader.entries(self.size, head.size) if head.size > self.size else []
+            self._mirror.extend(fresh, head)
+        except (IntegrityError, NotFoundError) as error:
+            reason = f"the log cannot be trusted: {error.message}"
+            raise alarm(self._state, reason, checkpoint.encode(), self._say) from error
+        return head
+
+    def cosign(self) -> None:
+        """Cosign the head that `follow` has just taken over and deliver it, unless that was done before.
+
+        Raises:
+            UnavailableError: The factory cannot be reached.
+        """
+        if self._mirror.head is None or self._mirror.size == self._cosigned_size:
+            return
+        assert self._checkpoint  # noqa: S101 - `follow` has set it together with the head
+        timestamp = int(self._state.clock.now().timestamp())
+        name = witness_name(self._state.tenant)
+        note = cosign(self._checkpoint, name, self._state.witness_key, timestamp)
+        self._mirror.keep(note)
+        self._factory.mailbox.cosign(note)
+        self._cosigned_size = self._mirror.size
+        self._state.settings.set(Setting.SYNCED, self._state.clock.text())

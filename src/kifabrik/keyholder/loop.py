@@ -1,0 +1,181 @@
+"""The serving process: a long poll that wakes it, rounds of work, patience with an absent factory.
+
+Invariants:
+- one process serves a folder; a second one is told so;
+- mail only wakes; what is done follows from the log and the database;
+- nothing sleeps that a request could wait for: mail, other processes' changes and stopping all wake it.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from kifabrik.errors import CapacityError, IntegrityError, KifabrikError, UnavailableError
+from kifabrik.keyholder.connecting import Factory, connect
+from kifabrik.keyholder.events import Event, EventKind, OnEvent
+from kifabrik.keyholder.round import Round
+from kifabrik.keyholder.settings import Setting
+from kifabrik.keyholder.state import SERVING_LOCK, State
+from kifabrik.ledger.file_lock import FileLock
+from kifabrik.values import format_duration
+from kifabrik.wire.leases import MailKind
+
+_WAIT_S: Final = 25.0
+"""Length of one long poll; short enough for proxies that cut idle connections after 30 s."""
+_PATIENCE_S: Final = 0.5
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 15.0
+_SWEEP_S: Final = 300.0
+"""A round is made this often without any cause, in case a wake-up got lost."""
+_LOOK_S: Final = 0.25
+"""How often changes by other processes to the database are looked for; costs some microseconds."""
+_JOIN_S: Final = 0.2
+"""A long poll may still be under way when serving ends; its thread ends with it."""
+
+
+class Bell:
+    """Rings from any thread; remembers what for."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Condition()
+        self._mailed: list[str] = []
+        self._due = True
+
+    def ring(self, *mailed: str) -> None:
+        """Wake the rounds; `mailed` are digests of requests."""
+        with self._rung:
+            self._mailed += mailed
+            self._due = True
+            self._rung.notify_all()
+
+    def wait(self, timeout_s: float) -> list[str] | None:
+        """Return what was mailed since the last time, or None if nothing rang within the time."""
+        with self._rung:
+            self._rung.wait_for(lambda: self._due, timeout_s)
+            if not self._due:
+                return None
+            mailed, self._mailed, self._due = self._mailed, [], False
+            return mailed
+
+
+class Server:
+    """Serves until told to stop.
+
+    Args:
+        state: The opened folder.
+        say: Told what happens.
+        bell: Rung by whoever changes something within this process.
+    """
+
+    def __init__(self, state: State, say: OnEvent, bell: Bell) -> None:
+        self._state = state
+        self._say = say
+        self._bell = bell
+        self._offline = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve; returns when `stop` is set.
+
+        Raises:
+            ConflictError: Another process serves this folder.
+            IntegrityError: The database is damaged.
+        """
+        lock = FileLock(self._state.home / SERVING_LOCK, f"the keyholder in {self._state.home}")
+        factory = connect(self._state, patience_s=_PATIENCE_S)
+        helpers = [
+            threading.Thread(target=self._listen, args=(stop,), name="keyholder-mail", daemon=True),
+            threading.Thread(target=self._look_around, args=(stop,), name="keyholder-look", daemon=True),
+        ]
+        try:
+            for thread in helpers:
+                thread.start()
+            self._rounds(factory, stop)
+        finally:
+            stop.set()
+            for thread in helpers:
+                thread.join(_JOIN_S)
+            factory.close()
+            lock.close()
+
+    def _rounds(self, factory: Factory, stop: threading.Event) -> None:
+        work = self._first_round(factory)
+        pause = _FIRST_PAUSE_S
+        mailed: list[str] = []
+        while not stop.is_set():
+            news = self._bell.wait(self._patience(work))
+            mailed += news or []
+            if stop.is_set():
+                return
+            if self._attempt(partial(work.work, tuple(mailed))):
+                mailed, pause = [], _FIRST_PAUSE_S
+            else:
+                stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the callers
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                self._bell.ring()
+
+    def _first_round(self, factory: Factory) -> Round:
+        behind = self._state.clock.set_back_s()
+        if behind:
+            text = f"this machine's clock is {format_duration(behind)} behind; the later time counts"
+            self._say(Event(EventKind.WARNING, text))
+        work = Round(self._state, factory, self._say)
+        self._attempt(work.try_again)
+        return work
+
+    def _attempt(self, act: Callable[[], None]) -> bool:
+        """Do something; False if it should be tried again after a pause."""
+        try:
+            act()
+        except UnavailableError as error:
+            if not self._offline:
+                self._say(Event(EventKind.OFFLINE, f"{error.message}; trying again"))
+            self._offline = True
+            return False
+        except (IntegrityError, CapacityError) as error:
+            self._say(Event(EventKind.WARNING, error.message))
+            return False
+        except KifabrikError as error:
+            self._say(Event(EventKind.WARNING, f"{error.message} {error.hint}".strip()))
+            return False
+        if self._offline:
+            self._say(Event(EventKind.CONNECTED, "connected again"))
+        self._offline = False
+        return True
+
+    def _patience(self, work: Round) -> float:
+        lapse = work.eraser.next_lapse_s()
+        return _SWEEP_S if lapse is None else min(_SWEEP_S, lapse + 1)
+
+    def _listen(self, stop: threading.Event) -> None:
+        """Hold a long poll open, and ring for every letter."""
+        factory = connect(self._state, patience_s=0)
+        after, pause = self._state.settings.number(Setting.MAIL), _FIRST_PAUSE_S
+        while not stop.is_set():
+            try:
+                letters = factory.mailbox.mail(after=after, wait_s=_WAIT_S)
+            except KifabrikError:
+                # The rounds say what is wrong; here it is enough to come back.
+                if pause == _FIRST_PAUSE_S:
+                    self._bell.ring()
+                stop.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                continue
+            if pause > _FIRST_PAUSE_S:
+                self._bell.ring()
+            pause = _FIRST_PAUSE_S
+            if letters and not stop.is_set():
+                after = max(letter.number for letter in letters)
+                self._bell.ring(*(letter.digest for letter in letters if letter.kind is MailKind.REQUEST))
+                self._state.settings.set(Setting.MAIL, after)
+        factory.close()
+
+    def _look_around(self, stop: threading.Event) -> None:
+        """Ring when another process has changed the database: a steward's command, an approval."""
+        seen = self._state.db.revision()
+        while not stop.wait(_LOOK_S):
+            revision = self._state.db.revision()
+            if revision != seen:
+                seen = revision
+                self._bell.ring()

@@ -1,0 +1,287 @@
+"""What was ordered, requested and decided: the keyholder's own memory of every release.
+
+Invariants:
+- one run has one order and one nonce: the first verified one in the log;
+- one request has one decision, written here before it is sent;
+- releases are never forgotten: limits, lineage and erasure certificates rest on them.
+"""
+
+import base64
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from kifabrik.keyholder.database import Database
+from kifabrik.leases.statements import Lease
+from kifabrik.orders.order import Order
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.keys import VerifyKey
+from kifabrik.signatures.statements import Statement, read_unverified
+from kifabrik.values import format_time
+
+_DAY: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class KeptOrder:
+    """An order that was verified when it was learnt.
+
+    Args:
+        statement: With its digest.
+        log_index: Of its entry.
+    """
+
+    statement: Statement[Order]
+    log_index: int
+
+
+@dataclass(frozen=True)
+class AskedRequest:
+    """A request that waits for a person.
+
+    Args:
+        request: Its digest.
+        run: Run id.
+        note: Why a person must decide.
+    """
+
+    request: str
+    run: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A signed decision.
+
+    Args:
+        request: Digest of the request.
+        envelope: Lease or refusal.
+        headers: Item digest to new headers; empty for refusals, and once the decision stands in the log.
+        log_index: Of its entry in the log; None before it stands there.
+    """
+
+    request: str
+    envelope: Envelope
+    headers: Mapping[str, bytes]
+    log_index: int | None = None
+
+
+@dataclass(frozen=True)
+class GivenLease:
+    """A lease that was signed.
+
+    Args:
+        lease: Lease id.
+        digest: Of the lease statement.
+        request: Digest of the request.
+        run: Run id.
+        receiver: Attempt or member id.
+        number: Of the attempt; 0 for a release to a member.
+        run_key: Of the attempt, in hex; empty for members.
+        created: Time.
+    """
+
+    lease: str
+    digest: str
+    request: str
+    run: str
+    receiver: str
+    number: int
+    run_key: str
+    created: str
+
+
+@dataclass(frozen=True)
+class UsedDataset:
+    """A dataset a lease made use of.
+
+    Args:
+        dataset: Dataset id.
+        grant: The grant that permitted it; empty where it is not known any more.
+        direct: Whether its own keys were released, not only those of a model made from it.
+    """
+
+    dataset: str
+    grant: str
+    direct: bool
+
+
+class Records:
+    """Orders, requests, decisions and leases."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def add_order(self, envelope: Envelope, order: Order, device: VerifyKey, log_index: int) -> bool:
+        """Keep an order; the first of its run and of its nonce counts, and only that."""
+        row = (envelope.digest, order.run, order.nonce, order.member, device.hex, envelope.to_json(), log_index)
+        return self._db.execute("INSERT OR IGNORE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?)", row) > 0
+
+    def order(self, digest: str) -> KeptOrder | None:
+        """Return an order by its digest."""
+        return self._kept(self._db.row("SELECT * FROM orders WHERE digest = ?", (digest,)))
+
+    def order_of(self, run: str) -> KeptOrder | None:
+        """Return the order of a run."""
+        return self._kept(self._db.row("SELECT * FROM orders WHERE run = ?", (run,)))
+
+    def _kept(self, row: sqlite3.Row | None) -> KeptOrder | None:
+        if row is None:
+            return None
+        envelope = Envelope.from_json(row["envelope"])
+        order, subjects = read_unverified(envelope, Order)
+        signer = VerifyKey.from_hex(row["device_key"])
+        return KeptOrder(Statement(order, subjects, signer, envelope.digest), row["log_index"])
+
+    def add_request(self, digest: str, log_index: int) -> None:
+        """Note that a request stands in the log."""
+        self._db.execute("INSERT OR IGNORE INTO requests (digest, log_index) VALUES (?, ?)", (digest, log_index))
+
+    def request_index(self, digest: str) -> int | None:
+        """Return where a request stands in the log."""
+        row = self._db.row("SELECT log_index FROM requests WHERE digest = ?", (digest,))
+        return None if row is None else int(row["log_index"])
+
+    def pending(self) -> list[str]:
+        """Return the requests that can be decided now, oldest first; asked ones once a person has spoken."""
+        rows = self._db.rows(
+            "SELECT digest FROM requests WHERE digest NOT IN (SELECT request FROM decisions)"
+            " AND (asked = 0 OR digest IN (SELECT request FROM opinions)) ORDER BY log_index"
+        )
+        return [row["digest"] for row in rows]
+
+    def asked(self) -> list[AskedRequest]:
+        """Return the requests that wait for a person, oldest first."""
+        rows = self._db.rows(
+            "SELECT digest, run, note FROM requests WHERE asked = 1"
+            " AND digest NOT IN (SELECT request FROM decisions)"
+            " AND digest NOT IN (SELECT request FROM opinions) ORDER BY log_index"
+        )
+        return [AskedRequest(row["digest"], row["run"], row["note"]) for row in rows]
+
+    def set_asked(self, digest: str, run: str, note: str) -> None:
+        """Note that a person must decide, and why."""
+        self._db.execute("UPDATE requests SET asked = 1, run = ?, note = ? WHERE digest = ?", (run, note, digest))
+
+    def add_opinion(self, request: str, *, approved: bool, created: str) -> bool:
+        """Keep what a person said about a request; the first word counts."""
+        row = (request, int(approved), created)
+        return self._db.execute("INSERT OR IGNORE INTO opinions VALUES (?, ?, ?)", row) > 0
+
+    def opinion(self, request: str) -> bool | None:
+        """Return whether a person has approved a request; None if nobody has spoken."""
+        row = self._db.row("SELECT approved FROM opinions WHERE request = ?", (request,))
+        return None if row is None else bool(row["approved"])
+
+    def add_decision(self, decision: Decision, created: str) -> None:
+        """Write down a decision that is about to be sent."""
+        packed = json.dumps({item: base64.b64encode(data).decode() for item, data in decision.headers.items()})
+        row = (
+            decision.request,
+            decision.envelope.digest,
+            decision.envelope.to_json(),
+            packed.encode(),
+            created,
+        )
+        self._db.execute("INSERT INTO decisions VALUES (?, ?, ?, ?, ?, NULL)", row)
+
+    def decision(self, request: str) -> Decision | None:
+        """Return the decision about a request."""
+        row = self._db.row("SELECT * FROM decisions WHERE request = ?", (request,))
+        return None if row is None else _decision(row)
+
+    def open_decisions(self) -> list[Decision]:
+        """Return the decisions that do not stand in the log yet, oldest first."""
+        rows = self._db.rows("SELECT * FROM decisions WHERE log_index IS NULL ORDER BY created, rowid")
+        return [_decision(row) for row in rows]
+
+    def confirm(self, request: str, log_index: int) -> None:
+        """Note that a decision stands in the log; its headers are not needed any more."""
+        self._db.execute(
+            "UPDATE decisions SET log_index = ?, headers = '{}' WHERE request = ? AND log_index IS NULL",
+            (log_index, request),
+        )
+
+    def add_lease(self, lease: Lease, digest: str, number: int, used: Iterable[UsedDataset]) -> None:
+        """Keep a release."""
+        row = (
+            lease.lease,
+            lease.request,
+            digest,
+            lease.run,
+            lease.receiver,
+            number,
+            lease.run_key,
+            lease.created,
+        )
+        self._db.execute("INSERT OR IGNORE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._db.insert_many(
+            "INSERT OR IGNORE INTO lease_datasets VALUES (?, ?, ?, ?)",
+            [(lease.lease, one.dataset, one.grant, int(one.direct)) for one in used],
+        )
+
+    def attempts(self, run: str) -> list[GivenLease]:
+        """Return the leases given to attempts of a run."""
+        return self._leases("SELECT * FROM leases WHERE run = ? AND number > 0 ORDER BY number", run)
+
+    def releases_of(self, dataset: str) -> list[GivenLease]:
+        """Return every lease that released a dataset's own keys, oldest first."""
+        return self._leases(
+            "SELECT DISTINCT leases.* FROM leases JOIN lease_datasets USING (lease)"
+            " WHERE dataset = ? AND direct = 1 ORDER BY created, lease",
+            dataset,
+        )
+
+    def _leases(self, query: str, value: str) -> list[GivenLease]:
+        return [
+            GivenLease(
+                row["lease"],
+                row["digest"],
+                row["request"],
+                row["run"],
+                row["receiver"],
+                row["number"],
+                row["run_key"],
+                row["created"],
+            )
+            for row in self._db.rows(query, (value,))
+        ]
+
+    def runs_last_day(self, grant: str, now: datetime, *, but: str) -> int:
+        """Return how many other runs were given keys under a grant within the last 24 hours."""
+        row = self._db.row(
+            "SELECT COUNT(DISTINCT run) AS runs FROM leases JOIN lease_datasets USING (lease)"
+            " WHERE grant_id = ? AND number > 0 AND created > ? AND run <> ?",
+            (grant, format_time(now - _DAY), but),
+        )
+        return int(row["runs"]) if row is not None else 0
+
+    def use_nonce(self, nonce: str, request: str) -> bool:
+        """Note the nonce of a member's request; False if another request had it."""
+        self._db.execute("INSERT OR IGNORE INTO nonces VALUES (?, ?)", (nonce, request))
+        row = self._db.row("SELECT request FROM nonces WHERE nonce = ?", (nonce,))
+        return row is not None and row["request"] == request
+
+
+def _decision(row: sqlite3.Row) -> Decision:
+    packed = json.loads(row["headers"])
+    headers = {item: base64.b64decode(data) for item, data in packed.items()}
+    return Decision(row["request"], Envelope.from_json(row["envelope"]), headers, row["log_index"])
+
+
+def is_lease(envelope: Envelope) -> bool:
+    """Whether one of our own decisions is a lease, not a refusal."""
+    return predicate_of(envelope) == str(Lease.__predicate_type__)  # type: ignore[attr-defined]
+
+
+def predicate_of(envelope: Envelope) -> str:
+    """Return the predicate type a statement claims, unverified; empty where there is none."""
+    try:
+        body = json.loads(envelope.payload)
+        return str(body["predicateType"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""

@@ -1,0 +1,135 @@
+"""One round of the keyholder's work: look, learn, decide, deliver, look again, cosign.
+
+Invariants:
+- the log is looked at before anything is decided, and before every further decision;
+- while an alarm stands, requests are refused unseen and the log is left alone.
+"""
+
+from collections.abc import Sequence
+
+from kifabrik.errors import KifabrikError, UnavailableError
+from kifabrik.keyholder.blocks import EVERYTHING
+from kifabrik.keyholder.cases import Books
+from kifabrik.keyholder.connecting import Factory
+from kifabrik.keyholder.delivery import Delivery
+from kifabrik.keyholder.desk import Desk, Outcome
+from kifabrik.keyholder.erasing import Eraser
+from kifabrik.keyholder.events import Event, EventKind, OnEvent
+from kifabrik.keyholder.learning import Learner
+from kifabrik.keyholder.library import Library
+from kifabrik.keyholder.log_watch import LogWatch
+from kifabrik.keyholder.outbox import Outbox
+from kifabrik.keyholder.recipients import publish_recipients
+from kifabrik.keyholder.results import fill_results
+from kifabrik.keyholder.state import State
+from kifabrik.keyholder.verdicts import Asked, Refused, Released
+
+
+class Round:
+    """Works through everything there is to do.
+
+    Args:
+        state: The opened folder.
+        factory: A connection.
+        say: Told what happens.
+    """
+
+    def __init__(self, state: State, factory: Factory, say: OnEvent) -> None:
+        self._state = state
+        self._factory = factory
+        self._say = say
+        self.books = Books.of(state)
+        self._library = Library(factory)
+        self.watch = LogWatch(state, factory, say)
+        self._learner = Learner(state, self.books, self._library, self.watch, say)
+        self._desk = Desk(state, self.books, self._library)
+        self._delivery = Delivery(self.books, factory, say)
+        self.eraser = Eraser(state, self.books)
+        self._outbox = Outbox(state.db)
+        self._said_missing = ""
+
+    def work(self, mailed: Sequence[str] = ()) -> None:
+        """Do everything that can be done now.
+
+        Args:
+            mailed: Digests of requests the mailbox has named; they matter only while an alarm stands.
+
+        Raises:
+            UnavailableError: The factory cannot be reached; whatever was written down is done next time.
+            IntegrityError: The log cannot be trusted; an alarm says so.
+        """
+        if self.books.alarmed:
+            self._refuse(mailed)
+            return
+        orders = self._look()
+        self._answer()
+        self._erase()
+        self._outbox.deliver(self._factory, self._say)
+        self._prepare(orders)
+        self._look()
+        self.watch.cosign()
+
+    def try_again(self) -> None:
+        """Look again at entries whose statements did not verify; once, at the start."""
+        if not self.books.alarmed:
+            self._learner.try_again()
+
+    def _look(self) -> list[str]:
+        self.watch.follow()
+        return self._learner.learn()
+
+    def _answer(self) -> None:
+        """Decide pending requests one by one; each decision stands in the log before the next one."""
+        self._settle()
+        for digest in self.books.records.pending():
+            head = self.watch.head
+            if head is None or self._delivery.missing():
+                return
+            self._tell(digest, self._desk.decide(digest, head))
+            self._settle()
+
+    def _settle(self) -> None:
+        """Deliver what is open and look whether the log shows it."""
+        if self._delivery.send():
+            self._look()
+        missing = self._delivery.missing()
+        if missing and missing != self._said_missing:
+            self._say(Event(EventKind.ALARM, missing))
+        self._said_missing = missing
+
+    def _refuse(self, mailed: Sequence[str]) -> None:
+        """While an alarm stands: answer, so that nobody waits in vain, but look at nothing."""
+        notes = [block.note for block in self.books.blocks.on(EVERYTHING)]
+        waiting = {*mailed, *self.books.records.pending(), *(one.request for one in self.books.records.asked())}
+        refused = self._desk.refuse_all(sorted(waiting))
+        if refused:
+            self._say(Event(EventKind.REFUSED, f"refused {refused} requests: {notes[0]}"))
+        self._delivery.send()
+
+    def _tell(self, request: str, outcome: Outcome) -> None:
+        whom = f"{outcome.receiver} of run {outcome.run}" if outcome.run else f"request {request[:12]}"
+        match outcome.verdict:
+            case Released():
+                self._say(Event(EventKind.RELEASED, f"released keys to {whom}"))
+            case Refused(reason=reason, message=message):
+                self._say(Event(EventKind.REFUSED, f"refused {whom}: {message} ({reason})"))
+            case Asked(message=message):
+                self._factory.mailbox.asking(request)
+                self._say(Event(EventKind.ASKED, f"{whom} waits for your decision: {message}"))
+
+    def _erase(self) -> None:
+        for dataset in self.eraser.carry_out():
+            self._say(Event(EventKind.ERASED, f"destroyed the key of dataset {dataset}"))
+
+    def _prepare(self, orders: Sequence[str]) -> None:
+        """Do ahead what the next lease would have to wait for."""
+        if publish_recipients(self._state, self.books):
+            self._outbox.deliver(self._factory, self._say)
+        fill_results(self._state.vault, self.books.lineage, self._state.clock.text())
+        for order in orders:
+            try:
+                self._desk.warm(order)
+            except UnavailableError:
+                raise
+            except KifabrikError:
+                continue  # the lease itself will say what is wrong

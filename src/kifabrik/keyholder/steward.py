@@ -1,0 +1,229 @@
+"""What the tenant key decides: members, grants, revocations, erasures.
+
+Invariants:
+- everything is recorded here before it is sent; what ends a permission is in force at that moment;
+- what gives a permission counts only once it stands in the log;
+- names of people stay in this folder; names of datasets leave only sealed to the tenant's members.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final, Self
+
+from kifabrik.errors import NotFoundError, UnavailableError, UsageError
+from kifabrik.grants.decision import salted_code
+from kifabrik.grants.policy import policy_of
+from kifabrik.grants.statements import CodeDigest, Erasure, Grant, Revocation
+from kifabrik.keyholder.blocks import Cause
+from kifabrik.keyholder.cases import Books
+from kifabrik.keyholder.connecting import Factory
+from kifabrik.keyholder.erasing import Eraser
+from kifabrik.keyholder.events import OnEvent, unheard
+from kifabrik.keyholder.outbox import Errand, Outbox
+from kifabrik.keyholder.settings import Setting
+from kifabrik.keyholder.state import State
+from kifabrik.keyholder.vault import CATALOGUE, dataset_secret
+from kifabrik.ledger.checkpoint import witness_verifier
+from kifabrik.ledger.policy import Policy
+from kifabrik.seals.recipients import Recipient
+from kifabrik.signatures.keys import SigningKey, VerifyKey
+from kifabrik.signatures.statements import sign_statement
+from kifabrik.tenants.invitation import Invitation
+from kifabrik.tenants.statements import Membership, Removal, Role
+from kifabrik.tenants.trust import check_tenant_key
+from kifabrik.transfer.details import make_detail
+from kifabrik.values import Kind, Place, format_time, new_id
+
+INVITATION_DAYS: Final = 14
+GRANT_DAYS: Final = 90
+_SALT_BYTES: Final = 16
+
+
+class Steward:
+    """Signs with the tenant key. Use it in a `with` statement, or forget it soon.
+
+    Args:
+        state: The keyholder's folder.
+        tenant_key: From `load_tenant_key`.
+        factory: A connection; what cannot be delivered now is delivered by the serving keyholder.
+        say: Told what the factory will not take.
+    """
+
+    def __init__(self, state: State, tenant_key: SigningKey, factory: Factory, say: OnEvent = unheard) -> None:
+        check_tenant_key(state.tenant, tenant_key.public)
+        self._state = state
+        self._key = tenant_key
+        self._factory = factory
+        self._say = say
+        self._books = Books.of(state)
+        self._outbox = Outbox(state.db)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._factory.close()
+
+    def invite(self, role: Role, name: str, *, days: int = INVITATION_DAYS) -> Invitation:
+        """Admit a member and return the invitation file's content; it is secret until it is used.
+
+        Args:
+            role: What the member may do.
+            name: Of the person; kept here only.
+            days: How long a device can be enrolled with it.
+        """
+        settings, now = self._state.settings, self._state.clock.now()
+        key, member = SigningKey.generate(), new_id(Kind.MEMBER)
+        membership = Membership(
+            tenant=self._state.tenant,
+            member=member,
+            role=role,
+            invitation_key=key.public.hex,
+            created=format_time(now),
+            expires=format_time(now + timedelta(days=days)),
+        )
+        witness = VerifyKey.from_hex(self._state.statement.witness_key)
+        policy = Policy.of(self._state.log_key, witness_verifier(self._state.tenant, witness))
+        self._state.db.execute("INSERT INTO names VALUES (?, ?, ?)", (member, name, str(role)))
+        return Invitation(
+            factory=settings.get(Setting.FACTORY),
+            tenant_key=self._state.tenant_key.hex,
+            policy=policy.to_text(),
+            keyholder=settings.get(Setting.STATEMENT),
+            membership=sign_statement(membership, {}, self._key).to_json(),
+            invitation_seed=key.seed.hex(),
+            catalogue_identity=self._state.vault.identity(CATALOGUE).text,
+            ca_pem=settings.get(Setting.CA_PEM),
+        )
+
+    def remove_member(self, member: str) -> None:
+        """Remove a member by id or name; their devices count no more, from now on.
+
+        Raises:
+            NotFoundError: There is no such member.
+        """
+        removal = Removal(self._state.tenant, self._member(member), self._state.clock.text())
+        with self._state.db.transaction():
+            self._state.blocks.add(removal.member, Cause.REMOVED, removal.created)
+            self._outbox.put(Errand.REMOVAL, sign_statement(removal, {}, self._key), None, removal.created)
+        self.deliver()
+
+    def grant(
+        self,
+        dataset: str,
+        purpose: str,
+        *,
+        days: int = GRANT_DAYS,
+        members: Iterable[str] = (),
+        place: Place = Place(),  # noqa: B008 - frozen
+        code: str = "",
+        runs_per_day: int = 0,
+        attested: bool = False,
+        ask: bool = False,
+        names: Mapping[str, Any] | None = None,
+    ) -> Grant:
+        """Permit the use of a dataset for a purpose, from the moment it stands in the log.
+
+        Args:
+            dataset: Dataset id.
+            purpose: Purpose id.
+            days: Until it expires.
+            members: Ids or names; none for every engineer, steward and owner.
+            place: Where a run may be.
+            code: `contents_digest` of the only code that may run on it, or empty for any.
+            runs_per_day: Most new runs within any 24 hours; 0 for no limit.
+            attested: Whether only attested nodes may be used.
+            ask: Whether a person must decide each time.
+            names: What members shall read about it in the ledger, sealed to them, such as `{"name": …}`.
+
+        Raises:
+            NotFoundError: There is no such dataset or member.
+            UsageError: A value makes no sense.
+        """
+        if days < 1 or not purpose.strip() or runs_per_day < 0:
+            raise UsageError("a grant needs a purpose, at least one day, and a limit that is not negative")
+        self._check_dataset(dataset)
+        now = self._state.clock.now()
+        salt = secrets.token_hex(_SALT_BYTES)
+        said = Grant(
+            grant=new_id(Kind.GRANT),
+            tenant=self._state.tenant,
+            dataset=dataset,
+            purpose=purpose,
+            members=tuple(self._member(member) for member in members),
+            place=place,
+            code=CodeDigest(salt, salted_code(salt, code)) if code else None,
+            runs_per_day=runs_per_day,
+            attested=attested,
+            ask=ask,
+            created=format_time(now),
+            expires=format_time(now + timedelta(days=days)),
+        )
+        policy_of(said)
+        catalogue = Recipient.from_text(self._state.statement.catalogue_recipient)
+        detail = make_detail(names, catalogue) if names else None
+        envelope = sign_statement(said, {}, self._key)
+        self._outbox.put(Errand.GRANT, envelope, detail, said.created)
+        self.deliver()
+        return said
+
+    def revoke(self, grant: str) -> None:
+        """End a grant, from now on.
+
+        Raises:
+            NotFoundError: There is no such grant.
+        """
+        on_its_way = any(grant in one.envelope.payload.decode() for one in self._outbox.waiting())
+        if not on_its_way and grant not in {one.grant for one in self._books.holdings.grants()}:
+            raise NotFoundError(f"there is no grant {grant}", hint="See: kifabrik keyholder status")
+        said = Revocation(self._state.tenant, grant, self._state.clock.text())
+        with self._state.db.transaction():
+            self._state.blocks.add(grant, Cause.REVOKED, said.created)
+            self._outbox.put(Errand.REVOCATION, sign_statement(said, {}, self._key), None, said.created)
+        self.deliver()
+
+    def erase(self, dataset: str, *, derived: bool = False) -> None:
+        """Destroy the key of a dataset, now and for good.
+
+        Args:
+            dataset: Dataset id.
+            derived: Whether the keys of all results made from it are destroyed as well.
+
+        Raises:
+            NotFoundError: There is no such dataset.
+        """
+        self._check_dataset(dataset)
+        said = Erasure(self._state.tenant, dataset, derived, self._state.clock.text())
+        envelope = sign_statement(said, {}, self._key)
+        with self._state.db.transaction():
+            self._state.blocks.add(dataset, Cause.ERASED, said.created)
+            self._books.erasures.decide(said, envelope.digest)
+            self._outbox.put(Errand.ERASURE, envelope, None, said.created)
+        Eraser(self._state, self._books).carry_out()
+        self.deliver()
+
+    def deliver(self) -> bool:
+        """Deliver what waits; False if the factory cannot be reached now."""
+        try:
+            self._outbox.deliver(self._factory, self._say)
+        except UnavailableError:
+            return False
+        return True
+
+    def _check_dataset(self, dataset: str) -> None:
+        known = self._state.vault.find(dataset_secret(dataset)) is not None
+        if not known and not self._books.holdings.manifests_of(dataset):
+            raise NotFoundError(f"this keyholder has no dataset {dataset}", hint="See: kifabrik dataset ls")
+
+    def _member(self, text: str) -> str:
+        """Return the id of a member given by id or by name."""
+        rows = self._state.db.rows("SELECT id FROM names WHERE ? IN (id, name)", (text,))
+        found = {row["id"] for row in rows} | {one.member for one in self._books.people.of_member(text)}
+        if len(found) != 1:
+            what = "is more than one member" if found else "is no member"
+            raise NotFoundError(f"{text!r} {what}", hint="Use the id: kifabrik keyholder status")
+        return found.pop()
