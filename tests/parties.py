@@ -16,6 +16,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
+import httpx
 import pytest
 
 from kifabrik.client.connection import Connection
@@ -276,9 +277,7 @@ class Party:
                 run_key="",
                 node_keys=(),
                 recipient=asked.recipient,
-                items=tuple(
-                    LeasedItem(item, hashlib.sha256(headers[item]).hexdigest()) for item in asked.items
-                ),
+                items=tuple(LeasedItem(item, hashlib.sha256(headers[item]).hexdigest()) for item in asked.items),
                 output_recipient="",
                 environment="",
                 log_index=0,
@@ -310,6 +309,13 @@ def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FactoryProcess
     running = FactoryProcess(tmp_path_factory.mktemp("parties") / "factory")
     yield running
     running.close()
+
+
+@pytest.fixture
+def http(factory: FactoryProcess) -> Iterator[httpx.Client]:
+    """A plain HTTP client of the shared factory, for requests no proper client makes."""
+    with httpx.Client(base_url=factory.url, verify=False) as client:
+        yield client
 
 
 @pytest.fixture

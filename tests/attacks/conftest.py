@@ -1,5 +1,5 @@
 """Fixtures of parties; see tests/parties.py."""
 
-from parties import factory, own_factory, tenant
+from parties import factory, http, own_factory, tenant
 
-__all__ = ["factory", "own_factory", "tenant"]
+__all__ = ["factory", "http", "own_factory", "tenant"]

@@ -1,16 +1,14 @@
-"""Models that were accepted: the statement beside the customer's own signature over the files."""
+"""Models that were accepted: a member's statement about the customer's own signature over the files."""
 
-from typing import Final
-
-from kifabrik.errors import IntegrityError
+from kifabrik.errors import IntegrityError, NotFoundError
+from kifabrik.factory.members import Members
 from kifabrik.factory.ports import Store
 from kifabrik.factory.records import Recorded, SealedDetail
 from kifabrik.factory.statements import Statements
-from kifabrik.ledger.entry import EntryKind, RefValue
-from kifabrik.signatures.canonical import from_canonical
+from kifabrik.ledger.entry import EntryKind
+from kifabrik.models.acceptance import Acceptance
 from kifabrik.signatures.dsse import Envelope
-
-_STATEMENT: Final = "https://in-toto.io/Statement/v1"
+from kifabrik.signatures.statements import verify_statement
 
 
 class Models:
@@ -19,29 +17,39 @@ class Models:
     Args:
         store: Opens transactions.
         statements: Keeps them.
+        members: Knows the device that must have signed.
     """
 
-    def __init__(self, store: Store, statements: Statements) -> None:
+    def __init__(self, store: Store, statements: Statements, members: Members) -> None:
         self._store = store
         self._statements = statements
+        self._members = members
 
-    def accept(self, tenant: str, member: str, signature: Envelope, detail: SealedDetail | None) -> Recorded:
+    def accept(self, tenant: str, member: str, acceptance: Envelope, detail: SealedDetail | None) -> Recorded:
         """Put on record that a member accepted a model.
 
-        The model key is the customer's own and unknown to the factory: whoever relies on the signature
-        verifies it on the customer's side.
+        The OpenSSF signature it names stays with the customer; the factory neither sees nor checks it.
 
         Raises:
-            IntegrityError: Not an in-toto statement.
+            IntegrityError: Not signed by the member's device, or in somebody else's name.
+            NotFoundError: There is no such output.
         """
-        body = from_canonical(signature.payload)
-        if not isinstance(body, dict) or body.get("_type") != _STATEMENT:
-            raise IntegrityError("an acceptance is an in-toto statement")
         with self._store.write(tenant) as transaction:
-            recorded = self._statements.recorded(transaction, tenant, signature)
+            device = self._members.device(transaction, tenant, member)
+            said = verify_statement(acceptance, Acceptance, [device.key]).predicate
+            if (said.tenant, said.member) != (tenant, member):
+                raise IntegrityError("the acceptance is made out in the name of somebody else")
+            recorded = self._statements.recorded(transaction, tenant, acceptance)
             if recorded is not None:
                 return recorded
-            refs: dict[str, RefValue] = {"statement": signature.digest, "member": member}
+            version = transaction.datasets.by_manifest(tenant, said.manifest)
+            if version is None or version.owner != said.owner:
+                raise NotFoundError(f"there is no output {said.owner} with this manifest")
             return self._statements.put_on_record(
-                transaction, tenant, signature, EntryKind.MODEL_ACCEPTED, refs, detail=detail
+                transaction,
+                tenant,
+                acceptance,
+                EntryKind.MODEL_ACCEPTED,
+                {"statement": acceptance.digest, "member": member},
+                detail=detail,
             )

@@ -81,6 +81,8 @@ def _invalid(_request: Request, error: Exception) -> JSONResponse:
 
 def _http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    if isinstance(error.__cause__, KifabrikError):
+        return answer(error.__cause__)  # raised while FastAPI was reading the body
     if error.status_code == MethodError.http_status:
         return answer(MethodError("this path has no such method"))
     if error.status_code == NotFoundError.http_status:
