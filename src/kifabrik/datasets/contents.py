@@ -205,8 +205,7 @@ def tree_digest(files: Iterable[tuple[str, bool, int, str]], directories: Iterab
     `f|x SP size SP sha256 SP path NUL` and for each empty directory `d SP 0 SP - SP path NUL`.
     """
     rows = [
-        (path, f"{'x' if executable else 'f'} {size} {sha256} {path}\0")
-        for path, executable, size, sha256 in files
+        (path, f"{'x' if executable else 'f'} {size} {sha256} {path}\0") for path, executable, size, sha256 in files
     ]
     rows += [(path, f"d 0 - {path}\0") for path in directories]
     rows.sort()

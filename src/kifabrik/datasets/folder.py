@@ -77,9 +77,7 @@ def reaching(path: str) -> Iterator[None]:
 def translated(error: OSError, path: str) -> KifabrikError:
     """Return our error for what the operating system said about `path`."""
     if error.errno in (ENOSPC, EDQUOT, EFBIG):
-        return CapacityError(
-            f"no space left writing {path!r}", hint="Free some space, or choose another place."
-        )
+        return CapacityError(f"no space left writing {path!r}", hint="Free some space, or choose another place.")
     if error.errno == EMFILE:
         return CapacityError(f"too many open files at {path!r}", hint="Raise the limit with `ulimit -n`.")
     if error.errno == EEXIST:

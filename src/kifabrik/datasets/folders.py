@@ -27,6 +27,7 @@ _O_NONBLOCK: Final = getattr(os, "O_NONBLOCK", 0)
 _O_DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 _READ: Final = os.O_RDONLY | _O_NOFOLLOW | _O_CLOEXEC | _O_BINARY | _O_NONBLOCK
 _ENTER: Final = os.O_RDONLY | _O_NOFOLLOW | _O_CLOEXEC | _O_DIRECTORY
+_HAS_ATTRIBUTES: Final = hasattr(os.stat_result, "st_file_attributes")
 _UNKNOWN: Final = "/"
 _MAKE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_NOFOLLOW | _O_CLOEXEC | _O_BINARY
 
@@ -231,8 +232,12 @@ class PathFolder:
 
 def is_link(status: os.stat_result) -> bool:
     """Whether this is the status of a symbolic link or of a Windows reparse point such as a junction."""
+    return stat.S_ISLNK(status.st_mode) or (_HAS_ATTRIBUTES and _is_reparse_point(status))
+
+
+def _is_reparse_point(status: os.stat_result) -> bool:
     attributes: int = getattr(status, "st_file_attributes", 0)
-    return stat.S_ISLNK(status.st_mode) or bool(attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT)
+    return bool(attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT)
 
 
 def _check_windows_name(path: str) -> None:

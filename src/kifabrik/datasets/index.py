@@ -144,8 +144,7 @@ class IndexWriter:
 def settled_states(files: Iterable[SourceFile], now_ns: int) -> tuple[FileState | None, ...]:
     """Return the states worth keeping of files packed now: of those last changed over two seconds ago."""
     return tuple(
-        file.state if max(file.state.mtime_ns, file.state.ctime_ns) < now_ns - QUIET_NS else None
-        for file in files
+        file.state if max(file.state.mtime_ns, file.state.ctime_ns) < now_ns - QUIET_NS else None for file in files
     )
 
 

@@ -14,12 +14,17 @@ USTAR: Final = b"ustar\x0000"
 BLANK_CHECKSUM: Final = sum(b" " * 8)
 _NAME_BYTES: Final = 100
 _PREFIX_BYTES: Final = 155
-_ZERO: Final = ord("0")
 _PAX_NAME: Final = b"PaxHeader"
-# name mode uid gid size mtime (148 bytes), checksum, type, and what is constant after it up to the prefix
-_BEFORE: Final = b"%b%b0000000\x000000000\x00%011o\x00%011o\x00"
-_AFTER: Final = bytes(100) + USTAR + bytes(64) + b"0000000\x000000000\x00"
-_MODE: Final = {False: b"0000644\x00", True: b"0000755\x00"}
+# Fields in the order of the standard's table: name; mode, uid, gid; size, mtime; chksum; typeflag; linkname,
+# magic, version, uname, gname, devmajor, devminor; prefix and 12 bytes of nothing.
+_MODE_TO_GID: Final = {
+    mode: b"%07o\x000000000\x000000000\x00" % bits for mode, bits in ((False, 0o644), (True, 0o755))
+}
+_LINKNAME_TO_DEVMINOR: Final = bytes(100) + USTAR + bytes(64) + b"0000000\x000000000\x00"
+_PREFIX_FIELD_BYTES: Final = _PREFIX_BYTES + 12
+_CONSTANT_SUM: Final = {
+    mode: BLANK_CHECKSUM + sum(field) + sum(_LINKNAME_TO_DEVMINOR) for mode, field in _MODE_TO_GID.items()
+}
 
 
 class Kind(Enum):
@@ -47,33 +52,32 @@ def member_header(path: str, size: int, mtime: int, *, executable: bool) -> byte
         executable: Whether the mode is 0755; directories want it too.
     """
     name = path.encode()
-    kind = Kind.DIRECTORY if name.endswith(b"/") else Kind.FILE
+    flag = b"5" if path.endswith("/") else b"0"
     fit = _fit(name)
     if fit is not None:
-        return _block(fit[0], fit[1], size, mtime, kind, executable=executable)
+        return _block(fit[0], fit[1], size, mtime, flag, executable=executable)
     record = _pax_record(name)
     return (
-        _block(_PAX_NAME, b"", len(record), mtime, Kind.PAX, executable=False)
+        _block(_PAX_NAME, b"", len(record), mtime, b"x", executable=False)
         + record.ljust(padded(len(record)), b"\0")
-        + _block(_PAX_NAME, b"", size, mtime, kind, executable=executable)
+        + _block(_PAX_NAME, b"", size, mtime, flag, executable=executable)
     )
 
 
-def _block(name: bytes, prefix: bytes, size: int, mtime: int, kind: Kind, *, executable: bool) -> bytes:
-    before = _BEFORE % (name.ljust(_NAME_BYTES, b"\0"), _MODE[executable], size, mtime)
-    checksum = (
-        sum(before.translate(None, b"0\0")) + _ZERO * before.count(b"0") + sum(prefix) + _CHECKSUM_OF_REST[kind]
+def _block(name: bytes, prefix: bytes, size: int, mtime: int, flag: bytes, *, executable: bool) -> bytes:
+    numbers = b"%011o\x00%011o\x00" % (size, mtime)
+    checksum = sum(name) + sum(numbers) + sum(prefix) + flag[0] + _CONSTANT_SUM[executable]
+    return b"".join(
+        (
+            name.ljust(_NAME_BYTES, b"\0"),
+            _MODE_TO_GID[executable],
+            numbers,
+            b"%06o\x00 " % checksum,
+            flag,
+            _LINKNAME_TO_DEVMINOR,
+            prefix.ljust(_PREFIX_FIELD_BYTES, b"\0"),
+        )
     )
-    return b"%b%06o\x00 %b%b%b" % (
-        before,
-        checksum,
-        kind.value,
-        _AFTER,
-        prefix.ljust(_PREFIX_BYTES + 12, b"\0"),
-    )
-
-
-_CHECKSUM_OF_REST: Final = {kind: BLANK_CHECKSUM + sum(kind.value) + sum(_AFTER) for kind in Kind}
 
 
 def _fit(name: bytes) -> tuple[bytes, bytes] | None:
