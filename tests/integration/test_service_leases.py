@@ -198,3 +198,25 @@ def test_a_lost_signature_makes_no_request(tenant: Party) -> None:
     said = _asked(person.ask_for(person.seal().digest))
     with pytest.raises(IntegrityError):
         Leases(person.connection).request(sign_statement(said, {}, SigningKey.generate()))
+
+
+def test_a_lease_that_came_without_headers_is_on_record_and_answers_only_with_them(tenant: Party) -> None:
+    person = tenant.enrol()
+    item = person.seal().digest
+    request = person.ask_for(item)
+    leases = Leases(person.connection)
+    leases.request(request)
+    headers = {item: b"new age headers"}
+    lease = tenant.lease(request, _asked(request), headers)
+    logged = tenant.mailbox.decide(lease, {}, None)
+    assert tenant.entries()[logged.log_index]["kind"] == "lease.released"
+    view = leases.answer(request.digest)
+    assert (view.state, view.decision, dict(view.headers)) == ("pending", "", {})
+    with pytest.raises(IntegrityError):
+        tenant.mailbox.decide(lease, {item: b"other headers"}, None)
+    with pytest.raises(ConflictError):
+        tenant.mailbox.decide(_refusal(tenant, request), {}, None)
+    assert tenant.mailbox.decide(lease, headers, None) == logged
+    assert tenant.mailbox.decide(lease, headers, None) == logged
+    view = leases.answer(request.digest)
+    assert (view.state, dict(view.headers)) == ("released", headers)

@@ -3,7 +3,7 @@
 Invariants:
 - a request stands in the log before the keyholder hears of it;
 - a request is answered once: the same answer again changes nothing, another one is a conflict;
-- an answer, its headers and its log entry are written together;
+- an answer is on record before its headers are handed on;
 - an answer is taken only if the present keyholder signed it and it fits the request, key by key.
 """
 
@@ -127,7 +127,7 @@ class Leases:
             if found is None or (found.attempt, found.member) != (caller.attempt, caller.member):
                 raise NotFoundError("there is no such request")
             seen = find_tenant(transaction, caller.tenant).keyholder_seen
-            if not found.decision:
+            if found.state in (RequestState.PENDING, RequestState.ASKED):
                 return Answer(found, seen, None, {})
             decision = transaction.statements.get(caller.tenant, found.decision)
             return Answer(found, seen, decision, transaction.leases.headers(caller.tenant, digest))
@@ -149,6 +149,9 @@ class Leases:
     ) -> Recorded:
         """Take the keyholder's lease or refusal.
 
+        A lease may come twice: first without its headers, which puts it on record, and with them once the
+        keyholder has seen it in the log. Only then is the request answered.
+
         Raises:
             IntegrityError: Not signed by the present keyholder, or not fitting request or headers.
             NotFoundError: There is no such request.
@@ -163,6 +166,9 @@ class Leases:
                 raise NotFoundError("there is no such request")
             recorded = self._statements.recorded(transaction, tenant, decision)
             if recorded is not None and found.decision == decision.digest:
+                if isinstance(said, Lease) and headers and found.state is not RequestState.RELEASED:
+                    verify_headers(said, headers)
+                    self._hand_over(transaction, found, decision, headers)
                 return recorded
             if found.decision:
                 raise ConflictError(
@@ -171,7 +177,8 @@ class Leases:
                 )
             if isinstance(said, Lease):
                 self._check_lease(transaction, found, decision, key)
-                verify_headers(said, headers)
+                if headers:
+                    verify_headers(said, headers)
             elif headers:
                 raise IntegrityError("a refusal releases no headers")
             return self._enter(transaction, found, said, decision, headers, detail)
@@ -185,21 +192,31 @@ class Leases:
         headers: Mapping[str, bytes],
         detail: SealedDetail | None,
     ) -> Recorded:
-        released = isinstance(said, Lease)
-        state = RequestState.RELEASED if released else RequestState.REFUSED
-        kind = EntryKind.LEASE_RELEASED if released else EntryKind.LEASE_REFUSED
+        kind = EntryKind.LEASE_RELEASED if isinstance(said, Lease) else EntryKind.LEASE_REFUSED
         refs: dict[str, RefValue] = {"request": found.digest, "run": found.run, "statement": decision.digest}
         if isinstance(said, Lease):
             datasets = _datasets(transaction, found.tenant, [item.item for item in said.items])
             refs |= {"lease": said.lease, "receiver": said.receiver, "datasets": datasets}
         else:
             refs |= {"reason": said.reason}
-        transaction.leases.decide(found.tenant, found.digest, state, decision.digest)
-        transaction.leases.add_headers(found.tenant, found.digest, headers)
-        self._log.hints.after(transaction, lease_topic(found.tenant, found.digest))
+        if isinstance(said, Refusal):
+            transaction.leases.decide(found.tenant, found.digest, RequestState.REFUSED, decision.digest)
+            self._log.hints.after(transaction, lease_topic(found.tenant, found.digest))
+        elif headers:
+            self._hand_over(transaction, found, decision, headers)
+        else:
+            transaction.leases.decide(found.tenant, found.digest, RequestState.PENDING, decision.digest)
         return self._statements.put_on_record(
             transaction, found.tenant, decision, kind, refs, detail=detail, mail=None
         )
+
+    def _hand_over(
+        self, transaction: Transaction, found: KeyRequest, decision: Envelope, headers: Mapping[str, bytes]
+    ) -> None:
+        """Keep the headers of a lease and tell whoever waits for it."""
+        transaction.leases.decide(found.tenant, found.digest, RequestState.RELEASED, decision.digest)
+        transaction.leases.add_headers(found.tenant, found.digest, headers)
+        self._log.hints.after(transaction, lease_topic(found.tenant, found.digest))
 
     def _of_attempt(
         self, transaction: Transaction, caller: Principal, request: Envelope
@@ -241,9 +258,7 @@ class Leases:
         }
         return record, refs
 
-    def _check_lease(
-        self, transaction: Transaction, found: KeyRequest, decision: Envelope, key: VerifyKey
-    ) -> None:
+    def _check_lease(self, transaction: Transaction, found: KeyRequest, decision: Envelope, key: VerifyKey) -> None:
         envelope = transaction.statements.get(found.tenant, found.digest)
         if envelope is None:
             raise NotFoundError("there is no such request")
@@ -254,9 +269,7 @@ class Leases:
             lease = verify_member_lease(decision, key, _member_request(envelope), now).predicate
         for dataset in _datasets(transaction, found.tenant, [item.item for item in lease.items]):
             if transaction.datasets.erasure(found.tenant, dataset) is not None:
-                raise RefusedError(
-                    f"it is decided that dataset {dataset} be erased", hint="Refuse the request."
-                )
+                raise RefusedError(f"it is decided that dataset {dataset} be erased", hint="Refuse the request.")
 
 
 def _verified(decision: Envelope, key: VerifyKey) -> Lease | Refusal:
@@ -275,9 +288,7 @@ def _member_request(envelope: Envelope) -> Statement[MemberRequest]:
 def _check_items(transaction: Transaction, tenant: str, items: tuple[str, ...]) -> None:
     missing = set(items) - transaction.statements.known(tenant, items)
     if missing or not items:
-        raise NotFoundError(
-            f"there is nothing with the digest {min(missing, default='')[:16]} to release keys for"
-        )
+        raise NotFoundError(f"there is nothing with the digest {min(missing, default='')[:16]} to release keys for")
 
 
 def _datasets(transaction: Transaction, tenant: str, items: Iterable[str]) -> tuple[str, ...]:

@@ -33,24 +33,20 @@ class SqlLeaseRows:
         return [_request(row) for row in rows]
 
     def decide(self, tenant: str, digest: str, state: RequestState, decision: str) -> bool:
-        """Record the answer; whether there was none before."""
-        where = (*_one(tenant, digest), requests.c.decision == "")
+        """Record the answer or, for the same one, how far it is; whether there was no other before."""
+        where = (*_one(tenant, digest), requests.c.decision.in_(("", decision)))
         change = update(requests).where(*where).values(state=str(state), decision=decision)
         return self._sql.execute(change).rowcount == 1
 
     def set_asked(self, tenant: str, digest: str) -> bool:
         """Note that a person must decide; whether nobody had decided."""
         where = (*_one(tenant, digest), requests.c.decision == "")
-        return (
-            self._sql.execute(update(requests).where(*where).values(state=str(RequestState.ASKED))).rowcount
-            == 1
-        )
+        return self._sql.execute(update(requests).where(*where).values(state=str(RequestState.ASKED))).rowcount == 1
 
     def add_headers(self, tenant: str, digest: str, headers: Mapping[str, bytes]) -> None:
         """Keep the headers released with a lease."""
         rows = [
-            {"tenant": tenant, "request": digest, "item": item, "headers": blob}
-            for item, blob in headers.items()
+            {"tenant": tenant, "request": digest, "item": item, "headers": blob} for item, blob in headers.items()
         ]
         if rows:
             self._sql.execute(insert(header_table), rows)
