@@ -32,17 +32,8 @@ class FolderLogKeys:
         """Make the tenant's log key, or return the one made before (also by a sign-up that did not finish)."""
         file = self._file(tenant)
         if not file.exists():
-            fresh = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}.new")
             with disk_errors():
-                handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-                with os.fdopen(handle, "w") as text:
-                    text.write(SigningKey.generate().seed.hex() + "\n")
-                    text.flush()
-                    os.fsync(handle)
-                with suppress(FileExistsError):
-                    os.link(fresh, file)  # unlike a rename, this never replaces a key made meanwhile
-                fresh.unlink()
-                sync_folder(self._root)
+                self._write(file)
         return self.get(tenant)
 
     def get(self, tenant: str) -> SigningKey:
@@ -67,6 +58,20 @@ class FolderLogKeys:
         with self._lock:
             self._known[tenant] = key
         return key
+
+    def _write(self, file: Path) -> None:
+        fresh = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}.new")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            with os.fdopen(handle, "w") as text:
+                text.write(SigningKey.generate().seed.hex() + "\n")
+                text.flush()
+                os.fsync(handle)
+            with suppress(FileExistsError):
+                os.link(fresh, file)  # unlike a rename, this never replaces a key made meanwhile
+        finally:
+            fresh.unlink()
+        sync_folder(self._root)
 
     def _file(self, tenant: str) -> Path:
         if not is_id(tenant, Kind.TENANT):

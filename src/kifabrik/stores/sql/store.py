@@ -123,13 +123,14 @@ class SqlStore:
         with _translated():
             if self._lite:
                 # The driver's own connection: within a transaction SQLite would go on seeing the old number.
-                return int(self._watching.execute("PRAGMA data_version").fetchone()[0])
+                return int(self._watching.driver_connection.execute("PRAGMA data_version").fetchone()[0])
             with self.engine.connect() as connection:
                 return int(connection.exec_driver_sql(_POSTGRES_STAMP).scalar_one())
 
     @cached_property
     def _watching(self) -> Any:
-        return self.engine.raw_connection().driver_connection
+        """A connection of its own: SQLite does not count a connection's own commits."""
+        return self.engine.raw_connection()
 
     def close(self) -> None:
         """Close all connections."""

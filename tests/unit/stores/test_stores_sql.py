@@ -1,0 +1,146 @@
+"""Transactions, hints after the commit, migrations."""
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from kifabrik.errors import ConflictError, UnavailableError
+from kifabrik.factory.records import SignUpCode
+from kifabrik.stores.sql import store as store_module
+from kifabrik.stores.sql.schema import metadata
+from kifabrik.stores.sql.store import SqlStore
+from kifabrik.stores.sql.upgrade import newest_revision, present_revision, upgrade
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = SqlStore(f"sqlite:///{tmp_path / 'x.db'}")
+    upgrade(opened)
+    yield opened
+    opened.close()
+
+
+def _code(name: str) -> SignUpCode:
+    return SignUpCode(name, "", "2026-11-23T08:00:00Z")
+
+
+def test_the_migrations_make_exactly_the_tables_the_code_uses(store: SqlStore) -> None:
+    with store.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_an_upgrade_is_done_once_and_a_newer_database_is_refused(store: SqlStore) -> None:
+    assert present_revision(store) == newest_revision()
+    assert upgrade(store) is False
+    with store.connect(writing=True) as connection, connection.begin():
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(UnavailableError, match="9999"):
+        upgrade(store)
+
+
+def test_two_processes_upgrade_one_database(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'y.db'}"
+    done: list[bool] = []
+
+    def work() -> None:
+        opened = SqlStore(url)
+        done.append(upgrade(opened))
+        opened.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 4
+
+
+def test_the_database_is_durable_and_shared(store: SqlStore, tmp_path: Path) -> None:
+    with store.connect() as connection:
+        read = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    assert read == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_what_was_to_follow_a_commit_follows_it_once_and_never_a_rollback(store: SqlStore) -> None:
+    done: list[str] = []
+    with store.write() as transaction:
+        transaction.after_commit("a", lambda: done.append("a"))
+        transaction.after_commit("a", lambda: done.append("again"))
+        transaction.after_commit("b", lambda: done.append("b"))
+        assert done == []
+    assert done == ["a", "b"]
+
+    def fail() -> None:
+        with store.write() as transaction:
+            transaction.after_commit("c", lambda: done.append("c"))
+            transaction.accounts.add_code(_code("x"))
+            raise ConflictError("no")
+
+    with pytest.raises(ConflictError):
+        fail()
+    assert done == ["a", "b"]
+    with store.read() as transaction:
+        assert transaction.accounts.code("x") is None
+
+
+def test_a_reader_sees_one_moment(store: SqlStore) -> None:
+    with store.read() as reader:
+        assert reader.accounts.codes() == []
+        with store.write() as writer:
+            writer.accounts.add_code(_code("x"))
+        assert reader.accounts.codes() == []
+    with store.read() as reader:
+        assert len(reader.accounts.codes()) == 1
+
+
+def test_a_key_that_exists_is_a_conflict(store: SqlStore) -> None:
+    for expected in (None, ConflictError):
+        if expected is None:
+            with store.write() as transaction:
+                transaction.accounts.add_code(_code("x"))
+            continue
+        with pytest.raises(expected), store.write() as transaction:
+            transaction.accounts.add_code(_code("x"))
+
+
+def test_the_stamp_changes_with_every_commit_of_another_connection(store: SqlStore, tmp_path: Path) -> None:
+    before = store.stamp()
+    assert store.stamp() == before
+    with store.write() as transaction:
+        transaction.accounts.add_code(_code("x"))
+    after = store.stamp()
+    assert after != before
+    other = sqlite3.connect(tmp_path / "x.db")
+    other.execute("DELETE FROM codes")
+    other.commit()
+    other.close()
+    assert store.stamp() != after
+
+
+def test_a_database_held_by_somebody_else_for_too_long_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_BUSY_TIMEOUT_MS", 50)
+    opened = SqlStore(f"sqlite:///{tmp_path / 'z.db'}")
+    upgrade(opened)
+    holder = sqlite3.connect(tmp_path / "z.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(UnavailableError, match="busy"), opened.write() as transaction:
+        transaction.accounts.codes()
+    holder.close()
+    opened.close()
+
+
+def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+    (tmp_path / "bad.db").write_bytes(b"this is not a database" * 100)
+    opened = SqlStore(f"sqlite:///{tmp_path / 'bad.db'}")
+    with pytest.raises(UnavailableError), opened.read():
+        raise AssertionError
+    opened.close()
