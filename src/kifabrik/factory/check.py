@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from kifabrik.errors import IntegrityError
 from kifabrik.factory.keys import object_key
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import ObjectStore, Store, Transaction
@@ -138,7 +139,10 @@ def _named_statements(transaction: Transaction, state: LogState) -> dict[str, se
     for start in range(0, state.tree.size, _BATCH):
         end = min(start + _BATCH, state.tree.size)
         for index, data in enumerate(transaction.logs.entries(state.tenant, start, end), start):
-            refs = Entry.from_bytes(data).refs
+            try:
+                refs = Entry.from_bytes(data).refs
+            except IntegrityError:
+                continue  # verifying the log names it
             for digest in {str(refs[name]) for name in _STATEMENT_REFS if refs.get(name)}:
                 named.setdefault(digest, set()).add(index)
     return named

@@ -1,0 +1,148 @@
+"""Deletions, abandoned uploads and the check that everything agrees."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from signing_up import sign_up
+
+from kifabrik.errors import CapacityError, NotFoundError, UnavailableError
+from kifabrik.factory.check import Check
+from kifabrik.factory.deletions import Deletions
+from kifabrik.factory.factory import Factory
+from kifabrik.factory.keys import object_key
+from kifabrik.factory.objects import ABANDONED_AFTER, Objects
+from kifabrik.stores.folder import FolderObjects
+from kifabrik.stores.staging import FolderStaging
+
+
+class _Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+
+class _Unreachable(FolderObjects):
+    """An object store that stores and cannot be reached for deleting, as a cloud's may be."""
+
+    def delete(self, key: str) -> None:
+        raise UnavailableError(f"cannot delete {key}")
+
+
+class _Room:
+    """Objects and deletions of one tenant under a hand-set clock."""
+
+    def __init__(self, home: Path, factory: Factory, quota: int = 10**6) -> None:
+        self.clock = _Clock()
+        self.store, self.tenant = factory.store, sign_up(factory)
+        self.files = FolderObjects(home / "objects")
+        self.deletions = Deletions(self.store, self.files, self.clock)
+        staging = FolderStaging(home / "staging")
+        self.objects = Objects(self.store, self.files, staging, self.deletions, self.clock, quota)
+        self.check = Check(self.store, self.files, factory.log)
+
+    def put(self, body: bytes) -> str:
+        digest = hashlib.sha256(body).hexdigest()
+        assert self.objects.receive(self.tenant, digest, len(body), 0, body) == len(body)
+        return digest
+
+    def begin(self, *digests: str, files: FolderObjects | None = None) -> Deletions:
+        deletions = Deletions(self.store, files or self.files, self.clock)
+        with self.store.write(self.tenant) as transaction:
+            assert deletions.begin(transaction, self.tenant, digests) == len(digests)
+        return deletions
+
+    def used(self) -> int:
+        with self.store.read() as transaction:
+            return transaction.accounts.tenant(self.tenant).bytes_used
+
+    def findings(self) -> list[str]:
+        return [finding.what for finding in self.check.run(deep=True)]
+
+
+@pytest.fixture
+def room(home: Path, opened: Factory) -> Iterator[_Room]:
+    return _Room(home, opened)
+
+
+def test_a_deletion_that_could_not_be_done_is_done_later(home: Path, room: _Room) -> None:
+    digest, kept = room.put(b"gone"), room.put(b"kept")
+    room.begin(digest, files=_Unreachable(home / "objects"))
+    with pytest.raises(NotFoundError):
+        room.objects.read(room.tenant, digest)
+    assert room.files.size(object_key(room.tenant, digest)) == 4
+    assert room.used() == 8
+    assert room.findings() == []
+    assert room.deletions.carry_out() == 0  # the claim of whoever failed has not lapsed
+    room.clock.moment += timedelta(minutes=11)
+    assert room.deletions.carry_out() == 1
+    assert room.files.size(object_key(room.tenant, digest)) is None
+    assert room.used() == 4
+    assert b"".join(room.objects.read(room.tenant, kept)[1]) == b"kept"
+    assert room.findings() == []
+
+
+def test_an_object_under_deletion_is_not_uploaded_again_before_it_is_gone(home: Path, room: _Room) -> None:
+    digest = room.put(b"again")
+    room.begin(digest, files=_Unreachable(home / "objects"))
+    with pytest.raises(UnavailableError, match="being deleted"):
+        room.put(b"again")
+    room.clock.moment += timedelta(minutes=11)
+    assert room.put(b"again") == digest
+    assert room.deletions.carry_out() == 0
+    assert room.findings() == []
+
+
+def test_an_abandoned_upload_gives_its_room_back(room: _Room) -> None:
+    digest = hashlib.sha256(bytes(900_000)).hexdigest()
+    assert room.objects.receive(room.tenant, digest, 900_000, 0, bytes(10)) == 10
+    with pytest.raises(CapacityError):
+        room.put(bytes(200_000))
+    room.clock.moment += ABANDONED_AFTER / 2
+    assert room.objects.give_up_abandoned() == 0
+    assert room.objects.receive(room.tenant, digest, 900_000, 10, bytes(10)) == 20
+    room.clock.moment += ABANDONED_AFTER / 2 + timedelta(minutes=1)
+    assert room.objects.give_up_abandoned() == 0
+    room.clock.moment += ABANDONED_AFTER
+    assert room.objects.give_up_abandoned() == 1
+    assert room.used() == 0
+    room.put(bytes(200_000))
+
+
+def test_the_check_names_what_does_not_agree(home: Path, room: _Room) -> None:
+    missing, short, changed = room.put(b"missing"), room.put(b"too short"), room.put(b"changed")
+    folder = home / "objects"
+    (folder / object_key(room.tenant, missing)).unlink()
+    (folder / object_key(room.tenant, short)).write_bytes(b"short")
+    (folder / object_key(room.tenant, changed)).write_bytes(b"CHANGED")
+    stray = folder / object_key(room.tenant, "ab" * 32)
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_bytes(b"stray")
+    with room.store.write(room.tenant) as transaction:
+        transaction.accounts.reserve_bytes(room.tenant, 5, 10**9)
+    found = "\n".join(room.findings())
+    for digest, what in ((missing, "is missing"), (short, "has 5 bytes, not 9"), (changed, "other bytes")):
+        assert f"{object_key(room.tenant, digest)} {what}" in found.replace("has other bytes", "other bytes")
+    assert f"{object_key(room.tenant, 'ab' * 32)} belongs to nothing" in found
+    assert "28 bytes are counted, 23 are there" in found
+
+
+def test_the_check_names_a_changed_log_entry(room: _Room) -> None:
+    assert room.findings() == []
+    with room.store.engine.begin() as connection:  # type: ignore[attr-defined]
+        connection.exec_driver_sql(
+            "UPDATE log_entries SET data = CAST(replace(data, 'created', 'creates') AS BLOB)"
+        )
+    assert any("entry 0" in what for what in room.findings())
+
+
+def test_the_check_names_a_statement_that_was_taken_away(room: _Room) -> None:
+    with room.store.engine.begin() as connection:  # type: ignore[attr-defined]
+        connection.exec_driver_sql("DELETE FROM statements")
+    assert any("which is missing" in what for what in room.findings())
