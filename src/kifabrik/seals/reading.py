@@ -27,9 +27,7 @@ from kifabrik.seals.stream import (
 )
 
 
-def open_chunks(
-    cipher: ChaCha20Poly1305, first: int, sealed: memoryview, plain: memoryview, *, last: bool
-) -> int:
+def open_chunks(cipher: ChaCha20Poly1305, first: int, sealed: memoryview, plain: memoryview, *, last: bool) -> int:
     """Open consecutive chunks of a body into `plain` and return how many verified.
 
     If that is not all of them, the next one does not verify, and nothing of it is left in `plain`.

@@ -8,7 +8,9 @@ Invariants:
 
 import hashlib
 import secrets
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from types import TracebackType
 from typing import BinaryIO, Final, Self
@@ -17,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from kifabrik.errors import UsageError
 from kifabrik.seals.header import FILE_KEY_BYTES, HEADER_LIMIT, Header
-from kifabrik.seals.lanes import Lanes, helpers, write_all
+from kifabrik.seals.lanes import helpers, write_all
 from kifabrik.seals.recipients import AnyRecipient
 from kifabrik.seals.sources import Buffer
 from kifabrik.seals.stream import (
@@ -31,6 +33,8 @@ from kifabrik.seals.stream import (
 )
 
 _PLAIN_BATCH: Final = BATCH * PLAIN_CHUNK
+_OUTS: Final = 4
+"""Buffers of a writer with a second thread: enough that neither waits for the other's hiccups."""
 
 
 def new_file_key() -> bytes:
@@ -49,9 +53,7 @@ def make_header(file_key: bytes, recipients: Sequence[AnyRecipient]) -> bytes:
     if not recipients:
         raise UsageError("nothing can be sealed to nobody", hint="Name at least one recipient.")
     if len({recipient.quantum_safe for recipient in recipients}) > 1:
-        raise UsageError(
-            "hybrid and plain recipients cannot share a header", hint="Use age1pq1… recipients only."
-        )
+        raise UsageError("hybrid and plain recipients cannot share a header", hint="Use age1pq1… recipients only.")
     header = Header.seal(tuple(recipient.wrap(file_key) for recipient in recipients), file_key).to_bytes()
     if len(header) > HEADER_LIMIT:
         raise UsageError(f"{len(recipients)} recipients are too many for one header")
@@ -59,7 +61,11 @@ def make_header(file_key: bytes, recipients: Sequence[AnyRecipient]) -> bytes:
 
 
 def seal_bytes(data: Buffer, file_key: bytes) -> bytes:
-    """Return the body of data that fits into memory, 16 bytes a chunk and 16 bytes larger."""
+    """Return the body of data that fits into memory, 16 bytes a chunk and 16 bytes larger.
+
+    Raises:
+        UsageError: The file key has not 16 bytes.
+    """
     plain = memoryview(data).cast("B")
     nonce = secrets.token_bytes(NONCE_BYTES)
     body = memoryview(bytearray(sealed_size(len(plain))))
@@ -79,47 +85,43 @@ def seal_file(plain: Buffer, recipients: Sequence[AnyRecipient]) -> bytes:
 
 
 class BodyWriter:
-    """Writes one body to a sink as data comes in; memory stays constant.
+    """Writes one body to a sink as data comes in; memory stays constant, at most 5 MiB.
 
     Used as a context manager, it is closed at the end, or left without a last chunk if an exception
-    passes through. The sink stays open. One writer belongs to one thread.
+    passes through. The sink stays open, and its errors pass through. One writer belongs to one thread.
 
     Args:
         sink: Where the body goes.
         file_key: 16 bytes, from the header the body belongs to.
-        threads: How many work during `write`, the calling one included; worth it from several MiB a
-            call on. The sink is used by one of them at a time.
-        digest: Whether `sha256` is wanted; hashing takes twice as long as encrypting.
+        threads: From 2 on, hashing and the sink's `write` happen in a thread beside the calling one,
+            which encrypts; a third would find nothing to do, as hashing takes twice as long as
+            encrypting. To seal several bodies at once, give each a writer and a thread.
 
     Raises:
         UsageError: The file key has not 16 bytes, or there are no threads.
     """
 
-    def __init__(self, sink: BinaryIO, file_key: bytes, *, threads: int = 1, digest: bool = True) -> None:
+    def __init__(self, sink: BinaryIO, file_key: bytes, *, threads: int = 1) -> None:
         nonce = secrets.token_bytes(NONCE_BYTES)
         self._cipher = payload_cipher(file_key, nonce)
         self._sink = sink
-        self._hash = hashlib.sha256() if digest else None
+        self._hash = hashlib.sha256()
         self._resources = ExitStack()
-        self._pool = self._resources.enter_context(helpers(threads))
-        self._outs = [bytearray() for _ in range(threads)]
+        self._beside = self._resources.enter_context(helpers(min(threads, 2)))
+        self._outs = [bytearray() for _ in range(1 if self._beside is None else _OUTS)]
+        self._under_way: deque[Future[None]] = deque()
         self._held = memoryview(bytearray(PLAIN_CHUNK))
         self._held_size = 0
         self._next_chunk = 0
         self._closed = False
         self.size = 0
         """Bytes of the body so far."""
-        self._emit(memoryview(nonce))
+        self._put(memoryview(nonce))
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the body so far, in hex.
-
-        Raises:
-            UsageError: The writer was made with `digest=False`.
-        """
-        if self._hash is None:
-            raise UsageError("this body is written without a digest")
+        """SHA-256 of the body so far, in hex."""
+        self._catch_up()
         return self._hash.hexdigest()
 
     def write(self, data: Buffer) -> int:
@@ -133,20 +135,20 @@ class BodyWriter:
         if self._closed:
             raise UsageError("this body is closed")
         view = memoryview(data).cast("B")
-        size = len(view)
         try:
             self._take(view)
         except BaseException:
             self._give_up()
             raise
-        return size
+        return len(view)
 
     def close(self) -> None:
         """Write the last chunk. Closing twice is fine."""
         if self._closed:
             return
         try:
-            self._emit(self._seal(self._held[: self._held_size], self._next_chunk, 0, last=True))
+            self._seal(self._held[: self._held_size], last=True)
+            self._catch_up()
         finally:
             self._give_up()
 
@@ -169,45 +171,47 @@ class BodyWriter:
             view = view[taken:]
             if not view:
                 return
-            self._seal_full(self._held)
+            self._seal(self._held, last=False)
         full = (len(view) - 1) // PLAIN_CHUNK * PLAIN_CHUNK if view else 0
-        self._seal_full(view[:full])
+        for start in range(0, full, _PLAIN_BATCH):
+            self._seal(view[start : min(start + _PLAIN_BATCH, full)], last=False)
         self._held_size = len(view) - full
         self._held[: self._held_size] = view[full:]
 
-    def _seal_full(self, plain: memoryview) -> None:
-        starts = iter(range(0, len(plain), _PLAIN_BATCH))
-        first, self._next_chunk = self._next_chunk, self._next_chunk + len(plain) // PLAIN_CHUNK
-
-        def seal(lane: int, start: int) -> memoryview:
-            batch = plain[start : start + _PLAIN_BATCH]
-            return self._seal(batch, first + start // PLAIN_CHUNK, lane, last=False)
-
-        Lanes(lambda _: next(starts, None), seal, self._emit).run(self._pool, len(self._outs))
-
-    def _seal(self, plain: memoryview, first: int, lane: int, *, last: bool) -> memoryview:
+    def _seal(self, plain: memoryview, *, last: bool) -> None:
+        """Seal whole chunks, at most a batch, or the last chunk."""
         size = sealed_size(len(plain)) - NONCE_BYTES
-        if len(self._outs[lane]) < size:
-            self._outs[lane] = bytearray(size)
-        sealed = memoryview(self._outs[lane])[:size]
-        _seal_chunks(self._cipher, first, plain, sealed, last=last)
-        return sealed
+        self._catch_up(len(self._outs) - 1)
+        self._outs.append(self._outs.pop(0))
+        if len(self._outs[-1]) < size:
+            self._outs[-1] = bytearray(size)
+        sealed = memoryview(self._outs[-1])[:size]
+        self._next_chunk += _seal_chunks(self._cipher, self._next_chunk, plain, sealed, last=last)
+        self._put(sealed)
+
+    def _put(self, sealed: memoryview) -> None:
+        self.size += len(sealed)
+        if self._beside is None:
+            self._emit(sealed)
+        else:
+            self._under_way.append(self._beside.submit(self._emit, sealed))
 
     def _emit(self, sealed: memoryview) -> None:
-        if self._hash is not None:
-            self._hash.update(sealed)
+        self._hash.update(sealed)
         write_all(self._sink, sealed)
-        self.size += len(sealed)
+
+    def _catch_up(self, most: int = 0) -> None:
+        """Wait until at most so many buffers are under way; raise what went wrong with one."""
+        while len(self._under_way) > most:
+            self._under_way.popleft().result()
 
     def _give_up(self) -> None:
         self._closed = True
         self._resources.close()
 
 
-def _seal_chunks(
-    cipher: ChaCha20Poly1305, first: int, plain: memoryview, sealed: memoryview, *, last: bool
-) -> None:
-    """Seal consecutive chunks; only the last of the body may be short, and only it may be empty."""
+def _seal_chunks(cipher: ChaCha20Poly1305, first: int, plain: memoryview, sealed: memoryview, *, last: bool) -> int:
+    """Seal consecutive chunks and return how many; only the last of the body may be short or empty."""
     encrypt_into = cipher.encrypt_into
     count = max(1, -(-len(plain) // PLAIN_CHUNK))
     for i in range(count):
@@ -217,3 +221,4 @@ def _seal_chunks(
             None,
             sealed[i * SEALED_CHUNK : (i + 1) * SEALED_CHUNK],
         )
+    return count

@@ -38,9 +38,7 @@ def test_what_is_written_is_read_back(stanzas: tuple[Stanza, ...]) -> None:
 
 
 @given(st.lists(STANZAS, min_size=1, max_size=2).map(tuple), st.data())
-def test_a_changed_header_is_malformed_or_fails_its_mac(
-    stanzas: tuple[Stanza, ...], draw: st.DataObject
-) -> None:
+def test_a_changed_header_is_malformed_or_fails_its_mac(stanzas: tuple[Stanza, ...], draw: st.DataObject) -> None:
     text = bytearray(Header.seal(stanzas, FILE_KEY).to_bytes())
     place = draw.draw(st.integers(0, len(text) - 1))
     text[place] ^= draw.draw(st.integers(1, 255))
