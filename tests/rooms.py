@@ -16,6 +16,22 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[1] / "src"
 SYSTEM_PYTHON = "/usr/bin/python3"
 NOBODY = 65534
+FIRST_UID = 800_000 + os.getpid() % 10_000 * 10
+"""Lowest user id for rooms of this test process, so that test processes side by side do not share any."""
+
+CALLS = """
+import ctypes, errno, json, os, sys
+numbers = json.loads('NUMBERS')
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *arguments):
+    # Make a system call; say what came of it.
+    numeric = [ctypes.c_ulong(a) if isinstance(a, int) else a for a in arguments]
+    result = libc.syscall(ctypes.c_long(numbers.get(name, name)), *numeric)
+    why = 'ok' if result >= 0 else errno.errorcode[ctypes.get_errno()]
+    print(name, why, flush=True)
+    return result
+"""
+"""Beginning of a probe that makes system calls by name."""
 
 HAS_ROOMS = shutil.which("bwrap") is not None and os.geteuid() == 0
 
@@ -48,14 +64,30 @@ def python(probe: str) -> tuple[str, ...]:
     return (SYSTEM_PYTHON, "-c", probe)
 
 
-def launcher(command, scratch, *, environ=None, as_nobody=False, **wishes) -> subprocess.Popen:
+def calling(probe: str) -> str:
+    """Return a probe that starts with `call`, for this machine."""
+    from kifabrik.sandbox.syscalls import MACHINES
+
+    return CALLS.replace("NUMBERS", json.dumps(MACHINES[os.uname().machine].numbers)) + probe
+
+
+class Launcher(subprocess.Popen):
+    """A launcher process that ends with its `with` block, also when the test fails."""
+
+    def __exit__(self, *error):
+        if self.poll() is None:
+            self.kill()
+        super().__exit__(*error)
+
+
+def launcher(command, scratch, *, environ=None, as_nobody=False, **wishes) -> Launcher:
     """Start a launcher process."""
     scratch.mkdir(exist_ok=True)
-    wish = {"command": command, "scratch": str(scratch)} | wishes
+    wish = {"command": command, "scratch": str(scratch), "first_uid": FIRST_UID} | wishes
     program = [sys.executable]
     if as_nobody:
         program = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", SYSTEM_PYTHON]
-    process = subprocess.Popen(
+    process = Launcher(
         [*program, "-B", __file__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -121,7 +153,7 @@ def _launch(wish: dict) -> Visit:
     limits = {"memory_bytes": 256 << 20, "pids": 64, "tmp_bytes": 1 << 20, "shm_bytes": 1 << 20}
     command = wish["command"]
     try:
-        owner = claim_uid(UidRange(locks=Path(wish.get("locks", scratch / "uids"))))
+        owner = claim_uid(UidRange(wish["first_uid"], 10, Path(wish.get("locks", scratch / "uids"))))
         spec = RoomSpec(
             command=command if isinstance(command, str) else tuple(command),
             limits=Limits(**limits | wish.get("limits", {})),

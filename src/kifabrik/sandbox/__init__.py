@@ -8,7 +8,9 @@
     seccomp    the filter itself
     stage      everything outside that the room will see, at places its user can reach
     arguments  the command line of bubblewrap
-    launch     start a room, stop it, learn how it ended
+    launch     start a room
+    running    a running room: stop it, learn how it ended
+    leftovers  end and remove what a killed launcher left behind
     outputs    take declared outputs from what the run left behind
     check      whether this machine can do all that
 

@@ -123,9 +123,7 @@ def _filter() -> Check:
             "The kernel has no seccomp filters.",
             "Use Linux 4.14 or newer.",
         )
-    return Check(
-        "system call filter", Verdict.OK, f"{len(program) // 8} instructions for {os.uname().machine}."
-    )
+    return Check("system call filter", Verdict.OK, f"{len(program) // 8} instructions for {os.uname().machine}.")
 
 
 def _controllers() -> Check:

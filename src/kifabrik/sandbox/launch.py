@@ -9,17 +9,17 @@ Invariants:
 - environment and command of the job are in no argument list or environment that others can read; what
   the job itself starts with arguments is visible to other users of the machine unless /proc is mounted
   with hidepid;
-- the job starts only after its launcher was seen alive with the death signals in place: so a launcher
-  killed at any moment leaves no process;
+- a launcher killed at any moment leaves no process: the job starts only after the launcher was seen alive
+  with the death signals in place, and a guard ends what is still being built;
 - no descriptor reaches the job but its output pipes; its standard input is empty.
 """
 
 import contextlib
-import json
 import os
 import resource
-import select
+import signal
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -29,6 +29,7 @@ from typing import Final
 from kifabrik.errors import RefusedError, UnavailableError
 from kifabrik.sandbox.arguments import bubblewrap_options, first_process
 from kifabrik.sandbox.hierarchies import find_hierarchies
+from kifabrik.sandbox.leftovers import group_name
 from kifabrik.sandbox.limits import Limits, RunGroup
 from kifabrik.sandbox.memory import PrivateMounts, SwapState, swap_state
 from kifabrik.sandbox.programs import find_program
@@ -41,6 +42,8 @@ from kifabrik.sandbox.uids import RunUid
 _BUILDING_S: Final = 60.0
 """A room takes milliseconds; on a machine that is out of breath it may take longer."""
 _STDERR_BYTES: Final = 16 * 1024
+_CREDENTIALS: Final = struct.Struct("=iII")
+"""`struct ucred`: process, user and group id (unix(7))."""
 _NO_CORE: Final = 1
 """A core limit of one byte, not zero: with zero the kernel still hands the memory of a crashed process to
 a core_pattern program of the machine; one byte is the value it takes for never (core(5), fs/coredump.c)."""
@@ -51,26 +54,31 @@ _JOIN: Final = (
 )
 
 
+_GUARD: Final = "read -r end; kill -KILL 0"
+"""Waits for the end of the launcher, which it sees as the end of its input, and kills its process group."""
+
+
 @dataclass(frozen=True)
 class _Pipes:
     """Descriptors shared with the child: the launcher's end first in each pair."""
 
     stdout: tuple[int, int]
     stderr: tuple[int, int]
-    info: tuple[int, int]
     door: tuple[socket.socket, socket.socket]
 
     @classmethod
     def open(cls) -> "_Pipes":
-        return cls(os.pipe(), os.pipe(), os.pipe(), socket.socketpair())
+        door = socket.socketpair()
+        door[0].setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        return cls(os.pipe(), os.pipe(), door)
 
     def close_far_ends(self) -> None:
-        for _, far in (self.stdout, self.stderr, self.info):
+        for _, far in (self.stdout, self.stderr):
             os.close(far)
         self.door[1].close()
 
     def close_near_ends(self) -> None:
-        for near, _ in (self.stdout, self.stderr, self.info):
+        for near, _ in (self.stdout, self.stderr):
             os.close(near)
         self.door[0].close()
 
@@ -91,13 +99,12 @@ def start(spec: RoomSpec, mounts: PrivateMounts, owner: RunUid) -> RunningRoom:
         RefusedError: The job's memory could be swapped to a disk.
         UnavailableError: The machine cannot build a room; the message says what bubblewrap said.
     """
-    name = f"kifabrik-{owner.uid}" if owner.of_its_own else f"kifabrik-{owner.uid}-{os.getpid()}"
     with contextlib.ExitStack() as undo:
         stage = Stage.open(mounts, owner)
         undo.callback(stage.close)
         stage.furnish(spec)
         options = bubblewrap_options(spec, tuple(stage.show(one) for one in spec.fittings()), stage.path)
-        group = RunGroup.create(name, spec.limits, find_hierarchies())
+        group = RunGroup.create(group_name(owner), spec.limits, find_hierarchies())
         with contextlib.ExitStack() as failed:
             failed.callback(group.remove)
             failed.callback(group.kill)
@@ -118,37 +125,57 @@ def _refuse_swap(group: RunGroup) -> None:
 
 def _launch(limits: Limits, options: list[str], owner: RunUid, group: RunGroup) -> RunningRoom:
     pipes = _Pipes.open()
+    guard = _start_guard()
     try:
-        process = _spawn(limits, options, owner, group, pipes)
+        process = _spawn(limits, options, owner, group, pipes, guard.pid)
     except BaseException:
+        _bury(guard)
         pipes.close_near_ends()
         raise
     finally:
         pipes.close_far_ends()
     deadline = time.monotonic() + _BUILDING_S
     try:
-        first = _first_pid(pipes.info[0], deadline)
+        first = _wait_until_built(pipes.door[0], deadline)
         first_pidfd = os.pidfd_open(first)
-        _open_door(pipes.door[0], deadline)
-    except (OSError, ValueError, KeyError):
-        process.kill()
-        said = _read_all(pipes.stderr[0], deadline)
+        pipes.door[0].sendall(b"go\n")
+    except OSError:
+        os.killpg(guard.pid, signal.SIGKILL)
         process.wait()
+        _bury(guard)
+        said = _read_all(pipes.stderr[0])
         pipes.close_near_ends()
         raise UnavailableError(
             f"the room could not be built: {said or 'no word from bubblewrap'}",
             hint="`kifabrik doctor` checks what this machine lacks.",
         ) from None
-    os.close(pipes.info[0])
     pipes.door[0].close()
-    return RunningRoom(process, first, first_pidfd, pipes.stdout[0], pipes.stderr[0], group)
+    return RunningRoom(process, guard, (first, first_pidfd), (pipes.stdout[0], pipes.stderr[0]), group)
+
+
+def _start_guard() -> "subprocess.Popen[bytes]":
+    """Start the guard, which leads the process group of everything that builds the room.
+
+    Death signals alone leave a gap: if the launcher dies while bubblewrap has made its namespaces' first
+    process and not yet let it go on, bubblewrap is killed and that process waits for ever, and the
+    launcher's mounts and their plaintext with it.
+    """
+    return subprocess.Popen(
+        ("/bin/sh", "-c", _GUARD),
+        cwd="/",
+        env={},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    )
 
 
 def _spawn(
-    limits: Limits, options: list[str], owner: RunUid, group: RunGroup, pipes: _Pipes
+    limits: Limits, options: list[str], owner: RunUid, group: RunGroup, pipes: _Pipes, process_group: int
 ) -> "subprocess.Popen[bytes]":
     with _memory_file(room_filter()) as seccomp:
-        every = [*options, "--seccomp", str(seccomp), "--info-fd", str(pipes.info[1])]
+        every = [*options, "--seccomp", str(seccomp)]
         with _memory_file(b"".join(os.fsencode(word) + b"\0" for word in every)) as arguments:
             command = [
                 *("/bin/sh", "-c", _JOIN, "room", *map(str, group.join_files), "--"),
@@ -163,8 +190,8 @@ def _spawn(
                 stdin=pipes.door[1].fileno(),
                 stdout=pipes.stdout[1],
                 stderr=pipes.stderr[1],
-                pass_fds=(arguments, seccomp, pipes.info[1]),
-                start_new_session=True,
+                pass_fds=(arguments, seccomp),
+                process_group=process_group,
             )
 
 
@@ -192,26 +219,29 @@ def _memory_file(content: bytes) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _first_pid(info: int, deadline: float) -> int:
-    """Process id, outside, of the room's first process (bubblewrap's `--info-fd`)."""
-    return int(json.loads(_read_all(info, deadline))["child-pid"])
-
-
-def _open_door(door: socket.socket, deadline: float) -> None:
-    """Wait until the first process stands in the finished room, and send it off."""
+def _wait_until_built(door: socket.socket, deadline: float) -> int:
+    """Wait for the word of the room's first process; return its process id outside, which the kernel tells."""
     door.settimeout(max(0.001, deadline - time.monotonic()))
-    if door.recv(16) != b"ready\n":
+    space = socket.CMSG_SPACE(_CREDENTIALS.size)
+    word, notes, _, _ = door.recvmsg(16, space)
+    if word != b"ready\n":
         raise ConnectionError
-    door.sendall(b"go\n")
+    for level, kind, data in notes:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            return int(_CREDENTIALS.unpack(data)[0])
+    raise ConnectionError
 
 
-def _read_all(descriptor: int, deadline: float) -> str:
+def _bury(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
+    if process.stdin:
+        process.stdin.close()
+
+
+def _read_all(descriptor: int) -> str:
+    """What was said into a pipe whose writers are dead."""
     said = b""
-    while len(said) < _STDERR_BYTES and (left := deadline - time.monotonic()) > 0:
-        if not select.select([descriptor], [], [], left)[0]:
-            break
-        part = os.read(descriptor, 4096)
-        if not part:
-            break
+    while len(said) < _STDERR_BYTES and (part := os.read(descriptor, 4096)):
         said += part
     return " ".join(said.decode(errors="replace").split())

@@ -111,8 +111,7 @@ class RunGroup:
     def join_files(self) -> tuple[Path, ...]:
         """Files to which a process writes `0` to become a member."""
         return tuple(
-            folder / ("tasks" if hierarchy.version == 1 else "cgroup.procs")
-            for hierarchy, folder in self.folders
+            folder / ("tasks" if hierarchy.version == 1 else "cgroup.procs") for hierarchy, folder in self.folders
         )
 
     @property
@@ -227,22 +226,23 @@ def _settings(version: int, controllers: frozenset[str], limits: Limits) -> Iter
         yield "cpu.max", f"{quota} {_PERIOD_US}"
 
 
+def end_left_group(folder: Path) -> bool:
+    """Kill and remove a group whose launcher is dead; False if a member would not die in time."""
+    version = 2 if (folder / "cgroup.controllers").exists() else 1
+    has_pids = frozenset({"pids"}) if (folder / "pids.max").exists() else frozenset[str]()
+    left = RunGroup(((Hierarchy(version, folder.parent, has_pids), folder),), ())
+    left.kill()
+    return left.remove()
+
+
 def _fresh(folder: Path) -> Path:
     """Make the folder; one left behind is emptied of processes first."""
     try:
         folder.mkdir(mode=0o755)
     except FileExistsError:
-        left = RunGroup(((_as_left(folder), folder),), ())
-        left.kill()
-        left.remove()
+        end_left_group(folder)
         folder.mkdir(mode=0o755)
     return folder
-
-
-def _as_left(folder: Path) -> Hierarchy:
-    version = 2 if (folder / "cgroup.controllers").exists() else 1
-    has_pids = frozenset({"pids"}) if (folder / "pids.max").exists() else frozenset[str]()
-    return Hierarchy(version, folder.parent, has_pids)
 
 
 def _removed(folder: Path) -> bool:

@@ -208,6 +208,4 @@ def _checked(name: str, prefix: str) -> str:
 
 
 def _refuse(path: str, why: str) -> RunFailedError:
-    return RunFailedError(
-        f"the output {path!r} {why}", hint="Only regular files of the run itself leave the room."
-    )
+    return RunFailedError(f"the output {path!r} {why}", hint="Only regular files of the run itself leave the room.")

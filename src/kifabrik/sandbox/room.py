@@ -155,9 +155,7 @@ def _check_environment(environment: Mapping[str, str]) -> None:
 def _check_fittings(fittings: tuple[Fitting, ...]) -> None:
     for place, one in enumerate(fittings):
         for made in _MADE_BY_THE_ROOM:
-            beneath = one.inside.is_relative_to(made) and not (
-                made in _MAY_CONTAIN_MOUNTS and one.inside != made
-            )
+            beneath = one.inside.is_relative_to(made) and not (made in _MAY_CONTAIN_MOUNTS and one.inside != made)
             if beneath or made.is_relative_to(one.inside):
                 raise UsageError(f"{one.inside} cannot be a mount: the room makes {made} itself")
         for outer in fittings[:place]:

@@ -50,21 +50,18 @@ class RunningRoom:
     def __init__(
         self,
         process: "subprocess.Popen[bytes]",
-        first_pid: int,
-        first_pidfd: int,
-        stdout: int,
-        stderr: int,
+        guard: "subprocess.Popen[bytes]",
+        first: tuple[int, int],
+        outputs: tuple[int, int],
         group: RunGroup,
     ) -> None:
-        self.stdout = stdout
-        """Descriptor the job's standard output is read from."""
-        self.stderr = stderr
-        """Descriptor the job's standard error is read from."""
+        self.stdout, self.stderr = outputs
+        """Descriptors that the job's standard output and standard error are read from."""
         self.notices = group.notices
         """What this machine could not bound, as sentences."""
         self._process = process
-        self._first_pid = first_pid
-        self._first = first_pidfd
+        self._guard = guard
+        self._first_pid, self._first = first
         self._outer = os.pidfd_open(process.pid)
         self._group = group
         self._settling = threading.Lock()
@@ -149,6 +146,8 @@ class RunningRoom:
         if not _ended(self._first, 0):
             self.kill()
             _ended(self._first, _DYING_S)
+        self._guard.kill()
+        self._guard.communicate()
         usage = self._group.usage()
         self._group.kill()
         self._group.remove()

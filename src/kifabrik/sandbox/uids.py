@@ -77,23 +77,33 @@ def claim_uid(uids: UidRange = DEFAULT_RANGE) -> RunUid:
             f"the user ids {uids.first} to {uids.first + uids.count - 1} do not exist in this container",
             hint="Set the range of run user ids to one that /proc/self/uid_map covers.",
         )
-    try:
-        uids.locks.mkdir(mode=0o755, parents=True, exist_ok=True)
-    except OSError as error:
-        raise UnavailableError(
-            f"no folder for the locks of user ids at {uids.locks}: {error.strerror}"
-        ) from None
     for uid in range(uids.first, uids.first + uids.count):
-        lock = os.open(uids.locks / f"{uid}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            continue
-        return RunUid(uid, uid, of_its_own=True, _lock=lock)
+        claimed = claim_if_free(uid, uids)
+        if claimed:
+            return claimed
     raise CapacityError(
         f"all {uids.count} user ids for runs are taken", hint="Wait for a run to end, or widen the range."
     )
+
+
+def claim_if_free(uid: int, uids: UidRange) -> RunUid | None:
+    """Claim one user id of the range; None if a run has it.
+
+    Raises:
+        UnavailableError: The lock folder cannot be made.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        uids.locks.mkdir(mode=0o755, parents=True, exist_ok=True)
+        lock = os.open(uids.locks / f"{uid}.lock", flags, 0o600)
+    except OSError as error:
+        raise UnavailableError(f"no lock for a user id in {uids.locks}: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return RunUid(uid, uid, of_its_own=True, _lock=lock)
 
 
 def maps(uids: UidRange, maps_folder: Path = Path("/proc/self")) -> bool:

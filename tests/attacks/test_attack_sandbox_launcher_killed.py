@@ -1,0 +1,123 @@
+"""The launcher is killed with -9, at any moment, while the job does its best to outlive it."""
+
+import contextlib
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from kifabrik.sandbox.leftovers import remove_leftovers
+from kifabrik.sandbox.uids import UidRange
+from rooms import FIRST_UID as UID
+from rooms import HAS_ROOMS, alive, launcher, visit
+
+
+@pytest.fixture(autouse=True)
+def _clean_up(tmp_path):
+    yield
+    remove_leftovers(UidRange(UID, 10, tmp_path / "uids"))
+
+
+pytestmark = pytest.mark.skipif(not HAS_ROOMS, reason="needs bubblewrap and root")
+
+STUBBORN = """
+import os, signal, sys, time, ctypes
+for number in range(1, 65):
+    try: signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError): pass
+ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0: pass
+try: open('/proc/1/mem', 'r+b').write(b'x'); print('overwritten')
+except OSError: pass
+open('/out/secret', 'w').write('plaintext')
+print('up', flush=True)
+while True: time.sleep(0.1)
+"""
+
+
+def all_dead(uid, patience_s=20):
+    """Whether every process of the user is gone within that time."""
+    deadline = time.monotonic() + patience_s
+    while alive(uid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def groups():
+    """Return the control groups of runs."""
+    return [str(folder) for folder in Path("/sys/fs/cgroup").rglob(f"kifabrik-{UID}")]
+
+
+def test_job_and_plaintext_end_with_the_launcher(tmp_path):
+    with launcher('python3 -c "$JOB"', tmp_path, environment={"JOB": STUBBORN}) as process:
+        process.stdout.readline()
+        deadline = time.monotonic() + 20
+        while len(alive(UID)) < 6 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        pids = alive(UID)
+        assert len(pids) >= 6  # bubblewrap, the first process, the shell and three of the job
+        inside = Path(f"/proc/{process.pid}/root{tmp_path}/memory/out/secret")
+        while not inside.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert inside.read_text() == "plaintext"
+        process.kill()
+    assert all_dead(UID)
+    assert list((tmp_path / "memory").iterdir()) == []
+    assert str(tmp_path / "memory") not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_leftovers_are_removed_and_living_runs_left_alone(tmp_path):
+    locks = tmp_path / "locks"
+    with launcher("sleep 30", tmp_path / "a", locks=str(locks)) as dead:
+        dead.stdout.readline()
+        with launcher("echo up; sleep 30", tmp_path / "b", locks=str(locks)) as living:
+            living.stdout.readline()
+            dead.kill()
+            dead.wait()
+            assert all_dead(UID)
+            removed = remove_leftovers(UidRange(UID, 10, locks))
+            assert {path.rsplit("/", 1)[1] for path in removed} == {f"kifabrik-{UID}"}
+            assert groups() == []
+            assert alive(UID + 1)
+            assert living.poll() is None
+    assert all_dead(UID + 1)
+    remove_leftovers(UidRange(UID, 10, locks))
+
+
+def test_a_group_left_behind_is_emptied_and_reused(tmp_path):
+    with launcher("sleep 30", tmp_path / "a") as process:
+        process.stdout.readline()
+        process.kill()
+    assert all_dead(UID)
+    assert groups()
+    assert visit("echo fine", tmp_path / "b").stdout == "fine\n"
+    assert groups() == []
+
+
+def test_a_launcher_killed_at_any_moment_leaves_no_process(tmp_path):
+    seed = int.from_bytes(os.urandom(4), "big")
+    moments = random.Random(seed)
+    for number in range(12):
+        with launcher("sleep 77", tmp_path / str(number)) as process:
+            time.sleep(moments.uniform(0.05, 0.30))
+            process.kill()
+        assert all_dead(UID), f"seed {seed}, attempt {number}"
+
+
+def test_bubblewrap_killed_from_outside_ends_the_room(tmp_path):
+    with launcher("echo up; sleep 78", tmp_path) as process:
+        process.stdout.readline()
+        outer = [pid for pid in alive(UID) if b"bwrap" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        for pid in outer:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        stdout, _ = process.communicate(timeout=30)
+    assert '"signal": 9' in stdout
+    assert all_dead(UID)
