@@ -21,7 +21,7 @@ CONTROLLERS: Final = frozenset({"memory", "pids", "cpu", "cpuacct"})
 """Those a run is bounded and measured with; `cpuacct` exists in version 1 only, version 2 always counts."""
 
 _NEEDED: Final = CONTROLLERS - {"cpu"}
-"""Where version 1 serves these, version 2 adds nothing but the wait for moving a process (about 15 ms)."""
+"""Where version 1 serves these, version 2 adds nothing but the kernel's wait for moving a process."""
 
 _OWN_TOP: Final = "kifabrik"
 _LAUNCHERS: Final = "kifabrik-launchers"
