@@ -34,6 +34,8 @@ _SIZE_UNITS: Final = {
 }
 _DURATION_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 MICRO_PER_EUR: Final = 1_000_000
+_PLACES: Final = ((2, Decimal("0.1")), (4, Decimal("0.001")))
+"""Decimal places to write, from which amount on in euros."""
 
 
 class Kind(StrEnum):
@@ -171,9 +173,10 @@ class Money:
         return Money(round(self.micro_eur * Decimal(factor)))
 
     def __str__(self) -> str:
-        """Write with cents, or with four places below ten cents: `1.25 EUR`, `0.0031 EUR`."""
+        """Write with cents; smaller amounts with as many places as they need, up to a micro-euro."""
         eur = Decimal(self.micro_eur) / MICRO_PER_EUR
-        return f"{eur:.2f} EUR" if abs(eur) >= Decimal("0.1") or not eur else f"{eur:.4f} EUR"
+        places = next((places for places, least in _PLACES if abs(eur) >= least), 6) if eur else 2
+        return f"{eur:.{places}f} EUR"
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,10 @@ def describe(entry: Entry, names: Mapping[str, str]) -> str:
         ("run", "run "),
         ("purpose", "for "),
         ("datasets", "of "),
-        ("member", "member "),
-        ("grant", ""),
+        ("receiver", "to "),
+        ("member", "by "),
+        ("grant", "grant "),
+        ("outcome", ""),
         ("reason", "because "),
     ):
         text = name(key)

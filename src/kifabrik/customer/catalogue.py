@@ -108,9 +108,7 @@ class Catalogue:
 
     def datasets(self) -> list[DatasetName]:
         """All datasets, in the order of their first version."""
-        erased = {
-            str(e.refs.get("dataset")) for e in self._of(EntryKind.ERASURE_DECIDED, EntryKind.DATASET_ERASED)
-        }
+        erased = {str(e.refs.get("dataset")) for e in self._of(EntryKind.ERASURE_DECIDED, EntryKind.DATASET_ERASED)}
         names: dict[str, str] = {}
         manifests: dict[str, list[str]] = {}
         for entry in self._of(EntryKind.DATASET_SEALED):

@@ -35,8 +35,7 @@ def lineage(session: Session, catalogue: Catalogue, model: ModelVersion) -> Line
     datasets = {one.dataset: one.name for one in catalogue.datasets()}
     models = {one.owner: f"model:{one.name}@{one.version}" for one in catalogue.models()}
     inputs = tuple(
-        models.get(item.owner) or f"{datasets.get(item.owner, item.owner)}@{item.version}"
-        for item in order.inputs
+        models.get(item.owner) or f"{datasets.get(item.owner, item.owner)}@{item.version}" for item in order.inputs
     )
     return Lineage(order.purpose, order.member, inputs, order.code, order.lock)
 

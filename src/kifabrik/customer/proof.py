@@ -79,7 +79,7 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
     finished = log.last(EntryKind.RUN_FINISHED)
     finish_envelope = fetch(finished.digest("finish"))
     said, _ = read_unverified(finish_envelope, Finish)
-    released = log.find(EntryKind.LEASE_RELEASED, "lease", said.lease)
+    released = log.find(EntryKind.LEASE_RELEASED, "statement", said.lease)
     lease = verify_statement(fetch(said.lease), Lease, [session.keyholder_key])
     request = verify_attempt_request(fetch(lease.predicate.request))
     requested = log.find(EntryKind.LEASE_REQUESTED, "request", request.digest)

@@ -54,9 +54,7 @@ def pull_output(session: Session, run: str, number: int, target: Path, *, bar: B
     version = open_contents(output.predicate, headers, [session.profile.opener], session.store)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(
-            dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True
-        ) as unfinished,
+        TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True) as unfinished,
         bar(f"opening {version.contents.name}", version.plain_size) as progress,
     ):
         folder = Path(unfinished) / "opened"

@@ -57,9 +57,7 @@ class RunResult:
             KifabrikError: As `kifabrik.customer.results.pull_output`.
         """
         if output not in self.outputs:
-            raise NotFoundError(
-                f"{self.run} has no output {output!r}", hint=f"It has: {', '.join(self.outputs)}"
-            )
+            raise NotFoundError(f"{self.run} has no output {output!r}", hint=f"It has: {', '.join(self.outputs)}")
         number = self.outputs.index(output) + 1
         return pull_output(
             self._session, self.run, number, Path(target), bar=lambda _label, _total: nullcontext(silent)
@@ -138,9 +136,7 @@ class RunFuture:
             left = _WAIT_S if until is None else until - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"{self.run} is {self._view.state}: {self._view.reason}")
-            self._view = self._session.runs.show(
-                self.run, revision=self._view.revision, wait_s=min(left, _WAIT_S)
-            )
+            self._view = self._session.runs.show(self.run, revision=self._view.revision, wait_s=min(left, _WAIT_S))
         return self._view
 
 

@@ -60,9 +60,7 @@ class _Target:
     previous: str
 
 
-def seal_dataset(
-    session: Session, name: str, source: Path, *, bar: Bar, description: str = ""
-) -> SealedDataset:
+def seal_dataset(session: Session, name: str, source: Path, *, bar: Bar, description: str = "") -> SealedDataset:
     """Seal a folder or file as the next version of the dataset `name`, which is made if it is new.
 
     An interrupted sealing goes on where it stopped when it is repeated.
@@ -117,9 +115,7 @@ def _folder(session: Session, dataset: str) -> Path:
     return member_folder(session.home, "datasets") / dataset
 
 
-def _seal(
-    session: Session, target: _Target, name: str, source: Path, bar: Bar, description: str
-) -> SealedDataset:
+def _seal(session: Session, target: _Target, name: str, source: Path, bar: Bar, description: str) -> SealedDataset:
     folder = _folder(session, target.dataset)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder / "name").write_text(name, encoding="utf-8")

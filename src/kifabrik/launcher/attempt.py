@@ -127,7 +127,7 @@ class AttemptRunner:
             self._ended.fail(_STOPS[self._control.cause or StopCause.STOP], "stopped before it began")
             return
         self._lease = lease
-        self._journal = Journal.open(self._api, lease.statement, self._keys.run_key)
+        self._journal = Journal.open(self._api, lease.statement, self._keys.run_key, self._store)
         self._api.progress(RunState.STAGING)
         staged = Stager(self._folder, self._mounts, self._keys.identity, lease, self._store).stage(work)
         cleanup.callback(staged.release)
@@ -150,9 +150,7 @@ class AttemptRunner:
 
     def _obtain(self, work: VerifiedWork, environment: BuiltEnvironment) -> GrantedLease | None:
         self._api.progress(RunState.WAITING_FOR_KEY, "The keyholder decides.")
-        request = sign_request(
-            work, self._assignment.attempt, self._keys, self._node.key, environment.tree_digest
-        )
+        request = sign_request(work, self._assignment.attempt, self._keys, self._node.key, environment.tree_digest)
 
         def waiting(view: LeaseView) -> None:
             seen = f"it was last seen at {view.keyholder_seen}" if view.keyholder_seen else "it was never seen"

@@ -40,9 +40,7 @@ class Executed:
     stopped: StopCause | None
 
 
-def room_for(
-    staged: StagedRun, order: Order, environment: BuiltEnvironment, gpus: tuple[Path, ...]
-) -> RoomSpec:
+def room_for(staged: StagedRun, order: Order, environment: BuiltEnvironment, gpus: tuple[Path, ...]) -> RoomSpec:
     """Describe the room of a run."""
     resources = order.resources
     python = Path(environment.python)

@@ -20,6 +20,7 @@ from kifabrik.seals.recipients import Recipient
 from kifabrik.seals.sealing import make_header, new_file_key, seal_bytes
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import Statement, sign_statement
+from kifabrik.transfer.objects import ObjectSink
 from kifabrik.values import format_size, format_time, now_utc, sha256_hex
 
 _PAUSE_S: Final = 0.2
@@ -72,12 +73,22 @@ class Journal:
 
     @classmethod
     def open(
-        cls, attempts: Attempts, lease: Statement[Lease], run_key: SigningKey, *, limit: int = LIMIT_BYTES
+        cls,
+        attempts: Attempts,
+        lease: Statement[Lease],
+        run_key: SigningKey,
+        store: ObjectSink,
+        *,
+        limit: int = LIMIT_BYTES,
     ) -> "Journal":
-        """Open the log of the attempt a lease is for, sealed to the lease's output recipient."""
+        """Open the log of the attempt a lease is for, sealed to the lease's output recipient.
+
+        The header is stored as an object as well, where the keyholder fetches what it wraps anew.
+        """
         said = lease.predicate
         file_key = new_file_key()
         header = make_header(file_key, [Recipient.from_text(said.output_recipient)])
+        store.upload_bytes(header)
         opened = format_time(now_utc())
         stream = LogStream(said.tenant, said.run, said.receiver, lease.digest, sha256_hex(header), opened)
         return cls(attempts, stream, header, file_key, run_key, limit=limit)
