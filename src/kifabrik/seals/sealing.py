@@ -68,10 +68,15 @@ def seal_bytes(data: Buffer, file_key: bytes) -> bytes:
     """
     plain = memoryview(data).cast("B")
     nonce = secrets.token_bytes(NONCE_BYTES)
-    body = memoryview(bytearray(sealed_size(len(plain))))
-    body[:NONCE_BYTES] = nonce
-    _seal_chunks(payload_cipher(file_key, nonce), 0, plain, body[NONCE_BYTES:], last=True)
-    return bytes(body)
+    cipher = payload_cipher(file_key, nonce)
+    starts = range(0, max(1, len(plain)), PLAIN_CHUNK)
+    chunks = (
+        cipher.encrypt(
+            chunk_nonce(number, last=number == len(starts) - 1), plain[start : start + PLAIN_CHUNK], None
+        )
+        for number, start in enumerate(starts)
+    )
+    return b"".join((nonce, *chunks))
 
 
 def seal_file(plain: Buffer, recipients: Sequence[AnyRecipient]) -> bytes:
