@@ -158,8 +158,7 @@ def _launch(wish: dict) -> Visit:
             command=command if isinstance(command, str) else tuple(command),
             limits=Limits(**limits | wish.get("limits", {})),
             environment=wish.get("environment", {}),
-            read_only={"/data/in": memory / "data"}
-            | {k: Path(v) for k, v in wish.get("read_only", {}).items()},
+            read_only={"/data/in": memory / "data"} | {k: Path(v) for k, v in wish.get("read_only", {}).items()},
             writable=writable,
             workdir=memory / "work",
             env_tree=Path(wish["env_tree"]) if "env_tree" in wish else None,

@@ -184,13 +184,12 @@ def test_root_inside_could_not_read_the_machines_files_either(tmp_path):
 
 def test_a_setuid_program_gives_no_rights(tmp_path):
     probe = "import os, subprocess; print(subprocess.run([PATH, '-u'], capture_output=True, text=True).stdout)"
-    program = tmp_path / "id"
-    tmp_path.chmod(0o755)
-    for folder in (tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    shutil.copyfile("/usr/bin/id", program)
-    program.chmod(0o4755)
-    assert outside(probe.replace("PATH", repr(str(program)))) == "0\n\n"
+    with tempfile.TemporaryDirectory(prefix="room-") as folder:
+        program = Path(folder) / "id"
+        program.parent.chmod(0o755)
+        shutil.copyfile("/usr/bin/id", program)
+        program.chmod(0o4755)
+        assert outside(probe.replace("PATH", repr(str(program)))) == "0\n\n"
     seen = visit(python(probe.replace("PATH", "'/data/in/id'")), tmp_path / "s", copies={"id": "/usr/bin/id"})
     assert seen.stdout == "1000\n\n"
 

@@ -37,9 +37,7 @@ def judge(machine, name, *arguments, arch=None):
         elif code == 0x05:
             place += value
         elif code in {0x15, 0x25, 0x45}:
-            holds = {0x15: accumulator == value, 0x25: accumulator > value, 0x45: bool(accumulator & value)}[
-                code
-            ]
+            holds = {0x15: accumulator == value, 0x25: accumulator > value, 0x45: bool(accumulator & value)}[code]
             place += then if holds else otherwise
         elif code == 0x06:
             if value == 0x7FFF_0000:
