@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import create_engine
 
 from kifabrik.client.connection import Connection
 from kifabrik.client.datasets import Datasets
@@ -46,6 +47,19 @@ serve(Path(sys.argv[1]), ready=lambda url: print(url, flush=True))
 """
 
 
+def _use_postgres(settings: Path) -> None:
+    """Give a factory a fresh database on the server `KIFABRIK_TEST_POSTGRES` names, if it names one."""
+    server = os.environ.get("KIFABRIK_TEST_POSTGRES")
+    if server:
+        name = f"kifabrik_{secrets.token_hex(6)}"
+        engine = create_engine(server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        url = engine.url.set(database=name).render_as_string(hide_password=False)
+        engine.dispose()
+        settings.write_text(f'database = "{url}"\n' + settings.read_text())
+
+
 class FactoryProcess:
     """A factory's home and the process that serves it on a free loopback port."""
 
@@ -53,6 +67,7 @@ class FactoryProcess:
         self.home = home
         if not (home / "factory.toml").exists():
             init_home(home, port=0)
+            _use_postgres(home / "factory.toml")
         self.log = home.parent / f"{home.name}.log"
         self._connections: list[Connection] = []
         self.start()

@@ -102,7 +102,9 @@ class SqlStore:
     @contextmanager
     def read(self) -> Iterator[SqlTransaction]:
         """Open a consistent view."""
-        with _translated(), self.engine.connect() as connection, connection.begin():
+        # SQLite reads from one snapshot by itself.
+        options = {} if self._lite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with _translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield SqlTransaction(connection)
 
     @contextmanager
