@@ -69,9 +69,7 @@ class Bench:
 
     def gnu_pack(self) -> float:
         # not to /dev/null itself: tar would notice and read nothing
-        return timed(
-            lambda: subprocess.run(f"tar -c -C {self.source} . | cat >/dev/null", shell=True, check=True)
-        )
+        return timed(lambda: subprocess.run(f"tar -c -C {self.source} . | cat >/dev/null", shell=True, check=True))
 
     def tarfile_pack(self) -> float:
         def work() -> None:

@@ -70,9 +70,7 @@ def pack(source: Path, **options) -> tuple[Contents, list[bytes]]:
     return Contents("test", "", tuple(shards)), plaintexts
 
 
-def unpack(
-    contents: Contents, plaintexts: list[bytes], target: Path, *, step: int = 2**20, verify: bool = True
-):
+def unpack(contents: Contents, plaintexts: list[bytes], target: Path, *, step: int = 2**20, verify: bool = True):
     """Unpack into a fresh folder, feeding pieces of `step` bytes; return the folder."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
