@@ -70,16 +70,12 @@ class Accounts:
             self._use_code(transaction, code, tenant)
             existing = transaction.accounts.tenant(tenant)
             if existing is None:
-                self._create(
-                    transaction, Tenant(tenant, key.hex, keyholder.digest, said.sequence, self._log.now())
-                )
+                self._create(transaction, Tenant(tenant, key.hex, keyholder.digest, said.sequence, self._log.now()))
                 refs: dict[str, RefValue] = {"statement": keyholder.digest, "sequence": said.sequence}
                 self._statements.put_on_record(
                     transaction, tenant, keyholder, EntryKind.KEYHOLDER_ENROLLED, refs, mail=None
                 )
-            elif existing.keyholder != keyholder.digest or not take_back(
-                transaction, tenant, TokenKind.KEYHOLDER
-            ):
+            elif existing.keyholder != keyholder.digest or not take_back(transaction, tenant, TokenKind.KEYHOLDER):
                 raise ConflictError("this tenant exists", hint="Its keyholder has its token already.")
             transaction.accounts.add_token(issued(token, tenant, self._log.now()))
             return transaction.logs.state(tenant).vkey, token  # type: ignore[union-attr]
@@ -121,9 +117,7 @@ class Accounts:
         hashed = token_hash(code)
         found = transaction.accounts.code(hashed)
         if found is None or (found.tenant != tenant and not transaction.accounts.use_code(hashed, tenant)):
-            raise SignInError(
-                "this sign-up code is wrong or used up", hint="Ask the factory's operator for one."
-            )
+            raise SignInError("this sign-up code is wrong or used up", hint="Ask the factory's operator for one.")
 
 
 def take_back(transaction: Transaction, tenant: str, kind: TokenKind, member: str = "") -> bool:

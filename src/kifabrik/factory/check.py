@@ -105,9 +105,7 @@ class Check:
                 object_key(tenant, digest): (tenant, size) for tenant, digest, size in transaction.objects.all()
             }
             moving = {object_key(tenant, digest) for tenant, digest in transaction.objects.moving()}
-            lacking = Counter(
-                (tenant, manifest) for tenant, manifest, _ in transaction.datasets.missing_objects()
-            )
+            lacking = Counter((tenant, manifest) for tenant, manifest, _ in transaction.datasets.missing_objects())
         for (tenant, manifest), count in lacking.items():
             yield Finding(tenant, f"version {manifest[:16]} lacks {count} of its objects")
         for key, (tenant, size) in rows.items():

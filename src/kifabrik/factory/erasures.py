@@ -64,9 +64,7 @@ class Erasures:
                 raise NotFoundError(f"there is no dataset {said.dataset}")
             if transaction.datasets.erasure(tenant, said.dataset) is not None:
                 raise ConflictError(f"it is decided already that dataset {said.dataset} be erased")
-            transaction.datasets.put_erasure(
-                Erasure(tenant, said.dataset, erasure.digest, ErasureState.DECIDED)
-            )
+            transaction.datasets.put_erasure(Erasure(tenant, said.dataset, erasure.digest, ErasureState.DECIDED))
             return self._statements.put_on_record(
                 transaction,
                 tenant,
@@ -122,9 +120,7 @@ class Erasures:
             erasure = transaction.datasets.erasure(tenant, dataset)
             if erasure is None:
                 raise NotFoundError("no such erasure was decided")
-            certificate = (
-                transaction.statements.get(tenant, erasure.certificate) if erasure.certificate else None
-            )
+            certificate = transaction.statements.get(tenant, erasure.certificate) if erasure.certificate else None
         return erasure, certificate
 
     def settle(self) -> None:

@@ -44,9 +44,7 @@ class Grants:
             if transaction.datasets.newest(tenant, said.dataset) is None:
                 raise NotFoundError(f"there is no dataset {said.dataset}", hint="Seal it first.")
             if transaction.datasets.grant(tenant, said.grant) is not None:
-                raise ConflictError(
-                    f"there is a grant {said.grant} already", hint="Make a grant with a new id."
-                )
+                raise ConflictError(f"there is a grant {said.grant} already", hint="Make a grant with a new id.")
             transaction.datasets.add_grant(GrantRecord(tenant, said.grant, said.dataset, grant.digest))
             return self._statements.put_on_record(
                 transaction,

@@ -197,9 +197,7 @@ def _witness(transaction: Transaction, tenant: str) -> VerifyKey:
 
 def _check_detail(detail: SealedDetail) -> None:
     if len(detail.sealed) > _MOST_DETAIL_BYTES:
-        raise UsageError(
-            f"the names of a log entry take {len(detail.sealed)} bytes, at most {_MOST_DETAIL_BYTES}"
-        )
+        raise UsageError(f"the names of a log entry take {len(detail.sealed)} bytes, at most {_MOST_DETAIL_BYTES}")
 
 
 def _complete_tiles(transaction: Transaction, tenant: str, size: int) -> None:

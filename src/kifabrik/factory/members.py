@@ -52,9 +52,7 @@ class Members:
         token = new_token(TokenKind.DEVICE)
         with self._store.write(claimed.tenant) as transaction:
             tenant = find_tenant(transaction, claimed.tenant)
-            enrolled = verify_device(
-                VerifyKey.from_hex(tenant.tenant_key), membership, device, self._log.clock()
-            )
+            enrolled = verify_device(VerifyKey.from_hex(tenant.tenant_key), membership, device, self._log.clock())
             known = transaction.accounts.member(tenant.tenant, enrolled.member)
             if known is None:
                 self._add(transaction, enrolled, membership, device, detail)
@@ -128,9 +126,7 @@ class Members:
             "membership": enrolled.membership,
             "device": enrolled.statement,
         }
-        self._statements.put_on_record(
-            transaction, tenant, device, EntryKind.MEMBER_ENROLLED, refs, detail=detail
-        )
+        self._statements.put_on_record(transaction, tenant, device, EntryKind.MEMBER_ENROLLED, refs, detail=detail)
 
 
 def _check_same(transaction: Transaction, known: Member, enrolled: EnrolledDevice) -> None:

@@ -118,9 +118,7 @@ class Objects:
             UnavailableError: An earlier object of this digest is still being deleted.
         """
         if offset + len(data) > size:
-            raise UsageError(
-                f"a piece of {len(data)} bytes at {offset} reaches beyond the object's {size} bytes"
-            )
+            raise UsageError(f"a piece of {len(data)} bytes at {offset} reaches beyond the object's {size} bytes")
         if self._begin(tenant, digest, size):
             return size
         arrived = self._staging.append(tenant, digest, offset, data)

@@ -70,9 +70,7 @@ class SqlAccountRows:
 
     def reserve_bytes(self, tenant: str, size: int, quota: int) -> bool:
         """Add to the bytes in use if they fit; whether they do. Giving back always fits."""
-        change = (
-            update(tenants).where(tenants.c.tenant == tenant).values(bytes_used=tenants.c.bytes_used + size)
-        )
+        change = update(tenants).where(tenants.c.tenant == tenant).values(bytes_used=tenants.c.bytes_used + size)
         if size > 0:
             change = change.where(tenants.c.bytes_used + size <= quota)
         return self._sql.execute(change).rowcount == 1

@@ -19,9 +19,7 @@ class SqlDatasetRows:
     def add_version(self, version: Version, objects: Iterable[str]) -> None:
         """Add a version and what it consists of."""
         self._sql.execute(insert(versions).values(**plain(version)))
-        rows = [
-            {"tenant": version.tenant, "manifest": version.manifest, "digest": digest} for digest in objects
-        ]
+        rows = [{"tenant": version.tenant, "manifest": version.manifest, "digest": digest} for digest in objects]
         self._sql.execute(insert(version_objects), rows)
 
     def version(self, tenant: str, owner: str, number: int) -> Version | None:
@@ -124,6 +122,4 @@ class SqlDatasetRows:
 
     def erasures(self) -> list[Erasure]:
         """All erasures of all tenants."""
-        return [
-            record(Erasure, row, state=ErasureState(row.state)) for row in self._sql.execute(select(erasures))
-        ]
+        return [record(Erasure, row, state=ErasureState(row.state)) for row in self._sql.execute(select(erasures))]

@@ -56,9 +56,7 @@ class SqlLogRows:
 
     def add_entry(self, tenant: str, index: int, kind: str, data: bytes, leaf: bytes) -> None:
         """Add an entry at its index."""
-        self._sql.execute(
-            insert(entries).values(tenant=tenant, position=index, kind=kind, data=data, leaf=leaf)
-        )
+        self._sql.execute(insert(entries).values(tenant=tenant, position=index, kind=kind, data=data, leaf=leaf))
 
     def entries(self, tenant: str, start: int, end: int) -> list[bytes]:
         """The bytes of entries `[start, end)`, as far as there are any."""

@@ -71,9 +71,9 @@ class SqlObjectRows:
         for chunk in chunks(digests):
             where = (objects.c.tenant == tenant, objects.c.digest.in_(chunk))
             columns = ["tenant", "digest", "size", "claim", "until"]
-            stored = select(
-                objects.c.tenant, objects.c.digest, objects.c.size, func.trim(""), func.trim("")
-            ).where(*where)
+            stored = select(objects.c.tenant, objects.c.digest, objects.c.size, func.trim(""), func.trim("")).where(
+                *where
+            )
             self._sql.execute(insert(deletions).from_select(columns, stored))
             moved += self._sql.execute(delete(objects).where(*where)).rowcount
         return moved

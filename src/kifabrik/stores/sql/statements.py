@@ -53,9 +53,7 @@ class SqlStatementRows:
         """Write to the keyholder; numbers grow by one within a tenant."""
         last = self._sql.scalars(select(func.max(mail.c.number)).where(mail.c.tenant == tenant)).one()
         letter = Letter(tenant, (last or 0) + 1, kind, digest)
-        self._sql.execute(
-            insert(mail).values(tenant=tenant, number=letter.number, kind=str(kind), digest=digest)
-        )
+        self._sql.execute(insert(mail).values(tenant=tenant, number=letter.number, kind=str(kind), digest=digest))
         return letter
 
     def letters(self, tenant: str, after: int, limit: int) -> list[Letter]:

@@ -4,9 +4,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, MetaData, String
 
-metadata = MetaData(
-    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
-)
+metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"})
 
 
 def ident(name: str, **options: Any) -> Column[str]:

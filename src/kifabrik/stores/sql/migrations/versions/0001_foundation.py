@@ -184,9 +184,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "manifest", "digest", name=op.f("pk_version_objects")),
     )
-    op.create_index(
-        op.f("ix_version_objects_tenant_digest"), "version_objects", ["tenant", "digest"], unique=False
-    )
+    op.create_index(op.f("ix_version_objects_tenant_digest"), "version_objects", ["tenant", "digest"], unique=False)
     op.create_table(
         "versions",
         sa.Column("tenant", sa.String(length=64), nullable=False),
