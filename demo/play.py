@@ -142,9 +142,7 @@ def play(url):
     with process("keyholder", CUSTOMER, "keyholder", "run", "--key-file", key_file):
         invitation = CUSTOMER / "invitation.json"
         invite = ("tenant", "invite", "--role", "steward", "--name", "Anna", "--out", invitation)
-        kifabrik(
-            CUSTOMER, *invite, "--passphrase-file", secret, shown="tenant invite --role steward --name Anna"
-        )
+        kifabrik(CUSTOMER, *invite, "--passphrase-file", secret, shown="tenant invite --role steward --name Anna")
         kifabrik(CUSTOMER, "login", invitation, shown="login invitation.json")
         seal_and_search()
         train_and_pull(secret)
@@ -158,9 +156,7 @@ def seal_and_search():
     count, held_out = write_readings(CUSTOMER / "readings", CUSTOMER / "held-out.csv")
     note(f"{SOURCE}, {LICENCE}")
     note(f"{count:,} readings to train on; {held_out:,} stay here, held out")
-    kifabrik(
-        CUSTOMER, "dataset", "seal", DATASET, CUSTOMER / "readings", shown=f"dataset seal {DATASET} readings/"
-    )
+    kifabrik(CUSTOMER, "dataset", "seal", DATASET, CUSTOMER / "readings", shown=f"dataset seal {DATASET} readings/")
     show_search("data and file names", data_needles())
 
 

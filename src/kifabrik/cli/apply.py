@@ -6,12 +6,13 @@ import click
 
 from kifabrik.cli.follow import print_log
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import done, remark, show_json, step, waiting, warn
+from kifabrik.cli.terminal import done, remark, show_json, step, waiting
 from kifabrik.customer.apply import PreparedRun, lock_environment, prepare, submit
 from kifabrik.customer.follow import wait_for_end
 from kifabrik.customer.session import Session, open_session
-from kifabrik.errors import CapacityError, RunFailedError
+from kifabrik.errors import CapacityError, RefusedError, RunFailedError
 from kifabrik.jobs.jobfile import read_job
+from kifabrik.runs.states import RunState
 from kifabrik.values import Money, format_duration
 
 
@@ -100,11 +101,12 @@ def _follow(session: Session, run: str, *, as_json: bool) -> None:
     view = wait_for_end(session, run)
     if as_json:
         show_json(view.model_dump(mode="json"))
-    if view.state == "succeeded":
+    if view.state is RunState.SUCCEEDED:
         if not as_json:
             cost = Money(view.footprint.cost_micro_eur)
             done(f"{run} succeeded in {format_duration(view.footprint.wall_s)}, for {cost}")
         return
-    if not as_json:
-        warn(f"{run} is {view.state}: {view.reason}")
-    raise RunFailedError(f"{run} ended as {view.state}: {view.reason}", hint=f"See: kifabrik why {run}")
+    refused = view.state is RunState.REFUSED
+    raise (RefusedError if refused else RunFailedError)(
+        f"{run} is {view.state}: {view.reason}", hint=f"See: kifabrik why {run}"
+    )

@@ -49,8 +49,9 @@ def verify(folder: Path | None, policy: Path | None, home: Path, as_json: bool) 
 
 
 def _say(report: Report, held: int | None) -> None:
-    signers = ["the log", *report.accepted.cosigned] if report.accepted else []
-    done(f"{report.entries} entries verify: root, order and rules; signed by {' and '.join(signers)}")
+    witnessed = report.accepted is not None and bool(report.accepted.cosigned)
+    signers = "the log and the keyholder's witness" if witnessed else "the log only"
+    done(f"{report.entries} entries verify: root, order and rules; signed by {signers}")
     if report.accepted:
         remark(f"  root {report.accepted.head.root.hex()}")
     if held is not None and held > report.entries:

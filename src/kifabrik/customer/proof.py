@@ -98,10 +98,10 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
             f"output {number} is sealed to another recipient than the lease names",
         )
     links = (
-        _link("order", order, ordered.index, "signed by a member's device, in the log"),
-        _link("request", request, requested.index, "in the log before any key was given"),
-        _link("lease", lease, released.index, "signed by the keyholder for this attempt"),
-        _link("finish", finish, finished.index, "signed by the run key that the lease names"),
+        _link("order", order, ordered.index, "signed by a member's device"),
+        _link("request", request, requested.index, "logged before any key"),
+        _link("lease", lease, released.index, "signed by the keyholder"),
+        _link("finish", finish, finished.index, "signed by the lease's run key"),
         *(
             _link(f"output {number}", output, finished.index, "signed by that run key")
             for number, output in enumerate(outputs, 1)
