@@ -52,7 +52,9 @@ def test_no_token_body_or_query_reaches_the_services_log(tenant: Party, http: ht
     http.get(f"/v1/me?token={person.token}&secret=canary")
     http.post("/v1/devices", json={"membership": "canary", "device": person.token})
     http.get(f"/v1/canary/{person.token}")
-    written = tenant.factory.log.read_text()
+    written = tenant.factory.log.read_text() + (tenant.factory.home / "service.log").read_text()
+    assert "GET /v1/me 401" in written
+    assert "POST /v1/devices 422" in written
     assert person.token not in written
     assert "canary" not in written
     assert not looks_like_token(written)

@@ -40,6 +40,7 @@ from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, FactoryConfig, read_config
 from kifabrik.wiring.runs import driving, read_prices, run_cases
+from kifabrik.wiring.service_log import service_log
 
 OBJECTS: Final = "objects"
 STAGING: Final = "staging"
@@ -144,6 +145,7 @@ def serve(home: Path, *, ready: Callable[[str], None]) -> None:
     factory = open_factory(home)
     app = make_app(factory)
     with (
+        service_log(home),
         _listening(config) as (listener, url),
         _housekeeping(factory),
         driving(home, factory, url, _pem(home, config)),
