@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from kifabrik.errors import KifabrikError, UsageError
-from kifabrik.values import Place, parse_size
+from kifabrik.values import parse_size
 
 FILE: Final = "factory.toml"
 PORT: Final = 8470
@@ -23,19 +23,7 @@ def _size(value: object) -> object:
 Size = Annotated[int, BeforeValidator(_size)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PlaceConfig(_Section):
-    """Where the factory's nodes are; empty means not stated."""
-
-    country: str = ""
-    site: str = ""
-    node_class: str = ""
-
-
-class FactoryConfig(_Section):
+class FactoryConfig(BaseModel):
     """Settings of a factory.
 
     Args:
@@ -45,10 +33,11 @@ class FactoryConfig(_Section):
         database: SQLAlchemy URL; empty for `factory.db` in the home folder.
         tls_cert: PEM file with the certificate chain; empty for plain HTTP.
         tls_key: PEM file with its key.
-        place: Where the nodes are.
         prices: Price list, relative to the home folder.
         quota: Most bytes of sealed objects per tenant.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = PORT
@@ -56,14 +45,8 @@ class FactoryConfig(_Section):
     database: str = ""
     tls_cert: str = ""
     tls_key: str = ""
-    place: PlaceConfig = PlaceConfig()
     prices: str = "prices.toml"
     quota: Size = 10**12
-
-    @property
-    def at(self) -> Place:
-        """The place as a value."""
-        return Place(self.place.country, self.place.site, self.place.node_class)
 
 
 def read_config(home: Path) -> FactoryConfig:
@@ -93,9 +76,4 @@ TEMPLATE: Final = """\
 host = "127.0.0.1"
 port = {port}
 quota = "1TB"
-
-[place]
-country = ""
-site = ""
-node_class = ""
 """
