@@ -10,8 +10,8 @@
 
 Invariants:
 - it only connects outwards; nothing the factory says is believed without a signature or a proof;
-- no key is released before the request stands in a log that extends everything seen before, and none
-  after it until the keyholder's own last decision stands there too;
+- no key leaves before the request and the keyholder's own decision stand in a log that extends
+  everything seen before;
 - what is recorded here first, and what only the factory knows, never outweighs: revocations, erasures,
   removals and freezes hold from the moment they are made;
 - no secret leaves: leases carry headers wrapped for one receiver, backups their own passphrase.

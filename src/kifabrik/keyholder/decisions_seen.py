@@ -98,6 +98,7 @@ class DecisionsSeen:
         with self._state.db.transaction():
             self._books.records.add_decision(Decision(request, envelope, {}), self._state.clock.text())
             self._books.records.confirm(request, index)
+            self._books.records.close_decision(request)
             if is_lease(envelope):
                 lease = verify_statement(envelope, Lease, [self._state.keyholder_key.public]).predicate
                 self._take_over_lease(lease, envelope.digest)

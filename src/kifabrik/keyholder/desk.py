@@ -186,7 +186,7 @@ class Desk:
             return self._refused(request.digest, verdict, Outcome(verdict, outcome.receiver, outcome.run))
         with self._state.db.transaction():
             again = _judge(self._case(request, fetched))
-            if isinstance(again, Released) and not self._books.records.open_decisions():
+            if isinstance(again, Released) and not self._books.records.missing_lease():
                 self._sign(request, again, wrapped, head)
                 return Outcome(again, outcome.receiver, outcome.run)
         if isinstance(again, Refused):

@@ -60,7 +60,7 @@ class Decision:
     Args:
         request: Digest of the request.
         envelope: Lease or refusal.
-        headers: Item digest to new headers; empty for refusals, and once the decision stands in the log.
+        headers: Item digest to new headers; empty for refusals, and once they were delivered.
         log_index: Of its entry in the log; None before it stands there.
     """
 
@@ -187,7 +187,7 @@ class Records:
             packed.encode(),
             created,
         )
-        self._db.execute("INSERT INTO decisions VALUES (?, ?, ?, ?, ?, NULL)", row)
+        self._db.execute("INSERT INTO decisions VALUES (?, ?, ?, ?, ?, NULL, 0)", row)
 
     def decision(self, request: str) -> Decision | None:
         """Return the decision about a request."""
@@ -195,16 +195,36 @@ class Records:
         return None if row is None else _decision(row)
 
     def open_decisions(self) -> list[Decision]:
-        """Return the decisions that do not stand in the log yet, oldest first."""
-        rows = self._db.rows("SELECT * FROM decisions WHERE log_index IS NULL ORDER BY created, rowid")
+        """Return the decisions that are not wholly delivered yet, oldest first."""
+        rows = self._db.rows("SELECT * FROM decisions WHERE done = 0 ORDER BY created, rowid")
         return [_decision(row) for row in rows]
 
+    def missing_lease(self) -> str:
+        """Return the request of a lease that does not stand in the log yet; empty if there is none."""
+        waiting = [one for one in self.open_decisions() if one.log_index is None and is_lease(one.envelope)]
+        return waiting[0].request if waiting else ""
+
     def confirm(self, request: str, log_index: int) -> None:
-        """Note that a decision stands in the log; its headers are not needed any more."""
+        """Note that a decision stands in the log."""
         self._db.execute(
-            "UPDATE decisions SET log_index = ?, headers = '{}' WHERE request = ? AND log_index IS NULL",
-            (log_index, request),
+            "UPDATE decisions SET log_index = ? WHERE request = ? AND log_index IS NULL", (log_index, request)
         )
+
+    def close_decision(self, request: str) -> None:
+        """Note that nothing more is to be sent; the headers are not needed any more."""
+        self._db.execute(
+            "UPDATE decisions SET done = 1, headers = CAST('{}' AS BLOB) WHERE request = ?", (request,)
+        )
+
+    def withdraw(self, request: str) -> None:
+        """Forget a lease that the factory did not put on record: its keys have never left."""
+        with self._db.transaction():
+            for table in ("lease_datasets", "leases"):
+                self._db.execute(
+                    f"DELETE FROM {table} WHERE lease IN (SELECT lease FROM leases WHERE request = ?)",  # noqa: S608
+                    (request,),
+                )
+            self._db.execute("DELETE FROM decisions WHERE request = ? AND log_index IS NULL", (request,))
 
     def add_lease(self, lease: Lease, digest: str, number: int, used: Iterable[UsedDataset]) -> None:
         """Keep a release."""
@@ -223,6 +243,14 @@ class Records:
             "INSERT OR IGNORE INTO lease_datasets VALUES (?, ?, ?, ?)",
             [(lease.lease, one.dataset, one.grant, int(one.direct)) for one in used],
         )
+
+    def used_by(self, request: str) -> list[UsedDataset]:
+        """Return what the lease that answers a request makes use of."""
+        rows = self._db.rows(
+            "SELECT dataset, grant_id, direct FROM lease_datasets JOIN leases USING (lease) WHERE request = ?",
+            (request,),
+        )
+        return [UsedDataset(row["dataset"], row["grant_id"], bool(row["direct"])) for row in rows]
 
     def attempts(self, run: str) -> list[GivenLease]:
         """Return the leases given to attempts of a run."""

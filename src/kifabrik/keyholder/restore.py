@@ -56,6 +56,7 @@ def restore(
     work_factor: int = WORK_FACTOR,
     say: OnEvent = unheard,
     wall: Callable[[], datetime] = now_utc,
+    dial: Callable[[State], Factory] | None = None,
 ) -> None:
     """Make a keyholder from a backup in a new folder.
 
@@ -70,6 +71,7 @@ def restore(
         work_factor: Of scrypt.
         say: Told what is done.
         wall: The machine's clock.
+        dial: Connects to the factory; over HTTP if None.
 
     Raises:
         ConflictError: There is a keyholder in the folder.
@@ -97,7 +99,7 @@ def restore(
         state = State.over(home, db, state_key, wall)
         _fill(state, content)
         check_tenant_key(state.tenant, key.public)
-        factory = connect(state, patience_s=_PATIENCE_S)
+        factory = dial(state) if dial else connect(state, patience_s=_PATIENCE_S)
         try:
             _Restoring(state, factory, say).run(content, key, known_heads)
         finally:

@@ -1,4 +1,4 @@
-"""One round of the keyholder's work: look, learn, decide, deliver, look again, cosign.
+"""One round of the keyholder's work: look, learn, decide, look again, deliver, cosign.
 
 Invariants:
 - the log is looked at before anything is decided, and before every further decision;
@@ -79,19 +79,21 @@ class Round:
         return self._learner.learn()
 
     def _answer(self) -> None:
-        """Decide pending requests one by one; each decision stands in the log before the next one."""
+        """Decide pending requests one by one; each lease stands in the log before the next one is signed."""
         self._settle()
         for digest in self.books.records.pending():
             head = self.watch.head
             if head is None or self._delivery.missing():
                 return
-            self._tell(digest, self._desk.decide(digest, head))
+            outcome = self._desk.decide(digest, head)
             self._settle()
+            self._tell(digest, outcome)
 
     def _settle(self) -> None:
-        """Deliver what is open and look whether the log shows it."""
-        if self._delivery.send():
+        """Bring open decisions into the log, and deliver the keys of those that stand there."""
+        if self._delivery.send_statements():
             self._look()
+        self._delivery.send_headers()
         missing = self._delivery.missing()
         if missing and missing != self._said_missing:
             self._say(Event(EventKind.ALARM, missing))
@@ -104,7 +106,7 @@ class Round:
         refused = self._desk.refuse_all(sorted(waiting))
         if refused:
             self._say(Event(EventKind.REFUSED, f"refused {refused} requests: {notes[0]}"))
-        self._delivery.send()
+        self._delivery.send_statements()
 
     def _tell(self, request: str, outcome: Outcome) -> None:
         whom = f"{outcome.receiver} of run {outcome.run}" if outcome.run else f"request {request[:12]}"

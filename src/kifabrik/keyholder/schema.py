@@ -48,12 +48,12 @@ CREATE TABLE blocks (
   subject TEXT NOT NULL, cause TEXT NOT NULL, since TEXT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (subject, cause)
 ) STRICT;
 
--- What this keyholder has decided. A decision is written here before it is sent.
+-- What this keyholder has decided: written here, then sent; found in the log, then its headers sent.
 CREATE TABLE decisions (
   request TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, envelope TEXT NOT NULL, headers BLOB NOT NULL,
-  created TEXT NOT NULL, log_index INTEGER
+  created TEXT NOT NULL, log_index INTEGER, done INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX decisions_open ON decisions (created) WHERE log_index IS NULL;
+CREATE INDEX decisions_open ON decisions (created) WHERE done = 0;
 CREATE TABLE leases (
   lease TEXT PRIMARY KEY, request TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, run TEXT NOT NULL,
   receiver TEXT NOT NULL, number INTEGER NOT NULL, run_key TEXT NOT NULL, created TEXT NOT NULL

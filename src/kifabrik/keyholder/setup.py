@@ -37,6 +37,7 @@ from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import sign_statement
 from kifabrik.tenants.statements import KeyholderStatement
 from kifabrik.values import format_time, now_utc
+from kifabrik.wire.tenants import TenantCreated
 
 NEW_RECOVERY: Final = "new"
 """As `recovery`: make an identity for the safe and return it once."""
@@ -90,18 +91,18 @@ def create_tenant(
         UnavailableError: The factory cannot be reached; call again.
     """
     recovery_identity = ""
-    if (home / DATABASE).exists():
-        state = open_state(home, Passphrase(passphrase))
-        if state.settings.find(Setting.LOG_VKEY):
-            state.close()
-            raise ConflictError(f"there is a keyholder in {home} already", hint="Choose another folder.")
-    else:
-        if recovery == NEW_RECOVERY:
-            identity = Identity.generate()
-            recovery, recovery_identity = identity.recipient.text, identity.text
-        elif recovery:
-            recovery = Recipient.from_text(recovery).text
-        state = _make(home, factory_url, passphrase, tenant_passphrase, recovery, ca_pem, work_factor)
+    if recovery == NEW_RECOVERY and not (home / DATABASE).exists():
+        identity = Identity.generate()
+        recovery, recovery_identity = identity.recipient.text, identity.text
+    state = make_folder(
+        home,
+        factory_url,
+        passphrase,
+        tenant_passphrase=tenant_passphrase,
+        recovery=recovery,
+        ca_pem=ca_pem,
+        work_factor=work_factor,
+    )
     try:
         _sign_up(state, code)
         return NewTenant(state.tenant, home, recovery_identity)
@@ -109,31 +110,57 @@ def create_tenant(
         state.close()
 
 
-def _make(
+def make_folder(
     home: Path,
     factory_url: str,
     passphrase: str,
-    tenant_passphrase: str,
-    recovery: str,
-    ca_pem: str,
-    work_factor: int,
+    *,
+    tenant_passphrase: str = "",
+    recovery: str = "",
+    ca_pem: str = "",
+    work_factor: int = WORK_FACTOR,
 ) -> State:
-    """Write the whole folder; the database, which makes it count, last."""
+    """Make all keys and write the whole folder, or open one whose sign-up was interrupted.
+
+    Args:
+        home: See `create_tenant`, as for the others.
+        factory_url: URL of the factory's service.
+        passphrase: Protects the keyholder's state.
+        tenant_passphrase: Protects the tenant key; the same passphrase if empty.
+        recovery: age recipient for the safe, or empty.
+        ca_pem: Certificate authority of the factory, if it has its own.
+        work_factor: Of scrypt.
+
+    Raises:
+        ConflictError: There is a tenant in the folder that has signed up.
+        UsageError: The passphrase is empty, or the recovery recipient is none.
+    """
+    if (home / DATABASE).exists():
+        state = open_state(home, Passphrase(passphrase))
+        if state.settings.find(Setting.LOG_VKEY):
+            state.close()
+            raise ConflictError(f"there is a keyholder in {home} already", hint="Choose another folder.")
+        return state
     if not passphrase:
         raise UsageError("an empty passphrase protects nothing")
+    recovery = Recipient.from_text(recovery).text if recovery else ""
     make_private_folder(home)
     tenant_key, state_key = SigningKey.generate(), secrets.token_bytes(STATE_KEY_BYTES)
     protect(home, state_key, passphrase, work_factor=work_factor)
     save_tenant_key(home, tenant_key, tenant_passphrase or passphrase, work_factor=work_factor)
+    # The database is what makes the folder count, so it comes last, in one step.
     unfinished = home / f"{DATABASE}.unfinished"
     _remove(unfinished)
     with Database(unfinished) as db, db.transaction():
         state = State.over(home, db, state_key)
         now = format_time(now_utc())
-        state.settings.set(Setting.LATEST_TIME, now)
-        state.settings.set(Setting.TENANT_KEY, tenant_key.public.hex)
-        state.settings.set(Setting.FACTORY, factory_url)
-        state.settings.set(Setting.CA_PEM, ca_pem)
+        for name, value in (
+            (Setting.LATEST_TIME, now),
+            (Setting.TENANT_KEY, tenant_key.public.hex),
+            (Setting.FACTORY, factory_url),
+            (Setting.CA_PEM, ca_pem),
+        ):
+            state.settings.set(name, value)
         statement = _make_keys(state, tenant_key, recovery, now)
         state.settings.set(Setting.STATEMENT, statement.to_json())
         fill_results(state.vault, Books.of(state).lineage, now)
@@ -167,7 +194,6 @@ def _make_keys(state: State, tenant_key: SigningKey, recovery: str, now: str) ->
 
 
 def _sign_up(state: State, code: str) -> None:
-    """Sign up, pin the log's key, publish the first recipients."""
     settings = state.settings
     connection = Connection(
         settings.get(Setting.FACTORY), ca_pem=settings.get(Setting.CA_PEM), patience_s=_PATIENCE_S
@@ -177,14 +203,23 @@ def _sign_up(state: State, code: str) -> None:
         created = Tenants(connection).create(code, state.tenant_key.hex, statement)
     finally:
         connection.close()
-    if NoteVerifier.from_vkey(created.log_vkey).name != log_origin(state.tenant):
-        raise IntegrityError("the factory named a log key of another tenant", hint="Ask the factory's operator.")
-    with state.db.transaction():
-        state.vault.put(TOKEN, created.token.encode(), public="", created=state.clock.text())
-        settings.set(Setting.LOG_VKEY, created.log_vkey)
-    publish_recipients(state, Books.of(state))
+    accept_sign_up(state, created)
     factory = connect(state, patience_s=_PATIENCE_S)
     try:
         Outbox(state.db).deliver(factory, unheard)
     finally:
         factory.close()
+
+
+def accept_sign_up(state: State, created: TenantCreated) -> None:
+    """Pin the log's key, keep the token, and put the first recipients into the outbox.
+
+    Raises:
+        IntegrityError: The log key is not named after this tenant.
+    """
+    if NoteVerifier.from_vkey(created.log_vkey).name != log_origin(state.tenant):
+        raise IntegrityError("the factory named a log key of another tenant", hint="Ask the factory's operator.")
+    with state.db.transaction():
+        state.vault.put(TOKEN, created.token.encode(), public="", created=state.clock.text())
+        state.settings.set(Setting.LOG_VKEY, created.log_vkey)
+    publish_recipients(state, Books.of(state))

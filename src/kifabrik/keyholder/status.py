@@ -58,7 +58,7 @@ class Status:
         grants: All grants.
         asked: Requests that wait for a person.
         undelivered: Statements the factory has not confirmed.
-        missing_decisions: Decisions the log does not show yet.
+        missing_lease: Request of a lease the log does not show; nothing is released until it does.
         unresolved: Entries of the log whose statements are missing or do not verify.
         evidence: Alarms with evidence.
         backups: Registered backups.
@@ -78,7 +78,7 @@ class Status:
     grants: tuple[GrantLine, ...]
     asked: int
     undelivered: int
-    missing_decisions: int
+    missing_lease: str
     unresolved: int
     evidence: int
     backups: tuple[Backup, ...]
@@ -89,7 +89,7 @@ class Status:
     def healthy(self) -> bool:
         """Whether nothing needs a person."""
         stopped = any(block.cause in (Cause.ALARM, Cause.SUPERSEDED) for block in self.blocks)
-        return not (stopped or self.missing_decisions or self.unresolved or self.clock_behind_s)
+        return not (stopped or self.missing_lease or self.unresolved or self.clock_behind_s)
 
 
 def read_status(state: State, books: Books) -> Status:
@@ -110,7 +110,7 @@ def read_status(state: State, books: Books) -> Status:
         grants=tuple(GrantLine(grant, _grant_state(grant, state)) for grant in books.holdings.grants()),
         asked=len(books.records.asked()),
         undelivered=len(Outbox(state.db).waiting()),
-        missing_decisions=len(books.records.open_decisions()),
+        missing_lease=books.records.missing_lease(),
         unresolved=_count(state, "SELECT COUNT(*) FROM unresolved"),
         evidence=_count(state, "SELECT COUNT(*) FROM evidence"),
         backups=tuple(backups),

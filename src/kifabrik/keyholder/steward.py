@@ -22,6 +22,7 @@ from kifabrik.keyholder.connecting import Factory
 from kifabrik.keyholder.erasing import Eraser
 from kifabrik.keyholder.events import OnEvent, unheard
 from kifabrik.keyholder.outbox import Errand, Outbox
+from kifabrik.keyholder.recipients import publish_recipients
 from kifabrik.keyholder.settings import Setting
 from kifabrik.keyholder.state import State
 from kifabrik.keyholder.vault import CATALOGUE, dataset_secret
@@ -204,6 +205,7 @@ class Steward:
             self._books.erasures.decide(said, envelope.digest)
             self._outbox.put(Errand.ERASURE, envelope, None, said.created)
         Eraser(self._state, self._books).carry_out()
+        publish_recipients(self._state, self._books)
         self.deliver()
 
     def deliver(self) -> bool:

@@ -1,0 +1,139 @@
+"""The factory shows the keyholder a log it has tampered with."""
+
+import pytest
+
+from keyhouse import Attempt, House, Person
+from kifabrik.errors import IntegrityError
+from kifabrik.keyholder.events import EventKind
+from kifabrik.ledger.entry import Entry, EntryKind
+from kifabrik.signatures.keys import SigningKey
+
+
+def _waiting(house: House) -> tuple[Person, Attempt, str]:
+    """A request that would be granted."""
+    anna = house.enrol()
+    data = anna.seal({"a": b"x"})
+    house.grant(data)
+    attempt = anna.order(data).attempt()
+    house.round.work()
+    return anna, attempt, attempt.ask()
+
+
+def _nothing_left(house: House, request: str) -> None:
+    """The alarm was raised, evidence kept, nothing released; also after a restart."""
+    with pytest.raises(IntegrityError, match="cannot be trusted"):
+        house.round.work()
+    assert house.said(EventKind.ALARM)
+    assert house.keyholder.evidence()[0].data.startswith(b"kifabrik.org/log/")
+    cosigned = len(house.factory.cosigned)
+    house.restart()
+    house.round.work([request])
+    assert house.refusal(request).reason == "frozen"
+    assert len(house.factory.cosigned) == cosigned
+    assert not house.keyholder.status().healthy
+
+
+def test_a_rolled_back_log_stops_everything(house: House) -> None:
+    _, _, request = _waiting(house)
+    del house.factory.entries[-3:]
+    _nothing_left(house, request)
+
+
+def test_a_fork_of_the_same_size_stops_everything(house: House) -> None:
+    _, _, request = _waiting(house)
+    house.round.watch.follow()
+    house.factory.forge(2, extra="x")
+    _nothing_left(house, request)
+
+
+def test_a_longer_fork_stops_everything(house: House) -> None:
+    _, _, request = _waiting(house)
+    house.factory.forge(2, extra="x")
+    _nothing_left(house, request)
+
+
+def test_entries_that_are_withheld_stop_everything(house: House) -> None:
+    _, _, request = _waiting(house)
+    house.factory.append("deadline.missed", run="r-x")
+    honest = house.factory.tile
+    house.factory.tile = lambda path: honest(path.replace(".p/", ".p/1"))
+    _nothing_left(house, request)
+
+
+def test_a_head_by_another_key_counts_for_nothing_and_leaves_everything_as_it_was(house: House) -> None:
+    _, attempt, request = _waiting(house)
+    own, house.factory.log_key = house.factory.log_key, SigningKey.generate()
+    with pytest.raises(IntegrityError, match="not signed by"):
+        house.round.work()
+    assert request not in house.factory.decisions
+    house.factory.log_key = own
+    house.round.work()
+    assert house.lease(request).predicate.receiver == attempt.attempt
+
+
+def test_a_request_that_is_not_in_the_log_is_never_answered(house: House) -> None:
+    _, _, request = _waiting(house)
+    house.factory.entries.pop()
+    house.round.work([request])
+    assert request not in house.factory.decisions
+
+
+def test_a_decision_the_factory_leaves_out_keeps_its_keys_here_and_stops_all_others(house: House) -> None:
+    anna, attempt, request = _waiting(house)
+    house.factory.append_decision = lambda _decision: False
+    house.round.work()
+    second = anna.order(*attempt.run.inputs).attempt()
+    other = second.ask()
+    house.restart()
+    house.round.work()
+    assert not house.factory.headers
+    assert other not in house.factory.decisions
+    assert any("does not show the keyholder's decision" in text for text in house.said(EventKind.ALARM))
+    house.factory.append_decision = lambda _decision: True
+    house.round.work()
+    assert house.lease(request)
+    assert house.lease(other)
+
+
+def test_a_decision_that_vanishes_after_the_lease_is_a_rollback(house: House) -> None:
+    anna, attempt, request = _waiting(house)
+    house.round.work()
+    assert house.lease(request)
+    index = house.factory.kinds().index("lease.released")
+    house.factory.entries[index] = house.factory.entries[index - 1]
+    other = anna.order(*attempt.run.inputs).attempt().ask()
+    _nothing_left(house, other)
+
+
+def test_a_release_the_factory_made_up_raises_an_alarm(house: House) -> None:
+    _, _, request = _waiting(house)
+    house.factory.append(EntryKind.LEASE_RELEASED, request=request, statement="ab" * 32)
+    with pytest.raises(IntegrityError, match="never made"):
+        house.round.work()
+    assert request not in house.factory.headers
+    house.keyholder.thaw()
+    house.round.work()
+
+
+def test_a_person_can_thaw_after_looking_and_a_persisting_fork_freezes_again(house: House) -> None:
+    _, _, _request = _waiting(house)
+    honest = list(house.factory.entries)
+    del house.factory.entries[-3:]
+    with pytest.raises(IntegrityError):
+        house.round.work()
+    house.keyholder.thaw()
+    with pytest.raises(IntegrityError):
+        house.round.work()
+    house.factory.entries = honest
+    house.keyholder.thaw()
+    house.round.work()
+    assert len(house.keyholder.evidence()) == 2
+
+
+def test_an_entry_that_is_not_well_formed_counts_for_nothing(house: House) -> None:
+    _, _, request = _waiting(house)
+    house.factory.entries.append(b'{"kind":"grant.given"}')
+    house.round.work()
+    assert house.lease(request)
+    assert any("malformed" in text for text in house.said(EventKind.WARNING))
+    assert Entry.from_bytes(house.factory.entries[-1]).kind == EntryKind.LEASE_RELEASED

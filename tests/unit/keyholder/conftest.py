@@ -1,0 +1,5 @@
+"""The house of tests/keyhouse.py as a fixture."""
+
+from keyhouse import house
+
+__all__ = ["house"]
