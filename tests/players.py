@@ -26,7 +26,7 @@ from kifabrik.client.leases import Leases, Mailbox
 from kifabrik.client.objects import Objects
 from kifabrik.client.runs import Runs
 from kifabrik.datasets.manifest import BodyRef, Manifest, sign_manifest
-from kifabrik.errors import KifabrikError, RefusedError
+from kifabrik.errors import ConflictError, KifabrikError, RefusedError
 from kifabrik.leases.statements import AttemptRequest, Lease, LeasedItem, Refusal
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.orders.order import Input, Order, RetryCause, sign_order
@@ -199,7 +199,7 @@ class KeyholderPlayer:
         )
         try:
             self._mailbox.decide(self.party.sign(lease, self.party.keyholder_key), headers, None)
-        except RefusedError:
+        except (ConflictError, RefusedError):
             return
 
 
@@ -217,6 +217,7 @@ class LauncherPlayer:
     """A launcher that plays a script."""
 
     def __init__(self, assignment: dict, node_key: SigningKey) -> None:
+        self.assignment = assignment
         self.connection = Connection(assignment["factory"], assignment["token"], patience_s=60)
         self.api = Attempts(self.connection, assignment["attempt"])
         self.attempt, self.tenant = assignment["attempt"], assignment["tenant"]
@@ -285,9 +286,7 @@ class LauncherPlayer:
 
     def open_log(self) -> None:
         header = secrets.token_bytes(200)
-        said = LogStream(
-            self.tenant, self.order.run, self.attempt, self.lease.digest, sha256_hex(header), later()
-        )
+        said = LogStream(self.tenant, self.order.run, self.attempt, self.lease.digest, sha256_hex(header), later())
         self.api.open_stream(sign_statement(said, {"header": said.header}, self.run_key), header)
 
     def do_log(self, text: str) -> None:
@@ -338,6 +337,15 @@ class LauncherPlayer:
         while not (said := self.api.control(wait_s=5)).stop:
             pass
         self.do_finish({"stop": "stopped", "cap": "cap", "preemption": "preempted"}[said.cause])
+        sys.exit(0)
+
+    def do_hand_over(self, path: str) -> None:
+        """Leave the attempt to whoever reads the file: a test that plays launcher itself."""
+        partial = Path(path + ".partial")
+        partial.write_text(json.dumps(self.assignment))
+        partial.replace(path)
+        while not self.api.control(wait_s=5).stop:
+            pass
         sys.exit(0)
 
     def do_wait_for(self, path: str) -> None:

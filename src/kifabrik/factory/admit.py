@@ -111,9 +111,7 @@ class Admission:
             _check_form(statement)
             check_deadline(said, self._log.clock())
             if parse_time(said.created) > self._log.clock() + _CLOCK_TOLERANCE:
-                raise IntegrityError(
-                    f"the order was made at {said.created}", hint="Check this machine's clock."
-                )
+                raise IntegrityError(f"the order was made at {said.created}", hint="Check this machine's clock.")
             if sha256_hex(lock.encode()) != said.lock:
                 raise IntegrityError("the lock is not the one the order names")
             if transaction.runs.run(tenant, said.run) is not None:

@@ -196,9 +196,7 @@ class Timeline:
         overlapping = [taken for taken in self._taken[node.node] if taken[0] < end and taken[1] > start]
         room = node.everything
         for moment in {start, *(begin for begin, _, _ in overlapping if begin > start)}:
-            at = node.everything.without(
-                share for begin, finish, share in overlapping if begin <= moment < finish
-            )
+            at = node.everything.without(share for begin, finish, share in overlapping if begin <= moment < finish)
             room = Room(min(room.cpus, at.cpus), min(room.memory_bytes, at.memory_bytes), room.gpus & at.gpus)
         return room
 

@@ -85,8 +85,7 @@ def what_is_short(demand: Demand, timeline: Timeline) -> str:
         total = sum(node.memory_bytes for node in able)
         used = total - sum(rooms[node.node].memory_bytes for node in able)
         short = (
-            f"{format_size(memory_needed(asked))} of memory: "
-            f"{format_size(used)} of {format_size(total)} are in use"
+            f"{format_size(memory_needed(asked))} of memory: {format_size(used)} of {format_size(total)} are in use"
         )
     ends = [end for node in able if (end := timeline.next_end(node)) is not None]
     until = f"; the next frees up at {clock(min(ends), now)} at the latest" if ends else ""

@@ -159,9 +159,7 @@ class Finishing:
         most = run.outputs if said.outcome is Outcome.SUCCEEDED else 0
         if len(manifests) != most and (said.outcome is Outcome.SUCCEEDED or len(manifests) > run.outputs):
             raise IntegrityError(f"{len(manifests)} outputs were handed in; the order declares {run.outputs}")
-        return [
-            self._made(transaction, attempt, run, one, str(number)) for number, one in enumerate(manifests, 1)
-        ]
+        return [self._made(transaction, attempt, run, one, str(number)) for number, one in enumerate(manifests, 1)]
 
     def _provenance(self, transaction: Transaction, attempt: Attempt, provenance: Envelope | None) -> str:
         if provenance is None:

@@ -52,13 +52,23 @@ class Journals:
         attempts: Knows which attempts go on.
         objects: Keeps large bodies.
         book: Wakes whoever follows a log.
+        most_bytes: Limit of one log.
     """
 
-    def __init__(self, store: Store, attempts: Attempts, objects: Objects, book: RunBook) -> None:
+    def __init__(
+        self,
+        store: Store,
+        attempts: Attempts,
+        objects: Objects,
+        book: RunBook,
+        *,
+        most_bytes: int = MOST_LOG_BYTES,
+    ) -> None:
         self._store = store
         self._attempts = attempts
         self._objects = objects
         self._book = book
+        self._most_bytes = most_bytes
 
     def open(self, tenant: str, attempt: str, stream: Envelope, header: bytes) -> None:
         """Open the log of an attempt; opening it again with the same statement changes nothing.
@@ -151,10 +161,8 @@ class Journals:
                 f"segment {said.number} does not follow segment {found.segments - 1} of this log",
                 hint="Another launcher writes to it, or one was lost.",
             )
-        if found.log_bytes + said.size > MOST_LOG_BYTES:
-            raise CapacityError(
-                f"the log has reached {format_size(MOST_LOG_BYTES)}; nothing more is kept of it"
-            )
+        if found.log_bytes + said.size > self._most_bytes:
+            raise CapacityError(f"the log has reached {format_size(self._most_bytes)}; nothing more is kept of it")
         row = Segment(found.tenant, found.attempt, said.number, envelope.to_json(), said.body, said.size, body)
         transaction.runs.add_segment(row)
         transaction.runs.save_attempt(

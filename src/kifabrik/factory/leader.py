@@ -1,6 +1,7 @@
 """One service drives all runs at a time: a lease in the database, fenced by a number that grows."""
 
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -19,12 +20,22 @@ class Leadership:
     Args:
         store: Opens transactions.
         clock: Both services must agree on it to a few seconds.
+        holder: Names this service, no other one ever.
+        gone: Whether the service of this name is known to have ended; then its lease is not waited for.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        holder: str = "",
+        gone: Callable[[str], bool] = lambda _holder: False,
+    ) -> None:
         self._store = store
         self._clock = clock
-        self._holder = secrets.token_hex(8)
+        self._holder = holder or secrets.token_hex(8)
+        self._gone = gone
         self._token: int | None = None
         self._renew_at = clock()
 
@@ -35,6 +46,9 @@ class Leadership:
             return True
         until = format_time(now + timedelta(seconds=LEASE_S))
         with self._store.write() as transaction:
+            leader = transaction.runs.leader(_NAME)
+            if leader is not None and self._gone(leader.holder):
+                transaction.runs.resign(_NAME, leader.token)
             self._token = transaction.runs.lead(_NAME, self._holder, format_time(now), until)
         self._renew_at = now + timedelta(seconds=_RENEW_AFTER_S)
         return self._token is not None

@@ -92,9 +92,7 @@ class Queue:
             now=now.timestamp(),
         )
 
-    def _start(
-        self, leadership: Leadership, run: Run, placement: Placement, nodes: Sequence[NodeRecord]
-    ) -> None:
+    def _start(self, leadership: Leadership, run: Run, placement: Placement, nodes: Sequence[NodeRecord]) -> None:
         try:
             task = self._reserve(leadership, run, placement, nodes)
         except ConflictError as error:
@@ -211,7 +209,5 @@ def _away(transaction: Transaction, tenant: str, now: datetime) -> str:
     if found is None or not found.keyholder_seen:
         return "Waits for the tenant's keyholder, which has never called. Start it."
     if now - parse_time(found.keyholder_seen) > KEYHOLDER_AWAY:
-        return (
-            f"Waits for the tenant's keyholder, last seen at {format_time(parse_time(found.keyholder_seen))}."
-        )
+        return f"Waits for the tenant's keyholder, last seen at {format_time(parse_time(found.keyholder_seen))}."
     return ""

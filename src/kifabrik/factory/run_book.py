@@ -79,9 +79,7 @@ class RunBook:
 
     def _tell(self, transaction: Transaction, run: Run, *, event: bool = True) -> None:
         if event:
-            transaction.runs.add_event(
-                Event(run.tenant, run.run, run.revision, self.now(), run.state, run.reason)
-            )
+            transaction.runs.add_event(Event(run.tenant, run.run, run.revision, self.now(), run.state, run.reason))
         self._hints.after(transaction, run_topic(run.tenant, run.run))
 
 

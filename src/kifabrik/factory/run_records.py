@@ -215,6 +215,14 @@ class NodeRecord:
 
 
 @dataclass(frozen=True)
+class Leader:
+    """The service that drives, and the number its doings are fenced by."""
+
+    holder: str
+    token: int
+
+
+@dataclass(frozen=True)
 class Limits:
     """What the operator allows a tenant; 0 means no limit.
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from kifabrik.factory.capacity import Placement
-from kifabrik.factory.run_records import Attempt, Event, Limits, NodeRecord, Run, Segment, Usage
+from kifabrik.factory.run_records import Attempt, Event, Leader, Limits, NodeRecord, Run, Segment, Usage
 from kifabrik.factory.schedule import Promise
 
 
@@ -107,6 +107,10 @@ class FleetTable(Protocol):
 
         The token grows whenever the leader changes.
         """
+        ...
+
+    def leader(self, name: str) -> Leader | None:
+        """Who led last, whether its time has run out or not."""
         ...
 
     def leads(self, name: str, token: int) -> bool:

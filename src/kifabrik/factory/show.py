@@ -127,9 +127,7 @@ def _pictures(transaction: Transaction, tenant: str, runs: Sequence[Run]) -> lis
             RunPicture(
                 run=run,
                 attempts=own,
-                nodes={
-                    one.attempt: ", ".join(names.get(share.node, "") for share in one.placement) for one in own
-                },
+                nodes={one.attempt: ", ".join(names.get(share.node, "") for share in one.placement) for one in own},
                 outputs=tuple(version for version in made if version is not None),
             )
         )

@@ -80,7 +80,7 @@ class Supervisor:
         try:
             if life is Life.ALIVE:
                 self._check_time(run, attempt)
-            elif attempt.taken or attempt.submits >= MOST_SUBMITS:
+            elif attempt.taken or run.stop is not None or attempt.submits >= MOST_SUBMITS:
                 self._lose(leadership, attempt)
             else:
                 self._submit_again(leadership, attempt)

@@ -35,10 +35,7 @@ _STEPS: Final = (
 TRANSITIONS: Final[dict[RunState, frozenset[RunState]]] = {
     RunState.QUEUED: frozenset({RunState.STARTING, RunState.STOPPED, RunState.FAILED, RunState.REFUSED}),
     # A launcher moves forward only; any step may end the run or, for another attempt, queue it again.
-    **{
-        step: frozenset({*_STEPS[position + 1 :], RunState.QUEUED, *_ENDS})
-        for position, step in enumerate(_STEPS)
-    },
+    **{step: frozenset({*_STEPS[position + 1 :], RunState.QUEUED, *_ENDS}) for position, step in enumerate(_STEPS)},
     **{end: frozenset() for end in _ENDS},
 }
 

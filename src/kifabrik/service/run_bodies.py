@@ -146,8 +146,7 @@ def _footprint(used: Footprint) -> FootprintView:
         gpu_s=used.gpu_ms / _MILLI,
         memory_peak_bytes=used.memory_peak_bytes,
         energy=[
-            EnergyView(source=str(part.source), device="", joules=part.millijoules / _MILLI)
-            for part in used.energy
+            EnergyView(source=str(part.source), device="", joules=part.millijoules / _MILLI) for part in used.energy
         ],
         energy_measured=bool(used.energy) and used.measured,
         carbon_g=None if used.carbon_mg is None else used.carbon_mg / _MILLI,

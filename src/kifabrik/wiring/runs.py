@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.engines.local import LocalEngine
+from kifabrik.engines.local.processes import ProcessId, boot_id
 from kifabrik.factory.admit import Admission
 from kifabrik.factory.attempts import Attempts
 from kifabrik.factory.deadlines import Deadlines
@@ -24,7 +25,7 @@ from kifabrik.factory.ports import Store
 from kifabrik.factory.pricing import Pricing
 from kifabrik.factory.queue import Queue
 from kifabrik.factory.reconcile import Reconciler
-from kifabrik.factory.run_book import RunBook
+from kifabrik.factory.run_book import QUEUE, RunBook
 from kifabrik.factory.run_cases import RunCases
 from kifabrik.factory.show import Shows
 from kifabrik.factory.statements import Statements
@@ -81,11 +82,17 @@ def reconciler(factory: Factory, engine: Engine) -> Reconciler:
     store, log, runs = factory.store, factory.log, factory.runs
     return Reconciler(
         factory.hints,
-        Leadership(store, log.clock),
+        Leadership(store, log.clock, holder=str(ProcessId.own()), gone=_ended_here),
         Supervisor(store, log, factory.accounts, runs.book, runs.endings, engine),
         Queue(store, factory.accounts, runs.book, engine),
         Deadlines(store, log, runs.book),
     )
+
+
+def _ended_here(holder: str) -> bool:
+    """Whether a service of this boot of this machine has ended; of another one nothing is known."""
+    process = ProcessId.from_text(holder)
+    return process is not None and process.boot == boot_id() and not process.alive()
 
 
 @contextmanager
@@ -107,7 +114,13 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
         return
     config = read_node(node)
     factory.runs.fleet.enrol(config.record(read_key(node)))
-    engine = LocalEngine(node / LAUNCHERS, launcher_command(node, config), url, ca_pem=ca_pem)
+    engine = LocalEngine(
+        node / LAUNCHERS,
+        launcher_command(node, config),
+        url,
+        ca_pem=ca_pem,
+        on_exit=lambda: factory.hints.notify(QUEUE),
+    )
     engine.warm_up()
     loop = reconciler(factory, engine)
     loop.start()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -100,10 +101,25 @@ def test_submitting_an_attempt_again_starts_nothing(engine, tmp_path):
 def test_a_new_engine_finds_the_launchers_of_the_one_before(engine, tmp_path, command):
     engine.submit(task())
     told(tmp_path)
-    later = LocalEngine(tmp_path / "launchers", command, "http://factory", spare=False)
+    ended = threading.Event()
+    later = LocalEngine(tmp_path / "launchers", command, "http://factory", spare=False, on_exit=ended.set)
     assert later.poll() == {"a-aaaaaaaaaaaaaaaa": Life.ALIVE}
     later.kill("a-aaaaaaaaaaaaaaaa")
+    assert ended.wait(20)
     wait_until(lambda: engine.poll() == {"a-aaaaaaaaaaaaaaaa": Life.GONE})
+    later.close()
+
+
+def test_the_end_of_a_launcher_is_told_at_once(tmp_path, command):
+    ended = threading.Event()
+    engine = LocalEngine(tmp_path / "launchers", command, "http://factory", spare=False, on_exit=ended.set)
+    engine.submit(task())
+    pid = told(tmp_path)["pid"]
+    assert not ended.is_set()
+    os.kill(pid, signal.SIGKILL)
+    assert ended.wait(20)
+    assert engine.poll() == {"a-aaaaaaaaaaaaaaaa": Life.GONE}
+    engine.close()
 
 
 def test_killing_a_launcher_kills_what_it_started(engine, tmp_path):
@@ -172,6 +188,7 @@ def test_the_spare_ends_with_the_service_and_launchers_do_not(tmp_path, command)
     assert later.poll() == {"a-aaaaaaaaaaaaaaaa": Life.ALIVE}
     later.kill("a-aaaaaaaaaaaaaaaa")
     wait_until(lambda: not launcher.alive())
+    later.close()
 
 
 def test_a_program_that_cannot_be_started_is_an_error_of_ours(tmp_path):
@@ -179,6 +196,7 @@ def test_a_program_that_cannot_be_started_is_an_error_of_ours(tmp_path):
     with pytest.raises(UnavailableError, match="no launcher can be started: No such file"):
         engine.submit(task())
     assert engine.poll() == {}
+    engine.close()
 
 
 def test_a_number_that_was_given_to_another_process_is_not_the_launcher():

@@ -9,11 +9,12 @@ Invariants:
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kifabrik.engines.local.exits import Exits
 from kifabrik.engines.local.processes import ProcessId
 from kifabrik.engines.local.spare import Spares, Started
 from kifabrik.factory.engine import Life, Task
@@ -28,10 +29,18 @@ class LocalEngine:
         factory: URL launchers reach the service at.
         ca_pem: Certificate authority they trust besides the system's.
         spare: Whether to keep a launcher ready.
+        on_exit: Called when a launcher has ended; must return at once.
     """
 
     def __init__(
-        self, folder: Path, command: Sequence[str], factory: str, *, ca_pem: str = "", spare: bool = True
+        self,
+        folder: Path,
+        command: Sequence[str],
+        factory: str,
+        *,
+        ca_pem: str = "",
+        spare: bool = True,
+        on_exit: Callable[[], None] = lambda: None,
     ) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
@@ -39,6 +48,8 @@ class LocalEngine:
         self._ca_pem = ca_pem
         self._spares = Spares(command, folder, keep=spare)
         self._children: set[int] = set()
+        self._exits = Exits(on_exit)
+        self._watch_those_before()
         self._clear_spare_logs()
 
     def warm_up(self) -> None:
@@ -48,6 +59,7 @@ class LocalEngine:
     def close(self) -> None:
         """Let the spare go; launchers that work go on."""
         self._spares.close()
+        self._exits.close()
 
     def submit(self, task: Task) -> None:
         """Start the launcher of an attempt unless it is alive.
@@ -61,6 +73,7 @@ class LocalEngine:
         started.name_log(self._folder / f"{task.attempt}.log")
         self._note(task.attempt, started.identity)
         self._children.add(started.identity.pid)
+        self._exits.watch(started.identity.pid)
         self._tell(started, task)
         self._spares.prepare()
 
@@ -68,8 +81,7 @@ class LocalEngine:
         """Every attempt with a note in the folder, alive or gone."""
         self._children = {pid for pid in self._children if not _collected(pid)}
         return {
-            note.stem: Life.ALIVE if self._alive(note.stem) else Life.GONE
-            for note in self._folder.glob("a-*.json")
+            note.stem: Life.ALIVE if self._alive(note.stem) else Life.GONE for note in self._folder.glob("a-*.json")
         }
 
     def kill(self, attempt: str) -> None:
@@ -117,6 +129,13 @@ class LocalEngine:
     def _alive(self, attempt: str) -> bool:
         identity = self._identity(attempt)
         return identity is not None and identity.alive()
+
+    def _watch_those_before(self) -> None:
+        """Watch the launchers that an engine before this one has started."""
+        for attempt, life in self.poll().items():
+            identity = self._identity(attempt)
+            if life is Life.ALIVE and identity is not None:
+                self._exits.watch(identity.pid)
 
     def _clear_spare_logs(self) -> None:
         """Remove what spares of services that died have left."""

@@ -33,6 +33,24 @@ class ProcessId:
         fields = _stat(pid)
         return None if fields is None else cls(pid, int(fields[_START_TIME]), boot_id())
 
+    @classmethod
+    def own(cls) -> "ProcessId":
+        """Name this process."""
+        found = cls.of(os.getpid())
+        if found is None:
+            raise AssertionError
+        return found
+
+    @classmethod
+    def from_text(cls, text: str) -> "ProcessId | None":
+        """Read what `str` of one wrote; None for anything else."""
+        pid, _, rest = text.partition("/")
+        started, _, boot = rest.partition("/")
+        return cls(int(pid), int(started), boot) if pid.isdigit() and started.isdigit() and boot else None
+
+    def __str__(self) -> str:
+        return f"{self.pid}/{self.started}/{self.boot}"
+
     def alive(self) -> bool:
         """Whether it still runs; one that ended and waits to be collected does not."""
         if self.boot != boot_id():

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from kifabrik.factory.capacity import Placement, Share
-from kifabrik.factory.run_records import NodeRecord
+from kifabrik.factory.run_records import Leader, NodeRecord
 from kifabrik.stores.sql.rows import add_missing
 from kifabrik.stores.sql.run_columns import gpu_bits, gpu_indices, node_from_row, node_to_columns
 from kifabrik.stores.sql.schema.runs import leaders, nodes
@@ -89,6 +89,12 @@ class SqlFleetTable:
         self._sql.execute(took.values(holder=holder, token=leaders.c.token + 1, until=until))
         query = select(leaders.c.token).where(leaders.c.name == name, leaders.c.holder == holder)
         return self._sql.execute(query).scalar_one_or_none()
+
+    def leader(self, name: str) -> Leader | None:
+        """Who led last, whether its time has run out or not."""
+        query = select(leaders.c.holder, leaders.c.token).where(leaders.c.name == name, leaders.c.holder != "")
+        row = self._sql.execute(query).one_or_none()
+        return None if row is None else Leader(row.holder, row.token)
 
     def leads(self, name: str, token: int) -> bool:
         """Whether this token is still the leader's."""

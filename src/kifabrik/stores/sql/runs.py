@@ -32,9 +32,7 @@ class SqlRunTable:
 
     def run_by_order(self, tenant: str, order: str) -> Run | None:
         """Find the run of an order."""
-        row = self._sql.execute(
-            select(runs).where(runs.c.tenant == tenant, runs.c.order == order)
-        ).one_or_none()
+        row = self._sql.execute(select(runs).where(runs.c.tenant == tenant, runs.c.order == order)).one_or_none()
         return None if row is None else run_from_row(row)
 
     def save_run(self, run: Run) -> None:
