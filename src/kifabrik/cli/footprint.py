@@ -44,7 +44,8 @@ def _rows(view: RunView) -> list[tuple[str, str, str]]:
     ]
     for part in used.energy:
         how = "estimated" if part.source == "estimated" else f"measured ({part.source})"
-        rows.append((f"energy, {part.device}", f"{part.joules / _JOULES_PER_WH:.3g} Wh", how))
+        what = f"energy, {part.device}" if part.device else "energy"
+        rows.append((what, f"{part.joules / _JOULES_PER_WH:.3g} Wh", how))
     if used.carbon_g is not None:
         rows.append(("carbon", f"{used.carbon_g:.3g} g CO2e", "energy x the site's intensity"))
     rows.append(("cost", str(Money(used.cost_micro_eur)), "price list of the factory"))

@@ -12,8 +12,7 @@ from kifabrik.cli.options import home_option
 from kifabrik.cli.terminal import done, remark, step, warn
 from kifabrik.cli.unlock import FOLDER, choose_unlock, key_file_option, passphrase_option
 from kifabrik.keyholder.events import Event, EventKind
-from kifabrik.keyholder.loop import Bell, Server
-from kifabrik.keyholder.state import open_state
+from kifabrik.keyholder.keyholder import open_keyholder
 from kifabrik.values import format_time, now_utc
 
 _SAY: Final = {
@@ -42,20 +41,17 @@ def run(passphrase_file: Path | None, key_file: Path | None, home: Path) -> None
 
     For unattended start use a key file, or a systemd credential named kifabrik-keyholder.
     """
-    state = open_state(home / FOLDER, choose_unlock(passphrase_file, key_file))
-    stop, bell = threading.Event(), Bell()
+    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+        stop = threading.Event()
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-        bell.ring()
+        def end(_signal: int, _frame: FrameType | None) -> None:
+            stop.set()
+            keyholder.wake()
 
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, end)
-    step(f"The keyholder of {state.tenant} serves")
-    try:
-        Server(state, _say, bell).run(stop)
-    finally:
-        state.close()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, end)
+        step(f"The keyholder of {keyholder.tenant} serves")
+        keyholder.serve(stop, _say)
 
 
 def _say(event: Event) -> None:

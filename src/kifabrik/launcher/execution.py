@@ -46,7 +46,7 @@ def room_for(staged: StagedRun, order: Order, environment: BuiltEnvironment, gpu
     python = Path(environment.python)
     return RoomSpec(
         command=staged.job.run,
-        limits=Limits(memory_bytes=resources.memory_bytes, cpus=resources.cpus),
+        limits=Limits(memory_bytes=resources.memory_bytes + resources.disk_bytes, cpus=resources.cpus),
         environment=_variables(staged, order),
         read_only=staged.data,
         writable={
@@ -101,6 +101,8 @@ def execute(
     """
     with start(spec, mounts, owner) as room:
         on_start(room)
+        for notice in room.notices:
+            journal.line("note", notice)
         readers = [_reader(room.stdout, "out", journal), _reader(room.stderr, "err", journal)]
         report = room.wait(_TICK_S)
         while report is None:

@@ -1,0 +1,31 @@
+"""`kifabrik keyholder approve`."""
+
+from pathlib import Path
+
+import click
+
+from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.terminal import done, show_json
+from kifabrik.cli.unlock import FOLDER, choose_unlock, key_file_option, passphrase_option
+from kifabrik.keyholder.keyholder import open_keyholder
+
+
+@click.command(
+    epilog="""\b
+    Example:
+      kifabrik keyholder approve r-k3v6…
+    """
+)
+@click.argument("run")
+@passphrase_option
+@key_file_option
+@home_option
+@json_option
+def approve(run: str, passphrase_file: Path | None, key_file: Path | None, home: Path, as_json: bool) -> None:
+    """Let the request of RUN go on. Everything else about it is still checked."""
+    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+        keyholder.approve(run)
+    if as_json:
+        show_json({"approved": run})
+        return
+    done(f"{run} is approved")
