@@ -154,7 +154,12 @@ class Objects:
         with self._store.read() as transaction:
             abandoned = transaction.objects.uploads_before(before)
         for upload in abandoned:
-            self._give_up(upload.tenant, upload.digest)
+            with self._store.write(upload.tenant) as transaction:
+                # By way of a deletion: a crash may have left a whole object behind that has no row yet.
+                gone = transaction.objects.abandon_upload(upload)
+            if gone:
+                self._staging.drop(upload.tenant, upload.digest)
+                self._deletions.carry_out(upload.tenant, [upload.digest])
         return len(abandoned)
 
     def _begin(self, tenant: str, digest: str, size: int) -> bool:

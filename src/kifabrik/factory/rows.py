@@ -231,6 +231,10 @@ class ObjectRows(Protocol):
         """End an upload; whether there was one."""
         ...
 
+    def abandon_upload(self, upload: Upload) -> bool:
+        """Turn an upload into a deletion unless somebody went on with it; whether that was so."""
+        ...
+
     def begin_deletions(self, tenant: str, digests: Iterable[str]) -> int:
         """Move objects from the stored ones to the ones to delete; how many there were."""
         ...

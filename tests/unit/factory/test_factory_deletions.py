@@ -115,6 +115,21 @@ def test_an_abandoned_upload_gives_its_room_back(room: _Room) -> None:
     room.put(bytes(200_000))
 
 
+def test_an_object_that_a_crash_left_between_disk_and_database_is_cleared_away(home: Path, room: _Room) -> None:
+    body = b"whole, durable, and nobody knows"
+    digest = hashlib.sha256(body).hexdigest()
+    assert room.objects.receive(room.tenant, digest, len(body), 0, body[:5]) == 5
+    left = home / "objects" / object_key(room.tenant, digest)  # where the crash came after the rename
+    left.parent.mkdir(parents=True)
+    left.write_bytes(body)
+    assert room.findings() == []
+    room.clock.moment += ABANDONED_AFTER + timedelta(minutes=1)
+    assert room.objects.give_up_abandoned() == 1
+    assert not left.exists()
+    assert room.used() == 0
+    assert room.findings() == []
+
+
 def test_the_check_names_what_does_not_agree(home: Path, room: _Room) -> None:
     missing, short, changed = room.put(b"missing"), room.put(b"too short"), room.put(b"changed")
     folder = home / "objects"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
 
 from kifabrik.factory.records import Deletion, Upload
-from kifabrik.stores.sql.rows import chunks, plain, put, record
+from kifabrik.stores.sql.rows import add_missing, chunks, plain, put, record
 from kifabrik.stores.sql.schema.objects import deletions, objects, uploads
 
 
@@ -64,6 +64,14 @@ class SqlObjectRows:
     def drop_upload(self, tenant: str, digest: str) -> bool:
         """End an upload; whether there was one."""
         return self._sql.execute(delete(uploads).where(*_one(uploads, tenant, digest))).rowcount == 1
+
+    def abandon_upload(self, upload: Upload) -> bool:
+        """Turn an upload into a deletion unless somebody went on with it; whether that was so."""
+        where = (*_one(uploads, upload.tenant, upload.digest), uploads.c.touched == upload.touched)
+        if self._sql.execute(delete(uploads).where(*where)).rowcount == 0:
+            return False
+        row = {"tenant": upload.tenant, "digest": upload.digest, "size": upload.size, "claim": "", "until": ""}
+        return add_missing(self._sql, deletions, **row)
 
     def begin_deletions(self, tenant: str, digests: Iterable[str]) -> int:
         """Move objects from the stored ones to the ones to delete; how many there were."""
