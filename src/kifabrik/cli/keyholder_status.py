@@ -39,7 +39,7 @@ def _show(found: Status) -> None:
     remark(f"key      the tenant key is {'here' if found.tenant_key_here else 'kept elsewhere'}")
     (done if found.serving else warn)("a process serves" if found.serving else "no process serves")
     for block in found.blocks:
-        warn(f"{block.subject or 'everything'}: {block.cause.value} since {block.created} {block.note}".rstrip())
+        warn(f"{block.subject or 'everything'}: {block.cause.value} since {block.since} {block.note}".rstrip())
     if found.missing_lease:
         warn(f"the log does not show a lease that was given (request {found.missing_lease[:12]})")
     if found.undelivered:
