@@ -53,7 +53,8 @@ def accept_model(session: Session, model: ModelVersion, folder: Path, name: str)
         raise UsageError(f"{folder} holds no model", hint="Pull it first: kifabrik model pull NAME --to FOLDER")
     private, public = _model_key(session.home)
     signature = folder.with_name(f"{folder.name}.sig")
-    signing.Config().use_elliptic_key_signer(private_key=private).sign(folder, signature)
+    signer = signing.Config()  # type: ignore[no-untyped-call]
+    signer.use_elliptic_key_signer(private_key=private).sign(folder, signature)
     said = Acceptance(
         tenant=session.tenant,
         member=session.profile.member,
