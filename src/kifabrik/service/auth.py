@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from kifabrik.errors import RefusedError, SignInError
 from kifabrik.factory.factory import Factory
@@ -75,7 +76,14 @@ def counted(request: Request, call: Callable[[], Any]) -> Any:
         raise
 
 
-def signed_in(request: Request, factory: TheFactory) -> Principal:
+_bearer = HTTPBearer(auto_error=False, description="A token such as kfd_…; never in a URL.")
+
+
+def signed_in(
+    request: Request,
+    factory: TheFactory,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Principal:
     """Return who the bearer token belongs to.
 
     Raises:
@@ -86,10 +94,10 @@ def signed_in(request: Request, factory: TheFactory) -> Principal:
             "a token in a URL ends up in logs",
             hint="Send it as 'Authorization: Bearer …', and ask for a new one.",
         )
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if credentials is None or not credentials.credentials:
         raise SignInError("this needs a token", hint="Sign in first.")
-    principal: Principal = counted(request, lambda: factory.accounts.sign_in(token.strip()))
+    token = credentials.credentials
+    principal: Principal = counted(request, lambda: factory.accounts.sign_in(token))
     request.state.principal = principal
     return principal
 
