@@ -93,12 +93,12 @@ class Database:
             self._depth = 1
             try:
                 yield
-            except BaseException:
+                self._connection.execute("COMMIT")
+            finally:
                 self._depth = 0
-                self._connection.execute("ROLLBACK")
-                raise
-            self._depth = 0
-            self._connection.execute("COMMIT")
+                # A full disk has undone everything by itself already; a failed commit has not.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Run one statement and return how many rows it changed."""

@@ -1,5 +1,7 @@
 """The keyholder is killed at every step of a decision, and goes on where it was."""
 
+import contextlib
+
 import pytest
 
 from keyhouse import House
@@ -30,10 +32,8 @@ def test_killed_at_any_call_it_answers_once_and_the_same(house: House, call: int
             raise Killed
 
     house.factory.call = die
-    try:
+    with contextlib.suppress(Killed):
         house.round.work()
-    except Killed:
-        pass
     first = house.factory.decisions.get(request)
     house.factory.call = honest
     house.restart()
