@@ -13,7 +13,7 @@ from kifabrik.customer.session import Session, open_session
 from kifabrik.errors import CapacityError, RefusedError, RunFailedError
 from kifabrik.jobs.jobfile import read_job
 from kifabrik.runs.states import RunState
-from kifabrik.values import Money, format_duration
+from kifabrik.values import Money, Place, format_duration, format_size
 
 
 @click.command(
@@ -78,12 +78,13 @@ def _show_plan(prepared: PreparedRun) -> None:
     job, plan = prepared.job, prepared.plan
     resources = job.resources.parsed()
     gpus = f"{resources.gpu_count} x {resources.gpu_model or 'GPU'}, " if resources.gpu_count else ""
+    where = f"in {plan.place}" if plan.place != Place() else "wherever the factory has room"
     rate = Money(plan.rate_micro_eur_per_hour)
     rows = [
         ("job", f"{job.name}, for the purpose {job.purpose}"),
         *(("data", f"{name} at {path}, read-only") for path, name in prepared.names.items()),
         ("runs", job.run.strip().splitlines()[0]),
-        ("on", f"{gpus}{resources.cpus} cores, {resources.memory_bytes / 1e9:.3g} GB, in {plan.place}"),
+        ("on", f"{gpus}{resources.cpus} cores, {format_size(resources.memory_bytes)}, {where}"),
         ("returns", ", ".join(job.outputs) or "nothing but its log"),
         ("price", f"{rate} per hour ({plan.price_list})"),
         ("cap", f"{Money(plan.most_micro_eur)}: stopped after {format_duration(plan.cap_s)} at the latest"),

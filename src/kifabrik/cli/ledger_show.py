@@ -12,6 +12,7 @@ from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.record import keep_cosigned_head
 from kifabrik.customer.session import open_session
 from kifabrik.ledger.entry import Entry
+from kifabrik.values import now_utc
 
 
 @click.command(
@@ -48,9 +49,15 @@ def show(last: int | None, home: Path, as_json: bool) -> None:
         return
     show_table(
         ["#", "WHEN", "WHAT", "ABOUT"],
-        [(index, entry.time, entry.kind, describe(entry, names)) for index, entry, _ in rows],
+        [(index, _short(entry.time), entry.kind, describe(entry, names)) for index, entry, _ in rows],
         right=(0,),
     )
+
+
+def _short(time: str) -> str:
+    """Leave out the year of this year, and the T and Z of RFC 3339: 80 columns are few."""
+    text = time.replace("T", " ").removesuffix("Z")
+    return text.removeprefix(f"{now_utc().year}-")
 
 
 def _names(catalogue: Catalogue) -> Mapping[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import remark, show_json, show_table
+from kifabrik.cli.terminal import ago, remark, show_json, show_table
 from kifabrik.customer.session import open_session
 from kifabrik.values import Money, format_duration
 
@@ -31,7 +31,7 @@ def ps(limit: int, home: Path, as_json: bool) -> None:
         remark("No runs yet. Order one with: kifabrik apply job.yaml")
         return
     show_table(
-        ["RUN", "JOB", "STATE", "TIME", "COST", "CREATED"],
+        ["RUN", "JOB", "STATE", "TIME", "COST", "ORDERED"],
         [
             (
                 view.run,
@@ -39,7 +39,7 @@ def ps(limit: int, home: Path, as_json: bool) -> None:
                 view.state.value,
                 format_duration(view.footprint.wall_s) if view.footprint.wall_s else "",
                 Money(view.footprint.cost_micro_eur) if view.finished else "",
-                view.created,
+                ago(view.created),
             )
             for view in views
         ],

@@ -27,6 +27,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from kifabrik.values import format_duration, now_utc, parse_time
+
 _PLAIN_WIDTH: Final = 80
 _remarks = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -72,6 +74,13 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: 
 def _width(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
     cells = [max(len(str(row[n])) for row in [columns, *rows]) for n in range(len(columns))]
     return sum(cells) + len(cells)
+
+
+def ago(time: str) -> str:
+    """Say how long ago an RFC 3339 time was: `40s ago`, `3h 05m ago`, `12 days ago`."""
+    seconds = max(0.0, (now_utc() - parse_time(time)).total_seconds())
+    days = int(seconds // 86400)
+    return f"{days} days ago" if days > 1 else f"{format_duration(round(seconds))} ago"
 
 
 @contextmanager

@@ -191,7 +191,7 @@ class AttemptRunner:
         values = metrics.close()
         self._judge(executed)
         if staged.job.checkpoint:
-            keeper.close()
+            keeper.close(needed=self._ended.outcome is not Outcome.SUCCEEDED)
             self._ended.checkpoint = keeper.last
         self._ended.published = tuple(
             PublishedMetric(name, values[name]) for name in sorted(order.publish) if name in values

@@ -61,12 +61,17 @@ class CheckpointKeeper:
         """Begin to look."""
         self._watcher.start()
 
-    def close(self) -> None:
-        """Stop looking, and seal a last time what the job left; call it when the job has ended."""
+    def close(self, *, needed: bool) -> None:
+        """Stop looking; call it when the job has ended.
+
+        Args:
+            needed: Whether another attempt may go on from what the job left: then it is sealed a last time.
+        """
         self._ended.set()
         if self._watcher.is_alive():
             self._watcher.join()
-        self._look()
+        if needed:
+            self._look()
 
     def _watch(self) -> None:
         while not self._ended.wait(self._interval_s):

@@ -69,6 +69,7 @@ class OutputSealer:
             self.recipient,
             name="checkpoint",
         )
+        self.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         index = self.spool / "checkpoint.index"
         with (
             plan_shards(memory, within=within, previous=self._indexes(index)) as plan,
