@@ -68,7 +68,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: 
     console = Console(
         highlight=False, width=None if sys.stdout.isatty() else max(_PLAIN_WIDTH, _width(columns, rows))
     )
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def _width(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
