@@ -1,4 +1,4 @@
-"""`kifabrik admin`: code, tenants, check."""
+"""`kifabrik admin`: code, tenants, limits, nodes, check."""
 
 import click
 
@@ -10,6 +10,8 @@ from kifabrik.cli.main import LazyGroup
     lazy={
         "code": ("kifabrik.cli.admin_code:code", "Make a sign-up code for one new tenant."),
         "tenants": ("kifabrik.cli.admin_tenants:tenants", "List tenants with what they store."),
+        "limits": ("kifabrik.cli.admin_limits:limits", "Show or change what a tenant may use."),
+        "nodes": ("kifabrik.cli.admin_nodes:nodes", "List nodes; drain and resume them."),
         "check": ("kifabrik.cli.admin_check:check", "Check that database, objects and ledgers agree."),
     },
 )

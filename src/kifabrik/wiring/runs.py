@@ -33,6 +33,7 @@ from kifabrik.factory.stop import Stopping
 from kifabrik.factory.supervise import Supervisor
 from kifabrik.factory.versions import Versions
 from kifabrik.prices.pricelist import PriceList
+from kifabrik.sandbox.leftovers import remove_leftovers
 from kifabrik.wiring.node import FILE, LAUNCHERS, launcher_command, read_key, read_node
 
 NODE: Final = "node"
@@ -114,12 +115,19 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
         return
     config = read_node(node)
     factory.runs.fleet.enrol(config.record(read_key(node)))
+    remove_leftovers()
+
+    def after_launcher() -> None:
+        """Let the next run have what this one held; if its launcher was killed, end what it left first."""
+        remove_leftovers()
+        factory.hints.notify(QUEUE)
+
     engine = LocalEngine(
         node / LAUNCHERS,
         launcher_command(node, config),
         url,
         ca_pem=ca_pem,
-        on_exit=lambda: factory.hints.notify(QUEUE),
+        on_exit=after_launcher,
     )
     engine.warm_up()
     loop = reconciler(factory, engine)
