@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,7 +42,7 @@ def limits(
     """Show what TENANT may use, or change it. In force at once."""
     if weight is not None and weight <= 0:
         raise UsageError("a weight is greater than 0")
-    asked = {
+    asked: dict[str, Any] = {
         "most_runs": runs,
         "most_cpus": cpus,
         "most_gpus": gpus,
