@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from kifabrik.datasets.manifest import Manifest
 from kifabrik.grants.statements import Grant
 from kifabrik.keyholder.database import Database
+from kifabrik.keyholder.kept import read_kept
 from kifabrik.signatures.dsse import Envelope
-from kifabrik.signatures.statements import read_unverified
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Holdings:
     def manifest(self, digest: str) -> Manifest | None:
         """Return a dataset's manifest by its digest."""
         row = self._db.row("SELECT envelope FROM manifests WHERE digest = ?", (digest,))
-        return None if row is None else read_unverified(Envelope.from_json(row["envelope"]), Manifest)[0]
+        return None if row is None else read_kept(row["envelope"], Manifest)[0]
 
     def version(self, owner: str, version: int) -> KeptManifest | None:
         """Return one version of a dataset."""
@@ -40,7 +40,7 @@ class Holdings:
         )
         if row is None:
             return None
-        return KeptManifest(row["digest"], read_unverified(Envelope.from_json(row["envelope"]), Manifest)[0])
+        return KeptManifest(row["digest"], read_kept(row["envelope"], Manifest)[0])
 
     def manifests_of(self, owner: str) -> tuple[str, ...]:
         """Return the digests of all versions of a dataset, in order."""
@@ -60,4 +60,4 @@ class Holdings:
         """Return all grants, or those on one dataset, live or not."""
         query = "SELECT envelope FROM grants WHERE ? IN ('', dataset) ORDER BY log_index"
         rows = self._db.rows(query, (dataset,))
-        return [read_unverified(Envelope.from_json(row["envelope"]), Grant)[0] for row in rows]
+        return [read_kept(row["envelope"], Grant)[0] for row in rows]

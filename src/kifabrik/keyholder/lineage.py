@@ -103,16 +103,20 @@ class Lineage:
         """Return all result recipients that belong to a run."""
         return frozenset(row["recipient"] for row in self._db.rows("SELECT recipient FROM results"))
 
-    def bind_header(self, header: bytes, owner: str) -> bool:
-        """Bind an old header to the first owner it is opened for; False if that is another one.
+    def bind_headers(self, headers: Iterable[bytes], owner: str) -> bool:
+        """Bind old headers to the first owner they are opened for; False if one has another owner.
 
         Args:
-            header: SHA-256 of the header.
-            owner: Of the manifest that names it.
+            headers: SHA-256 of each header.
+            owner: Of the manifest that names them.
         """
-        self._db.execute("INSERT OR IGNORE INTO header_owners VALUES (?, ?)", (header, owner))
-        row = self._db.row("SELECT owner FROM header_owners WHERE header = ?", (header,))
-        return row is not None and row["owner"] == owner
+        with self._db.transaction():
+            for header in headers:
+                self._db.execute("INSERT OR IGNORE INTO header_owners VALUES (?, ?)", (header, owner))
+                row = self._db.row("SELECT owner FROM header_owners WHERE header = ?", (header,))
+                if row is None or row["owner"] != owner:
+                    return False
+        return True
 
 
 def is_dataset(owner: str) -> bool:

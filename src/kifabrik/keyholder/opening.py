@@ -50,9 +50,8 @@ def bind_code(old: bytes, owner: str, lineage: Lineage) -> None:
     Raises:
         IntegrityError: One of them was opened for another run before.
     """
-    for part in split_headers(old):
-        if not lineage.bind_header(hashlib.sha256(part).digest(), owner):
-            raise IntegrityError("a header belongs to the code of another run")
+    if not lineage.bind_headers([hashlib.sha256(part).digest() for part in split_headers(old)], owner):
+        raise IntegrityError("a header belongs to the code of another run")
 
 
 def tree_of_code(manifest: Manifest, old: bytes, identity: Identity, fetch: FetchBody) -> str:

@@ -15,11 +15,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from kifabrik.keyholder.database import Database
+from kifabrik.keyholder.kept import read_kept
 from kifabrik.leases.statements import Lease
 from kifabrik.orders.order import Order
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
-from kifabrik.signatures.statements import Statement, read_unverified
+from kifabrik.signatures.statements import Statement
 from kifabrik.values import format_time
 
 _DAY: Final = timedelta(hours=24)
@@ -132,10 +133,9 @@ class Records:
     def _kept(self, row: sqlite3.Row | None) -> KeptOrder | None:
         if row is None:
             return None
-        envelope = Envelope.from_json(row["envelope"])
-        order, subjects = read_unverified(envelope, Order)
+        order, subjects = read_kept(row["envelope"], Order)
         signer = VerifyKey.from_hex(row["device_key"])
-        return KeptOrder(Statement(order, subjects, signer, envelope.digest), row["log_index"])
+        return KeptOrder(Statement(order, subjects, signer, row["digest"]), row["log_index"])
 
     def add_request(self, digest: str, log_index: int) -> None:
         """Note that a request stands in the log."""
