@@ -2,7 +2,6 @@
 
 import json
 import socket
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -45,8 +44,8 @@ class RunFactory(FactoryProcess):
     def __init__(self, home: Path, cpus: int = 2) -> None:
         init_home(home, port=_free_port())
         self.node_home = home / "node"
-        config = init_node(self.node_home, place=init_home(home).at)
-        launcher = [sys.executable, "-P", players.__file__, str(self.node_home)]
+        config = init_node(self.node_home, place=Place())
+        launcher = [players.__file__, str(self.node_home)]
         text = NODE.format(node=config.node, cpus=cpus, launcher=json.dumps(launcher))
         (self.node_home / "node.toml").write_text(text)
         (self.node_home / "scripts").mkdir()

@@ -74,7 +74,7 @@ class NodeConfig(_Section):
         objects: Folder of the factory's objects if the node can read it directly, or empty.
         environments: Folder of built environments; empty for one in the node's home.
         runs: Folder for what runs need on disk; empty for one in the node's home.
-        launcher: Program and arguments that start a launcher; empty for kifabrik's own.
+        launcher: Module or file with the launcher's `main`, and its arguments; empty for kifabrik's own.
     """
 
     node: str
@@ -160,10 +160,9 @@ def read_key(home: Path) -> SigningKey:
 
 
 def launcher_command(home: Path, config: NodeConfig) -> list[str]:
-    """Program and arguments of one launcher."""
-    if config.launcher:
-        return list(config.launcher)
-    return [sys.executable, "-P", "-m", "kifabrik.launcher", "--node-home", str(home.resolve())]
+    """Program and arguments of the template that launchers are forked from."""
+    launcher = config.launcher or ("kifabrik.launcher.__main__", "--node-home", str(home.resolve()))
+    return [sys.executable, "-P", "-m", "kifabrik.engines.local.template", *launcher]
 
 
 def _write_new(file: Path, content: bytes) -> None:

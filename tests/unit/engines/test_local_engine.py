@@ -20,17 +20,20 @@ from kifabrik.factory.engine import Life, Task
 
 PROGRAM = """
 import json, os, sys, time
-line = sys.stdin.readline()
-if not line:
-    sys.exit(0)
-task = json.loads(line)
-child = os.fork()
-if child == 0:
+
+def main():
+    line = sys.stdin.readline()
+    if not line:
+        return 0
+    task = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+    with open(sys.argv[1] + "/told-" + task["attempt"], "w") as file:
+        facts = {"pid": os.getpid(), "child": child, "session": os.getsid(0), "parent": os.getppid()}
+        json.dump({"task": task, "argv": sys.argv, **facts}, file)
+    print("started", file=sys.stderr, flush=True)
     time.sleep(600)
-with open(sys.argv[1] + "/told-" + task["attempt"], "w") as file:
-    json.dump({"task": task, "pid": os.getpid(), "child": child, "session": os.getsid(0)}, file)
-print("started", file=sys.stderr, flush=True)
-time.sleep(600)
 """
 
 
@@ -47,7 +50,9 @@ def task(attempt="a-aaaaaaaaaaaaaaaa", token="kfa-secret"):
 
 @pytest.fixture
 def command(tmp_path):
-    return [sys.executable, "-I", "-S", "-c", PROGRAM, str(tmp_path)]
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    return [sys.executable, "-P", "-m", "kifabrik.engines.local.template", str(program), str(tmp_path)]
 
 
 @pytest.fixture
@@ -102,7 +107,7 @@ def test_a_new_engine_finds_the_launchers_of_the_one_before(engine, tmp_path, co
     engine.submit(task())
     told(tmp_path)
     ended = threading.Event()
-    later = LocalEngine(tmp_path / "launchers", command, "http://factory", spare=False, on_exit=ended.set)
+    later = LocalEngine(tmp_path / "launchers", command, "http://factory", on_exit=ended.set)
     assert later.poll() == {"a-aaaaaaaaaaaaaaaa": Life.ALIVE}
     later.kill("a-aaaaaaaaaaaaaaaa")
     assert ended.wait(20)
@@ -112,7 +117,7 @@ def test_a_new_engine_finds_the_launchers_of_the_one_before(engine, tmp_path, co
 
 def test_the_end_of_a_launcher_is_told_at_once(tmp_path, command):
     ended = threading.Event()
-    engine = LocalEngine(tmp_path / "launchers", command, "http://factory", spare=False, on_exit=ended.set)
+    engine = LocalEngine(tmp_path / "launchers", command, "http://factory", on_exit=ended.set)
     engine.submit(task())
     pid = told(tmp_path)["pid"]
     assert not ended.is_set()
@@ -146,57 +151,79 @@ def test_a_launcher_that_lives_is_not_forgotten(engine, tmp_path):
     assert engine.poll() == {"a-aaaaaaaaaaaaaaaa": Life.ALIVE}
 
 
-def test_the_spare_becomes_the_next_launcher_and_is_replaced(engine, tmp_path):
+def test_launchers_are_forked_from_one_template(engine, tmp_path):
     engine.warm_up()
-    (spare,) = [path for path in (tmp_path / "launchers").iterdir() if path.name.startswith("spare-")]
-    inode = spare.stat().st_ino
-    engine.submit(task())
-    assert (tmp_path / "launchers/a-aaaaaaaaaaaaaaaa.log").stat().st_ino == inode
-    assert len(list((tmp_path / "launchers").glob("spare-*.log"))) == 1
+    engine.submit(task("a-aaaaaaaaaaaaaaaa"))
+    engine.submit(task("a-bbbbbbbbbbbbbbbb"))
+    first, second = told(tmp_path, "a-aaaaaaaaaaaaaaaa"), told(tmp_path, "a-bbbbbbbbbbbbbbbb")
+    assert first["parent"] == second["parent"] == engine._forge._pid
+    assert first["argv"] == [str(tmp_path / "program.py"), str(tmp_path)]
+    assert (first["task"]["attempt"], second["task"]["attempt"]) == ("a-aaaaaaaaaaaaaaaa", "a-bbbbbbbbbbbbbbbb")
 
 
-def test_a_spare_that_died_is_replaced_when_it_is_needed(engine, tmp_path):
+def test_a_template_that_died_is_replaced_when_it_is_needed(engine, tmp_path):
     engine.warm_up()
-    spare = engine._spares._spare.identity
-    os.kill(spare.pid, signal.SIGKILL)
-    wait_until(lambda: not spare.alive())
+    first = engine._forge._pid
+    os.kill(first, signal.SIGKILL)
     engine.submit(task())
-    assert told(tmp_path)["pid"] != spare.pid
+    assert told(tmp_path)["parent"] != first
 
 
-def test_the_spare_ends_with_the_service_and_launchers_do_not(tmp_path, command):
+def test_the_template_ends_with_the_service_and_launchers_do_not(tmp_path, command):
     service = textwrap.dedent(f"""
         import os, signal
         from pathlib import Path
         from kifabrik.engines.local.engine import LocalEngine
+        from kifabrik.engines.local.processes import ProcessId
         from kifabrik.factory.capacity import Share
         from kifabrik.factory.engine import Task
         engine = LocalEngine(Path({str(tmp_path / "launchers")!r}), {command!r}, "http://factory")
         engine.submit(Task("a-aaaaaaaaaaaaaaaa", "t-x", "kfa-secret", (Share("n-1", 1, 1),)))
-        spare = engine._spares._spare.identity
-        print(spare.pid, spare.started, spare.alive(), flush=True)
+        template = ProcessId.of(engine._forge._pid)
+        print(template, template.alive(), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """)
     ended = subprocess.run([sys.executable, "-c", service], stdout=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL
-    pid, started, alive = ended.stdout.split()
+    template, alive = ended.stdout.split()
     assert alive == "True"
     launcher = ProcessId.of(told(tmp_path)["pid"])
-    wait_until(lambda: not ProcessId(int(pid), int(started), boot_id()).alive())
+    wait_until(lambda: not ProcessId.from_text(template).alive())
     assert launcher.alive()
-    later = LocalEngine(tmp_path / "launchers", command, "http://factory", spare=False)
+    later = LocalEngine(tmp_path / "launchers", command, "http://factory")
     assert later.poll() == {"a-aaaaaaaaaaaaaaaa": Life.ALIVE}
     later.kill("a-aaaaaaaaaaaaaaaa")
     wait_until(lambda: not launcher.alive())
     later.close()
 
 
-def test_a_program_that_cannot_be_started_is_an_error_of_ours(tmp_path):
-    engine = LocalEngine(tmp_path / "launchers", ["/nowhere/python"], "http://factory", spare=False)
-    with pytest.raises(UnavailableError, match="no launcher can be started: No such file"):
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["/nowhere/python"], "no launcher can be started: No such file"),
+        ([sys.executable, "-m", "kifabrik.engines.local.template", "no.such.module"], "no launcher can be started"),
+    ],
+)
+def test_a_program_that_cannot_be_started_is_an_error_of_ours(tmp_path, command, words):
+    engine = LocalEngine(tmp_path / "launchers", command, "http://factory")
+    with pytest.raises(UnavailableError, match=words):
         engine.submit(task())
     assert engine.poll() == {}
     engine.close()
+
+
+def test_launchers_that_ended_leave_no_zombie(engine, tmp_path):
+    engine.submit(task())
+    pid = told(tmp_path)["pid"]
+    engine.kill("a-aaaaaaaaaaaaaaaa")
+    wait_until(lambda: ProcessId.of(pid) is None)
+
+
+def test_a_name_of_a_process_is_read_back_and_nothing_else_is():
+    me = ProcessId.own()
+    assert ProcessId.from_text(str(me)) == me
+    for text in ("", "12", "12/13", "x/1/boot", "0123456789abcdef"):
+        assert ProcessId.from_text(text) is None
 
 
 def test_a_number_that_was_given_to_another_process_is_not_the_launcher():

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from kifabrik.engines.local.exits import Exits
+from kifabrik.engines.local.forge import Forge
 from kifabrik.engines.local.processes import ProcessId
-from kifabrik.engines.local.spare import Spares, Started
 from kifabrik.factory.engine import Life, Task
 
 
@@ -25,10 +25,9 @@ class LocalEngine:
 
     Args:
         folder: `launchers` below the node's folder; made if missing.
-        command: Starts one launcher, which reads one JSON line from its standard input.
+        command: Starts the template of launchers, see `kifabrik.engines.local.template`.
         factory: URL launchers reach the service at.
         ca_pem: Certificate authority they trust besides the system's.
-        spare: Whether to keep a launcher ready.
         on_exit: Called when a launcher has ended; must return at once.
     """
 
@@ -39,26 +38,23 @@ class LocalEngine:
         factory: str,
         *,
         ca_pem: str = "",
-        spare: bool = True,
         on_exit: Callable[[], None] = lambda: None,
     ) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._factory = factory
         self._ca_pem = ca_pem
-        self._spares = Spares(command, folder, keep=spare)
-        self._children: set[int] = set()
+        self._forge = Forge(command, folder)
         self._exits = Exits(on_exit)
         self._watch_those_before()
-        self._clear_spare_logs()
 
     def warm_up(self) -> None:
-        """Start the spare launcher."""
-        self._spares.prepare()
+        """Get ready, so that the first launcher starts as fast as the others."""
+        self._forge.warm_up()
 
     def close(self) -> None:
-        """Let the spare go; launchers that work go on."""
-        self._spares.close()
+        """Stop starting and watching; launchers that work go on."""
+        self._forge.close()
         self._exits.close()
 
     def submit(self, task: Task) -> None:
@@ -69,17 +65,13 @@ class LocalEngine:
         """
         if self._alive(task.attempt):
             return
-        started = self._spares.take()
-        started.name_log(self._folder / f"{task.attempt}.log")
+        started = self._forge.start(self._folder / f"{task.attempt}.log")
         self._note(task.attempt, started.identity)
-        self._children.add(started.identity.pid)
         self._exits.watch(started.identity.pid)
-        self._tell(started, task)
-        self._spares.prepare()
+        started.tell(self._line(task))
 
     def poll(self) -> Mapping[str, Life]:
         """Every attempt with a note in the folder, alive or gone."""
-        self._children = {pid for pid in self._children if not _collected(pid)}
         return {
             note.stem: Life.ALIVE if self._alive(note.stem) else Life.GONE for note in self._folder.glob("a-*.json")
         }
@@ -95,17 +87,16 @@ class LocalEngine:
         if not self._alive(attempt):
             self._path(attempt).unlink(missing_ok=True)
 
-    def _tell(self, started: Started, task: Task) -> None:
-        share = task.placement[0]
+    def _line(self, task: Task) -> bytes:
         line: dict[str, Any] = {
             "factory": self._factory,
             "ca_pem": self._ca_pem,
             "attempt": task.attempt,
             "token": task.token,
             "tenant": task.tenant,
-            "gpus": list(share.gpus),
+            "gpus": list(task.placement[0].gpus),
         }
-        started.tell(json.dumps(line).encode() + b"\n")
+        return json.dumps(line).encode() + b"\n"
 
     def _note(self, attempt: str, identity: ProcessId) -> None:
         partial = self._path(attempt).with_suffix(".partial")
@@ -136,18 +127,3 @@ class LocalEngine:
             identity = self._identity(attempt)
             if life is Life.ALIVE and identity is not None:
                 self._exits.watch(identity.pid)
-
-    def _clear_spare_logs(self) -> None:
-        """Remove what spares of services that died have left."""
-        for log in self._folder.glob("spare-*.log"):
-            pid = int(log.name.split("-")[1])
-            if ProcessId.of(pid) is None:
-                log.unlink(missing_ok=True)
-
-
-def _collected(pid: int) -> bool:
-    """Whether a child has ended; collects it so that it does not stay as a zombie."""
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] != 0
-    except ChildProcessError:
-        return True
