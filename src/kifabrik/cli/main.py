@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from kifabrik import __version__
-from kifabrik.errors import CapacityError, KifabrikError
+from kifabrik.errors import CapacityError, KifabrikError, UsageError
 
 _INTERRUPTED: Final = 130
 _BROKEN_PIPE: Final = 141
@@ -123,6 +123,8 @@ def main() -> NoReturn:
     except click.exceptions.Abort:
         sys.exit(_INTERRUPTED)
     except click.ClickException as error:
+        if "--json" in sys.argv:
+            _fail(UsageError(error.format_message(), hint="See --help."))
         error.show()
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

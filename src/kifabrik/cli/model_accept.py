@@ -45,4 +45,4 @@ def accept(name: str, folder: Path, home: Path, as_json: bool) -> None:
     done(f"{model.name}@{model.version} is accepted: entry {accepted.log_index} of the ledger")
     remark("  Anybody can check the signature with the public tool:")
     remark(f"  model_signing verify key {folder} \\")
-    remark(f"    --signature {accepted.signature} --public-key {accepted.public_key}")
+    remark(f"    --signature {accepted.signature} --public_key {accepted.public_key}")

@@ -3,7 +3,7 @@
 The signature is a Sigstore bundle after the OpenSSF Model Signing specification, made with a P-256 key
 that stays here. Anybody can check it with the public tool:
 
-    model_signing verify key MODEL --signature model.sig --public-key model-key.pub
+    model_signing verify key MODEL --signature model.sig --public_key model-key.pub
 """
 
 from dataclasses import dataclass
