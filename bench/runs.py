@@ -20,14 +20,14 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parents[1] / "tests/integration")]
 
-from parties import Person
-from players import DONE, LOCK, an_order, keyholder
 from runs_room import RunFactory
 
 from kifabrik.client.runs import Runs
 from kifabrik.engines.local.forge import Forge
 from kifabrik.runs.states import RunState, is_end
 from kifabrik.values import Kind, new_id, sha256_hex
+from parties import Person
+from players import DONE, LOCK, an_order, keyholder
 
 CLIENTS = 4
 
@@ -59,7 +59,7 @@ def submitting_and_running(factory: RunFactory, count: int) -> Person:
     seconds = hand_in(person, orders)
     line(f"orders admitted, {CLIENTS} clients, nothing running", count / seconds, "orders/s")
     runs = Runs(person.connection)
-    first = [view.run for view in runs.all(limit=1)][0]
+    first = next(view.run for view in runs.all(limit=1))
     with keyholder(party):
         start = time.perf_counter()
         while not all(is_end(view.state) for view in runs.all(limit=500)):

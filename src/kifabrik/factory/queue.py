@@ -36,7 +36,7 @@ PREPARING_S: Final = 600
 KEYHOLDER_AWAY: Final = timedelta(seconds=150)
 """A keyholder that has not called for this long is away: its long polls last a minute at most."""
 
-_MOST_OF_A_TENANT: Final = 128
+_MOST_OF_A_TENANT: Final = 64
 _SAY_EVERY_S: Final = 2.0
 _logger = logging.getLogger(__name__)
 

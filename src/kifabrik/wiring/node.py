@@ -197,8 +197,10 @@ def _describe_machine(place: Place, objects: Path | None) -> str:
 
 
 def short_model(name: str) -> str:
-    """The name a job file uses for a GPU: `H100` for `NVIDIA H100 80GB HBM3`."""
+    """The name a job file uses for a GPU: `H100` for `NVIDIA H100 80GB HBM3`, `RTX4090` for a GeForce."""
     words = [word for word in name.replace("-", " ").split() if word.upper() not in _NOT_MODELS]
+    if len(words) > 1 and words[0].upper() == "RTX":
+        return f"RTX{words[1]}" if words[1][0].isdigit() else words[1]
     return words[0] if words else name
 
 
