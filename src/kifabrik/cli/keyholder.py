@@ -18,6 +18,7 @@ from kifabrik.cli.main import LazyGroup
         "revoke": ("kifabrik.cli.dataset_revoke:revoke", "End a grant, here and at once."),
         "erase": ("kifabrik.cli.keyholder_erase:erase", "Destroy a dataset's key, with or without the factory."),
         "key-file": ("kifabrik.cli.keyholder_key_file:key_file", "Make a key file for unattended start."),
+        "passphrase": ("kifabrik.cli.keyholder_passphrase:passphrase", "Change the passphrase."),
         "backup": ("kifabrik.cli.keyholder_backup:backup", "Write a backup under its own passphrase."),
         "restore": ("kifabrik.cli.keyholder_restore:restore", "Make a keyholder from a backup."),
     },

@@ -32,8 +32,8 @@ def pull(name: str, target: Path | None, home: Path, as_json: bool) -> None:
         found = session.catalogue().model(wanted.name, wanted.version)
         folder = target or Path(f"{found.name}-{found.version}")
         pulled = pull_output(session, found.run.run, found.output, folder, bar=transfer)
-    proof_file = folder.with_name(f"{folder.name}.proof.json")
-    write_proof(pulled, proof_file)
+        proof_file = folder.with_name(f"{folder.name}.proof.json")
+        write_proof(session, pulled, proof_file)
     if as_json:
         links = [asdict(link) for link in pulled.proof.links]
         show_json({"model": f"{found.name}@{found.version}", "folder": str(folder), "links": links})

@@ -5,7 +5,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import httpx
 import truststore
@@ -169,8 +169,3 @@ def _by_status(answer: httpx.Response) -> KifabrikError:
         if error.http_status == answer.status_code:
             return error(f"the factory answered HTTP {answer.status_code}")
     return KifabrikError(f"the factory answered HTTP {answer.status_code}")
-
-
-def json_body(value: Any) -> Any:
-    """Return the JSON-ready form of a body, for `--json` output."""
-    return value.model_dump(mode="json") if isinstance(value, Body) else value

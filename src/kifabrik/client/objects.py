@@ -7,7 +7,6 @@ import hashlib
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import BinaryIO, Final
 
 from kifabrik.client.connection import Connection
@@ -88,26 +87,6 @@ class Objects:
         if hashlib.sha256(data).hexdigest() != digest:
             raise IntegrityError(f"the factory returned other bytes than object {digest[:16]}")
         return data
-
-    def download(self, digest: str, size: int, target: Path, progress: Progress = _ignore) -> None:
-        """Download into a file, going on from a partial file beside it; checks size and digest.
-
-        Raises:
-            IntegrityError: The bytes are not what the digest names; the partial file is removed.
-        """
-        partial = target.with_name(target.name + ".partial")
-        have = partial.stat().st_size if partial.exists() else 0
-        progress(have)
-        with partial.open("ab") as file:
-            for piece in self.pieces(digest, have) if have < size else ():
-                file.write(piece)
-                progress(len(piece))
-        with partial.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != digest or partial.stat().st_size != size:
-            partial.unlink()
-            raise IntegrityError(f"the factory returned other bytes than object {digest[:16]}")
-        partial.replace(target)
 
     def _offset(self, digest: str) -> int:
         answer = self._http.head(f"/v1/uploads/{digest}")

@@ -1,15 +1,18 @@
 """Outputs of a run: proven, leased, downloaded, opened."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from kifabrik.customer.leasing import lease_results
 from kifabrik.customer.proof import ProvenRun, prove_run
 from kifabrik.customer.seal import Bar
 from kifabrik.customer.session import Session
 from kifabrik.errors import ConflictError, NotFoundError
+from kifabrik.ledger.proof import make_proof, verify_proof
+from kifabrik.ledger.tiles import TileReader
 from kifabrik.transfer.opening import open_contents, unpack
 
 
@@ -73,16 +76,34 @@ def pull_output(session: Session, run: str, number: int, target: Path, *, bar: B
     )
 
 
-def write_proof(pulled: PulledOutput, path: Path) -> None:
-    """Write the checked links beside a pulled output, for people and auditors."""
-    links = [
-        {
-            "what": link.what,
-            "digest": link.digest,
-            "signer": link.signer,
-            "entry": link.log_index,
-            "says": link.says,
-        }
-        for link in pulled.proof.links
-    ]
-    path.write_text(json.dumps({"owner": pulled.owner, "links": links}, indent=2) + "\n", encoding="utf-8")
+def write_proof(session: Session, pulled: PulledOutput, path: Path) -> None:
+    """Write the checked links beside a pulled output, each with its proof that it stands in the log.
+
+    A proof (c2sp.org/tlog-proof) needs only the entry's bytes and the policy to be checked again by anybody.
+
+    Raises:
+        IntegrityError: The log cannot prove a link under a tree head the keyholder has cosigned.
+    """
+    links = [asdict(link) for link in pulled.proof.links]
+    body = {
+        "owner": pulled.owner,
+        "policy": session.policy.to_text(),
+        "links": links,
+        "entries": _log_proofs(session, sorted({link.log_index for link in pulled.proof.links})),
+    }
+    path.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+
+
+def _log_proofs(session: Session, indexes: list[int]) -> list[dict[str, Any]]:
+    """Prove entries under the newest cosigned tree head, and check each proof before it is written."""
+    checkpoint = session.log.cosigned()
+    head = session.policy.accept(checkpoint).head
+    mirror = session.mirror()
+    read = TileReader(session.log.tile, head.size).hash
+    found = []
+    for index in indexes:
+        entry = mirror.entries(index, index + 1)[0]
+        proof = make_proof(index, read, checkpoint)
+        verify_proof(proof, entry, session.policy)
+        found.append({"index": index, "entry": entry.decode(), "proof": proof.to_text()})
+    return found

@@ -11,7 +11,6 @@
     launch     start a room
     running    a running room: stop it, learn how it ended
     leftovers  end and remove what a killed launcher left behind
-    outputs    take declared outputs from what the run left behind
     check      whether this machine can do all that
 
 Only the standard library and `kifabrik.errors` are imported, so that any Python on a node can start it.
