@@ -18,6 +18,7 @@ from kifabrik.errors import (
 )
 from kifabrik.factory.run_records import Limits
 from kifabrik.grants.statements import Erasure
+from kifabrik.runs.states import RunState
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.tenants.statements import Role
@@ -179,6 +180,13 @@ def test_an_input_that_is_being_erased_is_refused(person: Person) -> None:
     Datasets(party.enrol(Role.STEWARD).connection).erase(erasure)
     with pytest.raises(NotFoundError, match="is erased"):
         order(person, inputs=[sealed])
+
+
+def test_opened_data_counts_as_memory(person: Person) -> None:
+    nearly_all = Resources(memory_bytes=GB - 1000)
+    with pytest.raises(CapacityError, match=r"1 GB of memory \([\d.]+ kB of it for the opened data\)"):
+        order(person, inputs=[person.seal()], resources=nearly_all)
+    assert order(person, resources=nearly_all).state is RunState.QUEUED
 
 
 def test_the_operator_limits_how_many_runs_wait(person: Person) -> None:

@@ -23,7 +23,7 @@ from kifabrik.factory.members import Members
 from kifabrik.factory.plan import check_duration, enabled_nodes
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.pricing import Pricing, Quote
-from kifabrik.factory.records import SealedDetail
+from kifabrik.factory.records import SealedDetail, Version
 from kifabrik.factory.run_book import RunBook
 from kifabrik.factory.run_records import Run
 from kifabrik.factory.statements import Statements
@@ -116,28 +116,26 @@ class Admission:
                 raise IntegrityError("the lock is not the one the order names")
             if transaction.runs.run(tenant, said.run) is not None:
                 raise ConflictError(f"there is a run {said.run} already", hint="Apply the job again.")
-            for item in said.inputs:
-                _check_input(transaction, tenant, item)
+            inputs = [_find_input(transaction, tenant, item) for item in said.inputs]
             manifest = verify_manifest(code, [device.key])
             _check_code(said, manifest)
-            priced = self._check_means(transaction, said)
+            staged = manifest.predicate.sealed_size + sum(version.size for version in inputs)
+            demand = Demand(said.resources, said.place, said.python, staged)
+            priced = self._check_means(transaction, said, demand)
             self._versions.enter(transaction, manifest)
             transaction.statements.add(tenant, code)
             transaction.runs.add_lock(tenant, said.lock, lock)
-            run = _run_of(statement, priced, self._book.now())
+            run = _run_of(statement, demand, priced, self._book.now())
             self._record(transaction, order, run, said, detail)
             self._book.enter(transaction, run)
             self._book.look(transaction)
         return run
 
-    def _check_means(self, transaction: Transaction, order: Order) -> Quote:
-        demand, nodes = (
-            Demand(order.resources, order.place, order.python),
-            enabled_nodes(transaction.runs.nodes()),
-        )
+    def _check_means(self, transaction: Transaction, order: Order, demand: Demand) -> Quote:
+        nodes = enabled_nodes(transaction.runs.nodes())
         reason = what_lacks(demand, nodes)
         if reason:
-            raise CapacityError(reason, hint="Ask for less, or for another place; see: kifabrik apply --plan")
+            raise CapacityError(reason, hint="Ask for less, or for another place; see: kifabrik apply --dry-run")
         priced = self._pricing.quote(demand, nodes, order.max_duration_s, Money(order.budget_micro_eur))
         limits = transaction.runs.limits(order.tenant)
         unfinished, aside = transaction.runs.count_unfinished(order.tenant)
@@ -202,12 +200,13 @@ def _check_form(statement: Statement[Order]) -> None:
             raise UsageError(f"the order makes no sense: {fault}")
 
 
-def _check_input(transaction: Transaction, tenant: str, item: Input) -> None:
+def _find_input(transaction: Transaction, tenant: str, item: Input) -> Version:
     version = transaction.datasets.by_manifest(tenant, item.manifest)
     if version is None or (version.owner, version.version) != (item.owner, item.version):
         raise NotFoundError(f"there is no version {item.version} of {item.owner} with this manifest")
     if version.erased or transaction.datasets.erasure(tenant, item.owner) is not None:
         raise NotFoundError(f"{item.owner} is erased", hint="Apply the job without it.")
+    return version
 
 
 def _check_code(order: Order, manifest: Statement[Manifest]) -> None:
@@ -218,7 +217,7 @@ def _check_code(order: Order, manifest: Statement[Manifest]) -> None:
         raise IntegrityError("the code bundle is not the one the order names")
 
 
-def _run_of(statement: Statement[Order], priced: Quote, now: str) -> Run:
+def _run_of(statement: Statement[Order], demand: Demand, priced: Quote, now: str) -> Run:
     order = statement.predicate
     return Run(
         tenant=order.tenant,
@@ -232,6 +231,7 @@ def _run_of(statement: Statement[Order], priced: Quote, now: str) -> Run:
         resources=order.resources,
         place=order.place,
         python=order.python,
+        staged_bytes=demand.staged_bytes,
         priority=max(-100, min(order.priority, 100)),
         outputs=order.outputs,
         attempts=order.attempts,

@@ -106,11 +106,18 @@ class Demand:
         resources: On each of its nodes.
         place: Where it may run.
         python: Python version of its environment; empty for any.
+        staged_bytes: Data that is opened into memory beside what `resources` bound.
     """
 
     resources: Resources
     place: Place
     python: str = ""
+    staged_bytes: int = 0
+
+    @property
+    def memory_bytes(self) -> int:
+        """Main memory it holds on a node: its processes, what they write, and its opened data."""
+        return memory_needed(self.resources) + self.staged_bytes
 
     def suits(self, node: Node) -> bool:
         """Whether a node of this place and Python could ever be used."""
@@ -122,7 +129,7 @@ class Demand:
 
     def share_of(self, node: Node, room: Room) -> Share | None:
         """The part of a node's free room the run would take, or None if it does not fit."""
-        asked, memory = self.resources, memory_needed(self.resources)
+        asked, memory = self.resources, self.memory_bytes
         gpus = sorted(room.gpus & node.usable_gpus(asked), key=lambda index: _gpu_rank(node, index))
         if room.cpus < asked.cpus or room.memory_bytes < memory or len(gpus) < asked.gpu_count:
             return None
@@ -130,7 +137,7 @@ class Demand:
 
 
 def memory_needed(resources: Resources) -> int:
-    """Bytes of main memory a run holds on a node: what it writes lies in memory too."""
+    """Bytes of main memory a run asks for on a node: what it writes lies in memory too."""
     return resources.memory_bytes + resources.disk_bytes
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from kifabrik.factory.capacity import Demand, Node, Timeline, memory_needed
+from kifabrik.factory.capacity import Demand, Node, Timeline
 from kifabrik.values import format_size
 
 Measure = Callable[[Node], int]
@@ -36,9 +36,9 @@ def _too_big(demand: Demand, nodes: Sequence[Node]) -> str:
         (asked.gpu_count, gpus, gpu_words(demand)),
         (asked.cpus, lambda node: node.cpus, f"{asked.cpus} CPU cores"),
         (
-            memory_needed(asked),
+            demand.memory_bytes,
             lambda node: node.memory_bytes,
-            f"{format_size(memory_needed(asked))} of memory",
+            memory_words(demand),
         ),
     ):
         biggest = max(nodes, key=measure)
@@ -53,6 +53,12 @@ def gpu_words(demand: Demand) -> str:
     model = f" {asked.gpu_model}" if asked.gpu_model else ""
     memory = f" with {format_size(asked.gpu_memory_bytes)} each" if asked.gpu_memory_bytes else ""
     return f"{asked.gpu_count} GPU{'s' if asked.gpu_count > 1 else ''}{model}{memory}"
+
+
+def memory_words(demand: Demand) -> str:
+    """What memory a run asks for: `16 GB of memory (6 GB of it for the opened data)`."""
+    data = f" ({format_size(demand.staged_bytes)} of it for the opened data)" if demand.staged_bytes else ""
+    return f"{format_size(demand.memory_bytes)} of memory{data}"
 
 
 def describe(node: Node) -> str:
@@ -84,9 +90,7 @@ def what_is_short(demand: Demand, timeline: Timeline) -> str:
     else:
         total = sum(node.memory_bytes for node in able)
         used = total - sum(rooms[node.node].memory_bytes for node in able)
-        short = (
-            f"{format_size(memory_needed(asked))} of memory: {format_size(used)} of {format_size(total)} are in use"
-        )
+        short = f"{memory_words(demand)}: {format_size(used)} of {format_size(total)} are in use"
     ends = [end for node in able if (end := timeline.next_end(node)) is not None]
     until = f"; the next frees up at {clock(min(ends), now)} at the latest" if ends else ""
     return f"Waits for {short}{until}."

@@ -45,6 +45,7 @@ class Run:
         resources: On each node.
         place: Where it may run.
         python: Python version of its environment.
+        staged_bytes: Sealed size of its inputs and its code, about what they take opened.
         priority: Among the tenant's own runs.
         outputs: Number of declared outputs.
         attempts: Most attempts.
@@ -79,6 +80,7 @@ class Run:
     resources: Resources
     place: Place
     python: str
+    staged_bytes: int
     priority: int
     outputs: int
     attempts: int
@@ -104,7 +106,7 @@ class Run:
     @property
     def demand(self) -> Demand:
         """What it needs of nodes."""
-        return Demand(self.resources, self.place, self.python)
+        return Demand(self.resources, self.place, self.python, self.staged_bytes)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ RUN = Run(
     resources=Resources(cpus=2, gpu_count=1, gpu_model="H200"),
     place=Place("DE"),
     python="3.11",
+    staged_bytes=77,
     priority=3,
     outputs=1,
     attempts=2,

@@ -19,6 +19,7 @@ runs = Table(
     Column("resources", Text, nullable=False),
     Column("place", Text, nullable=False),
     word("python"),
+    number("staged_bytes"),
     number("priority"),
     number("outputs"),
     number("attempts"),

@@ -112,6 +112,7 @@ def upgrade() -> None:
         sa.Column("resources", sa.Text(), nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("python", sa.String(length=128), nullable=False),
+        sa.Column("staged_bytes", sa.BigInteger(), nullable=False),
         sa.Column("priority", sa.BigInteger(), nullable=False),
         sa.Column("outputs", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
