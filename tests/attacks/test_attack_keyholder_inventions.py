@@ -73,6 +73,27 @@ def test_an_order_that_never_stood_in_the_log_gets_nothing(house: House) -> None
     assert house.refused(run.attempt().ask()) == "unknown-order"
 
 
+def test_an_order_put_into_the_log_after_its_request_does_not_cover_it(house: House) -> None:
+    anna, data = _granted(house)
+    run = anna.order(data)
+    ordered = house.factory.entries.pop()
+    request = run.attempt().ask()
+    house.factory.entries.append(ordered)
+    assert house.refused(request) == "unknown-order"
+
+
+def test_a_request_for_another_tenant_is_refused(house: House) -> None:
+    anna, data = _granted(house)
+    assert house.refused(anna.order(data).attempt().ask(tenant="t-" + "x" * 32)) == "bad-request"
+
+
+def test_code_whose_signature_was_exchanged_is_refused(house: House) -> None:
+    anna, data = _granted(house)
+    run = anna.order(data)
+    house.factory.corrupt_signature(run.code.digest)
+    assert house.refused(run.attempt().ask()) == "manifest"
+
+
 def test_an_order_changed_after_signing_gets_nothing(house: House) -> None:
     anna, data = _granted(house)
     run = anna.order(data)
