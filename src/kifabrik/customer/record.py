@@ -78,7 +78,7 @@ def export_log(home: Path, target: Path) -> int:
         ) from None
     policy = Policy.parse(profile.policy)
     head = policy.accept(text).head
-    with MirrorFiles(folder) as files:
+    with MirrorFiles(folder, read_only=True) as files:
         mirror = Mirror(log_origin(profile.tenant), files)
         if mirror.size < head.size:
             raise IntegrityError("this machine's copy of the log is shorter than a head it has accepted")

@@ -1,10 +1,12 @@
 """A connected member: API clients, verified trust, the log's mirror and the catalogue."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from kifabrik.client.connection import Connection
 from kifabrik.client.datasets import Datasets
@@ -15,6 +17,7 @@ from kifabrik.client.runs import Runs
 from kifabrik.client.tenants import Tenants
 from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.profile import Profile, member_folder
+from kifabrik.errors import ConflictError
 from kifabrik.ledger.checkpoint import log_origin, witness_verifier
 from kifabrik.ledger.mirror import Mirror
 from kifabrik.ledger.mirror_files import MirrorFiles
@@ -27,6 +30,10 @@ from kifabrik.tenants.statements import KeyholderStatement, RecipientList
 from kifabrik.tenants.trust import verify_keyholder, verify_recipients
 from kifabrik.transfer.http_store import HttpStore
 from kifabrik.transfer.log_sync import catch_up
+
+_PATIENCE_S: Final = 30.0
+_PAUSE_S: Final = 0.05
+"""Between looks whether another command is done with the mirror."""
 
 
 class Session:
@@ -48,13 +55,10 @@ class Session:
         self.leases = Leases(self.connection)
         self.log = Log(self.connection)
         self.store = HttpStore(self.objects)
-        self._mirror_files: MirrorFiles | None = None
 
     def close(self) -> None:
-        """Close connection and files."""
+        """Close the connection."""
         self.connection.close()
-        if self._mirror_files is not None:
-            self._mirror_files.close()
 
     @property
     def tenant(self) -> str:
@@ -107,21 +111,35 @@ class Session:
         return Recipient.from_text(self.keyholder.catalogue_recipient)
 
     def mirror(self) -> Mirror:
-        """This member's own full copy of the log, brought up to date.
+        """This member's own full copy of the log, as of now; to read from.
+
+        Other commands of this member may run at the same time: only bringing it up to date is done one
+        after the other.
 
         Raises:
+            ConflictError: Another process keeps the copy busy.
             IntegrityError: The log was rolled back, forked or is incomplete.
         """
-        if self._mirror_files is None:
-            self._mirror_files = MirrorFiles(member_folder(self.home, "ledger"))
-        mirror = Mirror(log_origin(self.tenant), self._mirror_files)
-        catch_up(self.log, mirror, Policy.parse(self.profile.policy).logs[0])
+        with _when_free(member_folder(self.home, "ledger")) as files:
+            mirror = Mirror(log_origin(self.tenant), files)
+            catch_up(self.log, mirror, Policy.parse(self.profile.policy).logs[0])
         return mirror
 
     def catalogue(self) -> Catalogue:
         """Names and ids as of now."""
         cache = member_folder(self.home, "details")
         return Catalogue(self.mirror(), self.log, self.catalogue_identity, cache)
+
+
+def _when_free(folder: Path) -> MirrorFiles:
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return MirrorFiles(folder)
+        except ConflictError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 @contextmanager

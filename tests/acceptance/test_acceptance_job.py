@@ -1,0 +1,155 @@
+"""The main job as a person plays it: order, follow, look, pull, verify, accept, audit."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("acceptance")
+
+
+def test_apply_shows_plan_and_cap_then_streams_the_log_and_succeeds(trained):
+    _, said = trained
+    assert "cap" in said.err
+    assert "EUR" in said.err
+    assert "read 200 rows" in said.out
+    assert "on its standard error" in said.err
+    assert "succeeded" in said.err
+
+
+def test_an_unchanged_script_finds_plain_files_and_torchrun_variables(stage, trained):
+    _, said = trained
+    assert f"rows of {stage.mark}" in said.out
+    assert "torchrun 0 0 1 1 127.0.0.1" in said.out
+
+
+def test_ps_names_the_run_that_the_factory_knows_by_id_only(stage, trained):
+    shown = stage.customer.kifabrik("ps", "--limit", 500, "--json").json()
+    (run,) = [one for one in shown if one["name"] == stage.name("slope")]
+    assert run["state"] == "succeeded"
+    assert stage.name("slope") not in json.dumps({key: run[key] for key in run if key != "name"})
+
+
+def test_logs_opens_the_sealed_log_with_output_metrics_and_times(stage, trained):
+    lines = stage.customer.kifabrik("logs", stage.name("slope"), "--json").json()
+    assert {"out", "err", "metric"} <= {line["kind"] for line in lines}
+    assert "private_loss = 0.25" in [line["text"] for line in lines]
+    assert all(line["at"] > 0 for line in lines)
+
+
+def test_only_the_declared_metric_is_visible_at_the_factory(stage, trained):
+    run = stage.sdk.session.catalogue().run(stage.name("slope")).run
+    assert stage.sdk.session.runs.show(run).published == {"auc": 0.875}
+
+
+def test_why_tells_every_step_in_order(stage, trained):
+    told = stage.customer.kifabrik("why", stage.name("slope"), "--json").json()
+    states = [event["state"] for event in told["events"]]
+    assert told["state"] == "succeeded"
+    for step in ("queued", "building", "waiting-for-key", "staging", "running", "sealing", "succeeded"):
+        assert step in states
+    assert states.index("waiting-for-key") < states.index("running")
+
+
+def test_footprint_has_time_energy_with_its_source_and_cost(stage, trained):
+    used = stage.customer.kifabrik("footprint", stage.name("slope"), "--json").json()
+    assert used["wall_s"] > 0
+    assert used["cost_micro_eur"] > 0
+    assert all(part["source"] for part in used["energy"])
+    assert stage.customer.kifabrik("footprint", stage.name("slope")).out.count("EUR") == 1
+
+
+@pytest.fixture(scope="module")
+def pulled(stage, trained):
+    """The model, pulled with the installed command."""
+    folder = stage.customer.home / "slope-model"
+    said = stage.customer.kifabrik("model", "pull", stage.name("slope"), "--to", folder, "--json")
+    return folder, said.json()
+
+
+def test_a_pulled_model_comes_with_a_chain_from_order_to_output(stage, pulled):
+    folder, said = pulled
+    assert json.loads((folder / "slope.json").read_text()) == {"slope": 2.0, "made from": stage.mark}
+    assert [link["what"] for link in said["links"]][:4] == ["order", "request", "lease", "finish"]
+    assert "output 1" in [link["what"] for link in said["links"]]
+    indexes = [link["log_index"] for link in said["links"][:4]]
+    assert indexes == sorted(indexes)
+    assert json.loads((folder.parent / f"{folder.name}.proof.json").read_text())["links"]
+
+
+def test_only_declared_outputs_leave(pulled, stage):
+    folder, _ = pulled
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["slope.json"]
+    run = stage.sdk.session.catalogue().run(stage.name("slope")).run
+    assert len(stage.sdk.session.runs.show(run).outputs) == 2
+
+
+def test_pulling_over_an_existing_folder_changes_nothing(stage, pulled):
+    folder, _ = pulled
+    before = (folder / "slope.json").stat().st_mtime_ns
+    said = stage.customer.kifabrik("model", "pull", stage.name("slope"), "--to", folder, expect=5)
+    assert "not empty" in said.err
+    assert (folder / "slope.json").stat().st_mtime_ns == before
+
+
+def test_model_verify_shows_the_chain_and_asks_for_no_key(stage, pulled):
+    def requests():
+        return sum(entry.kind == "lease.requested" for entry in stage.sdk.session.catalogue().entries)
+
+    before = requests()
+    said = stage.customer.kifabrik("model", "verify", stage.name("slope"))
+    assert "every link holds" in said.err
+    assert requests() == before
+
+
+def test_an_accepted_model_verifies_with_the_public_model_signing_command(stage, pulled):
+    folder, _ = pulled
+    accepted = stage.customer.kifabrik("model", "accept", stage.name("slope"), folder, "--json").json()
+    entry = stage.sdk.session.catalogue().entries[accepted["entry"]]
+    assert entry.kind == "model.accepted"
+    check = [Path(sys.executable).parent / "model_signing", "verify", "key", folder]
+    check += ["--signature", accepted["signature"], "--public_key", accepted["public_key"]]
+    assert subprocess.run(check, check=False, capture_output=True).returncode == 0
+    (folder / "slope.json").write_text('{"slope": 3.0}')
+    assert subprocess.run(check, check=False, capture_output=True).returncode != 0
+
+
+def test_model_ls_names_what_a_model_was_made_from(stage, trained):
+    (model,) = [
+        m for m in stage.customer.kifabrik("model", "ls", "--json").json() if m["name"] == stage.name("slope")
+    ]
+    assert model["inputs"] == [f"{stage.name('line')}@1"]
+    assert model["purpose"] == "upkeep"
+
+
+def test_dataset_ls_shows_names_and_sizes(stage):
+    listed = stage.customer.kifabrik("dataset", "ls", "--json").json()
+    (line,) = [one for one in listed if one["name"] == stage.name("line")]
+    assert line["version"] == 1
+    assert line["size"] > 0
+    assert not line["erased"]
+
+
+def test_the_environment_can_be_rebuilt_to_the_same_digest(stage, trained):
+    verified = stage.customer.kifabrik("env", "verify", stage.name("slope"), "--json").json()
+    assert verified["agreement"] == "same"
+    assert verified["factory"] == verified["rebuilt"]
+
+
+def test_the_ledger_shows_names_here_and_verifies_here_and_for_an_auditor(stage, trained, tmp_path):
+    shown = stage.customer.kifabrik("ledger", "show", "--json").json()
+    kinds = [entry["kind"] for entry in shown]
+    for kind in ("dataset.sealed", "grant.given", "run.ordered", "lease.requested", "lease.released"):
+        assert kind in kinds
+    assert stage.name("slope") in json.dumps([entry["names"] for entry in shown])
+    assert stage.customer.kifabrik("ledger", "verify", "--json").json()["ok"] is True
+    exported = tmp_path / "for-the-auditor"
+    stage.customer.kifabrik("ledger", "export", exported)
+    assert "verify" in stage.customer.kifabrik("ledger", "verify", "--folder", exported).err
+    tile = next(path for path in sorted((exported / "tile" / "entries").rglob("*")) if path.is_file())
+    data = bytearray(tile.read_bytes())
+    data[len(data) // 2] ^= 1
+    tile.write_bytes(bytes(data))
+    stage.customer.kifabrik("ledger", "verify", "--folder", exported, expect=6)
