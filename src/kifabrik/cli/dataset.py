@@ -1,4 +1,4 @@
-"""`kifabrik dataset`: seal, ls, grant, revoke, erase."""
+"""`kifabrik dataset`: seal, ls, grant, revoke, recover, erase."""
 
 import click
 
@@ -12,6 +12,7 @@ from kifabrik.cli.main import LazyGroup
         "ls": ("kifabrik.cli.dataset_ls:ls", "List datasets and their versions."),
         "grant": ("kifabrik.cli.dataset_grant:grant", "Permit a purpose (steward)."),
         "revoke": ("kifabrik.cli.dataset_revoke:revoke", "End a grant (steward)."),
+        "recover": ("kifabrik.cli.dataset_recover:recover", "Open with the recovery identity from the safe."),
         "erase": ("kifabrik.cli.dataset_erase:erase", "Destroy a dataset's key for good (steward)."),
     },
 )

@@ -165,3 +165,15 @@ def test_another_identity_opens_nothing(folder, tmp_path):
     sealed, _ = seal(folder, store, tmp_path, Identity.generate())
     with pytest.raises(IntegrityError):
         open_contents(sealed.manifest, store.objects[sealed.manifest.headers], [Identity.generate()], store)
+
+
+def test_a_recovery_recipient_opens_what_was_sealed_to_it_as_well(folder, tmp_path):
+    owner, safe, store = Identity.generate(), Identity.generate(), MemoryObjects()
+    head = VersionHead(TENANT, DATASET, 1, "", owner.recipient, also=[safe.recipient])
+    with plan_shards(folder, sizes=SIZES) as plan:
+        sealed = Sealer(head, store, tmp_path / "spool").seal(plan)
+    version = open_contents(sealed.manifest, store.objects[sealed.manifest.headers], [safe], store)
+    target = tmp_path / "target"
+    target.mkdir()
+    unpack(version, target, store, verify=True)
+    assert tree(target) == tree(folder)

@@ -1,0 +1,61 @@
+"""Opening a dataset with the recovery identity from the safe, when the keyholder and its backups are gone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kifabrik.customer.seal import Bar, manifest_of
+from kifabrik.customer.session import Session
+from kifabrik.errors import ConflictError, NotFoundError
+from kifabrik.seals.identities import Identity
+from kifabrik.transfer.opening import open_contents, unpack
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A dataset version that lies opened on this machine."""
+
+    name: str
+    version: int
+    folder: Path
+    files: int
+    size: int
+
+
+def recover_dataset(
+    session: Session, name: str, version: int, identity: Identity, target: Path, *, bar: Bar
+) -> Recovered:
+    """Open a version of a dataset without the keyholder. The folder appears whole or not at all.
+
+    Args:
+        session: Connected.
+        name: Dataset name or id.
+        version: From 1; 0 for the newest.
+        identity: The recovery identity, or the dataset's own.
+        target: Folder to make.
+        bar: Makes a progress bar.
+
+    Raises:
+        NotFoundError: There is no such dataset or version.
+        ConflictError: The folder exists.
+        IntegrityError: The dataset was not sealed to this identity, or does not verify.
+    """
+    if target.exists():
+        raise ConflictError(f"{target} exists", hint="Name a new folder with --to.")
+    found = session.catalogue().dataset(name)
+    number = version or len(found.manifests)
+    if number > len(found.manifests):
+        raise NotFoundError(f"{name!r} has versions 1 to {len(found.manifests)}, not {number}")
+    manifest = manifest_of(session, found.manifests[number - 1])
+    headers = session.store.fetch(manifest.headers, manifest.headers_size)
+    opened = open_contents(manifest, headers, [identity], session.store)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as unfinished,
+        bar(f"opening {found.name}", opened.plain_size) as progress,
+    ):
+        folder = Path(unfinished) / "opened"
+        folder.mkdir()
+        unpack(opened, folder, session.store, verify=True, progress=progress)
+        folder.replace(target)
+    return Recovered(found.name, number, target, opened.contents.file_count, opened.contents.files_size)
