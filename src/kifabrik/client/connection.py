@@ -21,6 +21,13 @@ _CONNECT_TIMEOUT_S: Final = 10.0
 _READ_TIMEOUT_S: Final = 60.0
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
+_WITHOUT_WORDS: Final = {
+    401: "does not know this token",
+    403: "does not allow this to your role; an auditor, for one, may only look",
+    404: "has no such thing",
+    507: "has no room left for this",
+}
+"""What a status means where the answer has no body: to HEAD, or from a proxy."""
 _PASSING: Final = frozenset({502, 503, 504, 429})
 
 
@@ -167,5 +174,6 @@ def _problem(answer: httpx.Response) -> KifabrikError:
 def _by_status(answer: httpx.Response) -> KifabrikError:
     for error in BY_CODE.values():
         if error.http_status == answer.status_code:
-            return error(f"the factory answered HTTP {answer.status_code}")
+            what = _WITHOUT_WORDS.get(answer.status_code, f"answered HTTP {answer.status_code}")
+            return error(f"the factory {what}")
     return KifabrikError(f"the factory answered HTTP {answer.status_code}")
