@@ -84,6 +84,9 @@ class EnginePlayer:
         self.submits: list[str] = []
         self.broken = False
 
+    def serves(self, node: str) -> bool:
+        return True
+
     def submit(self, task: Task) -> None:
         if self.broken:
             raise UnavailableError("no launcher can be started")

@@ -1,13 +1,15 @@
 """What becomes of runs whose launchers stay away, die or overstay; the test drives them by its own clock."""
 
+import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from runs_room import Desk
 
 from kifabrik.client.runs import Runs
-from kifabrik.errors import SignInError
+from kifabrik.errors import ConflictError, SignInError
 from kifabrik.factory.engine import Life
 from kifabrik.factory.leader import LEASE_S
 from kifabrik.factory.queue import GRACE_S, KEYHOLDER_AWAY
@@ -15,7 +17,7 @@ from kifabrik.factory.run_records import Limits
 from kifabrik.factory.supervise import MOST_SUBMITS
 from kifabrik.orders.order import RetryCause
 from kifabrik.runs.states import Outcome, RunState
-from kifabrik.values import Resources
+from kifabrik.values import Kind, Resources, new_id
 from parties import Party, Person
 from players import RETRY_NODE, eventually, keyholder, later, order
 
@@ -321,3 +323,51 @@ def test_a_leader_that_was_overtaken_starts_nothing(small_desk: Desk, person: Pe
     small_desk.drive()
     assert small_desk.engine.submits == []
     assert show(person, view.run).state is RunState.QUEUED
+
+
+def test_two_nodes_cannot_have_one_name(small_desk: Desk) -> None:
+    (node,) = small_desk.driven.runs.fleet.nodes()
+    with pytest.raises(ConflictError, match="another node is named box"):
+        small_desk.driven.runs.fleet.enrol(replace(node, node=new_id(Kind.NODE), key="ab" * 32))
+
+
+def test_rows_shares_and_logs_agree_after_everything_that_can_happen(small_desk: Desk, person: Person) -> None:
+    done = small_desk.hire(person, outputs=1, attempts=2, retry_on=RETRY_NODE)
+    small_desk.engine.kill(done.attempt)
+    small_desk.drive()
+    again = small_desk.launcher(person, done.run)
+    again.play(["keys", "log one", "log two", "output 1", "finish succeeded"])
+    waiting = order(person)
+    small_desk.hire(person).play(["keys", "log three"])
+    Runs(person.connection).stop(waiting.run)
+    assert [str(one) for one in small_desk.driven.check.run(deep=True)] == []
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        ("UPDATE nodes SET free_cpus = free_cpus + 1", "node box has"),
+        ("UPDATE attempts SET finished = 'now' WHERE tenant = '{tenant}'", "has 0 attempts that go on"),
+        ("DELETE FROM log_segments WHERE tenant = '{tenant}' AND number = 0", "1 log segments"),
+        ("DELETE FROM runs WHERE tenant = '{tenant}'", "entries run.ordered; there should be 0"),
+        ("UPDATE attempts SET number = 2 WHERE tenant = '{tenant}'", "not numbered one by one"),
+        ("UPDATE attempts SET provenance = 'ff' WHERE tenant = '{tenant}'", "names statement ff"),
+    ],
+)
+def test_what_does_not_agree_about_runs_is_found(small_desk: Desk, person: Person, harm: str, words: str) -> None:
+    small_desk.hire(person).play(["keys", "log one", "log two"])
+    database = sqlite3.connect(small_desk.home / "factory.db")
+    before = list(database.iterdump())
+    try:
+        database.execute(harm.format(tenant=person.party.tenant))
+        database.commit()
+        found = [str(one) for one in small_desk.driven.check.run()]
+    finally:
+        database.close()
+        restored = sqlite3.connect(":memory:")
+        restored.executescript("\n".join(before))
+        target = sqlite3.connect(small_desk.home / "factory.db")
+        restored.backup(target)
+        restored.close()
+        target.close()
+    assert any(words in finding for finding in found), found

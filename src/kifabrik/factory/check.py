@@ -6,9 +6,9 @@ somewhere (an upload, a deletion), and is not reported.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from kifabrik.errors import IntegrityError
 from kifabrik.factory.keys import object_key
@@ -47,6 +47,14 @@ class Finding:
         return f"{self.tenant or 'factory'}: {self.what}"
 
 
+class FurtherCheck(Protocol):
+    """Looks at something else."""
+
+    def run(self) -> Iterable[Finding]:
+        """Find everything that does not agree."""
+        ...
+
+
 class Check:
     """Compares what the factory keeps in different places.
 
@@ -54,12 +62,14 @@ class Check:
         store: Rows.
         files: Objects.
         log: Serves tiles as readers see them.
+        runs: Looks at runs.
     """
 
-    def __init__(self, store: Store, files: ObjectStore, log: Log) -> None:
+    def __init__(self, store: Store, files: ObjectStore, log: Log, runs: FurtherCheck) -> None:
         self._store = store
         self._files = files
         self._log = log
+        self._runs = runs
 
     def run(self, *, deep: bool = False) -> list[Finding]:
         """Return everything that does not agree; nothing if all is well.
@@ -70,7 +80,7 @@ class Check:
         with self._store.read() as transaction:
             tenants = transaction.accounts.tenants()
         found = [finding for tenant in tenants for finding in self._tenant(tenant)]
-        return [*found, *self._objects(), *(self._digests() if deep else ())]
+        return [*found, *self._runs.run(), *self._objects(), *(self._digests() if deep else ())]
 
     def _tenant(self, tenant: Tenant) -> Iterator[Finding]:
         with self._store.read() as transaction:

@@ -42,6 +42,10 @@ class Task:
 class Engine(Protocol):
     """Starts, watches and kills launchers."""
 
+    def serves(self, node: str) -> bool:
+        """Whether launchers can be started on this node."""
+        ...
+
     def submit(self, task: Task) -> None:
         """Start the launcher of an attempt unless it is alive.
 

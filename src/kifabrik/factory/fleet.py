@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.errors import ConflictError, NotFoundError, UsageError
 from kifabrik.factory.ports import Store
 from kifabrik.factory.run_records import Limits, NodeRecord
 
@@ -32,6 +32,11 @@ class Fleet:
         if any(not 0 <= gpu.index < MOST_GPUS for gpu in node.gpus):
             raise UsageError(f"node {node.name} has a GPU numbered above {MOST_GPUS - 1}")
         with self._store.write() as transaction:
+            for other in transaction.runs.nodes():
+                if other.node != node.node and node.name == other.name:
+                    raise ConflictError(
+                        f"another node is named {node.name}", hint="Give this one another name in its node.toml."
+                    )
             transaction.runs.put_node(node)
 
     def nodes(self) -> list[NodeRecord]:

@@ -65,7 +65,7 @@ class Queue:
             if not waiting:
                 self._said.clear()
                 return
-            nodes = transaction.runs.nodes()
+            nodes = [node for node in transaction.runs.nodes() if self._engine.serves(node.node)]
             situation = self._situation(transaction, waiting, nodes)
         decision = schedule(situation)
         by_id = {run.run: run for run in waiting}

@@ -139,6 +139,10 @@ class LogRows(Protocol):
         """The bytes of entries `[start, end)`, as far as there are any."""
         ...
 
+    def count_kinds(self, tenant: str) -> dict[str, int]:
+        """How many entries of each kind there are."""
+        ...
+
     def leaves(self, tenant: str, start: int, end: int) -> list[bytes]:
         """The leaf hashes of entries `[start, end)`, as far as there are any."""
         ...

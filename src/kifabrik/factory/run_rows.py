@@ -11,7 +11,7 @@ Invariants the implementations keep:
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from kifabrik.factory.capacity import Placement
+from kifabrik.factory.capacity import Placement, Share
 from kifabrik.factory.run_records import Attempt, Event, Leader, Limits, NodeRecord, Run, Segment, Usage
 from kifabrik.factory.schedule import Promise
 
@@ -85,6 +85,10 @@ class AttemptTable(Protocol):
     def set_stream_header(self, tenant: str, attempt: str, header: bytes) -> None: ...
     def stream_header(self, tenant: str, attempt: str) -> bytes: ...
     def add_segment(self, segment: Segment) -> None: ...
+    def count_segments(self, tenant: str, attempt: str) -> tuple[int, int]:
+        """How many segments a log has, and their size."""
+        ...
+
     def segments(self, tenant: str, attempt: str, after: int, most: int) -> list[Segment]: ...
 
 
@@ -102,6 +106,10 @@ class FleetTable(Protocol):
         ...
 
     def give_back(self, placement: Placement) -> None: ...
+    def free(self) -> dict[str, Share]:
+        """What is free on each node, by its id."""
+        ...
+
     def lead(self, name: str, holder: str, now: str, until: str) -> int | None:
         """Lead until `until` if nobody else does at `now`; the fencing token, or None.
 

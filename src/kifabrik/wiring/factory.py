@@ -14,6 +14,7 @@ from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.attempts import Attempts
 from kifabrik.factory.check import Check
+from kifabrik.factory.check_runs import RunCheck
 from kifabrik.factory.datasets import Datasets
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.erasures import Erasures
@@ -105,7 +106,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         leases=Leases(store, log, statements, members, keyholders, attempts),
         models=Models(store, statements, members),
         housekeeping=Housekeeping(deletions, erasures, objects),
-        check=Check(store, files, log),
+        check=Check(store, files, log, RunCheck(store)),
         runs=run_cases(store, log, statements, members, versions, objects, attempts, book, pricing),
     )
 

@@ -123,6 +123,7 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
         factory.hints.notify(QUEUE)
 
     engine = LocalEngine(
+        config.node,
         node / LAUNCHERS,
         launcher_command(node, config),
         url,

@@ -57,7 +57,7 @@ def command(tmp_path):
 
 @pytest.fixture
 def engine(tmp_path, command):
-    engine = LocalEngine(tmp_path / "launchers", command, "http://factory")
+    engine = LocalEngine("n-1", tmp_path / "launchers", command, "http://factory")
     yield engine
     for attempt in engine.poll():
         engine.kill(attempt)
@@ -107,7 +107,7 @@ def test_a_new_engine_finds_the_launchers_of_the_one_before(engine, tmp_path, co
     engine.submit(task())
     told(tmp_path)
     ended = threading.Event()
-    later = LocalEngine(tmp_path / "launchers", command, "http://factory", on_exit=ended.set)
+    later = LocalEngine("n-1", tmp_path / "launchers", command, "http://factory", on_exit=ended.set)
     assert later.poll() == {"a-aaaaaaaaaaaaaaaa": Life.ALIVE}
     later.kill("a-aaaaaaaaaaaaaaaa")
     assert ended.wait(20)
@@ -117,7 +117,7 @@ def test_a_new_engine_finds_the_launchers_of_the_one_before(engine, tmp_path, co
 
 def test_the_end_of_a_launcher_is_told_at_once(tmp_path, command):
     ended = threading.Event()
-    engine = LocalEngine(tmp_path / "launchers", command, "http://factory", on_exit=ended.set)
+    engine = LocalEngine("n-1", tmp_path / "launchers", command, "http://factory", on_exit=ended.set)
     engine.submit(task())
     pid = told(tmp_path)["pid"]
     assert not ended.is_set()
@@ -177,7 +177,7 @@ def test_the_template_ends_with_the_service_and_launchers_do_not(tmp_path, comma
         from kifabrik.engines.local.processes import ProcessId
         from kifabrik.factory.capacity import Share
         from kifabrik.factory.engine import Task
-        engine = LocalEngine(Path({str(tmp_path / "launchers")!r}), {command!r}, "http://factory")
+        engine = LocalEngine("n-1", Path({str(tmp_path / "launchers")!r}), {command!r}, "http://factory")
         engine.submit(Task("a-aaaaaaaaaaaaaaaa", "t-x", "kfa-secret", (Share("n-1", 1, 1),)))
         template = ProcessId.of(engine._forge._pid)
         print(template, template.alive(), flush=True)
@@ -190,7 +190,7 @@ def test_the_template_ends_with_the_service_and_launchers_do_not(tmp_path, comma
     launcher = ProcessId.of(told(tmp_path)["pid"])
     wait_until(lambda: not ProcessId.from_text(template).alive())
     assert launcher.alive()
-    later = LocalEngine(tmp_path / "launchers", command, "http://factory")
+    later = LocalEngine("n-1", tmp_path / "launchers", command, "http://factory")
     assert later.poll() == {"a-aaaaaaaaaaaaaaaa": Life.ALIVE}
     later.kill("a-aaaaaaaaaaaaaaaa")
     wait_until(lambda: not launcher.alive())
@@ -205,11 +205,28 @@ def test_the_template_ends_with_the_service_and_launchers_do_not(tmp_path, comma
     ],
 )
 def test_a_program_that_cannot_be_started_is_an_error_of_ours(tmp_path, command, words):
-    engine = LocalEngine(tmp_path / "launchers", command, "http://factory")
+    engine = LocalEngine("n-1", tmp_path / "launchers", command, "http://factory")
     with pytest.raises(UnavailableError, match=words):
         engine.submit(task())
     assert engine.poll() == {}
     engine.close()
+
+
+def test_a_launcher_that_said_nothing_leaves_no_log(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("def main():\n    return 0\n")
+    command = [sys.executable, "-P", "-m", "kifabrik.engines.local.template", str(program)]
+    engine = LocalEngine("n-1", tmp_path / "launchers", command, "http://factory")
+    engine.submit(task())
+    wait_until(lambda: engine.poll() == {"a-aaaaaaaaaaaaaaaa": Life.GONE})
+    engine.forget("a-aaaaaaaaaaaaaaaa")
+    assert [path.name for path in (tmp_path / "launchers").iterdir()] == ["template.log"]
+    engine.close()
+
+
+def test_the_engine_serves_its_own_node_only(engine):
+    assert engine.serves("n-1")
+    assert not engine.serves("n-2")
 
 
 def test_launchers_that_ended_leave_no_zombie(engine, tmp_path):

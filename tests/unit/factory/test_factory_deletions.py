@@ -10,6 +10,7 @@ from signing_up import sign_up
 
 from kifabrik.errors import CapacityError, NotFoundError, UnavailableError
 from kifabrik.factory.check import Check
+from kifabrik.factory.check_runs import RunCheck
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.keys import object_key
@@ -45,7 +46,7 @@ class _Room:
         self.deletions = Deletions(self.store, self.files, self.clock)
         staging = FolderStaging(home / "staging")
         self.objects = Objects(self.store, self.files, staging, self.deletions, self.clock, quota)
-        self.check = Check(self.store, self.files, factory.log)
+        self.check = Check(self.store, self.files, factory.log, RunCheck(self.store))
 
     def put(self, body: bytes) -> str:
         digest = hashlib.sha256(body).hexdigest()

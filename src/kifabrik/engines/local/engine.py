@@ -24,6 +24,7 @@ class LocalEngine:
     """Starts launchers as processes of this machine.
 
     Args:
+        node: Id of this machine's node.
         folder: `launchers` below the node's folder; made if missing.
         command: Starts the template of launchers, see `kifabrik.engines.local.template`.
         factory: URL launchers reach the service at.
@@ -33,6 +34,7 @@ class LocalEngine:
 
     def __init__(
         self,
+        node: str,
         folder: Path,
         command: Sequence[str],
         factory: str,
@@ -40,6 +42,7 @@ class LocalEngine:
         ca_pem: str = "",
         on_exit: Callable[[], None] = lambda: None,
     ) -> None:
+        self._node = node
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._factory = factory
@@ -57,6 +60,10 @@ class LocalEngine:
         self._forge.close()
         self._exits.close()
 
+    def serves(self, node: str) -> bool:
+        """Whether this is the machine's own node."""
+        return node == self._node
+
     def submit(self, task: Task) -> None:
         """Start the launcher of an attempt unless it is alive.
 
@@ -65,7 +72,7 @@ class LocalEngine:
         """
         if self._alive(task.attempt):
             return
-        started = self._forge.start(self._folder / f"{task.attempt}.log")
+        started = self._forge.start(self._log(task.attempt))
         self._note(task.attempt, started.identity)
         self._exits.watch(started.identity.pid)
         started.tell(self._line(task))
@@ -83,9 +90,13 @@ class LocalEngine:
             identity.kill_group()
 
     def forget(self, attempt: str) -> None:
-        """Drop the note of a launcher that is gone; its log stays for the operator."""
-        if not self._alive(attempt):
-            self._path(attempt).unlink(missing_ok=True)
+        """Drop the note of a launcher that is gone; its log stays for the operator if it says anything."""
+        if self._alive(attempt):
+            return
+        self._path(attempt).unlink(missing_ok=True)
+        log = self._log(attempt)
+        if log.exists() and log.stat().st_size == 0:
+            log.unlink()
 
     def _line(self, task: Task) -> bytes:
         line: dict[str, Any] = {
@@ -108,6 +119,9 @@ class LocalEngine:
 
     def _path(self, attempt: str) -> Path:
         return self._folder / f"{attempt}.json"
+
+    def _log(self, attempt: str) -> Path:
+        return self._folder / f"{attempt}.log"
 
     def _identity(self, attempt: str) -> ProcessId | None:
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from kifabrik.factory.run_records import Attempt, Segment
 from kifabrik.stores.sql.rows import chunks, record
@@ -67,6 +67,13 @@ class SqlAttemptTable:
         """Add a segment to a log."""
         values = {column.name: getattr(segment, column.name) for column in segments.c}
         self._sql.execute(insert(segments).values(**values))
+
+    def count_segments(self, tenant: str, attempt: str) -> tuple[int, int]:
+        """How many segments a log has, and their size."""
+        query = select(func.count(), func.coalesce(func.sum(segments.c.size), 0))
+        where = (segments.c.tenant == tenant, segments.c.attempt == attempt)
+        row = self._sql.execute(query.where(*where)).one()
+        return int(row[0]), int(row[1])
 
     def segments(self, tenant: str, attempt: str, after: int, most: int) -> list[Segment]:
         """At most `most` segments with numbers above `after`, in order."""

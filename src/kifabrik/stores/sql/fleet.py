@@ -79,6 +79,14 @@ class SqlFleetTable:
                 )
             )
 
+    def free(self) -> dict[str, Share]:
+        """What is free on each node, by its id."""
+        found = {}
+        for row in self._sql.execute(select(nodes)):
+            gpus = tuple(sorted(index for index in gpu_indices(row) if row.free_gpus >> index & 1))
+            found[row.node] = Share(row.node, row.free_cpus, row.free_memory_bytes, gpus)
+        return found
+
     def lead(self, name: str, holder: str, now: str, until: str) -> int | None:
         """Lead until `until` if nobody else does at `now`; the fencing token, or None."""
         add_missing(self._sql, leaders, name=name, holder="", token=0, until="")

@@ -1,6 +1,6 @@
 """Rows of the transparency logs."""
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from kifabrik.factory.records import LogState
 from kifabrik.ledger.merkle import CompactTree
@@ -62,6 +62,11 @@ class SqlLogRows:
         """The bytes of entries `[start, end)`, as far as there are any."""
         where = (entries.c.tenant == tenant, entries.c.position >= start, entries.c.position < end)
         return list(self._sql.scalars(select(entries.c.data).where(*where).order_by(entries.c.position)))
+
+    def count_kinds(self, tenant: str) -> dict[str, int]:
+        """How many entries of each kind there are."""
+        query = select(entries.c.kind, func.count()).where(entries.c.tenant == tenant).group_by(entries.c.kind)
+        return {row[0]: int(row[1]) for row in self._sql.execute(query)}
 
     def leaves(self, tenant: str, start: int, end: int) -> list[bytes]:
         """The leaf hashes of entries `[start, end)`, as far as there are any."""

@@ -1,0 +1,95 @@
+"""Whether what the factory keeps about runs agrees: with itself, with the logs, with what is free on nodes.
+
+Reads one view of the database, so what happens meanwhile does not show.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from kifabrik.factory.capacity import Share
+from kifabrik.factory.check import Finding
+from kifabrik.factory.ports import Store, Transaction
+from kifabrik.factory.run_records import Attempt, NodeRecord, Run
+from kifabrik.ledger.entry import EntryKind
+from kifabrik.runs.states import RunState, is_end
+
+_PAGE = 500
+
+
+class RunCheck:
+    """Compares runs, attempts, segments, shares and log entries.
+
+    Args:
+        store: Rows.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def run(self) -> Iterator[Finding]:
+        """Yield everything that does not agree."""
+        with self._store.read() as transaction:
+            going_on = transaction.runs.unfinished_attempts()
+            yield from _shares(transaction, going_on)
+            for tenant in transaction.accounts.tenants():
+                yield from _tenant(transaction, tenant.tenant)
+
+
+def _shares(transaction: Transaction, going_on: Sequence[Attempt]) -> Iterator[Finding]:
+    free = transaction.runs.free()
+    for node in transaction.runs.nodes():
+        held = [share for one in going_on for share in one.placement if share.node == node.node]
+        expected = _left(node, held)
+        if free[node.node] != expected:
+            yield Finding("", f"node {node.name} has {free[node.node]} free; by its attempts it is {expected}")
+
+
+def _left(node: NodeRecord, held: Sequence[Share]) -> Share:
+    room = node.capacity.everything.without(held)
+    return Share(node.node, room.cpus, room.memory_bytes, tuple(sorted(room.gpus)))
+
+
+def _tenant(transaction: Transaction, tenant: str) -> Iterator[Finding]:
+    runs, ended, before = 0, 0, ""
+    while page := transaction.runs.page(tenant, before, _PAGE):
+        before = page[-1].run
+        runs += len(page)
+        attempts = transaction.runs.attempts_of(tenant, [run.run for run in page])
+        ended += sum(bool(one.finished) for one in attempts)
+        for run in page:
+            yield from _run(run, [one for one in attempts if one.run == run.run])
+        for attempt in attempts:
+            yield from _attempt(transaction, attempt)
+    entries = transaction.logs.count_kinds(tenant)
+    for kind, expected in (
+        (EntryKind.RUN_ORDERED, runs),
+        (EntryKind.RUN_ADMITTED, runs),
+        (EntryKind.RUN_FINISHED, ended),
+    ):
+        if entries.get(kind, 0) != expected:
+            yield Finding(tenant, f"its log has {entries.get(kind, 0)} entries {kind}; there should be {expected}")
+
+
+def _run(run: Run, attempts: Sequence[Attempt]) -> Iterator[Finding]:
+    going_on = sum(not one.finished for one in attempts)
+    expected = 0 if is_end(run.state) or run.state is RunState.QUEUED else 1
+    if going_on != expected:
+        yield Finding(run.tenant, f"run {run.run} is {run.state} and has {going_on} attempts that go on")
+    if is_end(run.state) != bool(run.finished):
+        yield Finding(run.tenant, f"run {run.run} is {run.state} and ended at {run.finished or 'no time'}")
+    numbers = Counter(one.number for one in attempts)
+    if sorted(numbers.elements()) != list(range(1, len(attempts) + 1)):
+        yield Finding(run.tenant, f"the attempts of run {run.run} are not numbered one by one")
+
+
+def _attempt(transaction: Transaction, attempt: Attempt) -> Iterator[Finding]:
+    kept = transaction.runs.count_segments(attempt.tenant, attempt.attempt)
+    if kept != (attempt.segments, attempt.log_bytes):
+        yield Finding(
+            attempt.tenant,
+            f"attempt {attempt.attempt} has {kept[0]} log segments of {kept[1]} bytes; "
+            f"it should have {attempt.segments} of {attempt.log_bytes}",
+        )
+    named = {attempt.lease, attempt.stream, attempt.finish, attempt.provenance, *attempt.outputs} - {""}
+    for digest in sorted(named - transaction.statements.known(attempt.tenant, named)):
+        yield Finding(attempt.tenant, f"attempt {attempt.attempt} names statement {digest[:16]}, which is missing")
