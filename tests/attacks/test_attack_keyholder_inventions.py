@@ -311,3 +311,65 @@ def test_a_log_key_of_another_name_is_not_pinned(house: House, tmp_path) -> None
     with pytest.raises(IntegrityError, match="another tenant"):
         accept_sign_up(state, created)
     state.close()
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"deadline": "tomorrow"},
+        {"deadline": ""},
+        {"max_duration_s": 2**52},
+        {"max_duration_s": -1},
+        {"attempts": 0},
+        {"attempts": -(2**52)},
+        {"purpose": ""},
+        {"nonce": "x" * 100_000},
+    ],
+)
+def test_a_senseless_order_keeps_nobody_else_waiting(house: House, wish: dict[str, object]) -> None:
+    anna, data = _granted(house)
+    bad = anna.order(data, **wish).attempt()
+    request = bad.ask()
+    good = anna.order(data).attempt().obtain()
+    assert good.lease
+    assert house.refusal(request).reason in {"unknown-order", "no-grant"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": -1},
+        {"number": 2**52},
+        {"recipient": "age1nonsense"},
+        {"recipient": ""},
+        {"run": ""},
+        {"run": "r-" + "x" * 100_000},
+        {"items": ()},
+        {"items": ("zz",)},
+        {"items": ("ab" * 32,) * 1000},
+        {"node_keys": ("zz",)},
+        {"run_key": ""},
+        {"place": Place("D" * 100_000)},
+        {"environment": "\x00"},
+    ],
+)
+def test_a_senseless_request_keeps_nobody_else_waiting(house: House, change: dict[str, object]) -> None:
+    anna, data = _granted(house)
+    run = anna.order(data)
+    request = run.attempt().ask(**change)
+    assert anna.order(data).attempt().obtain().lease
+    assert request in house.factory.decisions
+
+
+def test_a_manifest_with_senseless_sizes_keeps_nobody_else_waiting(house: House) -> None:
+    anna, data = _granted(house)
+    manifest = read_unverified(data, Manifest)[0]
+    huge = replace(manifest, version=2, previous=data.digest, headers_size=2**31 - 1)
+    envelope = sign_manifest(huge, anna.key)
+    house.factory.put(EntryKind.DATASET_SEALED, envelope, dataset=manifest.owner, manifest=envelope.digest)
+    small = replace(manifest, version=3, previous=envelope.digest, headers_size=1)
+    shrunk = sign_manifest(small, anna.key)
+    house.factory.put(EntryKind.DATASET_SEALED, shrunk, dataset=manifest.owner, manifest=shrunk.digest)
+    request = anna.order(shrunk).attempt().ask()
+    assert anna.order(data).attempt().obtain().lease
+    assert house.refusal(request).reason == "manifest"

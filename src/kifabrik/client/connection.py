@@ -12,7 +12,7 @@ import truststore
 from pydantic import ValidationError
 
 from kifabrik import __version__
-from kifabrik.errors import BY_CODE, KifabrikError, UnavailableError
+from kifabrik.errors import BY_CODE, IntegrityError, KifabrikError, UnavailableError
 from kifabrik.wire.body import Body, Problem
 
 B = TypeVar("B", bound=Body)
@@ -60,12 +60,15 @@ class Connection:
 
     def get(self, path: str, into: type[B], *, wait_s: float = 0, **query: str | float) -> B:
         """GET a body; with `wait_s` the service holds the answer back until there is news."""
-        return into.model_validate_json(self._ask("GET", path, query=query, wait_s=wait_s).content)
+        content = self._ask("GET", path, query=query, wait_s=wait_s).content
+        with _understood(self.url):
+            return into.model_validate_json(content)
 
     def get_list(self, path: str, item: type[B], *, wait_s: float = 0, **query: str | float) -> list[B]:
         """GET a list of bodies."""
-        answer = self._ask("GET", path, query=query, wait_s=wait_s).json()
-        return [item.model_validate(one) for one in answer]
+        answer = self._ask("GET", path, query=query, wait_s=wait_s)
+        with _understood(self.url):
+            return [item.model_validate(one) for one in answer.json()]
 
     def get_bytes(self, path: str) -> bytes:
         """GET raw bytes."""
@@ -73,7 +76,9 @@ class Connection:
 
     def post(self, path: str, body: Body | None, into: type[B]) -> B:
         """POST a body and read one."""
-        return into.model_validate_json(self._ask("POST", path, content=_json(body)).content)
+        content = self._ask("POST", path, content=_json(body)).content
+        with _understood(self.url):
+            return into.model_validate_json(content)
 
     def send(self, path: str, body: Body | None = None) -> None:
         """POST a body whose answer does not matter."""
@@ -153,6 +158,17 @@ def _translated(url: str) -> Iterator[None]:
         raise UnavailableError(
             f"cannot reach the factory at {url}: {detail}", hint="Is it running, and is the address right?"
         ) from error
+
+
+@contextmanager
+def _understood(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError):
+        raise IntegrityError(
+            f"the factory at {url} answered something that is not understood",
+            hint="Is this the address of a factory, and is it of the same version?",
+        ) from None
 
 
 def _raise_problem(answer: httpx.Response) -> None:

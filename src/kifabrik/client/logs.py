@@ -11,11 +11,11 @@ class Log:
 
     def checkpoint(self) -> str:
         """The newest tree head, signed by the log, and cosigned where the keyholder has done so."""
-        return self._http.get_bytes("/v1/log/checkpoint").decode()
+        return self._http.get_bytes("/v1/log/checkpoint").decode(errors="replace")
 
     def cosigned(self) -> str:
         """The newest tree head that carries the keyholder's cosignature."""
-        return self._http.get_bytes("/v1/log/cosigned").decode()
+        return self._http.get_bytes("/v1/log/cosigned").decode(errors="replace")
 
     def tile(self, path: str) -> bytes:
         """One tile, by its tlog-tiles path such as `tile/0/000` or `tile/entries/000.p/3`."""

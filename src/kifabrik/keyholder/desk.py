@@ -102,7 +102,7 @@ class Desk:
             request = _verified_request(envelope, self._state.tenant)
         except (IntegrityError, NotFoundError, UsageError):
             self._library.forget(digest)
-            return self._refused(digest, refuse(Reason.BAD_REQUEST), Outcome(refuse(Reason.BAD_REQUEST), "", ""))
+            return self.refuse_unread(digest)
         fetched = self._fetch(request)
         case = self._case(request, fetched)
         outcome = Outcome(_judge(case), _receiver(request), request.predicate.run)
@@ -112,6 +112,11 @@ class Desk:
             return self._refused(digest, outcome.verdict, outcome)
         self._books.records.set_asked(digest, outcome.run, outcome.verdict.message)
         return outcome
+
+    def refuse_unread(self, digest: str) -> Outcome:
+        """Refuse a request that cannot be judged, so that it keeps nobody else waiting."""
+        verdict = refuse(Reason.BAD_REQUEST)
+        return self._refused(digest, verdict, Outcome(verdict, "", ""))
 
     def refuse_all(self, digests: list[str]) -> int:
         """Refuse requests unseen, because everything is frozen; return how many were still undecided."""

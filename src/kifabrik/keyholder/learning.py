@@ -7,6 +7,7 @@ Invariants:
 - entries are learnt in order, once, and the position is kept with what was learnt.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -31,9 +32,11 @@ from kifabrik.runs.statements import Finish
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import read_unverified, verify_statement
 from kifabrik.tenants.trust import verify_device, verify_removal
-from kifabrik.values import parse_time
+from kifabrik.values import Kind, is_id, parse_time
 
 Learn = Callable[[int, Entry], None]
+_NONCE: Final = re.compile(r"[0-9a-f]{32}")
+_LONGEST_RUN_S: Final = 366 * 86400
 
 
 class Learner:
@@ -189,6 +192,7 @@ class Learner:
     def _ordered(self, index: int, entry: Entry) -> None:
         envelope = self._library.statement(digest_in(entry, "order", "statement"))
         order = read_unverified(envelope, Order)[0]
+        _check_sane(order)
         devices = [one for one in self._books.people.of_member(order.member) if not one.removed]
         for device in devices:
             try:
@@ -217,3 +221,17 @@ class Learner:
         if subject:
             note = f"the log has {entry.kind} for it, but no statement that verifies"
             self._books.blocks.add(subject, Cause.ALARM, entry.time, note)
+
+
+def _check_sane(order: Order) -> None:
+    """Check what the judge will calculate with.
+
+    Raises:
+        IntegrityError: The order has a value nobody can mean.
+        UsageError: Its deadline is no time.
+    """
+    parse_time(order.deadline)
+    if not is_id(order.run, Kind.RUN) or _NONCE.fullmatch(order.nonce) is None:
+        raise IntegrityError("the order's run id or nonce is not one")
+    if not 0 < order.max_duration_s <= _LONGEST_RUN_S or order.attempts < 1:
+        raise IntegrityError(f"the order of run {order.run[:40]} has an impossible duration or number of attempts")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from kifabrik.errors import CapacityError, IntegrityError, KifabrikError, UnavailableError
+from kifabrik.errors import KifabrikError, UnavailableError
 from kifabrik.keyholder.connecting import Factory, connect
 from kifabrik.keyholder.events import Event, EventKind, OnEvent
 from kifabrik.keyholder.round import Round
@@ -133,11 +133,8 @@ class Server:
                 self._say(Event(EventKind.OFFLINE, f"{error.message}; trying again"))
             self._offline = True
             return False
-        except (IntegrityError, CapacityError) as error:
-            self._say(Event(EventKind.WARNING, error.message))
-            return False
         except KifabrikError as error:
-            self._say(Event(EventKind.WARNING, f"{error.message} {error.hint}".strip()))
+            self._say(Event(EventKind.WARNING, f"{error.message}. {error.hint}".strip()))
             return False
         if self._offline:
             self._say(Event(EventKind.CONNECTED, "connected again"))

@@ -7,7 +7,7 @@ Invariants:
 
 from collections.abc import Sequence
 
-from kifabrik.errors import KifabrikError, UnavailableError
+from kifabrik.errors import CapacityError, KifabrikError, UnavailableError
 from kifabrik.keyholder.blocks import EVERYTHING
 from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.connecting import Factory
@@ -23,6 +23,7 @@ from kifabrik.keyholder.recipients import publish_recipients
 from kifabrik.keyholder.results import fill_results
 from kifabrik.keyholder.state import State
 from kifabrik.keyholder.verdicts import Asked, Refused, Released
+from kifabrik.ledger.checkpoint import TreeHead
 
 
 class Round:
@@ -85,9 +86,19 @@ class Round:
             head = self.watch.head
             if head is None or self._delivery.missing():
                 return
-            outcome = self._desk.decide(digest, head)
+            outcome = self._decide(digest, head)
             self._settle()
             self._tell(digest, outcome)
+
+    def _decide(self, digest: str, head: TreeHead) -> Outcome:
+        """Decide one request; whatever is wrong with it stays its own affair."""
+        try:
+            return self._desk.decide(digest, head)
+        except (UnavailableError, CapacityError):
+            raise
+        except KifabrikError as error:
+            self._say(Event(EventKind.WARNING, f"request {digest[:12]} cannot be judged: {error.message}"))
+            return self._desk.refuse_unread(digest)
 
     def _settle(self) -> None:
         """Bring open decisions into the log, and deliver the keys of those that stand there."""

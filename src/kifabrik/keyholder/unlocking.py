@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from kifabrik.errors import IntegrityError, NotFoundError, RefusedError
+from kifabrik.errors import IntegrityError, NotFoundError, RefusedError, UnavailableError
 from kifabrik.keyholder.files import make_private_folder, read_private, write_private
 from kifabrik.seals.identities import Identity
 from kifabrik.seals.opening import open_file
@@ -40,9 +40,16 @@ class Passphrase:
 
 @dataclass(frozen=True)
 class KeyFile:
-    """A file with an age identity made by `write_key_file`, or with the passphrase itself."""
+    """A file with an age identity made by `write_key_file`, or with the passphrase itself.
+
+    Args:
+        path: The file.
+        guarded: Whether somebody else sees to it that only this service can read it, as systemd does
+            with credentials (through access lists, which the mode bits do not show).
+    """
 
     path: Path
+    guarded: bool = False
 
 
 Unlock: TypeAlias = Passphrase | KeyFile
@@ -52,7 +59,7 @@ def unlock_from_environment() -> KeyFile | None:
     """Return the systemd credential of this service, if it was given one."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     path = Path(folder) / CREDENTIAL if folder else None
-    return KeyFile(path) if path is not None and path.exists() else None
+    return KeyFile(path, guarded=True) if path is not None and path.exists() else None
 
 
 def protect(home: Path, state_key: bytes, passphrase: str, *, work_factor: int = WORK_FACTOR) -> None:
@@ -82,7 +89,7 @@ def open_state_key(home: Path, unlock: Unlock) -> bytes:
         RefusedError: The passphrase or the key file is not the one of this keyholder.
         IntegrityError: The sealed state key is damaged.
     """
-    secret = unlock.text if isinstance(unlock, Passphrase) else _content(unlock.path)
+    secret = unlock.text if isinstance(unlock, Passphrase) else _content(unlock)
     key_file = isinstance(unlock, KeyFile) and secret.startswith(_IDENTITY)
     sealed = _sealed(home, _BY_KEY_FILE if key_file else _BY_PASSPHRASE)
     try:
@@ -98,11 +105,14 @@ def open_state_key(home: Path, unlock: Unlock) -> bytes:
     return key
 
 
-def _content(path: Path) -> str:
+def _content(file: KeyFile) -> str:
     try:
-        return read_private(path).decode().strip()
+        data = file.path.read_bytes() if file.guarded else read_private(file.path)
+        return data.decode().strip()
     except UnicodeDecodeError:
-        raise RefusedError(f"{path} is not a key file") from None
+        raise RefusedError(f"{file.path} is not a key file") from None
+    except OSError as error:
+        raise UnavailableError(f"cannot read {file.path}: {error.strerror or error}") from None
 
 
 def _sealed(home: Path, name: str) -> bytes:

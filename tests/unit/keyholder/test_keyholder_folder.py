@@ -42,7 +42,11 @@ def test_a_passphrase_a_key_file_and_a_systemd_credential_open_it(
             assert again.tenant == house.keyholder.tenant
     assert unlock_from_environment() is None
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(key_file.parent))
-    assert unlock_from_environment() == KeyFile(key_file)
+    credential = unlock_from_environment()
+    assert credential == KeyFile(key_file, guarded=True)
+    # systemd lets the service read through an access list, which shows as a group permission.
+    key_file.chmod(0o440)
+    open_state(folder, credential).close()
 
 
 def test_a_credential_may_hold_the_passphrase_itself(house: House, tmp_path: Path) -> None:
