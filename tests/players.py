@@ -160,7 +160,7 @@ class KeyholderPlayer:
         after = 0
         while not self._over.is_set():
             try:
-                letters = self._mailbox.mail(after=after, wait_s=0.5)
+                letters = self._mailbox.mail(after=after, wait_s=0.15)
             except KifabrikError:
                 self._over.wait(0.2)
                 continue
