@@ -109,8 +109,7 @@ def main(count: int) -> None:
         PROOFS,
         timed(
             lambda: [
-                verify_inclusion(n, count, leaf, p, root)
-                for n, leaf, p in zip(indexes, leaves, ours, strict=True)
+                verify_inclusion(n, count, leaf, p, root) for n, leaf, p in zip(indexes, leaves, ours, strict=True)
             ]
         ),
         timed(lambda: [p.verify(leaf, root) for leaf, p in zip(leaves, theirs, strict=True)]),
@@ -121,9 +120,7 @@ def main(count: int) -> None:
     line(
         "verify consistency",
         PROOFS,
-        timed(
-            lambda: [verify_consistency(n, o, count, root, p) for n, o, p in zip(sizes, old, ours, strict=True)]
-        ),
+        timed(lambda: [verify_consistency(n, o, count, root, p) for n, o, p in zip(sizes, old, ours, strict=True)]),
         timed(lambda: [p.verify(o, root) for o, p in zip(old, theirs, strict=True)]),
     )
     show_sizes(count, reader, oracle, root)
@@ -136,9 +133,7 @@ def show_sizes(count: int, reader: TileReader, oracle: InmemoryTree, root: bytes
     proof = make_proof(count // 3, reader.hash, checkpoint)
     theirs = len(str(oracle.prove_inclusion(count // 3 + 1, count).serialize()))
     hashes = 32 * len(proof.hashes)
-    print(
-        f"{'size of one proof, with signed head':44} {len(proof.to_text()):12} bytes, {hashes} of them hashes"
-    )
+    print(f"{'size of one proof, with signed head':44} {len(proof.to_text()):12} bytes, {hashes} of them hashes")
     print(f"{'  pymerkle as JSON, without head':44} {theirs:12} bytes")
 
 

@@ -70,9 +70,7 @@ def main():
         print(f"epoch {epoch:2}  loss {total / len(normal):.4f}", flush=True)
         options.checkpoint.mkdir(parents=True, exist_ok=True)
         partial = state.with_suffix(".partial")
-        torch.save(
-            {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch}, partial
-        )
+        torch.save({"network": network.state_dict(), "optimiser": optimiser.state_dict(), "epoch": epoch}, partial)
         partial.replace(state)
 
     with torch.no_grad():

@@ -45,9 +45,7 @@ def binary() -> Path:
     try:
         return Path(uv.find_uv_bin())
     except FileNotFoundError:
-        raise UnavailableError(
-            "uv is not installed", hint="Install kifabrik again: pip install kifabrik"
-        ) from None
+        raise UnavailableError("uv is not installed", hint="Install kifabrik again: pip install kifabrik") from None
 
 
 def local_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -58,9 +56,7 @@ def local_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str
     """
     found = {name: environment[name] for name in LOCAL_SETTINGS if environment.get(name)}
     found.setdefault("UV_SYSTEM_CERTS", "1")  # the company's own CA counts, as for every other connection
-    links = [
-        link for link in environment.get("PIP_FIND_LINKS", "").split() if "://" in link or Path(link).is_dir()
-    ]
+    links = [link for link in environment.get("PIP_FIND_LINKS", "").split() if "://" in link or Path(link).is_dir()]
     if links:
         found["UV_FIND_LINKS"] = ",".join(filter(None, (found.get("UV_FIND_LINKS", ""), *links)))
     if environment.get("PIP_INDEX_URL") and not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & found.keys():

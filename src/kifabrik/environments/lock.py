@@ -99,9 +99,7 @@ def _resolve(packages: str, python: str, arguments: Sequence[str], log: Log) -> 
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UV_PIP")}
     with tempfile.TemporaryDirectory(prefix="kifabrik-lock-") as empty:  # no project settings from around
-        ended = run(
-            command, text=packages, environment=environment | local_settings(), folder=Path(empty), log=log
-        )
+        ended = run(command, text=packages, environment=environment | local_settings(), folder=Path(empty), log=log)
     if ended.status != 0:
         raise explain(ended.errors, doing=_DOING, python=python)
     return list(tomllib.loads(ended.output).get("packages", []))

@@ -57,9 +57,7 @@ def inspect(path: Path, wanted: str, worker: Worker) -> Interpreter:
     """
     version, implementation, machine, system = _facts(path, worker)
     if (implementation, machine, system) != ("cpython", "x86_64", "linux"):
-        raise UsageError(
-            f"{path} is {implementation} for {system} on {machine}, not CPython for Linux on x86_64"
-        )
+        raise UsageError(f"{path} is {implementation} for {system} on {machine}, not CPython for Linux on x86_64")
     if not version.startswith(f"{wanted}."):
         raise UsageError(
             f"the environment is locked for Python {wanted}, but {path} is Python {version}",

@@ -132,9 +132,7 @@ class Mirror:
                 hint=f"Fetch the entries from index {self.size} on.",
             )
         known = self.size - start
-        for index, (mine, given) in enumerate(
-            zip(self.entries(start, self.size), entries, strict=False), start
-        ):
+        for index, (mine, given) in enumerate(zip(self.entries(start, self.size), entries, strict=False), start):
             if mine != given:
                 raise IntegrityError(f"the log was forked: entry {index} is not the one the mirror holds")
         return entries[known:]

@@ -72,9 +72,7 @@ class Tile:
         match = _PATH.fullmatch(path)
         if match is not None:
             level = ENTRIES if match[1] == "entries" else int(match[1])
-            tile = cls(
-                level, int(match[2].replace("/x", "").replace("/", "").lstrip("x")), int(match[3] or 256)
-            )
+            tile = cls(level, int(match[2].replace("/x", "").replace("/", "").lstrip("x")), int(match[3] or 256))
             if tile.path == path:
                 return tile
         raise UsageError(f"not the path of a tile: {path[:100]!r}")

@@ -157,9 +157,7 @@ def _judged(log: TileReader, root: bytes) -> Iterator[Entry | Finding]:
         yield entry
         is_last = position == TILE_WIDTH - 1 or index == log.size - 1
         if is_last and (rest or len(entries) > position + 1):
-            yield Finding(
-                f"{log.path(ENTRIES, index // TILE_WIDTH)} has bytes behind its last entry", index, index
-            )
+            yield Finding(f"{log.path(ENTRIES, index // TILE_WIDTH)} has bytes behind its last entry", index, index)
             return
 
 
@@ -242,9 +240,7 @@ def _blame(log: TileReader, start: int, end: int, signed: bytes, reason: str) ->
     odd = _first_contradicted(log, start, end)
     if odd is not None:
         return Finding(f"{reason}; this entry is not the one its leaf hash was made of", odd, odd)
-    return Finding(
-        f"{reason}; entries and tiles agree with each other: they were changed together", start, end - 1
-    )
+    return Finding(f"{reason}; entries and tiles agree with each other: they were changed together", start, end - 1)
 
 
 def _first_contradicted(log: TileReader, start: int, end: int) -> int | None:

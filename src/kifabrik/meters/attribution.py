@@ -75,9 +75,7 @@ def energy_of_attempt(counted: Sequence[EnergyReading], share: Share) -> tuple[E
         counted: By how much the node's counters went up: GPUs by UUID, RAPL zones by name.
         share: What the attempt had of the node.
     """
-    held = [
-        reading for reading in counted if reading.source is EnergySource.NVML and reading.device in share.gpus
-    ]
+    held = [reading for reading in counted if reading.source is EnergySource.NVML and reading.device in share.gpus]
     zones = [reading for reading in counted if reading.source is EnergySource.RAPL]
     idle = dict(share.idle_mw)
     found = [*held, *(_part_of_zone(zone, share, idle.get(zone.device, 0)) for zone in zones)]
@@ -106,9 +104,7 @@ def _part_of_zone(zone: EnergyReading, share: Share, idle_mw: int) -> EnergyRead
     """Split one shared counter; both divisions round down, so that the parts never exceed the whole."""
     idle_mj = min(zone.millijoules, idle_mw * share.wall_ms // 1000)
     reserved, capacity = (
-        (share.memory_bytes, share.node_memory_bytes)
-        if is_memory(zone.device)
-        else (share.cpus, share.node_cpus)
+        (share.memory_bytes, share.node_memory_bytes) if is_memory(zone.device) else (share.cpus, share.node_cpus)
     )
     of_idle = idle_mj * reserved // capacity if capacity else 0
     used, all_used = min(share.cpu_ms, share.node_cpu_ms), share.node_cpu_ms

@@ -87,9 +87,7 @@ class PriceList:
         models = [model.upper() for model in table]
         twice = next((model for model in models if models.count(model) > 1), None)
         if twice is not None:
-            raise UsageError(
-                f"{name}: {_GPU_TABLE} names {twice} twice", hint="Models differ by more than case."
-            )
+            raise UsageError(f"{name}: {_GPU_TABLE} names {twice} twice", hint="Models differ by more than case.")
         cpu, memory, storage = (_price(said[key], name, key) for key in _REQUIRED)
         gpus = ((model.upper(), _price(price, name, f"{_GPU_TABLE}.{model}")) for model, price in table.items())
         energy = _price(said[_OPTIONAL], name, _OPTIONAL) if _OPTIONAL in said else None
@@ -125,9 +123,7 @@ class PriceList:
     def energy(self, millijoules: int) -> Money:
         """Return what metered energy costs beside the hours: nothing, if the list has no price for it."""
         return (
-            Money()
-            if self.energy_kwh is None
-            else Money(_up(self.energy_kwh.micro_eur * millijoules, _MJ_PER_KWH))
+            Money() if self.energy_kwh is None else Money(_up(self.energy_kwh.micro_eur * millijoules, _MJ_PER_KWH))
         )
 
     def _gpu_price(self, model: str) -> Money:
@@ -165,9 +161,7 @@ def _up(amount: int, divisor: int) -> int:
 
 def _price(value: object, name: str, key: str) -> Money:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise UsageError(
-            f"{name}: {key} is not a price: {value!r}", hint=f"Write a number in euro: {key} = 0.05"
-        )
+        raise UsageError(f"{name}: {key} is not a price: {value!r}", hint=f"Write a number in euro: {key} = 0.05")
     if not Decimal(value).is_finite() or not 0 <= value <= _MOST_EUR:
         raise UsageError(f"{name}: {key} is not between 0 and {_MOST_EUR} euro: {value}")
     return Money.from_eur(Decimal(value))

@@ -42,9 +42,7 @@ def test_compiled_files_do_not_depend_on_who_compiles_them(root):
 def test_python_runs_the_compiled_file_without_looking_at_the_source(root):
     _compile(root)
     (root / "package/other.py").write_text("changed = True\n")
-    code = (
-        f"import sys; sys.path.insert(0, {str(root)!r}); import package.other; print(package.other.g.__name__)"
-    )
+    code = f"import sys; sys.path.insert(0, {str(root)!r}); import package.other; print(package.other.g.__name__)"
     ended = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "g\n"
 

@@ -10,8 +10,7 @@ UNSATISFIABLE = "error: No solution found when resolving dependencies\n  cause: 
 
 SAID_BY_UV = [
     (
-        UNSATISFIABLE
-        + "docopt==0.6.2 has no usable wheels and you require docopt==0.6.2, we can conclude that …",
+        UNSATISFIABLE + "docopt==0.6.2 has no usable wheels and you require docopt==0.6.2, we can conclude that …",
         UsageError,
         "no wheel for docopt==0.6.2",
         "pip wheel docopt==0.6.2",

@@ -71,9 +71,7 @@ def test_cosignatures_of_public_witnesses_verify(vkey):
 
 
 def test_sigstore_reads_our_checkpoints_and_verifies_their_signature():
-    rekor = pytest.importorskip(
-        "sigstore._internal.rekor.checkpoint", reason="comes with the extra model-signing"
-    )
+    rekor = pytest.importorskip("sigstore._internal.rekor.checkpoint", reason="comes with the extra model-signing")
     text = cosign(sign_tree_head(HEAD, ORIGIN, LOG_KEY), witness_name(TENANT), WITNESS_KEY, COSIGNED_AT)
     parsed = rekor.SignedCheckpoint.from_text(text)
     assert parsed.checkpoint.origin == ORIGIN
@@ -87,9 +85,7 @@ def test_sigstore_reads_our_checkpoints_and_verifies_their_signature():
 
 
 def test_we_read_what_sigstore_reads():
-    rekor = pytest.importorskip(
-        "sigstore._internal.rekor.checkpoint", reason="comes with the extra model-signing"
-    )
+    rekor = pytest.importorskip("sigstore._internal.rekor.checkpoint", reason="comes with the extra model-signing")
     theirs = rekor.SignedCheckpoint.from_text(VECTOR["checkpoint"])
     ours = Note.parse(VECTOR["checkpoint"])
     head = TreeHead.parse(ours.text)

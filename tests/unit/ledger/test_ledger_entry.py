@@ -167,9 +167,7 @@ REF_TEXTS = st.from_regex(r"[A-Za-z0-9._:@/+=-]{1,40}", fullmatch=True)
 
 @given(
     kind=st.from_regex(r"[a-z]{1,12}\.[a-z]{1,12}", fullmatch=True),
-    time=st.datetimes().map(
-        lambda moment: moment.strftime("%Y").zfill(4) + moment.strftime("-%m-%dT%H:%M:%SZ")
-    ),
+    time=st.datetimes().map(lambda moment: moment.strftime("%Y").zfill(4) + moment.strftime("-%m-%dT%H:%M:%SZ")),
     entry_id=st.binary(min_size=16, max_size=16).map(bytes.hex),
     refs=st.dictionaries(
         st.from_regex(r"[a-z][a-z0-9_]{0,31}", fullmatch=True),

@@ -56,9 +56,7 @@ def test_a_log_that_is_right_verifies(size):
 
 def test_every_good_entry_is_shown_in_order():
     seen = []
-    verify_log(
-        LOG.read, LOG.checkpoint, the_policy(), on_entry=lambda index, entry: seen.append((index, entry.id))
-    )
+    verify_log(LOG.read, LOG.checkpoint, the_policy(), on_entry=lambda index, entry: seen.append((index, entry.id)))
     assert seen == [(number, f"{number:032x}") for number in range(700)]
 
 

@@ -50,9 +50,7 @@ def test_the_idle_part_goes_by_reservation_and_the_rest_by_use():
 
 def test_memory_idles_by_reserved_memory():
     # 20 J in 10 s, of which 1 W idle: 10 J * 32/64 GB + 10 J * 20/40 s = 5 J + 5 J
-    found = by_device(
-        energy_of_attempt([rapl("package-0/dram", 20)], share(idle_mw=(("package-0/dram", 1_000),)))
-    )
+    found = by_device(energy_of_attempt([rapl("package-0/dram", 20)], share(idle_mw=(("package-0/dram", 1_000),))))
     assert found["package-0/dram"] == (EnergySource.RAPL, 10_000)
 
 
@@ -87,21 +85,15 @@ def test_a_share_larger_than_the_whole_or_negative_is_refused(changes):
 
 
 zones = st.lists(
-    st.builds(
-        rapl, st.sampled_from(["package-0", "package-1", "package-0/dram", "dram"]), st.integers(0, 10**6)
-    ),
+    st.builds(rapl, st.sampled_from(["package-0", "package-1", "package-0/dram", "dram"]), st.integers(0, 10**6)),
     unique_by=lambda reading: reading.device,
     max_size=4,
 )
-parts = st.lists(
-    st.tuples(st.integers(0, 10**6), st.integers(0, 16), st.integers(0, 64)), min_size=1, max_size=6
-)
+parts = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 16), st.integers(0, 64)), min_size=1, max_size=6)
 
 
 @given(zones, parts, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_the_parts_of_all_attempts_never_exceed_what_was_counted(
-    counted, attempts, others_ms, idle_mw, wall_ms
-):
+def test_the_parts_of_all_attempts_never_exceed_what_was_counted(counted, attempts, others_ms, idle_mw, wall_ms):
     assume(sum(cpus for _, cpus, _ in attempts) <= 16)
     assume(sum(memory for _, _, memory in attempts) <= 64)
     node_cpu_ms = sum(cpu_ms for cpu_ms, _, _ in attempts) + others_ms

@@ -35,9 +35,9 @@ def test_the_shipped_list_loads():
 
 
 def test_a_rate_sums_all_resources_of_all_nodes(listed):
-    assert listed.rate(
-        gpu_model="H100", gpu_count=8, cpus=16, memory_bytes=64 * 10**9, nodes=2
-    ) == Money.from_eur(Decimal("2.90") * 16 + Decimal("0.04") * 32 + Decimal("0.005") * 128)
+    assert listed.rate(gpu_model="H100", gpu_count=8, cpus=16, memory_bytes=64 * 10**9, nodes=2) == Money.from_eur(
+        Decimal("2.90") * 16 + Decimal("0.04") * 32 + Decimal("0.005") * 128
+    )
 
 
 def test_models_are_found_in_any_case(listed):

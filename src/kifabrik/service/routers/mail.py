@@ -43,9 +43,7 @@ def mail(
 def decide(body: Decision, caller: Caller, factory: TheFactory) -> Logged:
     """A lease with its new headers, or a refusal."""
     return logged(
-        factory.leases.decide(
-            caller.tenant, Envelope.from_json(body.statement), body.headers, detail(body.detail)
-        )
+        factory.leases.decide(caller.tenant, Envelope.from_json(body.statement), body.headers, detail(body.detail))
     )
 
 
