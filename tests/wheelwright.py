@@ -21,9 +21,7 @@ def make_wheel(
     info = f"{name}-{version}.dist-info"
     content = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
     content[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
-    content[f"{info}/WHEEL"] = (
-        f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n".encode()
-    )
+    content[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n".encode()
     if scripts:
         points = "".join(f"{command} = {target}\n" for command, target in scripts.items())
         content[f"{info}/entry_points.txt"] = f"[console_scripts]\n{points}".encode()

@@ -18,8 +18,7 @@ TENANT = "t-stranger"
 KEY = SigningKey.generate()
 POLICY = Policy.of(log_verifier(TENANT, KEY.public))
 ENTRIES = [
-    Entry(EntryKind.MEMBER_ENROLLED, "2026-11-23T08:00:00Z", f"{n:032x}", {"member": f"m-{n}"})
-    for n in range(300)
+    Entry(EntryKind.MEMBER_ENROLLED, "2026-11-23T08:00:00Z", f"{n:032x}", {"member": f"m-{n}"}) for n in range(300)
 ]
 
 

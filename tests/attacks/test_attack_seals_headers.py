@@ -27,9 +27,7 @@ LOCKED = seal_with_passphrase(PLAIN, "x", work_factor=2)
 KINDS = st.sampled_from(["X25519", "mlkem768x25519", "scrypt", "x25519", "grease", "-", "--->"])
 SHARES = st.binary(max_size=40) | st.sampled_from([bytes(32), b"\1" + bytes(31), bytes(1120), bytes(16)])
 ARGUMENTS = st.lists(SHARES.map(lambda s: encode_base64(s).decode() or "~") | st.just("18"), max_size=3)
-STANZAS = st.builds(
-    Stanza, KINDS, ARGUMENTS.map(tuple), st.sampled_from([b"", bytes(31), bytes(32), bytes(48)])
-)
+STANZAS = st.builds(Stanza, KINDS, ARGUMENTS.map(tuple), st.sampled_from([b"", bytes(31), bytes(32), bytes(48)]))
 
 
 @settings(max_examples=300, deadline=None)

@@ -80,9 +80,7 @@ def _in_sandbox(tree, *command):
 
 def test_the_environment_starts_where_the_sandbox_mounts_it(cache, wheels):
     built = build(lock("alpha", python=PYTHON), cache, TENANT, as_uid=AS_UID)
-    code = (
-        "import alpha as a, sys; print(sys.prefix, a.__file__, sys.started_by_pth, a.main.__code__.co_filename)"
-    )
+    code = "import alpha as a, sys; print(sys.prefix, a.__file__, sys.started_by_pth, a.main.__code__.co_filename)"
     assert _in_sandbox(built.path, "/env/bin/python", "-c", code).split() == [
         "/env",
         f"/env/lib/python{PYTHON}/site-packages/alpha/__init__.py",
@@ -126,8 +124,7 @@ def test_an_interpreter_elsewhere_gives_the_tree_of_the_path_it_is_shown_at(plac
     other = build(locked, place / "two", TENANT, python=elsewhere / f"python{PYTHON}", mounted_python=shown)
     assert other.tree_digest == usual.tree_digest
     assert (
-        build(locked, place / "two", TENANT, python=elsewhere / f"python{PYTHON}").tree_digest
-        != usual.tree_digest
+        build(locked, place / "two", TENANT, python=elsewhere / f"python{PYTHON}").tree_digest != usual.tree_digest
     )
 
 
@@ -197,9 +194,7 @@ def test_a_failed_build_leaves_nothing_behind(cache, wheels):
     wrong = Lock(PYTHON, (Pin("alpha", "1.0", "0" * 64),))
     with pytest.raises(IntegrityError, match=r"alpha==1\.0 is not the one"):
         build(wrong, cache, TENANT, as_uid=AS_UID)
-    assert not [
-        path for path in (cache / TENANT).iterdir() if path.is_dir() and not path.name.startswith("wheels")
-    ]
+    assert not [path for path in (cache / TENANT).iterdir() if path.is_dir() and not path.name.startswith("wheels")]
 
 
 def test_a_wheel_the_node_does_not_have_is_named(cache, wheels):

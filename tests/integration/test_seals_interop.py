@@ -38,9 +38,7 @@ def key_file(tmp_path: Path, identity: Identity) -> Path:
 
 
 def age(*arguments: str | Path, data: bytes = b"") -> bytes:
-    done = subprocess.run(
-        ["age", *map(str, arguments)], check=False, input=data, capture_output=True, timeout=60
-    )
+    done = subprocess.run(["age", *map(str, arguments)], check=False, input=data, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
@@ -71,9 +69,7 @@ def test_a_streamed_age_file_opens_batch_by_batch(identity: Identity) -> None:
 
 
 @needs_age
-def test_header_and_body_put_together_are_an_age_file(
-    tmp_path: Path, key_file: Path, identity: Identity
-) -> None:
+def test_header_and_body_put_together_are_an_age_file(tmp_path: Path, key_file: Path, identity: Identity) -> None:
     file_key = new_file_key()
     (tmp_path / "header").write_bytes(make_header(file_key, [identity.recipient]))
     for name, size in (("first", 0), ("second", 3 * CHUNK), ("third", len(PLAIN))):

@@ -96,10 +96,7 @@ def test_bytes_for_another_offset_are_not_taken_and_the_answer_says_where_to_go_
     ):
         answer = person.connection.patch(path, piece, {"upload-offset": str(offset)}, size=1000)
         assert int(answer["upload-offset"]) == stands
-    assert (
-        int(person.connection.patch(path, data[:10], {"upload-offset": "0"}, size=1000)["upload-offset"])
-        == 1000
-    )
+    assert int(person.connection.patch(path, data[:10], {"upload-offset": "0"}, size=1000)["upload-offset"]) == 1000
     with pytest.raises(UsageError):
         person.connection.patch(f"/v1/uploads/{'1' * 64}", data, {"upload-offset": "1"}, size=1000)
 

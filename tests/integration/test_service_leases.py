@@ -110,9 +110,7 @@ def test_no_lease_is_taken_for_a_dataset_whose_erasure_is_decided(tenant: Party)
     request = person.ask_for(item)
     Leases(person.connection).request(request)
     dataset = next(reversed(tenant.recipients))
-    Datasets(steward.connection).erase(
-        tenant.sign(Erasure(tenant.tenant, dataset, False, format_time(now_utc())))
-    )
+    Datasets(steward.connection).erase(tenant.sign(Erasure(tenant.tenant, dataset, False, format_time(now_utc()))))
     headers = {item: b"headers"}
     with pytest.raises(RefusedError):
         tenant.mailbox.decide(tenant.lease(request, _asked(request), headers), headers, None)

@@ -86,9 +86,7 @@ def test_an_invitation_enrols_one_device(tenant: Party) -> None:
         again.enrol(thief.membership, thief.device)
 
 
-def test_a_device_that_another_tenant_key_vouches_for_is_refused(
-    tenant: Party, factory: FactoryProcess
-) -> None:
+def test_a_device_that_another_tenant_key_vouches_for_is_refused(tenant: Party, factory: FactoryProcess) -> None:
     person = Person(factory.sign_up())
     forged = Person(tenant, member=person.member)
     forged.membership = tenant.sign(read_unverified(forged.membership, Membership)[0], SigningKey.generate())

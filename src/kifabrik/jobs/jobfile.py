@@ -27,9 +27,7 @@ _GPU: Final = re.compile(
     r"|(?P<any>\d+)"
     r"|(?P<memory>\d+\s*[GT]i?B)\.\.(?::(?P<of_memory>\d+))?"
 )
-_REFERENCE: Final = re.compile(
-    r"(?P<model>model:)?(?P<name>[a-z0-9][a-z0-9._-]{0,63})(?:@(?P<version>[1-9]\d*))?"
-)
+_REFERENCE: Final = re.compile(r"(?P<model>model:)?(?P<name>[a-z0-9][a-z0-9._-]{0,63})(?:@(?P<version>[1-9]\d*))?")
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,7 @@ class InputReference:
         """
         match = _REFERENCE.fullmatch(text)
         if match is None:
-            raise UsageError(
-                f"not a dataset or model: {text!r}", hint="Write NAME, NAME@VERSION or model:NAME."
-            )
+            raise UsageError(f"not a dataset or model: {text!r}", hint="Write NAME, NAME@VERSION or model:NAME.")
         return cls(match["name"], match["model"] is not None, int(match["version"] or 0))
 
     def __str__(self) -> str:
@@ -154,9 +150,7 @@ class JobFile(_Part):
     workdir: str = "."
     environment: EnvironmentPart = Field(default_factory=EnvironmentPart)
     resources: ResourcesPart = Field(default_factory=ResourcesPart)
-    outputs: dict[Annotated[str, Field(pattern=_NAME)], AbsolutePath] = Field(
-        default_factory=dict, max_length=100
-    )
+    outputs: dict[Annotated[str, Field(pattern=_NAME)], AbsolutePath] = Field(default_factory=dict, max_length=100)
     publish: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list, max_length=100)
     checkpoint: AbsolutePath | None = None
     max_duration: Seconds = 3600
@@ -290,11 +284,7 @@ def _known_keys(above: list[str]) -> list[str]:
     model: Any = JobFile
     for name in above:
         field = model.model_fields.get(name)
-        if (
-            field is None
-            or not isinstance(field.annotation, type)
-            or not issubclass(field.annotation, BaseModel)
-        ):
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
             return []
         model = field.annotation
     return [field.alias or name for name, field in model.model_fields.items()]

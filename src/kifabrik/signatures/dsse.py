@@ -94,9 +94,7 @@ class Envelope:
                 raise IntegrityError("not a signed in-toto statement")
             return cls(
                 base64.b64decode(body["payload"], validate=True),
-                tuple(
-                    Signature(str(s["keyid"]), base64.b64decode(s["sig"], validate=True)) for s in signatures
-                ),
+                tuple(Signature(str(s["keyid"]), base64.b64decode(s["sig"], validate=True)) for s in signatures),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
             raise IntegrityError("not a DSSE envelope") from None

@@ -110,9 +110,7 @@ def test_two_processes_append_to_one_log(home: Path, opened: Factory) -> None:
 
 
 @pytest.mark.parametrize("turn", range(3))
-def test_whatever_moment_a_process_is_killed_at_the_log_is_whole(
-    home: Path, opened: Factory, turn: int
-) -> None:
+def test_whatever_moment_a_process_is_killed_at_the_log_is_whole(home: Path, opened: Factory, turn: int) -> None:
     tenant = sign_up(opened)
     writer = _appender(home, tenant, "k", 10_000)
     assert writer.stdout is not None

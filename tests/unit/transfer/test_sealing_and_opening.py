@@ -104,9 +104,7 @@ def test_unchanged_shards_are_shared_between_versions(folder, tmp_path):
     first, index = seal(folder, store, tmp_path, identity)
     before = store.uploads
     (folder / "part-3.csv").write_text("changed")
-    second, _ = seal(
-        folder, store, tmp_path, identity, version=2, previous="0" * 64, indexes=[Index.load(index)]
-    )
+    second, _ = seal(folder, store, tmp_path, identity, version=2, previous="0" * 64, indexes=[Index.load(index)])
     shared = set(first.manifest.shards) & set(second.manifest.shards)
     assert shared
     assert store.uploads - before == len(set(second.manifest.shards) - shared)
@@ -134,9 +132,7 @@ def test_a_reused_shard_the_store_has_lost_is_sealed_again(folder, tmp_path):
     identity, store = Identity.generate(), MemoryObjects()
     _, index = seal(folder, store, tmp_path, identity)
     store.objects.clear()
-    sealed, _ = seal(
-        folder, store, tmp_path, identity, version=2, previous="0" * 64, indexes=[Index.load(index)]
-    )
+    sealed, _ = seal(folder, store, tmp_path, identity, version=2, previous="0" * 64, indexes=[Index.load(index)])
     assert store.missing(sealed.manifest.objects()) == set()
 
 
