@@ -16,7 +16,7 @@ demo: install ## play the main job with two parties: seal, train, verify, refuse
 	@$(BIN)/python demo/play.py
 
 test: install ## run all tests
-	@$(BIN)/pytest -q -n auto --dist loadgroup
+	@$(BIN)/pytest -q -n auto --dist loadfile
 
 check: install ## format, lint, types, layers, dependencies
 	@$(BIN)/ruff format --check --quiet .
