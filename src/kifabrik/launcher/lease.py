@@ -16,7 +16,9 @@ from kifabrik.signatures.statements import Statement, sign_statement, verify_sta
 from kifabrik.values import format_time, now_utc
 from kifabrik.wire.leases import LeaseView, RequestState
 
-_WAIT_S: Final = 25.0
+_FIRST_WAIT_S: Final = 1.0
+"""An answer usually takes a fraction of it; whoever waits longer is told why soon."""
+_LONGEST_WAIT_S: Final = 25.0
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,13 @@ def obtain(
         IntegrityError: The answer does not verify.
     """
     leases.request(request)
+    wait_s = _FIRST_WAIT_S
     while not given_up():
-        view = leases.answer(request.digest, wait_s=_WAIT_S)
+        view = leases.answer(request.digest, wait_s=wait_s)
         if view.state in (RequestState.RELEASED, RequestState.REFUSED):
             return _believe(view, request, work)
         waiting(view)
+        wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
     return None
 
 
