@@ -1,10 +1,8 @@
 """One attempt, step by step: build, ask, open, run, seal, report."""
 
-import shutil
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from kifabrik import __version__
@@ -26,6 +24,7 @@ from kifabrik.launcher.assignment import Assignment
 from kifabrik.launcher.cache import reachable_cache
 from kifabrik.launcher.control import Control, StopCause
 from kifabrik.launcher.execution import METRICS_FILE, Executed, execute, outside_path, room_for
+from kifabrik.launcher.folder import claimed_folder
 from kifabrik.launcher.gpus import device_files
 from kifabrik.launcher.journal import Journal
 from kifabrik.launcher.keeper import CheckpointKeeper
@@ -108,9 +107,8 @@ class AttemptRunner:
         """Do everything; what goes wrong is reported to the factory, not raised, as far as it can be."""
         work = verify_work(self._assignment.tenant, self._api.work())
         self._control.start()
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o711)
         with ExitStack() as cleanup:
-            cleanup.callback(_remove_folder, self._folder)
+            cleanup.enter_context(claimed_folder(self._folder.parent, self._folder.name))
             cleanup.callback(self._control.close)
             try:
                 self._attempt(work, cleanup)
@@ -309,7 +307,3 @@ def _for_the_factory(error: KifabrikError) -> str:
     return {IntegrityError: "something did not verify", CapacityError: "memory or disk did not suffice"}.get(
         type(error), "the node failed"
     )
-
-
-def _remove_folder(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

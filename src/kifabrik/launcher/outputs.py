@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from kifabrik.datasets.index import Index, IndexWriter
 from kifabrik.datasets.manifest import Manifest, sign_manifest
@@ -12,6 +13,9 @@ from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.transfer.objects import ObjectSink
 from kifabrik.transfer.sealing import Sealer, VersionHead
+
+_INDEX: Final = "checkpoint.index"
+"""Beside the folders the job sees, in the memory filesystem that holds them."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class OutputSealer:
         """Seal the checkpoint folder as the next version of the run's chain of checkpoints.
 
         Shards that did not change since the version before are shared with it, if this attempt made it.
+        What is remembered for that names files, so it lies in the run's memory and never on the disk.
 
         Raises:
             ConflictError: The job was writing to it; try again.
@@ -69,8 +74,7 @@ class OutputSealer:
             self.recipient,
             name="checkpoint",
         )
-        self.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-        index = self.spool / "checkpoint.index"
+        index = memory / _INDEX
         with (
             plan_shards(memory, within=within, previous=self._indexes(index)) as plan,
             IndexWriter(index, owner=head.owner, recipient=self.recipient.text) as writer,

@@ -1,0 +1,65 @@
+"""The folder of an attempt on the node's disk: mount points, and ciphertext that waits for upload.
+
+Invariants:
+- a folder is locked while its launcher lives: the kernel frees the lock however the launcher ends;
+- whoever starts next clears away what killed launchers have left, and nothing else.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def claimed_folder(runs: Path, attempt: str) -> Iterator[Path]:
+    """Hold the folder of an attempt while the block runs, and remove it afterwards.
+
+    Args:
+        runs: Folder of all attempts on this node; left-over ones in it are removed.
+        attempt: Attempt id.
+    """
+    runs.mkdir(parents=True, exist_ok=True, mode=0o711)
+    folder = runs / attempt
+    lock = _claim(folder)
+    try:
+        _clear_others(runs)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _claim(folder: Path) -> int:
+    while True:
+        folder.mkdir(exist_ok=True, mode=0o711)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _is_still(folder, lock):
+            return lock
+        os.close(lock)  # another launcher cleared it away before it was locked
+
+
+def _is_still(folder: Path, lock: int) -> bool:
+    try:
+        return os.path.samestat(folder.stat(), os.fstat(lock))
+    except FileNotFoundError:
+        return False
+
+
+def _clear_others(runs: Path) -> None:
+    for folder in runs.iterdir():
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # not a folder of ours, or gone by now
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue  # its launcher lives
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)

@@ -1,0 +1,168 @@
+"""Who may use what: purpose, place, code, role, a person's yes, the end of a permission."""
+
+import threading
+import time
+
+import pytest
+
+from kifabrik.customer.sdk import connect
+from kifabrik.errors import RefusedError
+from kifabrik.runs.states import RunState
+from kifabrik.values import Place
+
+pytestmark = pytest.mark.xdist_group("acceptance")
+
+
+@pytest.fixture(scope="module")
+def sealed(stage):
+    """Seal a small dataset under a name; return the name."""
+
+    def seal(name):
+        stage.seal(stage.name(name), {"one.csv": f"{stage.mark},1\n"})
+        return stage.name(name)
+
+    return seal
+
+
+def refused(stage, folder, dataset, **parts):
+    """Order a run that must be refused; return why."""
+    view = stage.end(stage.order(folder, "print('ran')", data={"/data/line": dataset}, **parts))
+    assert view.state is RunState.REFUSED, view.reason
+    assert not any("ran" in line for line in stage.log(view.run))
+    return view.reason
+
+
+def succeeds(stage, folder, dataset, code="print('ran')", **parts):
+    return stage.order(folder, code, data={"/data/line": dataset}, **parts).result(60)
+
+
+def test_apply_for_a_purpose_without_grant_ends_with_four_and_names_the_purpose(stage, tmp_path):
+    job = stage.job(tmp_path, "print('ran')", name=stage.name("marketing"))
+    said = stage.customer.kifabrik("apply", job, "--yes", "--purpose", "marketing", expect=4)
+    assert "marketing" in said.err
+    assert "ran" not in said.out
+
+
+def test_a_grant_for_another_country_refuses_this_node(stage, sealed, tmp_path):
+    dataset = sealed("elsewhere")
+    stage.grant(dataset, "upkeep", place=Place("FR"))
+    assert "place" in refused(stage, tmp_path, dataset)
+
+
+def test_a_job_that_must_run_elsewhere_is_not_ordered(stage, tmp_path):
+    job = stage.job(tmp_path, "print('ran')", place={"country": "FR"})
+    said = stage.customer.kifabrik("apply", job, "--yes", expect=8)
+    assert "cannot run here" in said.err
+    assert "FR" in said.err
+
+
+def test_a_grant_for_one_code_refuses_any_other(stage, sealed, tmp_path):
+    dataset = sealed("audited")
+    job = stage.job(tmp_path, "print('ran')", data={"/data/line": dataset})
+    words = ("--purpose", "upkeep", "--only-code", job, "--passphrase-file", stage.secret, "--json")
+    stage.customer.kifabrik("dataset", "grant", dataset, *words)
+    stage.sdk.submit(job).result(60)
+    with (tmp_path / "job.py").open("a") as program:
+        program.write("\nprint(open('/data/line/one.csv').read())\n")
+    assert "other code" in stage.end(stage.sdk.submit(job)).reason
+
+
+def test_a_revoked_grant_is_over_at_once(stage, sealed, tmp_path):
+    dataset = sealed("lent")
+    given = stage.grant(dataset, "upkeep")
+    succeeds(stage, tmp_path, dataset)
+    words = ("--passphrase-file", stage.secret, "--json")
+    assert stage.customer.kifabrik("dataset", "revoke", given.grant, *words).json()["delivered"]
+    assert "revoked" in refused(stage, tmp_path, dataset)
+
+
+def test_a_limit_of_one_run_per_day_refuses_the_second(stage, sealed, tmp_path):
+    dataset = sealed("limited")
+    stage.grant(dataset, "upkeep", runs_per_day=1)
+    succeeds(stage, tmp_path, dataset)
+    assert "limit" in refused(stage, tmp_path, dataset)
+
+
+@pytest.mark.parametrize("asked_by", ["grant", "order"])
+def test_a_run_that_must_be_asked_for_waits_for_a_persons_yes(stage, sealed, tmp_path, asked_by):
+    dataset = sealed(f"asked-by-{asked_by}")
+    stage.grant(dataset, "upkeep", ask=asked_by == "grant")
+    future = stage.order(tmp_path, "print('ran')", data={"/data/line": dataset}, ask=asked_by == "order")
+    words = ("--key-file", stage.customer.home / "keyholder.key", "--json")
+    until = time.monotonic() + 30
+    waiting = []
+    while not waiting and time.monotonic() < until:
+        waiting = [
+            one for one in stage.customer.kifabrik("keyholder", "asked", *words).json() if one["run"] == future.run
+        ]
+    assert waiting
+    assert not future.done()
+    stage.customer.kifabrik("keyholder", "approve", future.run, *words)
+    assert [line.text for line in future.result(60).log()] == ["ran"]
+
+
+def test_a_persons_no_refuses_the_run(stage, sealed, tmp_path):
+    dataset = sealed("denied")
+    stage.grant(dataset, "upkeep", ask=True)
+    future = stage.order(tmp_path, "print('ran')", data={"/data/line": dataset})
+    view = stage.wait_until(future.run, lambda view: "person" in view.reason, "waiting for a person")
+    assert view.state is RunState.WAITING_FOR_KEY
+    stage.customer.kifabrik(
+        "keyholder", "deny", future.run, "--key-file", stage.customer.home / "keyholder.key", "--json"
+    )
+    assert stage.end(future).state is RunState.REFUSED
+
+
+def test_an_engineer_orders_and_an_auditor_only_looks(stage, trained, tmp_path):
+    engineer = stage.member("engineer", "Emil")
+    auditor = stage.member("auditor", "Olga")
+    job = stage.job(tmp_path, "print('ran')", name=stage.name("of-emil"))
+    assert "ran" in engineer.kifabrik("apply", job, "--yes").out
+    assert "auditor" in auditor.kifabrik("apply", job, "--yes", expect=4).err
+    assert auditor.kifabrik("ledger", "show", "--json").json()
+    assert auditor.kifabrik("ledger", "verify", "--json").json()["ok"]
+    with connect(auditor.home) as factory, pytest.raises(RefusedError):
+        factory.session.runs.stop(stage.sdk.session.catalogue().run(stage.name("of-emil")).run)
+    pull = ("model", "pull", stage.name("slope"), "--to")
+    auditor.kifabrik(*pull, tmp_path / "by-the-auditor", expect=4)
+    engineer.kifabrik(*pull, tmp_path / "of-a-colleague", expect=4)
+    assert not (tmp_path / "by-the-auditor").exists()
+    assert not (tmp_path / "of-a-colleague").exists()
+
+
+def test_a_removed_member_is_out(stage, tmp_path):
+    gone = stage.member("engineer", "Gerd")
+    job = stage.job(tmp_path, "print('ran')")
+    gone.kifabrik("apply", job, "--yes", "--dry-run")
+    stage.customer.kifabrik("tenant", "remove", "Gerd", "--passphrase-file", stage.secret, "--json")
+    gone.kifabrik("apply", job, "--yes", "--dry-run", expect=4)
+
+
+def test_an_erased_dataset_is_refused_ever_after_and_its_certificate_names_what_was_made(stage, sealed, tmp_path):
+    dataset = sealed("erased")
+    stage.grant(dataset, "upkeep")
+    code = "import os; os.mkdir('/out/model'); open('/out/model/m', 'w').write('m')"
+    result = succeeds(stage, tmp_path, dataset, code, outputs={"model": "/out/model"})
+    words = ("--yes", "--passphrase-file", stage.secret, "--out", tmp_path / "certificate.json")
+    said = stage.customer.kifabrik("dataset", "erase", dataset, *words)
+    assert "certifies" in said.err
+    assert "made from it" in said.out
+    assert "released before" in said.out
+    certificate = (tmp_path / "certificate.json").read_text()
+    assert stage.mark not in certificate
+    job = stage.job(tmp_path, "print('ran')", data={"/data/line": dataset})
+    assert "erased" in stage.customer.kifabrik("apply", job, "--yes", expect=3).err
+    result.pull("model", tmp_path / "kept")
+    kinds = [entry.kind for entry in stage.sdk.session.catalogue().entries]
+    assert kinds.index("erasure.decided") < kinds.index("dataset.erased")
+
+
+def test_many_threads_of_one_script_share_a_session(stage):
+    found, threads = [], []
+    for _ in range(4):
+        threads.append(threading.Thread(target=lambda: found.append(len(stage.sdk.session.catalogue().entries))))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert min(found) > 0
