@@ -95,7 +95,7 @@ def parse_size(text: str | int) -> int:
     Raises:
         UsageError: The text is not a size.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", str(text))
+    match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([a-zA-Z]*)\s*", str(text))
     if match is None or match[2].lower() not in _SIZE_UNITS:
         raise UsageError(f"not a size: {text!r}", hint="Write it like 16GB, 512MiB or 1000.")
     return int(Decimal(match[1]) * _SIZE_UNITS[match[2].lower()])
@@ -103,11 +103,13 @@ def parse_size(text: str | int) -> int:
 
 def format_size(size: float) -> str:
     """Write bytes for people, with three significant digits: `1.23 GB`."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(size) < 1000 or unit == "TB":  # noqa: PLR2004 - the step between SI units
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
+    if abs(size) < 1000:  # noqa: PLR2004 - the step between SI units
+        return f"{size:.0f} B"
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
         size /= 1000
-    raise AssertionError
+        if abs(size) < 999.5:  # noqa: PLR2004 - what would be written as 1000
+            return f"{size:.3g} {unit}"
+    return f"{size:.0f} PB"
 
 
 def parse_duration(text: str | int) -> int:
@@ -117,11 +119,11 @@ def parse_duration(text: str | int) -> int:
         UsageError: The text is not a duration.
     """
     compact = str(text).replace(" ", "").lower()
-    if compact.isdigit():
+    if re.fullmatch(r"[0-9]{1,12}", compact):
         return int(compact)
-    if not re.fullmatch(r"(\d+[smhdw])+", compact):
+    if not re.fullmatch(r"([0-9]{1,12}[smhdw])+", compact):
         raise UsageError(f"not a duration: {text!r}", hint="Write it like 90s, 45m, 2h or 1h30m.")
-    return sum(int(n) * _DURATION_UNITS[unit] for n, unit in re.findall(r"(\d+)([smhdw])", compact))
+    return sum(int(n) * _DURATION_UNITS[unit] for n, unit in re.findall(r"([0-9]+)([smhdw])", compact))
 
 
 def format_duration(seconds: float) -> str:
@@ -149,7 +151,7 @@ class Money:
         Raises:
             UsageError: The text is not an amount in euros.
         """
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(EUR|eur|€)?\s*", str(text))
+        match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(EUR|eur|€)?\s*", str(text))
         if match is None:
             raise UsageError(f"not an amount in euros: {text!r}", hint="Write it like '25 EUR' or 0.50.")
         return cls.from_eur(match[1])

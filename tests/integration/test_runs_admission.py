@@ -108,7 +108,7 @@ def test_an_auditor_cannot_order(person: Person) -> None:
             CapacityError,
             "No node has 64 CPU cores: the biggest, box, has no GPU",
         ),
-        ({"resources": Resources(memory_bytes=10**15)}, CapacityError, "No node has 1e+03 TB of memory"),
+        ({"resources": Resources(memory_bytes=10**15)}, CapacityError, "No node has 1 PB of memory"),
         ({"resources": Resources(gpu_count=4, gpu_model="H200")}, CapacityError, "No node has 4 GPUs H200"),
         (
             {"resources": Resources(memory_bytes=1, nodes=2)},

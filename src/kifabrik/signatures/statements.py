@@ -4,6 +4,7 @@ A predicate class is a frozen dataclass decorated with `predicate(name)`; the na
 predicate type. Statements are written in canonical JSON, so equal statements have equal digests.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
@@ -17,6 +18,10 @@ from kifabrik.signatures.keys import SigningKey, VerifyKey
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_ROOT: Final = "https://kifabrik.org/"
+
+_FIELDS: Final = frozenset({"_type", "subject", "predicateType", "predicate"})
+_SUBJECT_FIELDS: Final = frozenset({"name", "digest"})
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 P = TypeVar("P")
 
@@ -84,7 +89,20 @@ def read_unverified(envelope: Envelope, cls: type[P]) -> tuple[P, Mapping[str, s
     try:
         if body["_type"] != STATEMENT_TYPE or body["predicateType"] != kind:
             raise IntegrityError(f"not a statement of kind {kind}")
-        subjects = {str(s["name"]): str(s["digest"]["sha256"]) for s in body["subject"]}
-        return _adapter(cls).validate_json(to_canonical(body["predicate"]), strict=True), subjects
+        if set(body) != _FIELDS:
+            raise IntegrityError(f"a statement of kind {kind} has a field that is not known")
+        return _adapter(cls).validate_json(to_canonical(body["predicate"]), strict=True), _subjects(body)
     except (KeyError, TypeError, AttributeError, ValidationError, UsageError):
         raise IntegrityError(f"malformed statement of kind {kind}") from None
+
+
+def _subjects(body: Any) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for subject in body["subject"]:
+        name, digest = subject["name"], subject["digest"]["sha256"]
+        if set(subject) != _SUBJECT_FIELDS or set(subject["digest"]) != {"sha256"}:
+            raise IntegrityError("a subject of a statement has a field that is not known")
+        if not isinstance(name, str) or name in found or _SHA256.fullmatch(digest) is None:
+            raise IntegrityError("a subject of a statement is malformed or stands twice")
+        found[name] = digest
+    return found
