@@ -18,7 +18,7 @@ from kifabrik.customer.session import Session
 from kifabrik.errors import UsageError
 from kifabrik.models.acceptance import Acceptance
 from kifabrik.signatures.statements import sign_statement
-from kifabrik.transfer.details import make_detail
+from kifabrik.transfer.details import Names, make_detail
 from kifabrik.values import format_time, now_utc, sha256_hex
 
 
@@ -65,7 +65,9 @@ def accept_model(session: Session, model: ModelVersion, folder: Path, name: str)
         created=format_time(now_utc()),
     )
     envelope = sign_statement(said, {model.owner: model.manifest}, session.profile.device)
-    logged = session.runs.accept(envelope, make_detail({"name": name}, session.catalogue_recipient))
+    names = Names(envelope.digest, said.member, {"name": name})
+    detail = make_detail(names, session.catalogue_recipient, session.profile.device)
+    logged = session.runs.accept(envelope, detail)
     return Accepted(signature, public, logged.log_index)
 
 

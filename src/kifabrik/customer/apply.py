@@ -9,7 +9,7 @@ from typing import Final
 from kifabrik.customer.bundle import CodeBundle
 from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.locks import keep_lock
-from kifabrik.customer.seal import manifest_of
+from kifabrik.customer.proof import prove_output
 from kifabrik.customer.session import Session
 from kifabrik.environments.lock import lock
 from kifabrik.environments.lockfile import Lock
@@ -18,7 +18,7 @@ from kifabrik.jobs.jobfile import InputReference, JobFile
 from kifabrik.jobs.private import PrivateJob
 from kifabrik.orders.order import Input, Order, RetryCause, sign_order
 from kifabrik.seals.recipients import Recipient
-from kifabrik.transfer.details import make_detail
+from kifabrik.transfer.details import Names, make_detail
 from kifabrik.values import Kind, format_time, new_id, now_utc
 from kifabrik.wire.runs import Plan, PlanRequest, RunView
 
@@ -73,17 +73,12 @@ def prepare(session: Session, job: JobFile, folder: Path) -> PreparedRun:
 def _resolve(session: Session, catalogue: Catalogue, reference: InputReference) -> tuple[Input, str]:
     if reference.model:
         model = catalogue.model(reference.name, reference.version)
+        prove_output(session, catalogue, model)
         return Input(model.owner, 1, model.manifest), f"model:{model.name}@{model.version}"
     dataset = catalogue.dataset(reference.name)
     version = reference.version or len(dataset.manifests)
-    if version > len(dataset.manifests):
-        raise NotFoundError(
-            f"the dataset {reference.name!r} has no version {version}",
-            hint=f"It has versions 1 to {len(dataset.manifests)}.",
-        )
-    digest = dataset.manifests[version - 1]
-    manifest = manifest_of(session, digest)
-    return Input(manifest.owner, manifest.version, digest), f"{dataset.name}@{version}"
+    catalogue.version(dataset, version)
+    return Input(dataset.dataset, version, dataset.manifests[version - 1]), f"{dataset.name}@{version}"
 
 
 def lock_environment(prepared: PreparedRun) -> Lock:
@@ -129,7 +124,8 @@ def submit(session: Session, prepared: PreparedRun, locked: Lock) -> RunView:
     order = _order(session, prepared, run, code.digest, locked)
     envelope = sign_order(order, session.profile.device)
     keep_lock(session.home, locked)
-    detail = make_detail({"name": job.name, "outputs": list(job.outputs)}, session.catalogue_recipient)
+    names = Names(envelope.digest, run, {"name": job.name, "outputs": list(job.outputs)})
+    detail = make_detail(names, session.catalogue_recipient, session.profile.device)
     return session.runs.order(envelope, code, locked.text, detail)
 
 

@@ -2,21 +2,39 @@
 
 The factory knows datasets and runs by random ids only. Whoever seals or orders puts the name into the
 entry's sealed detail: `{"name": …}` for a dataset, `{"name": …, "outputs": […]}` for a run.
+
+Invariants:
+- the factory writes the entries, so none is believed by itself: a name counts only if a device or the
+  tenant key has signed it for the very statement the entry records, and only where that came first;
+- which statements there are is taken from the entries and must be verified before use (`version`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kifabrik.client.logs import Log
-from kifabrik.errors import IntegrityError, NotFoundError
+from kifabrik.customer.devices import Devices, write_whole
+from kifabrik.datasets.manifest import Manifest, verify_manifest
+from kifabrik.errors import IntegrityError, NotFoundError, UsageError
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.mirror import Mirror
 from kifabrik.seals.identities import Identity
-from kifabrik.transfer.details import open_detail
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.keys import VerifyKey
+from kifabrik.signatures.statements import verify_statement
+from kifabrik.transfer.details import Names, open_detail
 
-_PUBLISHED = "model"
+_PUBLISHED: Final = "model"
+_NAMED: Final[Mapping[EntryKind | str, tuple[str, str]]] = {
+    EntryKind.DATASET_SEALED: ("manifest", "dataset"),
+    EntryKind.RUN_ORDERED: ("order", "run"),
+    EntryKind.GRANT_GIVEN: ("statement", "grant"),
+    EntryKind.MODEL_ACCEPTED: ("statement", "member"),
+}
+"""Kinds with names: under which references stand the statement they go with, and the id that is named."""
 
 
 @dataclass(frozen=True)
@@ -83,28 +101,74 @@ class Catalogue:
         log: To fetch sealed details that are not cached yet.
         identity: The tenant's catalogue identity.
         cache: Folder for sealed details.
+        tenant_key: All trust starts with it.
+        statement: Fetches a statement by digest.
     """
 
-    def __init__(self, mirror: Mirror, log: Log, identity: Identity, cache: Path) -> None:
+    def __init__(
+        self,
+        mirror: Mirror,
+        log: Log,
+        identity: Identity,
+        cache: Path,
+        *,
+        tenant_key: VerifyKey,
+        statement: Callable[[str], Envelope],
+    ) -> None:
         self._log = log
         self._identity = identity
         self._cache = cache
+        self._tenant_key = tenant_key
+        self._statement = statement
         self.entries = [Entry.from_bytes(data) for data in mirror.entries(0, mirror.size)]
+        self.devices = Devices(tenant_key, self.entries, statement, cache)
 
     def detail(self, entry: Entry) -> Mapping[str, Any]:
-        """Return the names that belong to an entry; empty where there are none or they were deleted."""
-        if not entry.detail:
+        """Return the names that belong to an entry; empty where there are none that can be believed."""
+        if not entry.detail or entry.kind not in _NAMED:
             return {}
         path = self._cache / entry.detail
         try:
             if not path.exists():
-                path.write_bytes(self._log.detail(entry.detail))
-            return open_detail(path.read_bytes(), entry.detail, self._identity)
+                write_whole(path, self._log.detail(entry.detail))
+            signed = open_detail(path.read_bytes(), entry.detail, self._identity)
+            names = verify_statement(signed, Names, self._namers).predicate
         except NotFoundError:
             return {}
-        except IntegrityError:
+        except (IntegrityError, UsageError):
             path.unlink(missing_ok=True)
             return {}
+        named = tuple(entry.refs.get(key) for key in _NAMED[entry.kind])
+        return names.said if (names.of, names.about) == named else {}
+
+    @cached_property
+    def _namers(self) -> tuple[VerifyKey, ...]:
+        return (*self.devices.keys, self._tenant_key)
+
+    def version(self, dataset: DatasetName, number: int) -> Manifest:
+        """Return the manifest of a dataset's version, as a device of the tenant has signed it.
+
+        Raises:
+            NotFoundError: There is no such version.
+            IntegrityError: What the log names there is not that version, or nobody of the tenant signed it.
+        """
+        if not 1 <= number <= len(dataset.manifests):
+            raise NotFoundError(
+                f"the dataset {dataset.name!r} has no version {number}",
+                hint=f"It has versions 1 to {len(dataset.manifests)}.",
+            )
+        envelope = self._statement(dataset.manifests[number - 1])
+        manifest = verify_manifest(envelope, self.devices.keys).predicate
+        if (manifest.tenant, manifest.owner, manifest.version) != (
+            self._tenant_key.tenant_id,
+            dataset.dataset,
+            number,
+        ):
+            raise IntegrityError(
+                f"the log names something else as version {number} of {dataset.name!r}",
+                hint="The factory writes the log. Keep it as evidence and ask the factory's operator.",
+            )
+        return manifest
 
     def datasets(self) -> list[DatasetName]:
         """All datasets, in the order of their first version."""
@@ -112,10 +176,13 @@ class Catalogue:
         names: dict[str, str] = {}
         manifests: dict[str, list[str]] = {}
         for entry in self._of(EntryKind.DATASET_SEALED):
-            dataset = str(entry.refs.get("dataset"))
+            dataset, manifest = str(entry.refs.get("dataset")), str(entry.refs.get("manifest"))
+            known = manifests.setdefault(dataset, [])
+            if manifest in known:
+                continue
+            known.append(manifest)
             name = self.detail(entry).get("name")
             names[dataset] = str(name) if name else names.get(dataset, dataset)
-            manifests.setdefault(dataset, []).append(str(entry.refs.get("manifest")))
         return [DatasetName(names[key], key, tuple(found), key in erased) for key, found in manifests.items()]
 
     def dataset(self, name: str) -> DatasetName:
@@ -134,16 +201,24 @@ class Catalogue:
 
     def runs(self) -> list[RunName]:
         """All runs, in the order they were ordered."""
-        finished = {
-            str(entry.refs.get("run")): _texts(entry.refs.get("outputs", ()))
-            for entry in self._of(EntryKind.RUN_FINISHED)
-        }
-        found = []
+        ended = self._ended_well()
+        found: dict[str, RunName] = {}
         for entry in self._of(EntryKind.RUN_ORDERED):
             run = str(entry.refs.get("run"))
+            if run in found:
+                continue
             detail = self.detail(entry)
             outputs = tuple(str(name) for name in detail.get("outputs", ()))
-            found.append(RunName(str(detail.get("name", run)), run, outputs, finished.get(run, ()), entry.time))
+            finished = _texts(ended[run].refs.get("outputs", ())) if run in ended else ()
+            found[run] = RunName(str(detail.get("name", run)), run, outputs, finished, entry.time)
+        return list(found.values())
+
+    def _ended_well(self) -> dict[str, Entry]:
+        """The first entry that names outputs of each run, in the order of the log: later ones change nothing."""
+        found: dict[str, Entry] = {}
+        for entry in self._of(EntryKind.RUN_FINISHED):
+            if entry.refs.get("outputs"):
+                found.setdefault(str(entry.refs.get("run")), entry)
         return found
 
     def run(self, name: str) -> RunName:
@@ -161,9 +236,7 @@ class Catalogue:
 
     def models(self) -> list[ModelVersion]:
         """All outputs called `model` (or the only output) of finished runs."""
-        order = {
-            str(entry.refs.get("run")): number for number, entry in enumerate(self._of(EntryKind.RUN_FINISHED))
-        }
+        order = {run: number for number, run in enumerate(self._ended_well())}
         versions: dict[str, int] = {}
         models = []
         for run in sorted((r for r in self.runs() if r.finished), key=lambda r: order[r.run]):

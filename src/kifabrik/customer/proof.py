@@ -8,20 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kifabrik.customer.catalogue import Catalogue
+from kifabrik.customer.catalogue import Catalogue, ModelVersion
 from kifabrik.customer.session import Session
 from kifabrik.datasets.manifest import Manifest, verify_manifest
 from kifabrik.errors import IntegrityError, NotFoundError
 from kifabrik.leases.statements import AttemptRequest, Lease
 from kifabrik.leases.verify import verify_attempt_request
 from kifabrik.ledger.entry import Entry, EntryKind
+from kifabrik.ledger.merkle import root_of
 from kifabrik.orders.order import Order, verify_order
 from kifabrik.runs.statements import Finish, LogStream
+from kifabrik.runs.states import Outcome
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import Statement, read_unverified, verify_statement
-from kifabrik.tenants.trust import EnrolledDevice, device_key_of, verify_device
-from kifabrik.values import parse_time
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
     """
     log = _LogView(catalogue, run)
     fetch = session.datasets.statement
-    ordered = log.last(EntryKind.RUN_ORDERED)
-    order = _order(session, log, fetch(ordered.digest("order")))
-    finished = log.last(EntryKind.RUN_FINISHED)
+    ordered = log.first(EntryKind.RUN_ORDERED)
+    order = _order(session, catalogue, fetch(ordered.digest("order")))
+    finished = log.end()
     finish_envelope = fetch(finished.digest("finish"))
     said, _ = read_unverified(finish_envelope, Finish)
     released = log.find(EntryKind.LEASE_RELEASED, "statement", said.lease)
@@ -84,12 +84,12 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
     request = verify_attempt_request(fetch(lease.predicate.request))
     requested = log.find(EntryKind.LEASE_REQUESTED, "request", request.digest)
     _check(requested.index == lease.predicate.log_index, "the lease names another log entry than its request's")
-    _check(requested.index < released.index, "the lease was released before it was requested")
+    _check(ordered.index < requested.index < released.index, "order, request and lease do not follow each other")
     _check_bindings(run, order, request.predicate, lease.predicate)
+    _check_tree(catalogue, lease.predicate)
     run_key = VerifyKey.from_hex(lease.predicate.run_key)
     finish = verify_statement(finish_envelope, Finish, [run_key])
-    _check(finish.predicate.order == order.digest, "the run finished another order")
-    _check(finish.predicate.environment == lease.predicate.environment, "another environment was used")
+    _check_finish(finish.predicate, order, lease)
     outputs = tuple(verify_manifest(fetch(digest), [run_key]) for digest in finish.predicate.outputs)
     for number, output in enumerate(outputs, 1):
         _check(output.predicate.owner == f"{run}/{number}", f"output {number} belongs to another run")
@@ -110,6 +110,18 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
     return ProvenRun(order, request, lease, finish, outputs, links)
 
 
+def prove_output(session: Session, catalogue: Catalogue, model: ModelVersion) -> Statement[Manifest]:
+    """Verify that the log names an output of a run whose chain holds, before it is used as an input.
+
+    Raises:
+        IntegrityError: The chain is broken, or leads to another output than the log names.
+    """
+    proven = prove_run(session, catalogue, model.run.run)
+    named = [output for output in proven.outputs if output.digest == model.manifest]
+    _check(len(named) == 1 and named[0].predicate.owner == model.owner, "the log names another output")
+    return named[0]
+
+
 def verify_stream(session: Session, stream: Envelope) -> tuple[Statement[LogStream], VerifyKey]:
     """Verify that a log was opened by the run key of a lease; return it with that key.
 
@@ -127,28 +139,15 @@ def _link(what: str, statement: Statement[Any], index: int, says: str) -> Link:
     return Link(what, statement.digest, statement.signer.keyid, index, says)
 
 
-def _order(session: Session, log: "_LogView", envelope: Envelope) -> Statement[Order]:
+def _order(session: Session, catalogue: Catalogue, envelope: Envelope) -> Statement[Order]:
     said, _ = read_unverified(envelope, Order)
-    device = _device(session, log, envelope, said)
+    device = catalogue.devices.signer(envelope, said.member)
     return verify_order(envelope, device.key, session.tenant, said.member)
-
-
-def _device(session: Session, log: "_LogView", envelope: Envelope, said: Order) -> EnrolledDevice:
-    """Find the enrolled device that signed an order, through the log's entry of its enrolment."""
-    signers = {signature.keyid for signature in envelope.signatures}
-    for found in log.all(EntryKind.MEMBER_ENROLLED):
-        if found.entry.refs.get("member") != said.member:
-            continue
-        statement = session.datasets.statement(found.digest("device"))
-        if VerifyKey.from_hex(device_key_of(statement)).keyid not in signers:
-            continue
-        membership = session.datasets.statement(found.digest("membership"))
-        return verify_device(session.tenant_key, membership, statement, parse_time(found.entry.time))
-    raise IntegrityError("the order is signed by no device that the log shows as enrolled")
 
 
 def _check_bindings(run: str, order: Statement[Order], request: AttemptRequest, lease: Lease) -> None:
     asked = (run, order.digest)
+    _check(order.predicate.run == run, "the order is for another run")
     _check((request.run, request.order) == asked, "the request is for another order")
     _check((lease.run, lease.order) == asked, "the lease is for another order")
     bound = (lease.receiver, lease.run_key, lease.recipient, lease.node_keys)
@@ -156,6 +155,29 @@ def _check_bindings(run: str, order: Statement[Order], request: AttemptRequest, 
     _check(bound == wanted, "the lease was given to somebody else than who asked")
     named = {order.predicate.code, *(item.manifest for item in order.predicate.inputs)}
     _check(named <= set(request.items), "the attempt did not use everything that was ordered")
+
+
+def _check_tree(catalogue: Catalogue, lease: Lease) -> None:
+    """Check that the keyholder decided upon the same log as this machine holds.
+
+    The factory could show each of them a log of its own, and nobody else compares the two.
+    """
+    leaves = [entry.leaf for entry in catalogue.entries[: lease.log_size]]
+    whole = lease.log_index < lease.log_size == len(leaves)
+    _check(
+        whole and root_of(leaves).hex() == lease.log_root,
+        "the keyholder saw another log than this machine; keep both as evidence",
+    )
+
+
+def _check_finish(finish: Finish, order: Statement[Order], lease: Statement[Lease]) -> None:
+    said = lease.predicate
+    ended = (finish.tenant, finish.run, finish.attempt, finish.lease)
+    _check(ended == (said.tenant, said.run, said.receiver, lease.digest), "another run or attempt finished")
+    _check(finish.order == order.digest, "the run finished another order")
+    _check(finish.environment == said.environment, "another environment was used")
+    declared = order.predicate.outputs if finish.outcome is Outcome.SUCCEEDED else 0
+    _check(len(finish.outputs) == declared, "other outputs came out than were ordered")
 
 
 def _check(holds: bool, otherwise: str) -> None:
@@ -182,11 +204,19 @@ class _LogView:
     def all(self, kind: EntryKind) -> Sequence[_Found]:
         return [found for found in self._entries if found.entry.kind == kind]
 
-    def last(self, kind: EntryKind) -> _Found:
+    def first(self, kind: EntryKind) -> _Found:
+        return self._own(kind)[0]
+
+    def end(self) -> _Found:
+        """How the run ended: the first entry with outputs, as nothing later can change it, or else the last."""
+        found = self._own(EntryKind.RUN_FINISHED)
+        return next((one for one in found if one.entry.refs.get("outputs")), found[-1])
+
+    def _own(self, kind: EntryKind) -> Sequence[_Found]:
         found = [one for one in self.all(kind) if one.entry.refs.get("run") == self._run]
         if not found:
             raise NotFoundError(f"the log has no {kind.value} entry for {self._run}", hint="Has the run ended?")
-        return found[-1]
+        return found
 
     def find(self, kind: EntryKind, key: str, value: str) -> _Found:
         matches: Callable[[_Found], bool] = lambda one: one.entry.refs.get(key) == value  # noqa: E731

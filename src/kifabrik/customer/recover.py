@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kifabrik.customer.seal import Bar, manifest_of
+from kifabrik.customer.seal import Bar
 from kifabrik.customer.session import Session
-from kifabrik.errors import ConflictError, NotFoundError
+from kifabrik.errors import ConflictError
 from kifabrik.seals.identities import Identity
 from kifabrik.transfer.opening import open_contents, unpack
 
@@ -42,11 +42,10 @@ def recover_dataset(
     """
     if target.exists():
         raise ConflictError(f"{target} exists", hint="Name a new folder with --to.")
-    found = session.catalogue().dataset(name)
+    catalogue = session.catalogue()
+    found = catalogue.dataset(name)
     number = version or len(found.manifests)
-    if number > len(found.manifests):
-        raise NotFoundError(f"{name!r} has versions 1 to {len(found.manifests)}, not {number}")
-    manifest = manifest_of(session, found.manifests[number - 1])
+    manifest = catalogue.version(found, number)
     headers = session.store.fetch(manifest.headers, manifest.headers_size)
     opened = open_contents(manifest, headers, [identity], session.store)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,13 +10,12 @@ from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.profile import member_folder
 from kifabrik.customer.session import Session
 from kifabrik.datasets.index import Index, IndexWriter
-from kifabrik.datasets.manifest import Manifest, sign_manifest
+from kifabrik.datasets.manifest import sign_manifest
 from kifabrik.datasets.names import check_name
 from kifabrik.datasets.packing import Plan, plan_shards
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
 from kifabrik.seals.recipients import Recipient
-from kifabrik.signatures.statements import read_unverified
-from kifabrik.transfer.details import make_detail
+from kifabrik.transfer.details import Names, make_detail
 from kifabrik.transfer.objects import Progress
 from kifabrik.transfer.sealing import Sealer, VersionHead
 
@@ -99,6 +98,7 @@ def _target(session: Session, catalogue: Catalogue, name: str) -> _Target:
     if known.dataset not in listed:
         raise RefusedError(f"the keyholder no longer lists a recipient for {name!r}", hint="Was it erased?")
     recipient = Recipient.from_text(listed[known.dataset])
+    catalogue.version(known, len(known.manifests))
     return _Target(known.dataset, recipient, len(known.manifests) + 1, known.manifests[-1])
 
 
@@ -138,9 +138,10 @@ def _seal(session: Session, target: _Target, name: str, source: Path, bar: Bar, 
     ):
         sealed = Sealer(head, session.store, folder / "spool", on_sealed=progress).seal(plan, index)
         envelope = sign_manifest(sealed.manifest, session.profile.device)
-        detail = make_detail(
-            {"name": name, "files": len(plan.files), "size": plan.files_size}, session.catalogue_recipient
+        names = Names(
+            envelope.digest, target.dataset, {"name": name, "files": len(plan.files), "size": plan.files_size}
         )
+        detail = make_detail(names, session.catalogue_recipient, session.profile.device)
         logged = session.datasets.register(envelope, detail)
         index.finish(envelope.digest)
         reused = sum(shard.reused is not None for shard in plan.shards)
@@ -184,8 +185,3 @@ def _keep(folder: Path, unfinished: Path, version: int) -> None:
     unfinished.replace(folder / f"{version}.index")
     for leftover in [*folder.glob("*.unfinished"), *(folder / "spool").glob("*")]:
         leftover.unlink(missing_ok=True)
-
-
-def manifest_of(session: Session, digest: str) -> Manifest:
-    """Return a manifest by the digest a verified statement or log entry names."""
-    return read_unverified(session.datasets.statement(digest), Manifest)[0]

@@ -127,8 +127,14 @@ class Session:
 
     def catalogue(self) -> Catalogue:
         """Names and ids as of now."""
-        cache = member_folder(self.home, "details")
-        return Catalogue(self.mirror(), self.log, self.catalogue_identity, cache)
+        return Catalogue(
+            self.mirror(),
+            self.log,
+            self.catalogue_identity,
+            member_folder(self.home, "details"),
+            tenant_key=self.tenant_key,
+            statement=self.datasets.statement,
+        )
 
 
 def _when_free(folder: Path) -> MirrorFiles:

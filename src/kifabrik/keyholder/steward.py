@@ -34,7 +34,7 @@ from kifabrik.signatures.statements import sign_statement
 from kifabrik.tenants.invitation import Invitation
 from kifabrik.tenants.statements import Membership, Removal, Role
 from kifabrik.tenants.trust import check_tenant_key
-from kifabrik.transfer.details import make_detail
+from kifabrik.transfer.details import Names, make_detail
 from kifabrik.values import Kind, Place, format_time, new_id
 
 INVITATION_DAYS: Final = 14
@@ -166,8 +166,9 @@ class Steward:
         )
         policy_of(said)
         catalogue = Recipient.from_text(self._state.statement.catalogue_recipient)
-        detail = make_detail(names, catalogue) if names else None
         envelope = sign_statement(said, {}, self._key)
+        shown = Names(envelope.digest, said.grant, dict(names)) if names else None
+        detail = make_detail(shown, catalogue, self._key) if shown else None
         self._outbox.put(Errand.GRANT, envelope, detail, said.created)
         self.deliver()
         return said
