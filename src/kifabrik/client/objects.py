@@ -6,7 +6,7 @@ Uploading follows the tus idea (tus.io, protocol 1.0.0): ask for the offset, sen
 import hashlib
 import io
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, Final
 
 from kifabrik.client.connection import Connection
@@ -52,7 +52,7 @@ class Objects:
                     answer = self._http.patch(
                         f"/v1/uploads/{digest}", source.read(PIECE), {"upload-offset": str(offset)}, size=size
                     )
-                    offset = int(answer["upload-offset"])
+                    offset = _advanced(answer, offset, size)
                     progress(offset - reported)
                     reported = offset
                     if offset == size:
@@ -90,10 +90,25 @@ class Objects:
 
     def _offset(self, digest: str) -> int:
         answer = self._http.head(f"/v1/uploads/{digest}")
-        return int(answer["upload-offset"]) if answer is not None else 0
+        return _stated(answer) if answer is not None else 0
 
     def pieces(self, digest: str, start: int = 0) -> Iterator[bytes]:
         """Yield an object's bytes from an offset on; nothing is checked."""
         headers = {"range": f"bytes={start}-"} if start else {}
         with self._http.stream(f"/v1/objects/{digest}", headers) as answer:
             yield from answer.iter_bytes(PIECE)
+
+
+def _stated(headers: Mapping[str, str]) -> int:
+    try:
+        return int(headers["upload-offset"])
+    except (KeyError, ValueError):
+        raise IntegrityError("the factory does not say how much of an upload has arrived") from None
+
+
+def _advanced(headers: Mapping[str, str], before: int, size: int) -> int:
+    """Return the new offset; one that does not grow would never end."""
+    offset = _stated(headers)
+    if not (before < offset <= size or offset == size == 0):
+        raise IntegrityError(f"the factory says that {offset} of {size} bytes have arrived after {before}")
+    return offset

@@ -1,0 +1,119 @@
+"""Errors arrive as they left; what may pass is tried again; what is not understood is said so."""
+
+import json
+from contextlib import contextmanager
+
+import pytest
+from scripted_factory import Answer, scripted
+
+from kifabrik.client.connection import Connection
+from kifabrik.errors import (
+    BY_CODE,
+    CapacityError,
+    IntegrityError,
+    KifabrikError,
+    NotFoundError,
+    RefusedError,
+    SignInError,
+    UnavailableError,
+)
+from kifabrik.wire.tenants import Logged
+
+LOGGED = Answer(body=Logged(digest="0" * 64, log_index=7).model_dump_json().encode())
+BROKEN = Answer(cut=-1)
+AWAY = Answer(503)
+
+
+@contextmanager
+def connected(*answers, patience_s=5.0, token="kft_secret"):
+    with scripted(*answers) as (url, factory):
+        connection = Connection(url, token, patience_s=patience_s)
+        try:
+            yield connection, factory
+        finally:
+            connection.close()
+
+
+def body(code, message="no", hint="do this"):
+    return json.dumps({"code": code, "message": message, "hint": hint}).encode()
+
+
+@pytest.mark.parametrize("code", sorted(set(BY_CODE) - {"unavailable"}))
+def test_an_error_of_the_service_arrives_as_the_same_class_with_its_words(code):
+    with connected(Answer(BY_CODE[code].http_status, body(code))) as (connection, factory):
+        with pytest.raises(KifabrikError) as raised:
+            connection.get_bytes("/v1/log/checkpoint")
+        assert type(raised.value) is BY_CODE[code]
+        assert (raised.value.message, raised.value.hint) == ("no", "do this")
+        assert len(factory.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, SignInError), (403, RefusedError), (404, NotFoundError), (507, CapacityError), (418, KifabrikError)],
+)
+def test_an_answer_without_words_still_has_its_class(status, error):
+    with connected(Answer(status, b"<html>proxy</html>")) as (connection, _):
+        with pytest.raises(error) as raised:
+            connection.get_bytes("/")
+        assert type(raised.value) is error
+        assert raised.value.message.startswith("the factory ")
+
+
+def test_a_factory_that_is_away_for_a_moment_is_asked_again():
+    with connected(AWAY, BROKEN, LOGGED) as (connection, factory):
+        found = connection.get("/v1/x", Logged)
+        assert found.log_index == 7
+        assert len(factory.asked) == 3
+
+
+def test_a_post_is_sent_again_whole():
+    with connected(BROKEN, LOGGED) as (connection, factory):
+        connection.post("/v1/x", None, Logged)
+        assert [asked.body for asked in factory.asked] == [b"{}", b"{}"]
+
+
+def test_patience_ends_with_an_error_that_names_the_factory():
+    with connected(AWAY, patience_s=0.3) as (connection, factory):
+        with pytest.raises(UnavailableError, match="not ready"):
+            connection.get("/v1/x", Logged)
+        assert len(factory.asked) >= 2
+
+
+def test_nobody_there_is_said_with_the_address():
+    connection = Connection("http://127.0.0.1:9", patience_s=0)
+    with pytest.raises(UnavailableError, match=r"http://127\.0\.0\.1:9") as raised:
+        connection.get("/v1/x", Logged)
+    connection.close()
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"log_index": "seven"}', b"", b"\xff"])
+def test_an_answer_that_is_no_such_body_is_not_believed(answer):
+    with connected(Answer(body=answer)) as (connection, _), pytest.raises(IntegrityError):
+        connection.get("/v1/x", Logged)
+
+
+def test_a_missing_thing_is_nothing_to_head_and_an_error_elsewhere():
+    with connected(Answer(404)) as (connection, _):
+        assert connection.head("/v1/uploads/x") is None
+        with pytest.raises(NotFoundError):
+            connection.get_bytes("/v1/uploads/x")
+
+
+def test_a_stream_that_is_cut_is_an_error_not_a_short_body():
+    with (
+        connected(Answer(body=b"x" * 1000, cut=500)) as (connection, _),
+        pytest.raises(UnavailableError),
+        connection.stream("/v1/objects/x") as answer,
+    ):
+        answer.read()
+
+
+def test_the_token_goes_into_the_header_and_never_into_the_address():
+    with connected(LOGGED) as (connection, factory):
+        connection.get("/v1/x", Logged, wait_s=1, after=3)
+        (asked,) = factory.asked
+        assert asked.headers["authorization"] == "Bearer kft_secret"
+        assert "kft_secret" not in asked.path
+        assert asked.path == "/v1/x?after=3&wait=1"
