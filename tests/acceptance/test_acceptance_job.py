@@ -114,6 +114,8 @@ def test_an_accepted_model_verifies_with_the_public_model_signing_command(stage,
     assert subprocess.run(check, check=False, capture_output=True).returncode == 0
     (folder / "slope.json").write_text('{"slope": 3.0}')
     assert subprocess.run(check, check=False, capture_output=True).returncode != 0
+    refused = stage.customer.kifabrik("model", "accept", stage.name("slope"), folder, expect=6)
+    assert "does not hold what the run put out" in refused.err
 
 
 def test_model_ls_names_what_a_model_was_made_from(stage, trained):

@@ -195,6 +195,8 @@ def test_the_operator_limits_how_many_runs_wait(person: Person) -> None:
     order(person)
     with pytest.raises(CapacityError, match="1 runs have not ended; your limit is 1"):
         order(person)
+    party.factory.inside.runs.fleet.set_limits(party.tenant, Limits(most_runs=0))
+    assert order(person).state is RunState.QUEUED
 
 
 def test_what_runs_can_cost_is_set_aside_of_the_months_budget(person: Person) -> None:

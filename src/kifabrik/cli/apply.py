@@ -79,12 +79,13 @@ def _show_plan(prepared: PreparedRun) -> None:
     resources = job.resources.parsed()
     gpus = f"{resources.gpu_count} x {resources.gpu_model or 'GPU'}, " if resources.gpu_count else ""
     where = f"in {plan.place}" if plan.place != Place() else "wherever the factory has room"
+    cores = "core" if resources.cpus == 1 else "cores"
     rate = Money(plan.rate_micro_eur_per_hour)
     rows = [
         ("job", f"{job.name}, for the purpose {job.purpose}"),
         *(("data", f"{name} at {path}, read-only") for path, name in prepared.names.items()),
         ("runs", job.run.strip().splitlines()[0]),
-        ("on", f"{gpus}{resources.cpus} cores, {format_size(resources.memory_bytes)}, {where}"),
+        ("on", f"{gpus}{resources.cpus} {cores}, {format_size(resources.memory_bytes)}, {where}"),
         ("returns", ", ".join(job.outputs) or "nothing but its log"),
         ("price", f"{rate} per hour ({plan.price_list})"),
         ("cap", f"{Money(plan.most_micro_eur)}: stopped after {format_duration(plan.cap_s)} at the latest"),

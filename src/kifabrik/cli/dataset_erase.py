@@ -55,6 +55,9 @@ def erase(
             steward.erase(dataset, derived=derived)
         with waiting("Waiting for the certificate …"):
             text = _await_certificate(session, dataset)
+        if not text and as_json:
+            show_json({"dataset": dataset, "certificate": "", "complete": False})
+            return
         if not text:
             warn("The key is destroyed here. The factory has not confirmed yet: run the keyholder.")
             return

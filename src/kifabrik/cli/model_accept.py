@@ -7,7 +7,6 @@ import click
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json
 from kifabrik.customer.acceptance import accept_model
-from kifabrik.customer.proof import prove_run
 from kifabrik.customer.session import open_session
 from kifabrik.jobs.jobfile import InputReference
 
@@ -25,14 +24,14 @@ from kifabrik.jobs.jobfile import InputReference
 def accept(name: str, folder: Path, home: Path, as_json: bool) -> None:
     """Sign the model NAME[@VERSION] that was pulled to FOLDER, and put the acceptance on record.
 
-    Its chain is verified again first. The signature follows OpenSSF Model Signing (P-256).
+    Its chain is verified again first, and the folder compared with what the run put out. The signature
+    follows OpenSSF Model Signing (P-256).
     """
     wanted = InputReference.from_text(name)
     with open_session(home) as session:
         catalogue = session.catalogue()
         model = catalogue.model(wanted.name, wanted.version)
-        prove_run(session, catalogue, model.run.run)
-        accepted = accept_model(session, model, folder, f"{model.name}@{model.version}")
+        accepted = accept_model(session, catalogue, model, folder, f"{model.name}@{model.version}")
     if as_json:
         show_json(
             {

@@ -12,13 +12,18 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kifabrik.customer.catalogue import ModelVersion
+from kifabrik.customer.catalogue import Catalogue, ModelVersion
+from kifabrik.customer.leasing import lease_results
 from kifabrik.customer.profile import member_folder
+from kifabrik.customer.proof import prove_output
 from kifabrik.customer.session import Session
-from kifabrik.errors import UsageError
+from kifabrik.datasets.contents import contents_digest
+from kifabrik.datasets.packing import plan_shards
+from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.models.acceptance import Acceptance
 from kifabrik.signatures.statements import sign_statement
 from kifabrik.transfer.details import Names, make_detail
+from kifabrik.transfer.opening import open_contents
 from kifabrik.values import format_time, now_utc, sha256_hex
 
 
@@ -31,17 +36,19 @@ class Accepted:
     log_index: int
 
 
-def accept_model(session: Session, model: ModelVersion, folder: Path, name: str) -> Accepted:
+def accept_model(session: Session, catalogue: Catalogue, model: ModelVersion, folder: Path, name: str) -> Accepted:
     """Sign a pulled model and put its acceptance on record.
 
     Args:
         session: Connected.
+        catalogue: As of now.
         model: Which one.
         folder: Where it was pulled to.
         name: Model name and version, for the sealed detail.
 
     Raises:
         UsageError: The extra `model-signing` is not installed, or the folder holds no files.
+        IntegrityError: The folder holds something else than the run put out, or its chain is broken.
     """
     try:
         from model_signing import signing  # noqa: PLC0415 - an extra, and slow to import
@@ -51,6 +58,7 @@ def accept_model(session: Session, model: ModelVersion, folder: Path, name: str)
         ) from None
     if not folder.is_dir() or not any(folder.rglob("*")):
         raise UsageError(f"{folder} holds no model", hint="Pull it first: kifabrik model pull NAME --to FOLDER")
+    _check_same(session, catalogue, model, folder)
     private, public = _model_key(session.home)
     signature = folder.with_name(f"{folder.name}.sig")
     signer = signing.Config()  # type: ignore[no-untyped-call]
@@ -69,6 +77,18 @@ def accept_model(session: Session, model: ModelVersion, folder: Path, name: str)
     detail = make_detail(names, session.catalogue_recipient, session.profile.device)
     logged = session.runs.accept(envelope, detail)
     return Accepted(signature, public, logged.log_index)
+
+
+def _check_same(session: Session, catalogue: Catalogue, model: ModelVersion, folder: Path) -> None:
+    """Compare a folder with the sealed contents of the output it is said to be."""
+    output = prove_output(session, catalogue, model)
+    headers = lease_results(session, model.run.run, [output.digest]).headers[output.digest]
+    version = open_contents(output.predicate, headers, [session.profile.opener], session.store)
+    with plan_shards(folder) as plan:
+        if plan.digest() != contents_digest(version.contents):
+            raise IntegrityError(
+                f"{folder} does not hold what the run put out", hint="Pull the model again, and sign that."
+            )
 
 
 def _model_key(home: Path) -> tuple[Path, Path]:

@@ -139,7 +139,7 @@ class Admission:
         priced = self._pricing.quote(demand, nodes, order.max_duration_s, Money(order.budget_micro_eur))
         limits = transaction.runs.limits(order.tenant)
         unfinished, aside = transaction.runs.count_unfinished(order.tenant)
-        if unfinished >= limits.most_runs:
+        if limits.most_runs and unfinished >= limits.most_runs:
             raise CapacityError(
                 f"{unfinished} runs have not ended; your limit is {limits.most_runs}",
                 hint="Wait, or stop some.",

@@ -128,7 +128,7 @@ class PlacePart(_Part):
 class RetryPart(_Part):
     """When another attempt is made."""
 
-    attempts: int = Field(default=1, ge=1, le=100)
+    attempts: int = Field(default=1, ge=1, le=20)
     on: list[str] = Field(default_factory=lambda: ["preemption", "node-failure"])
 
     @field_validator("on")
@@ -151,7 +151,7 @@ class JobFile(_Part):
     environment: EnvironmentPart = Field(default_factory=EnvironmentPart)
     resources: ResourcesPart = Field(default_factory=ResourcesPart)
     outputs: dict[Annotated[str, Field(pattern=_NAME)], AbsolutePath] = Field(default_factory=dict, max_length=100)
-    publish: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list, max_length=100)
+    publish: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list, max_length=64)
     checkpoint: AbsolutePath | None = None
     max_duration: Seconds = 3600
     budget: Euros = Money(0)
