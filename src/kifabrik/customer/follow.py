@@ -9,12 +9,12 @@ from kifabrik.customer.leasing import lease_results
 from kifabrik.customer.proof import verify_stream
 from kifabrik.customer.session import Session
 from kifabrik.errors import IntegrityError
-from kifabrik.runs.statements import LogSegment
+from kifabrik.runs.statements import Finish, LogSegment
 from kifabrik.runs.states import is_end
 from kifabrik.seals.opening import open_bytes, open_header
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import verify_statement
-from kifabrik.values import sha256_hex
+from kifabrik.values import now_utc, sha256_hex
 from kifabrik.wire.runs import AttemptView, RunView, SegmentView
 
 _WAIT_S: Final = 20.0
@@ -56,6 +56,7 @@ class AttemptLog:
         lease = lease_results(session, run, [attempt.stream])
         self._file_key = open_header(lease.headers[attempt.stream], [session.profile.opener])
         self._session = session
+        self._run = run
         self._attempt = attempt
         self._next = 0
         self._tail = ""
@@ -76,10 +77,30 @@ class AttemptLog:
         for line in open_bytes(segment.body, self._file_key).splitlines():
             yield _line(json.loads(line), self._attempt.number)
 
-    @property
-    def tail(self) -> str:
-        """Digest of the last segment seen, which `run.finished` must name."""
-        return self._tail
+    def close(self) -> Iterator[LogLine]:
+        """Check that an ended log came to its end; yield a remark where nobody can tell.
+
+        The factory says when a log has ended, and could say so early. Only the launcher knows, and it has
+        signed it, unless it was killed.
+
+        Raises:
+            IntegrityError: The launcher has signed another end than this one.
+        """
+        for digest in self._session.runs.evidence(self._run).finishes:
+            try:
+                envelope = self._session.datasets.statement(digest)
+                said = verify_statement(envelope, Finish, [self._run_key]).predicate
+            except IntegrityError:
+                continue  # of another attempt, which has a run key of its own
+            if (said.segments, said.log_tail) != (self._next, self._tail):
+                raise IntegrityError(
+                    f"the log is not whole: {self._next} segments came, and the launcher sent {said.segments}"
+                )
+            return
+        text = (
+            f"Attempt {self._attempt.number} ended without its launcher's word: the end of its log may be missing."
+        )
+        yield LogLine(now_utc().timestamp(), "note", text, self._attempt.number)
 
 
 def _line(record: dict[str, Any], attempt: int) -> LogLine:
@@ -119,7 +140,10 @@ def _attempt_lines(session: Session, run: str, attempt: AttemptView, *, follow: 
     while True:
         lines, ended = log.lines(wait_s=_WAIT_S if follow else 0)
         yield from lines
-        if (ended and not lines) or (not follow and not lines):
+        if ended and not lines:
+            yield from log.close()
+            return
+        if not (follow or lines):
             return
 
 
