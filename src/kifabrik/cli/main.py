@@ -4,7 +4,6 @@ Commands are imported when they are called, not before, so `kifabrik --help` sta
 """
 
 import importlib
-import os
 import sys
 import tempfile
 import traceback
@@ -17,7 +16,6 @@ from kifabrik import __version__
 from kifabrik.errors import CapacityError, KifabrikError, UsageError
 
 _INTERRUPTED: Final = 130
-_BROKEN_PIPE: Final = 141
 _DISK_ERRNOS: Final = frozenset({"ENOSPC", "EDQUOT"})
 
 
@@ -130,9 +128,6 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         click.echo("Interrupted. What was under way can be resumed with the same command.", err=True)
         sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_BROKEN_PIPE)
     except OSError as error:
         _fail(_from_os_error(error))
     except Exception as error:  # noqa: BLE001 - the last line of defence against a traceback on a terminal

@@ -16,7 +16,7 @@ from kifabrik.values import Money, format_duration
       kifabrik ps --limit 10
     """
 )
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500))
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500), help="How many at most.")
 @home_option
 @json_option
 def ps(limit: int, home: Path, as_json: bool) -> None:

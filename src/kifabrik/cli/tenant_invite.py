@@ -17,9 +17,15 @@ from kifabrik.tenants.statements import Role
       kifabrik tenant invite --role engineer --name "Anna Huber" --out anna.json
     """
 )
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What they may do.")
 @click.option("--name", required=True, help="Of the person; stays on this machine.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("invitation.json"), show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("invitation.json"),
+    show_default=True,
+    help="File to write.",
+)
 @click.option("--days", default=14, show_default=True, help="How long it can be used.")
 @passphrase_option
 @tenant_key_option

@@ -1,0 +1,91 @@
+"""The entry point turns every failure into a sentence and a status; a traceback reaches no terminal."""
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kifabrik.errors import BY_CODE
+
+RAISING = """
+import sys
+import click
+from kifabrik.cli import main
+from kifabrik import errors
+
+@main.cli.command("fail")
+@click.option("--json", "as_json", is_flag=True)
+def fail(as_json):
+    {statement}
+
+sys.argv = ["kifabrik", "fail", *sys.argv[1:]]
+main.main()
+"""
+
+
+def run(statement, *words, **options):
+    return subprocess.run(
+        [sys.executable, "-c", RAISING.format(statement=statement), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("code", sorted(BY_CODE))
+def test_an_error_is_one_line_with_a_hint_and_the_status_of_its_class(code):
+    error = BY_CODE[code]
+    said = run(f"raise errors.{error.__name__}('it went wrong', hint='do that')")
+    assert (said.returncode, said.stdout) == (error.exit_status, "")
+    assert said.stderr == "error: it went wrong\nhint: do that\n"
+
+
+def test_with_json_an_error_is_one_document_on_stdout():
+    said = run("raise errors.NotFoundError('no such thing', hint='look')", "--json")
+    assert said.returncode == 3
+    assert json.loads(said.stdout) == {"error": {"code": "not-found", "message": "no such thing", "hint": "look"}}
+    assert said.stderr == ""
+
+
+def test_a_full_disk_is_a_lack_of_capacity():
+    said = run(f"raise OSError({errno.ENOSPC}, 'No space left on device', '/data/x')")
+    assert said.returncode == 8
+    assert "No space left on device: /data/x" in said.stderr
+
+
+def test_any_other_failure_of_the_system_names_the_file():
+    said = run(f"raise PermissionError({errno.EACCES}, 'Permission denied', '/data/x')")
+    assert said.returncode == 1
+    assert said.stderr == "error: Permission denied: /data/x\n"
+
+
+def test_what_nobody_foresaw_goes_into_a_file_and_not_to_the_terminal(tmp_path):
+    said = run("raise ZeroDivisionError('the details')", env={"TMPDIR": str(tmp_path)})
+    assert said.returncode == 1
+    assert "Traceback" not in said.stderr
+    assert "ZeroDivisionError" in said.stderr
+    (report,) = tmp_path.glob("kifabrik-error-*.txt")
+    assert str(report) in said.stderr
+    assert "the details" in Path(report).read_text()
+    assert report.stat().st_mode & 0o077 == 0
+
+
+def test_interrupting_says_that_it_can_be_resumed():
+    said = run("raise KeyboardInterrupt")
+    assert said.returncode == 130
+    assert "Traceback" not in said.stderr
+
+
+def test_a_reader_that_goes_away_is_told_nothing():
+    code = RAISING.format(statement="[click.echo('x' * 1000) for _ in range(1000)]")
+    piped = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    piped.stdout.read(10)
+    piped.stdout.close()
+    said = piped.stderr.read()
+    piped.stderr.close()
+    assert piped.wait() == 1
+    assert said == b""
