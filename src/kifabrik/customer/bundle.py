@@ -1,6 +1,7 @@
 """The code bundle: the job's workdir and its private description, sealed like a dataset."""
 
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, Self
@@ -50,6 +51,10 @@ class CodeBundle:
             shutil.copytree(workdir, self._root / WORK, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
             (self._root / PATH).parent.mkdir(parents=True)
             (self._root / PATH).write_bytes(job.to_bytes())
+        except shutil.Error as error:
+            self._temporary.cleanup()
+            source, _, why = error.args[0][0]
+            raise UsageError(f"{source} cannot be part of the code: {why}", hint="Move it elsewhere.") from None
         except BaseException:
             self._temporary.cleanup()
             raise
@@ -78,9 +83,13 @@ class CodeBundle:
 def _check(workdir: Path) -> None:
     if not workdir.is_dir():
         raise NotFoundError(f"the workdir {workdir} does not exist")
-    files = (path for path in workdir.rglob("*") if not set(LEFT_OUT).intersection(path.parts))
+    files = (path for path in workdir.rglob("*") if not path.is_dir() and not _left_out(path.relative_to(workdir)))
     size = sum(path.lstat().st_size for path in files)
     if size > _LARGEST_BYTES:
         raise UsageError(
             f"the workdir {workdir} holds {format_size(size)}", hint="Seal data as a dataset and mount it."
         )
+
+
+def _left_out(path: Path) -> bool:
+    return any(fnmatch(part, pattern) for part in path.parts for pattern in LEFT_OUT)
