@@ -214,7 +214,7 @@ def test_a_program_that_cannot_be_started_is_an_error_of_ours(tmp_path, command,
 
 def test_a_launcher_that_said_nothing_leaves_no_log(tmp_path):
     program = tmp_path / "program.py"
-    program.write_text("def main():\n    return 0\n")
+    program.write_text("import sys\n\ndef main():\n    sys.stdin.readline()\n    return 0\n")
     command = [sys.executable, "-P", "-m", "kifabrik.engines.local.template", str(program)]
     engine = LocalEngine("n-1", tmp_path / "launchers", command, "http://factory")
     engine.submit(task())
