@@ -9,6 +9,7 @@ import ctypes
 import os
 import resource
 import sys
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--node-home", type=Path, required=True, help="folder with node.toml and node.key")
     node_home = parser.parse_args().node_home
     _keep_memory_private()
+    threading.excepthook = lambda failure: _say(failure.exc_type.__name__)
     line = sys.stdin.readline()
     if not line:
         return 0
@@ -36,9 +38,17 @@ def main() -> int:
         assignment = Assignment.from_json(line)
         AttemptRunner(assignment, Node.load(node_home), enter_private_mounts()).run()
     except KifabrikError as error:
-        print(f"{type(error).__name__}: {error.message}", file=sys.stderr)  # noqa: T201 - the operator's log
+        _say(f"{type(error).__name__}: {error.message}")
         return error.exit_status
+    except Exception as error:  # noqa: BLE001 - a traceback could quote names and content of the job
+        _say(type(error).__name__)
+        return KifabrikError.exit_status
     return 0
+
+
+def _say(text: str) -> None:
+    """Write to the operator's log: classes of errors, and messages from before anything was opened."""
+    print(text, file=sys.stderr)  # noqa: T201
 
 
 def _keep_memory_private() -> None:

@@ -116,6 +116,11 @@ class AttemptRunner:
                 self._ended.fail(_outcome_of(error), _for_the_factory(error))
                 if self._journal is not None:
                     self._journal.line("note", f"{error.message} {error.hint}".strip())
+            except Exception as error:  # noqa: BLE001 - the factory must hear of every end
+                # What it says may quote names and content of the job: it belongs in the sealed log alone.
+                self._ended.fail(Outcome.NODE_FAILURE, "the node failed")
+                if self._journal is not None:
+                    self._journal.line("note", f"The launcher failed: {type(error).__name__}: {error}")
             self._finish(work)
 
     def _attempt(self, work: VerifiedWork, cleanup: ExitStack) -> None:
@@ -125,7 +130,9 @@ class AttemptRunner:
             self._ended.fail(_STOPS[self._control.cause or StopCause.STOP], "stopped before it began")
             return
         self._lease = lease
-        self._journal = Journal.open(self._api, lease.statement, self._keys.run_key, self._store)
+        self._journal = Journal.open(
+            self._api, lease.statement, self._keys.run_key, self._store, on_lost=self._on_lost
+        )
         self._api.progress(RunState.STAGING)
         staged = Stager(self._folder, self._mounts, self._keys.identity, lease, self._store).stage(work)
         cleanup.callback(staged.release)
@@ -159,6 +166,10 @@ class AttemptRunner:
             self._leases, request, work, given_up=lambda: self._control.cause is not None, waiting=waiting
         )
 
+    def _on_lost(self, _error: KifabrikError) -> None:
+        """The factory did not take a piece of the log: a run whose log is cut has not succeeded."""
+        self._ended.fail(Outcome.NODE_FAILURE, "the factory did not take the log")
+
     def _execute(self, work: VerifiedWork, staged: StagedRun, environment: BuiltEnvironment) -> None:
         lease, journal = self._lease, self._journal
         if lease is None or journal is None:
@@ -175,7 +186,9 @@ class AttemptRunner:
         metrics = MetricsReader(staged.scratch / outside_path(METRICS_FILE), journal)
         keeper = CheckpointKeeper(self._api, sealer, staged.scratch, CHECKPOINT, work.checkpoint, journal)
         gpus = device_files(self._assignment.gpus)
-        with claim_uid() as owner:
+        with claim_uid() as owner, ExitStack() as failed:
+            failed.callback(keeper.close, needed=False)
+            failed.callback(metrics.close)
             executed = execute(
                 room_for(staged, order, environment, gpus),
                 self._mounts,
@@ -185,6 +198,7 @@ class AttemptRunner:
                 cap_at=self._cap_at(work, lease),
                 on_start=lambda _room: self._on_start(work, metrics, keeper),
             )
+            failed.pop_all()
         self._meter.stop(executed.report)
         values = metrics.close()
         self._judge(executed)

@@ -40,7 +40,8 @@ class Journal:
         file_key: The key in it.
         run_key: Signs stream and segments.
         limit: Most bytes of records; what follows is dropped with a note.
-        on_lost: Called once if the factory refuses a segment for good.
+        on_lost: Called once if the factory refuses a segment for good: then the log is cut, and its own chain
+            does not show it.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Journal:
         self.segments = 0
         self.tail = ""
         attempts.open_stream(sign_statement(stream, {"header": stream.header}, run_key), header)
-        self._sender = threading.Thread(target=self._send_all, name="journal")
+        self._sender = threading.Thread(target=self._send_all, name="journal", daemon=True)
         self._sender.start()
 
     @classmethod
@@ -80,6 +81,7 @@ class Journal:
         store: ObjectSink,
         *,
         limit: int = LIMIT_BYTES,
+        on_lost: Callable[[KifabrikError], None] = lambda _error: None,
     ) -> "Journal":
         """Open the log of the attempt a lease is for, sealed to the lease's output recipient.
 
@@ -91,7 +93,7 @@ class Journal:
         store.upload_bytes(header)
         opened = format_time(now_utc())
         stream = LogStream(said.tenant, said.run, said.receiver, lease.digest, sha256_hex(header), opened)
-        return cls(attempts, stream, header, file_key, run_key, limit=limit)
+        return cls(attempts, stream, header, file_key, run_key, limit=limit, on_lost=on_lost)
 
     def line(self, kind: str, text: str) -> None:
         """Add a line of the job's output (`out`, `err`) or a remark of the launcher (`note`)."""

@@ -50,7 +50,7 @@ class CheckpointKeeper:
         self._manifest: Manifest | None = last.manifest if last else None
         self._seen = self._fingerprint()
         self._ended = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="checkpoints")
+        self._watcher = threading.Thread(target=self._watch, name="checkpoints", daemon=True)
 
     @property
     def last(self) -> str:
@@ -78,15 +78,18 @@ class CheckpointKeeper:
             self._look()
 
     def _look(self) -> None:
-        now = self._fingerprint()
-        if not now or now == self._seen:
-            return
         try:
+            now = self._fingerprint()
+            if not now or now == self._seen:
+                return
             self._seal()
         except ConflictError:
             return  # the job is writing; the next look will find it quiet
         except KifabrikError as error:
             self._journal.line("note", f"A checkpoint could not be kept: {error.message}")
+            return
+        except (OSError, RecursionError) as error:  # names that are too long, folders that are too deep
+            self._journal.line("note", f"A checkpoint could not be kept: {error}")
             return
         self._seen = now
 

@@ -1,6 +1,7 @@
 """Metrics a job reports: JSON lines `{"name": …, "value": …, "step": …}` in the file `$KIFABRIK_METRICS`.
 
-The file is the job's to write, so nothing in it is trusted: what is not a line of that form is left out.
+The file is the job's to write, so nothing in it is trusted: what is not a line of that form is left out, and
+what lies beyond a limit is not read at all (a file with a hole has any size and costs its writer nothing).
 """
 
 import json
@@ -12,23 +13,33 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.launcher.journal import Journal, split_lines
+from kifabrik.values import format_size
 
 _PAUSE_S: Final = 0.5
 _PIECE: Final = 2**20
 _LONGEST_NAME: Final = 100
+_MOST_NAMES: Final = 10_000
+LIMIT_BYTES: Final = 100_000_000
 
 
 class MetricsReader:
-    """Follows the file of a running job and hands every metric to the journal."""
+    """Follows the file of a running job and hands every metric to the journal.
 
-    def __init__(self, path: Path, journal: Journal) -> None:
+    Args:
+        path: The file, which may not be there, or be anything.
+        journal: Gets every metric.
+        limit: Most bytes that are read; reaching it is noted in the journal.
+    """
+
+    def __init__(self, path: Path, journal: Journal, *, limit: int = LIMIT_BYTES) -> None:
         self._path = path
         self._journal = journal
+        self._limit = limit
         self._rest = b""
         self._offset = 0
         self._last: dict[str, float] = {}
         self._ended = threading.Event()
-        self._reader = threading.Thread(target=self._follow, name="metrics")
+        self._reader = threading.Thread(target=self._follow, name="metrics", daemon=True)
 
     def start(self) -> None:
         """Begin to follow."""
@@ -52,14 +63,18 @@ class MetricsReader:
             lines, self._rest = split_lines(self._rest, piece)
             for line in lines:
                 self._take(line)
+            if self._offset >= self._limit:
+                self._journal.line("note", f"The metrics reached {format_size(self._limit)}; no more are read.")
 
     def _piece(self) -> bytes:
+        if self._offset >= self._limit:
+            return b""
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return b""
         try:
-            return os.pread(descriptor, _PIECE, self._offset)
+            return os.pread(descriptor, min(_PIECE, self._limit - self._offset), self._offset)
         except OSError:
             return b""
         finally:
@@ -72,5 +87,6 @@ class MetricsReader:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             return
         if 0 < len(name) <= _LONGEST_NAME and math.isfinite(value):
-            self._last[name] = value
+            if name in self._last or len(self._last) < _MOST_NAMES:
+                self._last[name] = value
             self._journal.metric(name, value, step)

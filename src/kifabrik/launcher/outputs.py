@@ -1,18 +1,20 @@
 """Sealing what a run puts out: declared outputs at its end, checkpoints on the way."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from kifabrik.datasets.index import Index, IndexWriter
 from kifabrik.datasets.manifest import Manifest, sign_manifest
-from kifabrik.datasets.packing import plan_shards
-from kifabrik.errors import NotFoundError
+from kifabrik.datasets.packing import Plan, plan_shards
+from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.transfer.objects import ObjectSink
 from kifabrik.transfer.sealing import Sealer, VersionHead
+from kifabrik.values import format_size
 
 _INDEX: Final = "checkpoint.index"
 """Beside the folders the job sees, in the memory filesystem that holds them."""
@@ -49,10 +51,11 @@ class OutputSealer:
 
         Raises:
             NotFoundError: The job did not make it.
-            UsageError: There is something in it that cannot be packed, such as a link or a device.
+            UsageError: There is something in it that cannot be packed, such as a link, a device or a hole.
         """
         head = VersionHead(self.tenant, f"{self.run}/{number}", 1, "", self.recipient, name=name)
         with plan_shards(memory, within=within) as plan:
+            self._check_size(plan, memory)
             sealed = Sealer(head, self.store, self.spool).seal(plan)
         return sign_manifest(sealed.manifest, self.run_key)
 
@@ -79,8 +82,21 @@ class OutputSealer:
             plan_shards(memory, within=within, previous=self._indexes(index)) as plan,
             IndexWriter(index, owner=head.owner, recipient=self.recipient.text) as writer,
         ):
+            self._check_size(plan, memory)
             sealed = Sealer(head, self.store, self.spool).seal(plan, writer)
         return sign_manifest(sealed.manifest, self.run_key)
+
+    @staticmethod
+    def _check_size(plan: Plan, memory: Path) -> None:
+        """Check that what is sealed can really be there.
+
+        A file with a hole has any size and costs its writer nothing; sealing it would take for ever.
+        """
+        room = os.statvfs(memory)
+        if plan.files_size > room.f_blocks * room.f_frsize:
+            raise UsageError(
+                f"the files are larger than their memory ({format_size(plan.files_size)}): they have holes"
+            )
 
     def _indexes(self, path: Path) -> list[Index]:
         try:
