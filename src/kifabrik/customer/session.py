@@ -17,8 +17,9 @@ from kifabrik.client.runs import Runs
 from kifabrik.client.tenants import Tenants
 from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.profile import Profile, member_folder
-from kifabrik.errors import ConflictError
+from kifabrik.errors import ConflictError, IntegrityError
 from kifabrik.ledger.checkpoint import log_origin, witness_verifier
+from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.mirror import Mirror
 from kifabrik.ledger.mirror_files import MirrorFiles
 from kifabrik.ledger.policy import Policy
@@ -91,8 +92,22 @@ class Session:
 
     @cached_property
     def recipients(self) -> RecipientList:
-        """The keyholder's list of recipients, verified."""
-        return verify_recipients(self.keyholder, self.tenants.recipients())
+        """The keyholder's list of recipients, verified; an older one than the log names is not believed.
+
+        Raises:
+            IntegrityError: The list is not the keyholder's, or not the newest.
+        """
+        mirror = self.mirror()
+        entries = (Entry.from_bytes(data) for data in mirror.entries(0, mirror.size))
+        published = (one.refs.get("sequence") for one in entries if one.kind is EntryKind.RECIPIENTS_PUBLISHED)
+        newest = max((number for number in published if isinstance(number, int)), default=0)
+        listed = verify_recipients(self.keyholder, self.tenants.recipients())
+        if listed.sequence < newest:
+            raise IntegrityError(
+                f"the factory shows list {listed.sequence} of the keyholder's recipients, the log names {newest}",
+                hint="What is sealed to an old list may be lost: its keys may be destroyed. Ask the operator.",
+            )
+        return listed
 
     @property
     def policy(self) -> Policy:
