@@ -26,6 +26,8 @@ def forms_of(text):
 def found_in(folder, needles):
     places = []
     for path in sorted(folder.rglob("*")):
+        if "environments" in path.parts:
+            continue  # built in room one, before any data is there; gigabytes of public packages
         if path.is_file() and not path.is_symlink():
             data = path.read_bytes()
             places += [f"{path.relative_to(folder)}: {needle!r}" for needle in needles if needle in data]
