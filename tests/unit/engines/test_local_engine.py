@@ -37,7 +37,7 @@ def main():
 """
 
 
-def wait_until(test, seconds=20.0):
+def wait_until(test, seconds=60.0):
     until = time.monotonic() + seconds
     while not test():
         assert time.monotonic() < until, "it did not happen"
