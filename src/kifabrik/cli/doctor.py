@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.plain import plain
 from kifabrik.cli.terminal import remark, show_json
 from kifabrik.customer.checkup import Finding, Verdict, check_member
 from kifabrik.errors import UnavailableError
@@ -36,7 +37,7 @@ def doctor(node: bool, home: Path, as_json: bool) -> None:
     else:
         for one in findings:
             mark, colour = _MARKS[one.verdict]
-            click.echo(f"{click.style(mark, fg=colour)} {one.what}")
+            click.echo(f"{click.style(mark, fg=colour)} {plain(one.what)}")
             if one.hint and one.verdict is not Verdict.GOOD:
                 remark(f"    {one.hint}")
     bad = [one for one in findings if one.verdict is Verdict.BAD]

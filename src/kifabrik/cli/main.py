@@ -163,9 +163,11 @@ def _fail(error: KifabrikError) -> NoReturn:
         problem = {"code": error.code, "message": error.message, "hint": error.hint}
         click.echo(json.dumps({"error": problem}, ensure_ascii=False))
     else:
-        click.secho(f"error: {error.message}", fg="red", err=True)
+        from kifabrik.cli.plain import plain  # noqa: PLC0415 - only needed on failure
+
+        click.secho(f"error: {plain(error.message)}", fg="red", err=True)
         if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
+            click.echo(f"hint: {plain(error.hint)}", err=True)
     sys.exit(error.exit_status)
 
 

@@ -5,6 +5,8 @@ Rules:
 - `--json` prints exactly one JSON document on stdout and no remarks;
 - nothing is longer than 80 columns unless the terminal is wider; ids are shown whole, never cut;
 - colour and moving bars only on a terminal, and never with NO_COLOR; elsewhere a bar is one last line;
+- what others wrote is shown as letters: no escape sequence of theirs reaches the terminal (the job's own
+  output is the member's own);
 - an error is one line that says what was wrong, and one that says what to do.
 """
 
@@ -27,6 +29,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from kifabrik.cli.plain import plain
 from kifabrik.values import format_duration, now_utc, parse_time
 
 _PLAIN_WIDTH: Final = 80
@@ -40,33 +43,36 @@ def show_json(value: Any) -> None:
 
 def remark(text: str) -> None:
     """Say something beside the result (stderr)."""
-    _remarks.print(text, markup=False)
+    _remarks.print(plain(text), markup=False)
 
 
 def step(text: str) -> None:
     """Say what is being done now (stderr)."""
-    _remarks.print(f"→ {text}", markup=False, style="cyan")
+    _remarks.print(f"→ {plain(text)}", markup=False, style="cyan")
 
 
 def done(text: str) -> None:
     """Say that something worked (stderr)."""
-    _remarks.print(f"✓ {text}", markup=False, style="green")
+    _remarks.print(f"✓ {plain(text)}", markup=False, style="green")
 
 
 def warn(text: str) -> None:
     """Say something a person should not overlook (stderr)."""
-    _remarks.print(f"! {text}", markup=False, style="yellow")
+    _remarks.print(f"! {plain(text)}", markup=False, style="yellow")
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()) -> None:
     """Print a plain table; `right` are the numbers of the columns that hold numbers."""
+    rows = [[plain(str(cell)) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*row)
     console = Console(
-        highlight=False, width=None if sys.stdout.isatty() else max(_PLAIN_WIDTH, _width(columns, rows))
+        highlight=False,
+        markup=False,
+        width=None if sys.stdout.isatty() else max(_PLAIN_WIDTH, _width(columns, rows)),
     )
     with console.capture() as captured:
         console.print(table)
@@ -91,14 +97,14 @@ def transfer(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show bytes, rate and time left while the block runs; it gets a function to call with bytes done."""
     with Progress(
         SpinnerColumn(finished_text="✓"),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(compact=True),
         console=_remarks,
     ) as bars:
-        task = bars.add_task(label, total=total)
+        task = bars.add_task(plain(label), total=total)
         yield lambda size: bars.update(task, advance=size)
 
 
