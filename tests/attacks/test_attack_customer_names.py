@@ -11,6 +11,7 @@ from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.proof import prove_output, prove_run
 from kifabrik.datasets.manifest import Manifest, sign_manifest
 from kifabrik.errors import IntegrityError, NotFoundError
+from kifabrik.grants.statements import Erasure
 from kifabrik.ledger.checkpoint import TreeHead, log_origin
 from kifabrik.ledger.entry import Entry, EntryKind, new_entry_id
 from kifabrik.ledger.merkle import leaf_hash, root_of
@@ -19,7 +20,7 @@ from kifabrik.seals.identities import Identity
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
-from kifabrik.signatures.statements import read_unverified
+from kifabrik.signatures.statements import read_unverified, sign_statement
 from kifabrik.tenants.statements import Role
 from kifabrik.transfer.details import Names, make_detail
 from kifabrik.wire.body import Detail
@@ -151,6 +152,21 @@ def test_a_version_nobody_of_the_tenant_signed_is_refused(view: View) -> None:
     assert catalogue.version(found, 1) == read_unverified(own, Manifest)[0]
     with pytest.raises(IntegrityError, match="not signed"):
         catalogue.version(found, 2)
+
+
+def test_a_dataset_vanishes_only_by_the_tenants_own_erasure(view: View) -> None:
+    own = view.seal(NAME, b"ours")
+    dataset = read_unverified(own, Manifest)[0].owner
+    forged = sign_statement(
+        Erasure(view.house.factory.tenant, dataset, False, view.house.now()), {}, view.person.key
+    )
+    view.house.factory.statements[forged.digest] = forged
+    view.entry(EntryKind.ERASURE_DECIDED, {"dataset": dataset, "statement": forged.digest})
+    view.entry(EntryKind.DATASET_ERASED, {"dataset": dataset, "statement": "ab" * 32})
+    assert view.catalogue().dataset(NAME).manifests == (own.digest,)
+    view.house.steward.erase(dataset)
+    with pytest.raises(NotFoundError, match="was erased"):
+        view.catalogue().dataset(NAME)
 
 
 def test_a_version_of_another_dataset_is_refused(view: View) -> None:

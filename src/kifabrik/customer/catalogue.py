@@ -19,6 +19,7 @@ from kifabrik.client.logs import Log
 from kifabrik.customer.devices import Devices, write_whole
 from kifabrik.datasets.manifest import Manifest, verify_manifest
 from kifabrik.errors import IntegrityError, NotFoundError, UsageError
+from kifabrik.grants.statements import Erasure
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.mirror import Mirror
 from kifabrik.seals.identities import Identity
@@ -172,7 +173,7 @@ class Catalogue:
 
     def datasets(self) -> list[DatasetName]:
         """All datasets, in the order of their first version."""
-        erased = {str(e.refs.get("dataset")) for e in self._of(EntryKind.ERASURE_DECIDED, EntryKind.DATASET_ERASED)}
+        erased = self._erased()
         names: dict[str, str] = {}
         manifests: dict[str, list[str]] = {}
         for entry in self._of(EntryKind.DATASET_SEALED):
@@ -184,6 +185,23 @@ class Catalogue:
             name = self.detail(entry).get("name")
             names[dataset] = str(name) if name else names.get(dataset, dataset)
         return [DatasetName(names[key], key, tuple(found), key in erased) for key, found in manifests.items()]
+
+    def _erased(self) -> set[str]:
+        """Datasets whose erasure the tenant key has signed.
+
+        An entry alone could make a dataset vanish, and the next sealing begin another one under its name.
+        Where a true statement is withheld, the keyholder lists no recipient and releases no key all the same.
+        """
+        found = set()
+        for entry in self._of(EntryKind.ERASURE_DECIDED):
+            digest = str(entry.refs.get("statement", ""))
+            try:
+                said = verify_statement(self._statement(digest), Erasure, [self._tenant_key]).predicate
+            except (IntegrityError, NotFoundError, UsageError):
+                continue
+            if said.tenant == self._tenant_key.tenant_id:
+                found.add(said.dataset)
+        return found
 
     def dataset(self, name: str) -> DatasetName:
         """Return the newest dataset of this name that is not erased, or by its id.
