@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help install demo test check format fuzz bench lock clean
+.PHONY: help install demo test check format fuzz bench reference lock clean
 
 help: ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -31,6 +31,9 @@ format: install ## mend what can be mended automatically
 
 bench: install ## measure beside peers and limits; docs/benchmarks.md explains
 	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+
+reference: install ## write the reference of commands in docs/cli.md
+	@$(BIN)/python scripts/cli_reference.py
 
 lock: install ## resolve the locked packages anew
 	@$(BIN)/uv pip compile pyproject.toml --group dev --extra factory --extra node --extra model-signing \

@@ -27,7 +27,7 @@ class FileLock:
             self._fd = -1
             raise ConflictError(
                 f"{what} is in use by another process",
-                hint="Stop the other process first, or use its folder copy.",
+                hint="Stop the other process first, or work in another folder.",
             ) from None
 
     def close(self) -> None:
