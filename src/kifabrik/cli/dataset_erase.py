@@ -91,6 +91,9 @@ def _show(name: str, certificate: ErasureCertificate, names: dict[str, str]) -> 
     ]
     rows += [("released before", one.receiver, one.created) for one in certificate.releases]
     rows += [("in a backup", one.backup, f"until {one.expires}") for one in certificate.backups]
+    rows += [("the safe", certificate.recovery, "opens kept ciphertext")] if certificate.recovery else []
     show_table(["NAMED", "WHAT", ""], rows)
     if not certificate.complete:
         warn("Backups of the keyholder still hold the key until they expire.")
+    if certificate.recovery:
+        warn("It was sealed to a recovery recipient too: its identity, in the safe, opens ciphertext that was kept.")

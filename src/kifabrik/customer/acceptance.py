@@ -19,6 +19,7 @@ from kifabrik.customer.proof import prove_output
 from kifabrik.customer.session import Session
 from kifabrik.datasets.contents import contents_digest
 from kifabrik.datasets.packing import plan_shards
+from kifabrik.durable import write_whole
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.models.acceptance import Acceptance
 from kifabrik.signatures.statements import sign_statement
@@ -97,17 +98,12 @@ def _model_key(home: Path) -> tuple[Path, Path]:
     private, public = folder / "model-key.pem", folder / "model-key.pub"
     if not private.exists():
         key = ec.generate_private_key(ec.SECP256R1())
-        partial = folder / "model-key.partial"
-        partial.touch(mode=0o600)
-        partial.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
+        secret = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        public.write_bytes(
-            key.public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
+        shown = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        partial.replace(private)
+        write_whole(public, shown, mode=0o644)
+        write_whole(private, secret)
     return private, public

@@ -10,6 +10,7 @@ import click
 
 from kifabrik.client.connection import Connection
 from kifabrik.client.tenants import Tenants
+from kifabrik.durable import make_folder, write_whole
 from kifabrik.errors import ConflictError, SignInError
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.dsse import Envelope
@@ -90,13 +91,8 @@ class Profile:
     def save(self, home: Path) -> None:
         """Write the profile, readable by this person only; whole or not at all."""
         folder = _folder(home)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = folder / f"{_FILE}.new"
-        with open(temporary, "w", encoding="utf-8", opener=_private) as file:
-            json.dump({"format": _FORMAT, **asdict(self)}, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / _FILE)
+        make_folder(folder)
+        write_whole(folder / _FILE, json.dumps({"format": _FORMAT, **asdict(self)}, indent=2).encode())
 
 
 def home_folder() -> Path:
@@ -107,10 +103,6 @@ def home_folder() -> Path:
 
 def _folder(home: Path) -> Path:
     return home / "member"
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def member_folder(home: Path, name: str) -> Path:

@@ -156,7 +156,8 @@ class Leases:
             IntegrityError: Not signed by the present keyholder, or not fitting request or headers.
             NotFoundError: There is no such request.
             ConflictError: The request was answered otherwise before.
-            RefusedError: The lease has expired, or is for a dataset that is being erased.
+            RefusedError: The lease has expired, is for a dataset that is being erased, or relies on a grant
+                that is over.
         """
         with self._store.write(tenant) as transaction:
             key = VerifyKey.from_hex(self._keyholders.present(transaction, tenant).keyholder_key)
@@ -196,7 +197,7 @@ class Leases:
         refs: dict[str, RefValue] = {"request": found.digest, "run": found.run, "statement": decision.digest}
         if isinstance(said, Lease):
             datasets = _datasets(transaction, found.tenant, [item.item for item in said.items])
-            refs |= {"lease": said.lease, "receiver": said.receiver, "datasets": datasets}
+            refs |= {"lease": said.lease, "receiver": said.receiver, "datasets": datasets, "grants": said.grants}
         else:
             refs |= {"reason": said.reason}
         if isinstance(said, Refusal):
@@ -270,6 +271,10 @@ class Leases:
         for dataset in _datasets(transaction, found.tenant, [item.item for item in lease.items]):
             if transaction.datasets.erasure(found.tenant, dataset) is not None:
                 raise RefusedError(f"it is decided that dataset {dataset} be erased", hint="Refuse the request.")
+        for grant in lease.grants:
+            given = transaction.datasets.grant(found.tenant, grant)
+            if given is None or given.revoked:
+                raise RefusedError(f"grant {grant} is revoked, or was never given", hint="Refuse the request.")
 
 
 def _verified(decision: Envelope, key: VerifyKey) -> Lease | Refusal:

@@ -130,6 +130,8 @@ class ErasureCertificate:
         releases: Earlier releases of the key.
         derived: Results made from it.
         backups: Keyholder backups that still hold the key.
+        recovery: The recovery recipient its versions were sealed to beside the destroyed key; empty if there
+            was none, or no version. Whoever has its identity and kept the ciphertext can still open them.
         complete: Whether no backup holds it any more.
         destroyed: Time.
     """
@@ -141,5 +143,6 @@ class ErasureCertificate:
     releases: tuple[Release, ...]
     derived: tuple[Derived, ...]
     backups: tuple[Backup, ...]
+    recovery: str
     complete: bool
     destroyed: str

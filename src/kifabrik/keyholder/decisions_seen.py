@@ -3,6 +3,8 @@
 Invariants:
 - every released or refused entry is one of our own decisions; otherwise the factory made it up, or
   another keyholder answers with our key: both raise an alarm;
+- a released entry names the grants of its lease and every dataset it opens, so that whoever verifies the
+  log without the statements sees a release that came after a revocation or an erasure;
 - below the size at which this keyholder was restored, decisions of its earlier life are taken over
   after their signature was verified;
 - a keyholder statement with a higher sequence than ours ends our service.
@@ -16,12 +18,12 @@ from kifabrik.keyholder.events import OnEvent
 from kifabrik.keyholder.library import Library
 from kifabrik.keyholder.lineage import is_dataset
 from kifabrik.keyholder.records import Decision, UsedDataset, is_lease
-from kifabrik.keyholder.references import digest_in, mentions
+from kifabrik.keyholder.references import digest_in, mentions, texts_in
 from kifabrik.keyholder.settings import Setting
 from kifabrik.keyholder.state import State
 from kifabrik.leases.statements import AttemptRequest, Lease, Refusal
 from kifabrik.leases.verify import verify_attempt_request
-from kifabrik.ledger.entry import Entry
+from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import verify_statement
 from kifabrik.tenants.trust import verify_keyholder
@@ -52,6 +54,7 @@ class DecisionsSeen:
         request = digest_in(entry, "request")
         own = self._books.records.decision(request)
         if own is not None and mentions(entry, own.envelope.digest):
+            self._check_references(index, entry, own)
             self._books.records.confirm(request, index)
             return
         earlier_life = index < self._state.settings.number(Setting.RESTORED_SIZE)
@@ -79,6 +82,17 @@ class DecisionsSeen:
             reason = f"entry {index} of the log names another keyholder (sequence {named.sequence})"
             self._books.blocks.add(EVERYTHING, Cause.SUPERSEDED, self._state.clock.text(), reason)
             raise alarm(self._state, reason, envelope.payload, self._say)
+
+    def _check_references(self, index: int, entry: Entry, own: Decision) -> None:
+        """Check that an entry about an own lease hides nothing the rules of the log rest on."""
+        if not is_lease(own.envelope):
+            return
+        lease = verify_statement(own.envelope, Lease, [self._state.keyholder_key.public]).predicate
+        opened = {one.dataset for one in self._books.records.used_by(own.request) if one.direct}
+        named = [set(texts_in(entry, name)) for name in ("grants", "datasets")]
+        if entry.kind is not EntryKind.LEASE_RELEASED or named != [set(lease.grants), opened]:
+            reason = f"entry {index} of the log does not name the grants and datasets of the lease it records"
+            raise alarm(self._state, reason, entry.to_bytes(), self._say)
 
     def _signed_by_us(self, entry: Entry) -> Envelope | None:
         """Return the decision an entry names, if our key has signed it."""
@@ -108,19 +122,17 @@ class DecisionsSeen:
         kept = self._books.records.order(lease.order)
         if lease.run_key and kept is not None:
             number = self._number(lease)
-            order = kept.statement.predicate
-            owners = [item.owner for item in order.inputs]
+            owners = [item.owner for item in kept.statement.predicate.inputs]
             self._books.lineage.add_inputs(lease.run, owners)
             self._books.lineage.set_result_recipient(lease.run, lease.output_recipient)
             behind = self._books.lineage.ancestry(owners).values()
             everything = {*owners, *(owner for inputs in behind for owner in inputs or ())}
-            # Which grant was charged is not in the lease: every one that may have been, is.
             used = [
                 UsedDataset(dataset, grant.grant, dataset in owners)
                 for dataset in everything
                 if is_dataset(dataset)
                 for grant in self._books.holdings.grants(dataset)
-                if grant.purpose == order.purpose
+                if grant.grant in lease.grants
             ]
         self._books.records.add_lease(lease, digest, number, used)
 

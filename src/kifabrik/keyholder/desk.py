@@ -258,6 +258,7 @@ class Desk:
             node_keys=attempt.node_keys if attempt else (),
             recipient=asked.recipient,
             items=tuple(LeasedItem(item, sha256_hex(wrapped[item])) for item in asked.items),
+            grants=tuple(sorted({one.grant for one in verdict.used})),
             output_recipient=output_recipient,
             environment=attempt.environment if attempt else "",
             log_index=index,

@@ -2,8 +2,8 @@
 
 Invariants:
 - an identity is destroyed here as soon as the tenant key has decided so, with or without the factory;
-- the certificate names every earlier release, every result made from the dataset, and every backup that
-  still holds the key; it is complete only when no unexpired backup does;
+- the certificate names every earlier release, every result made from the dataset, every backup that
+  still holds the key, and the recovery recipient; it is complete only when no unexpired backup holds the key;
 - when one of these changes, a new certificate is made.
 """
 
@@ -78,17 +78,20 @@ class Eraser:
     def certificate(self, erasure: KeptErasure) -> ErasureCertificate:
         """Return what can be certified now."""
         backups = self._backups_holding(erasure)
+        manifests = self._books.holdings.manifests_of(erasure.dataset)
         return ErasureCertificate(
             tenant=self._state.tenant,
             dataset=erasure.dataset,
             erasure=erasure.digest,
-            manifests=self._books.holdings.manifests_of(erasure.dataset),
+            manifests=manifests,
             releases=tuple(
                 Release(lease.lease, lease.run, lease.receiver, lease.created)
                 for lease in self._books.records.releases_of(erasure.dataset)
             ),
             derived=self._derived(erasure),
             backups=backups,
+            # Named from the first statement to the last: members seal every version to it as well.
+            recovery=self._state.statement.recovery_recipient if manifests else "",
             complete=not backups,
             destroyed=erasure.destroyed,
         )
@@ -131,5 +134,6 @@ def _plain(certificate: ErasureCertificate) -> dict[str, object]:
         "releases": [release.lease for release in certificate.releases],
         "derived": [[one.owner, one.manifest, one.erased] for one in certificate.derived],
         "backups": [backup.backup for backup in certificate.backups],
+        "recovery": certificate.recovery,
         "complete": certificate.complete,
     }

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from kifabrik.durable import make_folder, write_whole
 from kifabrik.errors import CapacityError, NotFoundError, RefusedError, UnavailableError
 
 _OTHERS: Final = 0o077
@@ -18,7 +19,7 @@ def make_private_folder(folder: Path) -> None:
         UnavailableError: The folder cannot be made.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise UnavailableError(f"cannot make {folder}: {error.strerror or error}") from None
 
@@ -30,15 +31,8 @@ def write_private(path: Path, data: bytes) -> None:
         CapacityError: The disk is full.
         UnavailableError: The file cannot be written.
     """
-    fresh = path.with_name(path.name + ".new")
     try:
-        fresh.unlink(missing_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        write_whole(path, data)
     except OSError as error:
         kind = CapacityError if error.errno == _NO_SPACE else UnavailableError
         raise kind(f"cannot write {path}: {error.strerror or error}") from None

@@ -28,6 +28,14 @@ def text_in(entry: Entry, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def texts_in(entry: Entry, name: str) -> tuple[str, ...]:
+    """Return a reference that is a list of texts, or one text; empty if it is missing or something else."""
+    value = entry.refs.get(name, ())
+    if isinstance(value, str):
+        return (value,)
+    return value if isinstance(value, tuple) else ()
+
+
 def mentions(entry: Entry, digest: str) -> bool:
     """Whether any reference of an entry is this digest."""
     return any(digest == value or (isinstance(value, tuple) and digest in value) for value in entry.refs.values())

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from kifabrik.durable import put_in_place
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
 from kifabrik.keyholder.backup import BackupContent, read_backup, unpack
 from kifabrik.keyholder.cases import Books
@@ -104,7 +105,7 @@ def restore(
             _Restoring(state, factory, say).run(content, key, known_heads)
         finally:
             factory.close()
-    unfinished.replace(home / DATABASE)
+    put_in_place(unfinished, home / DATABASE)
 
 
 def _fill(state: State, content: BackupContent) -> None:

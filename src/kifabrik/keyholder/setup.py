@@ -13,6 +13,7 @@ from typing import Final
 
 from kifabrik.client.connection import Connection
 from kifabrik.client.tenants import Tenants
+from kifabrik.durable import put_in_place
 from kifabrik.errors import ConflictError, IntegrityError, UsageError
 from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.connecting import connect
@@ -164,7 +165,7 @@ def make_folder(
         statement = _make_keys(state, tenant_key, recovery, now)
         state.settings.set(Setting.STATEMENT, statement.to_json())
         fill_results(state.vault, Books.of(state).lineage, now)
-    unfinished.replace(home / DATABASE)
+    put_in_place(unfinished, home / DATABASE)
     return open_state(home, Passphrase(passphrase))
 
 

@@ -95,6 +95,7 @@ class Lease:
         node_keys: Node keys in hex, for attempts.
         recipient: age recipient of the attempt or device.
         items: What is released.
+        grants: Every grant that permits it, for attempts: those on the inputs and on what is behind them.
         output_recipient: age recipient of everything the attempt seals; empty for members.
         environment: Tree digest that was asked for.
         log_index: Leaf of the request in the tenant's log.
@@ -114,6 +115,7 @@ class Lease:
     node_keys: tuple[str, ...]
     recipient: str
     items: tuple[LeasedItem, ...]
+    grants: tuple[str, ...]
     output_recipient: str
     environment: str
     log_index: int

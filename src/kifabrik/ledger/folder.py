@@ -5,11 +5,11 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from kifabrik.durable import sync_folder
 from kifabrik.errors import CapacityError, ConflictError, IntegrityError, NotFoundError, UnavailableError
 from kifabrik.ledger.checkpoint import TreeHead
 from kifabrik.ledger.merkle import CompactTree, leaf_hash
 from kifabrik.ledger.mirror import Mirror
-from kifabrik.ledger.mirror_files import sync_folder
 from kifabrik.ledger.notes import MOST_NOTE_BYTES, Note
 from kifabrik.ledger.policy import Policy
 from kifabrik.ledger.tiles import MOST_TILE_BYTES, TILE_WIDTH, Tile, tiles_to_write

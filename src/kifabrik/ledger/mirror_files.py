@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from kifabrik.durable import make_folder, sync_folder
 from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
 from kifabrik.ledger.checkpoint import TreeHead
 from kifabrik.ledger.file_lock import FileLock
@@ -53,7 +54,7 @@ class MirrorFiles:
             if read_only and not folder.is_dir():
                 raise NotFoundError(f"there is no mirror in {folder}")
             if not read_only:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folder(folder)
                 self._lock = FileLock(folder / "lock", f"the mirror in {folder}")
             self._state, counted = self._read_state()
             self._scan(counted)
@@ -209,13 +210,3 @@ class MirrorFiles:
             os.fsync(file.fileno())
         (self._folder / "state.new").unlink(missing_ok=True)
         sync_folder(self._folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable, where the operating system lets us (Windows does not)."""
-    if os.name == "posix":
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

@@ -64,6 +64,8 @@ class Order:
         created: Time.
         deadline: Time after which no key may be released for it.
         nonce: 32 hex digits.
+        keyholder: Sequence of the newest keyholder statement the member's machine has verified: whoever
+            works on the order believes no older one.
     """
 
     run: str
@@ -88,6 +90,7 @@ class Order:
     created: str
     deadline: str
     nonce: str
+    keyholder: int
 
 
 def order_subjects(order: Order) -> dict[str, str]:

@@ -12,8 +12,9 @@ from typing import Final
 import obstore
 from obstore.store import LocalStore
 
+from kifabrik.durable import make_folder, put_in_place
 from kifabrik.errors import NotFoundError, UnavailableError
-from kifabrik.stores.disk import disk_errors, sync_folder
+from kifabrik.stores.disk import disk_errors
 
 _PIECE: Final = 4 * 2**20
 
@@ -38,11 +39,8 @@ class FolderObjects:
         """
         target = self._root / key
         with disk_errors():
-            made = [one for one in (target.parent.parent, target.parent) if not one.exists()]
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file.replace(target)
-            for folder in (target.parent, *(one.parent for one in made)):
-                sync_folder(folder)
+            make_folder(target.parent)
+            put_in_place(file, target)
 
     def size(self, key: str) -> int | None:
         """Bytes of an object, or None if there is none."""

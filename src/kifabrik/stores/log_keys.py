@@ -7,9 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from kifabrik.durable import sync_folder
 from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.signatures.keys import SigningKey
-from kifabrik.stores.disk import disk_errors, sync_folder
+from kifabrik.stores.disk import disk_errors
 from kifabrik.values import Kind, is_id
 
 _SEED: Final = re.compile(r"[0-9a-f]{64}\n")

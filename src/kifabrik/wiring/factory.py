@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from kifabrik.durable import make_folder, write_whole
 from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.attempts import Attempts
@@ -56,11 +57,12 @@ def init_home(home: Path, *, port: int = PORT) -> FactoryConfig:
         UsageError: The folder holds something else.
     """
     if not (home / FILE).exists():
-        if home.exists() and any(home.iterdir()):
+        # A first start that was cut off has left its unfinished settings at most.
+        if home.exists() and any(one.name != f"{FILE}.new" for one in home.iterdir()):
             raise UsageError(f"{home} is not empty and not a factory", hint="Choose an empty or new folder.")
-        home.mkdir(parents=True, exist_ok=True)
+        make_folder(home)
         home.chmod(0o700)
-        (home / FILE).write_text(TEMPLATE.format(port=port))
+        write_whole(home / FILE, TEMPLATE.format(port=port).encode(), mode=0o644)
     return read_config(home)
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from kifabrik.durable import write_whole
 from kifabrik.environments.pythons import find_python
 from kifabrik.errors import KifabrikError, UsageError
 from kifabrik.factory.capacity import Gpu
@@ -117,9 +118,9 @@ def init_node(home: Path, *, place: Place, objects: Path | None = None) -> NodeC
     """
     home.mkdir(parents=True, exist_ok=True)
     if not (home / KEY).exists():
-        _write_new(home / KEY, SigningKey.generate().seed)
+        write_whole(home / KEY, SigningKey.generate().seed)
     if not (home / FILE).exists():
-        _write_new(home / FILE, _describe_machine(place, objects).encode())
+        write_whole(home / FILE, _describe_machine(place, objects).encode())
     return read_node(home)
 
 
@@ -163,17 +164,6 @@ def launcher_command(home: Path, config: NodeConfig) -> list[str]:
     """Program and arguments of the template that launchers are forked from."""
     launcher = config.launcher or ("kifabrik.launcher.__main__", "--node-home", str(home.resolve()))
     return [sys.executable, "-P", "-m", "kifabrik.engines.local.template", *launcher]
-
-
-def _write_new(file: Path, content: bytes) -> None:
-    """Write a file only its owner can read; it is there whole or not at all."""
-    partial = file.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-    partial.replace(file)
 
 
 def _describe_machine(place: Place, objects: Path | None) -> str:

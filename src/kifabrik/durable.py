@@ -1,0 +1,56 @@
+"""What must outlast a power cut: a new name is on the disk only once its folder is.
+
+Invariants:
+- a file is synced before it gets its name, so the name never shows half of it;
+- the folder is synced before anybody is told that the file is there.
+"""
+
+import os
+from pathlib import Path
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in a folder durable, where the operating system lets us (Windows does not)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def put_in_place(finished: Path, path: Path) -> None:
+    """Give a finished file, whose bytes are on the disk, its name; both last when this returns.
+
+    Args:
+        finished: The file, in the same folder.
+        path: Its name from now on; what stood there is replaced in one step.
+    """
+    finished.replace(path)
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Write a file whole or not at all; it lasts when this returns.
+
+    Args:
+        path: The file; one that is there is replaced.
+        data: All of it.
+        mode: Who may read it.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    put_in_place(fresh, path)
+
+
+def make_folder(folder: Path, *, mode: int = 0o700) -> None:
+    """Make a folder and those above it; their names last when this returns."""
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    for one in made:
+        sync_folder(one.parent)
