@@ -20,12 +20,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def put_in_place(finished: Path, path: Path) -> None:
-    """Give a finished file, whose bytes are on the disk, its name; both last when this returns.
+    """Give a finished file its name; bytes and name last when this returns.
 
     Args:
-        finished: The file, in the same folder.
+        finished: The file, on the same file system.
         path: Its name from now on; what stood there is replaced in one step.
     """
+    with finished.open("r+b") as file:
+        os.fsync(file.fileno())
     finished.replace(path)
     sync_folder(path.parent)
 
@@ -41,11 +43,13 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    put_in_place(fresh, path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        put_in_place(fresh, path)
+    except OSError:
+        fresh.unlink(missing_ok=True)  # a full disk is not made fuller
+        raise
 
 
 def make_folder(folder: Path, *, mode: int = 0o700) -> None:

@@ -27,7 +27,8 @@ class FolderObjects:
     """
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with disk_errors():
+            make_folder(root)
         self._root = root
         self._store = LocalStore(root)
 

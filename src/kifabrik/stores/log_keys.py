@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from kifabrik.durable import sync_folder
+from kifabrik.durable import make_folder, sync_folder
 from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.stores.disk import disk_errors
@@ -24,7 +24,8 @@ class FolderLogKeys:
     """
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with disk_errors():
+            make_folder(root)
         self._root = root
         self._lock = threading.Lock()
         self._known: dict[str, SigningKey] = {}

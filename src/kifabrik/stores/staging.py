@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from kifabrik.durable import make_folder
 from kifabrik.errors import IntegrityError
 from kifabrik.stores.disk import disk_errors
 
@@ -30,7 +31,8 @@ class FolderStaging:
     """
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with disk_errors():
+            make_folder(root)
         self._root = root
         self._lock = threading.Lock()
         self._hashes: OrderedDict[Path, tuple[int, Any]] = OrderedDict()

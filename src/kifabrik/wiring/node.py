@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from kifabrik.durable import write_whole
+from kifabrik.durable import make_folder, write_whole
 from kifabrik.environments.pythons import find_python
 from kifabrik.errors import KifabrikError, UsageError
 from kifabrik.factory.capacity import Gpu
@@ -116,7 +116,7 @@ def init_node(home: Path, *, place: Place, objects: Path | None = None) -> NodeC
     Raises:
         UsageError: The home exists and says something wrong.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home)
     if not (home / KEY).exists():
         write_whole(home / KEY, SigningKey.generate().seed)
     if not (home / FILE).exists():

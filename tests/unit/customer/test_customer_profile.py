@@ -4,7 +4,6 @@ import json
 from contextlib import ExitStack
 
 import pytest
-from scripted_service import answering
 
 from keyhouse import house
 from kifabrik.customer.locks import keep_lock, kept_lock
@@ -17,6 +16,7 @@ from kifabrik.tenants.statements import Device, Role
 from kifabrik.tenants.trust import verify_device
 from kifabrik.values import parse_time
 from kifabrik.wire.tenants import Enrolled
+from scripted_answers import answering
 
 __all__ = ["house"]
 
