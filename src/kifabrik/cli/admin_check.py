@@ -1,12 +1,14 @@
 """`kifabrik admin check`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import done, show_json, warn
+from kifabrik.cli.terminal import done, remark, show_json, warn
 from kifabrik.errors import IntegrityError
+from kifabrik.wiring.check_machine import machine_check
 from kifabrik.wiring.factory import open_factory
 
 
@@ -20,20 +22,22 @@ from kifabrik.wiring.factory import open_factory
 @home_option
 @json_option
 def check(deep: bool, home: Path, as_json: bool) -> None:
-    """Check that database, objects and every tenant's ledger agree. The exit status is 6 if they do not.
+    """Check that database, objects, every tenant's ledger and this machine agree. Exit status 6 if not.
 
-    Works beside a running service; what is being uploaded at the moment is left out.
+    Works beside a running service; what is in the middle of happening is left out. On the machine it looks
+    for launchers, processes, memory, control groups, folders and user ids that no run holds any more.
     """
     factory = open_factory(home / "factory")
-    findings = [str(one) for one in factory.check.run(deep=deep)]
+    machine = machine_check(home / "factory", factory)
+    findings = [*factory.check.run(deep=deep), *(machine.run() if machine else ())]
     factory.store.close()
     if as_json:
-        show_json({"ok": not findings, "findings": findings})
+        show_json({"ok": not findings, "findings": [asdict(finding) for finding in findings]})
     for finding in [] if as_json else findings:
-        warn(finding)
+        warn(str(finding))
+        remark(f"  {finding.do}")
     if findings:
-        raise IntegrityError(
-            f"{len(findings)} things do not agree", hint="Keep a copy of the folder before mending."
-        )
+        things = "1 thing does" if len(findings) == 1 else f"{len(findings)} things do"
+        raise IntegrityError(f"{things} not agree", hint="Keep a copy of the folder before mending.")
     if not as_json:
-        done("Database, objects and ledgers agree")
+        done("Database, objects, ledgers and this machine agree")

@@ -6,11 +6,11 @@ somewhere (an upload, a deletion), and is not reported.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from kifabrik.errors import IntegrityError
+from kifabrik.factory.findings import Finding, FurtherCheck
 from kifabrik.factory.keys import object_key
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import ObjectStore, Store, Transaction
@@ -36,23 +36,15 @@ _STATEMENT_REFS: Final = (
 _BATCH: Final = 1000
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something that does not agree; `tenant` is empty where it is nobody's."""
-
-    tenant: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.tenant or 'factory'}: {self.what}"
-
-
-class FurtherCheck(Protocol):
-    """Looks at something else."""
-
-    def run(self) -> Iterable[Finding]:
-        """Find everything that does not agree."""
-        ...
+_RESTORE: Final = "Copy it back from your backup of objects/; without one the tenant must seal or run again."
+_STRAY: Final = "Nothing reads it; move it away once you know where it comes from."
+_EVIDENCE: Final = (
+    "Keep a copy of database and keys/ as evidence and tell the tenant: its keyholder will refuse this log."
+)
+_STATEMENT_GONE: Final = "Bring it back from a backup of the database: whoever verifies the log will ask for it."
+_COUNTED: Final = (
+    "The quota is judged by the count: correct `bytes_used` of the tenant once the service is stopped."
+)
 
 
 class Check:
@@ -62,14 +54,14 @@ class Check:
         store: Rows.
         files: Objects.
         log: Serves tiles as readers see them.
-        runs: Looks at runs.
+        further: Look at runs, at entries, at the machine.
     """
 
-    def __init__(self, store: Store, files: ObjectStore, log: Log, runs: FurtherCheck) -> None:
+    def __init__(self, store: Store, files: ObjectStore, log: Log, further: Sequence[FurtherCheck]) -> None:
         self._store = store
         self._files = files
         self._log = log
-        self._runs = runs
+        self._further = further
 
     def run(self, *, deep: bool = False) -> list[Finding]:
         """Return everything that does not agree; nothing if all is well.
@@ -80,13 +72,14 @@ class Check:
         with self._store.read() as transaction:
             tenants = transaction.accounts.tenants()
         found = [finding for tenant in tenants for finding in self._tenant(tenant)]
-        return [*found, *self._runs.run(), *self._objects(), *(self._digests() if deep else ())]
+        found += [finding for check in self._further for finding in check.run()]
+        return [*found, *self._objects(), *(self._digests() if deep else ())]
 
     def _tenant(self, tenant: Tenant) -> Iterator[Finding]:
         with self._store.read() as transaction:
             state = transaction.logs.state(tenant.tenant)
             if state is None:
-                yield Finding(tenant.tenant, "it has no log")
+                yield Finding(tenant.tenant, "it has no log", _EVIDENCE)
                 return
             named = _named_statements(transaction, state)
             recorded = dict(transaction.statements.digests(tenant.tenant))
@@ -95,17 +88,17 @@ class Check:
         policy = Policy.of(NoteVerifier.from_vkey(state.vkey))
         report = verify_log(lambda path: self._log.tile(tenant.tenant, path), state.head, policy)
         if report.finding is not None:
-            yield Finding(tenant.tenant, f"its log does not verify: {report.finding}")
+            yield Finding(tenant.tenant, f"its log does not verify: {report.finding}", _EVIDENCE)
         for digest, indexes in named.items():
             if digest not in recorded:
-                yield Finding(
-                    tenant.tenant, f"entry {min(indexes)} names statement {digest[:16]}, which is missing"
-                )
+                what = f"entry {min(indexes)} names statement {digest[:16]}, which is missing"
+                yield Finding(tenant.tenant, what, _STATEMENT_GONE)
         for digest, index in recorded.items():
             if index is not None and index not in named.get(digest, ()):
-                yield Finding(tenant.tenant, f"statement {digest[:16]} is not named by its log entry {index}")
+                what = f"statement {digest[:16]} is not named by its log entry {index}"
+                yield Finding(tenant.tenant, what, _EVIDENCE)
         if used is not None and used.bytes_used != expected:
-            yield Finding(tenant.tenant, f"{used.bytes_used} bytes are counted, {expected} are there")
+            yield Finding(tenant.tenant, f"{used.bytes_used} bytes are counted, {expected} are there", _COUNTED)
 
     def _objects(self) -> Iterator[Finding]:
         # Files first: what comes to be meanwhile has a row by the time the rows are read.
@@ -117,15 +110,15 @@ class Check:
             moving = {object_key(tenant, digest) for tenant, digest in transaction.objects.moving()}
             lacking = Counter((tenant, manifest) for tenant, manifest, _ in transaction.datasets.missing_objects())
         for (tenant, manifest), count in lacking.items():
-            yield Finding(tenant, f"version {manifest[:16]} lacks {count} of its objects")
+            yield Finding(tenant, f"version {manifest[:16]} lacks {count} of its objects", _RESTORE)
         for key, (tenant, size) in rows.items():
             there = files[key] if key in files else self._files.size(key)
             if there is None:
-                yield Finding(tenant, f"object {key} is missing")
+                yield Finding(tenant, f"object {key} is missing", _RESTORE)
             elif there != size:
-                yield Finding(tenant, f"object {key} has {there} bytes, not {size}")
+                yield Finding(tenant, f"object {key} has {there} bytes, not {size}", _RESTORE)
         for key in files.keys() - rows.keys() - moving:
-            yield Finding(key.partition("/")[0], f"object {key} belongs to nothing")
+            yield Finding(key.partition("/")[0], f"object {key} belongs to nothing", _STRAY)
 
     def _digests(self) -> Iterator[Finding]:
         with self._store.read() as transaction:
@@ -138,7 +131,7 @@ class Check:
             for piece in self._files.read(key):
                 hashed.update(piece)
             if hashed.hexdigest() != digest:
-                yield Finding(tenant, f"object {key} has other bytes than it is named after")
+                yield Finding(tenant, f"object {key} has other bytes than it is named after", _RESTORE)
 
 
 def _named_statements(transaction: Transaction, state: LogState) -> dict[str, set[int]]:

@@ -5,15 +5,23 @@ Reads one view of the database, so what happens meanwhile does not show.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from kifabrik.factory.capacity import Share
-from kifabrik.factory.check import Finding
+from kifabrik.factory.findings import Finding
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.run_records import Attempt, NodeRecord, Run
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import RunState, is_end
 
-_PAGE = 500
+_PAGE: Final = 500
+_SHARES: Final = (
+    "Stop the service and set the node's free shares right: what is missing there is never given to a run."
+)
+_BY_HAND: Final = "Rows of runs change together: something wrote past the service. Compare with a backup."
+_LOG_CUT: Final = "The member cannot read this log whole. Bring the missing segments back from a backup."
+_STATEMENT_GONE: Final = "Bring it back from a backup of the database: members cannot verify this run without it."
+_SET_ASIDE: Final = "It is taken from the tenant's budget of the month: set most_micro_eur of the run right."
 
 
 class RunCheck:
@@ -41,7 +49,8 @@ def _shares(transaction: Transaction, going_on: Sequence[Attempt]) -> Iterator[F
         held = [share for one in going_on for share in one.placement if share.node == node.node]
         expected = _left(node, held)
         if free[node.node] != expected:
-            yield Finding("", f"node {node.name} has {free[node.node]} free; by its attempts it is {expected}")
+            what = f"node {node.name} has {free[node.node]} free; by its attempts it is {expected}"
+            yield Finding("", what, _SHARES)
 
 
 def _left(node: NodeRecord, held: Sequence[Share]) -> Share:
@@ -67,19 +76,27 @@ def _tenant(transaction: Transaction, tenant: str) -> Iterator[Finding]:
         (EntryKind.RUN_FINISHED, ended),
     ):
         if entries.get(kind, 0) != expected:
-            yield Finding(tenant, f"its log has {entries.get(kind, 0)} entries {kind}; there should be {expected}")
+            what = f"its log has {entries.get(kind, 0)} entries {kind}; there should be {expected}"
+            yield Finding(tenant, what, _BY_HAND)
 
 
 def _run(run: Run, attempts: Sequence[Attempt]) -> Iterator[Finding]:
     going_on = sum(not one.finished for one in attempts)
     expected = 0 if is_end(run.state) or run.state is RunState.QUEUED else 1
     if going_on != expected:
-        yield Finding(run.tenant, f"run {run.run} is {run.state} and has {going_on} attempts that go on")
+        yield Finding(run.tenant, f"run {run.run} is {run.state} and has {going_on} attempts that go on", _BY_HAND)
     if is_end(run.state) != bool(run.finished):
-        yield Finding(run.tenant, f"run {run.run} is {run.state} and ended at {run.finished or 'no time'}")
+        what = f"run {run.run} is {run.state} and ended at {run.finished or 'no time'}"
+        yield Finding(run.tenant, what, _BY_HAND)
+    if is_end(run.state) and run.most_micro_eur != run.footprint.cost_micro_eur:
+        what = (
+            f"run {run.run} has ended and {run.most_micro_eur} micro-euro are set aside for it; "
+            f"it cost {run.footprint.cost_micro_eur}"
+        )
+        yield Finding(run.tenant, what, _SET_ASIDE)
     numbers = Counter(one.number for one in attempts)
     if sorted(numbers.elements()) != list(range(1, len(attempts) + 1)):
-        yield Finding(run.tenant, f"the attempts of run {run.run} are not numbered one by one")
+        yield Finding(run.tenant, f"the attempts of run {run.run} are not numbered one by one", _BY_HAND)
 
 
 def _attempt(transaction: Transaction, attempt: Attempt) -> Iterator[Finding]:
@@ -89,7 +106,9 @@ def _attempt(transaction: Transaction, attempt: Attempt) -> Iterator[Finding]:
             attempt.tenant,
             f"attempt {attempt.attempt} has {kept[0]} log segments of {kept[1]} bytes; "
             f"it should have {attempt.segments} of {attempt.log_bytes}",
+            _LOG_CUT,
         )
     named = {attempt.lease, attempt.stream, attempt.finish, attempt.provenance, *attempt.outputs} - {""}
     for digest in sorted(named - transaction.statements.known(attempt.tenant, named)):
-        yield Finding(attempt.tenant, f"attempt {attempt.attempt} names statement {digest[:16]}, which is missing")
+        what = f"attempt {attempt.attempt} names statement {digest[:16]}, which is missing"
+        yield Finding(attempt.tenant, what, _STATEMENT_GONE)

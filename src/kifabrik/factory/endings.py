@@ -27,6 +27,7 @@ _BY_CAUSE: Final = {
     StopCause.CAP: Outcome.CAP,
     StopCause.PREEMPTION: Outcome.PREEMPTED,
 }
+_STOPPED_FIRST: Final = "Somebody stopped the run; it is not tried again."
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Endings:
         """Say what becomes of a run after this outcome of this attempt."""
         if run.stop is StopCause.STOP and outcome is Outcome.NODE_FAILURE:
             outcome = Outcome.STOPPED
-        return judge(
+        verdict = judge(
             outcome,
             attempt=attempt.number,
             attempts=run.attempts,
@@ -85,6 +86,9 @@ class Endings:
             now=self._book.clock(),
             deadline=parse_time(run.deadline),
         )
+        if run.stop is StopCause.STOP and verdict.state is RunState.QUEUED:
+            return Verdict(RunState.STOPPED, _STOPPED_FIRST)  # who was told it stops is not to find it going on
+        return verdict
 
     def end(self, transaction: Transaction, run: Run, attempt: Attempt, how: End) -> Run:
         """End an attempt within `transaction` and return its run as it is now."""

@@ -2,7 +2,8 @@
 
 Invariants:
 - a folder is locked while its launcher lives: the kernel frees the lock however the launcher ends;
-- whoever starts next clears away what killed launchers have left, and nothing else.
+- whoever starts next, and the service when a launcher ends, clears away what killed launchers have left,
+  and nothing else.
 """
 
 import fcntl
@@ -25,7 +26,7 @@ def claimed_folder(runs: Path, attempt: str) -> Iterator[Path]:
     folder = runs / attempt
     lock = _claim(folder)
     try:
-        _clear_others(runs)
+        clear_left(runs)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -49,8 +50,9 @@ def _is_still(folder: Path, lock: int) -> bool:
         return False
 
 
-def _clear_others(runs: Path) -> None:
-    for folder in runs.iterdir():
+def clear_left(runs: Path) -> None:
+    """Remove the folders of attempts whose launcher is dead; those of living ones are left alone."""
+    for folder in runs.iterdir() if runs.is_dir() else ():
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:

@@ -31,6 +31,8 @@ INSIDE_ID: Final = 1000
 
 _STAGE_BYTES: Final = 16 << 20
 _ROOT_POINT: Final = Path("/run/kifabrik/stage")
+STAGES: Final = (_ROOT_POINT, Path("/run/kifabrik/environments"))
+"""Where launchers that are root mount what only their own children see: empty for everybody else."""
 _TRAVERSE_ONLY: Final = 0o711
 _EXECUTE_ONLY: Final = 0o111
 

@@ -15,6 +15,7 @@ from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.attempts import Attempts
 from kifabrik.factory.check import Check
+from kifabrik.factory.check_entries import EntryCheck
 from kifabrik.factory.check_runs import RunCheck
 from kifabrik.factory.datasets import Datasets
 from kifabrik.factory.deletions import Deletions
@@ -40,6 +41,7 @@ from kifabrik.stores.sql.store import SqlStore
 from kifabrik.stores.sql.upgrade import upgrade
 from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
+from kifabrik.wiring.check_staging import StagingCheck
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, FactoryConfig, read_config
 from kifabrik.wiring.runs import driving, read_prices, run_cases
 from kifabrik.wiring.service_log import service_log
@@ -108,7 +110,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         leases=Leases(store, log, statements, members, keyholders, attempts),
         models=Models(store, statements, members),
         housekeeping=Housekeeping(deletions, erasures, objects),
-        check=Check(store, files, log, RunCheck(store)),
+        check=Check(store, files, log, (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING))),
         runs=run_cases(store, log, statements, members, versions, objects, attempts, book, pricing),
     )
 

@@ -26,6 +26,7 @@ from kifabrik.values import Kind, Place, format_time, new_id, now_utc, parse_siz
 FILE: Final = "node.toml"
 KEY: Final = "node.key"
 LAUNCHERS: Final = "launchers"
+RUNS: Final = "runs"
 
 _PYTHONS: Final = tuple(f"3.{minor}" for minor in range(11, 20))
 _FEW_CORES: Final = 4

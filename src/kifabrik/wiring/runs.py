@@ -32,9 +32,10 @@ from kifabrik.factory.statements import Statements
 from kifabrik.factory.stop import Stopping
 from kifabrik.factory.supervise import Supervisor
 from kifabrik.factory.versions import Versions
+from kifabrik.launcher.folder import clear_left
 from kifabrik.prices.pricelist import PriceList
 from kifabrik.sandbox.leftovers import remove_leftovers
-from kifabrik.wiring.node import FILE, LAUNCHERS, launcher_command, read_key, read_node
+from kifabrik.wiring.node import FILE, LAUNCHERS, RUNS, launcher_command, read_key, read_node
 
 NODE: Final = "node"
 """Folder of this machine's own node in a factory's home."""
@@ -115,11 +116,14 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
         return
     config = read_node(node)
     factory.runs.fleet.enrol(config.record(read_key(node)))
+    runs = Path(config.runs) if config.runs else node / RUNS
     remove_leftovers()
+    clear_left(runs)
 
     def after_launcher() -> None:
         """Let the next run have what this one held; if its launcher was killed, end what it left first."""
         remove_leftovers()
+        clear_left(runs)
         factory.hints.notify(QUEUE)
 
     engine = LocalEngine(

@@ -46,7 +46,7 @@ class _Room:
         self.deletions = Deletions(self.store, self.files, self.clock)
         staging = FolderStaging(home / "staging")
         self.objects = Objects(self.store, self.files, staging, self.deletions, self.clock, quota)
-        self.check = Check(self.store, self.files, factory.log, RunCheck(self.store))
+        self.check = Check(self.store, self.files, factory.log, [RunCheck(self.store)])
 
     def put(self, body: bytes) -> str:
         digest = hashlib.sha256(body).hexdigest()

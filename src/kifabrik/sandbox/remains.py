@@ -1,0 +1,189 @@
+"""What is still on this machine of runs that nobody holds any more: for `kifabrik admin check`.
+
+It reads only. A user id of the range is held as long as its launcher lives, by a lock the kernel drops
+with it; whatever belongs to an id that nobody holds was left over.
+
+Source: proc_locks(5), proc_pid_mountinfo(5), proc_pid_status(5).
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kifabrik.sandbox.stage import STAGES
+from kifabrik.sandbox.uids import DEFAULT_RANGE, UidRange
+
+MEMORY_NAME: Final = "kifabrik"
+"""What memory filesystems of runs are called in the list of mounts."""
+
+_GROUP: Final = re.compile(r"kifabrik-(\d+)(?:-\d+)?")
+_PUBLIC: Final = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - looked at, not used
+_LOCK_FIELDS: Final = 6
+
+
+@dataclass(frozen=True)
+class Remain:
+    """Something left over.
+
+    Args:
+        what: What and where, as a sentence.
+        do: How to be rid of it.
+    """
+
+    what: str
+    do: str
+
+
+def find_remains(runs: Path, uids: UidRange = DEFAULT_RANGE, proc: Path = Path("/proc")) -> frozenset[Remain]:
+    """Find processes, control groups, mounts and files of runs that nobody holds any more.
+
+    Args:
+        runs: Folder of attempts on this node, in which memory is mounted.
+        uids: User ids of runs.
+        proc: Where the kernel tells.
+    """
+    held = held_uids(uids, proc)
+    return frozenset(
+        (*_processes(uids, held, proc), *_groups(uids, held, proc), *_mounts(runs, proc), *_files(uids, held))
+    )
+
+
+def held_uids(uids: UidRange = DEFAULT_RANGE, proc: Path = Path("/proc")) -> frozenset[int]:
+    """User ids whose lock a living process has taken."""
+    holders = _lock_holders(proc)
+    found = set()
+    for file in _listed(uids.locks):
+        number = file.name.removesuffix(".lock")
+        with suppress(OSError, ValueError):
+            if (proc / str(holders[file.stat().st_ino])).exists():
+                found.add(int(number))
+    return frozenset(found)
+
+
+class _Holders(dict[int, int]):
+    """Process by inode; 0, which is no process, where there is none."""
+
+    def __missing__(self, _inode: int) -> int:
+        return 0
+
+
+def _lock_holders(proc: Path) -> _Holders:
+    """Who took the lock on a file, by its inode; inodes of lock files and folders do not clash in practice."""
+    found = _Holders()
+    for line in (proc / "locks").read_text(encoding="ascii").splitlines():
+        fields = line.split()
+        if len(fields) >= _LOCK_FIELDS and fields[1] == "FLOCK":
+            found[int(fields[5].rpartition(":")[2])] = int(fields[4])
+    return found
+
+
+def _processes(uids: UidRange, held: frozenset[int], proc: Path) -> Iterator[Remain]:
+    for entry in _processes_of(proc):
+        with suppress(OSError, ValueError, StopIteration):
+            lines = (entry / "status").read_text(errors="replace").splitlines()
+            uid = int(next(line for line in lines if line.startswith("Uid:")).split()[1])
+            state = next(line for line in lines if line.startswith("State:")).split()[1]
+            if _of_a_run(uid, uids) and uid not in held and state not in "ZX":
+                name = lines[0].partition(":")[2].strip()
+                yield Remain(
+                    f"process {entry.name} ({name}) of user {uid} belongs to no run that goes on",
+                    f"End it: kill -9 {entry.name}",
+                )
+
+
+def _groups(uids: UidRange, held: frozenset[int], proc: Path) -> Iterator[Remain]:
+    for point in _cgroup_mounts(proc):
+        for folder, names, _ in os.walk(point):
+            for name in names:
+                match = _GROUP.fullmatch(name)
+                if match and _of_a_run(int(match[1]), uids) and int(match[1]) not in held:
+                    yield Remain(
+                        f"control group {folder}/{name} belongs to no run that goes on",
+                        f"The service removes it when a launcher next ends; by hand: rmdir {folder}/{name}",
+                    )
+
+
+def _mounts(runs: Path, proc: Path) -> Iterator[Remain]:
+    """Memory in mounts that only the dead had a use for: of this node's runs, or visible to everybody."""
+    everybody = _namespace(proc / "self")
+    seen: set[str] = set()
+    for entry in _processes_of(proc):
+        namespace = _namespace(entry)
+        if not namespace or namespace in seen:
+            continue
+        seen.add(namespace)
+        for point in _memory_mounts(entry):
+            if namespace == everybody:
+                yield Remain(f"memory of a run is mounted on {point}, for everybody to see", f"umount {point}")
+            elif point.is_relative_to(runs) and not _locked(runs / point.relative_to(runs).parts[0], proc):
+                yield Remain(
+                    f"memory of a run that is over is mounted on {point}, seen by process {entry.name}",
+                    f"It goes with the process: kill -9 {entry.name}",
+                )
+
+
+def _files(uids: UidRange, held: frozenset[int]) -> Iterator[Remain]:
+    for folder in _PUBLIC:
+        for file in _listed(folder):
+            with suppress(OSError):
+                uid = file.lstat().st_uid
+                if _of_a_run(uid, uids) and uid not in held:
+                    yield Remain(f"{file} was left by a run, as user {uid}", f"Look at its age, then: rm -r {file}")
+    for place in STAGES:
+        for file in _listed(place):
+            yield Remain(f"{file} lies where only a launcher's own mounts should show something", f"rm -r {file}")
+
+
+def _locked(folder: Path, proc: Path) -> bool:
+    """Whether a living launcher holds the folder of an attempt."""
+    with suppress(OSError):
+        return (proc / str(_lock_holders(proc)[folder.stat().st_ino])).exists()
+    return False
+
+
+def _of_a_run(uid: int, uids: UidRange) -> bool:
+    return uids.first <= uid < uids.first + uids.count
+
+
+def _processes_of(proc: Path) -> Iterator[Path]:
+    return (entry for entry in _listed(proc) if entry.name.isdigit())
+
+
+def _namespace(process: Path) -> str:
+    try:
+        return str((process / "ns" / "mnt").readlink())
+    except OSError:
+        return ""
+
+
+def _memory_mounts(process: Path) -> Iterator[Path]:
+    for fields, rest in _mountinfo(process):
+        if rest[:2] == ["tmpfs", MEMORY_NAME]:
+            yield Path(fields[4].encode().decode("unicode_escape"))
+
+
+def _cgroup_mounts(proc: Path) -> Iterator[Path]:
+    for fields, rest in _mountinfo(proc / "self"):
+        if rest[0] in {"cgroup", "cgroup2"}:
+            yield Path(fields[4])
+
+
+def _mountinfo(process: Path) -> Iterator[tuple[list[str], list[str]]]:
+    try:
+        lines = (process / "mountinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        fields, _, rest = line.partition(" - ")
+        yield fields.split(), rest.split()
+
+
+def _listed(folder: Path) -> Iterator[Path]:
+    try:
+        yield from folder.iterdir()
+    except OSError:
+        return
