@@ -122,6 +122,7 @@ class Person:
                 "created": self.house.now(),
                 "deadline": format_time(self.house.clock() + timedelta(hours=8)),
                 "nonce": secrets.token_hex(16),
+                "keyholder": self.house.state.statement.sequence,
             }
             | wishes
         )

@@ -293,6 +293,7 @@ class Party:
                 node_keys=(),
                 recipient=asked.recipient,
                 items=tuple(LeasedItem(item, hashlib.sha256(headers[item]).hexdigest()) for item in asked.items),
+                grants=(),
                 output_recipient="",
                 environment="",
                 log_index=0,

@@ -102,6 +102,7 @@ def an_order(person, **wishes) -> tuple[Envelope, Envelope]:
             "created": format_time(now_utc()),
             "deadline": later(days=1),
             "nonce": secrets.token_hex(16),
+            "keyholder": 1,
         }
         | wishes
     )
@@ -189,6 +190,7 @@ class KeyholderPlayer:
             node_keys=said.node_keys,
             recipient=said.recipient,
             items=tuple(LeasedItem(item, hashlib.sha256(headers[item]).hexdigest()) for item in said.items),
+            grants=(),
             output_recipient=self.output,
             environment=said.environment,
             log_index=0,

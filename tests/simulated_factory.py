@@ -2,8 +2,8 @@
 
 It answers the calls the keyholder makes (the classes of `kifabrik.client`) with a real transparency log
 under a real log key. What an honest factory checks at its door it leaves out: whoever controls the
-factory would too. Attacks are done to its attributes: `entries`, `statements`, `objects`, and the hooks
-`accept_statement` and `append_decision`.
+factory would too. Attacks are done to its attributes: `entries`, `statements`, `objects`, `release_refs`, and
+the hooks `accept_statement` and `append_decision`.
 """
 
 import base64
@@ -48,6 +48,8 @@ class SimulatedFactory:
         self.recipient_list: Envelope | None = None
         self.certificates: list[Envelope] = []
         self.time: Callable[[], str] = lambda: format_time(now_utc())
+        self.release_refs: dict[str, object] = {}
+        """What entries about leases say otherwise than the leases do: a lie."""
         self.accept_statement: Callable[[EntryKind, Envelope], bool] = lambda _kind, _envelope: True
         self.append_decision: Callable[[Envelope], bool] = lambda _decision: True
 
@@ -112,11 +114,22 @@ class SimulatedFactory:
         self.decisions[request] = statement
         if headers:
             self.headers[request] = dict(headers)
-        lease = said["predicateType"].endswith("lease/v1")
         if not self.append_decision(statement):
             return Logged(digest=statement.digest, log_index=len(self.entries))  # a lie
-        kind = EntryKind.LEASE_RELEASED if lease else EntryKind.LEASE_REFUSED
-        return self.put(kind, statement, request=request, statement=statement.digest)
+        return self.enter_decision(statement)
+
+    def enter_decision(self, statement: Envelope) -> Logged:
+        said = json.loads(statement.payload)
+        request = said["predicate"]["request"]
+        lease = said["predicateType"].endswith("lease/v1")
+        refs = {"request": request, "statement": statement.digest}
+        if not lease:
+            return self.put(EntryKind.LEASE_REFUSED, statement, **refs)
+        opened = [json.loads(self.statements[one["item"]].payload) for one in said["predicate"]["items"]]
+        owners = {one["predicate"].get("owner", "") for one in opened}
+        refs |= {"grants": tuple(said["predicate"]["grants"])}
+        refs |= {"datasets": tuple(sorted(owner for owner in owners if owner.startswith("d-")))}
+        return self.put(EntryKind.LEASE_RELEASED, statement, **(refs | self.release_refs))
 
     def asking(self, request: str) -> None:
         self.call("asking")

@@ -6,7 +6,10 @@ from keyhouse import Attempt, House, Person
 from kifabrik.errors import IntegrityError
 from kifabrik.keyholder.events import EventKind
 from kifabrik.ledger.entry import Entry, EntryKind
+from kifabrik.ledger.policy import Policy
+from kifabrik.ledger.verify import verify_log
 from kifabrik.signatures.keys import SigningKey
+from kifabrik.tenants.statements import Role
 
 
 def _waiting(house: House) -> tuple[Person, Attempt, str]:
@@ -137,3 +140,46 @@ def test_an_entry_that_is_not_well_formed_counts_for_nothing(house: House) -> No
     assert house.lease(request)
     assert any("malformed" in text for text in house.said(EventKind.WARNING))
     assert Entry.from_bytes(house.factory.entries[-1]).kind == EntryKind.LEASE_RELEASED
+
+
+@pytest.mark.parametrize("lie", [{"grants": ()}, {"grants": ("g-aaaaaaaaaaaaaaaa",)}, {"datasets": ()}])
+def test_an_entry_that_hides_what_its_lease_rests_on_stops_everything(house: House, lie: dict[str, object]) -> None:
+    """Who verifies the log alone judges by the entry: without grants no rule about revoked ones could fire."""
+    _, _, request = _waiting(house)
+    house.factory.release_refs = lie
+    with pytest.raises(IntegrityError, match="does not name the grants and datasets"):
+        house.round.work()
+    assert request not in house.factory.headers
+
+
+def test_a_release_that_is_entered_after_its_grant_was_revoked_is_found_by_whoever_verifies_the_log(
+    house: House,
+) -> None:
+    _, _, request = _waiting(house)
+    grant = house.keyholder.status().grants[0].grant.grant
+    kept = []
+    house.factory.append_decision = kept.append
+    house.round.work()
+    house.steward.revoke(grant)
+    house.factory.append_decision = lambda _decision: True
+    house.factory.enter_decision(kept[0])
+    house.round.work()
+    assert request not in house.factory.headers
+    finding = _verified_by_an_auditor(house)
+    assert finding.first == house.factory.kinds().index("lease.released")
+    assert f"grant {grant} was revoked by entry" in finding.what
+
+
+def test_the_log_of_an_honest_release_verifies(house: House) -> None:
+    _, _, request = _waiting(house)
+    house.round.work()
+    assert house.lease(request)
+    house.steward.revoke(house.keyholder.status().grants[0].grant.grant)
+    house.round.work()
+    assert _verified_by_an_auditor(house) is None
+
+
+def _verified_by_an_auditor(house: House):
+    """What `ledger verify` finds with nothing but the log, the newest cosigned head and an invitation's policy."""
+    policy = Policy.parse(house.steward.invite(Role.AUDITOR, "Ada").policy)
+    return verify_log(house.factory.tile, house.factory.cosigned[-1], policy).finding

@@ -142,6 +142,7 @@ def order(session: Session, folder: Path, *manifests: str, **wishes) -> str:
             "created": format_time(now_utc()),
             "deadline": later(hours=8),
             "nonce": secrets.token_hex(16),
+            "keyholder": session.keyholder.sequence,
         }
         | wishes
     )

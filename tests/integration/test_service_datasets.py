@@ -33,7 +33,7 @@ def _erasure(tenant: Party, dataset: str) -> Envelope:
 def _certificate(
     tenant: Party, dataset: str, erasure: Envelope, *, complete: bool = True, **more: object
 ) -> Envelope:
-    values = {"manifests": (), "releases": (), "derived": (), "backups": ()} | more
+    values = {"manifests": (), "releases": (), "derived": (), "backups": (), "recovery": ""} | more
     return tenant.sign(
         ErasureCertificate(
             tenant=tenant.tenant,

@@ -96,4 +96,6 @@ def _show(name: str, certificate: ErasureCertificate, names: dict[str, str]) -> 
     if not certificate.complete:
         warn("Backups of the keyholder still hold the key until they expire.")
     if certificate.recovery:
-        warn("It was sealed to a recovery recipient too: its identity, in the safe, opens ciphertext that was kept.")
+        warn(
+            "It was sealed to a recovery recipient too: its identity, in the safe, opens ciphertext that was kept."
+        )

@@ -65,7 +65,10 @@ class DecisionsSeen:
             self._take_over(request, envelope, index)
             return
         else:
-            reason = f"entry {index} of the log is the decision of another keyholder with the same key"
+            reason = (
+                f"entry {index} of the log is the decision of another keyholder with the same key, "
+                "or one the factory had rejected and this one taken back"
+            )
         raise alarm(self._state, reason, entry.to_bytes(), self._say)
 
     def keyholder_named(self, index: int, entry: Entry) -> None:

@@ -5,16 +5,23 @@
 Invariants:
 - no key leaves before the keyholder has seen its own decision in the log: a factory that leaves the
   entry out gets nothing, and one that rejects the statement has learnt nothing;
-- the same bytes are sent until that step is done, also after a crash;
-- between the steps a revocation, erasure or freeze still has its way: the headers then stay here.
+- the same bytes are sent until that step is done, also after a crash and after a rejection: whatever the
+  factory answers, it may have kept the statement, so nothing else is said about the request;
+- a lease the factory rejects is taken back only where this keyholder itself would not give it any more,
+  because it has expired or what it rests on is blocked; the request is then judged anew;
+- between the steps a revocation, removal, erasure or freeze still has its way: the headers then stay here.
 """
 
 from kifabrik.errors import ConflictError, KifabrikError, UnavailableError
 from kifabrik.keyholder.blocks import Cause
 from kifabrik.keyholder.cases import Books
+from kifabrik.keyholder.clock import Clock
 from kifabrik.keyholder.connecting import Factory
 from kifabrik.keyholder.events import Event, EventKind, OnEvent
 from kifabrik.keyholder.records import Decision, is_lease
+from kifabrik.leases.statements import Lease
+from kifabrik.signatures.statements import read_unverified
+from kifabrik.values import parse_time
 
 
 class Delivery:
@@ -23,13 +30,17 @@ class Delivery:
     Args:
         books: Where they are written down.
         factory: Where they go.
+        clock: Says when a lease has expired.
         say: Told about what the factory will not take.
     """
 
-    def __init__(self, books: Books, factory: Factory, say: OnEvent) -> None:
+    def __init__(self, books: Books, factory: Factory, clock: Clock, say: OnEvent) -> None:
         self._books = books
         self._factory = factory
+        self._clock = clock
         self._say = say
+        self._rejected: set[str] = set()
+        self._warned: set[str] = set()
 
     def send_statements(self) -> int:
         """Send every decision that does not stand in the log; return how many were sent.
@@ -38,6 +49,7 @@ class Delivery:
             UnavailableError: The factory cannot be reached.
         """
         waiting = [one for one in self._books.records.open_decisions() if one.log_index is None]
+        self._rejected.clear()
         for decision in waiting:
             try:
                 self._factory.mailbox.decide(decision.envelope, {}, None)
@@ -46,11 +58,26 @@ class Delivery:
             except ConflictError:
                 continue  # the log will show whose decision stands there
             except KifabrikError as error:
-                self._rejected(decision, error.message)
+                self._rejected.add(decision.request)
+                self._warn(f"the factory does not take the decision on request {decision.request[:12]}", error)
         return len(waiting)
+
+    def take_back(self) -> None:
+        """Withdraw the leases that the factory has just rejected and that would not be given any more.
+
+        To be called after the log was looked at again, which may show why.
+        """
+        for request in self._rejected:
+            decision = self._books.records.decision(request)
+            if decision is None or decision.log_index is not None or not is_lease(decision.envelope):
+                continue
+            if self._expired(decision) or self._blocked(decision):
+                self._books.records.withdraw(request)
 
     def send_headers(self) -> None:
         """Send the headers of every lease that stands in the log, and close what needs nothing more.
+
+        Headers the factory does not take are offered again until the lease has expired.
 
         Raises:
             UnavailableError: The factory cannot be reached.
@@ -65,7 +92,9 @@ class Delivery:
                 except UnavailableError:
                     raise
                 except KifabrikError as error:
-                    self._warn(f"the factory does not take keys it asked for: {error.message}")
+                    self._warn(f"the factory does not take the keys for request {decision.request[:12]}", error)
+                    if not self._expired(decision):
+                        continue
             records.close_decision(decision.request)
 
     def missing(self) -> str:
@@ -79,22 +108,32 @@ class Delivery:
         )
 
     def _still_permitted(self, decision: Decision) -> bool:
-        blocks = self._books.blocks
-        used = self._books.records.used_by(decision.request)
-        stopped = self._books.frozen or any(
-            blocks.holds(one.dataset, Cause.ERASED, Cause.FROZEN, Cause.ALARM)
-            or blocks.holds(one.grant, Cause.REVOKED, Cause.ALARM)
-            for one in used
-        )
+        stopped = self._blocked(decision)
         if stopped:
-            self._warn(f"keys for request {decision.request[:12]} were withheld: what they open is blocked since")
+            text = f"keys for request {decision.request[:12]} were withheld: what they open is blocked since"
+            self._say(Event(EventKind.WARNING, text))
         return not stopped
 
-    def _rejected(self, decision: Decision, why: str) -> None:
-        """Take back a lease the factory will not put on record; the request is judged anew."""
-        self._warn(f"the factory does not take the decision on request {decision.request[:12]}: {why}")
-        if is_lease(decision.envelope):
-            self._books.records.withdraw(decision.request)
+    def _blocked(self, decision: Decision) -> bool:
+        """Whether what a lease rests on was revoked, removed, erased, frozen or doubted since it was signed."""
+        blocks, lease = self._books.blocks, read_unverified(decision.envelope, Lease)[0]
+        order = self._books.records.order(lease.order)
+        people = [lease.receiver, *([order.statement.predicate.member] if order else [])]
+        if self._books.frozen or any(blocks.holds(member, Cause.REMOVED) for member in people):
+            return True
+        return any(
+            blocks.holds(one.dataset, Cause.ERASED, Cause.FROZEN, Cause.ALARM)
+            or blocks.holds(one.grant, Cause.REVOKED, Cause.ALARM)
+            for one in self._books.records.used_by(decision.request)
+        )
 
-    def _warn(self, text: str) -> None:
-        self._say(Event(EventKind.WARNING, text))
+    def _expired(self, decision: Decision) -> bool:
+        lease = read_unverified(decision.envelope, Lease)[0]
+        return self._clock.now() >= parse_time(lease.expires)
+
+    def _warn(self, text: str, error: KifabrikError) -> None:
+        """Say once what the factory does not take, and what it says about it."""
+        said = f"{text}: {error.message}"
+        if said not in self._warned:
+            self._warned.add(said)
+            self._say(Event(EventKind.WARNING, said))

@@ -217,7 +217,7 @@ class Records:
         )
 
     def withdraw(self, request: str) -> None:
-        """Forget a lease that the factory did not put on record: its keys have never left."""
+        """Forget a lease that is not on record and would not be given any more: its keys have never left."""
         with self._db.transaction():
             for table in ("lease_datasets", "leases"):
                 self._db.execute(

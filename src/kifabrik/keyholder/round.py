@@ -44,7 +44,7 @@ class Round:
         self.watch = LogWatch(state, factory, say)
         self._learner = Learner(state, self.books, self._library, self.watch, say)
         self._desk = Desk(state, self.books, self._library)
-        self._delivery = Delivery(self.books, factory, say)
+        self._delivery = Delivery(self.books, factory, state.clock, say)
         self.eraser = Eraser(state, self.books)
         self._outbox = Outbox(state.db)
         self._said_missing = ""
@@ -104,6 +104,7 @@ class Round:
         """Bring open decisions into the log, and deliver the keys of those that stand there."""
         if self._delivery.send_statements():
             self._look()
+            self._delivery.take_back()
         self._delivery.send_headers()
         missing = self._delivery.missing()
         if missing and missing != self._said_missing:

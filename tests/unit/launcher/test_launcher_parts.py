@@ -162,6 +162,7 @@ ORDER = Order(
     created="2026-11-23T08:00:00Z",
     deadline="2026-11-24T08:00:00Z",
     nonce="0" * 32,
+    keyholder=1,
 )
 JOB = PrivateJob(
     name="n",

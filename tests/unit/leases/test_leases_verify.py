@@ -71,6 +71,7 @@ def the_lease(**changes: object) -> Lease:
         node_keys=ASKED.node_keys,
         recipient=ASKED.recipient,
         items=tuple(LeasedItem(item, sha256_hex(blob)) for item, blob in HEADERS.items()),
+        grants=("g-" + "f" * 16,),
         output_recipient=RESULTS,
         environment=ASKED.environment,
         log_index=7,

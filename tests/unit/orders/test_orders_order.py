@@ -37,6 +37,7 @@ ORDER = Order(
     created=format_time(NOW),
     deadline=format_time(NOW + timedelta(hours=8)),
     nonce="44" * 16,
+    keyholder=1,
 )
 
 
