@@ -60,7 +60,7 @@ def grant(
         dataset = session.catalogue().dataset(name).dataset
         code = ""
         if only_code is not None:
-            code = code_digest(prepare(session, read_job(only_code), only_code.resolve().parent))
+            code = code_digest(session, prepare(session, read_job(only_code), only_code.resolve().parent))
     with open_steward(home, passphrase_file, tenant_key) as steward:
         given = steward.grant(
             dataset,

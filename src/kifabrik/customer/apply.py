@@ -11,6 +11,7 @@ from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.locks import keep_lock
 from kifabrik.customer.proof import prove_output
 from kifabrik.customer.session import Session
+from kifabrik.customer.unfinished import unfinished_folder
 from kifabrik.environments.lock import lock
 from kifabrik.environments.lockfile import Lock
 from kifabrik.errors import NotFoundError
@@ -119,7 +120,8 @@ def submit(session: Session, prepared: PreparedRun, locked: Lock) -> RunView:
     run = new_id(Kind.RUN)
     job = prepared.job
     recipient = Recipient.from_text(session.keyholder.order_recipient)
-    with CodeBundle(prepared.folder / job.workdir, private_job(prepared)) as bundle:
+    with unfinished_folder(session.home, "bundle") as scratch:
+        bundle = CodeBundle(prepared.folder / job.workdir, private_job(prepared), scratch, session.home)
         code, _ = bundle.seal(session.tenant, run, recipient, session.profile.device, session.store)
     order = _order(session, prepared, run, code.digest, locked)
     envelope = sign_order(order, session.profile.device)
@@ -143,10 +145,11 @@ def private_job(prepared: PreparedRun) -> PrivateJob:
     )
 
 
-def code_digest(prepared: PreparedRun) -> str:
+def code_digest(session: Session, prepared: PreparedRun) -> str:
     """Return the digest a grant can be bound to, so that only this code may use a dataset."""
-    with CodeBundle(prepared.folder / prepared.job.workdir, private_job(prepared)) as bundle:
-        return bundle.code_digest()
+    with unfinished_folder(session.home, "bundle") as scratch:
+        workdir = prepared.folder / prepared.job.workdir
+        return CodeBundle(workdir, private_job(prepared), scratch, session.home).code_digest()
 
 
 def _order(session: Session, prepared: PreparedRun, run: str, code: str, locked: Lock) -> Order:

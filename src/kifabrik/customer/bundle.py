@@ -1,10 +1,10 @@
 """The code bundle: the job's workdir and its private description, sealed like a dataset."""
 
+import os
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Final, Self
+from typing import Final
 
 from kifabrik.datasets.contents import contents_digest
 from kifabrik.datasets.manifest import sign_manifest
@@ -28,42 +28,41 @@ LEFT_OUT: Final = (
     ".pytest_cache",
     "node_modules",
 )
+_KEY_FOLDERS: Final = ("member", "keyholder", "factory")
+"""Of a home."""
 _LARGEST_BYTES: Final = 2 * 10**9
 
 
 class CodeBundle:
-    """A temporary folder with the bundle's tree; use as a context manager.
+    """The bundle's tree, copied together.
 
     Args:
         workdir: The job's code.
         job: The private description.
+        scratch: An empty folder for the copy; whoever made it removes it.
+        home: Folder of this machine's keys, which are never part of the code.
 
     Raises:
         NotFoundError: There is no such folder.
         UsageError: It is too large to be code.
     """
 
-    def __init__(self, workdir: Path, job: PrivateJob) -> None:
-        _check(workdir)
-        self._temporary = TemporaryDirectory(prefix="kifabrik-bundle-")
-        self._root = Path(self._temporary.name)
+    def __init__(self, workdir: Path, job: PrivateJob, scratch: Path, home: Path) -> None:
+        secret = _secret(home, workdir)
+        _check(workdir, secret)
+
+        def left_out(folder: str, names: list[str]) -> set[str]:
+            return {name for name in names if _left_out(Path(name)) or Path(folder, name) in secret}
+
+        self._spool = scratch / "spool"
+        self._root = scratch / "tree"
         try:
-            shutil.copytree(workdir, self._root / WORK, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
+            shutil.copytree(workdir.resolve(), self._root / WORK, ignore=left_out, symlinks=True)
             (self._root / PATH).parent.mkdir(parents=True)
             (self._root / PATH).write_bytes(job.to_bytes())
         except shutil.Error as error:
-            self._temporary.cleanup()
             source, _, why = error.args[0][0]
             raise UsageError(f"{source} cannot be part of the code: {why}", hint="Move it elsewhere.") from None
-        except BaseException:
-            self._temporary.cleanup()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._temporary.cleanup()
 
     def code_digest(self) -> str:
         """The digest a grant can be bound to: of the code and the description together."""
@@ -75,16 +74,24 @@ class CodeBundle:
     ) -> tuple[Envelope, str]:
         """Seal and upload; return the signed manifest and the digest of the code tree."""
         head = VersionHead(tenant, f"{run}/code", 1, "", recipient, name="code")
-        with TemporaryDirectory(prefix="kifabrik-spool-") as spool, plan_shards(self._root) as plan:
-            sealed = Sealer(head, store, Path(spool)).seal(plan)
+        with plan_shards(self._root) as plan:
+            sealed = Sealer(head, store, self._spool).seal(plan)
         return sign_manifest(sealed.manifest, device), contents_digest(sealed.contents)
 
 
-def _check(workdir: Path) -> None:
+def _secret(home: Path, workdir: Path) -> frozenset[Path]:
+    """Folders within a workdir that hold keys: the home in it, or those of a home the workdir is or lies in."""
+    home = home.resolve()
+    return frozenset({home} if workdir.resolve() in home.parents else {home / name for name in _KEY_FOLDERS})
+
+
+def _check(workdir: Path, secret: frozenset[Path]) -> None:
     if not workdir.is_dir():
         raise NotFoundError(f"the workdir {workdir} does not exist")
-    files = (path for path in workdir.rglob("*") if not path.is_dir() and not _left_out(path.relative_to(workdir)))
-    size = sum(path.lstat().st_size for path in files)
+    root, size = workdir.resolve(), 0
+    for folder, folders, files in os.walk(root):
+        folders[:] = [one for one in folders if not _left_out(Path(one)) and Path(folder, one) not in secret]
+        size += sum(Path(folder, file).lstat().st_size for file in files if not _left_out(Path(file)))
     if size > _LARGEST_BYTES:
         raise UsageError(
             f"the workdir {workdir} holds {format_size(size)}", hint="Seal data as a dataset and mount it."
@@ -92,4 +99,4 @@ def _check(workdir: Path) -> None:
 
 
 def _left_out(path: Path) -> bool:
-    return any(fnmatch(part, pattern) for part in path.parts for pattern in LEFT_OUT)
+    return any(fnmatch(path.name, pattern) for pattern in LEFT_OUT)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from kifabrik.customer.seal import Bar
 from kifabrik.customer.session import Session
+from kifabrik.customer.unfinished import unfinished_folder
 from kifabrik.errors import ConflictError
 from kifabrik.seals.identities import Identity
 from kifabrik.transfer.opening import open_contents, unpack
@@ -50,10 +50,10 @@ def recover_dataset(
     opened = open_contents(manifest, headers, [identity], session.store)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as unfinished,
+        unfinished_folder(session.home, target.name, parent=target.parent) as unfinished,
         bar(f"opening {found.name}", opened.plain_size) as progress,
     ):
-        folder = Path(unfinished) / "opened"
+        folder = unfinished / "opened"
         folder.mkdir()
         unpack(opened, folder, session.store, verify=True, progress=progress)
         folder.replace(target)

@@ -3,13 +3,13 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from kifabrik.customer.leasing import lease_results
 from kifabrik.customer.proof import ProvenRun, prove_run
 from kifabrik.customer.seal import Bar
 from kifabrik.customer.session import Session
+from kifabrik.customer.unfinished import unfinished_folder
 from kifabrik.errors import ConflictError, NotFoundError
 from kifabrik.ledger.proof import make_proof, verify_proof
 from kifabrik.ledger.tiles import TileReader
@@ -57,10 +57,10 @@ def pull_output(session: Session, run: str, number: int, target: Path, *, bar: B
     version = open_contents(output.predicate, headers, [session.profile.opener], session.store)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-", ignore_cleanup_errors=True) as unfinished,
+        unfinished_folder(session.home, target.name, parent=target.parent) as unfinished,
         bar(f"opening {version.contents.name}", version.plain_size) as progress,
     ):
-        folder = Path(unfinished) / "opened"
+        folder = unfinished / "opened"
         folder.mkdir()
         unpack(version, folder, session.store, verify=True, progress=progress)
         if target.exists():

@@ -17,6 +17,7 @@ from kifabrik.client.runs import Runs
 from kifabrik.client.tenants import Tenants
 from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.profile import Profile, member_folder
+from kifabrik.customer.unfinished import remove_unfinished
 from kifabrik.errors import ConflictError, IntegrityError
 from kifabrik.ledger.checkpoint import log_origin, witness_verifier
 from kifabrik.ledger.entry import Entry, EntryKind
@@ -171,6 +172,7 @@ def open_session(home: Path) -> Iterator[Session]:
         SignInError: It is not enrolled.
     """
     session = Session(home, Profile.load(home))
+    remove_unfinished(home)
     try:
         yield session
     finally:

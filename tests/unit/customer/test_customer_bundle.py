@@ -1,6 +1,8 @@
 """The code bundle: what goes into it, what stays out, and the digest a grant is bound to."""
 
 import os
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
@@ -20,26 +22,45 @@ def workdir(tmp_path):
     return folder
 
 
+@pytest.fixture
+def bundle(workdir, tmp_path):
+    """Makes a bundle of the workdir, in a folder that goes with the test."""
+
+    def make(job=JOB, workdir=workdir, home=tmp_path / "home"):
+        return CodeBundle(workdir, job, Path(mkdtemp(dir=tmp_path)), home)
+
+    return make
+
+
 def tree(opened):
     return sorted(str(p.relative_to(opened._root)) for p in opened._root.rglob("*") if p.is_file())
 
 
-def test_code_goes_in_and_what_can_be_made_anew_stays_out(workdir):
-    with CodeBundle(workdir, JOB) as opened:
-        assert tree(opened) == [PATH, "work/lib/net.py", "work/train.py"]
-        assert PrivateJob.from_bytes((opened._root / PATH).read_bytes()) == JOB
+def test_code_goes_in_and_what_can_be_made_anew_stays_out(bundle):
+    opened = bundle()
+    assert tree(opened) == [PATH, "work/lib/net.py", "work/train.py"]
+    assert PrivateJob.from_bytes((opened._root / PATH).read_bytes()) == JOB
 
 
-def test_nothing_of_a_bundle_is_left_behind(workdir):
-    with CodeBundle(workdir, JOB) as opened:
-        root = opened._root
-    assert not root.exists()
+def test_the_keys_of_this_machine_are_never_part_of_the_code(bundle, workdir):
+    for path in ("try/passphrase.txt", "try/member/profile.json", "member/profile.json", "keyholder/keyholder.db"):
+        (workdir / path).parent.mkdir(parents=True, exist_ok=True)
+        (workdir / path).write_text("secret")
+    outside = ["work/keyholder/keyholder.db", "work/member/profile.json"]
+    assert tree(bundle(home=workdir / "try")) == [
+        PATH,
+        *outside[:1],
+        "work/lib/net.py",
+        *outside[1:],
+        "work/train.py",
+    ]
+    within = tree(bundle(home=workdir))
+    assert not [path for path in within if path in outside]
 
 
-def test_the_digest_is_of_code_and_command_and_of_nothing_else(workdir, tmp_path):
+def test_the_digest_is_of_code_and_command_and_of_nothing_else(bundle, workdir):
     def digest(job=JOB):
-        with CodeBundle(workdir, job) as opened:
-            return opened.code_digest()
+        return bundle(job).code_digest()
 
     first = digest()
     (workdir / "old.pyc").write_text("compiled anew")
@@ -50,9 +71,9 @@ def test_the_digest_is_of_code_and_command_and_of_nothing_else(workdir, tmp_path
     assert digest() != first
 
 
-def test_a_workdir_that_is_not_there_is_said_so(tmp_path):
+def test_a_workdir_that_is_not_there_is_said_so(bundle, tmp_path):
     with pytest.raises(NotFoundError, match="nowhere"):
-        CodeBundle(tmp_path / "nowhere", JOB)
+        bundle(workdir=tmp_path / "nowhere")
 
 
 def grow(path):
@@ -61,21 +82,21 @@ def grow(path):
         file.truncate(3 * 10**9)
 
 
-def test_data_among_the_code_is_refused_wherever_the_folder_lies(workdir):
+def test_data_among_the_code_is_refused_wherever_the_folder_lies(bundle, workdir):
     grow(workdir / ".venv" / "library.so")
-    CodeBundle(workdir, JOB).__exit__()
+    bundle()
     grow(workdir / "measurements.csv")
     with pytest.raises(UsageError, match="3 GB"):
-        CodeBundle(workdir, JOB)
+        bundle()
 
 
-def test_a_pipe_among_the_code_is_named(workdir):
+def test_a_pipe_among_the_code_is_named(bundle, workdir):
     os.mkfifo(workdir / "pipe")
     with pytest.raises(UsageError, match="pipe"):
-        CodeBundle(workdir, JOB)
+        bundle()
 
 
-def test_a_link_among_the_code_is_kept_as_one_or_refused_by_name(workdir):
+def test_a_link_among_the_code_is_kept_as_one_or_refused_by_name(bundle, workdir):
     (workdir / "link").symlink_to("/etc/passwd")
-    with pytest.raises(KifabrikError, match="link"), CodeBundle(workdir, JOB) as opened:
-        opened.code_digest()
+    with pytest.raises(KifabrikError, match="link"):
+        bundle().code_digest()
