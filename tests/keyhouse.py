@@ -6,6 +6,7 @@ Keys, signatures, ciphertext and the log are real; only HTTP and processes are l
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from kifabrik.datasets.manifest import Manifest, sign_manifest
 from kifabrik.datasets.packing import plan_shards
+from kifabrik.errors import IntegrityError
 from kifabrik.grants.statements import Grant
 from kifabrik.jobs.private import PATH
 from kifabrik.keyholder.events import Event, EventKind
@@ -43,7 +45,7 @@ from kifabrik.tenants.invitation import Invitation
 from kifabrik.tenants.statements import Device, RecipientList, Role
 from kifabrik.transfer.opening import open_contents, unpack
 from kifabrik.transfer.sealing import Sealer, VersionHead
-from kifabrik.values import Kind, Place, Resources, format_time, new_id, now_utc
+from kifabrik.values import Kind, Place, Resources, format_time, new_id, now_utc, sha256_hex
 from kifabrik.wire.leases import MailKind
 from simulated_factory import SimulatedFactory
 
@@ -214,7 +216,8 @@ class Attempt:
         """Open a log stream."""
         assert self.lease is not None
         header = make_header(new_file_key(), [Recipient.from_text(self.lease.predicate.output_recipient)])
-        digest = self.run.house.factory.upload_bytes(header)
+        digest = sha256_hex(header)
+        self.run.house.factory.log_headers[self.attempt] = header
         said = LogStream(
             self.lease.predicate.tenant,
             self.lease.predicate.run,
@@ -413,6 +416,18 @@ class House:
     def refused(self, request: str) -> str:
         """Let the keyholder work, and return the reason word of its refusal."""
         self.round.work()
+        return self.refusal(request).reason
+
+    def dropped(self) -> None:
+        """The keyholder finds out that the factory dropped what it acknowledged; a person thaws."""
+        with pytest.raises(IntegrityError, match="the log does not show it"):
+            self.round.work()
+        self.keyholder.thaw()
+
+    def judged(self, request: str) -> str:
+        """The reason word of a refusal, although the factory goes on dropping what it is sent."""
+        with suppress(IntegrityError):
+            self.round.work()
         return self.refusal(request).reason
 
     @property

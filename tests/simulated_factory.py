@@ -24,6 +24,7 @@ from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import format_time, now_utc, sha256_hex
 from kifabrik.wire.leases import Mail, MailKind
+from kifabrik.wire.runs import StreamView
 from kifabrik.wire.tenants import Logged, TenantCreated
 
 
@@ -39,6 +40,7 @@ class SimulatedFactory:
         self.objects: dict[str, bytes] = {}
         self.decisions: dict[str, Envelope] = {}
         self.headers: dict[str, dict[str, bytes]] = {}
+        self.log_headers: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.cosigned: list[str] = []
         self.letters: list[Mail] = []
@@ -60,7 +62,7 @@ class SimulatedFactory:
 
     def clients(self) -> Factory:
         """What a keyholder connects to."""
-        return Factory(self, self, self, self, self, self)  # type: ignore[arg-type]
+        return Factory(self, self, self, self, self, self, self)  # type: ignore[arg-type]
 
     def create(self, _code: str, _tenant_key: str, keyholder: Envelope) -> TenantCreated:
         self.append(EntryKind.TENANT_CREATED, tenant=self.tenant)
@@ -143,7 +145,8 @@ class SimulatedFactory:
         self.call("certify")
         self.certificates.append(certificate)
         said = json.loads(certificate.payload)["predicate"]
-        return self.put(EntryKind.DATASET_ERASED, certificate, dataset=said["dataset"], erasure=said["erasure"])
+        refs = {"dataset": said["dataset"], "erasure": said["erasure"], "certificate": certificate.digest}
+        return self.put(EntryKind.DATASET_ERASED, certificate, **refs)
 
     # Log
 
@@ -195,6 +198,15 @@ class SimulatedFactory:
     def open(self, digest: str, _size: int) -> Iterator[io.BytesIO]:
         yield io.BytesIO(self.objects[digest])
 
+    # Runs
+
+    def log(self, attempt: str, *, after: int) -> StreamView:
+        self.call("log")
+        assert after > 0, "segments are of no use to a keyholder"
+        if attempt not in self.log_headers:
+            raise NotFoundError("there is no such attempt")
+        return StreamView(stream="", header=self.log_headers[attempt], segments=[], ended=False)
+
     # Datasets and tenants
 
     def statement(self, digest: str) -> Envelope:
@@ -227,7 +239,8 @@ class SimulatedFactory:
     def publish_recipients(self, envelope: Envelope) -> Logged:
         self.call("publish_recipients")
         self.recipient_list = envelope
-        return self.put(EntryKind.RECIPIENTS_PUBLISHED, envelope, statement=envelope.digest)
+        sequence = json.loads(envelope.payload)["predicate"]["sequence"]
+        return self.put(EntryKind.RECIPIENTS_PUBLISHED, envelope, statement=envelope.digest, sequence=sequence)
 
     def recipients(self) -> Envelope:
         self.call("recipients")

@@ -183,3 +183,52 @@ def _verified_by_an_auditor(house: House):
     """What `ledger verify` finds with nothing but the log, the newest cosigned head and an invitation's policy."""
     policy = Policy.parse(house.steward.invite(Role.AUDITOR, "Ada").policy)
     return verify_log(house.factory.tile, house.factory.cosigned[-1], policy).finding
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        EntryKind.GRANT_GIVEN,
+        EntryKind.GRANT_REVOKED,
+        EntryKind.ERASURE_DECIDED,
+        EntryKind.MEMBER_REMOVED,
+        EntryKind.RECIPIENTS_PUBLISHED,
+        EntryKind.DATASET_ERASED,
+    ],
+)
+def test_what_the_factory_answers_to_have_recorded_and_has_not_stops_everything(
+    house: House, kind: EntryKind
+) -> None:
+    anna, attempt, _ = _waiting(house)
+    grant = house.keyholder.status().grants[0].grant
+    house.factory.accept_statement = lambda one, _envelope: one is not kind
+    house.steward.grant(grant.dataset, "second purpose")
+    house.steward.revoke(grant.grant)
+    house.steward.remove_member("Anna")
+    house.steward.erase(grant.dataset)  # also publishes a list without its recipient, and a certificate
+    with pytest.raises(IntegrityError, match="the log does not show it"):
+        house.round.work()
+    assert house.said(EventKind.ALARM)
+    assert not house.keyholder.status().healthy
+    assert anna
+    assert attempt
+
+
+@pytest.mark.parametrize("index", [0, -1, 10**15])
+def test_a_statement_must_stand_where_the_factory_says(house: House, index: int) -> None:
+    _waiting(house)
+    honest = house.factory.put
+    house.factory.put = lambda *args, **refs: honest(*args, **refs).model_copy(update={"log_index": index})
+    house.steward.revoke(house.keyholder.status().grants[0].grant.grant)
+    with pytest.raises(IntegrityError, match="the log does not show it"):
+        house.round.work()
+
+
+def test_an_entry_that_says_otherwise_than_its_statement_stops_everything(house: House) -> None:
+    """A revocation recorded as that of another grant would keep `ledger verify` from finding releases."""
+    _waiting(house)
+    honest = house.factory.append
+    house.factory.append = lambda kind, **refs: honest(kind, **(refs | {"grant": "g-aaaaaaaaaaaaaaaa"}))
+    house.steward.revoke(house.keyholder.status().grants[0].grant.grant)
+    with pytest.raises(IntegrityError, match="the log does not show it"):
+        house.round.work()

@@ -12,6 +12,7 @@ from kifabrik.keyholder.alarms import alarm
 from kifabrik.keyholder.connecting import Factory
 from kifabrik.keyholder.events import OnEvent
 from kifabrik.keyholder.mirror_rows import MirrorRows
+from kifabrik.keyholder.outbox import Waiting
 from kifabrik.keyholder.settings import Setting
 from kifabrik.keyholder.state import State
 from kifabrik.ledger.checkpoint import TreeHead, cosign, log_origin, verify_tree_head, witness_name
@@ -46,6 +47,21 @@ class LogWatch:
     def size(self) -> int:
         """Number of entries."""
         return self._mirror.size
+
+    @property
+    def checkpoint(self) -> str:
+        """The signed head that `follow` has taken over last; empty before."""
+        return self._checkpoint
+
+    def records(self, one: Waiting) -> bool:
+        """Whether the log shows a statement where the factory says it stands."""
+        index = one.log_index
+        if index is None or not 0 <= index < self.size:
+            return False
+        try:
+            return one.recorded_by(self.entry(index))
+        except IntegrityError:
+            return False
 
     def entries_from(self, start: int) -> list[bytes]:
         """Return the bytes of all entries from `start` on."""

@@ -2,12 +2,14 @@
 
 Invariants:
 - the log is looked at before anything is decided, and before every further decision;
-- while an alarm stands, requests are refused unseen and the log is left alone.
+- while an alarm stands, requests are refused unseen and the log is left alone;
+- what the factory says it has put into the log must stand there at the next look; else an alarm is raised.
 """
 
 from collections.abc import Sequence
 
 from kifabrik.errors import CapacityError, KifabrikError, UnavailableError
+from kifabrik.keyholder.alarms import alarm
 from kifabrik.keyholder.blocks import EVERYTHING
 from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.connecting import Factory
@@ -18,7 +20,7 @@ from kifabrik.keyholder.events import Event, EventKind, OnEvent
 from kifabrik.keyholder.learning import Learner
 from kifabrik.keyholder.library import Library
 from kifabrik.keyholder.log_watch import LogWatch
-from kifabrik.keyholder.outbox import Outbox
+from kifabrik.keyholder.outbox import Outbox, Waiting
 from kifabrik.keyholder.recipients import publish_recipients
 from kifabrik.keyholder.results import fill_results
 from kifabrik.keyholder.state import State
@@ -76,8 +78,25 @@ class Round:
             self._learner.try_again()
 
     def _look(self) -> list[str]:
+        promised = self._outbox.promised()  # before the look, so that it must show them
         self.watch.follow()
+        for one in promised:
+            self._check(one)
         return self._learner.learn()
+
+    def _check(self, promised: Waiting) -> None:
+        """Check that a statement stands in the log where the factory said it does.
+
+        Raises:
+            IntegrityError: With an alarm: it does not.
+        """
+        if self.watch.records(promised):
+            self._outbox.seen(promised)
+            return
+        self._outbox.not_seen(promised)
+        what = f"the factory says that a {promised.kind} stands at entry {promised.log_index} of the log"
+        reason = f"{what}; the log does not show it"
+        raise alarm(self._state, reason, self.watch.checkpoint.encode(), self._say)
 
     def _answer(self) -> None:
         """Decide pending requests one by one; each lease stands in the log before the next one is signed."""

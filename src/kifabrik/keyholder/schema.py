@@ -5,7 +5,7 @@ What is learnt from the log can be learnt again; `secrets`, `decisions`, `leases
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 TABLES: Final = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -76,9 +76,10 @@ CREATE TABLE erasures (
 ) STRICT;
 CREATE TABLE backups (id TEXT PRIMARY KEY, created TEXT NOT NULL, expires TEXT NOT NULL) STRICT;
 
--- Statements made here that the factory has not confirmed yet.
+-- Statements made here that were not seen in the log yet; log_index is where the factory says they stand.
 CREATE TABLE outbox (
-  digest TEXT PRIMARY KEY, kind TEXT NOT NULL, envelope TEXT NOT NULL, detail TEXT NOT NULL, created TEXT NOT NULL
+  digest TEXT PRIMARY KEY, kind TEXT NOT NULL, envelope TEXT NOT NULL, detail TEXT NOT NULL, created TEXT NOT NULL,
+  log_index INTEGER
 ) STRICT;
 CREATE TABLE unresolved (log_index INTEGER PRIMARY KEY, reason TEXT NOT NULL) STRICT;
 CREATE TABLE evidence (

@@ -179,7 +179,8 @@ class Steward:
         Raises:
             NotFoundError: There is no such grant.
         """
-        on_its_way = any(grant in one.envelope.payload.decode() for one in self._outbox.waiting())
+        unseen = (*self._outbox.waiting(), *self._outbox.promised())
+        on_its_way = any(grant in one.envelope.payload.decode() for one in unseen)
         if not on_its_way and grant not in {one.grant for one in self._books.holdings.grants()}:
             raise NotFoundError(f"there is no grant {grant}", hint="See: kifabrik keyholder status")
         said = Revocation(self._state.tenant, grant, self._state.clock.text())
