@@ -2,10 +2,10 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help install demo test check format fuzz bench reference lock clean
+.PHONY: help install demo test test-slurm slurm-cluster check format fuzz bench reference lock clean
 
 help: ## say what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 install: .venv/.installed ## make .venv with the locked packages
 
@@ -17,6 +17,14 @@ demo: install ## play the main job with two parties: seal, train, verify, refuse
 
 test: install ## run all tests
 	@$(BIN)/pytest -q -n auto --dist loadfile
+
+test-slurm: install ## run the tests against a real Slurm cluster on this machine (root; installs Debian's Slurm)
+	@scripts/install-slurm
+	@$(BIN)/pytest -q tests/slurm
+
+slurm-cluster: install ## build that cluster to play with; docs/slurm.md
+	@scripts/install-slurm
+	@$(BIN)/python -m tests.slurm.cluster up --folder /tmp/kifabrik-slurm
 
 check: install ## format, lint, types, layers, dependencies
 	@$(BIN)/ruff format --check --quiet .
