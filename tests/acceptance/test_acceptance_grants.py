@@ -118,7 +118,9 @@ def test_an_engineer_orders_and_an_auditor_only_looks(stage, trained, tmp_path):
     auditor = stage.member("auditor", "Olga")
     job = stage.job(tmp_path, "print('ran')", name=stage.name("of-emil"))
     assert "ran" in engineer.kifabrik("apply", job, "--yes").out
-    assert "auditor" in auditor.kifabrik("apply", job, "--yes", expect=4).err
+    assert "an auditor looks and cannot order runs" in auditor.kifabrik("apply", job, "--yes", expect=4).err
+    said = auditor.kifabrik("dataset", "seal", stage.name("by-olga"), tmp_path, expect=4).err
+    assert "an auditor looks and cannot seal datasets" in said
     assert auditor.kifabrik("ledger", "show", "--json").json()
     assert auditor.kifabrik("ledger", "verify", "--json").json()["ok"]
     with connect(auditor.home) as factory, pytest.raises(RefusedError):

@@ -51,8 +51,10 @@ def prepare(session: Session, job: JobFile, folder: Path) -> PreparedRun:
 
     Raises:
         NotFoundError: A dataset or model does not exist.
+        RefusedError: The member is an auditor.
         UsageError: The resources make no sense.
     """
+    session.check_may_change("order runs")
     catalogue = session.catalogue()
     resolved = {path: _resolve(session, catalogue, name) for path, name in job.inputs().items()}
     request = PlanRequest(

@@ -35,6 +35,7 @@ class Profile:
         role: As the membership says.
         policy: tlog-policy text the ledger is verified with.
         keyholder: DSSE text of the newest keyholder statement seen.
+        recipients: Sequence of the newest list of its recipients seen.
         device_seed: Secret.
         identity: age identity results are leased to; secret.
         catalogue_identity: Opens names in the ledger; secret.
@@ -52,6 +53,7 @@ class Profile:
     identity: str = field(repr=False)
     catalogue_identity: str = field(repr=False)
     token: str = field(repr=False)
+    recipients: int = 0
 
     @property
     def tenant(self) -> str:

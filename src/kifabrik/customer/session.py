@@ -1,12 +1,12 @@
 """A connected member: API clients, verified trust, the log's mirror and the catalogue."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from kifabrik.client.connection import Connection
 from kifabrik.client.datasets import Datasets
@@ -18,7 +18,7 @@ from kifabrik.client.tenants import Tenants
 from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.profile import Profile, member_folder
 from kifabrik.customer.unfinished import remove_unfinished
-from kifabrik.errors import ConflictError, IntegrityError
+from kifabrik.errors import ConflictError, IntegrityError, RefusedError
 from kifabrik.ledger.checkpoint import log_origin, witness_verifier
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.mirror import Mirror
@@ -28,14 +28,32 @@ from kifabrik.seals.identities import Identity
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
-from kifabrik.tenants.statements import KeyholderStatement, RecipientList
+from kifabrik.tenants.statements import KeyholderStatement, RecipientList, Role
 from kifabrik.tenants.trust import verify_keyholder, verify_recipients
 from kifabrik.transfer.http_store import HttpStore
 from kifabrik.transfer.log_sync import catch_up
 
+_KEYHOLDERS: Final = (EntryKind.KEYHOLDER_ENROLLED, EntryKind.KEYHOLDER_RESTORED)
 _PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.05
 """Between looks whether another command is done with the mirror."""
+
+
+@dataclass(frozen=True)
+class _Newest:
+    """Highest sequence the log names: of statements about the keyholder, and of its lists of recipients."""
+
+    keyholder: int
+    recipients: int
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Self:
+        found: dict[EntryKind | str, int] = dict.fromkeys((*_KEYHOLDERS, EntryKind.RECIPIENTS_PUBLISHED), 0)
+        for entry in entries:
+            sequence = entry.refs.get("sequence")
+            if entry.kind in found and isinstance(sequence, int):
+                found[entry.kind] = max(found[entry.kind], sequence)
+        return cls(max(found[kind] for kind in _KEYHOLDERS), found[EntryKind.RECIPIENTS_PUBLISHED])
 
 
 class Session:
@@ -67,6 +85,18 @@ class Session:
         """Tenant id."""
         return self.profile.tenant
 
+    def check_may_change(self, what: str) -> None:
+        """Check that this member's role does more than look, before anything is prepared or sealed.
+
+        Args:
+            what: What the member wants to do, such as `order runs`.
+
+        Raises:
+            RefusedError: It does not.
+        """
+        if self.profile.role == Role.AUDITOR:
+            raise RefusedError(f"an auditor looks and cannot {what}", hint="Ask a steward for another role.")
+
     @property
     def tenant_key(self) -> VerifyKey:
         """The key all trust starts with."""
@@ -74,17 +104,27 @@ class Session:
 
     @cached_property
     def keyholder(self) -> KeyholderStatement:
-        """The newest keyholder statement, verified; an older one than seen before is not believed."""
+        """The newest keyholder statement, verified; no older one than was seen before or than the log names.
+
+        Raises:
+            IntegrityError: The statement is not the tenant's, or not the newest.
+        """
         envelope = self.tenants.keyholder()
-        newest = verify_keyholder(self.tenant_key, envelope)
+        shown = verify_keyholder(self.tenant_key, envelope)
         known = verify_keyholder(self.tenant_key, Envelope.from_json(self.profile.keyholder))
-        if newest.sequence <= known.sequence:
+        believed = max(known, shown, key=lambda said: said.sequence)
+        if believed.sequence < self._newest.keyholder:
+            raise IntegrityError(
+                f"the factory shows statement {shown.sequence} about the keyholder, "
+                f"the log names {self._newest.keyholder}",
+                hint="Keys of a keyholder that was replaced may be known to others. Ask the operator.",
+            )
+        if believed is known:
             return known
-        witness = witness_verifier(self.tenant, VerifyKey.from_hex(newest.witness_key))
+        witness = witness_verifier(self.tenant, VerifyKey.from_hex(shown.witness_key))
         policy = Policy.of(Policy.parse(self.profile.policy).logs[0], witness)
-        self.profile = replace(self.profile, keyholder=envelope.to_json(), policy=policy.to_text())
-        self.profile.save(self.home)
-        return newest
+        self._remember(keyholder=envelope.to_json(), policy=policy.to_text())
+        return shown
 
     @property
     def keyholder_key(self) -> VerifyKey:
@@ -93,22 +133,32 @@ class Session:
 
     @cached_property
     def recipients(self) -> RecipientList:
-        """The keyholder's list of recipients, verified; an older one than the log names is not believed.
+        """The keyholder's list of recipients, verified; no older one than was seen before or than the log names.
 
         Raises:
             IntegrityError: The list is not the keyholder's, or not the newest.
         """
-        mirror = self.mirror()
-        entries = (Entry.from_bytes(data) for data in mirror.entries(0, mirror.size))
-        published = (one.refs.get("sequence") for one in entries if one.kind is EntryKind.RECIPIENTS_PUBLISHED)
-        newest = max((number for number in published if isinstance(number, int)), default=0)
+        newest = max(self._newest.recipients, self.profile.recipients)
         listed = verify_recipients(self.keyholder, self.tenants.recipients())
         if listed.sequence < newest:
+            named = "the log names" if newest == self._newest.recipients else "this machine has seen"
             raise IntegrityError(
-                f"the factory shows list {listed.sequence} of the keyholder's recipients, the log names {newest}",
+                f"the factory shows list {listed.sequence} of the keyholder's recipients, {named} {newest}",
                 hint="What is sealed to an old list may be lost: its keys may be destroyed. Ask the operator.",
             )
+        if listed.sequence > self.profile.recipients:
+            self._remember(recipients=listed.sequence)
         return listed
+
+    @cached_property
+    def _newest(self) -> "_Newest":
+        """What the log names as the newest of the keyholder's statements."""
+        mirror = self.mirror()
+        return _Newest.of(Entry.from_bytes(data) for data in mirror.entries(0, mirror.size))
+
+    def _remember(self, **news: str | int) -> None:
+        self.profile = replace(self.profile, **news)  # type: ignore[arg-type]
+        self.profile.save(self.home)
 
     @property
     def policy(self) -> Policy:

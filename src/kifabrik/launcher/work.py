@@ -29,7 +29,7 @@ class VerifiedWork:
 
     Args:
         order: The signed order.
-        keyholder: Whom leases must come from.
+        keyholder: Whom leases must come from; its statement is no older than the one the order's member knew.
         code: Manifest of the code bundle.
         inputs: Manifests of the inputs, in the order's order.
         checkpoint: The last checkpoint of an earlier attempt. No signature of it is checked here: the
@@ -73,9 +73,14 @@ def verify_work(tenant: str, work: Work) -> VerifiedWork:
     if len(work.inputs) != len(said.inputs):
         raise IntegrityError("the factory sent other inputs than the order names")
     inputs = zip(work.inputs, said.inputs, strict=True)
+    keyholder = verify_keyholder(tenant_key, Envelope.from_json(work.keyholder))
+    if keyholder.sequence < said.keyholder:
+        raise IntegrityError(
+            f"the factory shows keyholder statement {keyholder.sequence}, the order knows {said.keyholder}"
+        )
     return VerifiedWork(
         order=order,
-        keyholder=verify_keyholder(tenant_key, Envelope.from_json(work.keyholder)),
+        keyholder=keyholder,
         code=_named(work.code, said.code, f"{said.run}/code"),
         inputs=tuple(_named(text, item.manifest, item.owner) for text, item in inputs),
         checkpoint=_checkpoint(work.checkpoint, said.run),
