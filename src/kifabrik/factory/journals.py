@@ -178,7 +178,7 @@ class Journals:
     def _body(self, row: Segment) -> bytes:
         if row.body is not None:
             return row.body
-        _, pieces = self._objects.read(row.tenant, row.sha256)
+        _, _, pieces = self._objects.read(row.tenant, row.sha256)
         return b"".join(pieces)
 
 

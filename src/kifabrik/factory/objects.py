@@ -133,8 +133,16 @@ class Objects:
         self._enter(tenant, digest, size)
         return size
 
-    def read(self, tenant: str, digest: str, start: int = 0) -> tuple[int, Iterator[bytes]]:
-        """Return an object's size and its bytes from `start` on, in pieces.
+    def read(
+        self, tenant: str, digest: str, start: int = 0, end: int | None = None
+    ) -> tuple[int, int, Iterator[bytes]]:
+        """Return an object's size, where its bytes end that are given, and those from `start` on, in pieces.
+
+        Args:
+            tenant: Whose object it is.
+            digest: SHA-256 of the whole object in hex.
+            start: First byte.
+            end: Behind the last byte; None or anything behind the object means up to its end.
 
         Raises:
             NotFoundError: There is no such object.
@@ -146,7 +154,10 @@ class Objects:
             raise NotFoundError("there is no such object")
         if not 0 <= start <= size:
             raise UsageError(f"the object has {size} bytes; there is nothing at {start}")
-        return size, self._files.read(object_key(tenant, digest), start) if start < size else iter(())
+        end = size if end is None else max(start, min(end, size))
+        if start == end:
+            return size, end, iter(())
+        return size, end, self._files.read(object_key(tenant, digest), start, end)
 
     def give_up_abandoned(self) -> int:
         """Drop uploads nobody went on with for three days; how many."""

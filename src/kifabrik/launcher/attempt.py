@@ -1,6 +1,7 @@
 """One attempt, step by step: build, ask, open, run, seal, report."""
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
@@ -36,15 +37,18 @@ from kifabrik.launcher.outputs import OutputSealer
 from kifabrik.launcher.staging import CHECKPOINT, StagedRun, Stager
 from kifabrik.launcher.store import node_store
 from kifabrik.launcher.work import VerifiedWork, verify_work
+from kifabrik.launcher.streaming import Faults, Streamer
 from kifabrik.models.provenance import Ran, sign_provenance
 from kifabrik.runs.statements import Finish, PublishedMetric
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.sandbox.memory import PrivateMounts
-from kifabrik.sandbox.uids import claim_uid
+from kifabrik.sandbox.uids import RunUid, claim_uid
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import sign_statement
 from kifabrik.values import format_time, now_utc, parse_time
+from kifabrik.transfer.opening import DamagedShardError
+from kifabrik.transfer.ranges import RangeCache
 from kifabrik.wire.attempts import Finished
 from kifabrik.wire.leases import LeaseView
 
@@ -56,6 +60,7 @@ _STOPS: Final = {
     StopCause.PREEMPTION: Outcome.PREEMPTED,
     StopCause.ABANDONED: Outcome.NODE_FAILURE,
 }
+    StopCause.DATA: Outcome.INTEGRITY,
 
 
 @dataclass
@@ -92,9 +97,14 @@ class AttemptRunner:
         )
         self._api = Attempts(connection, assignment.attempt)
         self._leases = Leases(connection)
-        self._store = node_store(Objects(connection), node.objects, assignment.tenant)
+        self._folder = node.runs / assignment.attempt
+        objects = Objects(connection)
+        ranges = RangeCache(objects.read, self._folder / "blocks", node.block_cache, patience_s=_PATIENCE_S)
+        self._store = node_store(objects, ranges, node.objects, assignment.tenant)
         self._control = Control(self._api)
         self._keys = AttemptKeys()
+        self._reporter = Reporter(self._api)
+        self._faults = Faults(self._on_fault)
         self._folder = node.runs / assignment.attempt
         self._started = format_time(now_utc())
         self._meter = RunMeter()
@@ -130,13 +140,21 @@ class AttemptRunner:
             self._ended.fail(_STOPS[self._control.cause or StopCause.STOP], "stopped before it began")
             return
         self._lease = lease
-        self._journal = Journal.open(
-            self._api, lease.statement, self._keys.run_key, self._store, on_lost=self._on_lost
+        self._journal = Journal.open(self._api, lease.statement, self._keys.run_key, on_lost=self._on_lost)
+        owner = cleanup.enter_context(claim_uid())
+        streamer = Streamer(self._mounts, owner, self._store, self._faults) if work.streamed else None
+        stager = Stager(
+            self._folder, self._mounts, self._keys.identity, lease, self._store, streamer=streamer
         )
-        self._api.progress(RunState.STAGING)
-        staged = Stager(self._folder, self._mounts, self._keys.identity, lease, self._store).stage(work)
-        cleanup.callback(staged.release)
-        self._execute(work, staged, environment)
+        cleanup.callback(stager.release)
+        cleanup.callback(self._store.close)
+        self._execute(work, stager.stage(work), environment, owner)
+
+    def _on_fault(self, error: KifabrikError) -> None:
+        """Data the job reads is not what was sealed, or cannot be had: it gets an error, and the run ends."""
+        self._control.stop(StopCause.DATA)
+        if self._journal is not None:
+            self._journal.line("note", f"{error.message}. {error.hint}".strip())
 
     def _build(self, work: VerifiedWork) -> BuiltEnvironment:
         self._api.progress(RunState.BUILDING)
@@ -170,7 +188,9 @@ class AttemptRunner:
         """The factory did not take a piece of the log: a run whose log is cut has not succeeded."""
         self._ended.fail(Outcome.NODE_FAILURE, "the factory did not take the log")
 
-    def _execute(self, work: VerifiedWork, staged: StagedRun, environment: BuiltEnvironment) -> None:
+    def _execute(
+        self, work: VerifiedWork, staged: StagedRun, environment: BuiltEnvironment, owner: RunUid
+    ) -> None:
         lease, journal = self._lease, self._journal
         if lease is None or journal is None:
             raise AssertionError
@@ -200,6 +220,7 @@ class AttemptRunner:
             )
             failed.pop_all()
         self._meter.stop(executed.report)
+                before_killing=self._end_reads(staged),
         values = metrics.close()
         self._judge(executed)
         if staged.job.checkpoint:
@@ -213,6 +234,13 @@ class AttemptRunner:
     def _on_start(self, work: VerifiedWork, metrics: MetricsReader, keeper: CheckpointKeeper) -> None:
         order = work.order.predicate
         self._meter.start(order.resources, self._assignment.gpus)
+    def _end_reads(self, staged: StagedRun) -> Callable[[], None]:
+        def end() -> None:
+            self._store.close()
+            staged.abort()
+
+        return end
+
         self._api.progress(RunState.RUNNING)
         metrics.start()
         if order.checkpoint:
@@ -224,7 +252,10 @@ class AttemptRunner:
 
     def _judge(self, executed: Executed) -> None:
         self._ended.exit_status = executed.report.status
-        if executed.stopped is not None:
+        fault = self._faults.first
+        if fault is not None and executed.stopped is StopCause.DATA:
+            self._ended.fail(_outcome_of(fault), _for_the_factory(fault))
+        elif executed.stopped is not None:
             self._ended.fail(_STOPS[executed.stopped], "")
         elif executed.report.oom:
             self._ended.fail(Outcome.OUT_OF_MEMORY, "")
@@ -316,7 +347,7 @@ def _for_the_factory(error: KifabrikError) -> str:
 
     A message that is made after the data was opened may quote a path of the job.
     """
-    if isinstance(error, _EnvironmentError | RefusedError):
+    if isinstance(error, _EnvironmentError | RefusedError | DamagedShardError):
         return error.message
     return {IntegrityError: "something did not verify", CapacityError: "memory or disk did not suffice"}.get(
         type(error), "the node failed"

@@ -20,6 +20,8 @@ class StopCause(StrEnum):
     PREEMPTION = "preemption"
     ABANDONED = "abandoned"
     """The factory has given the attempt up: its token no longer counts."""
+    DATA = "data"
+    """Data the job reads cannot be given to it any more."""
 
 
 class Control:

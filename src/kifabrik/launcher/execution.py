@@ -87,6 +87,7 @@ def execute(
     control: Control,
     cap_at: float,
     on_start: Callable[[RunningRoom], None],
+    before_killing: Callable[[], None] = lambda: None,
 ) -> Executed:
     """Start the room and see it to its end; to be called from the main thread.
 
@@ -98,9 +99,10 @@ def execute(
         control: Says when to stop.
         cap_at: `time.monotonic()` at which the run must stop.
         on_start: Called once the job runs.
+        before_killing: Called before a job is killed, to end what it may wait for in the kernel.
     """
     with start(spec, mounts, owner) as room:
-        on_start(room)
+        room.before_killing = before_killing
         for notice in room.notices:
             journal.line("note", notice)
         readers = [_reader(room.stdout, "out", journal), _reader(room.stderr, "err", journal)]

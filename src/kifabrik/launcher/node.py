@@ -3,9 +3,14 @@
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from kifabrik.errors import UsageError
 from kifabrik.signatures.keys import KEY_BYTES, SigningKey
+from kifabrik.values import parse_size
+
+BLOCK_CACHE: Final = 16 * 10**9
+"""What `node.toml` means where it says nothing of `block_cache`."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Node:
         environments: Folder of built environments.
         runs: Folder for what runs need on disk: ciphertext that waits for upload, mount points.
         objects: Folder of the factory's objects if this node can read them directly, or None.
+        block_cache: Most bytes of ciphertext kept on this node's disk for a run that streams over the network.
     """
 
     home: Path
@@ -27,6 +33,7 @@ class Node:
     environments: Path
     runs: Path
     objects: Path | None
+    block_cache: int = BLOCK_CACHE
 
     @classmethod
     def load(cls, home: Path) -> "Node":
@@ -52,4 +59,5 @@ class Node:
             environments=Path(body.get("environments") or home / "environments"),
             runs=Path(body.get("runs") or home / "runs"),
             objects=Path(objects) if objects else None,
+            block_cache=parse_size(body.get("block_cache", BLOCK_CACHE)),
         )

@@ -1,19 +1,21 @@
-"""Data, code and the last checkpoint, opened into the run's memory.
+"""Data, code and the last checkpoint, opened into the run's memory, or data opened while it is read.
 
 Two memory filesystems: one for what the job may only read, which is made read-only once it is full, and
-one for what it may write, whose size bounds all it can leave behind.
+one for what it may write, whose size bounds all it can leave behind. Where data is streamed, a mount for
+each input stands for the first of them.
 """
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from kifabrik.errors import IntegrityError
 from kifabrik.jobs.private import PATH, WORK, PrivateJob
 from kifabrik.launcher.lease import GrantedLease
+from kifabrik.launcher.streaming import Streamer
 from kifabrik.launcher.work import NamedManifest, VerifiedWork
 from kifabrik.orders.order import Order
 from kifabrik.sandbox.memory import MemoryFolder, PrivateMounts
@@ -29,28 +31,38 @@ CHECKPOINT: Final = "checkpoint"
 METRICS: Final = "metrics"
 
 
+class Mounted(Protocol):
+    """Something that is mounted for a run and must not outlive it."""
+
+    def unmount(self) -> None:
+        """Let go of it."""
+
+    def abort(self) -> None:
+        """End every read that is under way, so that its reader can be killed."""
+
+
 @dataclass(frozen=True)
 class StagedRun:
-    """Everything of a run that lies in memory.
+    """Everything of a run that lies in memory, or is opened while it is read.
 
     Args:
         job: The private part of the job.
         data: Mount path in the sandbox to the opened folder.
         work: Copy of the code the job may write to.
         scratch: Root of what the job can write: `out`, `checkpoint`, `metrics` and `work` lie in it.
-        mounted: The memory filesystems, to be unmounted at the end.
+        mounted: What is mounted, to be unmounted at the end.
     """
 
     job: PrivateJob
     data: dict[str, Path]
     work: Path
     scratch: Path
-    mounted: tuple[MemoryFolder, ...]
+    mounted: tuple[Mounted, ...]
 
-    def release(self) -> None:
-        """Give the memory back."""
-        for folder in self.mounted:
-            folder.unmount()
+    def abort(self) -> None:
+        """End every read that is under way: nothing can be read any more."""
+        for mounted in self.mounted:
+            mounted.abort()
 
 
 class Stager:
@@ -62,7 +74,8 @@ class Stager:
         identity: The attempt's.
         lease: Verified.
         store: Where the ciphertext is.
-        threads: Shards opened at once.
+        streamer: Streams the inputs; None where they are opened into memory.
+        threads: That open at once.
         progress: Told the bytes of plaintext.
     """
 
@@ -74,6 +87,7 @@ class Stager:
         lease: GrantedLease,
         store: ObjectSource,
         *,
+        streamer: Streamer | None = None,
         threads: int = 2,
         progress: Progress = silent,
     ) -> None:
@@ -82,8 +96,15 @@ class Stager:
         self._identity = identity
         self._lease = lease
         self._store = store
+        self._streamer = streamer
         self._threads = threads
         self._progress = progress
+        self._mounted: list[Mounted] = []
+
+    def release(self) -> None:
+        """Let go of what was mounted so far."""
+        while self._mounted:
+            self._mounted.pop().unmount()
 
     def stage(self, work: VerifiedWork) -> StagedRun:
         """Open inputs, code and checkpoint.
@@ -91,16 +112,14 @@ class Stager:
         Raises:
             IntegrityError: Bytes do not verify, or the job's private part contradicts the order.
             CapacityError: The memory does not suffice.
+            UnavailableError: Data is to be streamed, and this machine cannot.
         """
         order = work.order.predicate
         inputs = {one.manifest.owner: self._contents(one) for one in work.inputs}
         code = self._contents(work.code)
         last = self._contents(work.checkpoint) if work.checkpoint else None
-        data = self._mount("data", sum(_footprint(version) for version in inputs.values()))
         scratch = self._mount("scratch", _scratch_size(order, [code, *([last] if last else [])]))
-        for owner, version in inputs.items():
-            self._unpack(version, data.path / _folder_name(owner), verify=False)
-        data.make_read_only()
+        data = self._into_memory(inputs) if self._streamer is None else self._streamed(inputs, self._streamer)
         self._unpack(code, scratch.path / "code", verify=True)
         for name in (OUT, CHECKPOINT, METRICS):
             (scratch.path / name).mkdir()
@@ -112,8 +131,24 @@ class Stager:
         work_folder.mkdir(exist_ok=True)
         for folder in (work_folder, scratch.path / CHECKPOINT):
             _make_writable(folder)
-        mounts = {path: data.path / _folder_name(owner) for path, owner in job.mounts.items()}
-        return StagedRun(job, mounts, work_folder, scratch.path, (data, scratch))
+        mounts = {path: data[owner] for path, owner in job.mounts.items()}
+        return StagedRun(job, mounts, work_folder, scratch.path, tuple(self._mounted))
+
+    def _into_memory(self, inputs: Mapping[str, OpenedVersion]) -> dict[str, Path]:
+        memory = self._mount("data", sum(_footprint(version) for version in inputs.values()))
+        folders = {owner: memory.path / _folder_name(owner) for owner in inputs}
+        for owner, version in inputs.items():
+            self._unpack(version, folders[owner], verify=False)
+        memory.make_read_only()
+        return folders
+
+    def _streamed(self, inputs: Mapping[str, OpenedVersion], streamer: Streamer) -> dict[str, Path]:
+        folders = {}
+        for owner, version in inputs.items():
+            folders[owner] = self._folder / f"stream-{_folder_name(owner)}"
+            folders[owner].mkdir(mode=0o700)
+            self._mounted.append(streamer.stream(version, folders[owner]))
+        return folders
 
     def _contents(self, named: NamedManifest) -> OpenedVersion:
         headers = self._lease.headers.get(named.digest)
@@ -124,7 +159,9 @@ class Stager:
     def _mount(self, name: str, size: int) -> MemoryFolder:
         path = self._folder / name
         path.mkdir(mode=0o700)
-        return self._mounts.mount_memory(path, size)
+        mounted = self._mounts.mount_memory(path, size)
+        self._mounted.append(mounted)
+        return mounted
 
     def _unpack(self, version: OpenedVersion, folder: Path, *, verify: bool) -> None:
         folder.mkdir(exist_ok=True)

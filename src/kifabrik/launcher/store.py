@@ -3,24 +3,49 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from kifabrik.client.objects import Objects
 from kifabrik.errors import IntegrityError
+from kifabrik.seals.sources import SourceLike
 from kifabrik.transfer.http_store import HttpStore
+from kifabrik.transfer.ranges import RangeCache
 
 
-class FolderStore(HttpStore):
+class NodeStore(HttpStore):
+    """Reads and writes objects over HTTP, at any position by way of the node's disk.
+
+    Args:
+        objects: Client with the attempt's token.
+        ranges: Reads at any position.
+    """
+
+    def __init__(self, objects: Objects, ranges: RangeCache) -> None:
+        super().__init__(objects)
+        self._ranges = ranges
+
+    def at_any_position(self, digest: str, size: int) -> SourceLike:
+        """Return an object as something to read from; its bytes are authenticated as they are opened."""
+        return partial(self._ranges.read, digest, size)
+
+    def close(self) -> None:
+        """Let whoever waits for far-away bytes give up."""
+        self._ranges.close()
+
+
+class FolderStore(NodeStore):
     """Reads objects from a folder; what is not there, and all writing, goes over HTTP.
 
     Args:
         objects: Client with the attempt's token.
+        ranges: Reads at any position what is not in the folder.
         root: Folder of the tenant's objects, as the factory lays them out: `aa/digest`.
     """
 
-    def __init__(self, objects: Objects, root: Path) -> None:
-        super().__init__(objects)
+    def __init__(self, objects: Objects, ranges: RangeCache, root: Path) -> None:
+        super().__init__(objects, ranges)
         self._root = root
 
     def fetch(self, digest: str, limit: int) -> bytes:
@@ -45,10 +70,22 @@ class FolderStore(HttpStore):
             with super().open(digest, size) as stream:
                 yield stream
 
+    def at_any_position(self, digest: str, size: int) -> SourceLike:
+        """Return an object as something to read from; its bytes are authenticated as they are opened."""
+        path = self._path(digest)
+        return path if path.exists() else super().at_any_position(digest, size)
+
     def _path(self, digest: str) -> Path:
         return self._root / digest[:2] / digest
 
 
-def node_store(objects: Objects, folder: Path | None, tenant: str) -> HttpStore:
-    """Return the nearest store of a tenant's objects."""
-    return HttpStore(objects) if folder is None else FolderStore(objects, folder / tenant)
+def node_store(objects: Objects, ranges: RangeCache, folder: Path | None, tenant: str) -> NodeStore:
+    """Return the nearest store of a tenant's objects.
+
+    Args:
+        objects: Client with the attempt's token.
+        ranges: Reads at any position over HTTP.
+        folder: Of the factory's objects, if this node sees it.
+        tenant: Whose objects.
+    """
+    return NodeStore(objects, ranges) if folder is None else FolderStore(objects, ranges, folder / tenant)

@@ -38,6 +38,7 @@ class VerifiedWork:
         number: Of the attempt.
         cap_s: Seconds after which to stop.
         place: What the factory says about where this node is.
+        streamed: Whether the inputs are opened while they are read, for want of memory; the factory decides.
     """
 
     order: Statement[Order]
@@ -49,6 +50,7 @@ class VerifiedWork:
     number: int
     cap_s: int
     place: Place
+    streamed: bool = False
 
     @property
     def items(self) -> tuple[str, ...]:
@@ -88,6 +90,7 @@ def verify_work(tenant: str, work: Work) -> VerifiedWork:
         number=work.number,
         cap_s=min(work.cap_s, said.max_duration_s),
         place=work.place,
+        streamed=work.streamed,
     )
 
 

@@ -13,8 +13,9 @@ CLONE_NEWNS: Final = 0x0002_0000
 CLONE_NEWUSER: Final = 0x1000_0000
 """Flags of unshare(2): `include/uapi/linux/sched.h`."""
 
+MNT_FORCE: Final = 1
 MNT_DETACH: Final = 2
-"""Flag of umount2(2): `include/linux/fs.h`."""
+"""Flags of umount2(2): `include/linux/fs.h`."""
 
 
 class Mount(IntFlag):
@@ -51,9 +52,14 @@ def mount(source: str | Path, target: Path, kind: str, flags: Mount, options: st
     )
 
 
-def unmount(target: Path, *, detach: bool = False) -> None:
-    """Unmount `target`; with `detach` it disappears now and is freed when the last user lets go."""
-    _check(_libc.umount2(os.fsencode(target), ctypes.c_int(MNT_DETACH if detach else 0)), target)
+def unmount(target: Path, *, detach: bool = False, force: bool = False) -> None:
+    """Unmount `target`.
+
+    With `detach` it disappears now and is freed when the last user lets go; with `force` whatever waits
+    for it gets an error, also if it is in use and stays.
+    """
+    flags = (MNT_DETACH if detach else 0) | (MNT_FORCE if force else 0)
+    _check(_libc.umount2(os.fsencode(target), ctypes.c_int(flags)), target)
 
 
 def _check(result: int, path: Path | None = None) -> None:

@@ -91,6 +91,9 @@ class MemoryFolder:
                 hint="Close every file that was opened there for writing first.",
             ) from None
 
+    def abort(self) -> None:
+        """Do nothing: reading memory never waits."""
+
     def unmount(self) -> None:
         """Let go of it; its memory is free when the last open file in it is closed."""
         with contextlib.suppress(FileNotFoundError):

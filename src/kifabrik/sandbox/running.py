@@ -13,6 +13,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -63,6 +64,8 @@ class RunningRoom:
         self._guard = guard
         self._first_pid, self._first = first
         self._outer = os.pidfd_open(process.pid)
+        self.before_killing: Callable[[], None] = lambda: None
+        """Called before the room is killed: a process cannot die while it waits for a read that is under way."""
         self._group = group
         self._settling = threading.Lock()
         self._exit: ExitReport | None = None
@@ -113,6 +116,7 @@ class RunningRoom:
         """Ask the job to stop, give it `grace_s` seconds, then kill what is left."""
         self.ask_to_stop()
         report = self.wait(grace_s)
+        self.before_killing()
         if report is not None:
             return report
         self.kill()

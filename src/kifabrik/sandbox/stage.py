@@ -85,7 +85,8 @@ class Stage:
             UsageError: There is nothing at its path.
         """
         source = fitting.outside.resolve()
-        if not source.exists():
+        is_folder = _is_folder(source)
+        if is_folder is None:
             raise UsageError(f"{fitting.outside}, to be shown as {fitting.inside}, does not exist")
         if fitting.writable:
             _hand_over(source, self.owner)
@@ -93,7 +94,7 @@ class Stage:
             return Fitting(source, fitting.inside, fitting.writable)
         self._count += 1
         place = self.path / str(self._count)
-        if source.is_dir():
+        if is_folder:
             place.mkdir(mode=_TRAVERSE_ONLY)
         else:
             place.touch(mode=0)
@@ -117,6 +118,16 @@ def job_script(command: tuple[str, ...] | str) -> str:
     if isinstance(command, str):
         return f"{command}\n"
     return f"exec {shlex.join(command)}\n"
+
+def _is_folder(path: Path) -> bool | None:
+    """Whether there is a folder at this path; None if there is nothing."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except PermissionError:
+        return True  # a streamed folder, into which only the run's user may look
+    except OSError:
+        return None
+
 
 
 def _own_point() -> Path:

@@ -161,12 +161,36 @@ class BodyReader(io.RawIOBase):
             rest = view[position - offset : end - offset]
             whole = self._whole_chunks(position, end)
             if whole:
-                position += self._open(position // PLAIN_CHUNK, whole, rest)
+                position += self._open(
+                    position // PLAIN_CHUNK, whole, rest, self._own.scratch(whole * SEALED_CHUNK)
+                )
             else:
                 piece = self._held(position, end)
                 rest[: len(piece)] = piece
                 position += len(piece)
         return max(0, position - offset)
+
+    def open_chunks_at(self, chunk: int, count: int, into: memoryview, scratch: memoryview) -> int:
+        """Open whole chunks into the caller's buffer, with the caller's room for the sealed ones.
+
+        Nothing of them is kept here, so that who reads many bodies by turns decides how much memory that takes.
+
+        Args:
+            chunk: Number of the first.
+            count: How many, all of which exist.
+            into: Room for `count * PLAIN_CHUNK` bytes of plaintext.
+            scratch: Room for `count * SEALED_CHUNK` bytes.
+
+        Returns:
+            The size of their plaintext.
+
+        Raises:
+            IntegrityError: One of them does not verify; nothing of it is left in `into`.
+            UsageError: There are no such chunks.
+        """
+        if not 0 <= chunk < chunk + count <= self.chunks:
+            raise UsageError(f"chunks {chunk} to {chunk + count} of a body of {self.chunks}")
+        return self._open(chunk, count, into, scratch)
 
     def readable(self) -> bool:
         """Bodies can be read."""
@@ -219,16 +243,16 @@ class BodyReader(io.RawIOBase):
         own, chunk = self._own, start // PLAIN_CHUNK
         if chunk not in own.holds:
             count = min(BATCH, max(1, -(-end // PLAIN_CHUNK) - chunk))
-            self._open(chunk, count, own.room(count))
+            self._open(chunk, count, own.room(count), own.scratch(count * SEALED_CHUNK))
             own.holds = range(chunk, chunk + count)
         base = own.holds.start * PLAIN_CHUNK
         return own.plain[start - base : min(end, own.holds.stop * PLAIN_CHUNK) - base]
 
-    def _open(self, chunk: int, count: int, into: memoryview) -> int:
+    def _open(self, chunk: int, count: int, into: memoryview, scratch: memoryview) -> int:
         """Open `count` chunks from number `chunk` on and return the size of their plaintext."""
         start = NONCE_BYTES + chunk * SEALED_CHUNK
         size = min(start + count * SEALED_CHUNK, self.body_size) - start
-        sealed = self._source.fetch(start, self._own.scratch(size))
+        sealed = self._source.fetch(start, scratch[:size])
         opened = open_chunks(self._cipher, chunk, sealed, into, last=chunk + count == self.chunks)
         if opened < count:
             failed = sealed[opened * SEALED_CHUNK : (opened + 1) * SEALED_CHUNK]

@@ -20,6 +20,15 @@ from kifabrik.transfer.objects import ObjectSource, Progress, silent
 _SEALED_OVERHEAD: Final = 2**20
 
 
+class DamagedShardError(IntegrityError):
+    """A shard is not what was sealed. The message names no file: whoever keeps the ciphertext may read it."""
+
+    @classmethod
+    def of(cls, digest: str, error: IntegrityError) -> "DamagedShardError":
+        """Name the shard in what was found wrong with it; the hint may quote names of files."""
+        return cls(f"shard {digest[:16]} is damaged", hint=f"{error.message}. {error.hint}".strip())
+
+
 @dataclass(frozen=True)
 class OpenedVersion:
     """A version whose sealed part has been read: what is in it, and the key of each body."""

@@ -21,6 +21,8 @@ class Work(Body):
     number: int
     cap_s: int
     place: Place
+    streamed: bool = False
+    """Whether the inputs are to be opened while they are read: they do not fit into memory."""
 
 
 class Progress(Body):

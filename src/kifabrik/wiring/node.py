@@ -19,6 +19,7 @@ from kifabrik.environments.pythons import find_python
 from kifabrik.errors import KifabrikError, UsageError
 from kifabrik.factory.capacity import Gpu
 from kifabrik.factory.run_records import NodeRecord
+from kifabrik.launcher.node import BLOCK_CACHE
 from kifabrik.sensors.nvml import gpus as nvml_gpus
 from kifabrik.signatures.keys import KEY_BYTES, SigningKey
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc, parse_size
@@ -76,6 +77,7 @@ class NodeConfig(_Section):
         objects: Folder of the factory's objects if the node can read it directly, or empty.
         environments: Folder of built environments; empty for one in the node's home.
         runs: Folder for what runs need on disk; empty for one in the node's home.
+        block_cache: Most ciphertext kept on this node's disk for a run that streams over the network, in bytes.
         launcher: Module or file with the launcher's `main`, and its arguments; empty for kifabrik's own.
     """
 
@@ -89,6 +91,7 @@ class NodeConfig(_Section):
     objects: str = ""
     environments: str = ""
     runs: str = ""
+    block_cache: Annotated[int, BeforeValidator(_size), Field(ge=0)] = BLOCK_CACHE
     launcher: tuple[str, ...] = ()
 
     def record(self, key: SigningKey) -> NodeRecord:

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1", tags=["objects"])
 Reader = Annotated[Principal, allow(*TENANT, TokenKind.ATTEMPT)]
 Writer = Annotated[Principal, allow(*WRITERS, TokenKind.ATTEMPT)]
 MOST_OBJECT_BYTES: Final = 2**40
-_RANGE: Final = re.compile(r"bytes=(\d{1,18})-")
+_RANGE: Final = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 
 
 @router.post("/objects/missing")
@@ -49,15 +49,16 @@ def receive(
 def read(
     digest: Digest, caller: Reader, factory: TheFactory, byte_range: Annotated[str, Header(alias="range")] = ""
 ) -> StreamingResponse:
-    """An object, from the offset a `Range: bytes=N-` names."""
+    """An object, or the part of it that a `Range: bytes=N-` or `bytes=N-M` names."""
     match = _RANGE.fullmatch(byte_range)
     if byte_range and match is None:
-        raise UsageError("only ranges of the form bytes=N- are served")
+        raise UsageError("only ranges of the form bytes=N- and bytes=N-M are served")
     start = int(match[1]) if match else 0
-    size, pieces = factory.objects.read(caller.tenant, digest, start)
-    headers = {"content-length": str(size - start), "accept-ranges": "bytes"}
+    wanted = int(match[2]) + 1 if match and match[2] else None
+    size, end, pieces = factory.objects.read(caller.tenant, digest, start, wanted)
+    headers = {"content-length": str(end - start), "accept-ranges": "bytes"}
     if match:
-        headers["content-range"] = f"bytes {start}-{max(size - 1, 0)}/{size}"
+        headers["content-range"] = f"bytes {start}-{max(end - 1, 0)}/{size}"
     return StreamingResponse(pieces, 206 if match else 200, headers, "application/octet-stream")
 
 
