@@ -1,0 +1,161 @@
+"""A factory and its customers: folders, commands, and what a person does when a command fails."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+KIFABRIK = Path(sys.executable).parent / "kifabrik"
+PASSPHRASE = "Eisbach-Surfer-2026"
+PATIENCE_S = 150.0
+UNAVAILABLE = 7
+TRIES = 12
+UNFORESEEN = 1
+"""Exit status of an error nobody foresaw."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended and what it printed; a negative status is the signal that killed it."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def interrupted(self):
+        """Whether it was killed, or met a service that is away."""
+        return self.status < 0 or self.status == UNAVAILABLE
+
+    def json(self):
+        """The one JSON document on stdout."""
+        return json.loads(self.out)
+
+
+class Commands:
+    """Every command of a customer that runs now, so that one can be killed.
+
+    Args:
+        journal: Learns of tracebacks.
+    """
+
+    def __init__(self, journal):
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._running = {}
+        self.over = threading.Event()
+
+    def run(self, party, words, *, fragile):
+        """Run the installed command as a party; a fragile one may be killed meanwhile."""
+        words = [str(word) for word in words]
+        process = subprocess.Popen(
+            [KIFABRIK, *words],
+            env=party.environment(),
+            cwd=party.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if fragile:
+            with self._lock:
+                self._running[process.pid] = words[:2]
+        try:
+            out, err = process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            self._journal.mistake(
+                f"kifabrik {' '.join(words[:3])} did not end within {PATIENCE_S:.0f} s: {err[-300:]}"
+            )
+        finally:
+            with self._lock:
+                self._running.pop(process.pid, None)
+        said = Said(process.returncode, out, err)
+        self._journal.count("commands")
+        if "Traceback" in out + err or said.status == UNFORESEEN:
+            self._journal.mistake(f"kifabrik {' '.join(words[:3])} broke: {(out + err)[-600:]}")
+        return said
+
+    def running(self):
+        """Process ids of those that may be killed."""
+        with self._lock:
+            return list(self._running)
+
+
+@dataclass
+class Party:
+    """Whoever owns a folder, and works with the installed command."""
+
+    home: Path
+    commands: Commands
+    name: str = ""
+    member: str = ""
+
+    def environment(self):
+        """Variables of its processes."""
+        return {**os.environ, "KIFABRIK_HOME": str(self.home), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+
+    def kifabrik(self, *words, fragile=True):
+        """Run a command once."""
+        return self.commands.run(self, words, fragile=fragile)
+
+    def insist(self, *words, expect=(0,), fragile=True):
+        """Run a command again and again while it is killed or the factory is away, as a person would."""
+        said = self.kifabrik(*words, fragile=fragile)
+        for attempt in range(TRIES):
+            if not said.interrupted or (said.status in expect) or self.commands.over.is_set():
+                break
+            time.sleep(min(5.0, 1.0 + attempt))
+            said = self.kifabrik(*words, fragile=fragile)
+        if said.status not in expect:
+            raise UnexpectedError(
+                f"{self.name}: kifabrik {' '.join(map(str, words[:3]))}: {said.status} {said.err[-400:]}"
+            )
+        return said
+
+
+class UnexpectedError(Exception):
+    """A command ended otherwise than it must."""
+
+
+@dataclass
+class Tenant:
+    """A customer: a keyholder and a steward in one folder, an engineer and an auditor in folders of their own.
+
+    Args:
+        name: In this play.
+        steward: Also holds the keyholder.
+        engineer: Orders runs.
+        auditor: Reads the ledger.
+        keyholder: The service that decides.
+        tenant: Its id.
+    """
+
+    name: str
+    steward: Party
+    engineer: Party
+    auditor: Party
+    keyholder: object
+    tenant: str
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    """Held by whoever does something only one steward can do at a time, such as restoring a backup."""
+
+    @property
+    def secret(self):
+        """File of the passphrase."""
+        return self.steward.home / "passphrase.txt"
+
+    @property
+    def key_file(self):
+        """File the keyholder starts with."""
+        return self.steward.home / "keyholder.key"
+
+    def sign(self, *words, **how):
+        """Run a command that needs the tenant key."""
+        with self.lock:
+            return self.steward.insist(*words, "--passphrase-file", self.secret, "--json", **how)
