@@ -92,10 +92,6 @@ class Objects:
         answer = self._http.head(f"/v1/uploads/{digest}")
         return _stated(answer) if answer is not None else 0
 
-    def pieces(self, digest: str, start: int = 0) -> Iterator[bytes]:
-        """Yield an object's bytes from an offset on; nothing is checked."""
-        headers = {"range": f"bytes={start}-"} if start else {}
-        with self._http.stream(f"/v1/objects/{digest}", headers) as answer:
     def read(self, digest: str, start: int, size: int) -> bytes:
         """Return `size` bytes of an object from `start` on, or what there is of them; nothing is checked.
 
@@ -115,6 +111,10 @@ class Objects:
                 pieces.append(piece)
         return b"".join(pieces)
 
+    def pieces(self, digest: str, start: int = 0) -> Iterator[bytes]:
+        """Yield an object's bytes from an offset on; nothing is checked."""
+        headers = {"range": f"bytes={start}-"} if start else {}
+        with self._http.stream(f"/v1/objects/{digest}", headers) as answer:
             yield from answer.iter_bytes(PIECE)
 
 

@@ -36,8 +36,8 @@ from kifabrik.launcher.node import Node
 from kifabrik.launcher.outputs import OutputSealer
 from kifabrik.launcher.staging import CHECKPOINT, StagedRun, Stager
 from kifabrik.launcher.store import node_store
-from kifabrik.launcher.work import VerifiedWork, verify_work
 from kifabrik.launcher.streaming import Faults, Streamer
+from kifabrik.launcher.work import VerifiedWork, verify_work
 from kifabrik.models.provenance import Ran, sign_provenance
 from kifabrik.runs.statements import Finish, PublishedMetric
 from kifabrik.runs.states import Outcome, RunState
@@ -46,9 +46,9 @@ from kifabrik.sandbox.uids import RunUid, claim_uid
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import sign_statement
-from kifabrik.values import format_time, now_utc, parse_time
 from kifabrik.transfer.opening import DamagedShardError
 from kifabrik.transfer.ranges import RangeCache
+from kifabrik.values import format_time, now_utc, parse_time
 from kifabrik.wire.attempts import Finished
 from kifabrik.wire.leases import LeaseView
 
@@ -59,8 +59,8 @@ _STOPS: Final = {
     StopCause.CAP: Outcome.CAP,
     StopCause.PREEMPTION: Outcome.PREEMPTED,
     StopCause.ABANDONED: Outcome.NODE_FAILURE,
-}
     StopCause.DATA: Outcome.INTEGRITY,
+}
 
 
 @dataclass
@@ -102,10 +102,9 @@ class AttemptRunner:
         ranges = RangeCache(objects.read, self._folder / "blocks", node.block_cache, patience_s=_PATIENCE_S)
         self._store = node_store(objects, ranges, node.objects, assignment.tenant)
         self._control = Control(self._api)
-        self._keys = AttemptKeys()
         self._reporter = Reporter(self._api)
         self._faults = Faults(self._on_fault)
-        self._folder = node.runs / assignment.attempt
+        self._keys = AttemptKeys()
         self._started = format_time(now_utc())
         self._meter = RunMeter()
         self._ended = _Ended()
@@ -206,7 +205,7 @@ class AttemptRunner:
         metrics = MetricsReader(staged.scratch / outside_path(METRICS_FILE), journal)
         keeper = CheckpointKeeper(self._api, sealer, staged.scratch, CHECKPOINT, work.checkpoint, journal)
         gpus = device_files(self._assignment.gpus)
-        with claim_uid() as owner, ExitStack() as failed:
+        with ExitStack() as failed:
             failed.callback(keeper.close, needed=False)
             failed.callback(metrics.close)
             executed = execute(
@@ -217,10 +216,10 @@ class AttemptRunner:
                 control=self._control,
                 cap_at=self._cap_at(work, lease),
                 on_start=lambda _room: self._on_start(work, metrics, keeper),
+                before_killing=self._end_reads(staged),
             )
             failed.pop_all()
         self._meter.stop(executed.report)
-                before_killing=self._end_reads(staged),
         values = metrics.close()
         self._judge(executed)
         if staged.job.checkpoint:
@@ -231,9 +230,6 @@ class AttemptRunner:
         )
         self._seal_outputs(staged, sealer)
 
-    def _on_start(self, work: VerifiedWork, metrics: MetricsReader, keeper: CheckpointKeeper) -> None:
-        order = work.order.predicate
-        self._meter.start(order.resources, self._assignment.gpus)
     def _end_reads(self, staged: StagedRun) -> Callable[[], None]:
         def end() -> None:
             self._store.close()
@@ -241,6 +237,9 @@ class AttemptRunner:
 
         return end
 
+    def _on_start(self, work: VerifiedWork, metrics: MetricsReader, keeper: CheckpointKeeper) -> None:
+        order = work.order.predicate
+        self._meter.start(order.resources, self._assignment.gpus)
         self._api.progress(RunState.RUNNING)
         metrics.start()
         if order.checkpoint:

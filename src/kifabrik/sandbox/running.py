@@ -60,12 +60,12 @@ class RunningRoom:
         """Descriptors that the job's standard output and standard error are read from."""
         self.notices = group.notices
         """What this machine could not bound, as sentences."""
+        self.before_killing: Callable[[], None] = lambda: None
+        """Called before the room is killed: a process cannot die while it waits for a read that is under way."""
         self._process = process
         self._guard = guard
         self._first_pid, self._first = first
         self._outer = os.pidfd_open(process.pid)
-        self.before_killing: Callable[[], None] = lambda: None
-        """Called before the room is killed: a process cannot die while it waits for a read that is under way."""
         self._group = group
         self._settling = threading.Lock()
         self._exit: ExitReport | None = None
@@ -108,6 +108,7 @@ class RunningRoom:
 
     def kill(self) -> None:
         """Kill every process of the room."""
+        self.before_killing()
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._first, signal.SIGKILL)
         self._group.kill()
@@ -116,7 +117,6 @@ class RunningRoom:
         """Ask the job to stop, give it `grace_s` seconds, then kill what is left."""
         self.ask_to_stop()
         report = self.wait(grace_s)
-        self.before_killing()
         if report is not None:
             return report
         self.kill()

@@ -113,12 +113,6 @@ class Stage:
         (room / "init").chmod(_EXECUTE_ONLY)
 
 
-def job_script(command: tuple[str, ...] | str) -> str:
-    """Return what the room's shell reads: so the command stands in no argument list of ours."""
-    if isinstance(command, str):
-        return f"{command}\n"
-    return f"exec {shlex.join(command)}\n"
-
 def _is_folder(path: Path) -> bool | None:
     """Whether there is a folder at this path; None if there is nothing."""
     try:
@@ -128,6 +122,12 @@ def _is_folder(path: Path) -> bool | None:
     except OSError:
         return None
 
+
+def job_script(command: tuple[str, ...] | str) -> str:
+    """Return what the room's shell reads: so the command stands in no argument list of ours."""
+    if isinstance(command, str):
+        return f"{command}\n"
+    return f"exec {shlex.join(command)}\n"
 
 
 def _own_point() -> Path:
