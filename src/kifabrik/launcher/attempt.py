@@ -102,7 +102,6 @@ class AttemptRunner:
         ranges = RangeCache(objects.read, self._folder / "blocks", node.block_cache, patience_s=_PATIENCE_S)
         self._store = node_store(objects, ranges, node.objects, assignment.tenant)
         self._control = Control(self._api)
-        self._reporter = Reporter(self._api)
         self._faults = Faults(self._on_fault)
         self._keys = AttemptKeys()
         self._started = format_time(now_utc())
@@ -139,7 +138,10 @@ class AttemptRunner:
             self._ended.fail(_STOPS[self._control.cause or StopCause.STOP], "stopped before it began")
             return
         self._lease = lease
-        self._journal = Journal.open(self._api, lease.statement, self._keys.run_key, on_lost=self._on_lost)
+        self._journal = Journal.open(
+            self._api, lease.statement, self._keys.run_key, self._store, on_lost=self._on_lost
+        )
+        self._api.progress(RunState.STAGING)
         owner = cleanup.enter_context(claim_uid())
         streamer = Streamer(self._mounts, owner, self._store, self._faults) if work.streamed else None
         stager = Stager(

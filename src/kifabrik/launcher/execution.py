@@ -103,6 +103,7 @@ def execute(
     """
     with start(spec, mounts, owner) as room:
         room.before_killing = before_killing
+        on_start(room)
         for notice in room.notices:
             journal.line("note", notice)
         readers = [_reader(room.stdout, "out", journal), _reader(room.stderr, "err", journal)]
