@@ -250,7 +250,6 @@ class LauncherPlayer:
         self.api.progress(RunState.RUNNING)
 
     def do_keys(self, _rest: str) -> None:
-        self.api.progress(RunState.WAITING_FOR_KEY)
         leases = Leases(self.connection)
         request = self.signed_request()
         leases.request(request)

@@ -362,7 +362,7 @@ def test_stopping_reaches_the_launcher_at_once(launcher, person: Person) -> None
     player = working(launcher)
     assert not player.api.control(wait_s=0).stop
     stopped = Runs(person.connection).stop(player.run)
-    assert (stopped.state, stopped.reason[:13]) == (RunState.WAITING_FOR_KEY, "Asked to stop")
+    assert (stopped.state, stopped.reason[:13]) == (RunState.STAGING, "Asked to stop")
     said = player.api.control(wait_s=10)
     assert (said.stop, said.cause) == (True, "stop")
     player.do_finish("stopped")

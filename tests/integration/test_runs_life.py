@@ -36,6 +36,7 @@ def test_a_run_goes_from_order_to_end_with_its_history_and_log(party) -> None:
         "starting",
         "building",
         "waiting-for-key",
+        "staging",
         "running",
         "succeeded",
     ]

@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Final, TypeVar
 
 import httpx
@@ -142,6 +143,7 @@ def _json(body: Body | None) -> bytes:
     return b"{}" if body is None else body.model_dump_json().encode()
 
 
+@cache
 def _trust(ca_pem: str) -> ssl.SSLContext:
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca_pem:

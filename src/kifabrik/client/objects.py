@@ -14,6 +14,8 @@ from kifabrik.errors import IntegrityError, UnavailableError
 from kifabrik.wire.datasets import Digests
 
 PIECE: Final = 8 * 2**20
+SMALL: Final = 64 * 2**10
+"""Up to here bytes are sent without asking first what has arrived: the question costs more than the bytes."""
 _TRIES: Final = 6
 Progress = Callable[[int], None]
 
@@ -36,6 +38,8 @@ class Objects:
     def upload(self, source: BinaryIO, digest: str, size: int, progress: Progress = _ignore) -> None:
         """Upload a seekable source from wherever an earlier try stopped; `progress` gets bytes sent.
 
+        What is there already, or was begun by somebody else, costs a small source one call and changes nothing.
+
         Raises:
             UnavailableError: The factory could not be reached for too long.
             IntegrityError: What arrived does not have this digest.
@@ -43,7 +47,7 @@ class Objects:
         reported = 0
         for turn in range(_TRIES):
             try:
-                offset = self._offset(digest)
+                offset = 0 if turn == 0 and size <= SMALL else self._offset(digest)
                 if offset > reported:
                     progress(offset - reported)
                     reported = offset
@@ -67,7 +71,7 @@ class Objects:
     def upload_bytes(self, data: bytes) -> str:
         """Upload a small object and return its digest."""
         digest = hashlib.sha256(data).hexdigest()
-        if digest in self.missing([digest]):
+        if len(data) <= SMALL or digest in self.missing([digest]):
             self.upload(io.BytesIO(data), digest, len(data))
         return digest
 

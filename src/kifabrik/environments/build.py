@@ -21,7 +21,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -78,6 +78,7 @@ def build(
     mounted_python: Path | None = None,
     as_uid: int | None = None,
     limits: Limits | None = None,
+    on_build: Callable[[], None] = lambda: None,
     log: Log = lambda _: None,
 ) -> BuiltEnvironment:
     """Return the environment of a lock, building it if this tenant has not got it yet.
@@ -90,6 +91,7 @@ def build(
         mounted_python: Where that interpreter is inside the sandbox, if not at the same path.
         as_uid: User and group that unpacks and compiles, when this process is root.
         limits: Time and space a build may take.
+        on_build: Called if it has to be built, before that begins.
         log: Receives progress, a line at a time.
 
     Raises:
@@ -109,6 +111,7 @@ def build(
     found = _load(home / name)
     if found is not None:
         return found
+    on_build()
     with _only_builder(home, name, log):
         found = _load(home / name)  # another builder may have finished while this one waited
         return found or _build(lock, home, name, interpreter=interpreter, shown=shown, worker=worker)

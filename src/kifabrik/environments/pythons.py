@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kifabrik.environments.workers import Worker
 from kifabrik.errors import UsageError
@@ -17,8 +17,6 @@ _PROBE: Final = (
     "import json, platform, sys; json.dump([platform.python_version(), sys.implementation.name, "
     "platform.machine(), sys.platform], sys.stdout)"
 )
-
-_known: dict[tuple[Path, int, int, int | None], list[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -67,21 +65,45 @@ def inspect(path: Path, wanted: str, worker: Worker) -> Interpreter:
 
 
 def _facts(path: Path, worker: Worker) -> list[str]:
-    """Version, implementation, machine and system; remembered until the file changes (a start costs 30 ms)."""
+    """Version, implementation, machine and system; noted beside the environments until the file changes.
+
+    A start costs 30 ms, and every launcher is a new process.
+    """
     if not path.is_file():
         raise UsageError(f"there is no interpreter {path}")
-    status = path.stat()
-    key = (path, status.st_ino, status.st_mtime_ns, worker.uid)
-    if key not in _known:
+    note, key = worker.home / f".{path.name}.json", _key(path, worker)
+    known = _read(note)
+    if known.get("key") != key:
         ended = worker.run([str(path), "-I", "-S", "-c", _PROBE])
         try:
-            _known[key] = json.loads(ended.output)
+            known = {"key": key, "facts": json.loads(ended.output)}
         except ValueError:
             raise UsageError(
                 f"the interpreter {path} cannot be started{worker.as_whom}",
                 hint="Install Python where every user can reach it, for example /usr/bin.",
             ) from None
-    return _known[key]
+        _write(note, known)
+    return [str(fact) for fact in known["facts"]]
+
+
+def _key(path: Path, worker: Worker) -> list[Any]:
+    """What changes when another interpreter is put in place; users that build may all do the same."""
+    status = path.stat()
+    return [str(path), status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, worker.uid is None]
+
+
+def _read(note: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(note.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(note: Path, known: dict[str, Any]) -> None:
+    partial = note.with_name(f"{note.name}.{os.getpid()}")
+    partial.write_text(json.dumps(known))
+    partial.replace(note)
 
 
 def _folders() -> tuple[Path, ...]:

@@ -15,7 +15,7 @@ from kifabrik.factory.run_book import RunBook, find_attempt, find_run
 from kifabrik.factory.run_records import Attempt, Run, StopCause
 from kifabrik.leases.statements import AttemptRequest
 from kifabrik.orders.order import Order
-from kifabrik.runs.states import RunState, is_end
+from kifabrik.runs.states import TRANSITIONS, RunState, is_end
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import read_unverified
 from kifabrik.values import Place
@@ -82,13 +82,7 @@ class Attempts:
             raise ConflictError(f"a launcher cannot make a run {state.value}", hint="It ends with `finish`.")
         with self._store.write(tenant) as transaction:
             found, run = self.going_on(transaction, tenant, attempt)
-            said = reason or _SENTENCES[state]
-            if (run.state, run.reason) == (state, said):
-                return
-            changed = self._book.change(transaction, run, state=state, reason=said)
-            now = self._book.now()
-            running = now if state is RunState.RUNNING and not found.running else found.running
-            transaction.runs.save_attempt(replace(found, state=changed.state, running=running))
+            self._step(transaction, found, run, state, reason or _SENTENCES[state])
 
     def control(self, tenant: str, attempt: str) -> StopCause | None:
         """Return why a launcher is to stop, if it is; one whose attempt has ended is.
@@ -103,6 +97,8 @@ class Attempts:
 
     def check_request(self, transaction: Transaction, request: AttemptRequest) -> None:
         """Check a verified request for keys against its attempt, and tie the attempt to its run key.
+
+        Whoever asks for keys waits for them from now on: that needs no further call.
 
         Raises:
             ConflictError: The attempt has ended, or belongs to another launcher.
@@ -122,7 +118,15 @@ class Attempts:
         if request.items != _items(transaction, run):
             raise IntegrityError("the request asks for other keys than the order's code, inputs and checkpoint")
         if not found.run_key:
-            transaction.runs.save_attempt(replace(found, run_key=request.run_key))
+            self.reach(transaction, replace(found, run_key=request.run_key), run, RunState.WAITING_FOR_KEY)
+
+    def reach(self, transaction: Transaction, attempt: Attempt, run: Run, state: RunState) -> None:
+        """Save an attempt that has come at least as far as `state`, as what it does shows."""
+        if state in TRANSITIONS[run.state]:
+            self._step(transaction, attempt, run, state, _SENTENCES[state])
+        else:
+            transaction.runs.save_attempt(attempt)
+            self._book.change(transaction, run, reason=run.reason)
 
     def going_on(self, transaction: Transaction, tenant: str, attempt: str) -> tuple[Attempt, Run]:
         """Return an attempt that has not ended, and its run.
@@ -138,6 +142,14 @@ class Attempts:
                 hint="Its launcher must end; nothing more is taken.",
             )
         return found, find_run(transaction, tenant, found.run)
+
+    def _step(self, transaction: Transaction, attempt: Attempt, run: Run, state: RunState, reason: str) -> None:
+        if (run.state, run.reason) == (state, reason):
+            return
+        changed = self._book.change(transaction, run, state=state, reason=reason)
+        begins = state is RunState.RUNNING and not attempt.running
+        running = self._book.now() if begins else attempt.running
+        transaction.runs.save_attempt(replace(attempt, state=changed.state, running=running))
 
 
 def _work(transaction: Transaction, run: Run, attempt: Attempt) -> WorkView:

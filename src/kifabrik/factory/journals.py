@@ -17,6 +17,7 @@ from kifabrik.factory.records import RequestState
 from kifabrik.factory.run_book import RunBook, find_attempt
 from kifabrik.factory.run_records import Attempt, Segment
 from kifabrik.runs.statements import LogSegment, LogStream
+from kifabrik.runs.states import RunState
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import Statement, verify_statement
@@ -71,7 +72,7 @@ class Journals:
         self._most_bytes = most_bytes
 
     def open(self, tenant: str, attempt: str, stream: Envelope, header: bytes) -> None:
-        """Open the log of an attempt; opening it again with the same statement changes nothing.
+        """Open the log of an attempt, which has its keys now; opening it again changes nothing.
 
         Raises:
             RefusedError: No key was released to the attempt.
@@ -94,8 +95,8 @@ class Journals:
                 raise ConflictError(f"attempt {attempt} has a log already")
             transaction.statements.add(tenant, stream)
             transaction.runs.set_stream_header(tenant, attempt, header)
-            transaction.runs.save_attempt(replace(found, lease=lease, stream=stream.digest))
-            self._book.change(transaction, run, reason=run.reason)
+            opened = replace(found, lease=lease, stream=stream.digest)
+            self._attempts.reach(transaction, opened, run, RunState.STAGING)
             self._book.speak_to(transaction, found)
 
     def add(self, tenant: str, attempt: str, segment: Envelope, body: bytes) -> None:

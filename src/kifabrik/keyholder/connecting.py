@@ -8,6 +8,7 @@ from kifabrik.client.datasets import Datasets
 from kifabrik.client.leases import Mailbox
 from kifabrik.client.logs import Log
 from kifabrik.client.objects import Objects
+from kifabrik.client.runs import Runs
 from kifabrik.client.tenants import Tenants
 from kifabrik.keyholder.settings import Setting
 from kifabrik.keyholder.state import State
@@ -25,6 +26,7 @@ class Factory:
         objects: Header objects.
         datasets: Statements by digest, grants, revocations, erasures.
         tenants: Recipient lists, removals.
+        runs: Headers of logs.
     """
 
     connection: Connection
@@ -33,6 +35,7 @@ class Factory:
     objects: Objects
     datasets: Datasets
     tenants: Tenants
+    runs: Runs
 
     @classmethod
     def over(cls, connection: Connection) -> Self:
@@ -44,6 +47,7 @@ class Factory:
             Objects(connection),
             Datasets(connection),
             Tenants(connection),
+            Runs(connection),
         )
 
     def close(self) -> None:

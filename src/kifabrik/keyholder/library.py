@@ -6,7 +6,7 @@ Invariants:
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from kifabrik.datasets.manifest import Manifest
@@ -18,6 +18,7 @@ from kifabrik.signatures.dsse import Envelope
 from kifabrik.values import sha256_hex
 
 _MOST_BYTES: Final = 64 * 2**20
+_BEYOND_ALL_SEGMENTS: Final = 2**53
 _MOST_HEADERS: Final = 256 * 2**20
 """A headers object may be larger than what is kept; about 1.5 million shards."""
 
@@ -74,10 +75,8 @@ class Library:
             IntegrityError: It is something else, or larger than stated.
         """
         if isinstance(said, Manifest):
-            digest, limit = said.headers, min(said.headers_size, _MOST_HEADERS)
-        else:
-            digest, limit = said.header, HEADER_LIMIT
-        return self.body(digest, limit)
+            return self.body(said.headers, min(said.headers_size, _MOST_HEADERS))
+        return self._bytes(said.header, HEADER_LIMIT, lambda: self._header_of_log(said.attempt))
 
     def body(self, digest: str, limit: int) -> bytes:
         """Return a small object.
@@ -86,12 +85,18 @@ class Library:
             NotFoundError: The factory does not have it.
             IntegrityError: It is something else, or larger than `limit`.
         """
-        found = self._find("o" + digest)
-        if found is None:
-            found = self._factory.objects.fetch(digest, limit)
-            self._keep("o" + digest, found)
+        return self._bytes(digest, limit, lambda: self._factory.objects.fetch(digest, limit))
+
+    def _header_of_log(self, attempt: str) -> bytes:
+        return self._factory.runs.log(attempt, after=_BEYOND_ALL_SEGMENTS).header
+
+    def _bytes(self, digest: str, limit: int, fetch: Callable[[], bytes]) -> bytes:
+        kept = self._find("o" + digest)
+        found = fetch() if kept is None else kept
         if len(found) > limit or sha256_hex(found) != digest:
-            raise IntegrityError(f"object {digest[:16]} is not what the manifest says")
+            raise IntegrityError(f"object {digest[:16]} is not what the statement about it says")
+        if kept is None:
+            self._keep("o" + digest, found)
         return found
 
     def _find(self, key: str) -> bytes | None:

@@ -17,7 +17,10 @@ from kifabrik.errors import KifabrikError
 from kifabrik.launcher.assignment import Assignment
 from kifabrik.launcher.attempt import AttemptRunner
 from kifabrik.launcher.node import Node
+from kifabrik.launcher.readiness import get_ready
 from kifabrik.sandbox.memory import enter_private_mounts
+
+__all__ = ["get_ready", "main"]
 
 _PR_SET_DUMPABLE: Final = 4
 """prctl(2), include/uapi/linux/prctl.h."""

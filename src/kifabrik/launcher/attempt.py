@@ -34,6 +34,7 @@ from kifabrik.launcher.metering import RunMeter
 from kifabrik.launcher.metrics import MetricsReader
 from kifabrik.launcher.node import Node
 from kifabrik.launcher.outputs import OutputSealer
+from kifabrik.launcher.reporter import Reporter
 from kifabrik.launcher.staging import CHECKPOINT, StagedRun, Stager
 from kifabrik.launcher.store import node_store
 from kifabrik.launcher.streaming import Faults, Streamer
@@ -102,6 +103,7 @@ class AttemptRunner:
         ranges = RangeCache(objects.read, self._folder / "blocks", node.block_cache, patience_s=_PATIENCE_S)
         self._store = node_store(objects, ranges, node.objects, assignment.tenant)
         self._control = Control(self._api)
+        self._reporter = Reporter(self._api)
         self._faults = Faults(self._on_fault)
         self._keys = AttemptKeys()
         self._started = format_time(now_utc())
@@ -118,6 +120,7 @@ class AttemptRunner:
         with ExitStack() as cleanup:
             cleanup.enter_context(claimed_folder(self._folder.parent, self._folder.name))
             cleanup.callback(self._control.close)
+            cleanup.callback(self._reporter.close)
             try:
                 self._attempt(work, cleanup)
             except KifabrikError as error:
@@ -138,10 +141,7 @@ class AttemptRunner:
             self._ended.fail(_STOPS[self._control.cause or StopCause.STOP], "stopped before it began")
             return
         self._lease = lease
-        self._journal = Journal.open(
-            self._api, lease.statement, self._keys.run_key, self._store, on_lost=self._on_lost
-        )
-        self._api.progress(RunState.STAGING)
+        self._journal = Journal.open(self._api, lease.statement, self._keys.run_key, on_lost=self._on_lost)
         owner = cleanup.enter_context(claim_uid())
         streamer = Streamer(self._mounts, owner, self._store, self._faults) if work.streamed else None
         stager = Stager(
@@ -158,28 +158,30 @@ class AttemptRunner:
             self._journal.line("note", f"{error.message}. {error.hint}".strip())
 
     def _build(self, work: VerifiedWork) -> BuiltEnvironment:
-        self._api.progress(RunState.BUILDING)
         with claim_uid() as owner:
             as_uid = owner.uid if owner.of_its_own else None
             cache, tenant = reachable_cache(self._mounts, self._node.environments), self._assignment.tenant
             try:
-                built = build(work.lock, cache, tenant, as_uid=as_uid)
+                built = build(work.lock, cache, tenant, as_uid=as_uid, on_build=self._on_build)
                 if tree_digest(built.path) != built.tree_digest:
                     discard(built)
-                    built = build(work.lock, cache, tenant, as_uid=as_uid)
+                    built = build(work.lock, cache, tenant, as_uid=as_uid, on_build=self._on_build)
             except (UsageError, NotFoundError) as error:
                 raise _EnvironmentError(error.message, hint=error.hint) from error
         self._environment = built.tree_digest
         return built
 
+    def _on_build(self) -> None:
+        """Say so where an environment is really built; a cached one is there at once."""
+        self._reporter.tell(RunState.BUILDING)
+
     def _obtain(self, work: VerifiedWork, environment: BuiltEnvironment) -> GrantedLease | None:
-        self._api.progress(RunState.WAITING_FOR_KEY, "The keyholder decides.")
         request = sign_request(work, self._assignment.attempt, self._keys, self._node.key, environment.tree_digest)
 
         def waiting(view: LeaseView) -> None:
             seen = f"it was last seen at {view.keyholder_seen}" if view.keyholder_seen else "it was never seen"
             asked = "A person at the keyholder must decide" if view.state == "asked" else "No answer yet"
-            self._api.progress(RunState.WAITING_FOR_KEY, f"{asked}; {seen}.")
+            self._reporter.tell(RunState.WAITING_FOR_KEY, f"{asked}; {seen}.")
 
         return obtain(
             self._leases, request, work, given_up=lambda: self._control.cause is not None, waiting=waiting
@@ -242,7 +244,7 @@ class AttemptRunner:
     def _on_start(self, work: VerifiedWork, metrics: MetricsReader, keeper: CheckpointKeeper) -> None:
         order = work.order.predicate
         self._meter.start(order.resources, self._assignment.gpus)
-        self._api.progress(RunState.RUNNING)
+        self._reporter.tell(RunState.RUNNING)
         metrics.start()
         if order.checkpoint:
             keeper.start()
@@ -267,7 +269,8 @@ class AttemptRunner:
         """Seal the declared outputs of a job that ended well."""
         if self._ended.outcome is not Outcome.SUCCEEDED:
             return
-        self._api.progress(RunState.SEALING)
+        if staged.job.outputs:
+            self._reporter.tell(RunState.SEALING)
         for number, (name, path) in enumerate(staged.job.outputs.items(), 1):
             try:
                 envelope = sealer.seal_output(staged.scratch, outside_path(path), number, name)
@@ -283,6 +286,7 @@ class AttemptRunner:
         journal, lease = self._journal, self._lease
         if journal is not None:
             journal.close()
+        self._reporter.close()
         outputs = self._ended.outputs if self._ended.outcome is Outcome.SUCCEEDED else []
         finished = format_time(now_utc())
         lease_digest = lease.statement.digest if lease else ""

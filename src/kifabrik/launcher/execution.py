@@ -103,10 +103,10 @@ def execute(
     """
     with start(spec, mounts, owner) as room:
         room.before_killing = before_killing
-        on_start(room)
         for notice in room.notices:
             journal.line("note", notice)
         readers = [_reader(room.stdout, "out", journal), _reader(room.stderr, "err", journal)]
+        on_start(room)
         report = room.wait(_TICK_S)
         while report is None:
             if time.monotonic() >= cap_at:

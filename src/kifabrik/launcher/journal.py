@@ -3,7 +3,9 @@
 Invariants:
 - a segment is signed before it is sent, and sent again until the factory has it: none is left out;
 - all segments share one age header, so one lease opens a log that is still growing;
-- a flood of output is cut at a limit, and the cut is noted; the job itself is not disturbed.
+- a flood of output is cut at a limit, and the cut is noted; the job itself is not disturbed;
+- what waits for the factory takes bounded memory: a job that writes faster than the factory takes it waits
+  for it, as at any pipe. Remarks of the launcher never wait, so a flood does not keep it from ending a run.
 """
 
 import json
@@ -20,14 +22,15 @@ from kifabrik.seals.recipients import Recipient
 from kifabrik.seals.sealing import make_header, new_file_key, seal_bytes
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import Statement, sign_statement
-from kifabrik.transfer.objects import ObjectSink
 from kifabrik.values import format_size, format_time, now_utc, sha256_hex
 
 _PAUSE_S: Final = 0.2
 """Between segments while output keeps coming; the first line goes out at once."""
 _SEGMENT_BYTES: Final = 1_000_000
 LIMIT_BYTES: Final = 1_000_000_000
+MOST_HELD_BYTES: Final = 32_000_000
 _LINE_BYTES: Final = 64_000
+_NOTE: Final = "note"
 
 
 class Journal:
@@ -40,6 +43,7 @@ class Journal:
         file_key: The key in it.
         run_key: Signs stream and segments.
         limit: Most bytes of records; what follows is dropped with a note.
+        most_held: Bytes of records that may wait to be sent.
         on_lost: Called once if the factory refuses a segment for good: then the log is cut, and its own chain
             does not show it.
     """
@@ -53,6 +57,7 @@ class Journal:
         run_key: SigningKey,
         *,
         limit: int = LIMIT_BYTES,
+        most_held: int = MOST_HELD_BYTES,
         on_lost: Callable[[KifabrikError], None] = lambda _error: None,
     ) -> None:
         self._attempts = attempts
@@ -60,6 +65,7 @@ class Journal:
         self._file_key = file_key
         self._run_key = run_key
         self._limit = limit
+        self._most_held = most_held
         self._on_lost = on_lost
         self._lines: list[bytes] = []
         self._held = 0
@@ -78,36 +84,32 @@ class Journal:
         attempts: Attempts,
         lease: Statement[Lease],
         run_key: SigningKey,
-        store: ObjectSink,
         *,
         limit: int = LIMIT_BYTES,
         on_lost: Callable[[KifabrikError], None] = lambda _error: None,
     ) -> "Journal":
-        """Open the log of the attempt a lease is for, sealed to the lease's output recipient.
-
-        The header is stored as an object as well, where the keyholder fetches what it wraps anew.
-        """
+        """Open the log of the attempt a lease is for, sealed to the lease's output recipient."""
         said = lease.predicate
         file_key = new_file_key()
         header = make_header(file_key, [Recipient.from_text(said.output_recipient)])
-        store.upload_bytes(header)
         opened = format_time(now_utc())
         stream = LogStream(said.tenant, said.run, said.receiver, lease.digest, sha256_hex(header), opened)
         return cls(attempts, stream, header, file_key, run_key, limit=limit, on_lost=on_lost)
 
     def line(self, kind: str, text: str) -> None:
         """Add a line of the job's output (`out`, `err`) or a remark of the launcher (`note`)."""
-        self._add({"at": round(time.time(), 3), "kind": kind, "text": text})
+        self._add({"at": round(time.time(), 3), "kind": kind, "text": text}, waits=kind != _NOTE)
 
     def metric(self, name: str, value: float, step: int) -> None:
         """Add a metric the job reported."""
-        self._add({"at": round(time.time(), 3), "kind": "metric", "name": name, "value": value, "step": step})
+        record = {"at": round(time.time(), 3), "kind": "metric", "name": name, "value": value, "step": step}
+        self._add(record, waits=True)
 
     def close(self) -> None:
         """Send what is left; afterwards `segments` and `tail` are final."""
         with self._news:
             self._closing = True
-            self._news.notify()
+            self._news.notify_all()
         self._sender.join()
 
     @property
@@ -115,18 +117,20 @@ class Journal:
         """Bytes of records so far."""
         return self._total
 
-    def _add(self, record: dict[str, Any]) -> None:
+    def _add(self, record: dict[str, Any], *, waits: bool) -> None:
         line = json.dumps(record, ensure_ascii=False).encode(errors="replace") + b"\n"
         with self._news:
+            if waits:
+                self._news.wait_for(lambda: self._held < self._most_held or self._total >= self._limit)
             if self._total >= self._limit:
                 return
             self._total += len(line)
             if self._total >= self._limit:
                 note = f"The log reached {format_size(self._limit)}; what follows is not kept."
-                line = json.dumps({"at": record["at"], "kind": "note", "text": note}).encode() + b"\n"
+                line = json.dumps({"at": record["at"], "kind": _NOTE, "text": note}).encode() + b"\n"
             self._lines.append(line)
             self._held += len(line)
-            self._news.notify()
+            self._news.notify_all()
 
     def _send_all(self) -> None:
         try:
@@ -135,10 +139,12 @@ class Journal:
                 if len(piece) < _SEGMENT_BYTES and not self._closing:
                     time.sleep(_PAUSE_S)
         except KifabrikError as error:
-            with self._news:
-                self._total = self._limit
-                self._lines.clear()
             self._on_lost(error)
+        finally:
+            with self._news:  # nobody waits for a sender that is gone
+                self._limit = 0
+                self._lines.clear()
+                self._news.notify_all()
 
     def _next_piece(self) -> bytes:
         with self._news:
@@ -150,6 +156,7 @@ class Journal:
             piece = b"".join(self._lines[:taken])
             del self._lines[:taken]
             self._held -= size
+            self._news.notify_all()
             return piece
 
     def _send(self, piece: bytes) -> None:

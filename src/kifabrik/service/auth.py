@@ -14,6 +14,7 @@ from kifabrik.factory.factory import Factory
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.factory.tokens import looks_like_token
 from kifabrik.service.problems import TooManyError
+from kifabrik.service.streams import in_place
 from kifabrik.tenants.statements import Role
 
 _FAILURES: Final = 20
@@ -58,6 +59,7 @@ class Failures:
             raise TooManyError("too many failed sign-ins", hint="Wait a minute.")
 
 
+@in_place
 def the_factory(request: Request) -> Factory:
     """The use cases this app serves."""
     factory: Factory = request.app.state.factory
@@ -79,11 +81,7 @@ def counted(request: Request, call: Callable[[], Any]) -> Any:
 _bearer = HTTPBearer(auto_error=False, description="A token such as kfd_…; never in a URL.")
 
 
-def signed_in(
-    request: Request,
-    factory: TheFactory,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Principal:
+def signed_in(request: Request, factory: Factory, credentials: HTTPAuthorizationCredentials | None) -> Principal:
     """Return who the bearer token belongs to.
 
     Raises:
@@ -106,7 +104,12 @@ def allow(*who: Who) -> Any:
     """Return a dependency that lets these token kinds and member roles pass and returns the `Principal`."""
     allowed = frozenset(who)
 
-    def check(principal: Annotated[Principal, Depends(signed_in)]) -> Principal:
+    def check(
+        request: Request,
+        factory: TheFactory,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> Principal:
+        principal = signed_in(request, factory, credentials)
         if principal.kind not in allowed and (principal.role is None or principal.role not in allowed):
             raise RefusedError(f"this is not for {principal.role or _NAMES[principal.kind]}s")
         return principal

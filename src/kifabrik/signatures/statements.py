@@ -46,6 +46,12 @@ def _adapter(cls: type) -> TypeAdapter[Any]:
     return _adapters[cls]
 
 
+def prepare_kinds(kinds: Iterable[type]) -> None:
+    """Make the parsers of predicate classes now, which else happens at the first statement of each kind."""
+    for cls in kinds:
+        _adapter(cls)
+
+
 @dataclass(frozen=True)
 class Statement(Generic[P]):
     """A verified statement: what was said, who said it, and the digest others name it by."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from typing import BinaryIO, cast
 
-from kifabrik.client.objects import Objects
+from kifabrik.client.objects import SMALL, Objects
 from kifabrik.transfer.objects import Progress
 
 
@@ -22,7 +22,7 @@ class HttpStore:
 
     def upload(self, source: BinaryIO, digest: str, size: int, progress: Progress) -> None:
         """Upload, going on where an earlier try stopped; what is there already is not sent."""
-        if self._objects.missing([digest]):
+        if size <= SMALL or self._objects.missing([digest]):
             self._objects.upload(source, digest, size, progress)
         else:
             progress(size)

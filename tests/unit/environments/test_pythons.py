@@ -30,3 +30,34 @@ def test_what_is_no_interpreter_is_refused(tmp_path):
         inspect(Path("/bin/true"), HERE, Worker(tmp_path))
     with pytest.raises(UsageError, match="there is no interpreter"):
         inspect(tmp_path / "python", HERE, Worker(tmp_path))
+
+
+def interpreter(path: Path, version: str) -> Path:
+    """A program that says it is an interpreter, and counts how often it was asked."""
+    said = f'["{version}", "cpython", "x86_64", "linux"]'
+    path.write_text(f"#!/bin/sh\necho once >>{path}.asked\necho '{said}'\n")
+    path.chmod(0o755)
+    return path
+
+
+def times_asked(path: Path) -> int:
+    return len(Path(f"{path}.asked").read_text().splitlines())
+
+
+def test_an_interpreter_is_asked_once_for_all_processes_until_it_changes(tmp_path):
+    path = interpreter(tmp_path / "python", f"{HERE}.7")
+    assert [inspect(path, HERE, Worker(tmp_path)).version for _ in range(3)] == [f"{HERE}.7"] * 3
+    assert times_asked(path) == 1
+    path.unlink()
+    interpreter(path, f"{HERE}.8")
+    assert inspect(path, HERE, Worker(tmp_path)).version == f"{HERE}.8"
+    assert times_asked(path) == 2
+
+
+def test_a_note_cut_short_is_made_anew(tmp_path):
+    path = interpreter(tmp_path / "python", f"{HERE}.7")
+    inspect(path, HERE, Worker(tmp_path))
+    (note,) = tmp_path.glob(".python*.json")
+    note.write_text(note.read_text()[:-9])
+    assert inspect(path, HERE, Worker(tmp_path)).version == f"{HERE}.7"
+    assert times_asked(path) == 2

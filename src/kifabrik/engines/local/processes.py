@@ -59,11 +59,12 @@ class ProcessId:
         return fields is not None and int(fields[_START_TIME]) == self.started and fields[_STATE] not in _DEAD
 
     def kill_group(self) -> None:
-        """Send SIGKILL to it and its process group, which it leads."""
-        if not self.alive():
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        """Send SIGKILL to it and its process group, which it leads once it has begun."""
+        for kill in (os.killpg, os.kill):  # one that was forked this moment leads no group yet
+            if not self.alive():
+                return
+            with contextlib.suppress(ProcessLookupError):
+                kill(self.pid, signal.SIGKILL)
 
 
 def boot_id() -> str:

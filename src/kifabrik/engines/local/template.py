@@ -3,10 +3,10 @@
     python -P -m kifabrik.engines.local.template MODULE|FILE [ARGUMENT …]
 
 Importing takes a launcher most of its first half second. This process does it ahead of time and only
-once; it never runs a launcher itself, knows no secret and starts no thread. Over a socket it is handed two
-descriptors at a time, a standard input and a standard error; it forks, and the child becomes a process of
-its own session whose `main()` begins as if it had just been started. It ends when the socket closes, that
-is with the service, and its children go on.
+once, and calls the module's `get_ready()` if it has one; it never runs a launcher itself, knows no secret and
+starts no thread. Over a socket it is handed two descriptors at a time, a standard input and a standard error;
+it forks, and the child becomes a process of its own session whose `main()` begins as if it had just been
+started. It ends when the socket closes, that is with the service, and its children go on.
 
 Source: fork(2), setsid(2), unix(7) on passing descriptors.
 """
@@ -33,18 +33,18 @@ _DESCRIPTORS: Final = 2
 def main() -> int:
     """Fork launchers until the socket closes; in a child, be the launcher."""
     sys.argv = sys.argv[1:]
-    launch = load(sys.argv[0])
+    module = load(sys.argv[0])
+    getattr(module, "get_ready", lambda: None)()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are collected by the kernel
     gc.collect()
     gc.freeze()  # what is shared with children is not touched by their collector
+    launch: Callable[[], int | None] = module.main
     return launch() or 0 if serve(socket.socket(fileno=SOCKET)) else 0
 
 
-def load(name: str) -> Callable[[], int | None]:
-    """Import a module, or a file, and return its `main`."""
-    module = _from_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
-    found: Callable[[], int | None] = module.main
-    return found
+def load(name: str) -> ModuleType:
+    """Import a module, or a file."""
+    return _from_file(Path(name)) if name.endswith(".py") else importlib.import_module(name)
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -12,7 +12,7 @@ from kifabrik.factory.run_records import StopCause
 from kifabrik.service import run_bodies
 from kifabrik.service.auth import ATTEMPT, TENANT, TheFactory, allow
 from kifabrik.service.bodies import Ident, envelope, logged
-from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
+from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, in_place, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.attempts import Control, Finished, Progress, SegmentAdded, StreamOpened, Work
 from kifabrik.wire.runs import StreamView
@@ -21,6 +21,7 @@ from kifabrik.wire.tenants import Logged, Signed
 router = APIRouter(prefix="/v1/attempts/{attempt}", tags=["attempts"])
 
 
+@in_place
 def _own(attempt: Ident, caller: Annotated[Principal, allow(*ATTEMPT)]) -> Principal:
     """The launcher of exactly this attempt; every other attempt is missing to it."""
     if caller.attempt != attempt:

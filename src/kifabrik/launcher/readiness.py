@@ -1,0 +1,38 @@
+"""What every launcher does first, done once in the process that launchers are forked from.
+
+The first client, the first signature and the first statement of a kind each cost milliseconds: modules that
+load late, parsers made when they are first used. No secret is touched and no random number drawn.
+"""
+
+from contextlib import suppress
+from importlib import import_module
+from typing import Final
+
+from kifabrik.client.connection import Connection
+from kifabrik.datasets.manifest import Manifest
+from kifabrik.leases.statements import AttemptRequest, Lease, Refusal
+from kifabrik.models.provenance import Provenance
+from kifabrik.orders.order import Order
+from kifabrik.runs.statements import Finish, LogSegment, LogStream
+from kifabrik.signatures.keys import KEY_BYTES, SigningKey
+from kifabrik.signatures.statements import prepare_kinds
+from kifabrik.tenants.statements import Device, KeyholderStatement, Membership
+
+_KINDS: Final = (
+    *(KeyholderStatement, Membership, Device, Order, Manifest),
+    *(AttemptRequest, Lease, Refusal, LogStream, LogSegment, Finish, Provenance),
+)
+
+_LATE: Final = ("_strptime", "encodings.ascii", "encodings.idna", "cryptography.hazmat.backends.openssl", "pynvml")
+"""Modules that libraries import at their first use; a node without NVIDIA's may lack the last."""
+
+
+def get_ready() -> None:
+    """Load and build what a launcher needs."""
+    prepare_kinds(_KINDS)
+    Connection("http://localhost").close()
+    nobody = SigningKey(bytes(KEY_BYTES))
+    nobody.public.verify(nobody.sign(b""), b"")
+    for name in _LATE:
+        with suppress(ImportError):
+            import_module(name)
