@@ -7,7 +7,7 @@ import click
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json, warn
 from kifabrik.cli.unlock import FOLDER, ask_passphrase, passphrase_option
-from kifabrik.keyholder.setup import NEW_RECOVERY, create_tenant
+from kifabrik.keyholder.setup import create_tenant
 from kifabrik.keyholder.unlocking import Passphrase, open_state_key, write_key_file
 
 
@@ -48,7 +48,15 @@ def create(
     passphrase = ask_passphrase(passphrase_file, confirm=True)
     ca_pem = ca.read_text(encoding="utf-8") if ca else ""
     folder = home / FOLDER
-    made = create_tenant(folder, factory, code, passphrase, recovery=recovery, ca_pem=ca_pem)
+
+    def show_recovery(identity: str) -> None:
+        if not as_json:
+            warn("Print this recovery identity and put it into the safe; it is kept nowhere else:")
+            click.echo(identity)
+
+    made = create_tenant(
+        folder, factory, code, passphrase, recovery=recovery, ca_pem=ca_pem, show_recovery=show_recovery
+    )
     if key_file is not None:
         write_key_file(folder, open_state_key(folder, Passphrase(passphrase)), key_file)
     if as_json:
@@ -56,7 +64,4 @@ def create(
         return
     done(f"Tenant {made.tenant}")
     remark(f"  its keys, and the only ones that open its data, are in {folder}")
-    if recovery == NEW_RECOVERY:
-        warn("Print this recovery identity and put it into the safe; it is kept nowhere else:")
-        click.echo(made.recovery_identity)
     remark("  Next: kifabrik keyholder run, and kifabrik tenant invite --role engineer --name NAME")

@@ -1,7 +1,7 @@
 """A folder becomes the next version of a dataset: packed, sealed, uploaded, registered."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,10 +14,14 @@ from kifabrik.datasets.manifest import sign_manifest
 from kifabrik.datasets.names import check_name
 from kifabrik.datasets.packing import Plan, plan_shards
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
+from kifabrik.ledger.file_lock import FileLock
 from kifabrik.seals.recipients import Recipient
+from kifabrik.signatures.dsse import Envelope
 from kifabrik.transfer.details import Names, make_detail
 from kifabrik.transfer.objects import Progress
 from kifabrik.transfer.sealing import Sealer, VersionHead
+from kifabrik.wire.body import Detail
+from kifabrik.wire.tenants import Logged
 
 _TRIES: Final = 5
 Bar = Callable[[str, int], AbstractContextManager[Progress]]
@@ -67,48 +71,79 @@ def seal_dataset(session: Session, name: str, source: Path, *, bar: Bar, descrip
     Raises:
         UsageError: The name is not one, or there is something in the folder that cannot be sealed.
         ConflictError: Files changed meanwhile, or somebody else sealed a version at the same time.
-        RefusedError: The keyholder has published no recipient for a new dataset.
+        RefusedError: The member is an auditor, or the keyholder has published no recipient for a new dataset.
     """
+    session.check_may_change("seal datasets")
     check_name(name)
-    for _ in range(_TRIES - 1):
-        target = _target(session, session.catalogue(), name)
+    for left in reversed(range(_TRIES)):
+        with _claimed(session, session.catalogue(), name) as target:
+            try:
+                return _seal(session, target, name, source, bar, description)
+            except _TakenError:
+                # Two people may take the same unused id for a new dataset; whoever is second takes the next.
+                if not left:
+                    raise
+    raise AssertionError
+
+
+class _TakenError(ConflictError):
+    """Somebody else has begun another dataset under the id that was to be this one's."""
+
+
+@contextmanager
+def _claimed(session: Session, catalogue: Catalogue, name: str) -> Iterator[_Target]:
+    """Decide what is sealed, and keep other commands on this machine out of its folder.
+
+    Raises:
+        ConflictError: Another command is sealing it.
+    """
+    for target in _targets(session, catalogue, name):
+        folder = _folder(session, target.dataset)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            return _seal(session, target, name, source, bar, description)
+            lock = FileLock(folder / "lock", f"the dataset {name!r}")
         except ConflictError:
-            # Two people may take the same unused id for a new dataset; whoever is second takes the next.
-            if target.version > 1 or _target(session, session.catalogue(), name) == target:
-                raise
-    return _seal(session, _target(session, session.catalogue(), name), name, source, bar, description)
+            if target.version == 1 and _noted(folder) != name:
+                continue  # it is becoming another dataset
+            raise ConflictError(
+                f"another command on this machine is sealing {name!r}",
+                hint="Let it finish; then seal again if your files are others.",
+            ) from None
+        try:
+            yield target
+        finally:
+            lock.close()
+        return
+    raise RefusedError(
+        "the keyholder has no unused dataset recipient",
+        hint="Start the keyholder (kifabrik keyholder run): it publishes new ones by itself.",
+    )
 
 
-def _target(session: Session, catalogue: Catalogue, name: str) -> _Target:
+def _targets(session: Session, catalogue: Catalogue, name: str) -> Iterator[_Target]:
+    """What a folder can become the next version of; of a new dataset there is a choice."""
     listed = session.recipients.datasets
     try:
         known = catalogue.dataset(name)
     except NotFoundError:
-        taken = {one.dataset for one in catalogue.datasets()}
-        free = sorted(set(listed) - taken)
-        if not free:
-            raise RefusedError(
-                "the keyholder has no unused dataset recipient",
-                hint="Start the keyholder (kifabrik keyholder run): it publishes new ones by itself.",
-            ) from None
-        chosen = _pending(session, name, free) or free[0]
-        return _Target(chosen, Recipient.from_text(listed[chosen]), 1, "")
+        free = set(listed) - {one.dataset for one in catalogue.datasets()}
+        # An interrupted first sealing under this name had chosen one: it goes on.
+        for dataset in sorted(free, key=lambda one: (_noted(_folder(session, one)) != name, one)):
+            yield _Target(dataset, Recipient.from_text(listed[dataset]), 1, "")
+        return
     if known.dataset not in listed:
         raise RefusedError(f"the keyholder no longer lists a recipient for {name!r}", hint="Was it erased?")
     recipient = Recipient.from_text(listed[known.dataset])
     catalogue.version(known, len(known.manifests))
-    return _Target(known.dataset, recipient, len(known.manifests) + 1, known.manifests[-1])
+    yield _Target(known.dataset, recipient, len(known.manifests) + 1, known.manifests[-1])
 
 
-def _pending(session: Session, name: str, free: list[str]) -> str | None:
-    """The dataset id an interrupted first sealing under this name had chosen."""
-    for dataset in free:
-        note = _folder(session, dataset) / "name"
-        if note.exists() and note.read_text(encoding="utf-8") == name:
-            return dataset
-    return None
+def _noted(folder: Path) -> str:
+    """The name a dataset's folder was last used under."""
+    try:
+        return (folder / "name").read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
 
 
 def _folder(session: Session, dataset: str) -> Path:
@@ -117,7 +152,6 @@ def _folder(session: Session, dataset: str) -> Path:
 
 def _seal(session: Session, target: _Target, name: str, source: Path, bar: Bar, description: str) -> SealedDataset:
     folder = _folder(session, target.dataset)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder / "name").write_text(name, encoding="utf-8")
     previous = _indexes(folder, target)
     head = VersionHead(
@@ -142,7 +176,7 @@ def _seal(session: Session, target: _Target, name: str, source: Path, bar: Bar, 
             envelope.digest, target.dataset, {"name": name, "files": len(plan.files), "size": plan.files_size}
         )
         detail = make_detail(names, session.catalogue_recipient, session.profile.device)
-        logged = session.datasets.register(envelope, detail)
+        logged = _register(session, target, name, envelope, detail)
         index.finish(envelope.digest)
         reused = sum(shard.reused is not None for shard in plan.shards)
     _keep(folder, unfinished, target.version)
@@ -156,6 +190,29 @@ def _seal(session: Session, target: _Target, name: str, source: Path, bar: Bar, 
         shards=len(plan.shards),
         reused=reused,
         log_index=logged.log_index,
+    )
+
+
+def _register(session: Session, target: _Target, name: str, envelope: Envelope, detail: Detail) -> Logged:
+    """Enter a version, unless somebody was first."""
+    if target.version == 1 and any(one.name == name and not one.erased for one in session.catalogue().datasets()):
+        raise _second(name)
+    try:
+        return session.datasets.register(envelope, detail)
+    except ConflictError as error:
+        catalogue = session.catalogue()
+        found = [one for one in catalogue.datasets() if one.dataset == target.dataset]
+        if not found:
+            raise
+        if target.version == 1 and found[0].name != name:
+            raise _TakenError(error.message, hint=error.hint) from None
+        raise _second(name) from None
+
+
+def _second(name: str) -> ConflictError:
+    return ConflictError(
+        f"somebody else sealed a version of {name!r} meanwhile",
+        hint="Look at it with kifabrik dataset ls; seal again, and yours becomes the version after it.",
     )
 
 

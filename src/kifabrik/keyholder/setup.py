@@ -7,6 +7,7 @@ Invariants:
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -71,6 +72,7 @@ def create_tenant(
     recovery: str = "",
     ca_pem: str = "",
     work_factor: int = WORK_FACTOR,
+    show_recovery: Callable[[str], None] = lambda _identity: None,
 ) -> NewTenant:
     """Make a tenant, its keyholder and all their keys, and sign up with a factory.
 
@@ -85,16 +87,20 @@ def create_tenant(
         recovery: age recipient that datasets are sealed to as well, `NEW_RECOVERY`, or empty for none.
         ca_pem: Certificate authority of the factory, if it has its own.
         work_factor: Of scrypt, see `kifabrik.seals.passphrase`.
+        show_recovery: Told the new recovery identity before anything is made that counts on it.
 
     Raises:
-        ConflictError: There is a tenant in the folder already, or something else.
+        ConflictError: There is a tenant in the folder already; or a new recovery identity was asked for again,
+            and the one of the interrupted sign-up cannot be shown a second time.
         SignInError: The code is wrong or used up.
         UnavailableError: The factory cannot be reached; call again.
     """
     recovery_identity = ""
-    if recovery == NEW_RECOVERY and not (home / DATABASE).exists():
+    shown_before = recovery == NEW_RECOVERY and (home / DATABASE).exists()
+    if recovery == NEW_RECOVERY and not shown_before:
         identity = Identity.generate()
         recovery, recovery_identity = identity.recipient.text, identity.text
+        show_recovery(recovery_identity)
     state = make_folder(
         home,
         factory_url,
@@ -105,6 +111,11 @@ def create_tenant(
         work_factor=work_factor,
     )
     try:
+        if shown_before:
+            raise ConflictError(
+                f"the sign-up in {home} was interrupted after its recovery identity had been shown",
+                hint="If you have it, repeat without --recovery. If not, remove the folder and begin anew.",
+            )
         _sign_up(state, code)
         return NewTenant(state.tenant, home, recovery_identity)
     finally:

@@ -1,5 +1,6 @@
 """A planned folder becomes a sealed, uploaded version."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -116,7 +117,7 @@ class Sealer:
     def _record(self, shard: PlannedShard, lacking: set[str]) -> ShardRecord:
         if shard.reused is not None:
             body = shard.reused.stored.body
-            if body.sha256 not in lacking or self._waiting(body).exists():
+            if body.sha256 not in lacking or self._waits_whole(body):
                 self._on_sealed(shard.plain_size)
                 return shard.reused
         return self._seal_shard(shard)
@@ -141,6 +142,18 @@ class Sealer:
         reference = BodyRef(body.sha256, body.size)
         path.replace(self._waiting(reference))
         return shard.record(contents, StoredShard(reference, make_header(file_key, self._head.recipients)))
+
+    def _waits_whole(self, body: BodyRef) -> bool:
+        """Whether a body an interrupted sealing left is whole: a power cut may have torn it."""
+        path = self._waiting(body)
+        try:
+            with path.open("rb") as file:
+                whole = hashlib.file_digest(file, "sha256").hexdigest() == body.sha256
+        except FileNotFoundError:
+            return False
+        if not whole:
+            path.unlink()
+        return whole
 
     def _waiting(self, body: BodyRef) -> Path:
         return self._spool / f"{body.sha256}.body"

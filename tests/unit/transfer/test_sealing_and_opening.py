@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,23 @@ def test_a_recovery_recipient_opens_what_was_sealed_to_it_as_well(folder, tmp_pa
     with plan_shards(folder, sizes=SIZES) as plan:
         sealed = Sealer(head, store, tmp_path / "spool").seal(plan)
     version = open_contents(sealed.manifest, store.objects[sealed.manifest.headers], [safe], store)
+    target = tmp_path / "target"
+    target.mkdir()
+    unpack(version, target, store, verify=True)
+    assert tree(target) == tree(folder)
+
+
+def test_a_body_torn_by_a_power_cut_before_its_upload_is_sealed_again(folder, tmp_path):
+    identity, store = Identity.generate(), MemoryObjects(full_after=0)
+    with pytest.raises(UnavailableError):
+        seal(folder, store, tmp_path, identity)
+    waiting = sorted((tmp_path / "spool").glob("*.body"))
+    os.truncate(waiting[0], 100)
+    (unfinished,) = tmp_path.glob("*.index")
+    store.full_after = 10**9
+    sealed, _ = seal(folder, store, tmp_path, identity, indexes=[Index.load(unfinished)])
+    assert waiting[0].stem not in {body.sha256 for body in sealed.manifest.shards}
+    version = open_contents(sealed.manifest, store.objects[sealed.manifest.headers], [identity], store)
     target = tmp_path / "target"
     target.mkdir()
     unpack(version, target, store, verify=True)

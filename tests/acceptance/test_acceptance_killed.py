@@ -1,0 +1,233 @@
+"""The customer's commands killed with SIGKILL at moments drawn by lot, then repeated: nothing half, nothing twice.
+
+The moments are those at which something becomes different outside the process, see tests/dying.py. Set
+`KIFABRIK_SEED` to draw others; a failure names the moment.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+from two_parties import PASSPHRASE
+
+import dying
+from kifabrik.client.connection import Connection
+from kifabrik.client.tenants import Tenants
+from kifabrik.customer.profile import Profile, member_folder
+from kifabrik.customer.session import open_session
+from kifabrik.errors import ConflictError
+from kifabrik.keyholder.connecting import connect
+from kifabrik.keyholder.events import unheard
+from kifabrik.keyholder.keyholder import open_keyholder
+from kifabrik.keyholder.round import Round
+from kifabrik.keyholder.unlocking import Passphrase
+from kifabrik.tenants.statements import Role
+from kifabrik.wiring.factory import open_factory
+
+pytestmark = pytest.mark.xdist_group("acceptance")
+
+SEED = int(os.environ.get("KIFABRIK_SEED", "2026"))
+
+
+@pytest.fixture(scope="module")
+def work():
+    """Does a piece of work in a process of its own: the number of moments in it, or None if it died there."""
+    with subprocess.Popen([sys.executable, dying.__file__], stdin=-1, stdout=-1, text=True) as server:
+
+        def do(home, name, *words, moment=0):
+            server.stdin.write(json.dumps([moment, str(home), name, *map(str, words)]) + "\n")
+            server.stdin.flush()
+            status, count, error = json.loads(server.stdout.readline())
+            assert status in (0, -signal.SIGKILL), (name, moment)
+            assert not error or error.startswith(ConflictError.__name__), (name, moment, error)
+            return None if status else count
+
+        yield do
+        server.stdin.close()
+
+
+def moments(count, number):
+    """Draw so many moments of a piece of work that has about `count`."""
+    return random.Random(f"{SEED} {number}").sample(range(1, count - 3), number)
+
+
+@contextmanager
+def inside(stage):
+    """The factory opened by this process, beside its service."""
+    factory = open_factory(stage.factory.home / "factory")
+    try:
+        yield factory
+    finally:
+        factory.store.close()
+
+
+def entries(stage, tenant):
+    """Every entry of a tenant's log, read from the factory's database."""
+    with inside(stage) as factory, factory.store.read() as transaction:
+        return [json.loads(data) for data in transaction.logs.entries(tenant, 0, 2**40)]
+
+
+@pytest.fixture
+def newcomer(stage, tmp_path):
+    """Makes a tenant that does not exist yet: its home and the words to make it with."""
+
+    def make(name):
+        home = tmp_path / name
+        home.mkdir()
+        with inside(stage) as factory:
+            return home, (stage.url, factory.accounts.make_code(name), PASSPHRASE)
+
+    return make
+
+
+def test_a_tenant_is_made_once_however_often_its_sign_up_dies(work, newcomer, stage):
+    home, words = newcomer("first")
+    count = work(home, "tenant", *words)
+    for moment in moments(count, 4):
+        home, words = newcomer(f"killed-{moment}")
+        assert work(home, "tenant", *words, moment=moment) is None
+        work(home, "tenant", *words)
+        with open_keyholder(home / "keyholder", Passphrase(PASSPHRASE)) as keyholder:
+            factory = connect(keyholder.state, patience_s=5)
+            Round(keyholder.state, factory, unheard).work()
+            factory.close()
+            status = keyholder.status()
+        assert status.healthy, moment
+        kinds = [entry["kind"] for entry in entries(stage, keyholder.tenant)]
+        assert kinds.count("tenant.created") == 1, moment
+
+
+def test_a_device_is_enrolled_once_however_often_its_login_dies(work, stage, tmp_path):
+    with stage.steward() as steward:
+        invited = [steward.invite(Role.ENGINEER, f"Anna {number}").to_text() for number in range(5)]
+    file = tmp_path / "invitation.json"
+    file.write_text(invited.pop())
+    count = work(tmp_path / "whole", "login", file)
+    for moment in moments(count, 4):
+        home = tmp_path / f"killed-{moment}"
+        file.write_text(invited.pop())
+        assert work(home, "login", file, moment=moment) is None
+        work(home, "login", file)
+        profile = Profile.load(home)
+        connection = Connection(profile.factory, profile.token)
+        assert Tenants(connection).me().member == profile.member, moment
+        connection.close()
+        enrolled = [
+            entry["refs"]["member"]
+            for entry in entries(stage, profile.tenant)
+            if entry["kind"] == "member.enrolled"
+        ]
+        assert enrolled.count(profile.member) == 1, moment
+
+
+def test_a_sealing_that_dies_anywhere_leaves_whole_versions_only(work, stage, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(5):
+        (source / f"{number}.csv").write_text(f"{stage.mark}\n" * 100)
+    home = stage.customer.home
+    for name in ("warm", "whole"):  # the first brings the ledger's copy up to date
+        count = work(home, "seal", stage.name(name), source)
+    for moment in moments(count, 4):
+        name = stage.name(f"killed-{moment}")
+        assert work(home, "seal", name, source, moment=moment) is None
+        with open_session(home) as session:
+            before = [one for one in session.catalogue().datasets() if one.name == name]
+        work(home, "seal", name, source)
+        with open_session(home) as session:
+            catalogue = session.catalogue()
+            found = catalogue.dataset(name)
+            assert len(found.manifests) == 1 + sum(len(one.manifests) for one in before), moment
+            for version in range(1, len(found.manifests) + 1):
+                manifest = catalogue.version(found, version)
+                assert session.objects.missing(manifest.objects()) == set(), moment
+        assert list((member_folder(home, "datasets") / found.dataset).glob("spool/*")) == [], moment
+
+
+def test_an_order_that_dies_anywhere_is_placed_once_or_not_at_all(work, stage, tmp_path):
+    home = stage.customer.home
+    for name in ("warm", "whole"):
+        job = stage.job(tmp_path / name, "print('done')", name=stage.name(f"{name}-order"))
+        count = work(home, "apply", job)
+    for moment in moments(count, 4):
+        name = stage.name(f"order-{moment}")
+        job = stage.job(tmp_path / name, "print('done')", name=name)
+        assert work(home, "apply", job, moment=moment) is None
+        with open_session(home) as session:
+            assert list(member_folder(home, "unfinished").iterdir()) == [], moment
+            placed = [run for run in session.catalogue().runs() if run.name == name]
+            assert len(placed) <= 1, moment
+            for run in placed:
+                assert stage.end(run.run).state.value == "succeeded", moment
+
+
+def test_a_pull_that_dies_anywhere_leaves_nothing_half_opened(work, stage, trained, tmp_path):
+    home, run = stage.customer.home, stage.sdk.session.catalogue().run(stage.name("slope")).run
+    (tmp_path / "pulled").mkdir()
+    for name in ("warm", "whole"):
+        count = work(home, "pull", run, tmp_path / "pulled" / name)
+    for moment in moments(count, 4):
+        target = tmp_path / "pulled" / f"killed-{moment}"
+        assert work(home, "pull", run, target, moment=moment) is None
+        whole = (target / "slope.json").exists()
+        assert whole or not target.exists(), moment
+        work(home, "pull", run, target)
+        assert stage.mark in (target / "slope.json").read_text(), moment
+        hidden = [path for path in target.parent.iterdir() if path.name.startswith(".")]
+        assert hidden == [], moment
+
+
+def test_an_erasure_that_dies_anywhere_is_carried_out(work, stage, tmp_path):
+    home = stage.customer.home
+    name = stage.name("erased-whole")
+    stage.seal(name, {"a.csv": stage.mark})
+    found = stage.sdk.session.catalogue().dataset(name)
+    count = work(home, "erase", found.dataset, PASSPHRASE)
+    for moment in moments(count, 2):
+        name = stage.name(f"erased-{moment}")
+        stage.seal(name, {"a.csv": stage.mark})
+        found = stage.sdk.session.catalogue().dataset(name)
+        assert work(home, "erase", found.dataset, PASSPHRASE, moment=moment) is None
+        work(home, "erase", found.dataset, PASSPHRASE)
+        kinds = [
+            entry["kind"]
+            for entry in entries(stage, stage.sdk.session.tenant)
+            if entry["refs"].get("dataset") == found.dataset
+        ]
+        assert kinds.count("erasure.decided") == 1, moment
+
+
+def test_a_backup_that_dies_anywhere_is_whole_or_absent_and_restores(work, newcomer, tmp_path):
+    home, words = newcomer("backed-up")
+    work(home, "tenant", *words)
+    with open_keyholder(home / "keyholder", Passphrase(PASSPHRASE)) as keyholder:
+        factory = connect(keyholder.state, patience_s=5)
+        Round(keyholder.state, factory, unheard).work()
+        factory.close()
+    count = work(home, "backup", tmp_path / "whole.age", PASSPHRASE)
+    for moment in moments(count, 2):
+        file = tmp_path / f"killed-{moment}.age"
+        assert work(home, "backup", file, PASSPHRASE, moment=moment) is None
+        work(home, "backup", file, PASSPHRASE)
+        file.rename(tmp_path / "newest.age")
+    count = work(tmp_path / "restored", "restore", tmp_path / "newest.age", PASSPHRASE)
+    for moment in moments(count, 4):
+        home = tmp_path / f"restored-{moment}"
+        assert work(home, "restore", tmp_path / "newest.age", PASSPHRASE, moment=moment) is None
+        work(home, "restore", tmp_path / "newest.age", PASSPHRASE)
+        with open_keyholder(home / "keyholder", Passphrase(PASSPHRASE)) as keyholder:
+            factory = connect(keyholder.state, patience_s=5)
+            Round(keyholder.state, factory, unheard).work()
+            factory.close()
+            assert keyholder.status().healthy, moment
+
+
+def test_the_ledger_verifies_and_the_factory_agrees_after_all_of_it(stage):
+    stage.customer.kifabrik("ledger", "show", "--json")
+    assert stage.customer.kifabrik("ledger", "verify", "--json").json()["ok"]
+    stage.factory.kifabrik("admin", "check")
