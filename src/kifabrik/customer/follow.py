@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kifabrik.customer.leasing import lease_results
+from kifabrik.customer.leasing import ask_for_results
 from kifabrik.customer.proof import verify_stream
 from kifabrik.customer.session import Session
 from kifabrik.errors import IntegrityError
@@ -51,9 +51,11 @@ class AttemptLog:
     """
 
     def __init__(self, session: Session, run: str, attempt: AttemptView) -> None:
+        asked = ask_for_results(session, run, [attempt.stream])
+        # While the keyholder decides: no key it releases is used before the stream is verified.
         stream = session.datasets.statement(attempt.stream)
         self._statement, self._run_key = verify_stream(session, stream)
-        lease = lease_results(session, run, [attempt.stream])
+        lease = asked.answer()
         self._file_key = open_header(lease.headers[attempt.stream], [session.profile.opener])
         self._session = session
         self._run = run

@@ -25,27 +25,53 @@ class MemberLease:
     headers: Mapping[str, bytes]
 
 
-def lease_results(
-    session: Session,
-    run: str,
-    items: Sequence[str],
-    *,
-    waiting: Callable[[LeaseView], None] = lambda _view: None,
-    patience_s: float = 120.0,
-) -> MemberLease:
-    """Ask for the keys of outputs or log streams of a run.
+@dataclass(frozen=True)
+class AskedLease:
+    """A request for keys that stands in the log; the keyholder works on it.
+
+    Args:
+        envelope: The request as signed.
+        request: The same, verified.
+    """
+
+    envelope: Envelope
+    request: Statement[MemberRequest]
+    _session: Session
+
+    def answer(
+        self, *, waiting: Callable[[LeaseView], None] = lambda _view: None, patience_s: float = 120.0
+    ) -> MemberLease:
+        """Wait for the keyholder's answer and verify it.
+
+        Args:
+            waiting: Told each time the keyholder has not answered yet.
+            patience_s: How long to wait for the keyholder.
+
+        Raises:
+            RefusedError: The keyholder refused.
+            UnavailableError: The keyholder did not answer in time.
+            IntegrityError: The answer does not verify.
+        """
+        session = self._session
+        view = _await_answer(session, self.envelope, waiting, patience_s)
+        decision = Envelope.from_json(view.decision)
+        if view.state is RequestState.REFUSED:
+            refusal = verify_statement(decision, Refusal, [session.keyholder_key]).predicate
+            if refusal.request != self.envelope.digest:
+                raise IntegrityError("the refusal answers another request")
+            raise RefusedError(f"the keyholder refused: {refusal.message}")
+        lease = verify_member_lease(decision, session.keyholder_key, self.request, now_utc())
+        verify_headers(lease.predicate, view.headers)
+        return MemberLease(lease, view.headers)
+
+
+def ask_for_results(session: Session, run: str, items: Sequence[str]) -> AskedLease:
+    """Ask for the keys of outputs or log streams of a run; returns once the request stands in the log.
 
     Args:
         session: Connected.
         run: Run id.
         items: Digests of output manifest statements or log stream statements.
-        waiting: Told each time the keyholder has not answered yet.
-        patience_s: How long to wait for the keyholder.
-
-    Raises:
-        RefusedError: The keyholder refused.
-        UnavailableError: The keyholder did not answer in time.
-        IntegrityError: The answer does not verify.
     """
     request = MemberRequest(
         tenant=session.tenant,
@@ -61,16 +87,12 @@ def lease_results(
     envelope = sign_statement(request, subjects, session.profile.device)
     asked = verify_statement(envelope, MemberRequest, [session.profile.device.public])
     session.leases.request(envelope)
-    view = _await_answer(session, envelope, waiting, patience_s)
-    decision = Envelope.from_json(view.decision)
-    if view.state is RequestState.REFUSED:
-        refusal = verify_statement(decision, Refusal, [session.keyholder_key]).predicate
-        if refusal.request != envelope.digest:
-            raise IntegrityError("the refusal answers another request")
-        raise RefusedError(f"the keyholder refused: {refusal.message}")
-    lease = verify_member_lease(decision, session.keyholder_key, asked, now_utc())
-    verify_headers(lease.predicate, view.headers)
-    return MemberLease(lease, view.headers)
+    return AskedLease(envelope, asked, session)
+
+
+def lease_results(session: Session, run: str, items: Sequence[str]) -> MemberLease:
+    """Ask for keys of a run's results and wait for the answer; raises what `AskedLease.answer` does."""
+    return ask_for_results(session, run, items).answer()
 
 
 def _await_answer(
