@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help install demo test test-slurm slurm-cluster check format fuzz bench reference lock clean
+.PHONY: help install demo test soak test-slurm slurm-cluster check format fuzz bench reference lock clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -25,6 +25,12 @@ test-slurm: install ## run the tests against a real Slurm cluster on this machin
 slurm-cluster: install ## build that cluster to play with; docs/slurm.md
 	@scripts/install-slurm
 	@$(BIN)/python -m tests.slurm.cluster up --folder /tmp/kifabrik-slurm
+
+MINUTES ?= 20
+SEED ?=
+
+soak: install ## mixed runs for MINUTES (20) while processes of every kind are killed; SEED plays a plan again
+	@$(BIN)/python -m soak.play --minutes $(MINUTES) --seed "$(SEED)"
 
 check: install ## format, lint, types, layers, dependencies
 	@$(BIN)/ruff format --check --quiet .

@@ -4,10 +4,9 @@ import json
 import time
 from contextlib import suppress
 
-from truth import wrong
-
 from kifabrik.runs.states import is_end
 from kifabrik.wiring.factory import open_factory
+from soak.truth import wrong
 
 QUIET_S = 300.0
 

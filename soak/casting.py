@@ -4,13 +4,12 @@ import socket
 import time
 from pathlib import Path
 
-from services import Service
-
 from kifabrik.values import Place
 from kifabrik.wiring.factory import OBJECTS, init_home
 from kifabrik.wiring.node import init_node
 from kifabrik.wiring.runs import NODE
-from parties import KIFABRIK, PASSPHRASE, Party, Tenant
+from soak.parties import KIFABRIK, PASSPHRASE, Party, Tenant
+from soak.services import Service
 
 PURPOSE = "upkeep"
 START_S = 60.0

@@ -3,7 +3,7 @@
 import signal
 import threading
 
-from processes import every_process
+from soak.processes import every_process
 
 STALL_S = (0.5, 6.0)
 LONG_STALL_S = (16.0, 22.0)

@@ -114,7 +114,7 @@ class Party:
             said = self.kifabrik(*words, fragile=fragile)
         if said.status not in expect:
             raise UnexpectedError(
-                f"{self.name}: kifabrik {' '.join(map(str, words[:3]))}: {said.status} {said.err[-400:]}"
+                f"{self.name}: kifabrik {' '.join(map(str, words[:3]))}: {said.status} {(said.out + said.err)[-400:]}"
             )
         return said
 

@@ -6,7 +6,7 @@ What the machine makes of it differs each time; what is asked of it does not.
 import random
 from dataclasses import dataclass
 
-from scenes import SCENES
+from soak.scenes import SCENES
 
 
 @dataclass(frozen=True)

@@ -18,20 +18,19 @@ import threading
 import time
 from pathlib import Path
 
-import afterwards
-from casting import PURPOSE, make_factory, make_tenant, wait_for_port
-from journal import Journal
-from killer import Killer
-from leftovers import leftovers
-from plan import deal, dice
-from processes import Processes
-from report import Progress, clock, page, paint, say
-from scenes import Cast
-from watch import Watch
-
 from kifabrik.errors import KifabrikError
 from kifabrik.values import parse_time
-from parties import Commands, UnexpectedError
+from soak import afterwards
+from soak.casting import PURPOSE, make_factory, make_tenant, wait_for_port
+from soak.journal import Journal
+from soak.killer import Killer
+from soak.leftovers import leftovers
+from soak.parties import Commands, UnexpectedError
+from soak.plan import deal, dice
+from soak.processes import Processes
+from soak.report import Progress, clock, page, paint, say
+from soak.scenes import Cast
+from soak.watch import Watch
 
 RUNS_A_MINUTE = 5
 CPUS = 6

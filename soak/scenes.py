@@ -5,13 +5,12 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-import programs
-from casting import PURPOSE, enrol
-from truth import Ordered
-
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import Outcome, RunState
-from parties import Party, UnexpectedError
+from soak import programs
+from soak.casting import PURPOSE, enrol
+from soak.parties import Party, UnexpectedError
+from soak.truth import Ordered
 
 PATIENCE_S = 420.0
 WELL = frozenset({Outcome.SUCCEEDED})
@@ -119,7 +118,7 @@ class Cast:
             if said.status == 0:
                 return said.json()["run"]
             if not said.interrupted:
-                raise UnexpectedError(f"{party.name}: apply {name}: {said.status} {said.err[-400:]}")
+                raise UnexpectedError(f"{party.name}: apply {name}: {said.status} {(said.out + said.err)[-400:]}")
             time.sleep(2)
             listed = party.insist("ps", "--limit", 500, "--json").json()
             taken = [one["run"] for one in listed if one["name"] == name]
@@ -152,7 +151,9 @@ class Cast:
                 self.journal.ack(self.tenant.name, EntryKind.LEASE_RELEASED, run=ordered.run, receiver=party.member)
                 return
             if not said.interrupted:
-                raise UnexpectedError(f"{party.name}: pull {ordered.name}: {said.status} {said.err[-400:]}")
+                raise UnexpectedError(
+                    f"{party.name}: pull {ordered.name}: {said.status} {(said.out + said.err)[-400:]}"
+                )
             time.sleep(2)
         raise UnexpectedError(f"{party.name}: pull {ordered.name} never went through")
 

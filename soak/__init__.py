@@ -1,0 +1,1 @@
+"""A soak: mixed runs while processes of every kind are killed; `make soak`."""
