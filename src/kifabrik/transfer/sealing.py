@@ -111,8 +111,9 @@ class Sealer:
                 if self._waiting(record.stored.body).exists():
                     upload(record.stored.body)
                 records.append(record)
-        contents = Contents(self._head.name, self._head.description, tuple(r.shard for r in records))
-        return SealedVersion(self._finish(contents, records), contents)
+            contents = Contents(self._head.name, self._head.description, tuple(r.shard for r in records))
+            manifest = self._finish(contents, records)
+        return SealedVersion(manifest, contents)
 
     def _record(self, shard: PlannedShard, lacking: set[str]) -> ShardRecord:
         if shard.reused is not None:
@@ -188,8 +189,8 @@ class Sealer:
         sealed = seal_bytes(encode_contents(contents), file_key)
         own_header = make_header(file_key, self._head.recipients)
         headers = b"".join([own_header, *(record.stored.header for record in records)])
-        self._store.upload_bytes(sealed)
-        self._store.upload_bytes(headers)
+        with ThreadPoolExecutor(2, "upload") as pool:  # each waits for the store's disk
+            list(pool.map(self._store.upload_bytes, (sealed, headers)))
         return Manifest(
             tenant=self._head.tenant,
             owner=self._head.owner,
