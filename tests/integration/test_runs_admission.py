@@ -1,6 +1,9 @@
 """What the factory admits, and what it says of orders it does not."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from runs_room import RunFactory
@@ -182,11 +185,58 @@ def test_an_input_that_is_being_erased_is_refused(person: Person) -> None:
         order(person, inputs=[sealed])
 
 
-def test_opened_data_counts_as_memory(person: Person) -> None:
+@contextmanager
+def streaming(party: Party, *, possible: bool) -> Iterator[None]:
+    """Let the node say that it can stream data, or that it cannot, whatever this machine can."""
+    fleet = party.factory.inside.runs.fleet
+    (node,) = fleet.nodes()
+    fleet.enrol(replace(node, streams=possible))
+    try:
+        yield
+    finally:
+        fleet.enrol(node)
+
+
+def test_opened_data_counts_as_memory_where_no_node_can_stream(person: Person) -> None:
     nearly_all = Resources(memory_bytes=GB - 1000)
-    with pytest.raises(CapacityError, match=r"1 GB of memory \([\d.]+ kB of it for the opened data\)"):
-        order(person, inputs=[person.seal()], resources=nearly_all)
-    assert order(person, resources=nearly_all).state is RunState.QUEUED
+    with streaming(person.party, possible=False):
+        with pytest.raises(CapacityError, match=r"1 GB of memory \([\d.]+ kB of it for the opened data\)") as lacks:
+            order(person, inputs=[person.seal()], resources=nearly_all)
+        assert "could be streamed, but no node" in lacks.value.message
+        assert "/dev/fuse" in lacks.value.message
+        assert order(person, resources=nearly_all).state is RunState.QUEUED
+
+
+def test_data_that_no_node_can_hold_is_streamed_and_its_history_says_so(person: Person) -> None:
+    nearly_all, dataset = Resources(memory_bytes=GB - 1000), person.seal()
+    with streaming(person.party, possible=True):
+        view = order(person, inputs=[dataset], resources=nearly_all)
+    first = Runs(person.connection).history(view.run)[0]
+    assert first.reason.startswith("Ordered and admitted; waits for its turn. Its data (")
+    assert first.reason.endswith("is streamed: no node has memory for it.")
+    small = order(person, inputs=[dataset], resources=Resources(memory_bytes=GB // 2))
+    assert "streamed" not in Runs(person.connection).history(small.run)[0].reason
+
+
+def test_a_plan_says_how_large_the_data_is_and_how_it_comes(person: Person) -> None:
+    dataset = person.seal()
+    small, large = Resources(memory_bytes=GB // 2), Resources(memory_bytes=GB - 100)
+    with streaming(person.party, possible=True):
+        plans = [
+            Runs(person.connection).plan(_request(resources=one, inputs=[dataset.digest])) for one in (small, large)
+        ]
+    assert [(plan.feasible, plan.streamed) for plan in plans] == [(True, False), (True, True)]
+    assert {plan.data_bytes for plan in plans} == {2000}
+    with streaming(person.party, possible=False):
+        plan = Runs(person.connection).plan(_request(resources=large, inputs=[dataset.digest]))
+    assert not plan.feasible
+    assert "/dev/fuse" in plan.reason
+
+
+def test_another_tenants_input_has_no_size_in_a_plan(person: Person) -> None:
+    foreign = person.party.factory.sign_up().enrol().seal()
+    with pytest.raises(NotFoundError, match="there is no such input"):
+        Runs(person.connection).plan(_request(inputs=[foreign.digest]))
 
 
 def test_the_operator_limits_how_many_runs_wait(person: Person) -> None:

@@ -14,6 +14,7 @@ from kifabrik.errors import CapacityError, RefusedError, RunFailedError
 from kifabrik.jobs.jobfile import read_job
 from kifabrik.runs.states import RunState
 from kifabrik.values import Money, Place, format_duration, format_size
+from kifabrik.wire.runs import Plan
 
 
 @click.command(
@@ -84,6 +85,7 @@ def _show_plan(prepared: PreparedRun) -> None:
     rows = [
         ("job", f"{job.name}, for the purpose {job.purpose}"),
         *(("data", f"{name} at {path}, read-only") for path, name in prepared.names.items()),
+        *([("data", f"{format_size(plan.data_bytes)}, {_delivery(plan)}")] if plan.data_bytes else []),
         ("runs", job.run.strip().splitlines()[0]),
         ("on", f"{gpus}{resources.cpus} {cores}, {format_size(resources.memory_bytes)}, {where}"),
         ("returns", ", ".join(job.outputs) or "nothing but its log"),
@@ -94,6 +96,13 @@ def _show_plan(prepared: PreparedRun) -> None:
         rows.append(("queue", f"{plan.queued_before} runs are before it"))
     for label, text in rows:
         remark(f"  {label:<8} {text}")
+
+
+def _delivery(plan: Plan) -> str:
+    """How the data comes to the run, for people."""
+    if plan.streamed:
+        return "streamed: opened while it is read, as no node has memory for it"
+    return "opened into memory before it starts"
 
 
 def _follow(session: Session, run: str, *, as_json: bool) -> None:

@@ -63,6 +63,7 @@ def prepare(session: Session, job: JobFile, folder: Path) -> PreparedRun:
         max_duration_s=job.max_duration,
         budget_micro_eur=job.budget.micro_eur,
         python=job.environment.python,
+        inputs=[item.manifest for item, _ in resolved.values()],
     )
     return PreparedRun(
         job=job,

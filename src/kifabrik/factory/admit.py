@@ -10,14 +10,15 @@ Invariants:
 """
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from kifabrik.datasets.manifest import Manifest, verify_manifest
 from kifabrik.errors import CapacityError, ConflictError, IntegrityError, NotFoundError, UsageError
 from kifabrik.factory.budget import month_of
-from kifabrik.factory.capacity import Demand
-from kifabrik.factory.feasibility import what_lacks
+from kifabrik.factory.capacity import Demand, Node
+from kifabrik.factory.delivery import Delivery, deliver
 from kifabrik.factory.log import Log
 from kifabrik.factory.members import Members
 from kifabrik.factory.plan import check_duration, enabled_nodes
@@ -119,24 +120,26 @@ class Admission:
             inputs = [_find_input(transaction, tenant, item) for item in said.inputs]
             manifest = verify_manifest(code, [device.key])
             _check_code(said, manifest)
-            staged = manifest.predicate.sealed_size + sum(version.size for version in inputs)
-            demand = Demand(said.resources, said.place, said.python, staged)
-            priced = self._check_means(transaction, said, demand)
+            demand = Demand(said.resources, said.place, said.python, manifest.predicate.sealed_size)
+            nodes = enabled_nodes(transaction.runs.nodes())
+            delivery = deliver(demand, sum(version.size for version in inputs), nodes)
+            priced = self._check_means(transaction, said, delivery, nodes)
             self._versions.enter(transaction, manifest)
             transaction.statements.add(tenant, code)
             transaction.runs.add_lock(tenant, said.lock, lock)
-            run = _run_of(statement, demand, priced, self._book.now())
+            run = _run_of(statement, delivery, priced, self._book.now())
             self._record(transaction, order, run, said, detail)
             self._book.enter(transaction, run)
             self._book.look(transaction)
         return run
 
-    def _check_means(self, transaction: Transaction, order: Order, demand: Demand) -> Quote:
-        nodes = enabled_nodes(transaction.runs.nodes())
-        reason = what_lacks(demand, nodes)
-        if reason:
-            raise CapacityError(reason, hint="Ask for less, or for another place; see: kifabrik apply --dry-run")
-        priced = self._pricing.quote(demand, nodes, order.max_duration_s, Money(order.budget_micro_eur))
+    def _check_means(
+        self, transaction: Transaction, order: Order, delivery: Delivery, nodes: Sequence[Node]
+    ) -> Quote:
+        if delivery.lacks:
+            hint = "Ask for less, or for another place; see: kifabrik apply --dry-run"
+            raise CapacityError(delivery.lacks, hint=hint)
+        priced = self._pricing.quote(delivery.demand, nodes, order.max_duration_s, Money(order.budget_micro_eur))
         limits = transaction.runs.limits(order.tenant)
         unfinished, aside = transaction.runs.count_unfinished(order.tenant)
         if limits.most_runs and unfinished >= limits.most_runs:
@@ -217,7 +220,7 @@ def _check_code(order: Order, manifest: Statement[Manifest]) -> None:
         raise IntegrityError("the code bundle is not the one the order names")
 
 
-def _run_of(statement: Statement[Order], demand: Demand, priced: Quote, now: str) -> Run:
+def _run_of(statement: Statement[Order], delivery: Delivery, priced: Quote, now: str) -> Run:
     order = statement.predicate
     return Run(
         tenant=order.tenant,
@@ -231,7 +234,8 @@ def _run_of(statement: Statement[Order], demand: Demand, priced: Quote, now: str
         resources=order.resources,
         place=order.place,
         python=order.python,
-        staged_bytes=demand.staged_bytes,
+        staged_bytes=delivery.demand.staged_bytes,
+        streamed_bytes=delivery.demand.streamed_bytes,
         priority=max(-100, min(order.priority, 100)),
         outputs=order.outputs,
         attempts=order.attempts,
@@ -243,5 +247,5 @@ def _run_of(statement: Statement[Order], demand: Demand, priced: Quote, now: str
         most_micro_eur=priced.most.micro_eur,
         created=now,
         deadline=order.deadline,
-        reason=_WAITS,
+        reason=f"{_WAITS} {delivery.sentence}".strip(),
     )

@@ -45,6 +45,7 @@ class WorkView:
     number: int
     cap_s: int
     place: Place
+    streamed: bool
 
 
 class Attempts:
@@ -173,6 +174,7 @@ def _work(transaction: Transaction, run: Run, attempt: Attempt) -> WorkView:
         number=attempt.number,
         cap_s=attempt.cap_s,
         place=attempt.place,
+        streamed=run.streamed_bytes > 0,
     )
 
 

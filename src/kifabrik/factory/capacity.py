@@ -40,6 +40,7 @@ class Node:
         memory_bytes: Memory that runs may use.
         gpus: Its GPUs.
         pythons: Python versions its environments can have, such as `3.11`.
+        streams: Whether data can be opened there while it is read.
     """
 
     node: str
@@ -49,6 +50,7 @@ class Node:
     memory_bytes: int
     gpus: tuple[Gpu, ...] = ()
     pythons: tuple[str, ...] = ()
+    streams: bool = False
 
     def usable_gpus(self, resources: Resources) -> frozenset[int]:
         """Indices of the GPUs that are of the model and size asked for."""
@@ -107,12 +109,14 @@ class Demand:
         place: Where it may run.
         python: Python version of its environment; empty for any.
         staged_bytes: Data that is opened into memory beside what `resources` bound.
+        streamed_bytes: Data that is opened while it is read; what is kept of it counts as the job's memory.
     """
 
     resources: Resources
     place: Place
     python: str = ""
     staged_bytes: int = 0
+    streamed_bytes: int = 0
 
     @property
     def memory_bytes(self) -> int:
@@ -120,8 +124,12 @@ class Demand:
         return memory_needed(self.resources) + self.staged_bytes
 
     def suits(self, node: Node) -> bool:
-        """Whether a node of this place and Python could ever be used."""
-        return self.place.admits(node.place) and (not self.python or self.python in node.pythons)
+        """Whether a node of this place, with this Python, could ever be used, and streams if it has to."""
+        return (
+            self.place.admits(node.place)
+            and (not self.python or self.python in node.pythons)
+            and (not self.streamed_bytes or node.streams)
+        )
 
     def fits_empty(self, node: Node) -> bool:
         """Whether the node could hold the run if nothing else were on it."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kifabrik.errors import UsageError
+from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.factory.capacity import Demand, Node
-from kifabrik.factory.feasibility import what_lacks
-from kifabrik.factory.ports import Store
+from kifabrik.factory.delivery import deliver
+from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.pricing import Pricing, Quote
 from kifabrik.factory.run_records import NodeRecord
 from kifabrik.values import Money, Place, format_duration
@@ -18,7 +18,10 @@ LONGEST_S: Final = 30 * 86400
 
 @dataclass(frozen=True)
 class PlanView:
-    """What would happen to an order made now; `reason` says why where it is not feasible."""
+    """What would happen to an order made now; `reason` says why where it is not feasible.
+
+    `data_bytes` is the sealed size of its inputs; `streamed` whether they would be opened while they are read.
+    """
 
     reason: str
     quote: Quote
@@ -26,6 +29,8 @@ class PlanView:
     nodes: int
     queued_before: int
     price_list: str
+    data_bytes: int
+    streamed: bool
 
     @property
     def feasible(self) -> bool:
@@ -58,29 +63,51 @@ class Planner:
         self._store = store
         self._pricing = pricing
 
-    def plan(self, demand: Demand, max_duration_s: int, budget: Money) -> PlanView:
-        """Say what an order with this demand would cost and whether it could run.
+    def plan(
+        self, tenant: str, demand: Demand, inputs: Sequence[str], max_duration_s: int, budget: Money
+    ) -> PlanView:
+        """Say what an order would cost and whether it could run.
+
+        Args:
+            tenant: Whose order it would be.
+            demand: What it asks for, without its inputs.
+            inputs: Digests of their manifest statements.
+            max_duration_s: Longest time of one attempt.
+            budget: Most it may cost; nothing means no limit.
 
         Raises:
             UsageError: Duration or budget make no sense.
+            NotFoundError: An input is not registered.
         """
         check_duration(max_duration_s)
         with self._store.read() as transaction:
             nodes = enabled_nodes(transaction.runs.nodes())
             queued = transaction.runs.count_queued()
+            data_bytes = sum(_size_of(transaction, tenant, manifest) for manifest in inputs)
+        delivery = deliver(demand, data_bytes, nodes)
+        demand = delivery.demand
         return PlanView(
-            reason=what_lacks(demand, nodes),
+            reason=delivery.lacks,
             quote=self._pricing.quote(demand, nodes, max_duration_s, budget),
             place=_where(demand, nodes),
             nodes=sum(demand.fits_empty(node) for node in nodes),
             queued_before=queued,
             price_list=self._pricing.name,
+            data_bytes=data_bytes,
+            streamed=demand.streamed_bytes > 0,
         )
 
 
 def enabled_nodes(records: Sequence[NodeRecord]) -> list[Node]:
     """What the nodes offer that the operator has not disabled."""
     return [record.capacity for record in records if record.enabled]
+
+
+def _size_of(transaction: Transaction, tenant: str, manifest: str) -> int:
+    version = transaction.datasets.by_manifest(tenant, manifest)
+    if version is None:
+        raise NotFoundError("there is no such input", hint="It may have been erased; see: kifabrik dataset ls")
+    return version.size
 
 
 def _where(demand: Demand, nodes: Sequence[Node]) -> Place:

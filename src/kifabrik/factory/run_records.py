@@ -45,7 +45,9 @@ class Run:
         resources: On each node.
         place: Where it may run.
         python: Python version of its environment.
-        staged_bytes: Sealed size of its inputs and its code, about what they take opened.
+        staged_bytes: Sealed size of what is opened into memory, about what it takes there: its code, and its
+            inputs unless they are streamed.
+        streamed_bytes: Sealed size of its inputs if they are streamed, else 0.
         priority: Among the tenant's own runs.
         outputs: Number of declared outputs.
         attempts: Most attempts.
@@ -81,6 +83,7 @@ class Run:
     place: Place
     python: str
     staged_bytes: int
+    streamed_bytes: int
     priority: int
     outputs: int
     attempts: int
@@ -106,7 +109,7 @@ class Run:
     @property
     def demand(self) -> Demand:
         """What it needs of nodes."""
-        return Demand(self.resources, self.place, self.python, self.staged_bytes)
+        return Demand(self.resources, self.place, self.python, self.staged_bytes, self.streamed_bytes)
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class NodeRecord:
-    """A node the operator has enrolled; `key` is its Ed25519 key in hex."""
+    """A node the operator has enrolled; `key` is its Ed25519 key in hex, `streams` whether it has FUSE."""
 
     node: str
     name: str
@@ -209,11 +212,21 @@ class NodeRecord:
     pythons: tuple[str, ...]
     created: str
     enabled: bool = True
+    streams: bool = False
 
     @property
     def capacity(self) -> Node:
         """What it offers."""
-        return Node(self.node, self.name, self.place, self.cpus, self.memory_bytes, self.gpus, self.pythons)
+        return Node(
+            self.node,
+            self.name,
+            self.place,
+            self.cpus,
+            self.memory_bytes,
+            self.gpus,
+            self.pythons,
+            self.streams,
+        )
 
 
 @dataclass(frozen=True)

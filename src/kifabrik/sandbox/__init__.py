@@ -2,6 +2,7 @@
 
     room       what a room contains and what bounds it
     memory     the memory filesystem of a run, in mounts of the launcher's own
+    streamed   a folder whose bytes are made when they are read, in mounts of the launcher's own
     uids       a user id for each run
     limits     control groups: bounds, kills, and what was used
     syscalls   numbers of the system calls the filter speaks about

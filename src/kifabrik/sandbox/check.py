@@ -13,6 +13,7 @@ from kifabrik.sandbox.hierarchies import CONTROLLERS, find_hierarchies
 from kifabrik.sandbox.memory import SwapState, swap_state
 from kifabrik.sandbox.programs import find_program
 from kifabrik.sandbox.seccomp import room_filter
+from kifabrik.sandbox.streamed import WITHOUT, cannot_stream
 from kifabrik.sandbox.uids import DEFAULT_RANGE, UidRange, maps
 
 _OLDEST_BUBBLEWRAP: Final = (0, 8)
@@ -55,6 +56,7 @@ def check_sandbox(uids: UidRange = DEFAULT_RANGE) -> list[Check]:
         _uids(uids),
         _swap(),
         _huge_pages(),
+        _streaming(),
         _core_dumps(),
         _other_users(),
     ]
@@ -202,6 +204,14 @@ def _huge_pages() -> Check:
             f"echo never > {setting}  (which lets each mount decide)",
         )
     return Check("huge pages", Verdict.OK, "Memory filesystems can use huge pages.")
+
+
+def _streaming() -> Check:
+    lacks = cannot_stream()
+    if lacks:
+        said = f"{lacks} Data that does not fit into memory cannot be used here."
+        return Check("streaming", Verdict.NOTICE, said, WITHOUT)
+    return Check("streaming", Verdict.OK, "Data that does not fit into memory is opened while it is read (FUSE).")
 
 
 def _core_dumps() -> Check:

@@ -37,6 +37,8 @@ def plan(found: PlanView) -> Plan:
         nodes=found.nodes,
         queued_before=found.queued_before,
         price_list=found.price_list,
+        data_bytes=found.data_bytes,
+        streamed=found.streamed,
     )
 
 
@@ -108,6 +110,7 @@ def work(found: WorkView) -> Work:
         number=found.number,
         cap_s=found.cap_s,
         place=found.place,
+        streamed=found.streamed,
     )
 
 

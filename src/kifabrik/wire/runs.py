@@ -18,13 +18,16 @@ class PlanRequest(Body):
     max_duration_s: int
     budget_micro_eur: int = 0
     python: str = "3.11"
+    inputs: Annotated[list[Sha256], Field(max_length=50)] = Field(default_factory=list)
+    """Manifests of its inputs: their size decides how the run gets them."""
 
 
 class Plan(Body):
     """What would happen.
 
     `cap_s` is the time after which a run is stopped, the smaller of its longest duration and what
-    the budget pays for; `most_micro_eur` is the price of running that long.
+    the budget pays for; `most_micro_eur` is the price of running that long. `data_bytes` is the sealed
+    size of the inputs, and `streamed` whether they are opened while they are read, for want of memory.
     """
 
     feasible: bool
@@ -36,6 +39,8 @@ class Plan(Body):
     nodes: int
     queued_before: int
     price_list: str
+    data_bytes: int = 0
+    streamed: bool = False
 
 
 class RunOrder(Body):

@@ -20,6 +20,7 @@ from kifabrik.errors import KifabrikError, UsageError
 from kifabrik.factory.capacity import Gpu
 from kifabrik.factory.run_records import NodeRecord
 from kifabrik.launcher.node import BLOCK_CACHE
+from kifabrik.sandbox.streamed import cannot_stream
 from kifabrik.sensors.nvml import gpus as nvml_gpus
 from kifabrik.signatures.keys import KEY_BYTES, SigningKey
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc, parse_size
@@ -106,6 +107,7 @@ class NodeConfig(_Section):
             gpus=tuple(Gpu(gpu.index, gpu.model, gpu.memory) for gpu in self.gpus),
             pythons=self.pythons,
             created=format_time(now_utc()),
+            streams=not cannot_stream(),
         )
 
 

@@ -39,6 +39,7 @@ NODE = NodeRecord(
     gpus=(Gpu(0, "H100", 80), Gpu(3, "H200", 141), Gpu(62, "H200", 141)),
     pythons=("3.11", "3.12"),
     created="2026-11-23T08:00:00Z",
+    streams=True,
 )
 READING = Reading(
     "2026-11-23T08:00:00Z",
@@ -65,6 +66,7 @@ RUN = Run(
     place=Place("DE"),
     python="3.11",
     staged_bytes=77,
+    streamed_bytes=78,
     priority=3,
     outputs=1,
     attempts=2,

@@ -15,8 +15,9 @@ router = APIRouter(prefix="/v1/plans", tags=["plans"])
 
 
 @router.post("")
-def plan(body: PlanRequest, _caller: Annotated[Principal, allow(*MEMBERS)], factory: TheFactory) -> Plan:
+def plan(body: PlanRequest, caller: Annotated[Principal, allow(*MEMBERS)], factory: TheFactory) -> Plan:
     """Say what an order would cost and where it could run."""
     demand = Demand(body.resources, body.place, body.python)
     budget = Money(body.budget_micro_eur)
-    return run_bodies.plan(factory.runs.planner.plan(demand, body.max_duration_s, budget))
+    planner = factory.runs.planner
+    return run_bodies.plan(planner.plan(caller.tenant, demand, body.inputs, body.max_duration_s, budget))
