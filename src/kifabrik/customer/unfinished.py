@@ -32,8 +32,7 @@ def unfinished_folder(home: Path, name: str, *, parent: Path | None = None) -> I
         parent: Where to make it; beside the notes if None.
     """
     notes = member_folder(home, _NOTES)
-    token = secrets.token_hex(8)
-    lock = FileLock(notes / f"{token}.lock", "a note that was just made")
+    token, lock = _fresh(notes)
     folder = (parent or notes).absolute() / f".{name}-{token}"
     try:
         write_whole(notes / f"{token}.json", json.dumps({"folder": str(folder)}).encode())
@@ -51,19 +50,33 @@ def remove_unfinished(home: Path) -> list[Path]:
     """
     notes = member_folder(home, _NOTES)
     found = []
-    for note in notes.glob("*.json"):
+    for token in {path.name.partition(".")[0] for path in notes.iterdir() if path.is_file()}:
         try:
-            lock = FileLock(note.with_suffix(".lock"), "the folder of another command")
+            lock = FileLock(notes / f"{token}.lock", "the folder of another command")
         except ConflictError:
             continue  # its command lives
-        folder = _named(note)
+        folder = _named(notes / f"{token}.json")
         if folder is not None and folder.exists():
             found.append(folder)
             _remove(folder)
         if folder is None or (folder.parent.is_dir() and not folder.exists()):
-            _forget(notes, note.stem, lock)
+            _forget(notes, token, lock)
         lock.close()
     return found
+
+
+def _fresh(notes: Path) -> tuple[str, FileLock]:
+    """Take a token of one's own and its lock, unless whoever clears away was quicker."""
+    while True:
+        token = secrets.token_hex(8)
+        path = notes / f"{token}.lock"
+        try:
+            lock = FileLock(path, "a note that was just made")
+        except ConflictError:
+            continue
+        if path.exists():
+            return token, lock
+        lock.close()
 
 
 def _named(note: Path) -> Path | None:
@@ -76,7 +89,8 @@ def _named(note: Path) -> Path | None:
 
 
 def _forget(notes: Path, token: str, lock: FileLock) -> None:
-    (notes / f"{token}.json").unlink(missing_ok=True)
+    for name in (f"{token}.json.new", f"{token}.json"):
+        (notes / name).unlink(missing_ok=True)
     lock.close()
     with suppress(PermissionError):  # Windows, while another command looks at it
         (notes / f"{token}.lock").unlink(missing_ok=True)
