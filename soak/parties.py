@@ -31,6 +31,10 @@ class Said:
         """Whether it was killed, or met a service that is away."""
         return self.status < 0 or self.status == UNAVAILABLE
 
+    def short(self):
+        """Status and last words."""
+        return f"{self.status} {(self.out + self.err)[-400:]}"
+
     def json(self):
         """The one JSON document on stdout."""
         return json.loads(self.out)
@@ -113,9 +117,7 @@ class Party:
             time.sleep(min(5.0, 1.0 + attempt))
             said = self.kifabrik(*words, fragile=fragile)
         if said.status not in expect:
-            raise UnexpectedError(
-                f"{self.name}: kifabrik {' '.join(map(str, words[:3]))}: {said.status} {(said.out + said.err)[-400:]}"
-            )
+            raise UnexpectedError(f"{self.name}: kifabrik {' '.join(map(str, words[:3]))}: {said.short()}")
         return said
 
 

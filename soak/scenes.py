@@ -118,7 +118,7 @@ class Cast:
             if said.status == 0:
                 return said.json()["run"]
             if not said.interrupted:
-                raise UnexpectedError(f"{party.name}: apply {name}: {said.status} {(said.out + said.err)[-400:]}")
+                raise UnexpectedError(f"{party.name}: apply {name}: {said.short()}")
             time.sleep(2)
             listed = party.insist("ps", "--limit", 500, "--json").json()
             taken = [one["run"] for one in listed if one["name"] == name]
@@ -151,9 +151,7 @@ class Cast:
                 self.journal.ack(self.tenant.name, EntryKind.LEASE_RELEASED, run=ordered.run, receiver=party.member)
                 return
             if not said.interrupted:
-                raise UnexpectedError(
-                    f"{party.name}: pull {ordered.name}: {said.status} {(said.out + said.err)[-400:]}"
-                )
+                raise UnexpectedError(f"{party.name}: pull {ordered.name}: {said.short()}")
             time.sleep(2)
         raise UnexpectedError(f"{party.name}: pull {ordered.name} never went through")
 
