@@ -8,6 +8,7 @@ import json
 import os
 import select
 import shutil
+import struct
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ def call(name, *arguments):
     return result
 """
 """Beginning of a probe that makes system calls by name."""
+
+ALLOW_EVERYTHING = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF_0000)
+"""A filter of one instruction: BPF_RET | BPF_K with SECCOMP_RET_ALLOW."""
 
 HAS_ROOMS = shutil.which("bwrap") is not None and os.geteuid() == 0
 
@@ -80,15 +84,20 @@ class Launcher(subprocess.Popen):
         super().__exit__(*error)
 
 
-def launcher(command, scratch, *, environ=None, as_nobody=False, **wishes) -> Launcher:
-    """Start a launcher process."""
+def launcher(command, scratch, *, environ=None, arguments=(), as_nobody=False, **wishes) -> Launcher:
+    """Start a launcher process.
+
+    Defences that a wish switches off, so that a test can show what they are for: `no_filter` the system call
+    filter, `without` words of bubblewrap's command line, `no_groups` control groups. `swaps` tells the
+    launcher that the machine swaps to a disk.
+    """
     scratch.mkdir(exist_ok=True)
     wish = {"command": command, "scratch": str(scratch), "first_uid": FIRST_UID} | wishes
     program = [sys.executable]
     if as_nobody:
         program = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", SYSTEM_PYTHON]
     process = Launcher(
-        [*program, "-B", __file__],
+        [*program, "-B", __file__, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -165,13 +174,33 @@ def _launch(wish: dict) -> Visit:
             python_prefix=Path(wish["python_prefix"]) if "python_prefix" in wish else None,
             gpu_devices=tuple(map(Path, wish.get("gpu_devices", ()))),
         )
-        if wish.get("no_groups"):
-            import kifabrik.sandbox.launch as module
-
-            module.find_hierarchies = tuple
+        _switch_off(wish)
         return _watch(start(spec, mounts, owner), owner, writable["/out"], wish)
     except KifabrikError as error:
         return Visit(error=f"{type(error).__name__}: {error.message}", hint=error.hint)
+
+
+def _switch_off(wish: dict) -> None:
+    import kifabrik.sandbox.launch as module
+    from kifabrik.sandbox.memory import SwapState
+
+    if wish.get("no_groups"):
+        module.find_hierarchies = tuple
+    if wish.get("no_filter"):
+        module.room_filter = lambda: ALLOW_EVERYTHING
+    if wish.get("swaps"):
+        module.swap_state = lambda: (SwapState.ON, ("/dev/swapped",))
+    if wish.get("without"):
+        usual = module.bubblewrap_options
+        module.bubblewrap_options = lambda *said: _without(usual(*said), wish["without"])
+
+
+def _without(words: list, unwanted: list) -> list:
+    """Leave out words: each unwanted one is an option with the arguments it has here."""
+    for option in unwanted:
+        place = next(at for at in range(len(words)) if words[at : at + len(option)] == option)
+        words = words[:place] + words[place + len(option) :]
+    return words
 
 
 def _watch(room, owner, out: Path, wish: dict) -> Visit:

@@ -91,6 +91,7 @@ def test_a_checkpoint_folder_of_any_depth_is_a_remark_not_the_launchers_end(tmp_
         os.mkdir("x" * 250, dir_fd=folder)
         folder, above = os.open("x" * 250, os.O_RDONLY, dir_fd=folder), folder
         os.close(above)
+    os.close(os.open("weights", os.O_WRONLY | os.O_CREAT, dir_fd=folder))
     os.close(folder)
     keeper.close(needed=True)
     assert len(kept.notes) == 1

@@ -1,12 +1,26 @@
 """A job takes all it can get: memory, processes, files, disk; and the machine goes on."""
 
+import os
+import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from rooms import HAS_ROOMS, alive, python, visit
+from kifabrik.sandbox.hierarchies import find_hierarchies
+from rooms import HAS_ROOMS, NOBODY, alive, python, visit
 
 pytestmark = pytest.mark.skipif(not HAS_ROOMS, reason="needs bubblewrap and root")
+
+
+@pytest.fixture
+def open_scratch():
+    """A folder an ordinary user owns and can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="room-"))
+    os.chown(folder, NOBODY, NOBODY)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +55,31 @@ try:
 except OSError as error: print(errno.errorcode[error.errno])
 """
     assert visit(python(fill), tmp_path, memory_size=8 << 20).stdout == "ENOSPC\n"
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "/dev/shm", "/home/job"])
+def test_empty_files_count_as_memory(tmp_path, folder):
+    """They take no byte of the file system, but a kilobyte of the kernel each."""
+    fill = f"""
+import itertools
+try:
+    for number in itertools.count(): open(f'{folder}/{{number}}', 'w').close()
+except OSError: print('full')
+"""
+    seen = visit(python(fill), tmp_path, limits={"memory_bytes": 24 << 20})
+    assert seen.stdout == "full\n" or seen.exit["oom"]
+
+
+def test_no_disk_can_be_written(tmp_path):
+    probe = """
+for line in open('/proc/self/mountinfo'):
+    place, options, *_, kind, source, _ = line.split()[4:]
+    if 'rw' in options.split(','): print(place, kind)
+"""
+    writable = dict(line.split() for line in visit(python(probe), tmp_path).stdout.splitlines())
+    devices = {f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")}
+    folders = {"/tmp", "/dev/shm", "/home/job", "/out", "/checkpoint", "/work"}
+    assert writable == dict.fromkeys(devices, "devtmpfs") | dict.fromkeys(folders, "tmpfs")
 
 
 def test_the_rooms_own_filesystem_takes_nothing(tmp_path):
@@ -88,6 +127,68 @@ print('hidden')
     assert (seen.stdout, seen.exit["oom"]) == ("", True)
 
 
+HOARD_IN_SOCKETS = """
+import socket
+server, kept, written = socket.create_server(('127.0.0.1', 0)), [], 0
+for _ in range(60):
+    one = socket.create_connection(server.getsockname())
+    kept += [one, server.accept()[0]]
+    one.setblocking(False)
+    try:
+        while True: written += one.send(bytes(65536))
+    except BlockingIOError: pass
+print(written >> 20)
+"""
+
+
+def test_memory_hidden_in_network_buffers_is_bounded(tmp_path):
+    """What is on its way through loopback sockets lies in the kernel's memory, not in a process's."""
+    wide = visit(
+        python(HOARD_IN_SOCKETS), tmp_path / "1", limits={"socket_bytes": 1 << 30, "memory_bytes": 1 << 30}
+    )
+    assert int(wide.stdout) > 100
+    tight = visit(
+        python(HOARD_IN_SOCKETS), tmp_path / "2", limits={"socket_bytes": 4 << 20, "memory_bytes": 32 << 20}
+    )
+    assert tight.exit["oom"] or int(tight.stdout) < 32
+
+
+HOARD_SOCKETS = """
+import socket, time
+kept = [socket.socket(16, 3, 0) for _ in range(150)]
+print('up', flush=True)
+time.sleep(SECONDS)
+"""
+
+
+def test_a_room_that_hoards_sockets_is_ended(tmp_path):
+    """What waits in a netlink socket is counted by no control group, so their number must be bounded."""
+    brief = visit(python(HOARD_SOCKETS.replace("SECONDS", "0.5")), tmp_path / "1", limits={"sockets": 400})
+    assert (brief.stdout, brief.exit["status"], brief.exit["oom"]) == ("up\n", 0, False)
+    seen = visit(python(HOARD_SOCKETS.replace("SECONDS", "600")), tmp_path / "2", limits={"sockets": 100})
+    assert (seen.stdout, seen.exit["signal"], seen.exit["oom"]) == ("up\n", 9, True)
+    assert alive(seen.uid) == []
+
+
+def test_sockets_of_an_ordinary_users_room_are_counted_too(open_scratch):
+    limits = {"sockets": 100}
+    seen = visit(python(HOARD_SOCKETS.replace("SECONDS", "600")), open_scratch, as_nobody=True, limits=limits)
+    assert (seen.stdout, seen.exit["signal"], seen.exit["oom"]) == ("up\n", 9, True)
+
+
+def test_no_run_starts_where_its_memory_could_be_swapped_to_a_disk(tmp_path):
+    """Also where version 1 bounds memory and swap together: a job could page itself out by `madvise`."""
+    forbidding = any(one.version != 1 and "memory" in one.controllers for one in find_hierarchies())
+    if not forbidding:
+        # The room's own bound: the launcher's folders are refused before it, unless the kernel exempts them.
+        refused = visit("echo up", tmp_path, swaps=True)
+        assert refused.error.startswith("RefusedError: this machine swaps to /dev/swapped")
+        assert visit("echo up", tmp_path / "2", swaps=True, no_groups=True).error.startswith("RefusedError")
+    else:
+        assert visit("echo up", tmp_path, swaps=True).stdout == "up\n"
+    assert visit("echo up", tmp_path / "3").stdout == "up\n"
+
+
 def test_the_number_of_open_files_is_bounded(tmp_path):
     hoard = """
 import errno, os, resource
@@ -125,7 +226,11 @@ except PermissionError: print('refused')
 try: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)); print('raised')
 except PermissionError: print('refused')
 try: os.write(os.open('/proc/self/oom_score_adj', os.O_WRONLY), b'-500'); print('raised')
-except PermissionError: print('refused')
+except OSError: print('refused')
+print(resource.getrlimit(resource.RLIMIT_RTPRIO), resource.getrlimit(resource.RLIMIT_NICE))
 print(open('/proc/self/oom_score_adj').read().strip(), open('/proc/self/cgroup').read().count('kifabrik'))
 """
-    assert visit(python(probe), tmp_path).stdout == "refused\n" * 4 + "500 0\n"
+    expected = "refused\n" * 4 + "(0, 0) (0, 0)\n500 0\n"
+    assert visit(python(probe), tmp_path / "1").stdout == expected
+    # That the score stays does not hang on /proc being read-only.
+    assert visit(python(probe), tmp_path / "2", without=[["--remount-ro", "/proc"]]).stdout == expected

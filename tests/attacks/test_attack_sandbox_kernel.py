@@ -55,10 +55,46 @@ if pid == 0: os._exit(0)
 
 
 def test_user_namespaces_stay_closed_without_the_filter(tmp_path):
-    """The second lock: bubblewrap's --disable-userns sets the allowed number in a namespace of its own."""
-    inside = visit("cat /proc/sys/user/max_user_namespaces; echo 99 > /proc/sys/user/max_user_namespaces", tmp_path)
-    assert inside.stdout == "0\n" or "Permission denied" in inside.stderr
-    assert "Permission denied" in inside.stderr or "Read-only" in inside.stderr
+    """The second lock: bubblewrap's --disable-userns leaves no namespace to be had."""
+    probe = "call('unshare', 0x10000000)"
+    locked = visit(python(calling(probe)), tmp_path / "1", no_filter=True)
+    assert locked.stdout == "unshare ENOSPC\n"
+    open_room = visit(python(calling(probe)), tmp_path / "2", no_filter=True, without=[["--disable-userns"]])
+    assert open_room.stdout == "unshare ok\n"
+
+
+def test_without_the_filter_the_other_walls_stand(tmp_path):
+    """What the filter denies is denied a second time to a process without capabilities, where that can be."""
+    probe = """
+call('mount', b'x', b'/tmp', b'tmpfs', 0, 0)
+call('umount2', b'/data/in', 2)
+call('pivot_root', b'/tmp', b'/tmp')
+call('chroot', b'/tmp')
+call('setns', os.open('/proc/self/ns/net', os.O_RDONLY), 0)
+call('unshare', 0x20000)
+call('fsopen', b'tmpfs', 0)
+call('syslog', 3, ctypes.create_string_buffer(100), 100)
+call('clock_settime', 0, (ctypes.c_long * 2)(0, 0))
+call('open_by_handle_at', os.open('/usr', os.O_RDONLY), ctypes.create_string_buffer(b'\\x08' + bytes(100)), 0)
+call('reboot', 0, 0, 0, 0)
+call('fanotify_init', 0, 0)
+"""
+    inside = answers(visit(python(calling(probe)), tmp_path, no_filter=True).stdout)
+    assert set(inside.values()) == {"EPERM"}, inside
+
+
+def test_a_filter_of_the_jobs_own_lifts_nothing(tmp_path):
+    """Of several filters the strictest answer counts (seccomp(2))."""
+    probe = """
+import struct
+number = 317 if os.uname().machine == 'x86_64' else 277
+rules = ctypes.create_string_buffer(struct.pack('=HBBI', 6, 0, 0, 0x7FFF0000))
+program = ctypes.create_string_buffer(struct.pack('=HxxxxxxQ', 1, ctypes.addressof(rules)))
+print('filter', 'ok' if libc.syscall(number, 1, 0, program) == 0 else errno.errorcode[ctypes.get_errno()])
+call('keyctl', 0, ctypes.c_long(-3), 1)
+"""
+    inside = answers(visit(python(calling(probe)), tmp_path).stdout)
+    assert inside == {"filter": "ok", "keyctl": "EPERM"}
 
 
 def test_other_processes_cannot_be_traced_or_read(tmp_path):
@@ -103,10 +139,44 @@ call('name_to_handle_at', ctypes.c_long(-100), b'/usr', parameters, parameters, 
 call('open_by_handle_at', 3, parameters, 0)
 call('personality', 0x0040000)
 call('syslog', 3, parameters, 100)
+call('io_setup', 1, ctypes.byref(ctypes.c_ulong(0)))
 """
     plain, inside = both(probe, tmp_path)
-    assert plain["io_uring_setup"] == plain["userfaultfd"] == plain["personality"] == "ok"
+    assert plain["io_setup"] == plain["io_uring_setup"] == plain["userfaultfd"] == plain["personality"] == "ok"
     assert set(inside.values()) == {"EPERM"}
+
+
+def test_no_reserve_of_the_machine_can_be_drawn_on(tmp_path):
+    """Huge pages that the operator has set aside are counted for no run."""
+    probe = """
+libc.syscall.restype = ctypes.c_long
+call('memfd_create', b'x', 4)  # MFD_HUGETLB
+call('mmap', 0, 1 << 21, 3, 0x22 | 0x40000 | 0x4000, ctypes.c_long(-1), 0)  # MAP_HUGETLB, MAP_NORESERVE
+call('shmget', 0, 1 << 21, 0o1600 | 0o4000)  # SHM_HUGETLB
+"""
+    plain, inside = both(probe, tmp_path)
+    assert plain["memfd_create"] == plain["mmap"] == "ok"
+    assert inside == dict.fromkeys(("memfd_create", "mmap", "shmget"), "ENOMEM")
+
+
+def test_nothing_in_proc_or_sys_can_be_written(tmp_path):
+    """Among it core_pattern, sysrq-trigger, oom_score_adj, the kernel's parameters, triggers on its pressure."""
+    probe = """
+import os, stat
+opened = set()
+for top in ('/proc', '/sys'):
+    for folder, folders, files in os.walk(top):
+        folders[:] = [name for name in folders if name not in ('self', 'thread-self', 'fd', 'task', 'map_files')]
+        for name in files:
+            path = f'{folder}/{name}'
+            try:
+                if stat.S_ISREG(os.stat(path).st_mode): os.close(os.open(path, os.O_WRONLY)); opened.add(name)
+            except OSError: pass
+print(sorted(opened))
+"""
+    plain = visit(python(probe), tmp_path / "1", without=[["--remount-ro", "/proc"]])
+    assert "'oom_score_adj'" in plain.stdout
+    assert visit(python(probe), tmp_path / "2").stdout == "[]\n"
 
 
 def test_mounts_cannot_be_changed_by_either_interface(tmp_path):
@@ -132,7 +202,10 @@ time = (ctypes.c_long * 2)(0, 0)
 call('clock_settime', 0, time)
 call('settimeofday', time, 0)
 call('reboot', 0, 0, 0, 0)
+call('swapon', b'/dev/sda', 0)
 call('swapoff', b'/dev/sda')
+call('adjtimex', ctypes.create_string_buffer(b'\\x01' + bytes(300)))
+call('acct', b'/tmp/log')
 call('init_module', 0, 0, b'')
 call('kexec_load', 0, 0, 0, 0)
 for path in ('/proc/sys/kernel/hostname', '/proc/sys/vm/drop_caches', '/proc/sysrq-trigger',
@@ -210,8 +283,10 @@ attempt('ipv6', lambda: socket.create_connection(('2001:db8::1', 9), 1))
 
 def test_only_everyday_socket_families_exist(tmp_path):
     probe = """
-families = (('vsock', 40, 1, 0), ('alg', 38, 5, 0), ('packet', 17, 3, 0), ('netfilter', 16, 3, 12),
-            ('uevent', 16, 3, 15), ('bluetooth', 31, 3, 1), ('can', 29, 3, 1), ('sctp', 2, 1, 132))
+families = [('netfilter', 16, 3, 12), ('uevent', 16, 3, 15), ('sctp', 2, 1, 132), ('icmp', 2, 2, 1),
+            ('raw', 2, 3, 255), ('raw6', 10, 3, 58)]
+# among them alg 38, packet 17, bluetooth 31, can 29, vsock 40, xdp 44
+families += [(f'family{n}', n, kind, 0) for n in range(64) for kind in (1, 2, 3, 5) if n not in (1, 2, 10, 16)]
 for name, family, kind, protocol in families:
     number = libc.socket(family, kind, protocol)
     print(name, 'ok' if number >= 0 else errno.errorcode[ctypes.get_errno()])
@@ -220,7 +295,32 @@ print('addresses', len(socket.if_nameindex()))
 """
     plain, inside = both(probe, tmp_path)
     assert plain["uevent"] == "ok"
+    assert len(inside) > 60
     assert set(inside.values()) == {"EAFNOSUPPORT", "EPROTONOSUPPORT", "1"}
+
+
+def test_the_rooms_own_network_cannot_be_changed(tmp_path):
+    """Netlink is open for asking; without capabilities no address, route or device comes of it."""
+    probe = """
+import socket, struct
+def ask(name, kind, body):
+    s = socket.socket(16, 3, 0); s.send(struct.pack('=IHHII', 16 + len(body), kind, 5, 1, 0) + body)
+    print(name, errno.errorcode.get(-struct.unpack_from('=i', s.recv(4096), 16)[0], 'ok'))
+ask('link', 16, bytes(16))
+ask('address', 20, struct.pack('=BBBBI', 2, 24, 0, 0, 1) + struct.pack('=HH4s', 8, 2, bytes([10, 0, 0, 1])))
+ask('route', 24, struct.pack('=BBBBBBBBI', 2, 0, 0, 0, 254, 4, 0, 1, 0))
+for name, request in (('up', 0x8914), ('rename', 0x8923)):
+    try:
+        import fcntl; fcntl.ioctl(socket.socket(), request, b'lo'.ljust(40, b'\\1')); print(name, 'ok')
+    except OSError as error: print(name, errno.errorcode[error.errno])
+try: socket.socket(2, 3, 6); print('raw ok')
+except OSError as error: print('raw', errno.errorcode[error.errno])
+try: socket.socket().setsockopt(1, 36, 1); print('mark ok')
+except OSError as error: print('mark', errno.errorcode[error.errno])
+"""
+    inside = answers(visit(python(calling(probe)), tmp_path).stdout)
+    assert len(inside) == 7
+    assert set(inside.values()) == {"EPERM"}, inside
 
 
 def test_terminal_input_cannot_be_forged(tmp_path):

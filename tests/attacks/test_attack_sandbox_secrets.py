@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rooms import FIRST_UID, HAS_ROOMS, NOBODY, alive, launcher, outside, python, visit
+from rooms import FIRST_UID, HAS_ROOMS, NOBODY, alive, calling, launcher, outside, python, visit
 
 pytestmark = pytest.mark.skipif(not HAS_ROOMS, reason="needs bubblewrap and root")
 
@@ -29,26 +29,51 @@ def processes_of_the_run():
 
 
 SEARCH = """
-import glob
-word, found = 'canary' + '-5c1e', set()
-for path in glob.glob('/proc/[0-9]*/environ') + glob.glob('/proc/[0-9]*/cmdline'):
+import os
+word, found = b'canary' + b'-5c1e', set()
+def look(path, limit=1 << 20):
     try:
-        if word in open(path, errors='replace').read(): found.add(path)
+        if os.path.islink(path): text = os.readlink(path).encode()
+        else:
+            with open(path, 'rb') as file: text = file.read(limit)
+        if word in text: found.add(path.rsplit('/', 1)[1])
     except OSError: pass
-print('found' if found else 'nothing')
+def names(folder):
+    try: return os.listdir(folder)
+    except OSError: return []
+for entry in names('/proc'):
+    if entry.isdigit():
+        for folder in ('', '/fd', '/task/' + entry, '/net'):
+            for name in names(f'/proc/{entry}{folder}'):
+                if name not in ('mem', 'pagemap', 'clear_refs'): look(f'/proc/{entry}{folder}/{name}')
+    elif entry not in ('kmsg', 'kcore', 'kpagecount', 'kpageflags', 'kpagecgroup', 'sys', 'bus', 'irq'):
+        look(f'/proc/{entry}')
+print(*sorted(found) or ['nothing'])
 """
 
 
-def test_the_launchers_environment_is_not_in_the_room(tmp_path):
-    inherited = {"env": {"CANARY": CANARY}, "as_nobody": False}
-    assert outside(SEARCH, **inherited) == "found\n"
-    seen = visit(python(SEARCH), tmp_path, environ={"CANARY": CANARY})
-    assert seen.stdout == "nothing\n", seen
+def told(scratch, **wishes):
+    """Run the search in a room whose launcher has the word in everything it has."""
+    place = scratch / CANARY
+    place.mkdir(parents=True)
+    return visit(python(SEARCH), place, environ={"CANARY": CANARY}, arguments=(CANARY,), **wishes).stdout
+
+
+def test_nothing_of_the_launcher_is_in_any_file_of_proc(tmp_path):
+    """Environment, arguments, the names of its folders and mounts, its open files, sockets and locks."""
+    place = tmp_path / CANARY
+    with launcher("echo up; sleep 30", place, environ={"CANARY": CANARY}, arguments=(CANARY,)) as process:
+        process.stdout.readline()
+        found = outside(SEARCH, as_nobody=False).split()
+        assert {"environ", "cmdline", "mountinfo"} <= set(found), found
+        process.kill()
+    assert told(tmp_path / "1") == "nothing\n"
+    assert told(tmp_path / "2", no_filter=True) == "nothing\n"
 
 
 def test_other_users_see_neither_environment_nor_command_of_the_job(tmp_path):
     with subprocess.Popen(["sh", "-c", f": {CANARY}; sleep 5 & wait"]) as plain:
-        assert outside(SEARCH) == "found\n"
+        assert outside(SEARCH) == "cmdline\n"
         plain.kill()
     line = f"echo up; : {CANARY}; sleep 20 & wait"
     with launcher(line, tmp_path, environment={"KEY": CANARY}) as process:
@@ -81,13 +106,16 @@ for name in ('mem', 'environ', 'maps', 'exe', 'fd', 'root', 'cwd', 'auxv'):
         if name in ('fd', 'root', 'cwd'): os.listdir(path)
         else: open(path, 'rb+' if name == 'mem' else 'rb').close()
         print('reached')
-    except PermissionError: print('denied')
+    except OSError: print('denied')
 """
     # The job's own shell has the same user and the same program, but may be read: there the probe succeeds.
-    shell = visit('python3 -c "$PROBE" $$; true', tmp_path, environment={"PROBE": probe})
+    open_proc = {"environment": {"PROBE": probe}, "without": [["--remount-ro", "/proc"]]}
+    shell = visit('python3 -c "$PROBE" $$; true', tmp_path, **open_proc)
     assert set(shell.stdout.split()) == {"reached"}, shell
-    first = visit('python3 -c "$PROBE" 1; true', tmp_path / "2", environment={"PROBE": probe})
+    first = visit('python3 -c "$PROBE" 1; true', tmp_path / "2", **open_proc)
     assert set(first.stdout.split()) == {"denied"}, first
+    read_only = visit('python3 -c "$PROBE" 1; true', tmp_path / "3", environment={"PROBE": probe})
+    assert set(read_only.stdout.split()) == {"denied"}, read_only
 
 
 def test_the_launcher_cannot_be_seen_or_signalled(tmp_path):
@@ -119,17 +147,24 @@ for pid in {pids}:
 """
         assert visit(python(probe), tmp_path / "b", locks=locks).stdout == ""
         foreign = f"""
-import os
-os.setgid({FIRST_UID + 1}); os.setuid({FIRST_UID + 1})
+os.setgid(USER); os.setuid(USER)
+buffer = ctypes.create_string_buffer(8)
 for pid in {pids}:
     for name in ('environ', 'mem'):
-        try: open(f'/proc/{{pid}}/{{name}}').read(1); print('read')
+        try: open(f'/proc/{{pid}}/{{name}}', 'rb').read(0); print('read')
         except OSError: pass
-    try: os.kill(pid, 9); print('killed')
-    except PermissionError: pass
+    vector = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 8)
+    call('ptrace', 0x4206, pid, 0, 0)  # PTRACE_SEIZE
+    call('pidfd_getfd', os.pidfd_open(pid), 0, 0)
+    if USER != {FIRST_UID}:
+        try: os.kill(pid, 9); print('killed')
+        except PermissionError: pass
 """
-        assert outside(foreign, as_nobody=False) == ""
+        lines = outside(calling(foreign.replace("USER", str(FIRST_UID + 1))), as_nobody=False).splitlines()
+        assert set(lines) == {"ptrace EPERM", "pidfd_getfd EPERM"}
         assert alive(FIRST_UID) == pids
+        # The same done by the run's own user succeeds with its job, which shows that the user id is the wall.
+        assert "ptrace ok" in outside(calling(foreign.replace("USER", str(FIRST_UID))), as_nobody=False)
         first.kill()
 
 
@@ -161,11 +196,16 @@ paths = ['/etc/shadow', '/root', '/var/lib', '/boot', '/run/kifabrik', '/sys/fs/
          '/dev/kmsg', '/dev/mem', '/dev/vsock', '/dev/userfaultfd', '/dev/fuse', '/dev/tty', '/dev/ptmx',
          {str(tmp_path / "store")!r}]
 print([path for path in paths if os.path.lexists(path)])
-try: print(open('/proc/kcore', 'rb').read(1))
-except OSError: print('denied')
+names = ('cmdline', 'config.gz', 'diskstats', 'interrupts', 'kallsyms', 'kcore', 'keys', 'partitions', 'pressure')
+def tells(path):
+    try: return bool(os.listdir(path) if os.path.isdir(path) else open(path, 'rb').read(1))
+    except OSError: return False
+print([name for name in names if tells('/proc/' + name)])
 """
-    assert "/etc/shadow" in outside(probe)
-    assert visit(python(probe), tmp_path / "scratch").stdout == "[]\ndenied\n"
+    plain = outside(probe)
+    assert "/etc/shadow" in plain
+    assert "cmdline" in plain
+    assert visit(python(probe), tmp_path / "scratch").stdout == "[]\n[]\n"
 
 
 def test_root_inside_could_not_read_the_machines_files_either(tmp_path):
@@ -194,25 +234,61 @@ def test_a_setuid_program_gives_no_rights(tmp_path):
     assert seen.stdout == "1000\n\n"
 
 
-def test_the_next_run_finds_nothing_of_the_one_before(tmp_path):
-    locks = str(tmp_path / "locks")
-    leave = """
-import os, ctypes
+LEAVE = """
+import ctypes, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
 for folder in ('/tmp', '/var/tmp', '/dev/shm', '/home/job', '/work', '/out', '/checkpoint'):
     open(folder + '/remnant', 'w').write('x')
-libc = ctypes.CDLL(None)
-print(libc.shmget(77, 4096, 0o1666) >= 0)
+made = [libc.shmget(77, 4096, 0o1666), libc.semget(77, 1, 0o1666), libc.msgget(77, 0o1666)]
+made.append(ctypes.CDLL('librt.so.1').mq_open(b'/remnant', os.O_CREAT | os.O_RDWR, 0o666, None))
+name = socket.socket(socket.AF_UNIX); name.bind('\\0remnant'); name.listen()
+name.set_inheritable(True)
+if os.fork() == 0: os.setsid(); os.execvp('sleep', ['sleep', '600'])
+print(min(made) >= 0)
 """
-    look = """
-import os, ctypes
+LOOK = """
+import ctypes, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
 folders = ('/tmp', '/var/tmp', '/dev/shm', '/home/job', '/work', '/out', '/checkpoint')
 found = [folder for folder in folders if os.listdir(folder)]
-print(found, ctypes.CDLL(None).shmget(77, 4096, 0o666))
+found += [name for name in ('shmget', 'semget', 'msgget') if getattr(libc, name)(77, 0, 0o666) >= 0]
+found += ['mq_open'] if ctypes.CDLL('librt.so.1').mq_open(b'/remnant', os.O_RDWR) >= 0 else []
+try: socket.socket(socket.AF_UNIX).connect('\\0remnant'); found += ['abstract']
+except OSError: pass
+found += [pid for pid in os.listdir('/proc') if pid.isdigit() and int(pid) > os.getpid()]
+print(found)
 """
-    first = visit(python(leave), tmp_path / "a", locks=locks)
-    second = visit(python(look), tmp_path / "b", locks=locks)
-    assert (first.stdout, second.stdout) == ("True\n", "[] -1\n")
+
+
+@pytest.mark.parametrize("without_filter", [False, True])
+def test_the_next_run_finds_nothing_of_the_one_before(tmp_path, without_filter):
+    wishes = {"locks": str(tmp_path / "locks"), "no_filter": without_filter}
+    first = visit(python(LEAVE), tmp_path / "a", **wishes)
+    second = visit(python(LOOK), tmp_path / "b", **wishes)
+    assert (first.stdout, second.stdout) == ("True\n", "[]\n")
     assert first.uid == second.uid
+
+
+def test_within_a_run_the_same_remnants_are_found(tmp_path):
+    both = LEAVE.replace("os.execvp('sleep', ['sleep', '600'])", "import time; time.sleep(600)") + LOOK
+    found = visit(python(both), tmp_path).stdout
+    assert all(f"'{name}'" in found for name in ("/tmp", "/dev/shm", "shmget", "semget", "msgget", "mq_open"))
+    assert "'abstract'" in found
+
+
+def test_programs_of_the_environment_cannot_be_changed_for_the_next_run(tmp_path):
+    """Neither a module nor its compiled form, which Python would write beside it."""
+    tree = tmp_path / "env"
+    (tree / "bin").mkdir(parents=True)
+    (tree / "module.py").write_text("answer = 42\n")
+    tmp_path.chmod(0o755)
+    line = (
+        "cd /env && python3 -c 'import module; print(module.answer)'; touch /env/x /env/bin/python /env/module.py"
+    )
+    seen = visit(f"{line}; rm -f /env/module.py; mv /env/bin /env/b", tmp_path / "s", env_tree=str(tree))
+    assert seen.stdout == "42\n"
+    assert seen.stderr.count("\n") == 5
+    assert sorted(path.name for path in tree.iterdir()) == ["bin", "module.py"]
 
 
 def test_an_ordinary_launcher_is_not_readable_from_its_own_rooms():
@@ -220,7 +296,11 @@ def test_an_ordinary_launcher_is_not_readable_from_its_own_rooms():
     scratch = Path(tempfile.mkdtemp(prefix="room-"))
     try:
         os.chown(scratch, NOBODY, NOBODY)
-        seen = visit(python(SEARCH), scratch, as_nobody=True, environ={"CANARY": CANARY})
+        for number in ("1", "2"):
+            (scratch / number).mkdir()
+            os.chown(scratch / number, NOBODY, NOBODY)
+            wishes = {"environ": {"CANARY": CANARY}, "no_filter": number == "2"}
+            seen = visit(python(SEARCH), scratch / number, as_nobody=True, **wishes)
+            assert seen.stdout == "nothing\n", seen
     finally:
         shutil.rmtree(scratch)
-    assert seen.stdout == "nothing\n", seen

@@ -1,12 +1,19 @@
 """Keeps checkpoints: seals the checkpoint folder when it has changed and is quiet, and at the end."""
 
+import hashlib
+import os
+import stat
 import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
 from kifabrik.client.attempts import Attempts
+from kifabrik.datasets.folder import Folder
+from kifabrik.datasets.folders import open_folder
 from kifabrik.datasets.manifest import Manifest
-from kifabrik.errors import ConflictError, KifabrikError
+from kifabrik.errors import ConflictError, KifabrikError, NotFoundError
 from kifabrik.launcher.journal import Journal
 from kifabrik.launcher.outputs import OutputSealer
 from kifabrik.launcher.work import NamedManifest
@@ -14,6 +21,7 @@ from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import read_unverified
 
 INTERVAL_S: Final = 60.0
+_DIGEST_BYTES: Final = 16
 
 
 class CheckpointKeeper:
@@ -80,7 +88,7 @@ class CheckpointKeeper:
     def _look(self) -> None:
         try:
             now = self._fingerprint()
-            if not now or now == self._seen:
+            if not now[1] or now == self._seen:
                 return
             self._seal()
         except ConflictError:
@@ -103,15 +111,33 @@ class CheckpointKeeper:
         self._before = envelope.digest
         self._manifest, _ = read_unverified(envelope, Manifest)
 
-    def _fingerprint(self) -> frozenset[tuple[str, int, int]]:
-        """Names, sizes and times of all files; a change in any is a reason to seal."""
-        root = self._memory / self._within
-        found = set()
-        for path in root.rglob("*"):
-            try:
-                status = path.lstat()
-            except FileNotFoundError:
-                continue
-            if not path.is_dir():
-                found.add((str(path), status.st_size, status.st_mtime_ns))
-        return frozenset(found)
+    def _fingerprint(self) -> tuple[int, int]:
+        """Digest of names, sizes and times of all files, and their number; a change is a reason to seal.
+
+        A sum of digests, so that the order of names does not count and nothing is remembered for each
+        file: their number is the job's choice, and they must not fill the launcher's memory.
+        """
+        folded = found = 0
+        with closing(open_folder(self._memory)) as root, closing(root.enter(self._within)) as folder:
+            waiting = [""]
+            while waiting:
+                above = waiting.pop()
+                for path, status in _listing(folder, above):
+                    if stat.S_ISDIR(status.st_mode):
+                        waiting.append(path)
+                        continue
+                    folded = (folded + _digest(path, status)) % (1 << 8 * _DIGEST_BYTES)
+                    found += 1
+        return folded, found
+
+
+def _digest(path: str, status: os.stat_result) -> int:
+    said = f"{path}\0{status.st_size}\0{status.st_mtime_ns}".encode(errors="surrogateescape")
+    return int.from_bytes(hashlib.blake2b(said, digest_size=_DIGEST_BYTES).digest(), "big")
+
+
+def _listing(folder: Folder, above: str) -> Iterator[tuple[str, os.stat_result]]:
+    """List a folder by paths; it may have vanished since it was seen."""
+    with suppress(NotFoundError):
+        for one in folder.scan(above):
+            yield (f"{above}/{one.name}" if above else one.name), one.stat

@@ -5,6 +5,7 @@
     streamed   a folder whose bytes are made when they are read, in mounts of the launcher's own
     uids       a user id for each run
     limits     control groups: bounds, kills, and what was used
+    sockets    the bound on sockets, which no control group has
     syscalls   numbers of the system calls the filter speaks about
     seccomp    the filter itself
     stage      everything outside that the room will see, at places its user can reach

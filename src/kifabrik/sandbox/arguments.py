@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.sandbox.room import HOME, ROOM_AT, WORKDIR_AT, Fitting, RoomSpec
-from kifabrik.sandbox.stage import INSIDE_ID
+from kifabrik.sandbox.stage import INSIDE_ID, NO_FILE, NO_FOLDER
 
 _ISOLATION: Final = (
     *("--unshare-all", "--unshare-user", "--disable-userns", "--as-pid-1", "--die-with-parent"),
@@ -25,13 +25,23 @@ _DEVICE_LINKS: Final = {
     "stdout": "/proc/self/fd/1",
     "stderr": "/proc/self/fd/2",
 }
+_MACHINE_FILES: Final = (
+    *("cmdline", "config.gz", "diskstats", "interrupts", "iomem", "ioports", "kallsyms", "kcore", "key-users"),
+    *("keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "mdstat", "partitions"),
+    *("sched_debug", "slabinfo", "softirqs", "sysrq-trigger", "timer_list", "vmallocinfo"),
+)
+_MACHINE_FOLDERS: Final = ("acpi", "fs", "pressure", "scsi", "tty")
+"""What /proc tells about the machine and whoever else works on it. Numeric libraries read `cpuinfo`, `meminfo`,
+`stat` and what lies under `sys`: that stays."""
 _TOPOLOGY: Final = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 """Numeric libraries count processors and memory nodes here."""
 _GPU_TOPOLOGY: Final = (
-    *("/sys/devices", "/sys/bus/pci", "/sys/class/drm", "/sys/class/kfd", "/sys/class/infiniband"),
+    *("/sys/devices/system", "/sys/bus/pci", "/sys/class/drm", "/sys/class/kfd", "/sys/class/infiniband"),
     "/sys/module/nvidia",
 )
-"""Drivers and collective libraries find devices and the paths between them here."""
+_BUSES: Final = Path("/sys/devices")
+"""Drivers and collective libraries find devices and the paths between them here, and on the PCI buses beside.
+What else lies there names the machine's network interfaces, disks and virtual devices."""
 
 _INIT: Final = (
     "echo ready >&0; read -r go || exit 125; exec </dev/null; {bound}"
@@ -59,12 +69,12 @@ def bubblewrap_options(spec: RoomSpec, fittings: tuple[Fitting, ...], stage: Pat
         *("--hostname", spec.hostname),
         *_system(Path("/")),
         *_small_files(stage),
-        *("--proc", "/proc"),
+        *_processes(Path("/proc"), stage),
         *_devices(spec),
         *_topology(spec),
         *_empty_folders(spec),
         *_mounts(fittings),
-        *("--remount-ro", "/dev", "--remount-ro", "/"),
+        *("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"),
         *("--chdir", WORKDIR_AT if spec.workdir else HOME),
         *(word for name, value in spec.variables().items() for word in ("--setenv", name, value)),
     ]
@@ -99,6 +109,15 @@ def _small_files(stage: Path) -> Iterator[str]:
     yield from ("--ro-bind", str(stage / "room"), ROOM_AT)
 
 
+def _processes(machines: Path, stage: Path) -> Iterator[str]:
+    """A /proc of the room's own processes, in which what tells about the machine is empty."""
+    yield from ("--proc", "/proc")
+    for names, nothing in ((_MACHINE_FILES, stage / NO_FILE), (_MACHINE_FOLDERS, stage / NO_FOLDER)):
+        for name in names:
+            if (machines / name).exists():
+                yield from ("--ro-bind", str(nothing), f"/proc/{name}")
+
+
 def _devices(spec: RoomSpec) -> Iterator[str]:
     """A /dev without terminals: their number is bounded for the whole machine, not per run."""
     yield from ("--perms", "0755", "--size", str(1 << 20), "--tmpfs", "/dev")
@@ -112,7 +131,8 @@ def _devices(spec: RoomSpec) -> Iterator[str]:
 
 
 def _topology(spec: RoomSpec) -> Iterator[str]:
-    for path in _GPU_TOPOLOGY if spec.gpu_devices else _TOPOLOGY:
+    buses = sorted(map(str, _BUSES.glob("pci*"))) if spec.gpu_devices else []
+    for path in (*(_GPU_TOPOLOGY if spec.gpu_devices else _TOPOLOGY), *buses):
         yield from ("--ro-bind-try", path, path)
 
 

@@ -179,18 +179,19 @@ def _swap() -> Check:
     state, areas = swap_state()
     if state is not SwapState.ON:
         return Check("swap", Verdict.OK, f"This machine has {state.value}.")
-    if os.geteuid() == 0 and _kernel() >= (6, 4):
+    bound = any(one.version != 1 and "memory" in one.controllers for one in find_hierarchies())
+    if os.geteuid() == 0 and _kernel() >= (6, 4) and bound:
         return Check(
             "swap",
             Verdict.NOTICE,
-            f"Swap is on ({', '.join(areas)}); runs are exempted from it, the launcher's own memory is not.",
+            f"Swap is on ({', '.join(areas)}); launchers and runs are exempted from it.",
             "Switch swap off (`swapoff -a`) on machines that hold sealed data.",
         )
     return Check(
         "swap",
         Verdict.ERROR,
         f"Swap is on ({', '.join(areas)}): plaintext in memory could reach a disk.",
-        "Switch swap off (`swapoff -a`), or run as root on Linux 6.4 or newer.",
+        "Switch swap off (`swapoff -a`), or run as root on Linux 6.4 or newer with control groups of version 2.",
     )
 
 

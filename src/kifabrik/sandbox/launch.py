@@ -36,6 +36,7 @@ from kifabrik.sandbox.programs import find_program
 from kifabrik.sandbox.room import RoomSpec
 from kifabrik.sandbox.running import RunningRoom
 from kifabrik.sandbox.seccomp import room_filter
+from kifabrik.sandbox.sockets import SocketWatch
 from kifabrik.sandbox.stage import Stage
 from kifabrik.sandbox.uids import RunUid
 
@@ -119,7 +120,7 @@ def _refuse_swap(group: RunGroup) -> None:
     if state is SwapState.ON and not group.forbids_swap:
         raise RefusedError(
             f"this machine swaps to {', '.join(areas)} and the job's memory could reach that disk",
-            hint="Switch swap off (`swapoff -a`), or give the node a memory controller that counts swap.",
+            hint="Switch swap off (`swapoff -a`), or give the node a memory controller of version 2.",
         )
 
 
@@ -135,14 +136,18 @@ def _launch(limits: Limits, options: list[str], owner: RunUid, group: RunGroup) 
     finally:
         pipes.close_far_ends()
     deadline = time.monotonic() + _BUILDING_S
+    sockets: SocketWatch | None = None
     try:
         first = _wait_until_built(pipes.door[0], deadline)
         first_pidfd = os.pidfd_open(first)
+        sockets = _watch_sockets(first, limits)
         pipes.door[0].sendall(b"go\n")
     except OSError:
         os.killpg(guard.pid, signal.SIGKILL)
         process.wait()
         _bury(guard)
+        if sockets:
+            sockets.close()
         said = _read_all(pipes.stderr[0])
         pipes.close_near_ends()
         raise UnavailableError(
@@ -150,7 +155,15 @@ def _launch(limits: Limits, options: list[str], owner: RunUid, group: RunGroup) 
             hint="`kifabrik doctor` checks what this machine lacks.",
         ) from None
     pipes.door[0].close()
-    return RunningRoom(process, guard, (first, first_pidfd), (pipes.stdout[0], pipes.stderr[0]), group)
+    return RunningRoom(process, guard, (first, first_pidfd), (pipes.stdout[0], pipes.stderr[0]), group, sockets)
+
+
+def _watch_sockets(first: int, limits: Limits) -> SocketWatch | None:
+    """Get ready to count the room's sockets, unless its processes are hidden from an ordinary launcher."""
+    try:
+        return SocketWatch(first, limits.sockets)
+    except OSError:
+        return None
 
 
 def _start_guard() -> "subprocess.Popen[bytes]":
@@ -200,6 +213,7 @@ def _become(limits: Limits, owner: RunUid) -> list[str]:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     files = limits.open_files if hard == resource.RLIM_INFINITY else min(limits.open_files, hard)
     words = [find_program("prlimit"), f"--core={_NO_CORE}:{_NO_CORE}", f"--nofile={files}:{files}"]
+    words += ["--rtprio=0:0", "--nice=0:0"]  # a launcher may have more; a share of time does not bind real time
     words += [find_program("setpriv"), "--no-new-privs"]
     if owner.of_its_own:
         words += [f"--reuid={owner.uid}", f"--regid={owner.gid}", "--clear-groups"]

@@ -24,8 +24,8 @@ _PIDS_OF_THE_ROOM: Final = 4
 _PATIENCE_S: Final = 2.0
 _NAP_S: Final = 0.002
 
-_OPTIONAL: Final = {"memory.memsw.limit_in_bytes", "memory.swap.max"}
-"""Whether swap is accounted for is a choice of whoever built or started the kernel."""
+_OPTIONAL: Final = {"memory.memsw.limit_in_bytes", "memory.swap.max", "memory.kmem.tcp.limit_in_bytes"}
+"""Whether swap and sockets are accounted for is a choice of whoever built or started the kernel."""
 
 _WITHOUT: Final = {
     "memory": "no memory controller: a run that takes too much is stopped only when the machine is out of it",
@@ -46,6 +46,10 @@ class Limits:
         tmp_bytes: Size of /tmp, and of the home folder.
         shm_bytes: Size of /dev/shm.
         open_files: Open files per process, at most what the launcher itself may have.
+        socket_bytes: What TCP and UDP may hold on their way. On version 1 this comes on top of
+            `memory_bytes`; version 2 counts it in there.
+        sockets: Most sockets at one time; a room with more is ended. What waits in a netlink socket is
+            counted by no control group, about 230 kB each.
     """
 
     memory_bytes: int
@@ -54,6 +58,8 @@ class Limits:
     tmp_bytes: int = 1 << 30
     shm_bytes: int = 1 << 30
     open_files: int = 65_536
+    socket_bytes: int = 64 << 20
+    sockets: int = 4096
 
 
 @dataclass(frozen=True)
@@ -121,11 +127,15 @@ class RunGroup:
 
     @property
     def forbids_swap(self) -> bool:
-        """Whether the memory of the run's processes can never reach swap."""
+        """Whether the memory of the run's processes can never reach swap.
+
+        Version 1 bounds memory and swap together, which says nothing about how much of it is swap: the
+        kernel, or the job itself by `madvise`, can page out all of it.
+        """
         return any(
-            (folder / ("memory.memsw.limit_in_bytes" if hierarchy.version == 1 else "memory.swap.max")).exists()
+            (folder / "memory.swap.max").exists()
             for hierarchy, folder in self.folders
-            if "memory" in hierarchy.controllers
+            if hierarchy.version != 1 and "memory" in hierarchy.controllers
         )
 
     def kill(self) -> None:
@@ -213,7 +223,8 @@ def _settings(version: int, controllers: frozenset[str], limits: Limits) -> Iter
     quota = max(1000, round(limits.cpus * _PERIOD_US))
     if "memory" in controllers and version == 1:
         yield "memory.limit_in_bytes", limits.memory_bytes
-        yield "memory.memsw.limit_in_bytes", limits.memory_bytes  # memory and swap together: so no swap
+        yield "memory.memsw.limit_in_bytes", limits.memory_bytes  # with swap in compressed memory no more either
+        yield "memory.kmem.tcp.limit_in_bytes", limits.socket_bytes  # uncounted unless it is set
     elif "memory" in controllers:
         yield "memory.max", limits.memory_bytes
         yield "memory.swap.max", 0

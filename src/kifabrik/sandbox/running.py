@@ -19,10 +19,12 @@ from types import TracebackType
 from typing import Final, Self
 
 from kifabrik.sandbox.limits import RunGroup, Usage
+from kifabrik.sandbox.sockets import SocketWatch
 
 _SIGNAL_BASE: Final = 128
 """A shell reports a program killed by signal n as 128 + n."""
 _DYING_S: Final = 30.0
+_SOCKETS_HIDDEN: Final = "no view of the run's network: the number of its sockets is not bounded"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class ExitReport:
     Args:
         status: Exit status of the job as a shell reports it: 0 is success, 128 + n means killed by signal n.
         signal: That signal, or 0.
-        oom: Whether a process was killed because the run reached its memory limit.
+        oom: Whether a process was killed because the run reached its memory limit, or all because it
+            hoarded sockets.
         cpu_seconds: Processor time of all processes of the room.
         peak_memory_bytes: Most memory at one time; without a memory controller that of the largest
             process.
@@ -55,10 +58,11 @@ class RunningRoom:
         first: tuple[int, int],
         outputs: tuple[int, int],
         group: RunGroup,
+        sockets: SocketWatch | None,
     ) -> None:
         self.stdout, self.stderr = outputs
         """Descriptors that the job's standard output and standard error are read from."""
-        self.notices = group.notices
+        self.notices = (*group.notices, *(() if sockets else (_SOCKETS_HIDDEN,)))
         """What this machine could not bound, as sentences."""
         self.before_killing: Callable[[], None] = lambda: None
         """Called before the room is killed: a process cannot die while it waits for a read that is under way."""
@@ -69,6 +73,10 @@ class RunningRoom:
         self._group = group
         self._settling = threading.Lock()
         self._exit: ExitReport | None = None
+        self._hoarded = False
+        self._sockets = sockets
+        if sockets:
+            sockets.start(self._end_hoarding)
 
     @property
     def pid(self) -> int:
@@ -142,6 +150,10 @@ class RunningRoom:
     ) -> None:
         self.close()
 
+    def _end_hoarding(self) -> None:
+        self._hoarded = True
+        self.kill()
+
     def _settle(self) -> ExitReport:
         """Bury bubblewrap, make sure that nothing outlives it, and read the counters a last time."""
         _, status, spent = os.wait4(self._process.pid, 0)
@@ -150,6 +162,8 @@ class RunningRoom:
         if not _ended(self._first, 0):
             self.kill()
             _ended(self._first, _DYING_S)
+        if self._sockets:
+            self._sockets.close()
         self._guard.kill()
         self._guard.communicate()
         usage = self._group.usage()
@@ -160,7 +174,7 @@ class RunningRoom:
         return ExitReport(
             status=code if code >= 0 else _SIGNAL_BASE + killed_by,
             signal=killed_by,
-            oom=usage.oom_kills > 0,
+            oom=usage.oom_kills > 0 or self._hoarded,
             cpu_seconds=cpu_ns / 1e9,
             peak_memory_bytes=usage.peak_memory_bytes or spent.ru_maxrss * 1024,
         )

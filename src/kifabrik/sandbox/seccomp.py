@@ -12,6 +12,8 @@ Invariants:
   routing protocol alone, as `getifaddrs` of the C library, and so `torch.distributed`, ask it for the
   addresses of this machine; in the room's network namespace that is one loopback device. No namespace
   covers vsock, so it is denied in every form;
+- reserves that are shared by the whole machine and counted for no run (huge pages, asynchronous requests)
+  cannot be drawn on;
 - arguments the kernel takes as 32 bits are compared as 32 bits: set high bits change nothing
   (as they once did for TIOCSTI, CVE-2019-10063).
 """
@@ -19,6 +21,7 @@ Invariants:
 import errno
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +38,8 @@ _DENIED: Final = (
     *("add_key", "request_key", "keyctl"),
     # large and often broken kernel interfaces that no training needs
     *("bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register"),
+    # the number of its requests is bounded for the whole machine, not per run
+    "io_setup",
     *("fanotify_init", "modify_ldt", "uselib", "_sysctl", "nfsservctl", "lookup_dcookie", "vhangup"),
     # files by handle, past every mount
     *("name_to_handle_at", "open_by_handle_at"),
@@ -60,6 +65,12 @@ _AF_NETLINK: Final = 16
 _NETLINK_ROUTE: Final = 0
 _EVERYDAY_PROTOCOLS: Final = (0, 6, 17)
 """Default, TCP and UDP; others would load kernel modules on demand. `include/uapi/linux/in.h`."""
+
+_MAP_HUGETLB: Final = 0x4_0000
+_MFD_HUGETLB: Final = 4
+_SHM_HUGETLB: Final = 0o4000
+"""Memory from the machine's reserve of huge pages, which no bound of a run counts. Asking for it fails as if
+there were none. `include/uapi/asm-generic/mman-common.h`, `include/uapi/linux/memfd.h`, `…/linux/shm.h`."""
 
 _PERSONALITIES: Final = (0, 0xFFFF_FFFF)
 """Plain Linux, and the question which one it is."""
@@ -158,6 +169,7 @@ def _assemble(machine: Machine) -> bytes:
     program.add(_RETURN, _ALLOW)
     program.fail_with("deny", errno.EPERM)
     program.fail_with("absent", errno.ENOSYS)
+    program.fail_with("no-memory", errno.ENOMEM)
     program.fail_with("no-family", errno.EAFNOSUPPORT)
     program.fail_with("no-protocol", errno.EPROTONOSUPPORT)
     program.label("kill")
@@ -226,7 +238,18 @@ def _socketpair(program: _Program) -> None:
     program.add(_IF_EQUAL, _AF_UNIX, then="allow", otherwise="no-family")
 
 
+def _no_huge_pages(argument: int, flag: int) -> Callable[[_Program], None]:
+    def rule(program: _Program) -> None:
+        program.load_argument(argument)
+        program.add(_IF_ANY_BIT, flag, then="no-memory", otherwise="allow")
+
+    return rule
+
+
 _ARGUMENT_RULES: Final = {
+    "mmap": _no_huge_pages(3, _MAP_HUGETLB),
+    "memfd_create": _no_huge_pages(1, _MFD_HUGETLB),
+    "shmget": _no_huge_pages(2, _SHM_HUGETLB),
     "clone": _clone,
     "unshare": _unshare,
     "ioctl": _ioctl,

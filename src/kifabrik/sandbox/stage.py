@@ -29,6 +29,10 @@ from kifabrik.sandbox.uids import RunUid
 INSIDE_ID: Final = 1000
 """User and group id the job sees as its own."""
 
+NO_FILE: Final = "no-file"
+NO_FOLDER: Final = "no-folder"
+"""An empty file and an empty folder, to be shown in place of others."""
+
 _STAGE_BYTES: Final = 16 << 20
 _ROOT_POINT: Final = Path("/run/kifabrik/stage")
 STAGES: Final = (_ROOT_POINT, Path("/run/kifabrik/environments"))
@@ -102,12 +106,14 @@ class Stage:
         return Fitting(place, fitting.inside, fitting.writable)
 
     def furnish(self, spec: RoomSpec) -> None:
-        """Write the small files every room has: `etc`, and `room` with its first process and the command."""
+        """Write the small files every room has: `etc`, `room` with its first process and the command, nothing."""
         etc, room = self.path / "etc", self.path / "room"
         for folder in (etc, room):
             folder.mkdir(mode=0o755)
         for name, text in _ETC.items():
             _write(etc / name, text.replace("{hostname}", spec.hostname), 0o444)
+        _write(self.path / NO_FILE, "", 0o444)
+        (self.path / NO_FOLDER).mkdir(mode=0o555)
         _write(room / "job", job_script(spec.command), 0o444)
         shutil.copyfile("/bin/sh", room / "init")
         (room / "init").chmod(_EXECUTE_ONLY)

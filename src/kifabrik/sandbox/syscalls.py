@@ -56,7 +56,9 @@ _COMMON: Final = {
 }
 
 _X86_64: Final = {
+    "mmap": 9,
     "ioctl": 16,
+    "shmget": 29,
     "socket": 41,
     "socketpair": 53,
     "clone": 56,
@@ -86,6 +88,7 @@ _X86_64: Final = {
     "query_module": 178,
     "quotactl": 179,
     "nfsservctl": 180,
+    "io_setup": 206,
     "lookup_dcookie": 212,
     "clock_settime": 227,
     "kexec_load": 246,
@@ -103,12 +106,14 @@ _X86_64: Final = {
     "process_vm_writev": 311,
     "kcmp": 312,
     "finit_module": 313,
+    "memfd_create": 319,
     "kexec_file_load": 320,
     "bpf": 321,
     "userfaultfd": 323,
 }
 
 _AARCH64: Final = {
+    "io_setup": 0,
     "lookup_dcookie": 18,
     "ioctl": 29,
     "umount2": 39,
@@ -130,12 +135,14 @@ _AARCH64: Final = {
     "reboot": 142,
     "settimeofday": 170,
     "adjtimex": 171,
+    "shmget": 194,
     "socket": 198,
     "socketpair": 199,
     "add_key": 217,
     "request_key": 218,
     "keyctl": 219,
     "clone": 220,
+    "mmap": 222,
     "swapon": 224,
     "swapoff": 225,
     "perf_event_open": 241,
@@ -148,6 +155,7 @@ _AARCH64: Final = {
     "process_vm_writev": 271,
     "kcmp": 272,
     "finit_module": 273,
+    "memfd_create": 279,
     "bpf": 280,
     "userfaultfd": 282,
     "kexec_file_load": 294,

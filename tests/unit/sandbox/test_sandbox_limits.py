@@ -30,7 +30,7 @@ def hierarchy(folder, version, controllers, *files):
 
 
 V1_FILES = (
-    *("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "pids.max"),
+    *("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.kmem.tcp.limit_in_bytes", "pids.max"),
     *("cpu.cfs_period_us", "cpu.cfs_quota_us"),
 )
 V2_FILES = ("memory.max", "memory.swap.max", "pids.max", "cpu.max")
@@ -107,13 +107,13 @@ def test_bounds_are_written_for_version_1(tmp_path):
     assert {file.name: file.read_text() for file in folder.iterdir()} == {
         "memory.limit_in_bytes": str(1 << 30),
         "memory.memsw.limit_in_bytes": str(1 << 30),
+        "memory.kmem.tcp.limit_in_bytes": str(64 << 20),
         "pids.max": "104",
         "cpu.cfs_period_us": "100000",
         "cpu.cfs_quota_us": "150000",
     }
     assert group.join_files == (folder / "tasks",)
     assert group.notices == ()
-    assert group.forbids_swap
 
 
 def test_bounds_are_written_for_version_2(tmp_path):
@@ -126,6 +126,13 @@ def test_bounds_are_written_for_version_2(tmp_path):
         "cpu.max": "150000 100000",
     }
     assert group.join_files == (folder / "cgroup.procs",)
+    assert group.forbids_swap
+
+
+def test_version_1_forbids_no_swap(tmp_path):
+    """It bounds memory and swap together; all of that may be swap."""
+    group = RunGroup.create("run", LIMITS, (hierarchy(tmp_path, 1, {"memory"}, *V1_FILES),))
+    assert not group.forbids_swap
 
 
 def test_a_kernel_that_does_not_account_swap_is_known(tmp_path):

@@ -140,6 +140,16 @@ def test_only_everyday_sockets_exist(machine):
 
 
 @machines
+@pytest.mark.parametrize("high", [0, 1 << 32])
+def test_memory_comes_from_no_reserve_of_huge_pages(machine, high):
+    assert judge(machine, "mmap", 0, 4096, 3, 0x22, 0, 0) == ALLOW  # MAP_PRIVATE | MAP_ANONYMOUS
+    for size in (0, 21 << 26, 30 << 26):  # MAP_HUGE_2MB, MAP_HUGE_1GB
+        assert judge(machine, "mmap", 0, 4096, 3, 0x40022 | size | high, 0, 0) == errno.ENOMEM
+    assert (judge(machine, "memfd_create", 0, 1), judge(machine, "memfd_create", 0, 5)) == (ALLOW, errno.ENOMEM)
+    assert (judge(machine, "shmget", 0, 1, 0o1666), judge(machine, "shmget", 0, 1, 0o5666)) == (ALLOW, errno.ENOMEM)
+
+
+@machines
 def test_personality_may_only_be_asked_for(machine):
     assert judge(machine, "personality", 0xFFFF_FFFF) == ALLOW
     assert judge(machine, "personality", 0) == ALLOW
