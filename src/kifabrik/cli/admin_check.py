@@ -33,11 +33,11 @@ def check(deep: bool, home: Path, as_json: bool) -> None:
     factory.store.close()
     if as_json:
         show_json({"ok": not findings, "findings": [asdict(finding) for finding in findings]})
-    for finding in [] if as_json else findings:
+        click.get_current_context().exit(IntegrityError.exit_status if findings else 0)
+    for finding in findings:
         warn(str(finding))
         remark(f"  {finding.do}")
     if findings:
         things = "1 thing does" if len(findings) == 1 else f"{len(findings)} things do"
         raise IntegrityError(f"{things} not agree", hint="Keep a copy of the folder before mending.")
-    if not as_json:
-        done("Database, objects, ledgers and this machine agree")
+    done("Database, objects, ledgers and this machine agree")

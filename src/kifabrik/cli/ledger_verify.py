@@ -41,8 +41,11 @@ def verify(folder: Path | None, policy: Path | None, home: Path, as_json: bool) 
         offline = verify_offline(home)
         report, held = offline.report, offline.held
     if as_json:
-        show_json({"ok": report.ok, "entries": report.entries, "kinds": dict(report.kinds), "held": held})
-    elif report.ok:
+        finding = str(report.finding) if report.finding else ""
+        counts = {"entries": report.entries, "kinds": dict(report.kinds), "held": held}
+        show_json({"ok": report.ok, "finding": finding, **counts})
+        click.get_current_context().exit(0 if report.ok else IntegrityError.exit_status)
+    if report.ok:
         _say(report, held)
     if report.finding is not None:
         raise IntegrityError(f"the ledger does not verify: {report.finding}", hint="Keep it as evidence.")
