@@ -52,8 +52,11 @@ def work():
 
 
 def moments(count, number):
-    """Draw so many moments of a piece of work that has about `count`."""
-    return random.Random(f"{SEED} {number}").sample(range(1, count - 3), number)
+    """Draw so many moments of a piece of work that has about `count`, half of them from its end."""
+    drawn, end = random.Random(f"{SEED} {number}"), count - 3
+    return sorted(
+        drawn.sample(range(1, end - 10), number // 2) + drawn.sample(range(end - 10, end), -(-number // 2))
+    )
 
 
 @contextmanager

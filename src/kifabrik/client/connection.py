@@ -40,11 +40,21 @@ class Connection:
         token: Bearer token, or empty before enrolment.
         ca_pem: A certificate authority to trust besides the system's (PEM text).
         patience_s: How long to go on trying when the factory cannot be reached.
+        silence_s: How long a line may be silent in the middle of an answer before it counts as broken.
     """
 
-    def __init__(self, url: str, token: str = "", *, ca_pem: str = "", patience_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        *,
+        ca_pem: str = "",
+        patience_s: float = 10.0,
+        silence_s: float = _READ_TIMEOUT_S,
+    ) -> None:
         self.url = url.rstrip("/")
         self.patience_s = patience_s
+        self._silence_s = silence_s
         headers = {"user-agent": f"kifabrik/{__version__}"}
         if token:
             headers["authorization"] = f"Bearer {token}"
@@ -52,7 +62,7 @@ class Connection:
             base_url=self.url,
             headers=headers,
             verify=_trust(ca_pem),
-            timeout=httpx.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
+            timeout=httpx.Timeout(silence_s, connect=_CONNECT_TIMEOUT_S),
         )
 
     def close(self) -> None:
@@ -119,7 +129,7 @@ class Connection:
         missing_ok: bool = False,
     ) -> httpx.Response:
         params = dict(query or {}) | ({"wait": wait_s} if wait_s else {})
-        timeout = httpx.Timeout(_READ_TIMEOUT_S + wait_s, connect=_CONNECT_TIMEOUT_S)
+        timeout = httpx.Timeout(self._silence_s + wait_s, connect=_CONNECT_TIMEOUT_S)
         headers = {"content-type": "application/json"} if content is not None else {}
         until = time.monotonic() + self.patience_s
         pause = _FIRST_PAUSE_S
@@ -155,7 +165,7 @@ def _trust(ca_pem: str) -> ssl.SSLContext:
 def _translated(url: str) -> Iterator[None]:
     try:
         yield
-    except (httpx.TransportError, httpx.InvalidURL, ssl.SSLError) as error:
+    except (httpx.RequestError, httpx.InvalidURL, ssl.SSLError) as error:
         detail = str(error) or type(error).__name__
         raise UnavailableError(
             f"cannot reach the factory at {url}: {detail}", hint="Is it running, and is the address right?"
@@ -174,6 +184,13 @@ def _understood(url: str) -> Iterator[None]:
 
 
 def _raise_problem(answer: httpx.Response) -> None:
+    # The factory sends neither pages nor redirects. What does stands between: it must never pass for a success.
+    if answer.is_redirect or answer.headers.get("content-type", "").startswith("text/html"):
+        raise UnavailableError(
+            f"a web page answered in place of the factory at {answer.url.copy_with(path='/', query=None)} "
+            f"(HTTP {answer.status_code})",
+            hint="Is it the right address? Does a proxy or sign-in page stand between? See HTTPS_PROXY, NO_PROXY.",
+        )
     if not answer.is_error:
         return
     if answer.status_code in _PASSING:

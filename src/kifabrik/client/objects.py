@@ -44,10 +44,12 @@ class Objects:
             UnavailableError: The factory could not be reached for too long.
             IntegrityError: What arrived does not have this digest.
         """
-        reported = 0
-        for turn in range(_TRIES):
+        reported, turn = 0, 0
+        first = size <= SMALL
+        while True:
             try:
-                offset = 0 if turn == 0 and size <= SMALL else self._offset(digest)
+                offset = 0 if first else self._offset(digest)
+                first = False
                 if offset > reported:
                     progress(offset - reported)
                     reported = offset
@@ -58,13 +60,11 @@ class Objects:
                     )
                     offset = _advanced(answer, offset, size)
                     progress(offset - reported)
-                    reported = offset
+                    reported, turn = offset, 0
                     if offset == size:
                         break
-            except UnavailableError:
-                if turn == _TRIES - 1:
-                    raise
-                time.sleep(min(2**turn * 0.2, 5))
+            except UnavailableError as error:
+                turn = _pause(turn, error)
             else:
                 return
 
@@ -116,10 +116,40 @@ class Objects:
         return b"".join(pieces)
 
     def pieces(self, digest: str, start: int = 0) -> Iterator[bytes]:
-        """Yield an object's bytes from an offset on; nothing is checked."""
-        headers = {"range": f"bytes={start}-"} if start else {}
-        with self._http.stream(f"/v1/objects/{digest}", headers) as answer:
-            yield from answer.iter_bytes(PIECE)
+        """Yield an object's bytes from an offset on, also over a line that breaks; nothing is checked.
+
+        Raises:
+            NotFoundError: There is no such object.
+            UnavailableError: Several tries in a row brought not a byte.
+        """
+        at, turn = start, 0
+        while True:
+            headers = {"range": f"bytes={at}-"} if at else {}
+            try:
+                with self._http.stream(f"/v1/objects/{digest}", headers) as answer:
+                    for piece in answer.iter_bytes():
+                        at, turn = at + len(piece), 0
+                        yield piece
+            except UnavailableError as error:
+                turn = _pause(turn, error)
+            else:
+                return
+
+
+def _pause(turn: int, error: UnavailableError) -> int:
+    """Wait before another try, and count it.
+
+    Args:
+        turn: Tries in a row that brought nothing, before the last one.
+        error: How that one ended.
+
+    Raises:
+        UnavailableError: The error itself, if there were enough tries.
+    """
+    if turn == _TRIES - 1:
+        raise error
+    time.sleep(min(2**turn * 0.2, 5))
+    return turn + 1
 
 
 def _stated(headers: Mapping[str, str]) -> int:

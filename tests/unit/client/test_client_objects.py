@@ -11,7 +11,7 @@ from kifabrik.client.connection import Connection
 from kifabrik.client.objects import Objects
 from kifabrik.errors import IntegrityError, NotFoundError
 
-DATA = bytes(range(256)) * 40
+DATA = bytes(range(256)) * 400
 DIGEST = hashlib.sha256(DATA).hexdigest()
 
 
@@ -53,9 +53,15 @@ def test_an_upload_of_what_is_there_sends_nothing():
 
 
 def test_an_empty_object_is_sent_once():
-    with objects(Answer(404), at(0)) as (store, factory):
+    with objects(at(0)) as (store, factory):
         store.upload(io.BytesIO(b""), hashlib.sha256(b"").hexdigest(), 0)
-        assert [asked.method for asked in factory.asked] == ["HEAD", "PATCH"]
+        assert [asked.method for asked in factory.asked] == ["PATCH"]
+
+
+def test_a_small_object_is_sent_without_asking_first():
+    with objects(at(1000)) as (store, factory):
+        store.upload(io.BytesIO(DATA[:1000]), hashlib.sha256(DATA[:1000]).hexdigest(), 1000)
+        assert [asked.method for asked in factory.asked] == ["PATCH"]
 
 
 @pytest.mark.parametrize("answer", [at(0), at(-1), at(10**9), at("x"), Answer(204, b"")])
