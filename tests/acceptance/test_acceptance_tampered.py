@@ -224,3 +224,65 @@ def exchange(stage, digest, old, new, undo):
 
     replace(old, new)
     undo.callback(replace, new, old)
+
+
+def environments(stage):
+    """The trees of all environments in the node's cache of the tenant."""
+    cache = stage.factory.home / "factory" / "node" / "environments" / stage.sdk.session.tenant
+    return [path for path in cache.glob("*/tree") if path.is_dir()]
+
+
+def plant(stage, undo):
+    """Put a module into every cached environment that Python imports at its start."""
+    for tree in environments(stage):
+        for packages in tree.glob("lib/python*/site-packages"):
+            path = packages / "sitecustomize.py"
+            path.write_text("print('substituted')\n")
+            undo.callback(path.unlink)
+
+
+def test_an_environment_exchanged_between_check_and_start_never_runs(stage, tmp_path, undo):
+    """The launcher has checked it and waits for its key, which a person may give hours later."""
+    with without_keyholder(stage):
+        future = stage.order(tmp_path, "print('ran')")
+        stage.wait_until(future.run, lambda view: view.state is RunState.WAITING_FOR_KEY, "waiting for its key")
+        assert environments(stage)
+        plant(stage, undo)
+    view = stage.end(future)
+    assert (view.state, view.attempts[-1].outcome) == (RunState.FAILED, Outcome.INTEGRITY)
+    said = stage.log(view.run)
+    assert any("environment was changed on the node" in line for line in said)
+    assert not {"ran", "substituted"} & set(said)
+
+
+def test_nothing_is_kept_of_a_job_whose_environment_was_exchanged_while_it_ran(stage, tmp_path, undo):
+    code = """
+import json, os, subprocess, sys, time
+from pathlib import Path
+
+print("begun", flush=True)
+while not Path("/env/lib").exists() or "substituted" not in subprocess.run(
+    [sys.executable, "-c", ""], capture_output=True, text=True
+).stdout:
+    time.sleep(0.1)
+print("computed with it", flush=True)
+os.mkdir("/out/model")
+Path("/out/model/m").write_text("wrong")
+with open(os.environ["KIFABRIK_METRICS"], "a") as file:
+    print(json.dumps({"name": "auc", "value": 0.99}), file=file)
+"""
+    future = stage.order(tmp_path, code, outputs={"model": "/out/model"}, publish=["auc"])
+    stage.wait_for_line(future.run, "begun")
+    plant(stage, undo)
+    view = stage.end(future)
+    assert "computed with it" in stage.log(view.run), "the attack itself did not work"
+    assert (view.state, view.attempts[-1].outcome) == (RunState.FAILED, Outcome.INTEGRITY)
+    assert stage.sdk.session.runs.evidence(view.run).manifests == []
+    assert not view.published
+
+
+def test_an_environment_exchanged_before_the_check_is_built_anew(stage, tmp_path, undo):
+    plant(stage, undo)
+    undo.pop_all()
+    result = stage.order(tmp_path, "print('ran')").result(60)
+    assert [line.text for line in result.log()] == ["ran"]

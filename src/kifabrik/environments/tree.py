@@ -126,6 +126,20 @@ def tree_digest(path: Path) -> str:
     return tree_listing(path).digest
 
 
+def tree_stamp(path: Path) -> str:
+    """Return a digest of what the file system notes about everything below `path`, without reading a file.
+
+    Whoever changes, replaces, adds or removes something there changes it: the kernel sets the change time
+    (`ctime`) of what was touched, and nobody but a clock set back can set it to a value of before.
+    """
+    root = os.fsencode(path)
+    stamp = hashlib.sha256()
+    for relative, status in sorted([(b"", path.lstat()), *_walk(root, b"")], key=lambda entry: entry[0]):
+        facts = (status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_ctime_ns)
+        stamp.update(relative + b"\0" + ",".join(map(str, facts)).encode() + b"\n")
+    return stamp.hexdigest()
+
+
 def tree_listing(path: Path) -> Listing:
     """List everything below `path`, hashing with several threads; errors as in `tree_digest`."""
     root = os.fsencode(path)

@@ -12,7 +12,6 @@ from kifabrik.client.connection import Connection
 from kifabrik.client.leases import Leases
 from kifabrik.client.objects import Objects
 from kifabrik.environments.build import BuiltEnvironment, build, discard
-from kifabrik.environments.tree import tree_digest
 from kifabrik.errors import (
     CapacityError,
     IntegrityError,
@@ -38,6 +37,7 @@ from kifabrik.launcher.reporter import Reporter
 from kifabrik.launcher.staging import CHECKPOINT, StagedRun, Stager
 from kifabrik.launcher.store import node_store
 from kifabrik.launcher.streaming import Faults, Streamer
+from kifabrik.launcher.watched import WatchedEnvironment
 from kifabrik.launcher.work import VerifiedWork, verify_work
 from kifabrik.models.provenance import Ran, sign_provenance
 from kifabrik.runs.statements import Finish, PublishedMetric
@@ -136,7 +136,7 @@ class AttemptRunner:
 
     def _attempt(self, work: VerifiedWork, cleanup: ExitStack) -> None:
         environment = self._build(work)
-        lease = self._obtain(work, environment)
+        lease = self._obtain(work, environment.built)
         if lease is None:
             self._ended.fail(_STOPS[self._control.cause or StopCause.STOP], "stopped before it began")
             return
@@ -144,9 +144,7 @@ class AttemptRunner:
         self._journal = Journal.open(self._api, lease.statement, self._keys.run_key, on_lost=self._on_lost)
         owner = cleanup.enter_context(claim_uid())
         streamer = Streamer(self._mounts, owner, self._store, self._faults) if work.streamed else None
-        stager = Stager(
-            self._folder, self._mounts, self._keys.identity, lease, self._store, streamer=streamer
-        )
+        stager = Stager(self._folder, self._mounts, self._keys.identity, lease, self._store, streamer=streamer)
         cleanup.callback(stager.release)
         cleanup.callback(self._store.close)
         self._execute(work, stager.stage(work), environment, owner)
@@ -157,19 +155,20 @@ class AttemptRunner:
         if self._journal is not None:
             self._journal.line("note", f"{error.message}. {error.hint}".strip())
 
-    def _build(self, work: VerifiedWork) -> BuiltEnvironment:
+    def _build(self, work: VerifiedWork) -> WatchedEnvironment:
         with claim_uid() as owner:
             as_uid = owner.uid if owner.of_its_own else None
             cache, tenant = reachable_cache(self._mounts, self._node.environments), self._assignment.tenant
             try:
-                built = build(work.lock, cache, tenant, as_uid=as_uid, on_build=self._on_build)
-                if tree_digest(built.path) != built.tree_digest:
-                    discard(built)
-                    built = build(work.lock, cache, tenant, as_uid=as_uid, on_build=self._on_build)
+                found = WatchedEnvironment(build(work.lock, cache, tenant, as_uid=as_uid, on_build=self._on_build))
+                if not found.is_as_built():
+                    discard(found.built)
+                    made = build(work.lock, cache, tenant, as_uid=as_uid, on_build=self._on_build)
+                    found = WatchedEnvironment(made)
             except (UsageError, NotFoundError) as error:
                 raise _EnvironmentError(error.message, hint=error.hint) from error
-        self._environment = built.tree_digest
-        return built
+        self._environment = found.built.tree_digest
+        return found
 
     def _on_build(self) -> None:
         """Say so where an environment is really built; a cached one is there at once."""
@@ -192,7 +191,7 @@ class AttemptRunner:
         self._ended.fail(Outcome.NODE_FAILURE, "the factory did not take the log")
 
     def _execute(
-        self, work: VerifiedWork, staged: StagedRun, environment: BuiltEnvironment, owner: RunUid
+        self, work: VerifiedWork, staged: StagedRun, environment: WatchedEnvironment, owner: RunUid
     ) -> None:
         lease, journal = self._lease, self._journal
         if lease is None or journal is None:
@@ -212,8 +211,9 @@ class AttemptRunner:
         with ExitStack() as failed:
             failed.callback(keeper.close, needed=False)
             failed.callback(metrics.close)
+            environment.require_unchanged()
             executed = execute(
-                room_for(staged, order, environment, gpus),
+                room_for(staged, order, environment.built, gpus),
                 self._mounts,
                 owner,
                 journal=journal,
@@ -222,8 +222,9 @@ class AttemptRunner:
                 on_start=lambda _room: self._on_start(work, metrics, keeper),
                 before_killing=self._end_reads(staged),
             )
+            self._meter.stop(executed.report)
+            environment.require_unchanged()
             failed.pop_all()
-        self._meter.stop(executed.report)
         values = metrics.close()
         self._judge(executed)
         if staged.job.checkpoint:
