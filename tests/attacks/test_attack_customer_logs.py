@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from keyhouse import Attempt, House
-from kifabrik.customer.follow import LogLine, read_log
+from kifabrik.customer.follow import read_log
+from kifabrik.customer.log_lines import LogLine
 from kifabrik.errors import IntegrityError, KifabrikError
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.meters.reading import Reading

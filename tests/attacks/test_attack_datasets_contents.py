@@ -128,3 +128,12 @@ def test_case_and_normal_forms_are_different_names_on_the_node_and_kept_apart():
     entries = tuple(FileEntry(name, 512 + 1024 * i, 1, DIGEST, False, 0) for i, name in enumerate(names))
     contents = Contents("x", "", (ShardContents(ShardKind.TAR, DIGEST, 10_240, entries),))
     assert contents.file_count == 4
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a" * 4097])
+def test_a_description_that_cannot_be_shown_is_refused(text):
+    """JSON brings in lone surrogates that no terminal and no file takes; found by fuzzing."""
+    body = json.loads(encoded([row()]))
+    decode_contents(json.dumps(body | {"description": "a\u00fc"}).encode())
+    with pytest.raises(IntegrityError, match="description"):
+        decode_contents(json.dumps(body | {"description": text}).encode())

@@ -292,3 +292,18 @@ def test_a_changed_byte_anywhere_in_the_headers_never_changes_what_comes_out(roo
             assert set(everything_under(target)) <= {"a", "d", "d/ü"}
         else:
             assert {name: (target / name).read_bytes() for name in ("a", "d/ü")} == {"a": HELLO, "d/ü": HELLO}
+
+
+@pytest.mark.parametrize("tail", [b"x", b"\0", b"x" * 511, member_header("x", 0, 0, executable=False)[:300]])
+def test_half_a_header_at_the_end_is_refused(root, tail):
+    """Another reader of tars calls such a file cut off; found by fuzzing."""
+    data = member_header("a", 5, 0, executable=False) + HELLO.ljust(512, b"\0") + tail
+    with pytest.raises(IntegrityError, match="within a header"):
+        unpack(root, data, shard(data, entry("a")))
+
+
+def test_a_path_without_its_member_at_the_end_is_refused(root):
+    path = member_header("ü" * 90, 0, 0, executable=False)[:1024]
+    data = member_header("a", 5, 0, executable=False) + HELLO.ljust(512, b"\0") + path
+    with pytest.raises(IntegrityError, match="within a header"):
+        unpack(root, data, shard(data, entry("a")))

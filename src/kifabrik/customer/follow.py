@@ -1,11 +1,10 @@
 """The log of a run, fetched sealed and opened on this machine."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kifabrik.customer.leasing import ask_for_results
+from kifabrik.customer.log_lines import LogLine, read_lines
 from kifabrik.customer.proof import verify_stream
 from kifabrik.customer.session import Session
 from kifabrik.errors import IntegrityError
@@ -18,23 +17,6 @@ from kifabrik.values import now_utc, sha256_hex
 from kifabrik.wire.runs import AttemptView, RunView, SegmentView
 
 _WAIT_S: Final = 20.0
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """One record of a log.
-
-    Args:
-        at: Seconds since 1970.
-        kind: `out`, `err`, `note` or `metric`.
-        text: The line; for a metric `name = value`.
-        attempt: Number of the attempt.
-    """
-
-    at: float
-    kind: str
-    text: str
-    attempt: int
 
 
 class AttemptLog:
@@ -76,8 +58,7 @@ class AttemptLog:
         if sha256_hex(segment.body) != said.body:
             raise IntegrityError(f"segment {said.number} of the log was changed")
         self._next, self._tail = said.number + 1, statement.digest
-        for line in open_bytes(segment.body, self._file_key).splitlines():
-            yield _line(json.loads(line), self._attempt.number)
+        yield from read_lines(open_bytes(segment.body, self._file_key), self._attempt.number)
 
     def close(self) -> Iterator[LogLine]:
         """Check that an ended log came to its end; yield a remark where nobody can tell.
@@ -103,12 +84,6 @@ class AttemptLog:
             f"Attempt {self._attempt.number} ended without its launcher's word: the end of its log may be missing."
         )
         yield LogLine(now_utc().timestamp(), "note", text, self._attempt.number)
-
-
-def _line(record: dict[str, Any], attempt: int) -> LogLine:
-    kind = str(record["kind"])
-    text = f"{record['name']} = {record['value']:g}" if kind == "metric" else str(record["text"])
-    return LogLine(float(record["at"]), kind, text, attempt)
 
 
 def read_log(session: Session, run: str, *, follow: bool, on_state: Any = None) -> Iterator[LogLine]:

@@ -44,7 +44,6 @@ def sealed_metrics(session: Session, model: ModelVersion) -> dict[str, float]:
     """Return the last value of each metric in the sealed log of a model's run, opened here."""
     found: dict[str, float] = {}
     for line in read_log(session, model.run.run, follow=False):
-        if line.kind == "metric":
-            name, _, value = line.text.partition(" = ")
-            found[name] = float(value)
+        if line.metric:
+            found[line.metric] = line.value
     return found

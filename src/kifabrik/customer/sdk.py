@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from kifabrik.customer.apply import lock_environment, prepare, submit
-from kifabrik.customer.follow import LogLine, read_log
+from kifabrik.customer.follow import read_log
+from kifabrik.customer.log_lines import LogLine
 from kifabrik.customer.profile import home_folder
 from kifabrik.customer.results import PulledOutput, pull_output
 from kifabrik.customer.session import Session, open_session

@@ -16,7 +16,7 @@ from typing import Final
 
 from kifabrik.datasets.manifest import MOST_BYTES, MOST_SHARDS, is_digest
 from kifabrik.datasets.names import check_name
-from kifabrik.datasets.paths import fault_of
+from kifabrik.datasets.paths import fault_of, is_unicode
 from kifabrik.errors import IntegrityError, NotFoundError
 
 MOST_FILES: Final = 2_000_000
@@ -138,8 +138,8 @@ class Contents:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        if len(self.description) > LONGEST_DESCRIPTION:
-            raise IntegrityError(f"contents: description longer than {LONGEST_DESCRIPTION} characters")
+        if len(self.description) > LONGEST_DESCRIPTION or not is_unicode(self.description):
+            raise IntegrityError(f"contents: the description is not text of up to {LONGEST_DESCRIPTION} characters")
         if len(self.shards) > MOST_SHARDS:
             raise IntegrityError(f"contents: more than {MOST_SHARDS} shards")
         self._check_paths()

@@ -29,6 +29,11 @@ _WINDOWS_DEVICE: Final = re.compile(
 )
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written: JSON may bring in lone surrogates, which no encoding has."""
+    return _SURROGATE.search(text) is None
+
+
 def fault_of(path: str) -> str:
     """Say what is wrong with a path, or return an empty text."""
     if _ORDINARY.fullmatch(path):
@@ -37,7 +42,7 @@ def fault_of(path: str) -> str:
     components = encoded.split(b"/")
     rules = (
         (_FORBIDDEN.search(path), "has a control character or a backslash in it"),
-        (_SURROGATE.search(path), "is not valid Unicode"),
+        (not is_unicode(path), "is not valid Unicode"),
         (not all(components) or {b".", b".."} & set(components), "is not a plain relative path"),
         (len(encoded) > LONGEST_PATH, f"is longer than {LONGEST_PATH} bytes"),
         (len(components) > MOST_COMPONENTS, f"is deeper than {MOST_COMPONENTS} folders"),

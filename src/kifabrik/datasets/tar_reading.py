@@ -53,6 +53,11 @@ class MemberReader:
         self._pax_path = ""
         self._ended = False
 
+    @property
+    def between_members(self) -> bool:
+        """Whether no header has begun: neither a block is incomplete, nor a pax header without its member."""
+        return not (self._held or self._pax_size or self._pax_path)
+
     def take(self, view: memoryview) -> tuple[int, Member | None]:
         """Return how many bytes were taken, and the member whose header they complete, if they do.
 

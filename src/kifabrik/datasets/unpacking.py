@@ -102,10 +102,12 @@ class ShardUnpacker:
         """Check that all came; leaving the context without an error does it too.
 
         Raises:
-            IntegrityError: The shard ended early.
+            IntegrityError: The shard ended early, or within a header.
         """
         if self._position != self._shard.plain_size or self._next or self._file or self._directories:
             raise IntegrityError("shard: shorter than its contents say")
+        if not self._heads.between_members:
+            raise IntegrityError("shard: ends within a header")
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,8 @@
-"""YAML without what a job file does not need: aliases, tags, duplicate keys, and `on` as a truth value."""
+"""YAML without what a job file does not need: aliases, tags, merge keys, duplicate keys.
+
+Of YAML 1.1's readings of bare words only those of YAML 1.2 are left, in decimal: `on`, `010`, `1:30` and
+`2026-11-23` are text. A word that is read as something else than it looks is how two readers come apart.
+"""
 
 import re
 from typing import Any
@@ -18,17 +22,20 @@ def parse_plain(text: str, where: str) -> Any:
         return yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader that refuses more
     except RecursionError:
         raise UsageError(f"{where} is nested too deeply") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{where} is not valid YAML: {_fault(error)}") from None
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """A SafeLoader that refuses aliases and duplicate keys, and reads YAML 1.2's truth values only."""
+    """A SafeLoader that refuses aliases, tags and duplicate keys."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", mark)
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if event.tag is not None:
+            raise yaml.constructor.ConstructorError(None, None, "tags are not allowed", event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -41,15 +48,18 @@ class _PlainLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-_BOOL = "tag:yaml.org,2002:bool"
-_PlainLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+_READ = {
+    "tag:yaml.org,2002:null": (re.compile(r"^(?:~|null|Null|NULL|)$"), [*"~nN", ""]),
+    "tag:yaml.org,2002:bool": (re.compile(r"^(?:true|True|false|False)$"), list("tTfF")),
+    "tag:yaml.org,2002:int": (re.compile(r"^[-+]?(?:0|[1-9][0-9]{0,17})$"), list("-+0123456789")),
+    "tag:yaml.org,2002:float": (re.compile(r"^[-+]?[0-9]{1,18}[.][0-9]{1,18}$"), list("-+0123456789")),
 }
-_PlainLoader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
+_PlainLoader.yaml_implicit_resolvers = {}
+for _tag, (_form, _starts) in _READ.items():
+    _PlainLoader.add_implicit_resolver(_tag, _form, _starts)
 
 
-def _fault(error: yaml.YAMLError) -> str:
+def _fault(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     return f"{problem} (line {mark.line + 1})" if mark else str(problem)

@@ -7,8 +7,8 @@ from kifabrik.errors import IntegrityError, RefusedError
 from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
-from kifabrik.signatures.statements import Statement, read_unverified, verify_statement
-from kifabrik.values import parse_time, sha256_hex
+from kifabrik.signatures.statements import Statement, key_named, read_unverified, time_named, verify_statement
+from kifabrik.values import sha256_hex
 
 
 def verify_attempt_request(envelope: Envelope) -> Statement[AttemptRequest]:
@@ -28,7 +28,7 @@ def _named_keys(envelope: Envelope) -> list[VerifyKey]:
     said, _ = read_unverified(envelope, AttemptRequest)
     if not said.node_keys:
         raise IntegrityError("the request names no node")
-    return [VerifyKey.from_hex(key) for key in (said.run_key, *said.node_keys)]
+    return [key_named(key) for key in (said.run_key, *said.node_keys)]
 
 
 def verify_attempt_lease(
@@ -110,5 +110,5 @@ def _check_items(lease: Lease, asked: tuple[str, ...]) -> None:
 
 
 def _check_expiry(lease: Lease, now: datetime) -> None:
-    if now >= parse_time(lease.expires):
+    if now >= time_named(lease.expires):
         raise RefusedError(f"the lease expired at {lease.expires}", hint="Check the clocks, then ask again.")

@@ -7,8 +7,8 @@ from enum import StrEnum
 from kifabrik.errors import IntegrityError, RefusedError
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey, VerifyKey
-from kifabrik.signatures.statements import Statement, predicate, sign_statement, verify_statement
-from kifabrik.values import Place, Resources, parse_time
+from kifabrik.signatures.statements import Statement, predicate, sign_statement, time_named, verify_statement
+from kifabrik.values import Place, Resources
 
 
 class RetryCause(StrEnum):
@@ -121,6 +121,7 @@ def check_deadline(order: Order, now: datetime) -> None:
 
     Raises:
         RefusedError: Its deadline has passed.
+        IntegrityError: Its deadline is not a time.
     """
-    if now > parse_time(order.deadline):
+    if now > time_named(order.deadline):
         raise RefusedError(f"the order's deadline, {order.deadline}, has passed", hint="Apply the job again.")

@@ -92,9 +92,11 @@ class Envelope:
             signatures = body["signatures"]
             if body["payloadType"] != IN_TOTO_TYPE or not 1 <= len(signatures) <= _MOST_SIGNATURES:
                 raise IntegrityError("not a signed in-toto statement")
-            return cls(
-                base64.b64decode(body["payload"], validate=True),
-                tuple(Signature(str(s["keyid"]), base64.b64decode(s["sig"], validate=True)) for s in signatures),
-            )
+            found = tuple(Signature(s["keyid"], base64.b64decode(s["sig"], validate=True)) for s in signatures)
+            if not all(isinstance(signature.keyid, str) for signature in found):
+                raise IntegrityError("not a DSSE envelope: a key id is not text")
+            if len({signature.keyid for signature in found}) != len(found):
+                raise IntegrityError("a signed statement has two signatures of one key")
+            return cls(base64.b64decode(body["payload"], validate=True), found)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
             raise IntegrityError("not a DSSE envelope") from None

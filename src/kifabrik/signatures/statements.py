@@ -7,6 +7,7 @@ predicate type. Statements are written in canonical JSON, so equal statements ha
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -15,6 +16,7 @@ from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.signatures.canonical import from_canonical, to_canonical
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey, VerifyKey
+from kifabrik.values import parse_time
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_ROOT: Final = "https://kifabrik.org/"
@@ -100,6 +102,30 @@ def read_unverified(envelope: Envelope, cls: type[P]) -> tuple[P, Mapping[str, s
         return _adapter(cls).validate_json(to_canonical(body["predicate"]), strict=True), _subjects(body)
     except (KeyError, TypeError, AttributeError, ValidationError, UsageError):
         raise IntegrityError(f"malformed statement of kind {kind}") from None
+
+
+def key_named(text: str) -> VerifyKey:
+    """Return a key that a statement names.
+
+    Raises:
+        IntegrityError: The statement names something else than a key.
+    """
+    try:
+        return VerifyKey.from_hex(text)
+    except UsageError as error:
+        raise IntegrityError(f"a statement names what is {error.message}") from None
+
+
+def time_named(text: str) -> datetime:
+    """Return a time that a statement names.
+
+    Raises:
+        IntegrityError: The statement names something else than a time.
+    """
+    try:
+        return parse_time(text)
+    except UsageError as error:
+        raise IntegrityError(f"a statement names what is {error.message}") from None
 
 
 def _subjects(body: Any) -> Mapping[str, str]:

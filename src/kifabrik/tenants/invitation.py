@@ -8,13 +8,14 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from kifabrik.errors import SignInError
+from kifabrik.errors import SignInError, UsageError
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey, VerifyKey
 from kifabrik.tenants.statements import KeyholderStatement, Membership
 from kifabrik.tenants.trust import verify_keyholder, verify_membership
 
 _FORMAT: Final = "kifabrik-invitation/v1"
+_ASK: Final = "Ask your steward for a new one."
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,15 @@ class Invitation:
 
         Raises:
             IntegrityError: A statement in it is not by that key.
-            SignInError: The invitation key is not the one the membership names.
+            SignInError: The invitation key is not the one the membership names, or not a key.
+            UsageError: The tenant key is not a key.
         """
         keyholder = verify_keyholder(self.trusted_key, Envelope.from_json(self.keyholder))
         membership = verify_membership(self.trusted_key, Envelope.from_json(self.membership))
-        key = SigningKey(bytes.fromhex(self.invitation_seed))
+        try:
+            key = SigningKey(bytes.fromhex(self.invitation_seed))
+        except (ValueError, UsageError):
+            raise SignInError("the invitation's key is not a key", hint=_ASK) from None
         if key.public.hex != membership.invitation_key:
             raise SignInError("the invitation's key is not the one its membership names")
         return keyholder, membership, key
@@ -81,5 +86,5 @@ class Invitation:
             if body.pop("format") != _FORMAT:
                 raise SignInError("not an invitation of a format this version knows")
             return cls(**{name: str(value) for name, value in body.items()})
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise SignInError("not an invitation file", hint="Ask your steward for a new one.") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise SignInError("not an invitation file", hint=_ASK) from None

@@ -6,9 +6,8 @@ from datetime import datetime
 from kifabrik.errors import IntegrityError
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
-from kifabrik.signatures.statements import read_unverified, verify_statement
+from kifabrik.signatures.statements import key_named, read_unverified, time_named, verify_statement
 from kifabrik.tenants.statements import Device, KeyholderStatement, Membership, RecipientList, Removal, Role
-from kifabrik.values import parse_time
 
 
 @dataclass(frozen=True)
@@ -71,17 +70,17 @@ def verify_device(
         IntegrityError: A link of the chain is missing, or the invitation had expired.
     """
     member = verify_membership(tenant_key, membership)
-    said = verify_statement(device, Device, [VerifyKey.from_hex(member.invitation_key)]).predicate
-    verify_statement(device, Device, [VerifyKey.from_hex(said.device_key)])
+    said = verify_statement(device, Device, [key_named(member.invitation_key)]).predicate
+    verify_statement(device, Device, [key_named(said.device_key)])
     if (said.tenant, said.member, said.membership) != (member.tenant, member.member, membership.digest):
         raise IntegrityError("the device statement is about another membership")
-    if enrolled > parse_time(member.expires):
+    if enrolled > time_named(member.expires):
         raise IntegrityError(f"the invitation of member {member.member} expired at {member.expires}")
     return EnrolledDevice(
         tenant=member.tenant,
         member=member.member,
         role=member.role,
-        key=VerifyKey.from_hex(said.device_key),
+        key=key_named(said.device_key),
         recipient=said.recipient,
         membership=membership.digest,
         statement=device.digest,
@@ -105,7 +104,7 @@ def verify_recipients(keyholder: KeyholderStatement, envelope: Envelope) -> Reci
     Raises:
         IntegrityError: Not signed by the keyholder, or about another tenant.
     """
-    said = verify_statement(envelope, RecipientList, [VerifyKey.from_hex(keyholder.keyholder_key)]).predicate
+    said = verify_statement(envelope, RecipientList, [key_named(keyholder.keyholder_key)]).predicate
     if said.tenant != keyholder.tenant:
         raise IntegrityError("the recipient list belongs to another tenant")
     return said

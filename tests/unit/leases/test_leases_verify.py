@@ -94,6 +94,8 @@ def test_a_request_is_signed_by_the_run_key_and_every_node() -> None:
             verify_attempt_request(asked_envelope(*keys))
     with pytest.raises(IntegrityError, match="names no node"):
         verify_attempt_request(asked_envelope(node_keys=()))
+    with pytest.raises(IntegrityError, match="not an Ed25519 public key"):
+        verify_attempt_request(asked_envelope(node_keys=("zz",)))
 
 
 def test_the_answer_to_the_request_is_believed() -> None:
@@ -133,6 +135,11 @@ def test_an_expired_lease_is_refused() -> None:
     assert believe(the_lease(), now=NOW + timedelta(minutes=59))
     with pytest.raises(RefusedError, match="expired"):
         believe(the_lease(), now=NOW + timedelta(hours=1))
+
+
+def test_a_lease_that_ends_at_no_time_is_refused() -> None:
+    with pytest.raises(IntegrityError, match="not a UTC time"):
+        believe(the_lease(expires="never"))
 
 
 def test_headers_are_the_ones_the_lease_signs() -> None:

@@ -197,6 +197,9 @@ def test_json_that_is_not_canonical_is_refused(payload):
         json.dumps({"payload": "e30=", "payloadType": IN_TOTO_TYPE, "signatures": [{"keyid": "", "sig": ""}] * 17}),
         json.dumps({"payload": "e30=", "payloadType": IN_TOTO_TYPE, "signatures": 3}),
         json.dumps({"payload": 7, "payloadType": IN_TOTO_TYPE, "signatures": [{"keyid": "", "sig": ""}]}),
+        json.dumps({"payload": "e30=", "payloadType": IN_TOTO_TYPE, "signatures": [{"keyid": [], "sig": ""}]}),
+        json.dumps({"payload": "e30=", "payloadType": IN_TOTO_TYPE, "signatures": [{"keyid": 7, "sig": ""}]}),
+        json.dumps({"payload": "e30=", "payloadType": IN_TOTO_TYPE, "signatures": [{"keyid": "a", "sig": ""}] * 2}),
     ],
 )
 def test_what_is_no_envelope_is_refused(text):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kifabrik.errors import IntegrityError, SignInError
+from kifabrik.errors import IntegrityError, SignInError, UsageError
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
@@ -81,6 +81,24 @@ def test_a_device_of_another_membership_is_refused(change: dict[str, str]) -> No
         verify_device(KEY.public, membership, device, NOW)
 
 
+@pytest.mark.parametrize("text", ["/", "", "zz" * 32, "00" * 31])
+def test_a_statement_that_names_no_key_where_one_belongs_is_refused(text: str) -> None:
+    membership = signed(MEMBERSHIP, KEY)
+    device = signed(the_device(membership, device_key=text), INVITATION, DEVICE)
+    with pytest.raises(IntegrityError, match="public key"):
+        verify_device(KEY.public, membership, device, NOW)
+    with pytest.raises(IntegrityError):
+        verify_device(KEY.public, signed(replace(MEMBERSHIP, invitation_key=text), KEY), device, NOW)
+
+
+@pytest.mark.parametrize("text", ["", "never", "2026-02-30T00:00:00Z", "9999-12-31T23:59:59+14:00"])
+def test_a_membership_that_ends_at_no_time_is_refused(text: str) -> None:
+    membership = signed(replace(MEMBERSHIP, expires=text), KEY)
+    device = signed(the_device(membership), INVITATION, DEVICE)
+    with pytest.raises(IntegrityError, match="not a UTC time"):
+        verify_device(KEY.public, membership, device, NOW)
+
+
 def test_an_invitation_ends_when_it_says() -> None:
     membership = signed(MEMBERSHIP, KEY)
     device = signed(the_device(membership), INVITATION, DEVICE)
@@ -148,6 +166,9 @@ def test_an_invitation_is_written_read_and_verified() -> None:
         ({"keyholder": signed(STATEMENT, OTHER).to_json()}, IntegrityError),
         ({"membership": signed(MEMBERSHIP, OTHER).to_json()}, IntegrityError),
         ({"invitation_seed": OTHER.seed.hex()}, SignInError),
+        ({"invitation_seed": "zz"}, SignInError),
+        ({"invitation_seed": "00"}, SignInError),
+        ({"tenant_key": "zz"}, UsageError),
     ],
 )
 def test_an_invitation_somebody_has_changed_is_refused(change: dict[str, str], error: type[Exception]) -> None:
@@ -155,7 +176,9 @@ def test_an_invitation_somebody_has_changed_is_refused(change: dict[str, str], e
         the_invitation(**change).verified()
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "kifabrik-invitation/v2"}', "null", '"x"'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"format": "kifabrik-invitation/v2"}', "null", '"x"', "[" * 100_000]
+)
 def test_what_is_no_invitation_is_said_to_be_none(text: str) -> None:
     with pytest.raises(SignInError, match="invitation"):
         Invitation.from_text(text)
