@@ -1,6 +1,6 @@
 """Packing and unpacking a folder of many small files beside `tar` and Python's `tarfile`, in one run.
 
-    python bench/packing.py [--files 100000] [--repeat 3] [--json]
+    python bench/packing.py [--files 100000] [--repeat 3] [--json PATH]
 
 Every row is timed once a round, round after round, so whatever else the machine does falls on all of
 them alike; the table shows medians and each row's ratio to GNU tar (more than 1: faster than tar). Ours
@@ -8,8 +8,6 @@ hashes every file and every shard on the way; tar and tarfile hash nothing. The 
 lie in memory (/dev/shm) and are unpacked there.
 """
 
-import argparse
-import json
 import random
 import shutil
 import statistics
@@ -19,6 +17,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from report import Bar, Picture, hand_on, parser
 
 from kifabrik.datasets.contents import Contents, contents_digest
 from kifabrik.datasets.encoding import decode_contents, encode_contents
@@ -182,23 +182,42 @@ def show(results: list[dict[str, object]]) -> None:
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, default=100_000)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--files", type=int, default=100_000)
+    made.add_argument("--repeat", type=int, default=3)
+    options = made.parse_args()
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         bench = Bench(Path(folder), options.files)
         results = measure(bench.rows(), options.repeat)
-        if options.json:
-            print(json.dumps(results, indent=1))
-            return
         print(
             f"{options.files} files, {bench.size / 1e6:.0f} MB, {len(bench.plaintexts)} shards, "
             f"{len(bench.encoded) / 1e6:.1f} MB of contents; medians of {options.repeat} interleaved rounds\n"
         )
         show(results)
+    hand_on(options.json, picture(results, options.files, bench.size, options.repeat))
+
+
+def picture(results: list[dict[str, object]], files: int, size: int, repeat: int) -> Picture:
+    """Packing and unpacking; encoding of contents has no peer and stays out."""
+    rows = [one for one in results if one["direction"] in ("pack", "unpack")]
+    bars = tuple(
+        Bar(f"{one['direction']}: {one['name']}".replace("kifabrik: ", "kifabrik, "), float(one["seconds"]), kind(one))
+        for one in rows
+    )
+    return Picture(
+        f"{files:,} small files packed and unpacked",
+        "seconds",
+        bars,
+        f"{size / 1e6:.0f} MB, medians of {repeat} rounds in turn, in memory. Ours hashes every file and every shard; "
+        "tar and tarfile hash nothing.",
+        less_is_better=True,
+    )
+
+
+def kind(row: dict[str, object]) -> str:
+    """Whose row it is."""
+    return "ours" if str(row["name"]).startswith("kifabrik") else "peer"
 
 
 if __name__ == "__main__":
