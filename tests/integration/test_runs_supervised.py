@@ -210,6 +210,19 @@ def test_a_stopped_run_whose_launcher_dies_is_stopped_and_not_tried_again(small_
     assert show(person, player.run).state is RunState.STOPPED
 
 
+def test_a_stopped_run_whose_program_fails_first_is_stopped_and_not_tried_again(
+    small_desk: Desk, person: Person
+) -> None:
+    player = small_desk.hire(person, attempts=3, retry_on=(RetryCause.ERROR,))
+    player.play(["keys"])
+    Runs(person.connection).stop(player.run)
+    player.play(["finish error"])
+    view = show(person, player.run)
+    assert (view.state, view.attempts[0].outcome) == (RunState.STOPPED, Outcome.ERROR)
+    assert view.reason == "Somebody stopped the run; it is not tried again."
+    assert list(small_desk.driven.check.run()) == []
+
+
 def test_a_waiting_run_is_stopped_at_once_and_says_so_in_the_log(small_desk: Desk, person: Person) -> None:
     view = order(person)
     stopped = Runs(person.connection).stop(view.run)
