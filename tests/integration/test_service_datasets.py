@@ -57,6 +57,9 @@ def test_an_object_comes_back_as_it_was_and_from_any_offset(tenant: Party) -> No
     digest = objects.upload_bytes(data)
     assert objects.fetch(digest, len(data)) == data
     assert b"".join(objects.pieces(digest, 1_234_567)) == data[1_234_567:]
+    assert objects.read(digest, 1_234_567, 890) == data[1_234_567 : 1_234_567 + 890]
+    assert objects.read(digest, 0, 1) == data[:1]
+    assert objects.read(digest, 2_999_990, 100) == data[2_999_990:]
     assert objects.missing([digest, "0" * 64]) == {"0" * 64}
 
 
