@@ -84,8 +84,8 @@ class Launcher(subprocess.Popen):
         super().__exit__(*error)
 
 
-def launcher(command, scratch, *, environ=None, arguments=(), as_nobody=False, **wishes) -> Launcher:
-    """Start a launcher process.
+def launcher(command, scratch, *, environ=None, arguments=(), under=(), as_nobody=False, **wishes) -> Launcher:
+    """Start a launcher process; `under` is a program that becomes it.
 
     Defences that a wish switches off, so that a test can show what they are for: `no_filter` the system call
     filter, `without` words of bubblewrap's command line, `no_groups` control groups. `swaps` tells the
@@ -97,7 +97,7 @@ def launcher(command, scratch, *, environ=None, arguments=(), as_nobody=False, *
     if as_nobody:
         program = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", SYSTEM_PYTHON]
     process = Launcher(
-        [*program, "-B", __file__, *arguments],
+        [*under, *program, "-B", __file__, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """The launcher: one process per run and node, between the sealed world and the sandbox.
 
     assignment  what it is told to do        work       what it believes of it
+    privacy     its memory closed to others  gpus       held while a run has them
     lease       keys asked for and checked   staging    data and code opened into memory
     journal     sealed, chained log          keeper     sealed, chained checkpoints
     outputs     declared outputs, sealed     attempt    the whole, step by step

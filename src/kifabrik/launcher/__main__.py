@@ -5,25 +5,20 @@ in the argument list or the environment, and the process cannot be dumped or tra
 """
 
 import argparse
-import ctypes
 import os
-import resource
 import sys
 import threading
 from pathlib import Path
-from typing import Final
 
 from kifabrik.errors import KifabrikError
 from kifabrik.launcher.assignment import Assignment
 from kifabrik.launcher.attempt import AttemptRunner
 from kifabrik.launcher.node import Node
+from kifabrik.launcher.privacy import keep_memory_private
 from kifabrik.launcher.readiness import get_ready
 from kifabrik.sandbox.memory import enter_private_mounts
 
 __all__ = ["get_ready", "main"]
-
-_PR_SET_DUMPABLE: Final = 4
-"""prctl(2), include/uapi/linux/prctl.h."""
 
 
 def main() -> int:
@@ -31,15 +26,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="kifabrik-launcher", description=__doc__)
     parser.add_argument("--node-home", type=Path, required=True, help="folder with node.toml and node.key")
     node_home = parser.parse_args().node_home
-    _keep_memory_private()
     threading.excepthook = lambda failure: _say(failure.exc_type.__name__)
-    line = sys.stdin.readline()
-    if not line:
-        return 0
     os.environ.pop("KIFABRIK_HOME", None)
     try:
-        assignment = Assignment.from_json(line)
-        AttemptRunner(assignment, Node.load(node_home), enter_private_mounts()).run()
+        mounts = enter_private_mounts()
+        keep_memory_private()
+        line = sys.stdin.readline()
+        if line:
+            AttemptRunner(Assignment.from_json(line), Node.load(node_home), mounts).run()
     except KifabrikError as error:
         _say(f"{type(error).__name__}: {error.message}")
         return error.exit_status
@@ -52,12 +46,6 @@ def main() -> int:
 def _say(text: str) -> None:
     """Write to the operator's log: classes of errors, and messages from before anything was opened."""
     print(text, file=sys.stderr)  # noqa: T201
-
-
-def _keep_memory_private() -> None:
-    """No core file, no ptrace by other processes of the same user: keys and plaintext lie in here."""
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 if __name__ == "__main__":

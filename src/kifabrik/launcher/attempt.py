@@ -25,7 +25,7 @@ from kifabrik.launcher.cache import reachable_cache
 from kifabrik.launcher.control import Control, StopCause
 from kifabrik.launcher.execution import METRICS_FILE, Executed, execute, outside_path, room_for
 from kifabrik.launcher.folder import claimed_folder
-from kifabrik.launcher.gpus import device_files
+from kifabrik.launcher.gpus import device_files, held_gpus, lock_folder
 from kifabrik.launcher.journal import Journal
 from kifabrik.launcher.keeper import CheckpointKeeper
 from kifabrik.launcher.lease import AttemptKeys, GrantedLease, obtain, sign_request
@@ -136,6 +136,7 @@ class AttemptRunner:
 
     def _attempt(self, work: VerifiedWork, cleanup: ExitStack) -> None:
         environment = self._build(work)
+        cleanup.enter_context(held_gpus(self._assignment.gpus, lock_folder(self._node.home)))
         lease = self._obtain(work, environment.built)
         if lease is None:
             self._ended.fail(_STOPS[self._control.cause or StopCause.STOP], "stopped before it began")

@@ -1,13 +1,30 @@
-"""Device files of the GPUs a run may use."""
+"""The GPUs of a run: its own while it runs, and the device files its room shows.
 
+Invariants:
+- of two launchers of one machine no two hold the same GPU: it is held by a lock on a file, which the kernel
+  drops when the launcher is gone, however it went. What the factory says is no proof of it;
+- a run is given no GPU on which a process still computes, such as one of a run that is just ending.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from kifabrik.errors import CapacityError
+from kifabrik.errors import CapacityError, UnavailableError
+from kifabrik.sensors import nvml
 
 _DEV: Final = Path("/dev")
 _SHARED: Final = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")
 """Needed by every CUDA process besides the GPU's own file (NVIDIA driver README, device node access)."""
+
+_MACHINES_LOCKS: Final = Path("/run/kifabrik/gpus")
+_PATIENCE_S: Final = 30.0
+"""A driver takes seconds to clear away what a killed process had."""
+_PAUSE_S: Final = 0.5
 
 
 def device_files(gpus: tuple[int, ...], dev: Path = _DEV) -> tuple[Path, ...]:
@@ -27,3 +44,61 @@ def device_files(gpus: tuple[int, ...], dev: Path = _DEV) -> tuple[Path, ...]:
     if missing:
         raise CapacityError(f"{missing[0]} does not exist", hint="Is the NVIDIA driver loaded?")
     return (*own, *(dev / name for name in _SHARED if (dev / name).exists()))
+
+
+def lock_folder(node_home: Path) -> Path:
+    """Return where locks lie: one place for the machine, or for an ordinary user the node's own."""
+    return _MACHINES_LOCKS if os.geteuid() == 0 else node_home / "gpus"
+
+
+@contextmanager
+def held_gpus(
+    gpus: tuple[int, ...],
+    locks: Path,
+    *,
+    library: Any = None,
+    wait: Callable[[float], None] = time.sleep,
+) -> Iterator[None]:
+    """Hold GPUs while the block runs.
+
+    Args:
+        gpus: Minor numbers; with none there is nothing to hold.
+        locks: Folder of the lock files.
+        library: What answers in place of `pynvml`; without a driver nobody can say who computes.
+        wait: Called with the seconds between two looks.
+
+    Raises:
+        UnavailableError: Another run holds one, or somebody computes on one and does not end.
+    """
+    with ExitStack() as held:
+        for number in sorted(gpus):
+            held.callback(os.close, _hold(number, locks))
+        if gpus:
+            _wait_until_idle(frozenset(gpus), library or nvml.load(), wait)
+        yield
+
+
+def _hold(number: int, locks: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        locks.mkdir(mode=0o755, parents=True, exist_ok=True)
+        lock = os.open(locks / f"{number}.lock", flags, 0o600)
+    except OSError as error:
+        raise UnavailableError(f"no lock for a GPU in {locks}: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise UnavailableError(f"GPU {number} of this node is held by another run") from None
+    return lock
+
+
+def _wait_until_idle(gpus: frozenset[int], library: Any, wait: Callable[[float], None]) -> None:
+    for _ in range(round(_PATIENCE_S / _PAUSE_S)):
+        busy = nvml.computing(gpus, library)
+        if not busy:
+            return
+        wait(_PAUSE_S)
+    raise UnavailableError(
+        f"somebody else computes on GPU {busy[0]} of this node", hint="`nvidia-smi` on the node shows who."
+    )

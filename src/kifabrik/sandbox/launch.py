@@ -212,7 +212,9 @@ def _become(limits: Limits, owner: RunUid) -> list[str]:
     """Programs that set what cannot be widened later: resource limits, user, groups, no new privileges."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     files = limits.open_files if hard == resource.RLIM_INFINITY else min(limits.open_files, hard)
-    words = [find_program("prlimit"), f"--core={_NO_CORE}:{_NO_CORE}", f"--nofile={files}:{files}"]
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    core = _NO_CORE if most == resource.RLIM_INFINITY else min(_NO_CORE, most)
+    words = [find_program("prlimit"), f"--core={core}:{core}", f"--nofile={files}:{files}"]
     words += ["--rtprio=0:0", "--nice=0:0"]  # a launcher may have more; a share of time does not bind real time
     words += [find_program("setpriv"), "--no-new-privs"]
     if owner.of_its_own:

@@ -127,6 +127,26 @@ def gpus(library: Any = None) -> tuple[Gpu, ...]:
         return ()
 
 
+def computing(minors: frozenset[int], library: Any = None) -> tuple[int, ...]:
+    """Return which of these GPUs a process computes on; none where there is no driver to ask.
+
+    Args:
+        minors: Minor numbers of the GPUs.
+        library: What answers in place of `pynvml`.
+    """
+    library = library or load()
+    busy = []
+    try:
+        for index in range(_ask(library, "nvmlDeviceGetCount") if library is not None else 0):
+            handle = _ask(library, "nvmlDeviceGetHandleByIndex", index)
+            minor = int(_ask(library, "nvmlDeviceGetMinorNumber", handle))
+            if minor in minors and _ask(library, "nvmlDeviceGetComputeRunningProcesses", handle):
+                busy.append(minor)
+    except CounterLostError:
+        return ()
+    return tuple(busy)
+
+
 def load() -> Any:
     """Return `pynvml`, started, or `None` where the package, the library or the driver is missing."""
     try:
