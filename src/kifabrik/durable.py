@@ -6,7 +6,11 @@ Invariants:
 """
 
 import os
+import shutil
 from pathlib import Path
+from typing import Final
+
+_FULL_BYTES: Final = 64 * 1024
 
 
 def sync_folder(folder: Path) -> None:
@@ -17,6 +21,14 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether a folder's disk has no room: SQLite calls a full disk a broken one when it cannot begin to write."""
+    try:
+        return shutil.disk_usage(folder).free < _FULL_BYTES
+    except OSError:
+        return False
 
 
 def put_in_place(finished: Path, path: Path) -> None:
@@ -47,8 +59,9 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         put_in_place(fresh, path)
-    except OSError:
+    except OSError as error:
         fresh.unlink(missing_ok=True)  # a full disk is not made fuller
+        error.filename = error.filename or str(path)
         raise
 
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from kifabrik.errors import ConflictError, IntegrityError, RefusedError, UsageError
+from kifabrik.errors import ConflictError, IntegrityError, KifabrikError, RefusedError, UsageError
 from kifabrik.grants.statements import Backup
 from kifabrik.keyholder.erasures import Erasures
 from kifabrik.keyholder.files import write_private
@@ -94,7 +94,13 @@ def write_backup(
         Erasures(state.db).add_backup(backup)
         body = _body(state, backup)
     sealed = seal_with_passphrase(json.dumps(body).encode(), passphrase, work_factor=work_factor)
-    write_private(path, sealed)
+    try:
+        write_private(path, sealed)
+    except KifabrikError:
+        # Nothing lies there: no erasure need wait for it. A kill leaves it registered, which errs on the safe side.
+        path.unlink(missing_ok=True)
+        Erasures(state.db).drop_backup(backup)
+        raise
     return backup
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from kifabrik.durable import is_full
 from kifabrik.errors import CapacityError, IntegrityError, KifabrikError, UnavailableError
 from kifabrik.keyholder.schema import TABLES, VERSION
 
@@ -139,7 +140,7 @@ class Database:
         except KifabrikError:
             raise
         except sqlite3.DatabaseError as error:
-            if "full" in str(error):
+            if "full" in str(error) or is_full(self._path.parent):
                 raise CapacityError(f"cannot write {self._path}: {error}", hint="Free some space.") from error
             kind = UnavailableError if isinstance(error, sqlite3.OperationalError) else IntegrityError
             raise kind(f"cannot use {self._path}: {error}") from error

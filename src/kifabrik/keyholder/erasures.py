@@ -63,6 +63,10 @@ class Erasures:
         row = (backup.backup, backup.created, backup.expires)
         self._db.execute("INSERT INTO backups VALUES (?, ?, ?)", row)
 
+    def drop_backup(self, backup: Backup) -> None:
+        """Forget a backup whose file could not be written."""
+        self._db.execute("DELETE FROM backups WHERE id = ?", (backup.backup,))
+
     def backups(self) -> list[Backup]:
         """Return all registered backups, oldest first."""
         rows = self._db.rows("SELECT id, created, expires FROM backups ORDER BY created, id")

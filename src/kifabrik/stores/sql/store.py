@@ -4,11 +4,13 @@ import logging
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from kifabrik.durable import is_full
 from kifabrik.errors import CapacityError, ConflictError, UnavailableError
 from kifabrik.stores.sql.accounts import SqlAccountRows
 from kifabrik.stores.sql.datasets import SqlDatasetRows
@@ -94,23 +96,30 @@ class SqlStore:
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self._lite = self.engine.dialect.name == "sqlite"
+        self._folder = Path(self.engine.url.database or "").parent if self._lite else None
 
-    def connect(self, *, writing: bool = False) -> Connection:
+    @contextmanager
+    def connect(self, *, writing: bool = False) -> Iterator[Connection]:
         """Open a connection outside any transaction, for upgrades and checks."""
-        return self.engine.connect().execution_options(**{_WRITING: writing})
+        with _translated(self._folder), self.engine.connect() as connection:
+            yield connection.execution_options(**{_WRITING: writing})
 
     @contextmanager
     def read(self) -> Iterator[SqlTransaction]:
         """Open a consistent view."""
         # SQLite reads from one snapshot by itself.
         options = {} if self._lite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with _translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with (
+            _translated(self._folder),
+            self.engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
             yield SqlTransaction(connection)
 
     @contextmanager
     def write(self, tenant: str = "") -> Iterator[SqlTransaction]:
         """Open a transaction that commits at the end; the writers of one tenant take turns."""
-        with _translated():
+        with _translated(self._folder):
             with self.engine.connect() as plain:
                 connection = plain.execution_options(**{_WRITING: True})
                 with connection.begin():
@@ -122,7 +131,7 @@ class SqlStore:
 
     def stamp(self) -> int:
         """Return a number that differs after any commit of another connection."""
-        with _translated():
+        with _translated(self._folder):
             if self._lite:
                 # The driver's own connection: within a transaction SQLite would go on seeing the old number.
                 return int(self._watching.driver_connection.execute("PRAGMA data_version").fetchone()[0])
@@ -167,7 +176,7 @@ def _begin(connection: Connection) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
@@ -176,7 +185,8 @@ def _translated() -> Iterator[None]:
             "somebody else was first, or this exists already", hint="Look, then try again."
         ) from error
     except OperationalError as error:
-        if "full" in str(error.orig).lower() or "no space" in str(error.orig).lower():
+        said = str(error.orig).lower()
+        if "full" in said or "no space" in said or (folder is not None and is_full(folder)):
             raise CapacityError("the factory's disk is full", hint="Ask its operator for room.") from error
         _logger.warning("database: %s", error.orig)
         raise UnavailableError("the factory's database is busy or out of reach", hint="Try again.") from error
