@@ -70,11 +70,16 @@ class Killer:
 
     def _work(self):
         while not self._over.wait(self._dice.expovariate(1 / self._every_s)):
-            (target,) = self._dice.choices(list(WEIGHTS), list(WEIGHTS.values()))
-            found = self._find(target)
-            if found:
-                attempt, process = self._dice.choice(found)
-                self._harm(target, process, attempt, self._dice.choice(WAYS[target]))
+            for target in self._in_some_order():
+                found = self._find(target)
+                if found:
+                    attempt, process = self._dice.choice(found)
+                    self._harm(target, process, attempt, self._dice.choice(WAYS[target]))
+                    break
+
+    def _in_some_order(self):
+        """All kinds of processes by weighted lot: the first that lives is hit."""
+        return sorted(WEIGHTS, key=lambda target: self._dice.random() ** (1 / WEIGHTS[target]), reverse=True)
 
     def _find(self, target):
         """Living processes of a kind, each with the attempt it belongs to."""

@@ -32,9 +32,8 @@ from kifabrik.factory.statements import Statements
 from kifabrik.factory.stop import Stopping
 from kifabrik.factory.supervise import Supervisor
 from kifabrik.factory.versions import Versions
-from kifabrik.launcher.folder import clear_left
 from kifabrik.prices.pricelist import PriceList
-from kifabrik.sandbox.leftovers import remove_leftovers
+from kifabrik.wiring.caretaker import taking_care
 from kifabrik.wiring.node import FILE, LAUNCHERS, RUNS, launcher_command, read_key, read_node
 
 NODE: Final = "node"
@@ -117,28 +116,20 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
     config = read_node(node)
     factory.runs.fleet.enrol(config.record(read_key(node)))
     runs = Path(config.runs) if config.runs else node / RUNS
-    remove_leftovers()
-    clear_left(runs)
-
-    def after_launcher() -> None:
-        """Let the next run have what this one held; if its launcher was killed, end what it left first."""
-        remove_leftovers()
-        clear_left(runs)
-        factory.hints.notify(QUEUE)
-
-    engine = LocalEngine(
-        config.node,
-        node / LAUNCHERS,
-        launcher_command(node, config),
-        url,
-        ca_pem=ca_pem,
-        on_exit=after_launcher,
-    )
-    engine.warm_up()
-    loop = reconciler(factory, engine)
-    loop.start()
-    try:
-        yield
-    finally:
-        loop.close()
-        engine.close()
+    with taking_care(runs, lambda: factory.hints.notify(QUEUE)) as clear_up:
+        engine = LocalEngine(
+            config.node,
+            node / LAUNCHERS,
+            launcher_command(node, config),
+            url,
+            ca_pem=ca_pem,
+            on_exit=clear_up,
+        )
+        engine.warm_up()
+        loop = reconciler(factory, engine)
+        loop.start()
+        try:
+            yield
+        finally:
+            loop.close()
+            engine.close()
