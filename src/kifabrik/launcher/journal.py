@@ -118,6 +118,8 @@ class Journal:
         return self._total
 
     def _add(self, record: dict[str, Any], *, waits: bool) -> None:
+        if self._total >= self._limit:  # a flood goes on after its end; it shall not cost more than reading
+            return
         line = json.dumps(record, ensure_ascii=False).encode(errors="replace") + b"\n"
         with self._news:
             if waits:
