@@ -9,6 +9,8 @@ from kifabrik.wiring.factory import open_factory
 from soak.truth import wrong
 
 QUIET_S = 300.0
+SOUND = {"healthy": True, "serving": True, "undelivered": 0, "unresolved": 0, "missing_lease": "", "evidence": 0}
+"""What the status of a keyholder must say once all is at rest."""
 
 
 def wait_for_rest(watches, journal, patience_s=QUIET_S):
@@ -68,6 +70,24 @@ def check_ledgers(tenants, journal):
                     continue
             journal.mistake(f"{party.name}: the ledger does not verify: {said.out[-300:]} {said.err[-300:]}")
         check_acks(tenant.name, entries, journal)
+
+
+def check_keyholders(tenants, journal, patience_s=60.0):
+    """Each keyholder serves, has delivered everything, and needs nobody: no alarm, nothing it could not verify."""
+    for tenant in tenants:
+        until = time.monotonic() + patience_s
+        while True:
+            said = tenant.steward.insist(
+                "keyholder", "status", "--json", "--key-file", tenant.key_file, fragile=False
+            ).json()
+            wrong_about = {name: said[name] for name, right in SOUND.items() if said[name] != right}
+            if not wrong_about or time.monotonic() > until:
+                break
+            time.sleep(2)
+        if wrong_about:
+            journal.mistake(f"{tenant.name}: its keyholder needs a person: {wrong_about}, {said['blocks']}")
+        else:
+            journal.count("keyholders sound")
 
 
 def check_acks(tenant, entries, journal):

@@ -140,6 +140,7 @@ class Soak:
         for watch in self.watches:
             watch.close()
         afterwards.check_runs(self.ordered, self.watches, self.journal)
+        afterwards.check_keyholders(self.tenants, self.journal)
         afterwards.check_ledgers(self.tenants, self.journal)
         afterwards.check_factory(self.factory, self.journal, "beside the service")
         self.stop()

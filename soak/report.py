@@ -101,7 +101,7 @@ def page(journal, ordered, views, services, waits):
         f"{counts['continued']} runs went on from a checkpoint"
     )
     yield paint("1", "afterwards  ") + (
-        f"{counts['ledgers verified']} copies of ledgers verified, "
+        f"{counts['keyholders sound']} keyholders sound, {counts['ledgers verified']} copies of ledgers verified, "
         f"{counts['admin checks passed']} checks of the factory passed"
     )
     for sentence in journal.mistakes:

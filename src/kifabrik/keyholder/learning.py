@@ -204,6 +204,8 @@ class Learner:
         raise IntegrityError("the order is not signed by an enrolled device of the member it names")
 
     def _finished(self, _index: int, entry: Entry) -> None:
+        if not digests_in(entry, "finish", "statement") and "outputs" not in entry.refs:
+            return  # its launcher was lost, so nobody signed an end, and nothing came out
         envelope = self._library.statement(digest_in(entry, "finish", "statement"))
         claimed = read_unverified(envelope, Finish)[0]
         leases = [one for one in self._books.records.attempts(claimed.run) if one.receiver == claimed.attempt]

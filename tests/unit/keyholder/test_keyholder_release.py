@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from keyhouse import PURPOSE, House
+from kifabrik.keyholder.events import EventKind
 from kifabrik.ledger.checkpoint import verify_cosignature, witness_verifier
+from kifabrik.ledger.entry import EntryKind
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.tenants.statements import Role
 from kifabrik.values import parse_time
@@ -163,3 +165,20 @@ def test_results_and_logs_are_released_to_the_orderer_stewards_and_owners_only(
         assert house.opens(headers[stream.digest], person.identity)
     for person in (other, people[Role.AUDITOR]):
         assert house.refused(person.ask_for(attempt.run.id, model)) == "role"
+
+
+def test_a_lost_launcher_needs_no_person_at_the_keyholder(house: House) -> None:
+    """Nobody signs the end of an attempt whose node failed; only an end with results must be signed."""
+    anna = house.enrol()
+    data = anna.seal({"a": b"x"})
+    house.grant(data)
+    attempt = anna.order(data).attempt().obtain()
+    ended = {"run": attempt.run.id, "attempt": attempt.attempt, "order": attempt.run.order.digest}
+    house.factory.append(EntryKind.RUN_FINISHED, outcome="node-failure", **ended)
+    house.round.work()
+    assert house.keyholder.status().healthy
+    assert not house.said(EventKind.WARNING)
+    house.factory.append(EntryKind.RUN_FINISHED, outcome="succeeded", outputs=("ab" * 32,), **ended)
+    house.round.work()
+    assert house.keyholder.status().unresolved == 1
+    assert not house.keyholder.status().healthy
