@@ -16,7 +16,7 @@ from kifabrik.factory.statements import Statements
 from kifabrik.factory.tokens import issued, new_token
 from kifabrik.ledger.entry import EntryKind, RefValue
 from kifabrik.signatures.dsse import Envelope
-from kifabrik.signatures.keys import VerifyKey
+from kifabrik.signatures.keys import SigningKey, VerifyKey
 from kifabrik.signatures.statements import read_unverified
 from kifabrik.tenants.statements import Membership
 from kifabrik.tenants.trust import EnrolledDevice, verify_device, verify_removal
@@ -44,22 +44,21 @@ class Members:
         The same call again answers with a new token as long as the first was never used.
 
         Raises:
-            NotFoundError: The membership is of no tenant here.
-            IntegrityError: The chain from the tenant key to the device is broken or expired.
+            IntegrityError: The chain from the tenant key to the device is broken or expired, or there is no
+                such tenant: both answer alike, as anybody may ask.
             ConflictError: The membership has enrolled another device, or the member was removed.
         """
         claimed, _ = read_unverified(membership, Membership)
         token = new_token(TokenKind.DEVICE)
         with self._store.write(claimed.tenant) as transaction:
-            tenant = find_tenant(transaction, claimed.tenant)
-            enrolled = verify_device(VerifyKey.from_hex(tenant.tenant_key), membership, device, self._log.clock())
-            known = transaction.accounts.member(tenant.tenant, enrolled.member)
+            enrolled = verify_device(_key_of(transaction, claimed.tenant), membership, device, self._log.clock())
+            known = transaction.accounts.member(enrolled.tenant, enrolled.member)
             if known is None:
                 self._add(transaction, enrolled, membership, device, detail)
             else:
                 _check_same(transaction, known, enrolled)
             transaction.accounts.add_token(
-                issued(token, tenant.tenant, self._log.now(), member=enrolled.member, device=device.digest)
+                issued(token, enrolled.tenant, self._log.now(), member=enrolled.member, device=device.digest)
             )
         return enrolled, token
 
@@ -127,6 +126,12 @@ class Members:
             "device": enrolled.statement,
         }
         self._statements.put_on_record(transaction, tenant, device, EntryKind.MEMBER_ENROLLED, refs, detail=detail)
+
+
+def _key_of(transaction: Transaction, tenant: str) -> VerifyKey:
+    """Return a tenant's key; for a tenant that is not here one that has signed nothing."""
+    known = transaction.accounts.tenant(tenant)
+    return SigningKey.generate().public if known is None else VerifyKey.from_hex(known.tenant_key)
 
 
 def _check_same(transaction: Transaction, known: Member, enrolled: EnrolledDevice) -> None:
