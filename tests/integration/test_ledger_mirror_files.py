@@ -251,3 +251,54 @@ def test_every_failure_is_one_of_ours(tmp_path):
         (tmp_path / "state").write_bytes(content)
         with pytest.raises(KifabrikError):
             MirrorFiles(tmp_path)
+
+
+def test_a_mirror_on_its_owners_disk_goes_on_without_reading_every_entry(tmp_path, monkeypatch):
+    with MirrorFiles(tmp_path) as files:
+        grow(Mirror(ORIGIN, files), 300)
+    with MirrorFiles(tmp_path) as files:
+        monkeypatch.setattr(files, "all_entries", lambda: pytest.fail("every entry was read"))
+        mirror = Mirror(ORIGIN, files, own_disk=True)
+        assert mirror.head == head(300)
+        grow(mirror, 301)
+        with pytest.raises(IntegrityError, match="fork"):
+            mirror.extend([], TreeHead(ORIGIN, 301, bytes(32)))
+        with pytest.raises(IntegrityError, match="rolled back"):
+            mirror.extend([], head(300))
+    with MirrorFiles(tmp_path) as files:
+        mirror = Mirror(ORIGIN, files, own_disk=True)
+        assert mirror.index_of(leaf_hash(entry(299))) == 299
+        grow(mirror, 302)
+        assert mirror.index_of(leaf_hash(entry(301))) == 301
+        assert Mirror(ORIGIN, files).head == head(302)
+
+
+def test_a_tree_that_is_not_the_heads_is_noticed_on_the_owners_disk_too(tmp_path):
+    with MirrorFiles(tmp_path) as files:
+        grow(Mirror(ORIGIN, files), 5)
+    tree = CompactTree()
+    tree.extend(leaf_hash(entry(number)) for number in range(5))
+    state = (tmp_path / "state").read_text()
+    other = CompactTree(5, [bytes(32), tree.peaks[1]])
+    (tmp_path / "state").write_text(state.replace(tree.to_bytes().hex(), other.to_bytes().hex()))
+    with MirrorFiles(tmp_path) as files, pytest.raises(IntegrityError, match="damaged"):
+        Mirror(ORIGIN, files, own_disk=True)
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "of other entries"])
+def test_where_entries_end_is_found_again_if_the_note_of_it_is_lost(tmp_path, damage):
+    with MirrorFiles(tmp_path) as files:
+        grow(Mirror(ORIGIN, files), 40)
+    ends = tmp_path / "ends"
+    good = ends.read_bytes()
+    if damage == "missing":
+        ends.unlink()
+    else:
+        ends.write_bytes(good[:-5] if damage == "short" else good[:-8] + bytes(8))
+    with MirrorFiles(tmp_path) as files:
+        mirror = Mirror(ORIGIN, files)
+        grow(mirror, 45)
+        assert mirror.entries(38, 42) == [entry(number) for number in range(38, 42)]
+    assert ends.read_bytes()[: len(good)] == good
+    with MirrorFiles(tmp_path, read_only=True) as files:
+        assert Mirror(ORIGIN, files).size == 45

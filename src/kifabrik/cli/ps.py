@@ -23,7 +23,7 @@ def ps(limit: int, home: Path, as_json: bool) -> None:
     """List runs, newest first. Job names come from your ledger; the factory does not know them."""
     with open_session(home) as session:
         views = session.runs.all(limit=limit)
-        names = {one.run: one.name for one in session.catalogue().runs()}
+        names = session.catalogue().job_names([view.run for view in views]) if views else {}
     if as_json:
         show_json([{"name": names.get(view.run, ""), **view.model_dump(mode="json")} for view in views])
         return

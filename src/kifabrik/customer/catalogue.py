@@ -7,9 +7,12 @@ Invariants:
 - the factory writes the entries, so none is believed by itself: a name counts only if a device or the
   tenant key has signed it for the very statement the entry records, and only where that came first;
 - which statements there are is taken from the entries and must be verified before use (`version`).
+
+A log of many runs has hundreds of thousands of entries, and hardly any command needs most of them: entries are
+picked by their bytes, which are canonical JSON, and only those picked are parsed.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +31,8 @@ from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import verify_statement
 from kifabrik.transfer.details import Names, open_detail
 
+_AT_ONCE: Final = 512
+"""Entries looked at together, from the newest back."""
 _PUBLISHED: Final = "model"
 _NAMED: Final[Mapping[EntryKind | str, tuple[str, str]]] = {
     EntryKind.DATASET_SEALED: ("manifest", "dataset"),
@@ -121,8 +126,18 @@ class Catalogue:
         self._cache = cache
         self._tenant_key = tenant_key
         self._statement = statement
-        self.entries = [Entry.from_bytes(data) for data in mirror.entries(0, mirror.size)]
-        self.devices = Devices(tenant_key, self.entries, statement, cache)
+        self._mirror = mirror
+        self._picked: dict[EntryKind, tuple[Entry, ...]] = {}
+        self.devices = Devices(tenant_key, lambda: self._of(EntryKind.MEMBER_ENROLLED), statement, cache)
+
+    @cached_property
+    def _raw(self) -> Sequence[bytes]:
+        return self._mirror.entries(0, self._mirror.size)
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """Every entry of the log, parsed: for what looks at all of them."""
+        return [Entry.from_bytes(data) for data in self._raw]
 
     def detail(self, entry: Entry) -> Mapping[str, Any]:
         """Return the names that belong to an entry; empty where there are none that can be believed."""
@@ -217,6 +232,21 @@ class Catalogue:
             raise NotFoundError(f"the dataset {name!r} was erased", hint="See: kifabrik ledger show")
         raise NotFoundError(f"there is no dataset {name!r}", hint="See: kifabrik dataset ls")
 
+    def job_names(self, runs: Collection[str]) -> dict[str, str]:
+        """Return the job names of these runs, as far as the log names them; quick for the newest ones."""
+        ordered: dict[str, Entry] = {}
+        wanted = set(runs)
+        for end in range(self._mirror.size, 0, -_AT_ONCE):
+            if not wanted:
+                break
+            for data in reversed(self._mirror.entries(max(0, end - _AT_ONCE), end)):
+                entry = _of_kind(data, EntryKind.RUN_ORDERED)
+                if entry is not None and str(entry.refs.get("run")) in runs:
+                    # Should the log name it again further back: the same name is signed, or none is believed.
+                    ordered[str(entry.refs.get("run"))] = entry
+                    wanted.discard(str(entry.refs.get("run")))
+        return {run: str(self.detail(entry).get("name", run)) for run, entry in ordered.items()}
+
     def runs(self) -> list[RunName]:
         """All runs, in the order they were ordered."""
         ended = self._ended_well()
@@ -277,8 +307,19 @@ class Catalogue:
             raise NotFoundError(f"there is no model {which!r}", hint="See: kifabrik model ls")
         return found[-1]
 
-    def _of(self, *kinds: EntryKind) -> Iterator[Entry]:
-        return (entry for entry in self.entries if entry.kind in kinds)
+    def _of(self, kind: EntryKind) -> tuple[Entry, ...]:
+        if kind not in self._picked:
+            found = (_of_kind(data, kind) for data in self._raw)
+            self._picked[kind] = tuple(entry for entry in found if entry is not None)
+        return self._picked[kind]
+
+
+def _of_kind(data: bytes, kind: EntryKind) -> Entry | None:
+    """Parse an entry if it is of this kind."""
+    if b'"kind":"%s"' % kind.value.encode() not in data:
+        return None
+    entry = Entry.from_bytes(data)
+    return entry if entry.kind is kind else None
 
 
 def _model_output(outputs: tuple[str, ...]) -> int | None:

@@ -6,7 +6,7 @@ Invariants:
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -24,13 +24,17 @@ class Devices:
 
     Args:
         tenant_key: Trusted beforehand.
-        entries: Of the mirror.
+        entries: Gives those of the mirror that enrol members.
         statement: Fetches a statement by digest.
         cache: Folder for statements that have verified.
     """
 
     def __init__(
-        self, tenant_key: VerifyKey, entries: Sequence[Entry], statement: Callable[[str], Envelope], cache: Path
+        self,
+        tenant_key: VerifyKey,
+        entries: Callable[[], Iterable[Entry]],
+        statement: Callable[[str], Envelope],
+        cache: Path,
     ) -> None:
         self._tenant_key = tenant_key
         self._entries = entries
@@ -40,7 +44,7 @@ class Devices:
     @cached_property
     def enrolled(self) -> tuple[EnrolledDevice, ...]:
         """All of them, in the order of the log; entries that prove nothing are left out."""
-        found = (self._verified(one) for one in self._entries if one.kind is EntryKind.MEMBER_ENROLLED)
+        found = (self._verified(one) for one in self._entries() if one.kind is EntryKind.MEMBER_ENROLLED)
         return tuple(one for one in found if one is not None)
 
     @property

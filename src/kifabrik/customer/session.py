@@ -187,7 +187,7 @@ class Session:
             IntegrityError: The log was rolled back, forked or is incomplete.
         """
         with _when_free(member_folder(self.home, "ledger")) as files:
-            mirror = Mirror(log_origin(self.tenant), files)
+            mirror = Mirror(log_origin(self.tenant), files, own_disk=True)
             catch_up(self.log, mirror, Policy.parse(self.profile.policy).logs[0])
         return mirror
 

@@ -25,19 +25,26 @@ class Mirror:
     Args:
         origin: The log's origin; heads of other logs are refused.
         store: Holds the copy; a new one in memory by default.
+        own_disk: Go on from the tree the store kept, without hashing every entry again: for a store that only
+            its owner can write. New entries are checked against that tree as against any other.
 
     Raises:
         IntegrityError: The stored copy is damaged or of another log.
     """
 
-    def __init__(self, origin: str, store: MirrorStore | None = None) -> None:
+    def __init__(self, origin: str, store: MirrorStore | None = None, *, own_disk: bool = False) -> None:
         self.origin = origin
         self._store = store if store is not None else MemoryStore()
-        self._tree = CompactTree()
-        self._index: dict[bytes, int] = {}
-        for entry in self._store.all_entries():
-            self._take(leaf_hash(entry))
+        self._index: dict[bytes, int] | None = None
         state = self._store.state
+        kept = CompactTree.from_bytes(state.tree) if state is not None and state.tree else None
+        if own_disk and kept is not None:
+            self._tree = kept
+        else:
+            self._tree = CompactTree()
+            self._tree.extend(leaf_hash(entry) for entry in self._store.all_entries())
+        if kept is not None and kept != self._tree:
+            raise IntegrityError(f"the mirror of {origin} is damaged: its entries do not give the tree it kept")
         if state is not None and state.head != TreeHead(origin, self._tree.size, self._tree.root()):
             raise IntegrityError(
                 f"the mirror of {origin} is damaged: it holds {self._tree.size} entries, and they do not "
@@ -87,9 +94,11 @@ class Mirror:
             )
         if head == self.head:
             return
-        self._store.save(fresh, MirrorState(head))
-        for leaf in leaves:
-            self._take(leaf)
+        self._store.save(fresh, MirrorState(head, tree=tree.to_bytes()))
+        if self._index is not None:
+            for index, leaf in enumerate(leaves, self._tree.size):
+                self._index.setdefault(leaf, index)
+        self._tree = tree
 
     def keep(self, checkpoint: str) -> None:
         """Keep the signed (and cosigned) text of the newest head, for proofs and exports.
@@ -100,7 +109,7 @@ class Mirror:
         if self.head is None or TreeHead.parse(Note.parse(checkpoint).text) != self.head:
             raise IntegrityError(f"this is not a checkpoint of the mirror's newest head ({self.size} entries)")
         if checkpoint != self.checkpoint:
-            self._store.save((), MirrorState(self.head, checkpoint))
+            self._store.save((), MirrorState(self.head, checkpoint, self._tree.to_bytes()))
 
     def entries(self, start: int, end: int) -> list[bytes]:
         """Return the bytes of entries `[start, end)`.
@@ -114,6 +123,10 @@ class Mirror:
 
     def index_of(self, leaf: bytes) -> int | None:
         """Return where the entry with this leaf hash stands first; None if it is not in the mirror."""
+        if self._index is None:
+            self._index = {}
+            for index, entry in enumerate(self._store.all_entries()):
+                self._index.setdefault(leaf_hash(entry), index)
         return self._index.get(leaf)
 
     def _fresh(self, entries: Sequence[bytes], head: TreeHead) -> Sequence[bytes]:
@@ -136,7 +149,3 @@ class Mirror:
             if mine != given:
                 raise IntegrityError(f"the log was forked: entry {index} is not the one the mirror holds")
         return entries[known:]
-
-    def _take(self, leaf: bytes) -> None:
-        self._index.setdefault(leaf, self._tree.size)
-        self._tree.append(leaf)

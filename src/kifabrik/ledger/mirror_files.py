@@ -1,7 +1,8 @@
 """A mirror's copy in a folder: an append-only file of entries, and a small state file that counts them.
 
     entries   every entry after its length (uint16, big-endian), as in entry bundles
-    state     canonical JSON: origin, size, root, length of `entries` in bytes, checkpoint
+    ends      where each entry ends in `entries` (uint64, little-endian); made anew from `entries` if it is lost
+    state     canonical JSON: origin, size, root, length of `entries` in bytes, checkpoint, compact tree
     lock      held by the one writer
 
 Invariants:
@@ -12,6 +13,7 @@ Invariants:
 
 import errno
 import os
+import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,6 +31,7 @@ from kifabrik.signatures.canonical import from_canonical, to_canonical
 _LENGTH_BYTES: Final = 2
 _MOST_STATE_BYTES: Final = 2_000_000
 _CHUNK_ENTRIES: Final = 4096
+_FIELDS: Final = frozenset({"bytes", "checkpoint", "origin", "root", "size", "tree"})
 _RESTORE: Final = "Restore it from a backup, or fetch the log anew into an empty folder and compare."
 
 
@@ -57,9 +60,12 @@ class MirrorFiles:
                 make_folder(folder)
                 self._lock = FileLock(folder / "lock", f"the mirror in {folder}")
             self._state, counted = self._read_state()
-            self._scan(counted)
+            self._check_length(counted)
+            noted = self._load_ends(counted)
+            if not noted:
+                self._scan(counted)
             if not read_only:
-                self._cut_off(counted)
+                self._cut_off(counted, noted=noted)
         except OSError as error:
             self.close()
             raise UnavailableError(f"cannot open the mirror in {folder}: {error.strerror or error}") from error
@@ -125,14 +131,14 @@ class MirrorFiles:
         before = self._end(len(self._ends))
         try:
             after = self._append(new_entries, before)
+            ends = _ends_after(before, new_entries)
+            self._append_ends(ends)
             self._write_state(state, after)
         except OSError as error:
             # Bytes that no state counts are overwritten by the next save, or cut off on opening.
             kind = CapacityError if error.errno == errno.ENOSPC else UnavailableError
             raise kind(f"cannot write the mirror in {self._folder}: {error.strerror or error}") from error
-        for entry in new_entries:
-            before += _LENGTH_BYTES + len(entry)
-            self._ends.append(before)
+        self._ends.extend(ends)
         self._state = state
 
     def _end(self, count: int) -> int:
@@ -148,6 +154,15 @@ class MirrorFiles:
             os.fsync(file.fileno())
             return file.tell()
 
+    def _append_ends(self, ends: "array[int]") -> None:
+        if not ends:
+            return
+        with (self._folder / "ends").open("r+b") as file:
+            file.seek(len(self._ends) * ends.itemsize)
+            file.write(_little(ends).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+
     def _write_state(self, state: MirrorState, counted: int) -> None:
         body = {
             "bytes": counted,
@@ -155,6 +170,7 @@ class MirrorFiles:
             "origin": state.head.origin,
             "root": state.head.root.hex(),
             "size": state.head.size,
+            "tree": state.tree.hex(),
         }
         fresh = self._folder / "state.new"
         with fresh.open("wb") as file:
@@ -176,13 +192,16 @@ class MirrorFiles:
             data = file.read(_MOST_STATE_BYTES)
         try:
             body = from_canonical(data)
+            body = {"tree": ""} | body  # a mirror written before there were trees has none
+            if set(body) != _FIELDS:
+                raise KeyError(*(set(body) ^ _FIELDS))  # noqa: TRY301 - as any other field that is not there
             head = TreeHead(body["origin"], int(body["size"]), bytes.fromhex(body["root"]))
-            return MirrorState(head, str(body["checkpoint"])), int(body["bytes"])
+            tree = bytes.fromhex(body["tree"])
+            return MirrorState(head, str(body["checkpoint"]), tree), int(body["bytes"])
         except (IntegrityError, KeyError, TypeError, ValueError):
             raise IntegrityError(f"{path} is not the state of a mirror", hint=_RESTORE) from None
 
-    def _scan(self, counted: int) -> None:
-        """Find where each entry ends."""
+    def _check_length(self, counted: int) -> None:
         path = self._folder / "entries"
         found = path.stat().st_size if path.exists() else 0
         if found < counted:
@@ -190,7 +209,24 @@ class MirrorFiles:
                 f"{path} is damaged: {counted} bytes were written and {found} are there",
                 hint=_RESTORE,
             )
+
+    def _load_ends(self, counted: int) -> bool:
+        """Read where each entry ends; False if that is not noted, or not for these entries."""
         size = self._state.head.size if self._state else 0
+        ends = array("Q")
+        try:
+            with (self._folder / "ends").open("rb") as file:
+                ends.fromfile(file, size)
+        except (FileNotFoundError, EOFError, ValueError):
+            return False
+        self._ends = _little(ends)
+        return self._end(size) == counted
+
+    def _scan(self, counted: int) -> None:
+        """Find where each entry ends."""
+        path = self._folder / "entries"
+        size = self._state.head.size if self._state else 0
+        self._ends = array("Q")
         at = 0
         if counted:
             with path.open("rb") as file:
@@ -204,9 +240,29 @@ class MirrorFiles:
                 f"{path} is damaged: it does not hold {size} entries in {counted} bytes", hint=_RESTORE
             )
 
-    def _cut_off(self, counted: int) -> None:
+    def _cut_off(self, counted: int, *, noted: bool) -> None:
         with (self._folder / "entries").open("ab") as file:
             file.truncate(counted)
             os.fsync(file.fileno())
+        path, ends = self._folder / "ends", _little(self._ends).tobytes()
+        if not noted or path.stat().st_size != len(ends):
+            path.write_bytes(ends)
         (self._folder / "state.new").unlink(missing_ok=True)
         sync_folder(self._folder)
+
+
+def _ends_after(at: int, entries: Sequence[bytes]) -> "array[int]":
+    ends = array("Q")
+    for entry in entries:
+        at += _LENGTH_BYTES + len(entry)
+        ends.append(at)
+    return ends
+
+
+def _little(ends: "array[int]") -> "array[int]":
+    """The same numbers with the bytes in the file's order, or back."""
+    if sys.byteorder == "little":
+        return ends
+    turned = ends[:]
+    turned.byteswap()
+    return turned

@@ -14,10 +14,13 @@ class MirrorState:
     Args:
         head: The newest head the entries were checked against.
         checkpoint: That head with signatures; empty until it is kept.
+        tree: The compact tree of the head (`CompactTree.to_bytes`), to go on from without hashing every entry
+            again; empty where a store does not keep it.
     """
 
     head: TreeHead
     checkpoint: str = ""
+    tree: bytes = b""
 
 
 class MirrorStore(Protocol):
