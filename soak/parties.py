@@ -11,7 +11,7 @@ from pathlib import Path
 
 KIFABRIK = Path(sys.executable).parent / "kifabrik"
 PASSPHRASE = "Eisbach-Surfer-2026"
-PATIENCE_S = 150.0
+PATIENCE_S = 300.0
 UNAVAILABLE = 7
 TRIES = 12
 UNFORESEEN = 1
@@ -64,6 +64,7 @@ class Commands:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for the play, not for whoever plays in it
         )
         if fragile:
             with self._lock:

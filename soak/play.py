@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kifabrik.errors import KifabrikError
@@ -78,14 +79,18 @@ class Soak:
 
     def set_up(self, tenants):
         """People, a dataset of each tenant, and eyes on all runs."""
-        for number in range(1, tenants + 1):
-            tenant = make_tenant(self.folder, f"tenant-{number}", self.factory, self.port, self.commands)
-            self.tenants.append(tenant)
-            self.watches.append(Watch(tenant.steward, self.journal))
-            cast = self.cast(number - 1, 0)
+        names = [f"tenant-{number}" for number in range(1, tenants + 1)]
+        with ThreadPoolExecutor(tenants) as pool:
+            self.tenants += pool.map(self._make_tenant, names)
+        self.watches += [Watch(tenant.steward, self.journal) for tenant in self.tenants]
+        for number, tenant in enumerate(self.tenants):
+            cast = self.cast(number, 0)
             line = f"{tenant.name}-line"
             cast.seal(line, cast.folder("line"))
             cast.grant(line, PURPOSE)
+
+    def _make_tenant(self, name):
+        return make_tenant(self.folder, name, self.factory, self.port, self.commands)
 
     def cast(self, tenant, number):
         """A scene's view of a tenant."""
@@ -206,6 +211,10 @@ def main():
         soak.settle()
         progress.stop()
         done = True
+    except UnexpectedError as error:
+        sys.exit(f"the play could not be set up: {error}; everything is kept in {folder}")
+    except KeyboardInterrupt:
+        sys.exit(f"broken off; everything is kept in {folder}")
     finally:
         if not done:
             soak.clear()
