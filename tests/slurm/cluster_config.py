@@ -38,6 +38,7 @@ class ClusterSpec:
         prolog: Program that each node runs as root before a job; empty for none.
         epilog: The same, after a job.
         extra: More lines of slurm.conf.
+        extra_partitions: More of them, one a line.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class ClusterSpec:
     prolog: str = ""
     epilog: str = ""
     extra: str = ""
+    extra_partitions: str = ""
 
     @property
     def node_names(self) -> list[str]:
@@ -165,7 +167,7 @@ CPUs={spec.cpus} RealMemory={spec.memory_mb} {gres}Feature=standard,de State=UNK
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 PartitionName=scavenge Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE \
 GraceTime={spec.grace_s}
-"""
+{spec.extra_partitions}"""
 
 
 def slurmdbd_conf(spec: ClusterSpec, ports: Ports) -> str:

@@ -1,0 +1,137 @@
+"""Runs Slurm's commands, as the service or as a tenant's Unix user.
+
+Invariants:
+- a command is a list of arguments, never text for a shell;
+- it gets an environment made here, not the service's own; times are in UTC;
+- it ends within its time limit, and its failure is one of this house's errors;
+- as another user it holds that user's groups and nothing of the service's: the change of user happens in the
+  child between fork and exec (`subprocess`, `user=`), so nothing of this process runs as the tenant.
+"""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from kifabrik.engines.slurm.failures import failure
+from kifabrik.engines.slurm.version import OLDEST, SlurmVersion
+from kifabrik.errors import NotFoundError, RefusedError, UnavailableError, UsageError
+
+PATIENCE_S: Final = 30.0
+"""How long a command may take: Slurm's own MessageTimeout is 10 s, and it tries more than once."""
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/slurm/bin"
+
+
+@dataclass(frozen=True)
+class SlurmCommands:
+    """Slurm's programs on this machine.
+
+    Args:
+        conf: The cluster's slurm.conf; None for the system's own.
+        patience_s: Seconds one command may take.
+    """
+
+    conf: Path | None = None
+    patience_s: float = PATIENCE_S
+
+    @cached_property
+    def version(self) -> SlurmVersion:
+        """Which release answers, asked once.
+
+        Raises:
+            UnavailableError: There is none, or it is older than what is supported.
+        """
+        found = SlurmVersion.from_text(self.run("squeue", "--version"))
+        if found < OLDEST:
+            raise UnavailableError(
+                f"this is Slurm {found}, which is older than 22.05", hint="Slurm 22.05 to 25.11 are supported."
+            )
+        return found
+
+    def run(self, program: str, *arguments: str, user: str = "", stdin: str = "", patience_s: float = 0) -> str:
+        """Run one program and return what it wrote on stdout.
+
+        Args:
+            program: Such as `squeue`.
+            arguments: Its arguments, one by one.
+            user: Unix user to run as; empty for the service's own.
+            stdin: What it reads.
+            patience_s: Seconds it may take; 0 for this object's own.
+
+        Raises:
+            UnavailableError: It is not installed, did not end in time, or Slurm does not answer.
+            NotFoundError: There is no such Unix user.
+            RefusedError: This process may not act as another user, or Slurm refuses.
+            KifabrikError: It failed in another way.
+        """
+        if any("\0" in argument for argument in arguments):
+            raise UsageError(f"an argument of {program} holds a zero byte")
+        limit = patience_s or self.patience_s
+        identity = _identity(user) if user and user != _own_name() else _Identity()
+        try:
+            done = subprocess.run(  # noqa: PLW1510 - the status is looked at below
+                [program, *arguments],
+                env=self._environment(),
+                cwd="/",
+                input=stdin.encode(),
+                capture_output=True,
+                timeout=limit,
+                user=identity.uid,
+                group=identity.gid,
+                extra_groups=identity.groups,
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise UnavailableError(
+                f"Slurm's program {program} is not on this machine",
+                hint="Install the cluster's client programs (Debian: slurm-client) where the service runs.",
+            ) from None
+        except PermissionError:
+            raise RefusedError(
+                f"this process may not act as the user {user}",
+                hint="Run the service as root, as jobs belong to tenants.",
+            ) from None
+        except subprocess.TimeoutExpired:
+            raise UnavailableError(
+                f"{program} did not answer within {limit:g} s", hint="slurmctld or slurmdbd may be overloaded."
+            ) from None
+        said = done.stdout.decode(errors="replace")
+        if done.returncode:
+            raise failure(program, done.returncode, done.stderr.decode(errors="replace") or said)
+        return said
+
+    def _environment(self) -> Mapping[str, str]:
+        conf = {} if self.conf is None else {"SLURM_CONF": str(self.conf)}
+        # Without SLURM_BITSTR_LEN=0 the list of an array's tasks is cut off after 64 letters (squeue(1)).
+        return conf | {"PATH": _PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "SLURM_BITSTR_LEN": "0", "HOME": "/"}
+
+
+@dataclass(frozen=True)
+class _Identity:
+    uid: int | None = None
+    gid: int | None = None
+    groups: list[int] | None = None
+
+
+def _identity(user: str) -> _Identity:
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise NotFoundError(
+            f"there is no Unix user {user} on this machine",
+            hint="Create the tenants' users: kifabrik admin slurm sync --make-users",
+        ) from None
+    if entry.pw_uid == 0:
+        raise RefusedError("jobs of tenants are never submitted as root")
+    return _Identity(entry.pw_uid, entry.pw_gid, os.getgrouplist(user, entry.pw_gid))
+
+
+def _own_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return ""

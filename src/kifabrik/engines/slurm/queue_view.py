@@ -1,0 +1,157 @@
+"""The state of all runs in one look: one `squeue` for those Slurm still holds, one `sacct` for those it let go.
+
+Invariants:
+- the number of calls does not grow with the number of runs (but for `sacct`, whose list of numbers is cut into
+  pieces that fit a command line);
+- what the queue says counts before what accounting says, as accounting hears of everything later;
+- a job neither knows is named as lost, never as ended: the caller decides, and a controller that does not answer
+  is an error, not an empty queue.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from kifabrik.engines.slurm import queue_json, queue_text
+from kifabrik.engines.slurm.commands import SlurmCommands
+from kifabrik.engines.slurm.job_facts import JobFacts, JobKey
+from kifabrik.engines.slurm.queue_text import Listing
+from kifabrik.engines.slurm.states import Phase
+from kifabrik.errors import UnavailableError
+
+_PIECE: Final = 5_000
+"""Job numbers of one `sacct`: 50 kB of arguments, where Linux allows 128 kB in one (MAX_ARG_STRLEN)."""
+_MOST_USERS: Final = 4_000
+
+
+class Form(StrEnum):
+    """How Slurm is asked to write."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All jobs at one moment.
+
+    Args:
+        jobs: By key: what the queue holds, and of what was asked for what accounting remembers.
+        lost: Asked for, and neither knows it.
+        accounting_answers: Whether accounting could be asked; if not, `lost` is empty and `unknown` holds them.
+        unknown: Asked for, gone from the queue, and accounting did not answer or still takes them for running.
+        unreadable: Records that made no sense and were left out.
+    """
+
+    jobs: Mapping[JobKey, JobFacts]
+    lost: frozenset[JobKey] = frozenset()
+    accounting_answers: bool = True
+    unknown: frozenset[JobKey] = frozenset()
+    unreadable: int = 0
+
+
+class QueueView:
+    """Looks at the queue.
+
+    Args:
+        commands: Run here.
+        form: Text by default: of a job it is 100 bytes where JSON is thousands, and the same in every version.
+    """
+
+    def __init__(self, commands: SlurmCommands, form: Form = Form.TEXT) -> None:
+        self._commands = commands
+        self._form = form
+
+    def look(
+        self, known: Collection[JobKey], users: Sequence[str] = (), *, since: datetime | None = None
+    ) -> Snapshot:
+        """See how all jobs are.
+
+        Args:
+            known: Jobs that are asked after, in accounting if the queue does not have them.
+            users: Unix users whose jobs are looked at; empty for everybody's.
+            since: When the oldest of `known` was submitted; accounting looks no further back. None for a year.
+
+        Raises:
+            UnavailableError: slurmctld does not answer.
+        """
+        queue = self._queue(users)
+        jobs = {job.key: job for job in queue.jobs}
+        missing = [key for key in known if key not in jobs]
+        if not missing:
+            return Snapshot(jobs, unreadable=queue.unreadable)
+        try:
+            past = self._accounting(missing, since)
+        except UnavailableError:
+            return Snapshot(jobs, accounting_answers=False, unknown=frozenset(missing), unreadable=queue.unreadable)
+        remembered = {job.key: job for job in past.jobs}
+        ended = {key: remembered[key] for key in missing if key in remembered and _is_over(remembered[key])}
+        return Snapshot(
+            jobs | ended,
+            lost=frozenset(key for key in missing if key not in remembered),
+            unknown=frozenset(key for key in missing if key in remembered and key not in ended),
+            unreadable=queue.unreadable + past.unreadable,
+        )
+
+    def named(self, name: str, user: str) -> list[JobFacts]:
+        """All jobs of this name and user that the queue or accounting knows, the queue's word first.
+
+        Raises:
+            UnavailableError: slurmctld or slurmdbd does not answer: both must say no before a job is not there.
+        """
+        text = self._commands.run("squeue", *queue_text.queue_arguments(), f"--user={user}", f"--name={name}")
+        found = {job.key: job for job in queue_text.read_queue(text).jobs if job.name == name}
+        text = self._commands.run(
+            "sacct",
+            *queue_text.accounting_arguments(),
+            f"--user={user}",
+            f"--name={name}",
+            f"--starttime={_back(None)}",
+        )
+        past = {job.key: job for job in queue_text.read_accounting(text).jobs if job.name == name}
+        return list((past | found).values())
+
+    def _queue(self, users: Sequence[str]) -> Listing:
+        chosen = [f"--user={','.join(users)}"] if 0 < len(users) <= _MOST_USERS else []
+        if self._form is Form.JSON:
+            read = queue_json.read_queue(self._commands.run("squeue", "--json", "--states=all", "--all", *chosen))
+        else:
+            read = queue_text.read_queue(self._commands.run("squeue", *queue_text.queue_arguments(), *chosen))
+        if not users:
+            return read
+        # Slurm 22.05 leaves --user out of account with --json.
+        ours = set(users)
+        return Listing(tuple(job for job in read.jobs if job.user in ours), read.unreadable)
+
+    def _accounting(self, keys: Sequence[JobKey], since: datetime | None) -> Listing:
+        numbers = sorted({key.job for key in keys})
+        start = f"--starttime={_back(since)}"
+        jobs: list[JobFacts] = []
+        unreadable = 0
+        for first in range(0, len(numbers), _PIECE):
+            chosen = f"--jobs={','.join(map(str, numbers[first : first + _PIECE]))}"
+            if self._form is Form.JSON:
+                read = queue_json.read_accounting(
+                    self._commands.run("sacct", "--json", "--allocations", "--allusers", start, chosen)
+                )
+            else:
+                arguments = queue_text.accounting_arguments()
+                read = queue_text.read_accounting(
+                    self._commands.run("sacct", *arguments, "--allusers", start, chosen)
+                )
+            jobs += read.jobs
+            unreadable += read.unreadable
+        return Listing(tuple(jobs), unreadable)
+
+
+def _is_over(job: JobFacts) -> bool:
+    return job.phase is Phase.ENDED
+
+
+def _back(since: datetime | None) -> str:
+    """The moment accounting looks back to, as sacct reads it."""
+    if since is None:
+        return "now-365days"
+    return since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
