@@ -3,6 +3,7 @@
 Each probe is first shown to find the secret where the defence is absent.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -232,6 +233,39 @@ def test_a_setuid_program_gives_no_rights(tmp_path):
         assert outside(probe.replace("PATH", repr(str(program)))) == "0\n\n"
     seen = visit(python(probe.replace("PATH", "'/data/in/id'")), tmp_path / "s", copies={"id": "/usr/bin/id"})
     assert seen.stdout == "1000\n\n"
+
+
+WATCH = """
+import ctypes, fcntl, os, signal, time
+libc, told = ctypes.CDLL(None, use_errno=True), set()
+watch = libc.inotify_init1(0o4000)
+libc.inotify_add_watch(watch, b'/usr/bin', 0x20)  # IN_OPEN
+signal.signal(signal.SIGIO, lambda *_: told.add('dnotify'))
+try: fcntl.fcntl(os.open('/usr/bin', os.O_RDONLY), 1026, 0x80000001)  # F_NOTIFY, DN_ACCESS | DN_MULTISHOT
+except OSError: pass
+print('up', flush=True)
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    try: told |= {'inotify'} if b'paste' in os.read(watch, 65536) else set()
+    except OSError: pass
+    time.sleep(0.02)
+print(sorted(told))
+"""
+
+
+def told_of_others(scratch, **wishes):
+    """Run the watch in a room while another process of the machine starts a program; return what it saw."""
+    with launcher(python(WATCH), scratch, **wishes) as process:
+        while process.poll() is None:
+            subprocess.run(["/usr/bin/paste", "--version"], check=True, capture_output=True)
+            time.sleep(0.1)
+        return json.loads(process.stdout.read().splitlines()[-1])["stdout"].splitlines()[-1]
+
+
+def test_a_run_is_not_told_which_programs_others_use(tmp_path):
+    """Folders of the machine are shared with all rooms, and the kernel tells a watcher what others do there."""
+    assert "'inotify'" in told_of_others(tmp_path / "1", no_filter=True)
+    assert told_of_others(tmp_path / "2") == "[]"
 
 
 LEAVE = """

@@ -12,6 +12,7 @@ Invariants:
   routing protocol alone, as `getifaddrs` of the C library, and so `torch.distributed`, ask it for the
   addresses of this machine; in the room's network namespace that is one loopback device. No namespace
   covers vsock, so it is denied in every form;
+- nobody is told what happens to files the room shares with the machine and with other rooms;
 - reserves that are shared by the whole machine and counted for no run (huge pages, asynchronous requests)
   cannot be drawn on;
 - arguments the kernel takes as 32 bits are compared as 32 bits: set high bits change nothing
@@ -34,6 +35,8 @@ _DENIED: Final = (
     *("fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr"),
     # other processes' memory and descriptors
     *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp"),
+    # who uses which of the machine's programs, other runs included, as it happens
+    *("inotify_init", "inotify_init1", "inotify_add_watch"),
     # keyrings are per user, not per namespace
     *("add_key", "request_key", "keyctl"),
     # large and often broken kernel interfaces that no training needs
@@ -65,6 +68,9 @@ _AF_NETLINK: Final = 16
 _NETLINK_ROUTE: Final = 0
 _EVERYDAY_PROTOCOLS: Final = (0, 6, 17)
 """Default, TCP and UDP; others would load kernel modules on demand. `include/uapi/linux/in.h`."""
+
+_F_NOTIFY: Final = 1026
+"""The older way to watch a folder: `include/uapi/linux/fcntl.h`."""
 
 _MAP_HUGETLB: Final = 0x4_0000
 _MFD_HUGETLB: Final = 4
@@ -210,6 +216,11 @@ def _ioctl(program: _Program) -> None:
     program.add(_IF_EQUAL, _TIOCLINUX, then="deny", otherwise="allow")
 
 
+def _fcntl(program: _Program) -> None:
+    program.load_argument(1)
+    program.add(_IF_EQUAL, _F_NOTIFY, then="deny", otherwise="allow")
+
+
 def _personality(program: _Program) -> None:
     program.load_argument(0)
     for value in _PERSONALITIES:
@@ -252,6 +263,7 @@ _ARGUMENT_RULES: Final = {
     "shmget": _no_huge_pages(2, _SHM_HUGETLB),
     "clone": _clone,
     "unshare": _unshare,
+    "fcntl": _fcntl,
     "ioctl": _ioctl,
     "personality": _personality,
     "socket": _socket,

@@ -67,7 +67,7 @@ def test_numbers_are_those_of_the_kernel_headers(machine):
 @machines
 def test_every_denied_call_is_known_to_the_table_or_absent_from_the_machine(machine):
     only_x86 = {"uselib", "modify_ldt", "_sysctl", "iopl", "ioperm"}
-    only_x86 |= {"create_module", "get_kernel_syms", "query_module"}
+    only_x86 |= {"inotify_init", "create_module", "get_kernel_syms", "query_module"}
     missing = set(_DENIED) - MACHINES[machine].numbers.keys()
     assert missing == (only_x86 if machine == "aarch64" else set())
 
@@ -137,6 +137,12 @@ def test_only_everyday_sockets_exist(machine):
     assert judge(machine, "socket", 16, 3, 12) == errno.EPROTONOSUPPORT  # NETLINK_NETFILTER
     assert judge(machine, "socketpair", 1) == ALLOW
     assert judge(machine, "socketpair", 40) == errno.EAFNOSUPPORT
+
+
+@machines
+def test_folders_cannot_be_watched_by_fcntl(machine):
+    assert judge(machine, "fcntl", 3, 1026, 0x8000_0001) == errno.EPERM
+    assert [judge(machine, "fcntl", 3, command) for command in (1, 3, 6, 1030, 1033)] == [ALLOW] * 5
 
 
 @machines
