@@ -282,6 +282,8 @@ with open(os.environ["KIFABRIK_METRICS"], "a") as file:
 
 
 def test_an_environment_exchanged_before_the_check_is_built_anew(stage, tmp_path, undo):
+    stage.order(tmp_path, "print('it is built now')").result(60)
+    assert environments(stage)
     plant(stage, undo)
     undo.pop_all()
     result = stage.order(tmp_path, "print('ran')").result(60)

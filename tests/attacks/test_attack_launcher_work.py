@@ -164,6 +164,12 @@ def test_work_that_was_not_ordered_is_refused(scene: Scene, lie: Callable[[Scene
     assert refused.type is not KifabrikError
 
 
+def test_honest_work_of_one_tenant_is_refused_by_a_launcher_that_was_started_for_another(scene: Scene) -> None:
+    """Else the log, keys and results of one tenant's run would be booked on another's."""
+    with pytest.raises(IntegrityError, match="belongs to tenant"):
+        verify_work(SigningKey.generate().public.tenant_id, scene.work())
+
+
 def test_a_replaced_keyholder_counts_as_soon_as_its_statement_is_shown(scene: Scene) -> None:
     run = scene.anna.order(scene.data, lock=LOCK.digest, keyholder=2)
     renewed = replace(scene.house.state.statement, sequence=2)
@@ -251,6 +257,20 @@ def test_a_lease_for_another_node_code_version_or_order_is_not_believed(
 ) -> None:
     with pytest.raises(IntegrityError):
         ask(scene, lambda request: resigned(scene, request, **change))
+
+
+def test_a_lease_that_leaves_out_what_was_asked_for_is_not_believed(scene: Scene) -> None:
+    """Else the job would run without one of its inputs and nobody would know."""
+
+    def less(request: Envelope) -> LeaseView:
+        true = decided(scene, request)
+        said = read_unverified(Envelope.from_json(true.decision), Lease)[0]
+        fewer = replace(said, items=said.items[:1])
+        signed = sign_statement(fewer, {}, scene.house.state.keyholder_key)
+        return view(request, signed, {said.items[0].item: true.headers[said.items[0].item]})
+
+    with pytest.raises(IntegrityError, match="for other items"):
+        ask(scene, less)
 
 
 def test_an_expired_lease_is_not_believed(scene: Scene) -> None:
