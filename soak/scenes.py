@@ -65,7 +65,19 @@ class Cast:
         """Permit a use and keep the acknowledgement; the grant's id."""
         said = self.tenant.sign("dataset", "grant", dataset, "--purpose", purpose, "--country", "DE").json()
         self.journal.ack(self.tenant.name, EntryKind.GRANT_GIVEN, grant=said["grant"], dataset=said["dataset"])
+        if not said["delivered"]:
+            self._wait_for_entry(EntryKind.GRANT_GIVEN, "grant", said["grant"])
         return said["grant"]
+
+    def _wait_for_entry(self, kind, name, value):
+        """Wait until the ledger shows what the keyholder has to deliver."""
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            entries = self.tenant.steward.insist("ledger", "show", "--json").json()
+            if any(one["kind"] == kind and one["refs"].get(name) == value for one in entries):
+                return
+            time.sleep(3)
+        raise UnexpectedError(f"{self.tenant.name}: {kind} of {value} was not delivered")
 
     # --- runs ---
 

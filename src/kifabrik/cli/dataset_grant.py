@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import done, remark, show_json
+from kifabrik.cli.terminal import done, remark, show_json, warn
 from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_option
 from kifabrik.customer.apply import code_digest, prepare
 from kifabrik.customer.session import open_session
@@ -73,8 +73,14 @@ def grant(
             ask=ask,
             names={"name": name},
         )
+        delivered = not steward.waits(given.grant)
     if as_json:
-        show_json({"grant": given.grant, "dataset": dataset, "purpose": purpose, "expires": given.expires})
+        said = {"grant": given.grant, "dataset": dataset, "purpose": purpose, "expires": given.expires}
+        show_json({**said, "delivered": delivered})
+        return
+    if not delivered:
+        warn(f"{given.grant} is signed and kept here, but the factory has not taken it: it permits nothing yet")
+        remark("  The keyholder delivers it when the factory can be reached: kifabrik keyholder status")
         return
     done(f"{name} may be used for {purpose} until {given.expires}, {given.place}")
     remark(f"  grant {given.grant}; end it with: kifabrik dataset revoke {given.grant}")

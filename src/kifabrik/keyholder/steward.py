@@ -30,7 +30,7 @@ from kifabrik.ledger.checkpoint import witness_verifier
 from kifabrik.ledger.policy import Policy
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.keys import SigningKey, VerifyKey
-from kifabrik.signatures.statements import sign_statement
+from kifabrik.signatures.statements import read_unverified, sign_statement
 from kifabrik.tenants.invitation import Invitation
 from kifabrik.tenants.statements import Membership, Removal, Role
 from kifabrik.tenants.trust import check_tenant_key
@@ -217,6 +217,11 @@ class Steward:
         except UnavailableError:
             return False
         return True
+
+    def waits(self, grant: str) -> bool:
+        """Whether a grant still waits for the factory to take it: until then it permits nothing."""
+        grants = (one for one in self._outbox.waiting() if one.kind is Errand.GRANT)
+        return any(read_unverified(one.envelope, Grant)[0].grant == grant for one in grants)
 
     def _check_dataset(self, dataset: str) -> None:
         known = self._state.vault.find(dataset_secret(dataset)) is not None

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from keyhouse import PURPOSE, House
+from kifabrik.datasets.manifest import Manifest
 from kifabrik.keyholder.events import EventKind
 from kifabrik.ledger.checkpoint import verify_cosignature, witness_verifier
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.signatures.keys import VerifyKey
+from kifabrik.signatures.statements import read_unverified
 from kifabrik.tenants.statements import Role
 from kifabrik.values import parse_time
 
@@ -182,3 +184,15 @@ def test_a_lost_launcher_needs_no_person_at_the_keyholder(house: House) -> None:
     house.round.work()
     assert house.keyholder.status().unresolved == 1
     assert not house.keyholder.status().healthy
+
+
+def test_a_grant_the_factory_has_not_taken_says_that_it_waits(house: House) -> None:
+    anna = house.enrol()
+    data = anna.seal({"a": b"x"})
+    house.factory.away = True
+    given = house.steward.grant(read_unverified(data, Manifest)[0].owner, PURPOSE)
+    assert house.steward.waits(given.grant)
+    house.factory.away = False
+    house.round.work()
+    assert not house.steward.waits(given.grant)
+    anna.order(data).attempt().obtain()
