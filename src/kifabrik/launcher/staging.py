@@ -26,6 +26,8 @@ from kifabrik.transfer.opening import OpenedVersion, open_contents, unpack
 _SLACK: Final = 64 * 2**20
 """Pages and inodes that a file system needs beside the bytes of its files."""
 _PAGE: Final = 4096
+_MOST_THREADS: Final = 8
+"""Beyond that, memory is the limit and not the cipher."""
 OUT: Final = "out"
 CHECKPOINT: Final = "checkpoint"
 METRICS: Final = "metrics"
@@ -75,7 +77,7 @@ class Stager:
         lease: Verified.
         store: Where the ciphertext is.
         streamer: Streams the inputs; None where they are opened into memory.
-        threads: That open at once.
+        threads: That open at once; as many as there are cores, up to 8, if not said.
         progress: Told the bytes of plaintext.
     """
 
@@ -88,7 +90,7 @@ class Stager:
         store: ObjectSource,
         *,
         streamer: Streamer | None = None,
-        threads: int = 2,
+        threads: int | None = None,
         progress: Progress = silent,
     ) -> None:
         self._folder = folder
@@ -97,7 +99,7 @@ class Stager:
         self._lease = lease
         self._store = store
         self._streamer = streamer
-        self._threads = threads
+        self._threads = threads or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
         self._progress = progress
         self._mounted: list[Mounted] = []
 

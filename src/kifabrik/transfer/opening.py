@@ -18,6 +18,8 @@ from kifabrik.seals.opening import copy_opened, open_bytes, open_header
 from kifabrik.transfer.objects import ObjectSource, Progress, silent
 
 _SEALED_OVERHEAD: Final = 2**20
+_MANY: Final = 4
+"""Shards for each thread, from which on the last ones no longer leave threads idle for long."""
 
 
 class DamagedShardError(IntegrityError):
@@ -85,22 +87,28 @@ def unpack(
         folder: Where the files go.
         store: Where the bodies are.
         verify: Whether to compare each file's digest with the contents as well.
-        threads: Shards opened at once.
+        threads: That open at once.
         progress: Told the bytes of plaintext that were written.
 
     Raises:
-        IntegrityError: A body does not verify, or is not what the contents say.
+        DamagedShardError: A body does not verify, or is not what the contents say.
         CapacityError: The file system is full.
     """
+    # Many shards are opened side by side, each by one thread; of a few large ones each by all threads.
+    lanes = threads if len(version.manifest.shards) < _MANY * threads else 1
     root = open_folder(folder)
     try:
 
         def one(shard: ShardContents, body: BodyRef, file_key: bytes) -> None:
-            with (
-                store.open(body.sha256, body.size) as source,
-                ShardUnpacker(root, shard, verify=verify) as unpacker,
-            ):
-                copy_opened(source, cast("BinaryIO", unpacker), file_key, progress=progress)
+            try:
+                with (
+                    store.open(body.sha256, body.size) as source,
+                    ShardUnpacker(root, shard, verify=verify) as unpacker,
+                ):
+                    sink = cast("BinaryIO", unpacker)
+                    copy_opened(source, sink, file_key, threads=lanes, progress=progress)
+            except IntegrityError as error:
+                raise DamagedShardError.of(body.sha256, error) from error
 
         with ThreadPoolExecutor(threads, "open") as pool:
             opened = [
