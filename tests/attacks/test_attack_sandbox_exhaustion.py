@@ -234,3 +234,43 @@ print(open('/proc/self/oom_score_adj').read().strip(), open('/proc/self/cgroup')
     assert visit(python(probe), tmp_path / "1").stdout == expected
     # That the score stays does not hang on /proc being read-only.
     assert visit(python(probe), tmp_path / "2", without=[["--remount-ro", "/proc"]]).stdout == expected
+
+
+def test_no_signal_of_the_job_stops_the_rooms_first_process(tmp_path):
+    """It is the init of its namespace: from inside the kernel delivers only what it has a handler for.
+
+    That is SIGINT, of which it ends, and with it the job that sent it.
+    """
+    attempt = """
+import os, signal
+for number in set(signal.Signals) - {signal.SIGCHLD, signal.SIGINT}:
+    try: os.kill(1, number)
+    except OSError as error: print(error)
+print(open('/proc/1/stat').read().split()[2] in 'SR')
+"""
+    seen = visit(python(attempt), tmp_path)
+    assert (seen.stdout, seen.exit["status"]) == ("True\n", 0)
+
+
+@pytest.mark.parametrize(
+    "game",
+    [
+        "os.kill(-1, signal.SIGSTOP); time.sleep(600)",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65)); time.sleep(600)",
+        "os.kill(os.getppid(), signal.SIGSTOP); os.kill(os.getpid(), signal.SIGSTOP)",
+        "[signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]; os.close(1); os.close(2); time.sleep(600)",
+        "[os.fork() and os._exit(0) or os.setsid() for _ in range(1)] and time.sleep(600)",
+    ],
+    ids=["stop all", "block all", "stop itself", "deaf and dumb", "daemon"],
+)
+def test_a_job_that_stops_blocks_or_hides_is_ended_all_the_same(tmp_path, game):
+    line = f"import os, signal, time; print('up', flush=True); time.sleep(0.2); {game}"
+    shell = f'python3 -c "{line}" & wait; sleep 600'
+    seen = visit(shell, tmp_path, stop_after="up", grace_s=0.5)
+    assert seen.exit["signal"] in (9, 15)
+    assert alive(seen.uid) == []
+
+
+def test_a_launcher_that_may_dump_no_core_can_still_build_a_room(tmp_path):
+    seen = visit("ulimit -Hc", tmp_path, under=["prlimit", "--core=0:0"])
+    assert seen.stdout == "0\n"
