@@ -8,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from kifabrik.engines.local.processes import ProcessId
-from kifabrik.engines.local.template import SOCKET
+from kifabrik.engines.local.processes import TEMPLATE_SOCKET, ProcessId
 from kifabrik.errors import UnavailableError
 
 LOG: Final = "template.log"
@@ -125,7 +124,7 @@ class Forge:
             self._command,
             _environment(),
             file_actions=[
-                (os.POSIX_SPAWN_DUP2, theirs.fileno(), SOCKET),
+                (os.POSIX_SPAWN_DUP2, theirs.fileno(), TEMPLATE_SOCKET),
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 2, log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),

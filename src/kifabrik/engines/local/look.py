@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kifabrik.engines.local import template
 from kifabrik.engines.local.processes import ProcessId
 
 _INIT: Final = 1
+_TEMPLATE: Final = b"kifabrik.engines.local.template"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def node_processes(node_home: Path, proc: Path = Path("/proc")) -> Iterator[Node
             continue
         with suppress(OSError, IndexError):
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            if template.__name__.encode() in words and home in words:
+            if _TEMPLATE in words and home in words:
                 fields = (entry / "stat").read_text(errors="replace").rpartition(") ")[2].split()
                 if fields[0] not in "ZXx":
                     yield NodeProcess(int(entry.name), int(fields[1]))

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+TEMPLATE_SOCKET: Final = 3
+"""Descriptor over which a service and the template of its launchers talk; not in the template's own module,
+which is run as a program and must not be imported by the package around it."""
+
 _STATE: Final = 0
 _START_TIME: Final = 19
 _DEAD: Final = frozenset("ZXx")

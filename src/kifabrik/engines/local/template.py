@@ -23,8 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-SOCKET: Final = 3
-"""Descriptor of the socket, put there by whoever starts this program."""
+from kifabrik.engines.local.processes import TEMPLATE_SOCKET
 
 _STDIN, _STDERR = 0, 2
 _DESCRIPTORS: Final = 2
@@ -33,14 +32,14 @@ _DESCRIPTORS: Final = 2
 def main() -> int:
     """Fork launchers until the socket closes; in a child, be the launcher."""
     sys.argv = sys.argv[1:]
-    os.closerange(SOCKET + 1, os.sysconf("SC_OPEN_MAX"))  # what the service may have left open to be inherited
+    os.closerange(TEMPLATE_SOCKET + 1, os.sysconf("SC_OPEN_MAX"))  # what the service may have left open to be inherited
     module = load(sys.argv[0])
     getattr(module, "get_ready", lambda: None)()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are collected by the kernel
     gc.collect()
     gc.freeze()  # what is shared with children is not touched by their collector
     launch: Callable[[], int | None] = module.main
-    return launch() or 0 if serve(socket.socket(fileno=SOCKET)) else 0
+    return launch() or 0 if serve(socket.socket(fileno=TEMPLATE_SOCKET)) else 0
 
 
 def load(name: str) -> ModuleType:
