@@ -32,7 +32,8 @@ _DESCRIPTORS: Final = 2
 def main() -> int:
     """Fork launchers until the socket closes; in a child, be the launcher."""
     sys.argv = sys.argv[1:]
-    os.closerange(TEMPLATE_SOCKET + 1, os.sysconf("SC_OPEN_MAX"))  # what the service may have left open to be inherited
+    # What the service may have left open to be inherited.
+    os.closerange(TEMPLATE_SOCKET + 1, os.sysconf("SC_OPEN_MAX"))
     module = load(sys.argv[0])
     getattr(module, "get_ready", lambda: None)()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are collected by the kernel
