@@ -5,6 +5,8 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate
 from functools import cache
 from typing import Final, TypeVar
 
@@ -14,6 +16,7 @@ from pydantic import ValidationError
 
 from kifabrik import __version__
 from kifabrik.errors import BY_CODE, IntegrityError, KifabrikError, UnavailableError
+from kifabrik.values import now_utc
 from kifabrik.wire.body import Body, Problem
 
 B = TypeVar("B", bound=Body)
@@ -74,6 +77,14 @@ class Connection:
         content = self._ask("GET", path, query=query, wait_s=wait_s).content
         with _understood(self.url):
             return into.model_validate_json(content)
+
+    def clock_ahead_s(self, path: str) -> float | None:
+        """By how many seconds this machine's clock is ahead of the other side's; None if that tells no time."""
+        told = parsedate(self._ask("GET", path).headers.get("date"))
+        if told is None:
+            return None
+        year, month, day, hour, minute, second = told[:6]
+        return (now_utc() - datetime(year, month, day, hour, minute, second, tzinfo=UTC)).total_seconds()
 
     def get_list(self, path: str, item: type[B], *, wait_s: float = 0, **query: str | float) -> list[B]:
         """GET a list of bodies."""

@@ -36,6 +36,10 @@ class Tenants:
         """Who this token belongs to."""
         return self._http.get("/v1/me", Me)
 
+    def clock_ahead_s(self) -> float | None:
+        """By how many seconds this machine's clock is ahead of the factory's; None if that tells no time."""
+        return self._http.clock_ahead_s("/v1/me")
+
     def members(self) -> list[MemberView]:
         """All members of the tenant."""
         return self._http.get_list("/v1/members", MemberView)

@@ -10,9 +10,11 @@ from typing import Final
 from kifabrik.customer.session import Session, open_session
 from kifabrik.environments.installer import binary
 from kifabrik.errors import IntegrityError, KifabrikError, SignInError
+from kifabrik.values import format_duration
 
 _OLDEST: Final = (3, 11)
 _FEW_RECIPIENTS: Final = 2
+_TOLERATED_S: Final = 120
 
 
 class Verdict(Enum):
@@ -66,6 +68,9 @@ def _connected(session: Session) -> list[Finding]:
     except KifabrikError as error:
         return [Finding(error.message, Verdict.BAD, error.hint)]
     findings = [Finding(f"the factory answers at {session.profile.factory}", Verdict.GOOD)]
+    ahead = session.tenants.clock_ahead_s()
+    if ahead is not None:
+        findings.append(_clock(ahead))
     try:
         mirror = session.mirror()
         findings.append(
@@ -81,6 +86,14 @@ def _connected(session: Session) -> list[Finding]:
     except KifabrikError as error:
         findings.append(Finding(error.message, Verdict.NOTICE, error.hint))
     return findings
+
+
+def _clock(ahead_s: float) -> Finding:
+    if abs(ahead_s) <= _TOLERATED_S:
+        return Finding("this machine's clock agrees with the factory's", Verdict.GOOD)
+    side = "ahead of" if ahead_s > 0 else "behind"
+    what = f"this machine's clock is {format_duration(abs(round(ahead_s)))} {side} the factory's"
+    return Finding(what, Verdict.BAD, "Set the wrong one right: orders and leases rest on the time.")
 
 
 def _recipients(free: int) -> Finding:

@@ -33,7 +33,7 @@ from kifabrik.ledger.entry import EntryKind, RefValue
 from kifabrik.orders.order import Input, Order, check_deadline, order_subjects, verify_order
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import Statement
-from kifabrik.values import Kind, Money, is_id, parse_time, sha256_hex
+from kifabrik.values import Kind, Money, format_time, is_id, parse_time, sha256_hex
 
 MOST_ATTEMPTS: Final = 20
 MOST_INPUTS: Final = 50
@@ -112,7 +112,11 @@ class Admission:
             _check_form(statement)
             check_deadline(said, self._log.clock())
             if parse_time(said.created) > self._log.clock() + _CLOCK_TOLERANCE:
-                raise IntegrityError(f"the order was made at {said.created}", hint="Check this machine's clock.")
+                raise IntegrityError(
+                    f"the order was made at {said.created}; "
+                    f"the factory's clock says {format_time(self._log.clock())}",
+                    hint="One of the two is wrong: kifabrik doctor compares them. Mend it, then apply again.",
+                )
             if sha256_hex(lock.encode()) != said.lock:
                 raise IntegrityError("the lock is not the one the order names")
             if transaction.runs.run(tenant, said.run) is not None:

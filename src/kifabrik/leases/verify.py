@@ -8,7 +8,7 @@ from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import Statement, key_named, read_unverified, time_named, verify_statement
-from kifabrik.values import sha256_hex
+from kifabrik.values import format_time, sha256_hex
 
 
 def verify_attempt_request(envelope: Envelope) -> Statement[AttemptRequest]:
@@ -111,4 +111,7 @@ def _check_items(lease: Lease, asked: tuple[str, ...]) -> None:
 
 def _check_expiry(lease: Lease, now: datetime) -> None:
     if now >= time_named(lease.expires):
-        raise RefusedError(f"the lease expired at {lease.expires}", hint="Check the clocks, then ask again.")
+        raise RefusedError(
+            f"the lease expired at {lease.expires}; by the clock here it is {format_time(now)}",
+            hint="Compare the clocks of keyholder, factory and node, then ask again.",
+        )

@@ -8,7 +8,7 @@ from kifabrik.errors import IntegrityError, RefusedError
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey, VerifyKey
 from kifabrik.signatures.statements import Statement, predicate, sign_statement, time_named, verify_statement
-from kifabrik.values import Place, Resources
+from kifabrik.values import Place, Resources, format_time
 
 
 class RetryCause(StrEnum):
@@ -124,4 +124,7 @@ def check_deadline(order: Order, now: datetime) -> None:
         IntegrityError: Its deadline is not a time.
     """
     if now > time_named(order.deadline):
-        raise RefusedError(f"the order's deadline, {order.deadline}, has passed", hint="Apply the job again.")
+        raise RefusedError(
+            f"the order's deadline, {order.deadline}, has passed: it is {format_time(now)}",
+            hint="Apply the job again. If it was just made, a clock is wrong: kifabrik doctor compares them.",
+        )
