@@ -13,6 +13,8 @@ from soak.services import Service
 
 PURPOSE = "upkeep"
 START_S = 60.0
+NODE_MB = 4000
+"""Memory of the node: a run that asks for nearly all of it cannot have its data in memory too."""
 
 
 def free_port():
@@ -39,7 +41,7 @@ def wait_for_port(port, patience_s=START_S):
 
 
 def make_factory(folder, commands, cpus):
-    """Make a factory's home that offers so many cores, and start it; runs here mostly wait."""
+    """Make a factory's home that offers so many cores and `NODE_MB`, and start it; runs here mostly wait."""
     home = Path(folder) / "factory"
     home.mkdir()
     party, port = Party(home, commands, "factory"), free_port()
@@ -47,12 +49,18 @@ def make_factory(folder, commands, cpus):
     node = home / "factory" / NODE
     init_node(node, place=Place(country="DE"), objects=home / "factory" / OBJECTS)
     settings = node / "node.toml"
-    lines = [f"cpus = {cpus}" if line.startswith("cpus") else line for line in settings.read_text().splitlines()]
+    offered = {"cpus": str(cpus), "memory": f'"{NODE_MB}MB"'}
+    lines = [_offer(line, offered) for line in settings.read_text().splitlines()]
     settings.write_text("\n".join(lines) + "\n")
     service = Service("service", [KIFABRIK, "up"], party.environment(), home)
     service.start()
     wait_for_port(port)
     return party, service, port
+
+
+def _offer(line, offered):
+    name, equals, _ = line.partition(" = ")
+    return f"{name} = {offered[name]}" if equals and name in offered else line
 
 
 def make_tenant(folder, name, factory, port, commands):

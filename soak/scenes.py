@@ -1,18 +1,21 @@
 """What customers do: small plays of a minute or so, each by itself, in any order, beside each other."""
 
 import json
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import Outcome, RunState
 from soak import programs
-from soak.casting import PURPOSE, enrol
+from soak.casting import NODE_MB, PURPOSE, enrol
 from soak.parties import Party, UnexpectedError
 from soak.truth import Ordered
 
 PATIENCE_S = 420.0
+BEGINS = re.compile(r"begins at (\d+)")
 WELL = frozenset({Outcome.SUCCEEDED})
 RETRIES = ("node-failure", "error")
 REFUSALS = (3, 4, 9)
@@ -245,9 +248,10 @@ def _went_on(cast, ordered, view):
     """Each attempt after one whose checkpoint was kept begins where that one was, or later."""
     log = cast.tenant.engineer.insist("logs", ordered.run, "--json").json()
     begins = {
-        line["attempt"]: int(line["text"].rpartition(" ")[2])
+        line["attempt"]: int(found[1])
         for line in log
-        if line["kind"] == "out" and line["text"].startswith("begins at")
+        if line["kind"] == "out"
+        and (found := BEGINS.fullmatch(line["text"]))  # a killed program may leave half a line
     }
     kept = {line["attempt"] for line in log if line["kind"] == "note" and "is kept." in line["text"]}
     where, before, state = f"{ordered.name} ({ordered.run})", 0, 0
@@ -301,6 +305,26 @@ def versions(cast):
         "versions",
         programs.with_values(programs.SHORT, SALT=salt),
         data={"/data/line": name},
+        expected=programs.expected_files(source, salt),
+        retry={"attempts": 4, "on": list(RETRIES)},
+    )
+
+
+def streamed(cast):
+    """A run whose data does not fit into the node's memory beside it: it is opened while it is read."""
+    if not Path("/dev/fuse").exists():
+        short(cast)
+        return
+    name = cast.name("wide")
+    source = cast.folder(name, files=5, size=8_000_000)
+    cast.seal(name, source)
+    cast.grant(name)
+    salt = secrets.token_hex(4)
+    cast.play(
+        "streamed",
+        programs.with_values(programs.SHORT, SALT=salt),
+        data={"/data/line": name},
+        resources={"cpu": 1, "memory": f"{NODE_MB - 30}MB"},
         expected=programs.expected_files(source, salt),
         retry={"attempts": 4, "on": list(RETRIES)},
     )
@@ -437,6 +461,7 @@ SCENES = {
     capped: (2, 1),
     refused: (2, 1),
     versions: (3, 1),
+    streamed: (2, 1),
     revoked: (3, 2),
     erased: (3, 1),
     removed: (2, 1),

@@ -20,6 +20,8 @@ from kifabrik.sandbox.uids import DEFAULT_RANGE, UidRange
 MEMORY_NAME: Final = "kifabrik"
 """What memory filesystems of runs are called in the list of mounts."""
 
+_OPENED: Final = frozenset({"tmpfs", "fuse"})
+"""How opened data is mounted: as a whole in memory, or opened while it is read."""
 _GROUP: Final = re.compile(r"kifabrik-(\d+)(?:-\d+)?")
 _PUBLIC: Final = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - looked at, not used
 _LOCK_FIELDS: Final = 6
@@ -162,7 +164,7 @@ def _namespace(process: Path) -> str:
 
 def _memory_mounts(process: Path) -> Iterator[Path]:
     for fields, rest in _mountinfo(process):
-        if rest[:2] == ["tmpfs", MEMORY_NAME]:
+        if rest[0] in _OPENED and rest[1] == MEMORY_NAME:
             yield Path(fields[4].encode().decode("unicode_escape"))
 
 
