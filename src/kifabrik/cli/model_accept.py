@@ -19,19 +19,22 @@ from kifabrik.jobs.jobfile import InputReference
 )
 @click.argument("name")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--allow-unsafe", is_flag=True, help="Sign even files that run code when loaded, or are malformed.")
 @home_option
 @json_option
-def accept(name: str, folder: Path, home: Path, as_json: bool) -> None:
+def accept(name: str, folder: Path, allow_unsafe: bool, home: Path, as_json: bool) -> None:
     """Sign the model NAME[@VERSION] that was pulled to FOLDER, and put the acceptance on record.
 
-    Its chain is verified again first, and the folder compared with what the run put out. The signature
-    follows OpenSSF Model Signing (P-256).
+    Its chain is verified again first, and the folder compared with what the run put out. A file that runs
+    code when it is loaded, such as most pickles, is not signed. The signature follows OpenSSF Model
+    Signing (P-256).
     """
     wanted = InputReference.from_text(name)
     with open_session(home) as session:
         catalogue = session.catalogue()
         model = catalogue.model(wanted.name, wanted.version)
-        accepted = accept_model(session, catalogue, model, folder, f"{model.name}@{model.version}")
+        label = f"{model.name}@{model.version}"
+        accepted = accept_model(session, catalogue, model, folder, label, allow_unsafe=allow_unsafe)
     if as_json:
         show_json(
             {

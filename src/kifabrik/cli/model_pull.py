@@ -2,16 +2,20 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import click
 
 from kifabrik.cli.chain import show_chain
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import done, show_json, transfer
+from kifabrik.cli.terminal import done, remark, show_json, transfer, warn
 from kifabrik.customer.results import pull_output, write_proof
 from kifabrik.customer.session import open_session
 from kifabrik.jobs.jobfile import InputReference
+from kifabrik.models.inspection import Finding
 from kifabrik.values import format_size
+
+_MOST_SHOWN: Final = 8
 
 
 @click.command(
@@ -36,10 +40,28 @@ def pull(name: str, target: Path | None, home: Path, as_json: bool) -> None:
         write_proof(session, pulled, proof_file)
     if as_json:
         links = [asdict(link) for link in pulled.proof.links]
-        show_json({"model": f"{found.name}@{found.version}", "folder": str(folder), "links": links})
+        findings = [asdict(finding) for finding in pulled.findings]
+        model = f"{found.name}@{found.version}"
+        show_json({"model": model, "folder": str(folder), "links": links, "files": findings})
         return
     show_chain(pulled.proof.links)
     done(
         f"{found.name}@{found.version}: {pulled.files} files, {format_size(pulled.size)}, opened in {folder}; "
         f"its chain is in {proof_file.name}"
     )
+    _show_findings(pulled.findings)
+
+
+def _show_findings(findings: tuple[Finding, ...]) -> None:
+    """Say what is in the files: of each that is unsafe, and of the first few others."""
+    unsafe = [finding for finding in findings if finding.is_unsafe]
+    others = [finding for finding in findings if not finding.is_unsafe]
+    for finding in unsafe[:_MOST_SHOWN]:
+        warn(f"{finding.path}: {finding.says}")
+    for finding in others[:_MOST_SHOWN]:
+        remark(f"  {finding.path}: {finding.says}")
+    hidden = len(findings) - len(unsafe[:_MOST_SHOWN]) - len(others[:_MOST_SHOWN])
+    if hidden:
+        remark(f"  … and {hidden} more files, {len(unsafe)} unsafe in all; --json shows each")
+    if unsafe:
+        remark("  Do not load these unless you trust the job as you trust a program: docs/models.md")

@@ -22,6 +22,7 @@ from kifabrik.datasets.packing import plan_shards
 from kifabrik.durable import write_whole
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.models.acceptance import Acceptance
+from kifabrik.models.inspection import inspect_folder, require_safe
 from kifabrik.signatures.statements import sign_statement
 from kifabrik.transfer.details import Names, make_detail
 from kifabrik.transfer.opening import open_contents
@@ -37,7 +38,15 @@ class Accepted:
     log_index: int
 
 
-def accept_model(session: Session, catalogue: Catalogue, model: ModelVersion, folder: Path, name: str) -> Accepted:
+def accept_model(
+    session: Session,
+    catalogue: Catalogue,
+    model: ModelVersion,
+    folder: Path,
+    name: str,
+    *,
+    allow_unsafe: bool = False,
+) -> Accepted:
     """Sign a pulled model and put its acceptance on record.
 
     Args:
@@ -46,10 +55,12 @@ def accept_model(session: Session, catalogue: Catalogue, model: ModelVersion, fo
         model: Which one.
         folder: Where it was pulled to.
         name: Model name and version, for the sealed detail.
+        allow_unsafe: Whether to sign files that run code when they are loaded, or are malformed.
 
     Raises:
         UsageError: The extra `model-signing` is not installed, or the folder holds no files.
         IntegrityError: The folder holds something else than the run put out, or its chain is broken.
+        RefusedError: A file in it runs code when it is loaded, or is malformed.
     """
     try:
         from model_signing import signing  # noqa: PLC0415 - an extra, and slow to import
@@ -59,6 +70,8 @@ def accept_model(session: Session, catalogue: Catalogue, model: ModelVersion, fo
         ) from None
     if not folder.is_dir() or not any(folder.rglob("*")):
         raise UsageError(f"{folder} holds no model", hint="Pull it first: kifabrik model pull NAME --to FOLDER")
+    if not allow_unsafe:
+        require_safe(inspect_folder(folder))
     _check_same(session, catalogue, model, folder)
     private, public = _model_key(session.home)
     signature = folder.with_name(f"{folder.name}.sig")

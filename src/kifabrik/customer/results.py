@@ -13,12 +13,13 @@ from kifabrik.customer.unfinished import unfinished_folder
 from kifabrik.errors import ConflictError, NotFoundError
 from kifabrik.ledger.proof import make_proof, verify_proof
 from kifabrik.ledger.tiles import TileReader
+from kifabrik.models.inspection import Finding, inspect_folder
 from kifabrik.transfer.opening import open_contents, unpack
 
 
 @dataclass(frozen=True)
 class PulledOutput:
-    """An output that lies opened on this machine."""
+    """An output that lies opened on this machine, with what looking into its files has found."""
 
     owner: str
     folder: Path
@@ -26,6 +27,7 @@ class PulledOutput:
     size: int
     proof: ProvenRun
     lease_index: int
+    findings: tuple[Finding, ...]
 
 
 def pull_output(session: Session, run: str, number: int, target: Path, *, bar: Bar) -> PulledOutput:
@@ -73,6 +75,7 @@ def pull_output(session: Session, run: str, number: int, target: Path, *, bar: B
         size=version.contents.files_size,
         proof=proof,
         lease_index=lease.statement.predicate.log_index,
+        findings=inspect_folder(target),
     )
 
 
