@@ -1,12 +1,16 @@
-"""Play a dishonest operator: make up an order with every right the factory has, and ask for its keys.
+"""Play a dishonest operator: ask for keys with every right the factory has, past every check it makes.
+
+    python demo/forge.py FACTORY_HOME              for an order the factory makes up itself
+    python demo/forge.py FACTORY_HOME ORDER_FILE   for an order a member has really signed (demo/bypass.py)
 
 The factory writes its own database and log, signs tree heads with the log's key, and holds the node's key.
-It copies a real order of the tenant, changes the purpose to one that is granted, signs with a device key it
-made itself, puts order and request on record as if a member had sent them, and waits for the keyholder.
+For the first it copies a real order of the tenant and signs it with a device key it made itself. Then it puts
+order and request on record as if the service had taken them, and waits for the keyholder.
 
 The exit status is 0 if the keyholder refused.
 """
 
+import json
 import secrets
 import sys
 import time
@@ -19,6 +23,7 @@ from kifabrik.leases.statements import AttemptRequest, Refusal
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.orders.order import Order, sign_order
 from kifabrik.seals.identities import Identity
+from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified, sign_statement
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc
@@ -31,18 +36,12 @@ def main():
     home = Path(sys.argv[1])
     factory = open_factory(home)
     tenant = factory.accounts.tenants()[0].tenant
-    real = real_order(factory, tenant)
-    made_up = SigningKey.generate()
-    order = sign_order(
-        replace(
-            real,
-            run=new_id(Kind.RUN),
-            created=format_time(now_utc()),
-            deadline=format_time(now_utc() + timedelta(hours=1)),
-            nonce=secrets.token_hex(16),
-        ),
-        made_up,
-    )
+    if len(sys.argv) > 2:
+        order = taken_order(factory, tenant, Path(sys.argv[2]))
+        told = f"the factory logs order {order.digest[:12]}, which it should have refused"
+    else:
+        order = made_up_order(factory, tenant)
+        told = f"the factory signs order {order.digest[:12]} with a device key of its own and logs it"
     said, _ = read_unverified(order, Order)
     node, run_key = SigningKey((home / "node" / "node.key").read_bytes()), SigningKey.generate()
     request = sign_statement(
@@ -65,13 +64,33 @@ def main():
         node,
     )
     put_on_record(factory, tenant, order, request)
-    print(f"     the factory signs order {order.digest[:12]} with a device key of its own and logs it")
+    print(f"     {told}")
     refusal = wait_for_answer(factory, tenant, request.digest)
     factory.store.close()
     if refusal is None:
         return 1
     print(f"     \033[32m✓ refused\033[0m by the keyholder ({refusal.reason}): {refusal.message}")
     return 0
+
+
+def made_up_order(factory, tenant):
+    """An order like a real one, by a device key of the factory's."""
+    changed = replace(
+        real_order(factory, tenant),
+        run=new_id(Kind.RUN),
+        created=format_time(now_utc()),
+        deadline=format_time(now_utc() + timedelta(hours=1)),
+        nonce=secrets.token_hex(16),
+    )
+    return sign_order(changed, SigningKey.generate())
+
+
+def taken_order(factory, tenant, path):
+    """An order of a member, and the manifest of its code, kept although the service refused it."""
+    kept = json.loads(path.read_text())
+    with factory.store.write(tenant) as transaction:
+        transaction.statements.add(tenant, Envelope.from_json(kept["code"]))
+    return Envelope.from_json(kept["order"])
 
 
 def real_order(factory, tenant):

@@ -6,6 +6,8 @@ A customer and a factory. The customer trains an anomaly detector on its own sea
 factory runs it and never sees them. Everything is done with the `kifabrik` command as a person would.
 """
 
+import base64
+import json
 import os
 import shutil
 import socket
@@ -199,6 +201,20 @@ def refuse_four(secret):
     refused(
         CUSTOMER, "apply", EXAMPLE / "job.yaml", "--yes", why="its key no longer exists", shown="apply job.yaml"
     )
+    note("   the same order past the customer's own catalogue, then past the factory's own check")
+    dataset, order = erased_dataset(), CUSTOMER / "order-past-the-catalogue.json"
+    bypass = [sys.executable, ROOT / "demo" / "bypass.py", CUSTOMER, EXAMPLE / "job.yaml", dataset, order]
+    if subprocess.run(bypass, check=False, env=environment(CUSTOMER)).returncode != 0:
+        sys.exit("the factory took an order on erased data")
+    past = [sys.executable, ROOT / "demo" / "forge.py", FACTORY / "factory", order]
+    if subprocess.run(past, check=False, env=environment(FACTORY)).returncode != 0:
+        sys.exit("the keyholder released a key for erased data")
+
+
+def erased_dataset():
+    """Id of the dataset, as the certificate names it."""
+    certificate = json.loads((CUSTOMER / "erasure.json").read_text())
+    return json.loads(base64.b64decode(certificate["payload"]))["predicate"]["dataset"]
 
 
 def data_needles():
