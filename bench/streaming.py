@@ -157,7 +157,8 @@ def bounded(bench: Bench, limit: int) -> tuple[int, int, float]:
         with bench.streamed() as folder:
             join = [str(file) for file in group.join_files]
             taken = timed(lambda: [read_all(folder / READING, *join) for _ in range(2)])
-        return group.usage().peak_memory_bytes or 0, max(0, _resident() - before), 2 * bench.sizes[READING] / taken / 1e9
+        grown = max(0, _resident() - before)
+        return group.usage().peak_memory_bytes or 0, grown, 2 * bench.sizes[READING] / taken / 1e9
     finally:
         group.kill()
         group.remove()

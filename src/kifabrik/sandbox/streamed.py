@@ -1,7 +1,7 @@
 """A folder whose bytes are made when they are read: a FUSE mount served by threads of the launcher.
 
 It is spoken straight to the kernel, without libfuse: the launcher may mount, and the few requests of a
-read-only folder are in `fuse_protocol`. ADR 14 says why.
+read-only folder are in `fuse_protocol`. ADR 13 says why.
 
 Invariants:
 - it is mounted for one user, and the kernel lets nobody else in, root included; it lies in mounts of the
