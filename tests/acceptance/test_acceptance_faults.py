@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from kifabrik.runs.states import Outcome, RunState
+from small_disk import small_disk
+
+__all__ = ["small_disk"]
 
 pytestmark = pytest.mark.xdist_group("acceptance")
 
@@ -182,3 +185,93 @@ for path in sorted(Path("/data/line").iterdir()):
     assert [line.text for line in result.log()] == [
         f"{block} {hashlib.sha256(data).hexdigest()}" for block, data in sorted(blocks.items())
     ]
+
+
+# --- two who want the same, and disks that are full ---
+
+
+def stopped_while(command, folder, pattern):
+    """Stop a process as soon as a file matches; it goes on with SIGCONT."""
+    while command.poll() is None:
+        if any(path.stat().st_size for path in folder.glob(pattern)):
+            command.send_signal(signal.SIGSTOP)
+            return
+        time.sleep(0.002)
+    raise AssertionError("it was too quick to be stopped")
+
+
+def blocks(folder, number):
+    """A folder of so many files of 3 MB."""
+    folder.mkdir()
+    for one in range(number):
+        (folder / f"block-{one:02}.bin").write_bytes(secrets.token_bytes(3_000_000))
+    return folder
+
+
+def test_of_two_commands_on_one_machine_that_seal_one_name_the_second_is_told(stage, tmp_path):
+    name, source = stage.name("twice"), blocks(tmp_path / "source", 12)
+    first = stage.customer.start("dataset", "seal", name, source)
+    stopped_while(first, stage.customer.home / "member" / "datasets", "*/spool/sealing-*")
+    try:
+        refused = stage.customer.kifabrik("dataset", "seal", name, source, expect=5)
+        other = stage.customer.kifabrik("dataset", "seal", stage.name("other"), source, "--json").json()
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert "another command on this machine is sealing" in refused.err
+    assert first.wait() == 0
+    found = {one.name: one for one in stage.sdk.session.catalogue().datasets()}
+    assert len(found[name].manifests) == 1
+    assert found[stage.name("other")].dataset == other["dataset"] != found[name].dataset
+
+
+def test_of_two_people_who_seal_one_name_one_wins_and_the_other_is_told(stage, tmp_path):
+    name, source = stage.name("race"), blocks(tmp_path / "source", 12)
+    other = stage.member("engineer", "racer")
+    slow = other.start("dataset", "seal", name, source)
+    stopped_while(slow, other.home / "member" / "datasets", "*/spool/sealing-*")
+    try:
+        (tmp_path / "small").mkdir()
+        (tmp_path / "small" / "a.csv").write_text("1\n")
+        stage.customer.kifabrik("dataset", "seal", name, tmp_path / "small")
+    finally:
+        slow.send_signal(signal.SIGCONT)
+    assert slow.wait() == 5
+    assert "somebody else sealed a version of" in (other.home / "dataset.log").read_text()
+    assert len([one for one in stage.sdk.session.catalogue().datasets() if one.name == name]) == 1
+    sealed = other.kifabrik("dataset", "seal", name, source, "--json").json()
+    assert sealed["version"] == 2
+
+
+def test_a_sealing_that_finds_no_room_says_so_and_goes_on_later(stage, tmp_path, small_disk):
+    source = blocks(tmp_path / "source", 8)
+    disk = small_disk(stage.customer.home.parent / "cramped", "1m")
+    person = stage.member("engineer", "cramped")
+    said = person.kifabrik("dataset", "seal", stage.name("cramped"), source, expect=8)
+    assert "left on device" in said.err
+    assert "hint: Free some space" in said.err
+    disk.grow("100m")
+    assert person.kifabrik("dataset", "seal", stage.name("cramped"), source, "--json").json()["files"] == 8
+
+
+def test_a_pull_that_finds_no_room_leaves_nothing(stage, trained, tmp_path, small_disk):
+    disk = small_disk(tmp_path / "disk", "8k")
+    disk.fill()
+    name, target = stage.name("slope"), disk.folder / "model"
+    said = stage.customer.kifabrik("model", "pull", name, "--to", target, expect=8)
+    assert "space" in said.err.lower()
+    assert [path.name for path in disk.folder.iterdir()] == ["filler"]
+    disk.grow("1m")
+    stage.customer.kifabrik("model", "pull", name, "--to", target)
+    assert (target / "slope.json").exists()
+
+
+def test_a_node_whose_disk_is_full_fails_the_attempt_and_says_why_in_the_sealed_log(stage, tmp_path, small_disk):
+    code = "import os; os.mkdir('/out/model'); open('/out/model/w', 'wb').write(os.urandom(20_000_000))"
+    disk = small_disk(stage.factory.home / "factory" / "node" / "runs", "2m")
+    future = stage.order(tmp_path, code, outputs={"model": "/out/model"})
+    view = stage.end(future)
+    assert view.state is RunState.FAILED
+    assert view.attempts[0].outcome is Outcome.NODE_FAILURE
+    assert "the node's disk is full" in view.reason
+    assert any("left on device" in line or "full" in line for line in stage.log(future.run))
+    assert list(disk.folder.iterdir()) == []

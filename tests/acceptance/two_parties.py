@@ -166,7 +166,7 @@ class Stage:
         with self.steward() as steward:
             invitation = steward.invite(Role(role), name)
         home = self.customer.home.parent / name
-        home.mkdir()
+        home.mkdir(exist_ok=True)
         enrol(home, invitation)
         return Party(home)
 

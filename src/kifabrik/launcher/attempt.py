@@ -1,5 +1,6 @@
 """One attempt, step by step: build, ask, open, run, seal, report."""
 
+import errno
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -122,32 +123,35 @@ class AttemptRunner:
             cleanup.callback(self._control.close)
             cleanup.callback(self._reporter.close)
             try:
-                self._attempt(work, cleanup)
+                with ExitStack() as opened:  # closed before the end is reported, which may take an hour
+                    self._attempt(work, opened)
             except KifabrikError as error:
                 self._ended.fail(_outcome_of(error), _for_the_factory(error))
                 if self._journal is not None:
                     self._journal.line("note", f"{error.message} {error.hint}".strip())
             except Exception as error:  # noqa: BLE001 - the factory must hear of every end
                 # What it says may quote names and content of the job: it belongs in the sealed log alone.
-                self._ended.fail(Outcome.NODE_FAILURE, "the node failed")
+                full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+                self._ended.fail(Outcome.NODE_FAILURE, "the node's disk is full" if full else "the node failed")
                 if self._journal is not None:
                     self._journal.line("note", f"The launcher failed: {type(error).__name__}: {error}")
             self._finish(work)
 
-    def _attempt(self, work: VerifiedWork, cleanup: ExitStack) -> None:
+    def _attempt(self, work: VerifiedWork, opened: ExitStack) -> None:
+        """Build, ask, open, run, seal; what lies in memory in plaintext goes with `opened`."""
         environment = self._build(work)
-        cleanup.enter_context(held_gpus(self._assignment.gpus, lock_folder(self._node.home)))
+        opened.enter_context(held_gpus(self._assignment.gpus, lock_folder(self._node.home)))
         lease = self._obtain(work, environment.built)
         if lease is None:
             self._ended.fail(_STOPS[self._control.cause or StopCause.STOP], "stopped before it began")
             return
         self._lease = lease
         self._journal = Journal.open(self._api, lease.statement, self._keys.run_key, on_lost=self._on_lost)
-        owner = cleanup.enter_context(claim_uid())
+        owner = opened.enter_context(claim_uid())
         streamer = Streamer(self._mounts, owner, self._store, self._faults) if work.streamed else None
         stager = Stager(self._folder, self._mounts, self._keys.identity, lease, self._store, streamer=streamer)
-        cleanup.callback(stager.release)
-        cleanup.callback(self._store.close)
+        opened.callback(stager.release)
+        opened.callback(self._store.close)
         self._execute(work, stager.stage(work), environment, owner)
 
     def _on_fault(self, error: KifabrikError) -> None:
