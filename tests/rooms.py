@@ -157,6 +157,9 @@ def _launch(wish: dict) -> Visit:
     for name, source in wish.get("copies", {}).items():
         shutil.copyfile(source, memory / "data" / name)
         (memory / "data" / name).chmod(0o4755)
+    if wish.get("open_data"):  # then the mount alone protects it
+        for path in (memory / "data", *(memory / "data").iterdir()):
+            path.chmod(0o777)
     if wish.get("inherit"):
         os.set_inheritable(os.open(memory / "data", os.O_RDONLY), True)
     limits = {"memory_bytes": 256 << 20, "pids": 64, "tmp_bytes": 1 << 20, "shm_bytes": 1 << 20}

@@ -4,12 +4,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from kifabrik.engines.local.forge import Forge
-from kifabrik.errors import UnavailableError
+from kifabrik.errors import IntegrityError, UnavailableError
+from kifabrik.launcher.assignment import Assignment
+from kifabrik.launcher.attempt import AttemptRunner
 from kifabrik.launcher.gpus import held_gpus
+from kifabrik.launcher.node import Node
+from kifabrik.sandbox.memory import PrivateMounts
+from kifabrik.signatures.keys import SigningKey
 from rooms import NOBODY, SOURCE, SYSTEM_PYTHON, calling, outside
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be several users")
@@ -213,3 +219,33 @@ def test_a_gpu_on_which_somebody_still_computes_is_given_to_nobody(tmp_path):
         pass
     with held_gpus((4,), tmp_path, library=Driver(["a process"])):  # another GPU
         pass
+
+
+class Watched(AttemptRunner):
+    """A launcher that opens something, and notes what is still open when it reports the end."""
+
+    def __init__(self, home, error):
+        key = SigningKey.generate()
+        node = Node(home, "node", key, home / "environments", home / "runs", None, 0)
+        super().__init__(Assignment("http://127.0.0.1:9", "a-x", "token", "t-x"), node, PrivateMounts(as_root=True))
+        self.said, self._error = [], error
+        self._api = SimpleNamespace(work=lambda: None, control=lambda **_: SimpleNamespace(stop=True, cause="stop"))
+
+    def _attempt(self, _work, opened):
+        opened.callback(self.said.append, "plaintext is gone")
+        if self._error:
+            raise self._error
+
+    def _finish(self, _work):
+        self.said.append(f"reported {self._ended.outcome}")
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(None, "succeeded"), (ValueError("x"), "node-failure"), (IntegrityError("x"), "integrity")],
+)
+def test_no_plaintext_waits_for_a_factory_that_takes_its_time_over_the_end(tmp_path, monkeypatch, error, outcome):
+    monkeypatch.setattr("kifabrik.launcher.attempt.verify_work", lambda *_: None)
+    runner = Watched(tmp_path, error)
+    runner.run()
+    assert runner.said == ["plaintext is gone", f"reported {outcome}"]

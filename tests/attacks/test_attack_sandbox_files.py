@@ -92,7 +92,8 @@ def attempts(folder, name, scratch, **wishes):
 
 @pytest.mark.parametrize("without_filter", [False, True])
 def test_data_cannot_be_changed_in_any_way(tmp_path, without_filter):
-    tried, same, seen = attempts("/data/in", "greeting.txt", tmp_path, no_filter=without_filter)
+    wishes = {"open_data": True, "no_filter": without_filter}
+    tried, same, seen = attempts("/data/in", "greeting.txt", tmp_path, **wishes)
     assert {result for _, result in tried} == {"refused"}, seen
     assert (len(tried), same) == (WAYS, True)
 

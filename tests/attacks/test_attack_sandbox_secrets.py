@@ -315,6 +315,8 @@ def test_programs_of_the_environment_cannot_be_changed_for_the_next_run(tmp_path
     tree = tmp_path / "env"
     (tree / "bin").mkdir(parents=True)
     (tree / "module.py").write_text("answer = 42\n")
+    for path in (tree, tree / "bin", tree / "module.py"):  # then the mount alone protects it
+        path.chmod(0o777)
     tmp_path.chmod(0o755)
     line = (
         "cd /env && python3 -c 'import module; print(module.answer)'; touch /env/x /env/bin/python /env/module.py"
