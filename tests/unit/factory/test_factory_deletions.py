@@ -85,7 +85,7 @@ def test_a_deletion_that_could_not_be_done_is_done_later(home: Path, room: _Room
     assert room.deletions.carry_out() == 1
     assert room.files.size(object_key(room.tenant, digest)) is None
     assert room.used() == 4
-    assert b"".join(room.objects.read(room.tenant, kept)[1]) == b"kept"
+    assert b"".join(room.objects.read(room.tenant, kept)[2]) == b"kept"
     assert room.findings() == []
 
 
