@@ -1,7 +1,6 @@
 """Sealed data for the benchmarks of staging, streaming and epochs; run by itself it measures nothing."""
 
 import hashlib
-import json
 import random
 import shutil
 import statistics
@@ -86,12 +85,6 @@ def median(seconds: list[float]) -> float:
     return statistics.median(seconds) if seconds else float("nan")
 
 
-def write_figures(path: str, title: str, unit: str, bars: list[tuple[str, float, str]], note: str) -> None:
-    """Write what a picture is made from: bars of kind `ours`, `peer` or `limit`."""
-    figures = {
-        "title": title,
-        "unit": unit,
-        "bars": [{"name": name, "value": round(value, 4), "kind": kind} for name, value, kind in bars],
-        "note": note,
-    }
-    Path(path).write_text(json.dumps(figures, indent=1) + "\n")
+def median_ratio(ours: list[float], theirs: list[float]) -> float:
+    """How many times as long ours took: the median over the rounds, so that what slows a round cancels out."""
+    return median([one / other for one, other in zip(ours, theirs, strict=True)])

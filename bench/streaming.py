@@ -10,7 +10,6 @@ have less memory than that, to show what it costs in memory.
 Needs root and FUSE; without gocryptfs its rows are left out.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -20,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from epoch import COMPUTE, PYTHON
-from sealed_data import FolderOfObjects, make_files, median, seal, timed, write_figures
+from report import Bar, Picture, Target, at_least, hand_on, parser
+from sealed_data import FolderOfObjects, make_files, median, median_ratio, seal, timed
 
 from kifabrik.launcher.streaming import Faults, Streamer
 from kifabrik.sandbox.hierarchies import find_hierarchies
@@ -126,8 +126,8 @@ Key = tuple[str, str, str]
 """Reader, epoch, and where the data is."""
 
 
-def measure(bench: Bench, repeat: int) -> dict[Key, float]:
-    """GB/s of each reader, epoch and way, medians of interleaved rounds; a first round only warms up."""
+def measure(bench: Bench, repeat: int) -> dict[Key, list[float]]:
+    """Seconds of each reader, epoch and way, round by round; a first round only warms up."""
     seconds: dict[Key, list[float]] = {}
     ways = {IN_MEMORY: bench.in_memory, STREAMED: bench.streamed} | ({PEER: bench.peer} if bench.has_peer else {})
     for number in range(repeat + 1):
@@ -136,7 +136,7 @@ def measure(bench: Bench, repeat: int) -> dict[Key, float]:
                 for key, taken in _two_epochs(bench, reader, read, name, way):
                     if number:
                         seconds.setdefault(key, []).append(taken)
-    return {key: bench.sizes[key[0]] / median(taken) / 1e9 for key, taken in seconds.items()}
+    return seconds
 
 
 def _two_epochs(bench: Bench, reader: str, read, name: str, way) -> Iterator[tuple[Key, float]]:
@@ -170,7 +170,7 @@ def _resident() -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
-def show(rates: dict[Key, float], bench: Bench, repeat: int) -> None:
+def show(seconds: dict[Key, list[float]], bench: Bench, repeat: int) -> None:
     """Print the table."""
     print(f"{bench.size / 1e6:.0f} MB, medians of {repeat} interleaved rounds\n")
     print(f"{'':26}{'GB/s':>7}{'to in memory':>15}{'to opened before':>19}")
@@ -178,30 +178,66 @@ def show(rates: dict[Key, float], bench: Bench, repeat: int) -> None:
         for epoch in (FIRST, LATER):
             print(f"{reader}, {epoch}")
             for name in (IN_MEMORY, BEFORE, STREAMED, PEER):
-                rate = rates.get((reader, epoch, name))
-                if rate is not None:
-                    beside = f"{rate / rates[reader, epoch, IN_MEMORY]:.2f}"
-                    before = f"{rate / rates[reader, FIRST, BEFORE]:.2f}" if epoch == FIRST else ""
+                if (reader, epoch, name) in seconds:
+                    beside = f"{_speed(seconds, reader, epoch, name, IN_MEMORY):.2f}"
+                    before = f"{_speed(seconds, reader, epoch, name, BEFORE):.2f}" if epoch == FIRST else ""
+                    rate = _rate(bench, seconds, (reader, epoch, name))
                     print(f"  {name:24}{rate:7.2f}{beside:>15}{before:>19}")
+
+
+def _rate(bench: Bench, seconds: dict[Key, list[float]], key: Key) -> float:
+    return bench.sizes[key[0]] / median(seconds[key]) / 1e9
+
+
+def _speed(seconds: dict[Key, list[float]], reader: str, epoch: str, name: str, other: str) -> float:
+    """How fast one way is, the other being 1."""
+    return 1 / median_ratio(seconds[reader, epoch, name], seconds[reader, epoch, other])
+
+
+def pictures(bench: Bench, seconds: dict[Key, list[float]], note: str) -> list[Picture]:
+    """One for each reader."""
+    kinds = {STREAMED: "ours", IN_MEMORY: "limit"}
+    found = []
+    for reader, targets in ((READING, _reading_targets(seconds)), (TRAINING, _training_targets(seconds))):
+        bars = [
+            Bar(f"{key[1]}, {key[2]}", _rate(bench, seconds, key), kinds.get(key[2], "peer"))
+            for key in seconds
+            if key[0] == reader and key[1:] != (LATER, IN_MEMORY)
+        ]
+        found.append(Picture(f"Data that does not fit into memory: {reader}", "GB/s", tuple(bars), note, targets))
+    return found
+
+
+def _reading_targets(seconds: dict[Key, list[float]]) -> tuple[Target, ...]:
+    first = _speed(seconds, READING, FIRST, STREAMED, BEFORE)
+    return (at_least("streamed, reading alone, first epoch, to opening it before", first, 0.5, "{:.2f}"),)
+
+
+def _training_targets(seconds: dict[Key, list[float]]) -> tuple[Target, ...]:
+    first = _speed(seconds, TRAINING, FIRST, STREAMED, IN_MEMORY)
+    later = _speed(seconds, TRAINING, LATER, STREAMED, IN_MEMORY)
+    return (
+        at_least("streamed, training, first epoch, to data in memory", first, 0.5, "{:.2f}"),
+        at_least("streamed, training, later epochs, to data in memory", later, 0.95, "{:.2f}"),
+    )
 
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", default="768MiB", help="data, such as 768MiB")
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--limit", default="256MiB", help="memory of the run that shows how it is bounded")
-    parser.add_argument("--json", metavar="PATH", help="write the figures for the picture here")
-    options = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--size", default="768MiB", help="data, such as 768MiB")
+    made.add_argument("--repeat", type=int, default=5)
+    made.add_argument("--limit", default="256MiB", help="memory of the run that shows how it is bounded")
+    options = made.parse_args()
     if os.geteuid() != 0 or cannot_stream():
         print(f"skipped: {cannot_stream() or 'needs root'}")
         return
     mounts = enter_private_mounts()
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         bench = Bench(Path(folder), parse_size(options.size), mounts)
-        rates = measure(bench, options.repeat)
+        seconds = measure(bench, options.repeat)
         peak, grown, rate = bounded(bench, parse_size(options.limit))
-    show(rates, bench, options.repeat)
+    show(seconds, bench, options.repeat)
     sizes = [format_size(size) for size in (bench.sizes[READING], parse_size(options.limit), peak, grown)]
     print(
         f"\n{sizes[0]} read twice by a run of at most {sizes[1]}: it took {sizes[2]}, the launcher {sizes[3]} more,"
@@ -209,11 +245,8 @@ def main() -> None:
     print(f"at {rate:.2f} GB/s.")
     if not bench.has_peer:
         print("gocryptfs is not installed: apt-get install gocryptfs")
-    if options.json:
-        kinds = {STREAMED: "ours", PEER: "peer"}
-        bars = [(", ".join(key), value, kinds.get(key[2], "limit")) for key, value in rates.items()]
-        note = f"{sizes[0]} streamed to a run of {sizes[1]} took {sizes[2]} of it; the launcher grew by {sizes[3]}."
-        write_figures(options.json, "Reading data that does not fit into memory", "GB/s", bars, note)
+    note = f"{sizes[0]} read twice by a run of at most {sizes[1]} took {sizes[2]}; the launcher grew by {sizes[3]}."
+    hand_on(options.json, *pictures(bench, seconds, note))
 
 
 if __name__ == "__main__":
