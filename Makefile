@@ -32,6 +32,12 @@ SEED ?=
 soak: install ## mixed runs for MINUTES (20) while processes of every kind are killed; SEED plays a plan again
 	@$(BIN)/python -m soak.play --minutes $(MINUTES) --seed "$(SEED)"
 
+fuzz: MINUTES = 10
+fuzz: install ## attack every parser for MINUTES (10) with made-up bytes; SEED plays them again
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+	  $(BIN)/uv pip install --quiet --require-hashes --no-deps --only-binary :all: -r locks/fuzz.txt
+	@$(BIN)/python -m fuzz --minutes $(MINUTES) --seed "$(SEED)"
+
 check: install ## format, lint, types, layers, dependencies
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
@@ -52,6 +58,8 @@ reference: install ## write the reference of commands in docs/cli.md
 lock: install ## resolve the locked packages anew
 	@$(BIN)/uv pip compile pyproject.toml --group dev --extra factory --extra node --extra model-signing --extra postgres \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o locks/dev.txt
+	@$(BIN)/uv pip compile --group fuzz \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o locks/fuzz.txt
 
 clean: ## remove what was made here
 	rm -rf .venv demo-folders .pytest_cache .mypy_cache .ruff_cache .hypothesis
