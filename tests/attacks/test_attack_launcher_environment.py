@@ -85,9 +85,14 @@ def exchanged_as_a_whole(tree):
     (tree / "lib" / "packages" / "link.py").symlink_to("numbers.py")
 
 
+def taken_away(tree):
+    tree.rename(tree.with_name("elsewhere"))
+
+
 @pytest.mark.parametrize(
     "attack",
     [
+        taken_away,
         rewritten,
         replaced,
         added,
