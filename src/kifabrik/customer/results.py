@@ -1,20 +1,26 @@
 """Outputs of a run: proven, leased, downloaded, opened."""
 
 import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kifabrik.customer.leasing import lease_results
 from kifabrik.customer.proof import ProvenRun, prove_run
 from kifabrik.customer.seal import Bar
 from kifabrik.customer.session import Session
 from kifabrik.customer.unfinished import unfinished_folder
-from kifabrik.errors import ConflictError, NotFoundError
+from kifabrik.errors import ConflictError, NotFoundError, UnavailableError
+from kifabrik.ledger.policy import Policy
 from kifabrik.ledger.proof import make_proof, verify_proof
 from kifabrik.ledger.tiles import TileReader
 from kifabrik.models.inspection import Finding, inspect_folder
 from kifabrik.transfer.opening import open_contents, unpack
+
+_PATIENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -97,9 +103,34 @@ def write_proof(session: Session, pulled: PulledOutput, path: Path) -> None:
     path.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
 
 
+def await_cosigned(
+    newest: Callable[[], str], policy: Policy, index: int, *, patience_s: float = _PATIENCE_S, pause_s: float = 0.5
+) -> str:
+    """Return the newest cosigned tree head once it covers an entry.
+
+    The keyholder cosigns after it has answered: for a moment, or while it is away, the newest entries are
+    signed by the log only.
+
+    Raises:
+        UnavailableError: The keyholder has not cosigned the entry in time.
+    """
+    until = time.monotonic() + patience_s
+    while True:
+        with suppress(NotFoundError):
+            checkpoint = newest()
+            if policy.accept(checkpoint).head.size > index:
+                return checkpoint
+        if time.monotonic() > until:
+            raise UnavailableError(
+                f"the keyholder has not cosigned entry {index} of the log yet: nobody else could check the proof",
+                hint="What was pulled is opened and checked. With the keyholder on, pull again for its proof.",
+            )
+        time.sleep(pause_s)
+
+
 def _log_proofs(session: Session, indexes: list[int]) -> list[dict[str, Any]]:
-    """Prove entries under the newest cosigned tree head, and check each proof before it is written."""
-    checkpoint = session.log.cosigned()
+    """Prove entries under a cosigned tree head, and check each proof before it is written."""
+    checkpoint = await_cosigned(session.log.cosigned, session.policy, max(indexes, default=0))
     head = session.policy.accept(checkpoint).head
     mirror = session.mirror()
     read = TileReader(session.log.tile, head.size).hash
