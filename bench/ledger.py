@@ -1,16 +1,17 @@
 """The log beside pymerkle, in one run: appending, roots, proofs, verification, tiles, mirror.
 
-Run: python bench/ledger.py [entries]      (100000 by default; needs pymerkle)
+    python bench/ledger.py [--entries 100000] [--json PATH]
+
 Prints one line per measure; `ratio` is pymerkle's time over ours, so more than 1 means we are faster.
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from pymerkle import InmemoryTree
+from report import Bar, Picture, hand_on, parser
 
 from kifabrik.ledger.checkpoint import TreeHead, log_origin, log_verifier, sign_tree_head
 from kifabrik.ledger.entry import Entry, EntryKind
@@ -31,6 +32,8 @@ from kifabrik.signatures.keys import SigningKey
 
 BATCH = 16
 PROOFS = 2000
+BARS: list[Bar] = []
+"""Of what pymerkle does too."""
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -42,9 +45,21 @@ def timed(work: Callable[[], object]) -> float:
 def line(what: str, count: int, ours: float, theirs: float | None = None) -> None:
     peer = f"   pymerkle {count / theirs:12,.0f}/s   ratio {theirs / ours:8.1f}" if theirs else ""
     print(f"{what:44} {count / ours:12,.0f}/s{peer}", flush=True)
+    if theirs:
+        BARS.append(Bar(what, count / ours / 1e3, "ours"))
+        BARS.append(Bar("pymerkle", count / theirs / 1e3))
 
 
-def main(count: int) -> None:
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--entries", type=int, default=100_000)
+    wishes = made.parse_args()
+    measure(wishes.entries)
+    note = f"{wishes.entries:,} entries; proofs are made through tiles, as a client of the log does."
+    hand_on(wishes.json, Picture("The ledger beside pymerkle", "thousands a second", tuple(BARS), note))
+
+
+def measure(count: int) -> None:
     entries = [
         Entry(EntryKind.MEMBER_ENROLLED, "2026-11-23T08:00:00Z", f"{n:032x}", {"member": f"m-{n}"}).to_bytes()
         for n in range(count)
@@ -156,4 +171,4 @@ def verify_and_mirror(entries: list[bytes], files: dict[str, bytes], root: bytes
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
+    main()

@@ -43,9 +43,10 @@ def draw(picture: Picture) -> str:
     end = top + step * len(rows)
     height = end + BOTTOM + NOTE_LINE * len(notes)
     scale = (WIDTH - LEFT - RIGHT) / max([bar.start + bar.value for bar in rows] + [one.value for one in limits])
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    spoken = escape(_spoken(picture), quote=True)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
-        f' role="img" aria-label="{escape(_spoken(picture), quote=True)}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{spoken}">',
         f"  <style>{STYLE}  </style>",
         f'  <rect class="page" width="{WIDTH}" height="{height}" rx="6"/>',
         f'  <text class="title" x="16" y="26">{escape(picture.title)}</text>',

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 KINDS = ("ours", "peer", "limit")
+TIMES = ("s", "seconds", "ms", "milliseconds")
+"""Units of which less is better where a picture does not say."""
 
 
 @dataclass(frozen=True)
@@ -99,4 +101,5 @@ def read(path: Path) -> list[Picture]:
 def _picture(said: dict[str, Any]) -> Picture:
     bars = tuple(Bar(**bar) for bar in said["bars"])
     targets = tuple(Target(**target) for target in said.get("targets", ()))
-    return Picture(**{**said, "bars": bars, "targets": targets})
+    shorter = said.get("less_is_better", said["unit"] in TIMES)
+    return Picture(**{**said, "bars": bars, "targets": targets, "less_is_better": shorter})

@@ -1,20 +1,20 @@
 """From the start of a room to the first line of its job, beside the same Python without a room.
 
-    python bench/rooms.py [--repeat 30] [--json]
+    python bench/rooms.py [--repeat 30] [--json PATH]
 
 Needs root and bubblewrap. Both rows are timed in turn, round after round, so whatever else the machine
 does falls on both; the table shows medians and the fastest round. `built` is the time until the room
 stands and the job has been sent off, `ended` the time until every process of it is dead.
 """
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from report import Bar, Picture, hand_on, parser
 
 from kifabrik.sandbox.launch import start
 from kifabrik.sandbox.limits import Limits
@@ -54,11 +54,9 @@ def room(mounts: PrivateMounts, owner: RunUid, folder: Path) -> dict[str, float]
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeat", type=int, default=30)
-    parser.add_argument("--json", action="store_true")
-    wishes = parser.parse_args()
-    rounds = []
+    made = parser(__doc__)
+    made.add_argument("--repeat", type=int, default=30)
+    wishes = made.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         mounts = enter_private_mounts()
@@ -68,18 +66,17 @@ def main() -> None:
         with claim_uid(UidRange(first=790_000, count=100, locks=folder / "locks")) as owner:
             rounds = [plain() | room(mounts, owner, folder) for _ in range(wishes.repeat)]
         memory.unmount()
-    table = {
-        row: {
-            "median_ms": round(statistics.median(one[row] for one in rounds) * 1e3, 2),
-            "fastest_ms": round(min(one[row] for one in rounds) * 1e3, 2),
-        }
-        for row in rounds[0]
-    }
-    if wishes.json:
-        print(json.dumps(table))
-        return
-    for row, values in table.items():
-        print(f"{row:18} {values['median_ms']:8.2f} ms   fastest {values['fastest_ms']:8.2f} ms")
+    medians = {row: 1e3 * statistics.median(one[row] for one in rounds) for row in rounds[0]}
+    for row, value in medians.items():
+        print(f"{row:18} {value:8.2f} ms   fastest {1e3 * min(one[row] for one in rounds):8.2f} ms")
+    picture = Picture(
+        "From the start of a room to the first line of its job",
+        "milliseconds",
+        tuple(Bar(row, value, "ours" if row.startswith("room") else "peer") for row, value in medians.items()),
+        f"Medians of {wishes.repeat} rounds in turn. Plain: the same Python, no room. Ended: no process is left.",
+        less_is_better=True,
+    )
+    hand_on(wishes.json, picture)
 
 
 if __name__ == "__main__":

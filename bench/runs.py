@@ -1,11 +1,11 @@
 """The queue under load: orders a second, runs a second, listing beside 100,000 finished runs, launchers.
 
-Run: python bench/runs.py [runs] [finished]      (300 and 100000 by default)
+    python bench/runs.py [--runs 200] [--finished 100000] [--json PATH]
 
 A factory is served as a process of its own. Orders are signed and handed in through its API; launchers are
 processes that speak the attempts API with real keys and signatures but start no sandbox (tests/players.py),
 so what is measured is the factory: admission, scheduling, tokens, leases, logs, ends. The real launcher's
-own start is measured apart: as a program, and forked from the template.
+own start is measured apart: as a program, and forked from the template. `thousand.py` measures the whole.
 """
 
 import statistics
@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parents[1] / "tests/integration")]
 
+from report import Bar, Picture, at_least, at_most, hand_on, parser
 from runs_room import RunFactory
 
 from kifabrik.client.runs import Runs
@@ -30,9 +31,11 @@ from parties import Person
 from players import DONE, LOCK, an_order, keyholder
 
 CLIENTS = 4
+FOUND: dict[str, float] = {}
 
 
 def line(what: str, value: float, unit: str) -> None:
+    FOUND[what] = value
     print(f"{what:66} {value:10.1f} {unit}", flush=True)
 
 
@@ -62,7 +65,7 @@ def submitting_and_running(factory: RunFactory, count: int) -> Person:
     first = next(view.run for view in runs.all(limit=1))
     with keyholder(party):
         start = time.perf_counter()
-        while not all(is_end(view.state) for view in runs.all(limit=500)):
+        while not all(is_end(view.state) for view in runs.all(limit=500)):  # at most so many are ordered here
             time.sleep(0.25)
         seconds = time.perf_counter() - start
     states = {str(view.state) for view in runs.all(limit=500)}
@@ -99,7 +102,7 @@ def listing(factory: RunFactory, person: Person, count: int) -> None:
             start = time.perf_counter()
             runs.all()
             times.append(time.perf_counter() - start)
-        line(f"ps (50 newest runs), {label} finished runs", 1000 * statistics.median(times), "ms")
+        line(f"GET /v1/runs, {label} finished runs", 1000 * statistics.median(times), "ms")
     start = time.perf_counter()
     seconds = hand_in(person, [an_order(person, max_duration_s=60) for _ in range(40)])
     line(f"orders admitted beside {count:,} finished runs", 40 / seconds, "orders/s")
@@ -145,6 +148,33 @@ def main(count: int, finished: int) -> None:
             factory.close()
 
 
+def pictures(finished: int) -> list[Picture]:
+    """Admission and listing."""
+    orders = {what: value for what, value in FOUND.items() if what.startswith("orders admitted")}
+    listing = {what: value for what, value in FOUND.items() if what.startswith("GET /v1/runs")}
+    return [
+        Picture(
+            "Orders admitted by the service",
+            "orders a second",
+            (*(Bar(what, value, "ours") for what, value in orders.items()), Bar("target", 20, "limit")),
+            "Signed orders handed in over HTTP by four clients on the same two cores.",
+            (at_least("orders admitted by the API", min(orders.values()), 20, "{:.0f} /s"),),
+        ),
+        Picture(
+            f"Listing 50 runs over HTTP beside {finished:,} finished ones",
+            "milliseconds",
+            (*(Bar(what, value, "ours") for what, value in listing.items()), Bar("target", 300, "limit")),
+            "The request alone; thousand.py times the program `kifabrik ps`.",
+            (at_most("listing runs over HTTP", max(listing.values()), 300, "{:.0f} ms"),),
+            less_is_better=True,
+        ),
+    ]
+
+
 if __name__ == "__main__":
-    numbers = [int(text) for text in sys.argv[1:]]
-    main(*(numbers + [300, 100_000][len(numbers) :]))
+    made = parser(__doc__)
+    made.add_argument("--runs", type=int, default=200)
+    made.add_argument("--finished", type=int, default=100_000)
+    wishes = made.parse_args()
+    main(min(wishes.runs, 400), wishes.finished)
+    hand_on(wishes.json, *pictures(wishes.finished))

@@ -254,7 +254,11 @@ def pictures(results: list[dict[str, object]], limits: dict[str, float], size: i
     for direction, title in (("open", "Opening a sealed shard"), ("seal", "Sealing a shard")):
         rows = [one for one in results if one["direction"] == direction]
         bars = [
-            Bar(str(one["name"]), float(one["gb_per_s"]), "ours" if str(one["name"]).startswith("kifabrik") else "peer")
+            Bar(
+                str(one["name"]),
+                float(one["gb_per_s"]),
+                "ours" if str(one["name"]).startswith("kifabrik") else "peer",
+            )
             for one in rows
         ]
         if direction == "seal":

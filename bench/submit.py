@@ -20,28 +20,20 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 HOME = Path(tempfile.mkdtemp(prefix="kifabrik-submit-"))
-NODE = HOME / "factory/node"
 SPANS = HOME / "spans.txt"
 sys.path.insert(0, str(HERE / "spans"))
 
 import spans
 
-spans.watch(SPANS)
+spans.watch(SPANS)  # before anything that is timed is imported
 
 import peers
+from party import enrol_here, make_factory, seal_few, up, write_job
 from report import Bar, Picture, at_most, hand_on, parser
 
 from kifabrik.customer.follow import read_log
-from kifabrik.customer.profile import enrol
 from kifabrik.customer.sdk import Factory, connect
-from kifabrik.customer.seal import seal_dataset
-from kifabrik.tenants.invitation import Invitation
-from kifabrik.transfer.objects import silent
-from kifabrik.values import Place
-from kifabrik.wiring.factory import OBJECTS, init_home
-from kifabrik.wiring.node import init_node
 
-KIFABRIK = Path(sys.executable).parent / "kifabrik"
 TARGET_S = 0.5
 PROGRAM = "print('first line', flush=True)"
 JOB = f"""
@@ -93,57 +85,22 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--rounds", type=int, default=20)
     wishes = made.parse_args()
-    environment = {
-        **os.environ,
-        "KIFABRIK_HOME": str(HOME),
-        "KIFABRIK_SPANS": str(SPANS),
-        "PYTHONPATH": str(HERE / "spans"),
-    }
-    prepare_factory()
     try:
-        with (HOME / "up.log").open("w") as log:
-            command = [KIFABRIK, "up", "--single-party"]
-            parties = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-            try:
-                measure(enrolled(environment), wishes)
-            finally:
-                parties.terminate()
-                parties.wait()
+        time_launchers(make_factory(HOME))
+        with up(HOME, "--single-party", more={"KIFABRIK_SPANS": str(SPANS), "PYTHONPATH": str(HERE / "spans")}):
+            enrol_here(HOME)
+            seal_few(HOME, "few", "benchmark")
+            measure(write_job(HOME, JOB), wishes)
     finally:
         shutil.rmtree(HOME)
 
 
-def prepare_factory() -> None:
-    """Make the factory's home ahead, so that its launchers are the timed ones."""
-    init_home(HOME / "factory", port=0)
-    init_node(NODE, place=Place(), objects=HOME / "factory" / OBJECTS)
-    (NODE / "spans.txt").symlink_to(SPANS)
-    launcher = [str(HERE / "spans/launcher.py"), "--node-home", str(NODE)]
-    text = (NODE / "node.toml").read_text()
-    (NODE / "node.toml").write_text(text.replace("\n[place]", f"\nlauncher = {launcher}\n\n[place]"))
-
-
-def enrolled(environment: dict[str, str]) -> Path:
-    """Enrol as a member, seal the data, grant its use; return the job file."""
-    invitation, key = HOME / "invitation.json", HOME / "keyholder.key"
-    until = time.monotonic() + 90
-    while not (invitation.exists() and invitation.read_text().endswith("}\n") and key.exists()):
-        if time.monotonic() > until:
-            sys.exit(f"the parties did not start: {(HOME / 'up.log').read_text()}")
-        time.sleep(0.1)
-    enrol(HOME, Invitation.from_text(invitation.read_text()))
-    data = HOME / "few"
-    data.mkdir()
-    for number in range(8):
-        (data / f"{number}.bin").write_bytes(os.urandom(125_000))
-    with connect(HOME) as factory:
-        seal_dataset(factory.session, "few", data, bar=NoBar)
-    grant = ["dataset", "grant", "few", "--purpose", "benchmark", "--passphrase-file", HOME / "passphrase.txt"]
-    subprocess.run([KIFABRIK, *grant], env=environment, check=True, capture_output=True)
-    folder = HOME / "job"
-    folder.mkdir()
-    (folder / "job.yaml").write_text(JOB)
-    return folder / "job.yaml"
+def time_launchers(node: Path) -> None:
+    """Have this node's launchers write their spans too."""
+    (node / "spans.txt").symlink_to(SPANS)
+    launcher = [str(HERE / "spans/launcher.py"), "--node-home", str(node)]
+    text = (node / "node.toml").read_text()
+    (node / "node.toml").write_text(text.replace("\n[place]", f"\nlauncher = {launcher}\n\n[place]"))
 
 
 def measure(job: Path, wishes) -> None:
@@ -279,27 +236,19 @@ def pictures(medians: dict[str, float], begins: list[float], takes: list[float],
             "Where the time from submit to the first line goes",
             "milliseconds",
             tuple(
-                Bar(f"{who}: {name.strip()}", taken * 1e3, "ours" if who in ("factory", "launcher") else "peer", begin * 1e3)
+                Bar(
+                    f"{who}: {name.strip()}",
+                    taken * 1e3,
+                    "ours" if who in ("factory", "launcher") else "peer",
+                    begin * 1e3,
+                )
                 for (name, _, who), begin, taken in zip(STEPS, begins, takes, strict=True)
             ),
-            f"Medians of {rounds} rounds. Green on the factory's side, grey on the customer's. From the moment the log is open two "
-            "things go on at once: the job starts, and the member's device asks for the keys of the log.",
+            f"Medians of {rounds} rounds. Green on the factory's side, grey on the customer's. "
+            "Once the log is open two things go on at once: the job starts, and the member's device asks for the keys of the log.",
             less_is_better=True,
         ),
     ]
-
-
-class NoBar:
-    """A progress bar nobody looks at."""
-
-    def __init__(self, *_arguments: object) -> None:
-        pass
-
-    def __enter__(self):
-        return silent
-
-    def __exit__(self, *_error: object) -> None:
-        pass
 
 
 if __name__ == "__main__":
