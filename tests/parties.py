@@ -47,7 +47,7 @@ serve(Path(sys.argv[1]), ready=lambda url: print(url, flush=True))
 """
 
 
-def _use_postgres(settings: Path) -> None:
+def use_postgres(settings: Path) -> None:
     """Give a factory a fresh database on the server `KIFABRIK_TEST_POSTGRES` names, if it names one."""
     server = os.environ.get("KIFABRIK_TEST_POSTGRES")
     if server:
@@ -67,7 +67,7 @@ class FactoryProcess:
         self.home = home
         if not (home / "factory.toml").exists():
             init_home(home, port=0)
-            _use_postgres(home / "factory.toml")
+            use_postgres(home / "factory.toml")
         self.log = home.parent / f"{home.name}.log"
         self._connections: list[Connection] = []
         self.start()

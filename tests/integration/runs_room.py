@@ -22,7 +22,7 @@ from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc
 from kifabrik.wiring.factory import init_home, open_factory
 from kifabrik.wiring.node import init_node, read_key
-from parties import FactoryProcess, Person
+from parties import FactoryProcess, Person, use_postgres
 
 PYTHON = "3.11"
 NODE = """
@@ -43,6 +43,7 @@ class RunFactory(FactoryProcess):
 
     def __init__(self, home: Path, cpus: int = 2) -> None:
         init_home(home, port=_free_port())
+        use_postgres(home / "factory.toml")
         self.node_home = home / "node"
         config = init_node(self.node_home, place=Place())
         launcher = [players.__file__, str(self.node_home)]

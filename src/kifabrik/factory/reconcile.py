@@ -66,7 +66,10 @@ class Reconciler:
         self._ending = True
         self._news.set()
         self._thread.join()
-        self._leadership.resign()
+        try:
+            self._leadership.resign()
+        except KifabrikError as error:
+            _logger.warning("runs: %s Another service drives them in some seconds.", error.message)
 
     def once(self) -> bool:
         """Make one pass; whether this service drives."""

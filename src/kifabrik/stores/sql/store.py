@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from kifabrik.durable import is_full
@@ -151,8 +151,14 @@ class SqlStore:
 
 
 def _engine(url: str) -> Engine:
-    engine = create_engine(url, pool_size=_CONNECTIONS, max_overflow=_MOST_CONNECTIONS - _CONNECTIONS)
-    if engine.dialect.name == "sqlite":
+    lite = make_url(url).get_backend_name() == "sqlite"
+    engine = create_engine(
+        url,
+        pool_size=_CONNECTIONS,
+        max_overflow=_MOST_CONNECTIONS - _CONNECTIONS,
+        pool_pre_ping=not lite,  # a server that was restarted has cut the connections that wait here
+    )
+    if lite:
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
     return engine

@@ -1,0 +1,99 @@
+"""A PostgreSQL server of a test's own, where Debian's `postgresql-15` is installed. Fixture `postgres`."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+_PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+class PostgresServer:
+    """A server on a socket of its own; it refuses to run as root, so root runs it as `postgres` or `nobody`.
+
+    Args:
+        programs: Folder of `initdb` and `postgres`.
+        folder: For its data and its socket; everybody may enter it.
+    """
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs, self._folder = programs, folder
+        self._user = _other_user()
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        self._call("initdb", "--auth=trust", "--username=kifabrik", "--no-sync", "-D", "data")
+        self.url = f"postgresql+psycopg://kifabrik@/postgres?host={folder}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it; it answers when this returns."""
+        options = f"-c listen_addresses='' -c unix_socket_directories={self._folder} -c max_connections=200"
+        self._call("pg_ctl", "-D", "data", "-l", "log", "-o", options, "-w", "start")
+
+    def kill(self) -> None:
+        """Kill it and all its processes at once, as a power cut would."""
+        pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGSTOP)  # it would make new children in place of the dead ones
+        family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        for one in family:
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        while any(_lives(one) for one in family):
+            time.sleep(0.02)
+        for name in ("data/postmaster.pid", ".s.PGSQL.5432.lock", ".s.PGSQL.5432"):
+            (self._folder / name).unlink()  # after a power cut the number in them means nobody
+
+    def close(self) -> None:
+        """Stop it and remove its data."""
+        self._call("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop", check=False)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _call(self, program: str, *words: str, check: bool = True) -> None:
+        ids = {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid}
+        with (self._folder / "calls").open("ab") as log:
+            subprocess.run(
+                [self._programs / program, *words],
+                cwd=self._folder,
+                check=check,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                extra_groups=[] if ids else None,
+                env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
+                **ids,
+            )
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _other_user() -> pwd.struct_passwd | None:
+    if os.getuid():
+        return None
+    names = {one.pw_name: one for one in pwd.getpwall()}
+    return names.get("postgres") or names["nobody"]
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A server for the tests of a module."""
+    pytest.importorskip("psycopg")
+    if not _PROGRAMS:
+        pytest.skip("needs PostgreSQL: apt-get install postgresql-15")
+    folder = Path(mkdtemp(prefix="kifabrik-postgres-"))
+    folder.chmod(0o711)
+    server = PostgresServer(_PROGRAMS[-1], folder)
+    yield server
+    server.close()
