@@ -55,7 +55,9 @@ def test_data_no_node_can_hold_is_streamed_and_the_plan_says_so(stage, ore, tmp_
     result = future.result(90)
     digest = hashlib.sha256(TEXT.encode()).hexdigest()
     assert [line.text for line in result.log()] == [digest, "['large.txt', 'small.txt'] ['fuse']"]
-    assert "is streamed: no node has memory for it." in history(stage, future.run)
+    said = history(stage, future.run)
+    assert "is streamed: no node has memory for it." in said
+    assert "the data is opened while it is read" in said
 
 
 def test_data_that_fits_is_opened_into_memory(stage, ore, tmp_path):

@@ -27,6 +27,8 @@ _SENTENCES = {
     RunState.RUNNING: "The job is running.",
     RunState.SEALING: "Sealing what the job put out.",
 }
+_STREAMED = {RunState.STAGING: "Opening the code into memory; the data is opened while it is read."}
+"""What is said instead of a run whose data is streamed."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Attempts:
             raise ConflictError(f"a launcher cannot make a run {state.value}", hint="It ends with `finish`.")
         with self._store.write(tenant) as transaction:
             found, run = self.going_on(transaction, tenant, attempt)
-            self._step(transaction, found, run, state, reason or _SENTENCES[state])
+            self._step(transaction, found, run, state, reason or _sentence(run, state))
 
     def control(self, tenant: str, attempt: str) -> StopCause | None:
         """Return why a launcher is to stop, if it is; one whose attempt has ended is.
@@ -124,7 +126,7 @@ class Attempts:
     def reach(self, transaction: Transaction, attempt: Attempt, run: Run, state: RunState) -> None:
         """Save an attempt that has come at least as far as `state`, as what it does shows."""
         if state in TRANSITIONS[run.state]:
-            self._step(transaction, attempt, run, state, _SENTENCES[state])
+            self._step(transaction, attempt, run, state, _sentence(run, state))
         else:
             transaction.runs.save_attempt(attempt)
             self._book.change(transaction, run, reason=run.reason)
@@ -151,6 +153,11 @@ class Attempts:
         begins = state is RunState.RUNNING and not attempt.running
         running = self._book.now() if begins else attempt.running
         transaction.runs.save_attempt(replace(attempt, state=changed.state, running=running))
+
+
+def _sentence(run: Run, state: RunState) -> str:
+    special = _STREAMED if run.streamed_bytes else {}
+    return special.get(state) or _SENTENCES[state]
 
 
 def _work(transaction: Transaction, run: Run, attempt: Attempt) -> WorkView:
