@@ -50,7 +50,7 @@ format: install ## mend what can be mended automatically
 	@$(BIN)/ruff format --quiet .
 
 bench: install ## measure beside peers and limits; docs/benchmarks.md explains
-	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+	@$(BIN)/python bench/everything.py
 
 reference: install ## write the reference of commands in docs/cli.md
 	@$(BIN)/python scripts/cli_reference.py

@@ -245,7 +245,7 @@ def pictures(medians: dict[str, float], begins: list[float], takes: list[float],
                 for (name, _, who), begin, taken in zip(STEPS, begins, takes, strict=True)
             ),
             f"Medians of {rounds} rounds. Green on the factory's side, grey on the customer's. "
-            "Once the log is open two things go on at once: the job starts, and the member's device asks for the keys of the log.",
+            "Once the log is open two things go on at once: the job starts, and the member asks for the keys.",
             less_is_better=True,
         ),
     ]
