@@ -1,4 +1,4 @@
-"""`kifabrik admin`: code, tenants, limits, nodes, check."""
+"""`kifabrik admin`: code, tenants, limits, nodes, slurm, check."""
 
 import click
 
@@ -12,6 +12,7 @@ from kifabrik.cli.main import LazyGroup
         "tenants": ("kifabrik.cli.admin_tenants:tenants", "List tenants with what they store."),
         "limits": ("kifabrik.cli.admin_limits:limits", "Show or change what a tenant may use."),
         "nodes": ("kifabrik.cli.admin_nodes:nodes", "List nodes; drain and resume them."),
+        "slurm": ("kifabrik.cli.admin_slurm:slurm", "Bring a Slurm cluster's accounts in step with the tenants."),
         "check": ("kifabrik.cli.admin_check:check", "Check that database, objects and ledgers agree."),
     },
 )
