@@ -1,0 +1,126 @@
+"""A run's resources and wishes as the arguments of `sbatch`. Pure.
+
+Invariants:
+- each argument is one option with its value behind `=`; values come from types that checked them, so no value can
+  begin a second option or a second line;
+- the same run gives the same arguments;
+- nothing of the service's or the caller's environment reaches the job (`--export=NIL`);
+- Slurm neither starts it again nor mails by itself unless that is asked for.
+
+Source: sbatch(1) of 22.05 to 25.11.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Final
+
+from kifabrik.errors import UsageError
+from kifabrik.jobs.slurm_options import SlurmOptions
+from kifabrik.values import Resources
+
+_MIB: Final = 2**20
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
+_COMMENT: Final = re.compile(r"[A-Za-z0-9 ._:/@-]{0,200}")
+_ACCOUNT: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?")
+_GPU_MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_PATH: Final = re.compile(r"/[A-Za-z0-9_./%-]{0,300}")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Everything `sbatch` is told about one run.
+
+    Args:
+        name: Its deterministic name, such as `kf-a-k3v6…`; a job of that name is this run and no other.
+        resources: On each of its nodes.
+        limit_s: Time limit in seconds; Slurm rounds up to minutes.
+        options: Wishes for Slurm.
+        account: Account, where the options name none; empty for the user's default.
+        folder: Where it starts.
+        output: File of what it writes; a pattern of sbatch(1), such as `/var/log/kifabrik/%j.log`.
+        comment: For whoever looks at the queue.
+    """
+
+    name: str
+    resources: Resources
+    limit_s: int
+    options: SlurmOptions = field(default_factory=SlurmOptions)
+    account: str = ""
+    folder: str = "/"
+    output: str = "/dev/null"
+    comment: str = ""
+
+    def __post_init__(self) -> None:
+        if _NAME.fullmatch(self.name) is None:
+            raise UsageError(f"not a name for a job: {self.name[:80]!r}")
+        if _COMMENT.fullmatch(self.comment) is None:
+            raise UsageError(f"not a comment for a job: {self.comment[:80]!r}")
+        if _ACCOUNT.fullmatch(self.account) is None:
+            raise UsageError(f"not a name of an account: {self.account[:80]!r}")
+        if self.limit_s < 1:
+            raise UsageError("a job needs a time limit of at least a second")
+        for path in (self.folder, self.output):
+            if _PATH.fullmatch(path) is None or ".." in PurePosixPath(path).parts:
+                raise UsageError(f"not a plain absolute path: {path[:80]!r}")
+        if self.resources.gpu_model and _GPU_MODEL.fullmatch(slurm_model(self.resources.gpu_model)) is None:
+            raise UsageError(f"not a GPU model: {self.resources.gpu_model[:80]!r}")
+
+
+def slurm_model(model: str) -> str:
+    """How a GPU model such as `H200` or `RTX 6000 Ada` is written in gres.conf: lower case, `_` for blanks."""
+    return model.lower().replace(" ", "_")
+
+
+def arguments(submission: Submission) -> tuple[str, ...]:
+    """Return the arguments of `sbatch`, without its own name and without the script, which it reads from stdin."""
+    resources, options = submission.resources, submission.options
+    words = [
+        "--parsable",
+        "--export=NIL",
+        f"--job-name={submission.name}",
+        f"--chdir={submission.folder}",
+        f"--output={submission.output}",
+        "--open-mode=append",
+        f"--nodes={resources.nodes}",
+        f"--ntasks={resources.nodes}",
+        "--ntasks-per-node=1",
+        f"--cpus-per-task={resources.cpus}",
+        f"--mem={-(-resources.memory_bytes // _MIB)}M",
+        f"--time={-(-submission.limit_s // 60)}",
+        "--requeue" if options.requeue else "--no-requeue",
+        *_gpus(resources),
+        *_texts(submission),
+    ]
+    if options.exclusive:
+        words.append("--exclusive")
+    if options.nice:
+        words.append(f"--nice={options.nice}")
+    if submission.comment:
+        words.append(f"--comment={submission.comment}")
+    return tuple(words)
+
+
+def _gpus(resources: Resources) -> list[str]:
+    if not resources.gpu_count:
+        return []
+    model = slurm_model(resources.gpu_model)
+    return [f"--gpus-per-node={model}:{resources.gpu_count}" if model else f"--gpus-per-node={resources.gpu_count}"]
+
+
+def _texts(submission: Submission) -> list[str]:
+    options = submission.options
+    values = {
+        "partition": options.partition,
+        "qos": options.qos,
+        "account": options.account or submission.account,
+        "constraint": options.constraint,
+        "reservation": options.reservation,
+        "switches": options.switches,
+        "array": options.array,
+        "dependency": options.dependency,
+        "signal": options.signal,
+        "licenses": options.licenses,
+        "begin": options.begin,
+    }
+    return [f"--{name}={value}" for name, value in values.items() if value]
