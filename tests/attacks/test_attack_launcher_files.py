@@ -285,7 +285,7 @@ def test_looking_for_a_changed_checkpoint_takes_the_same_memory_for_any_number_o
     "make",
     [
         os.mkfifo,
-        lambda path: path.symlink_to("/proc/self/environ"),
+        lambda path: path.symlink_to(path.parent / "other.jsonl"),
         lambda path: path.symlink_to(path),
         lambda path: path.mkdir(),
         lambda path: path.write_bytes(b'{"name": "a", "value": 1}\n' * 3),
@@ -293,6 +293,7 @@ def test_looking_for_a_changed_checkpoint_takes_the_same_memory_for_any_number_o
     ids=["fifo", "link", "loop", "folder", "file"],
 )
 def test_metrics_are_read_from_a_plain_file_only(tmp_path, make):
+    (tmp_path / "other.jsonl").write_bytes(b'{"name": "b", "value": 2}\n')
     make(tmp_path / "metrics.jsonl")
     kept = Kept()
     values = MetricsReader(tmp_path / "metrics.jsonl", kept).close()

@@ -139,8 +139,8 @@ def test_a_line_without_end_is_cut_into_pieces(factory):
     assert sum(len(record["text"]) for record in records) == 1_000_000
 
 
-def test_a_million_empty_lines_end_at_the_limit_with_one_remark(factory):
-    records = read(factory, b"\n" * 1_000_000, limit=100_000)
+def test_a_flood_of_empty_lines_ends_at_the_limit_with_one_remark(factory):
+    records = read(factory, b"\n" * 200_000, limit=100_000)
     assert len(records) < 3_000
     assert [record["text"] for record in records if record["kind"] == "note"] == [
         "The log reached 100 kB; what follows is not kept."
