@@ -105,7 +105,7 @@ except OSError as error: print("shared", errno.errorcode[error.errno])
     assert json.loads(stream(version, objects, tmp_path / "after", READ_ALL)["stdout"]) == truth(source)
 
 
-@pytest.mark.parametrize("uid", [0, FIRST_UID + 1, 65534])
+@pytest.mark.parametrize("uid", [0, FIRST_UID + 1, 65534], ids=["root", "another run", "nobody"])
 def test_nobody_but_the_runs_user_may_look_into_streamed_data(sealed, tmp_path, uid):
     _, objects, version = sealed
     probe = """
