@@ -202,6 +202,8 @@ def main():
     tenants = 3 if asked.minutes >= MANY_MINUTES else 2
     say(paint("1", f"soak  {asked.minutes:g} minutes, {tenants} tenants, seed {seed}"))
     say(f"      everything lies in {folder}")
+    for each in (signal.SIGINT, signal.SIGTERM):  # also where whoever started it has them ignored
+        signal.signal(each, signal.default_int_handler)
     soak = Soak(asked, folder, seed)
     done = False
     try:
