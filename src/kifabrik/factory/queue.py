@@ -10,6 +10,7 @@ Invariants:
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -68,7 +69,7 @@ class Queue:
             nodes = [node for node in transaction.runs.nodes() if self._engine.serves(node.node)]
             situation = self._situation(transaction, waiting, nodes)
         decision = schedule(situation)
-        by_id = {run.run: run for run in waiting}
+        by_id = {_key(run): run for run in waiting}
         for start in decision.starts:
             self._start(leadership, by_id[start.run], start.placement, nodes)
         self._say(leadership, by_id, decision)
@@ -77,16 +78,16 @@ class Queue:
         self, transaction: Transaction, waiting: Sequence[Run], nodes: Sequence[NodeRecord]
     ) -> Situation:
         now = self._book.clock()
-        active = {run.run: run for run in transaction.runs.active_runs()}
+        active = {(run.tenant, run.run): run for run in transaction.runs.active_runs()}
         tenants = {run.tenant for run in (*waiting, *active.values())}
         away = {tenant: _away(transaction, tenant, now) for tenant in {run.tenant for run in waiting}}
         return Situation(
             nodes=enabled_nodes(nodes),
             waiting=[_waiting(run, away[run.tenant]) for run in waiting],
             holding=[
-                _holding(attempt, active[attempt.run], now)
+                _holding(attempt, active[attempt.tenant, attempt.run], now)
                 for attempt in transaction.runs.unfinished_attempts()
-                if attempt.run in active
+                if (attempt.tenant, attempt.run) in active
             ],
             tenants=_shares(transaction, tenants, now),
             now=now.timestamp(),
@@ -99,7 +100,7 @@ class Queue:
             _logger.info("run %s is not started now: %s", run.run, error.message)
             return
         if task is not None:
-            self._said.pop(run.run, None)
+            self._said.pop(_key(run), None)
             submit(self._engine, task)
 
     def _reserve(
@@ -135,7 +136,7 @@ class Queue:
 
     def _say(self, leadership: Leadership, by_id: Mapping[str, Run], decision: Decision) -> None:
         """Write down reasons and promises that have changed; each run's at most every other second."""
-        promises = {promise.run: promise for promise in decision.promises}
+        promises = {one.run: replace(one, run=by_id[one.run].run) for one in decision.promises}
         now = time.monotonic()
         news: list[tuple[Run, str, Promise | None]] = []
         for name, reason in decision.reasons.items():
@@ -170,9 +171,14 @@ def latest_end(attempt: Attempt, now: datetime) -> datetime:
     return begun + timedelta(seconds=attempt.cap_s + GRACE_S)
 
 
+def _key(run: Run) -> str:
+    """Name a run among those of all tenants: its id is its tenant's choice, and another's may be the same."""
+    return f"{run.tenant}/{run.run}"
+
+
 def _waiting(run: Run, away: str) -> Waiting:
     return Waiting(
-        run=run.run,
+        run=_key(run),
         tenant=run.tenant,
         demand=run.demand,
         duration_s=PREPARING_S + run.cap_s + GRACE_S,
@@ -186,7 +192,7 @@ def _waiting(run: Run, away: str) -> Waiting:
 
 def _holding(attempt: Attempt, run: Run, now: datetime) -> Holding:
     ends = latest_end(attempt, now).timestamp()
-    return Holding(run.run, run.tenant, attempt.placement, ends, run.rate_micro_eur)
+    return Holding(_key(run), run.tenant, attempt.placement, ends, run.rate_micro_eur)
 
 
 def _shares(transaction: Transaction, tenants: set[str], now: datetime) -> dict[str, TenantShare]:

@@ -43,7 +43,7 @@ class Waiting:
     """A run that could start.
 
     Args:
-        run: Run id.
+        run: Which run, unique among those of all tenants.
         tenant: Tenant id.
         demand: What it needs.
         duration_s: Longest time it holds its shares, all grace included.

@@ -67,12 +67,13 @@ class Supervisor:
         lives = self._engine.poll()
         with self._store.read() as transaction:
             going_on = transaction.runs.unfinished_attempts()
-            runs = {run.run: run for run in transaction.runs.active_runs()}
+            runs = {(run.tenant, run.run): run for run in transaction.runs.active_runs()}
             names = {attempt.attempt for attempt in going_on}
             others = {one.attempt: one for one in transaction.runs.attempts_named(lives.keys() - names)}
         for attempt in going_on:
-            if attempt.run in runs:
-                self._check(leadership, runs[attempt.run], attempt, lives.get(attempt.attempt, Life.GONE))
+            run = runs.get((attempt.tenant, attempt.run))
+            if run is not None:
+                self._check(leadership, run, attempt, lives.get(attempt.attempt, Life.GONE))
         self._stopping = {name: since for name, since in self._stopping.items() if name in names}
         self._clear({name: life for name, life in lives.items() if name not in names}, others)
 
