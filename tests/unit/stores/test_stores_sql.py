@@ -1,12 +1,16 @@
 """Transactions, hints after the commit, migrations."""
 
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import inspect
 
 from kifabrik.errors import ConflictError, UnavailableError
 from kifabrik.factory.records import SignUpCode
@@ -144,3 +148,42 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError), opened.read():
         raise AssertionError
     opened.close()
+
+
+_UPGRADES = """
+import os, signal, sys
+from sqlalchemy import event
+from kifabrik.stores.sql.store import SqlStore
+from kifabrik.stores.sql.upgrade import upgrade
+
+left = int(sys.argv[2])
+
+def counted(*_about):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+store = SqlStore(sys.argv[1])
+event.listen(store.engine, "before_cursor_execute", counted)
+event.listen(store.engine, "commit", counted)
+upgrade(store)
+print(int(sys.argv[2]) - left)
+"""
+
+
+def test_an_upgrade_that_is_killed_anywhere_is_made_whole_by_the_next(tmp_path):
+    def upgrading(number, at):
+        words = [sys.executable, "-c", _UPGRADES, f"sqlite:///{tmp_path}/{number}.db", str(at)]
+        return subprocess.run(words, check=False, capture_output=True, text=True)
+
+    steps = int(upgrading("whole", 10**6).stdout)
+    for at in (1, steps // 3, steps - 1, steps):
+        assert upgrading(at, at).returncode == -signal.SIGKILL
+        store = SqlStore(f"sqlite:///{tmp_path}/{at}.db")
+        assert present_revision(store) == ""  # nothing half-made is to be seen
+        assert upgrade(store)
+        assert present_revision(store) == newest_revision()
+        with store.connect() as connection:
+            assert set(inspect(connection).get_table_names()) >= {"tenants", "logs", "runs"}
+        store.close()
