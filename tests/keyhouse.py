@@ -289,10 +289,12 @@ class Run:
 class House:
     """A tenant with its keyholder, over a simulated factory."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, recovery: str = "") -> None:
         self.home = home
         self.clock = SetClock()
-        state = make_folder(home / "keyholder", "http://factory.invalid", PASSPHRASE, work_factor=WORK)
+        state = make_folder(
+            home / "keyholder", "http://factory.invalid", PASSPHRASE, recovery=recovery, work_factor=WORK
+        )
         self.factory = SimulatedFactory(state.tenant)
         statement = Envelope.from_json(state.settings.get(Setting.STATEMENT))
         accept_sign_up(state, self.factory.create("code", state.tenant_key.hex, statement))

@@ -1,6 +1,7 @@
 """Erasure: what is destroyed, what the certificate says, when it is complete."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from keyhouse import WORK, House
 from kifabrik.datasets.manifest import Manifest
 from kifabrik.errors import NotFoundError
 from kifabrik.grants.statements import Erasure, ErasureCertificate
+from kifabrik.seals.identities import Identity
 from kifabrik.signatures.statements import read_unverified, sign_statement, verify_statement
 
 
@@ -123,3 +125,29 @@ def test_an_erasure_is_carried_out_while_the_factory_is_away_and_delivered_later
 def test_only_what_exists_can_be_erased(house: House) -> None:
     with pytest.raises(NotFoundError):
         house.steward.erase("d-" + "a" * 16)
+
+
+def test_a_certificate_names_the_recovery_recipient_that_can_still_open_what_was_kept(tmp_path: Path) -> None:
+    safe = Identity.generate().recipient.text
+    house = House(tmp_path, recovery=safe)
+    anna = house.enrol()
+    data = anna.seal({"a": b"x"})
+    house.round.work()
+    sealed, unused = read_unverified(data, Manifest)[0].owner, house.unused_dataset()
+    for dataset in (sealed, unused):
+        house.steward.erase(dataset)
+    said = {}
+    for one in house.factory.certificates:
+        certificate = read_unverified(one, ErasureCertificate)[0]
+        said[certificate.dataset] = certificate.recovery
+    house.close()
+    assert said == {sealed: safe, unused: ""}
+
+
+def test_a_certificate_names_no_recovery_recipient_where_there_is_none(house: House) -> None:
+    anna = house.enrol()
+    data = anna.seal({"a": b"x"})
+    house.round.work()
+    house.steward.erase(read_unverified(data, Manifest)[0].owner)
+    (certificate,) = house.factory.certificates
+    assert read_unverified(certificate, ErasureCertificate)[0].recovery == ""
