@@ -1,0 +1,83 @@
+"""What Slurm says about nodes and partitions, read: recorded from 22.05.8, and made up for what it had not."""
+
+from pathlib import Path
+
+import pytest
+
+from kifabrik.engines.slurm.node_view import read_nodes, read_partitions
+from kifabrik.errors import IntegrityError
+
+RECORDED = Path(__file__).parent / "recorded"
+NODES = {node.name: node for node in read_nodes((RECORDED / "slurm-22.05.8-nodes.txt").read_text())}
+PARTITIONS = {one.name: one for one in read_partitions((RECORDED / "slurm-22.05.8-partitions.txt").read_text())}
+LINE = (
+    "NodeName=g1 CPUAlloc={used} CPUEfctv=126 CPUTot=128 AvailableFeatures=a100,nvlink Gres={gres} RealMemory=1000 "
+    "AllocMem=500 State={state} Partitions=main CfgTRES=cpu=126 AllocTRES={tres} CurrentWatts=0{more}"
+)
+
+
+def one(*, used=0, gres="(null)", state="IDLE", tres="", more=""):
+    (node,) = read_nodes(LINE.format(used=used, gres=gres, state=state, tres=tres, more=more) + "\n")
+    return node
+
+
+def test_what_a_recorded_node_offers_and_what_of_it_is_used():
+    node = NODES["n1"]
+    assert (node.cpus, node.memory_bytes, node.gpus, node.gpus_used) == (
+        16,
+        64_000 * 2**20,
+        {"h200": 8},
+        {"h200": 4},
+    )
+    assert node.features == ("standard", "de")
+    assert {"main", "scavenge"} <= set(node.partitions)
+    assert node.in_service
+
+
+def test_a_drained_node_says_why_in_the_words_of_whoever_drained_it():
+    node = NODES["n4"]
+    assert not node.in_service
+    assert node.states == ("IDLE", "DRAIN")
+    assert node.reason == "GPU 3 has ECC errors"
+
+
+def test_recorded_partitions():
+    assert PARTITIONS["main"].default
+    assert PARTITIONS["main"].nodes == ("n1", "n2", "n3", "n4", "n5", "n6")
+    assert (PARTITIONS["short"].max_time_s, PARTITIONS["main"].max_time_s) == (300, 0)
+    assert not PARTITIONS["down"].up
+    assert (PARTITIONS["scavenge"].preemptible, PARTITIONS["scavenge"].grace_s) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("gres", "tres", "gpus", "used"),
+    [
+        ("gpu:a100:8(S:0-1)", "cpu=2,gres/gpu=3,gres/gpu:a100=3", {"a100": 8}, {"a100": 3}),
+        ("gpu:a100:4,gpu:l40:2,nic:1", "gres/gpu=1,gres/gpu:l40=1", {"a100": 4, "l40": 2}, {"l40": 1}),
+        ("gpu:4", "gres/gpu=2", {"": 4}, {"": 2}),
+        ("(null)", "cpu=1", {}, {}),
+    ],
+)
+def test_gpus_by_model(gres, tres, gpus, used):
+    node = one(gres=gres, tres=tres)
+    assert (node.gpus, node.gpus_used) == (gpus, used)
+
+
+@pytest.mark.parametrize(
+    ("state", "in_service"),
+    [("IDLE", True), ("MIXED+PLANNED", True), ("DOWN*", False), ("IDLE*", False), ("ALLOCATED+DRAIN", False),
+     ("IDLE+POWERED_DOWN", False), ("MIXED+MAINTENANCE", False)],
+)  # fmt: skip
+def test_states_in_which_a_node_takes_new_jobs(state, in_service):
+    assert one(state=state).in_service is in_service
+
+
+def test_a_reason_cannot_forge_what_the_node_offers():
+    node = one(more=" Reason=Gres=gpu:h200:99 State=IDLE CPUTot=9999 [root@2026-01-01T00:00:00]")
+    assert (node.cpus, node.gpus) == (126, {})
+    assert node.reason == "Gres=gpu:h200:99 State=IDLE CPUTot=9999"
+
+
+def test_a_node_that_makes_no_sense_is_an_error():
+    with pytest.raises(IntegrityError):
+        read_nodes("NodeName=x State=IDLE\n")
