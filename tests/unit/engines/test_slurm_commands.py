@@ -89,7 +89,7 @@ def test_a_missing_program_and_a_zero_byte_are_errors_of_ours():
         ("sbatch: error: Invalid account or account/partition combination specified", RefusedError),
         ("sbatch: error: invalid partition specified: x", UsageError),
         ("sbatch: error: Requested node configuration is not available", CapacityError),
-        ("sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Job violates accounting/QOS policy", CapacityError),
+        ("sbatch: error: QOSMaxSubmit\nsbatch: error: Job violates accounting/QOS policy", CapacityError),
         ("slurm_kill_job2() failed Invalid job id specified", NotFoundError),
         ("something new", KifabrikError),
     ],
