@@ -275,3 +275,23 @@ def test_a_node_whose_disk_is_full_fails_the_attempt_and_says_why_in_the_sealed_
     assert "the node's disk is full" in view.reason
     assert any("left on device" in line or "full" in line for line in stage.log(future.run))
     assert list(disk.folder.iterdir()) == []
+
+
+def test_an_object_the_store_has_lost_is_said_and_found_and_can_be_put_back(stage, tmp_path):
+    session, name = stage.sdk.session, stage.name("losing")
+    stage.seal(name, {"a.csv": stage.mark})
+    stage.grant(name, "upkeep")
+    catalogue = session.catalogue()
+    shard = catalogue.version(catalogue.dataset(name), 1).shards[0].sha256
+    home = stage.factory.home / "factory"
+    (lost,) = (home / "objects").rglob(shard)
+    lost.rename(tmp_path / "kept")
+    order = {"data": {"/data/line": name}, "name": stage.name("reads-lost")}
+    view = stage.end(stage.order(tmp_path / "first", "print('read')", **order))
+    assert view.state is RunState.FAILED
+    assert "a sealed object is missing in the store" in view.reason
+    assert shard[:16] in stage.factory.kifabrik("admin", "check", expect=6).err
+    (tmp_path / "kept").rename(lost)
+    result = stage.order(tmp_path / "second", "print('read')", **order).result(90)
+    assert [line.text for line in result.log()] == ["read"]
+    stage.factory.kifabrik("admin", "check")

@@ -19,6 +19,7 @@ from kifabrik.errors import (
     KifabrikError,
     NotFoundError,
     RefusedError,
+    UnavailableError,
     UsageError,
 )
 from kifabrik.launcher.assignment import Assignment
@@ -148,7 +149,10 @@ class AttemptRunner:
         self._lease = lease
         self._journal = Journal.open(self._api, lease.statement, self._keys.run_key, on_lost=self._on_lost)
         owner = opened.enter_context(claim_uid())
-        streamer = Streamer(self._mounts, owner, self._store, self._faults) if work.streamed else None
+        streamer = None
+        if work.streamed:
+            inputs = len(work.inputs)
+            streamer = Streamer(self._mounts, owner, self._store, self._faults, inputs=inputs)
         stager = Stager(self._folder, self._mounts, self._keys.identity, lease, self._store, streamer=streamer)
         opened.callback(stager.release)
         opened.callback(self._store.close)
@@ -360,6 +364,10 @@ def _for_the_factory(error: KifabrikError) -> str:
     """
     if isinstance(error, _EnvironmentError | RefusedError | DamagedShardError):
         return error.message
-    return {IntegrityError: "something did not verify", CapacityError: "memory or disk did not suffice"}.get(
-        type(error), "the node failed"
-    )
+    said = {
+        IntegrityError: "something did not verify",
+        CapacityError: "memory or disk did not suffice",
+        NotFoundError: "a sealed object is missing in the store",
+        UnavailableError: "the node could not reach the service or its store",
+    }
+    return said.get(type(error), "the node failed")
