@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -13,13 +14,14 @@ from kifabrik.errors import IntegrityError
 from kifabrik.models.tensors import read_tensors
 
 _MOST_BYTES = 1 << 16
+_load: Any = safetensors.deserialize
 
 
 def one(data: bytes) -> None:
     """Read a file, or a header with as many bytes behind it as its offsets ask for."""
     file = _with_bytes(data) if data[:1] == b"{" else data
     tensors = read_tensors(io.BytesIO(file))
-    theirs = {name: (said["dtype"], tuple(said["shape"])) for name, said in safetensors.deserialize(file)}
+    theirs = {name: (said["dtype"], tuple(said["shape"])) for name, said in _load(file)}
     agree({tensor.name: (tensor.dtype, tensor.shape) for tensor in tensors}, theirs, "the tensors of a file")
 
 
@@ -34,11 +36,12 @@ def _with_bytes(header: bytes) -> bytes:
 
 def seeds() -> Iterator[bytes]:
     """Files as the library writes them, and their headers alone."""
-    for arrays in (
+    several: tuple[dict[str, Any], ...] = (
         {},
         {"a": np.zeros((2, 3), np.float32)},
         {"a": np.zeros(4, np.int8), "b": np.zeros((0, 7), np.float64), "c": np.zeros((), np.uint16)},
-    ):
+    )
+    for arrays in several:
         file = save(arrays, {"made": "here"})
         yield file
         yield file[8 : 8 + int.from_bytes(file[:8], "little")]

@@ -62,7 +62,8 @@ def example(kind: Any, name: str = "") -> Any:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
-        return kind(**{field.name: example(hints[field.name], field.name) for field in dataclasses.fields(kind)})
+        made: Any = kind
+        return made(**{field.name: example(hints[field.name], field.name) for field in dataclasses.fields(kind)})
     if origin is tuple:
         return (KEY.public.hex,) if name == "node_keys" else (example(inner[0], name),)
     if isinstance(origin or kind, type) and issubclass(origin or kind, dict | typing.Mapping):

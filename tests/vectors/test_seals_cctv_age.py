@@ -85,6 +85,11 @@ def test_vectors_end_as_published(vectors: list[Vector], expect: str, threads: i
     assert len(chosen) == COUNTS[expect]
 
 
+def test_no_published_category_is_left_out(vectors: list[Vector]) -> None:
+    assert {vector.expect for vector in vectors} == set(COUNTS)
+    assert len(vectors) == sum(COUNTS.values())
+
+
 def test_whole_files_open_exactly_if_published_as_success(vectors: list[Vector]) -> None:
     for vector in vectors:
         if not vector.identities and not vector.passphrases:
