@@ -13,11 +13,11 @@ from pathlib import Path
 
 from report import Bar, Picture, read
 
-WIDTH, LEFT, RIGHT = 800, 300, 96
+WIDTH, LEFT, RIGHT = 860, 344, 96
 BAR, GAP, TOP, BOTTOM = 18, 12, 66, 16
 MANY, NARROW = 12, 5
 """More bars than so many stand closer together."""
-NOTE_CHARACTERS, NOTE_LINE = 112, 17
+NOTE_CHARACTERS, NOTE_LINE = 120, 17
 STYLE = """
     .page { fill: #ffffff } .value { paint-order: stroke; stroke: #ffffff; stroke-width: 4px }
     text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; fill: #1f2937 }
@@ -54,8 +54,9 @@ def draw(picture: Picture) -> str:
         f'  <line class="axis" x1="{LEFT}" y1="{top - 6}" x2="{LEFT}" y2="{end}"/>',
     ]
     calm = any(bar.start for bar in rows)  # of many steps none is to stand out
-    parts += [_row(bar, top + step * number, scale, calm=calm) for number, bar in enumerate(rows)]
+    parts += [_bar(bar, top + step * number, scale) for number, bar in enumerate(rows)]
     parts += [_limit(one, TOP + 16 * number, end, scale) for number, one in enumerate(limits)]
+    parts += [_words(bar, top + step * number, scale, calm=calm) for number, bar in enumerate(rows)]
     parts += [
         f'  <text class="small" x="16" y="{end + BOTTOM + NOTE_LINE * number + 4}">{escape(line)}</text>'
         for number, line in enumerate(notes)
@@ -63,15 +64,23 @@ def draw(picture: Picture) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _row(bar: Bar, y: int, scale: float, *, calm: bool) -> str:
-    begin, width = LEFT + bar.start * scale, max(1.5, bar.value * scale)
+def _bar(bar: Bar, y: int, scale: float) -> str:
+    begin, width = _extent(bar, scale)
+    return f'  <rect class="{bar.kind}" x="{begin:.1f}" y="{y}" width="{width:.1f}" height="{BAR}" rx="2"/>'
+
+
+def _words(bar: Bar, y: int, scale: float, *, calm: bool) -> str:
+    begin, width = _extent(bar, scale)
     strong = " strong" if bar.kind == "ours" and not calm else ""
     middle = y + BAR // 2 + 4
     return (
         f'  <text class="name{strong}" x="{LEFT - 10}" y="{middle}" text-anchor="end">{escape(bar.name)}</text>\n'
-        f'  <rect class="{bar.kind}" x="{begin:.1f}" y="{y}" width="{width:.1f}" height="{BAR}" rx="2"/>\n'
         f'  <text class="value{strong}" x="{begin + width + 7:.1f}" y="{middle}">{figure(bar.value)}</text>'
     )
+
+
+def _extent(bar: Bar, scale: float) -> tuple[float, float]:
+    return LEFT + bar.start * scale, max(1.5, bar.value * scale)
 
 
 def _limit(bar: Bar, y: int, end: int, scale: float) -> str:

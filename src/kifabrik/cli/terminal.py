@@ -18,15 +18,6 @@ from typing import Any, Final
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 
 from kifabrik.cli.plain import plain
@@ -95,13 +86,15 @@ def ago(time: str) -> str:
 @contextmanager
 def transfer(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show bytes, rate and time left while the block runs; it gets a function to call with bytes done."""
-    with Progress(
-        SpinnerColumn(finished_text="✓"),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(compact=True),
+    from rich import progress  # noqa: PLC0415 - most commands move nothing
+
+    with progress.Progress(
+        progress.SpinnerColumn(finished_text="✓"),
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(bar_width=24),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(compact=True),
         console=_remarks,
     ) as bars:
         task = bars.add_task(plain(label), total=total)

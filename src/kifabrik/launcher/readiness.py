@@ -17,12 +17,16 @@ from kifabrik.runs.statements import Finish, LogSegment, LogStream
 from kifabrik.signatures.keys import KEY_BYTES, SigningKey
 from kifabrik.signatures.statements import prepare_kinds
 from kifabrik.tenants.statements import Device, KeyholderStatement, Membership
+from kifabrik.wire.attempts import Control, Finished, Progress, SegmentAdded, StreamOpened, Work
+from kifabrik.wire.leases import LeaseView
+from kifabrik.wire.tenants import Logged, Signed
 
 _KINDS: Final = (
     *(KeyholderStatement, Membership, Device, Order, Manifest),
     *(AttemptRequest, Lease, Refusal, LogStream, LogSegment, Finish, Provenance),
 )
 
+_BODIES: Final = (Work, Progress, StreamOpened, SegmentAdded, Finished, Control, Signed, Logged, LeaseView)
 _LATE: Final = ("_strptime", "encodings.ascii", "encodings.idna", "cryptography.hazmat.backends.openssl", "pynvml")
 """Modules that libraries import at their first use; a node without NVIDIA's may lack the last."""
 
@@ -30,6 +34,8 @@ _LATE: Final = ("_strptime", "encodings.ascii", "encodings.idna", "cryptography.
 def get_ready() -> None:
     """Load and build what a launcher needs."""
     prepare_kinds(_KINDS)
+    for body in _BODIES:
+        body.model_rebuild()
     Connection("http://localhost").close()
     nobody = SigningKey(bytes(KEY_BYTES))
     nobody.public.verify(nobody.sign(b""), b"")

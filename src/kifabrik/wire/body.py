@@ -29,9 +29,9 @@ Binary = Annotated[
 
 
 class Body(BaseModel):
-    """Base of all bodies."""
+    """Base of all bodies; a command uses few of them, so each is built when it is first used."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Problem(Body):
