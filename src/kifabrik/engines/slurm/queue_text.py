@@ -12,7 +12,7 @@ The same fields exist from 22.05 to 25.11 (squeue(1), sacct(1)).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from kifabrik.engines.slurm.hostlists import expand
@@ -31,6 +31,7 @@ ACCOUNTING_FIELDS: Final = (
 )  # fmt: skip
 _NO_TIME: Final = ("", "N/A", "Unknown", "None", "NONE", "(null)")
 _NO_REASON: Final = ("", "None", "(null)")
+_TIME_LETTERS: Final = len("2026-11-23T12:00:00")
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ def read_time(text: str) -> datetime | None:
     if text in _NO_TIME:
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+        # strptime would take twice as long as all other reading together.
+        return datetime.fromisoformat(text + "+00:00" if len(text) == _TIME_LETTERS else "")
     except ValueError:
         raise IntegrityError(f"not a time: {text[:40]!r}") from None
 
