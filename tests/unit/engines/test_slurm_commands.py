@@ -2,6 +2,8 @@
 
 import os
 import pwd
+import subprocess
+import sys
 import time
 
 import pytest
@@ -37,10 +39,16 @@ def test_a_program_gets_an_environment_of_its_own(monkeypatch, tmp_path):
 
 @as_root
 def test_as_another_user_nothing_of_the_services_groups_is_left():
-    said = SlurmCommands().run("id", user="daemon")
-    entry = pwd.getpwnam("daemon")
-    assert said.startswith(f"uid={entry.pw_uid}(daemon) gid={entry.pw_gid}(daemon)")
-    assert "root" not in said
+    program = """
+import os, sys
+os.setgroups([0, 4])
+from kifabrik.engines.slurm.commands import SlurmCommands
+print(SlurmCommands().run("id", "-G"), SlurmCommands().run("id", "-G", user="daemon"), end="")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    own, theirs = done.stdout.split("\n")[:2]
+    assert "4" in own.split()
+    assert theirs.split() == [str(pwd.getpwnam("daemon").pw_gid)]
 
 
 @as_root
