@@ -21,7 +21,7 @@ from kifabrik.sandbox.memory import PrivateMounts
 from kifabrik.sandbox.streamed import ROOT, Attributes, StreamedFolder
 from kifabrik.sandbox.uids import RunUid
 from kifabrik.transfer.opening import OpenedVersion
-from kifabrik.transfer.streaming import RangeSource, SealedPlaintext, Workplaces
+from kifabrik.transfer.streaming import OPEN_BODIES, RangeSource, SealedPlaintext, Workplaces
 
 _MORE_THAN_CORES: Final = 2
 """Threads beyond the cores: some wait for the disk or the network while others open."""
@@ -133,15 +133,19 @@ class Streamer:
         owner: The run's user, who alone may look.
         store: Where the ciphertext is.
         faults: Told of what goes wrong.
+        inputs: How many versions there will be.
     """
 
-    def __init__(self, mounts: PrivateMounts, owner: RunUid, store: RangeSource, faults: Faults) -> None:
+    def __init__(
+        self, mounts: PrivateMounts, owner: RunUid, store: RangeSource, faults: Faults, *, inputs: int = 1
+    ) -> None:
         self._mounts = mounts
         self._owner = owner
         self._store = store
         self._faults = faults
         self._threads = len(os.sched_getaffinity(0)) + _MORE_THAN_CORES
         self._workplaces = Workplaces(self._threads)
+        self._bodies = max(1, OPEN_BODIES // max(1, inputs))
 
     def stream(self, version: OpenedVersion, folder: Path) -> StreamedFolder:
         """Mount a version on an existing, empty folder.
@@ -149,5 +153,6 @@ class Streamer:
         Raises:
             UnavailableError: This machine cannot stream.
         """
-        tree = Tree(version.contents, SealedPlaintext(version, self._store, self._workplaces))
+        plaintext = SealedPlaintext(version, self._store, self._workplaces, bodies=self._bodies)
+        tree = Tree(version.contents, plaintext)
         return StreamedFolder(folder, tree, self._mounts, self._owner, threads=self._threads, watcher=self._faults)

@@ -80,7 +80,7 @@ class _Workspace(threading.local):
     """Buffers of one thread, so that many may read at once; `plain` holds the chunks `holds`."""
 
     def __init__(self) -> None:
-        self.sealed = self.plain = memoryview(b"")
+        self.sealed = self.plain = memoryview(bytearray())  # can be written to, so that any thread can wipe it
         self.holds = range(0)
 
     def scratch(self, size: int) -> memoryview:

@@ -19,7 +19,8 @@ from kifabrik.seals.sources import SourceLike
 from kifabrik.seals.stream import PLAIN_CHUNK, SEALED_CHUNK
 from kifabrik.transfer.opening import DamagedShardError, OpenedVersion
 
-_OPEN_BODIES: Final = 64
+OPEN_BODIES: Final = 256
+"""Bodies that are kept open for all inputs of a run together: a descriptor and 128 KiB each."""
 _KEPT_CHUNKS: Final = 128
 """Opened chunks that are kept because the next read may begin or end in them: 8 MiB."""
 _MOST_CHUNKS: Final = 16
@@ -71,12 +72,16 @@ class SealedPlaintext:
         version: From `open_contents`.
         store: Where the bodies are.
         workplaces: Shared by everything that is streamed.
+        bodies: How many are kept open.
     """
 
-    def __init__(self, version: OpenedVersion, store: RangeSource, workplaces: Workplaces) -> None:
+    def __init__(
+        self, version: OpenedVersion, store: RangeSource, workplaces: Workplaces, *, bodies: int = OPEN_BODIES
+    ) -> None:
         self._version = version
         self._store = store
         self._workplaces = workplaces
+        self._bodies = bodies
         self._lock = threading.Lock()
         self._readers: OrderedDict[int, BodyReader] = OrderedDict()
         self._chunks: OrderedDict[tuple[int, int], memoryview] = OrderedDict()
@@ -142,7 +147,7 @@ class SealedPlaintext:
             raise IntegrityError("the shard has another size than its contents say")
         with self._lock:
             self._readers[shard] = reader
-            if len(self._readers) > _OPEN_BODIES:
+            if len(self._readers) > self._bodies:
                 self._readers.popitem(last=False)  # closes itself when its last reader lets go of it
         return reader
 

@@ -339,3 +339,22 @@ def test_sizes_no_body_has_are_refused(size: int) -> None:
     else:
         with pytest.raises(IntegrityError):
             plaintext_size(size)
+
+
+def test_a_reader_can_be_closed_by_a_thread_that_never_read(tmp_path):
+    path, key = tmp_path / "body", bytes(16)
+    path.write_bytes(seal_bytes(b"plaintext", key))
+    reader = BodyReader(path, None, key)
+    failed = []
+
+    def close():
+        try:
+            reader.close()
+        except Exception as error:  # noqa: BLE001 - a finalizer would swallow it and leave the file open
+            failed.append(error)
+
+    thread = threading.Thread(target=close)
+    thread.start()
+    thread.join()
+    assert failed == []
+    assert reader.closed
