@@ -53,10 +53,9 @@ def work():
 
 def moments(count, number):
     """Draw so many moments of a piece of work that has about `count`, half of them from its end."""
-    drawn, end = random.Random(f"{SEED} {number}"), count - 6
-    return sorted(
-        drawn.sample(range(1, end - 10), number // 2) + drawn.sample(range(end - 10, end), -(-number // 2))
-    )
+    drawn, end = random.Random(f"{SEED} {number}"), count - min(6, count // 8)
+    late = end - min(10, end // 2)
+    return sorted(drawn.sample(range(1, late), number // 2) + drawn.sample(range(late, end), -(-number // 2)))
 
 
 @contextmanager
