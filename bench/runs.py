@@ -15,18 +15,17 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parents[1] / "tests/integration")]
 
+from filling import fill
 from report import Bar, Picture, at_least, at_most, hand_on, parser
 from runs_room import RunFactory
 
 from kifabrik.client.runs import Runs
 from kifabrik.engines.local.forge import Forge
-from kifabrik.runs.states import RunState, is_end
-from kifabrik.values import Kind, new_id, sha256_hex
+from kifabrik.runs.states import is_end
 from parties import Person
 from players import DONE, LOCK, an_order, keyholder
 
@@ -77,25 +76,11 @@ def submitting_and_running(factory: RunFactory, count: int) -> Person:
     return person
 
 
-def fill(factory: RunFactory, person: Person, count: int) -> None:
-    """Copy a finished run and its attempt `count` times, straight into the database."""
-    with factory.inside.store.read() as transaction:
-        run = transaction.runs.page(person.party.tenant, "", 1)[0]
-        (attempt,) = transaction.runs.attempts_of(person.party.tenant, [run.run])
-    for _ in range(count // 1000):
-        with factory.inside.store.write(person.party.tenant) as transaction:
-            for _ in range(1000):
-                name = new_id(Kind.RUN)
-                copy = replace(run, run=name, order=sha256_hex(name.encode()), nonce=name, state=RunState.SUCCEEDED)
-                transaction.runs.add_run(copy)
-                transaction.runs.add_attempt(replace(attempt, run=name, attempt=new_id(Kind.ATTEMPT), outputs=()))
-
-
 def listing(factory: RunFactory, person: Person, count: int) -> None:
     runs = Runs(person.connection)
     for rows, label in ((0, "few"), (count, f"{count:,}")):
         if rows:
-            fill(factory, person, rows)
+            fill(factory.inside, person.party.tenant, rows, ledger=False)
         runs.all()
         times = []
         for _ in range(20):

@@ -16,9 +16,9 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
+from filling import fill
 from party import KIFABRIK, enrol_here, make_factory, seal_few, up, wait_until, write_job
 from report import Bar, Picture, Target, at_least, at_most, hand_on, parser
 
@@ -26,18 +26,10 @@ from kifabrik.client.connection import Connection
 from kifabrik.customer.profile import Profile
 from kifabrik.customer.sdk import connect
 from kifabrik.errors import KifabrikError
-from kifabrik.factory.factory import Factory
-from kifabrik.factory.log import Log, _complete_tiles
-from kifabrik.factory.records import LogState
-from kifabrik.ledger.entry import Entry, EntryKind, new_entry_id
-from kifabrik.ledger.merkle import leaf_hash
-from kifabrik.ledger.tiles import TILE_WIDTH
-from kifabrik.runs.states import RunState, is_end
-from kifabrik.values import Kind, new_id, sha256_hex
+from kifabrik.runs.states import is_end
 from kifabrik.wiring.factory import open_factory
 
 CLIENTS = 4
-AT_ONCE = 1000
 JOB = """
 name: trivial
 purpose: benchmark
@@ -67,7 +59,7 @@ def main() -> None:
             wait_until(lambda: answers(home), home)
             few = seconds_of(home, "ps")
             filled = time.perf_counter()
-            fill(home, wishes.finished)
+            fill_home(home, wishes.finished)
             filled = time.perf_counter() - filled
             with connect(home) as factory:  # the newest are as they would be: named, and not seen before
                 for _ in range(20):
@@ -173,49 +165,12 @@ def seconds_of(home: Path, *words: str, times: int = 9) -> float:
     return statistics.median(taken)
 
 
-def fill(home: Path, count: int) -> None:
-    """Give database and ledger what so many finished runs leave there, straight into the tables."""
+def fill_home(home: Path, count: int) -> None:
+    """Give database and ledger what so many finished runs leave there."""
     factory = open_factory(home / "factory")
     (tenant,) = (one.tenant for one in factory.accounts.tenants())
-    with factory.store.read() as transaction:
-        run = transaction.runs.page(tenant, "", 1)[0]
-        (attempt,) = transaction.runs.attempts_of(tenant, [run.run])
-        size = transaction.logs.state(tenant).tree.size
-        entries = [Entry.from_bytes(data) for data in transaction.logs.entries(tenant, 0, size)]
-    left = [one for one in entries if one.refs.get("run") == run.run]
-    for _ in range(count // AT_ONCE):
-        names = [new_id(Kind.RUN) for _ in range(AT_ONCE)]
-        with factory.store.write(tenant) as transaction:
-            for name in names:
-                order = sha256_hex(name.encode())
-                copy = replace(run, run=name, order=order, nonce=name, state=RunState.SUCCEEDED)
-                transaction.runs.add_run(copy)
-                transaction.runs.add_attempt(
-                    replace(attempt, run=name, attempt=new_id(Kind.ATTEMPT), outputs=(), stream="")
-                )
-            append(factory, transaction, tenant, names, left)
+    fill(factory, tenant, count, ledger=True)
     factory.store.close()
-
-
-def append(factory: Factory, transaction, tenant: str, names: list[str], left: list[Entry]) -> None:
-    """Append what each run leaves in the ledger, and sign the head once."""
-    log: Log = factory.log
-    state = transaction.logs.state(tenant)
-    tree = state.tree.copy()
-    for name in names:
-        for one in left:
-            refs = {**one.refs, "run": name}
-            if one.kind is EntryKind.RUN_ORDERED:
-                refs["order"] = sha256_hex(name.encode())
-            data = Entry(one.kind, one.time, new_entry_id(), refs, one.detail).to_bytes()
-            leaf = leaf_hash(data)
-            transaction.logs.add_entry(tenant, tree.size, str(one.kind), data, leaf)
-            tree.append(leaf)
-            if tree.size % TILE_WIDTH == 0:
-                _complete_tiles(transaction, tenant, tree.size)
-    head = log._sign(tenant, tree)  # noqa: SLF001 - what `Log.append` does, once for many entries
-    grown = LogState(tenant, state.vkey, tree, head)
-    assert transaction.logs.advance(state.tree.size, grown)
 
 
 def show(wishes, submitted, completed, memory, few, ps, filled) -> None:
