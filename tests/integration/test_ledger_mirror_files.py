@@ -302,3 +302,19 @@ def test_where_entries_end_is_found_again_if_the_note_of_it_is_lost(tmp_path, da
     assert ends.read_bytes()[: len(good)] == good
     with MirrorFiles(tmp_path, read_only=True) as files:
         assert Mirror(ORIGIN, files).size == 45
+
+
+def test_entries_are_found_by_the_bytes_they_hold_and_never_across_two(tmp_path):
+    given = [b"", b"abc", b"xxabcabc", b"ab", b"c", b"abc" * 9000, b"cab"]
+    tree = CompactTree()
+    tree.extend(map(leaf_hash, given))
+    head_of_all = TreeHead(ORIGIN, tree.size, tree.root())
+    in_memory = Mirror(ORIGIN)
+    in_memory.extend(given, head_of_all)
+    with MirrorFiles(tmp_path) as files:
+        assert Mirror(ORIGIN, files).holding(b"abc") == []
+        mirror = Mirror(ORIGIN, files)
+        mirror.extend(given, head_of_all)
+        for text in (b"abc", b"b", b"ca", b"x", b"ab\x00", b"\x00\x03", b"nothing"):
+            wanted = [one for one in given if text in one]
+            assert mirror.holding(text) == in_memory.holding(text) == wanted, text

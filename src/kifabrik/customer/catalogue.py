@@ -12,7 +12,7 @@ A log of many runs has hundreds of thousands of entries, and hardly any command 
 picked by their bytes, which are canonical JSON, and only those picked are parsed.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -131,13 +131,9 @@ class Catalogue:
         self.devices = Devices(tenant_key, lambda: self._of(EntryKind.MEMBER_ENROLLED), statement, cache)
 
     @cached_property
-    def _raw(self) -> Sequence[bytes]:
-        return self._mirror.entries(0, self._mirror.size)
-
-    @cached_property
     def entries(self) -> list[Entry]:
         """Every entry of the log, parsed: for what looks at all of them."""
-        return [Entry.from_bytes(data) for data in self._raw]
+        return [Entry.from_bytes(data) for data in self._mirror.entries(0, self._mirror.size)]
 
     def detail(self, entry: Entry) -> Mapping[str, Any]:
         """Return the names that belong to an entry; empty where there are none that can be believed."""
@@ -309,14 +305,19 @@ class Catalogue:
 
     def _of(self, kind: EntryKind) -> tuple[Entry, ...]:
         if kind not in self._picked:
-            found = (_of_kind(data, kind) for data in self._raw)
+            found = (_of_kind(data, kind) for data in self._mirror.holding(_mark(kind)))
             self._picked[kind] = tuple(entry for entry in found if entry is not None)
         return self._picked[kind]
 
 
+def _mark(kind: EntryKind) -> bytes:
+    """What the canonical JSON of every entry of a kind holds; a few others may hold it too."""
+    return b'"kind":"%s"' % kind.value.encode()
+
+
 def _of_kind(data: bytes, kind: EntryKind) -> Entry | None:
     """Parse an entry if it is of this kind."""
-    if b'"kind":"%s"' % kind.value.encode() not in data:
+    if _mark(kind) not in data:
         return None
     entry = Entry.from_bytes(data)
     return entry if entry.kind is kind else None

@@ -121,6 +121,12 @@ class Mirror:
             raise UsageError(f"entries {start} to {end} do not lie in a mirror of {self.size}")
         return self._store.entries(start, end)
 
+    def holding(self, text: bytes) -> list[bytes]:
+        """Return the entries that hold these bytes anywhere, in order; quick in files, whatever their number."""
+        search = getattr(self._store, "holding", None)
+        found: list[bytes] = search(text) if search else [one for one in self._store.all_entries() if text in one]
+        return found
+
     def index_of(self, leaf: bytes) -> int | None:
         """Return where the entry with this leaf hash stands first; None if it is not in the mirror."""
         if self._index is None:

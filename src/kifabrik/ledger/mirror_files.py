@@ -15,6 +15,7 @@ import errno
 import os
 import sys
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -110,6 +111,31 @@ class MirrorFiles:
             raise UnavailableError(f"cannot read the mirror in {self._folder}: {error.strerror}") from error
         if len(found) != end - start or rest:
             raise IntegrityError(f"the mirror in {self._folder} was changed while in use")
+        return found
+
+    def holding(self, text: bytes) -> list[bytes]:
+        """Return the entries that hold these bytes, found by one search through the file.
+
+        Raises:
+            IntegrityError: The file has been changed under us.
+            UnavailableError: It cannot be read.
+        """
+        try:
+            with (self._folder / "entries").open("rb") as file:
+                data = file.read(self._end(len(self._ends)))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise UnavailableError(f"cannot read the mirror in {self._folder}: {error.strerror}") from error
+        found = []
+        at = data.find(text)
+        while at >= 0:
+            index = bisect_right(self._ends, at)
+            begin, end = self._end(index) + _LENGTH_BYTES, self._ends[index]
+            if begin <= at and at + len(text) <= end:
+                found.append(data[begin:end])
+                at = end
+            at = data.find(text, at + 1 if at < end else end)
         return found
 
     def all_entries(self) -> Iterator[bytes]:
