@@ -173,7 +173,7 @@ def jobs(draw, *, ended=False):
         "task": JobKey(draw(st.integers(1, raw)), draw(st.integers(0, 9_000))),
         "part": JobKey(draw(st.integers(1, raw)), -1, draw(st.integers(1, 120))),
     }[kind]
-    over = PHASES[state] is Phase.ENDED or (not ended and PHASES[state] is Phase.ENDING)
+    over = PHASES[state] is Phase.ENDED
     exits = st.builds(Exit, st.integers(0, 255)) | st.builds(Exit, st.just(0), st.integers(1, 64))
     return JobFacts(
         key=key,

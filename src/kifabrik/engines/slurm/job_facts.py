@@ -62,7 +62,7 @@ class JobFacts:
         submitted: When it was submitted, or last requeued.
         start: When it started; for a waiting job the expected start, if Slurm has worked one out.
         end: When it ended; for a running job when its time limit ends.
-        exit: How the script ended, if it has.
+        exit: How the script ended, once the job has ended; one that is completing may yet be requeued.
         restarts: How often it was requeued; -1 where the source does not say.
     """
 

@@ -76,7 +76,7 @@ def _queue_jobs(entry: Mapping[str, Any]) -> Sequence[JobFacts]:
     else:
         tasks = parse_tasks(waiting_tasks) if waiting_tasks else (-1,)
     state = parse_state(entry["job_state"])
-    over = PHASES[state] in (Phase.ENDED, Phase.ENDING)
+    over = PHASES[state] is Phase.ENDED
     reason = entry.get("state_description") or entry.get("state_reason") or ""
     return [
         JobFacts(

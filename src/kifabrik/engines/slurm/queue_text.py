@@ -93,7 +93,7 @@ def _queue_job(record: Mapping[str, str]) -> Sequence[JobFacts]:
     job = int(record["HetJobID"]) if is_part else int(record["ArrayJobID"])
     task = record["ArrayTaskID"]
     tasks = (-1,) if task in ("N/A", "") else parse_tasks(task)
-    over = PHASES[state] in (Phase.ENDED, Phase.ENDING)
+    over = PHASES[state] is Phase.ENDED
     return [
         JobFacts(
             key=JobKey(job, number, int(part) if is_part else 0),

@@ -51,7 +51,7 @@ class Phase(StrEnum):
     WAITING = "waiting"
     RUNNING = "running"
     ENDING = "ending"
-    """The job is over; its processes or its epilog are not."""
+    """Its script is over; its processes or its epilog are not, and it may yet be requeued: nothing is final."""
     ENDED = "ended"
 
 
