@@ -4,7 +4,7 @@ import select
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 PAGE = (
@@ -48,10 +48,15 @@ class WeakLine:
             threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
 
     def _serve(self, caller: socket.socket) -> None:
-        with caller, socket.create_connection(self._behind) as factory:
+        # Either side may be gone at any moment, by a test's own hand.
+        with suppress(ConnectionError), caller, socket.create_connection(self._behind) as factory:
             if self.says is not None:
                 caller.recv(2**16)
-                caller.sendall(self.says)
+                caller.sendall(self.says.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+                caller.shutdown(socket.SHUT_WR)
+                caller.settimeout(60)
+                while caller.recv(2**14):  # closing with something unread would take the answer back
+                    continue
                 return
             other, passed, lasts = {caller: factory, factory: caller}, 0, self.lasts
             while True:

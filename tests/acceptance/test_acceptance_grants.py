@@ -1,10 +1,7 @@
 """Who may use what: purpose, place, code, role, a person's yes, the end of a permission."""
 
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -160,34 +157,6 @@ def test_an_erased_dataset_is_refused_ever_after_and_its_certificate_names_what_
     result.pull("model", tmp_path / "kept")
     kinds = [entry.kind for entry in stage.sdk.session.catalogue().entries]
     assert kinds.index("erasure.decided") < kinds.index("dataset.erased")
-
-
-def test_an_order_on_erased_data_past_the_catalogue_is_refused_by_the_factory_and_past_it_by_the_keyholder(
-    stage, sealed, tmp_path
-):
-    dataset = sealed("erased-too")
-    stage.grant(dataset, "upkeep")
-    found = stage.sdk.session.catalogue().dataset(dataset).dataset
-    words = ("--yes", "--passphrase-file", stage.secret)
-    stage.customer.kifabrik("dataset", "erase", dataset, *words)
-    job, order = stage.job(tmp_path, "print('ran')", data={"/data/line": dataset}), tmp_path / "order.json"
-    past_the_catalogue = played("bypass.py", stage.customer.home, job, found, order)
-    assert "by the factory (not-found)" in past_the_catalogue
-    assert "is erased" in past_the_catalogue
-    past_the_factory = played("forge.py", stage.factory.home / "factory", order)
-    assert "by the keyholder (erased)" in past_the_factory
-
-
-def test_an_order_the_factory_makes_up_is_refused_by_the_keyholder(stage, trained):
-    assert "by the keyholder (unknown-order)" in played("forge.py", stage.factory.home / "factory")
-
-
-def played(script, *words):
-    """What a script of the demonstration said; it ends well only if it was refused."""
-    command = [sys.executable, Path(__file__).parents[2] / "demo" / script, *words]
-    ran = subprocess.run(list(map(str, command)), check=False, capture_output=True, text=True, timeout=90)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
 
 
 def test_many_threads_of_one_script_share_a_session(stage):

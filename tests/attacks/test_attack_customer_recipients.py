@@ -63,6 +63,15 @@ def test_the_newest_list_of_recipients_is_believed(house: House, session: Sessio
     assert session.recipients == shown
 
 
+def test_a_list_published_during_a_session_is_used_by_it(house: House, session: Session) -> None:
+    """A program that seals for days needs recipients that were not there when it began."""
+    said = session.recipients
+    longer = replace(said, sequence=said.sequence + 1, datasets={**said.datasets, "d-new": "age1new"})
+    house.factory.recipient_list = sign_statement(longer, {}, house.state.keyholder_key)
+    newer(house, longer.sequence)
+    assert "d-new" in session.recipients.datasets
+
+
 def test_a_list_the_factory_made_up_is_not_believed(house: House, session: Session) -> None:
     shown = read_unverified(house.factory.recipients(), RecipientList)[0]
     house.factory.recipient_list = sign_statement(shown, {}, house.factory.log_key)

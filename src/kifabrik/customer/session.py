@@ -34,6 +34,8 @@ from kifabrik.transfer.http_store import HttpStore
 from kifabrik.transfer.log_sync import catch_up
 
 _KEYHOLDERS: Final = (EntryKind.KEYHOLDER_ENROLLED, EntryKind.KEYHOLDER_RESTORED)
+_NUMBERED: Final = b'"sequence":'
+"""In every entry about the keyholder or its lists, and in few others."""
 _PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.05
 """Between looks whether another command is done with the mirror."""
@@ -113,10 +115,10 @@ class Session:
         shown = verify_keyholder(self.tenant_key, envelope)
         known = verify_keyholder(self.tenant_key, Envelope.from_json(self.profile.keyholder))
         believed = max(known, shown, key=lambda said: said.sequence)
-        if believed.sequence < self._newest.keyholder:
+        logged = self._newest().keyholder
+        if believed.sequence < logged:
             raise IntegrityError(
-                f"the factory shows statement {shown.sequence} about the keyholder, "
-                f"the log names {self._newest.keyholder}",
+                f"the factory shows statement {shown.sequence} about the keyholder, the log names {logged}",
                 hint="Keys of a keyholder that was replaced may be known to others. Ask the operator.",
             )
         if believed is known:
@@ -131,17 +133,20 @@ class Session:
         """Signs leases and recipient lists."""
         return VerifyKey.from_hex(self.keyholder.keyholder_key)
 
-    @cached_property
+    @property
     def recipients(self) -> RecipientList:
-        """The keyholder's list of recipients, verified; no older one than was seen before or than the log names.
+        """The keyholder's list of recipients as of now, verified; asked for anew each time.
+
+        It is no older than the one this machine has seen before or the one the log names.
 
         Raises:
             IntegrityError: The list is not the keyholder's, or not the newest.
         """
-        newest = max(self._newest.recipients, self.profile.recipients)
+        logged = self._newest().recipients
+        newest = max(logged, self.profile.recipients)
         listed = verify_recipients(self.keyholder, self.tenants.recipients())
         if listed.sequence < newest:
-            named = "the log names" if newest == self._newest.recipients else "this machine has seen"
+            named = "the log names" if newest == logged else "this machine has seen"
             raise IntegrityError(
                 f"the factory shows list {listed.sequence} of the keyholder's recipients, {named} {newest}",
                 hint="What is sealed to an old list may be lost: its keys may be destroyed. Ask the operator.",
@@ -150,11 +155,9 @@ class Session:
             self._remember(recipients=listed.sequence)
         return listed
 
-    @cached_property
     def _newest(self) -> "_Newest":
         """What the log names as the newest of the keyholder's statements."""
-        mirror = self.mirror()
-        return _Newest.of(Entry.from_bytes(data) for data in mirror.entries(0, mirror.size))
+        return _Newest.of(Entry.from_bytes(data) for data in self.mirror().holding(_NUMBERED))
 
     def _remember(self, **news: str | int) -> None:
         self.profile = replace(self.profile, **news)  # type: ignore[arg-type]
