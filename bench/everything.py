@@ -83,10 +83,10 @@ def put(page: str, name: str, text: str) -> str:
     Raises:
         SystemExit: The page has no such marks.
     """
-    marks = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
+    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     if not marks.search(page):
         sys.exit(f"{PAGE.name} has no marks for {name}")
-    return marks.sub(lambda found: f"{found[1]}{text}{found[2]}", page)
+    return marks.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page)
 
 
 def table(targets: list[tuple[str, Target]], load: float) -> str:
@@ -139,6 +139,7 @@ def main() -> None:
                 failed.append(name)
             elif not wishes.quick:
                 page = put(page, name, part(name, arguments, *done))
+                PAGE.write_text(page)
                 targets += [(name, one) for picture in read(done[1]) for one in picture.targets]
     if not wishes.quick:
         if not wishes.only:
