@@ -23,6 +23,8 @@ B = TypeVar("B", bound=Body)
 
 _CONNECT_TIMEOUT_S: Final = 10.0
 _READ_TIMEOUT_S: Final = 60.0
+_SPREAD: Final = random.SystemRandom()
+"""Keeps callers that failed together from coming back together; forked launchers draw each their own."""
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 10.0
 _WITHOUT_WORDS: Final = {
@@ -156,7 +158,7 @@ class Connection:
             except UnavailableError:
                 if time.monotonic() + pause > until:
                     raise
-            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the callers, guards nothing
+            time.sleep(pause * _SPREAD.uniform(0.5, 1.0))
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
 

@@ -25,6 +25,8 @@ from kifabrik.wire.leases import MailKind
 _WAIT_S: Final = 25.0
 """Length of one long poll; short enough for proxies that cut idle connections after 30 s."""
 _PATIENCE_S: Final = 0.5
+_SPREAD: Final = random.SystemRandom()
+"""Keeps callers that failed together from coming back together; forked launchers draw each their own."""
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 15.0
 _SWEEP_S: Final = 300.0
@@ -111,7 +113,7 @@ class Server:
             if self._attempt(partial(work.work, tuple(mailed))):
                 mailed, pause = [], _FIRST_PAUSE_S
             else:
-                stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the callers
+                stop.wait(pause * _SPREAD.uniform(0.5, 1.0))
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 self._bell.ring()
 
