@@ -96,3 +96,11 @@ def test_database_objects_and_ledger_agree_after_everything(stage, trained):
     assert said == {"ok": True, "findings": []}
     assert stage.customer.kifabrik("ledger", "show", "--last", 1, "--json").json()
     assert stage.customer.kifabrik("ledger", "verify", "--json").json()["ok"]
+
+
+def test_factory_and_keyholder_say_nothing_that_is_not_meant_for_people(stage, trained):
+    for file in (stage.factory.home / "up.log", stage.customer.home / "keyholder.log"):
+        said = file.read_text()
+        assert said
+        assert "Warning" not in said
+        assert "Traceback" not in said

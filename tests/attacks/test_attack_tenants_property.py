@@ -43,7 +43,7 @@ from players import LOCK, LauncherPlayer, an_order, keyholder
 
 __all__ = ["desk"]
 
-# Bodies are built when they are first used; FastAPI's own wrapping of them then makes pydantic warn.
+# The service ignores this itself; pytest watches warnings in its own way.
 pytestmark = pytest.mark.filterwarnings("ignore:The 'alias' attribute with value 'body'")
 
 _ID = re.compile(r"[0-9a-f]{64}|\b[a-z]-[a-z2-7]{16,32}\b")

@@ -1,10 +1,12 @@
 """The ASGI app: routers, errors, guard, long polls."""
 
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from kifabrik import __version__
 from kifabrik.factory.factory import Factory
@@ -19,6 +21,8 @@ MOST_BODY_BYTES: Final = 64 * 2**20
 
 def make_app(factory: Factory) -> FastAPI:
     """Return the app that serves these use cases; `app.state.waiters` exists while it runs."""
+    # FastAPI does the same where it builds bodies; ours are built when they are first used, out of its sight.
+    warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
     app = FastAPI(
         title="kifabrik",
         version=__version__,

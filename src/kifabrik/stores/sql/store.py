@@ -1,6 +1,7 @@
 """Opens transactions on SQLite or PostgreSQL."""
 
 import logging
+import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -97,6 +98,7 @@ class SqlStore:
         self.engine = _engine(url)
         self._lite = self.engine.dialect.name == "sqlite"
         self._folder = Path(self.engine.url.database or "").parent if self._lite else None
+        self._turn = threading.Lock()
 
     @contextmanager
     def connect(self, *, writing: bool = False) -> Iterator[Connection]:
@@ -120,7 +122,7 @@ class SqlStore:
     def write(self, tenant: str = "") -> Iterator[SqlTransaction]:
         """Open a transaction that commits at the end; the writers of one tenant take turns."""
         with _translated(self._folder):
-            with self.engine.connect() as plain:
+            with self._in_turn(), self.engine.connect() as plain:
                 connection = plain.execution_options(**{_WRITING: True})
                 with connection.begin():
                     if tenant and not self._lite:
@@ -128,6 +130,23 @@ class SqlStore:
                     transaction = SqlTransaction(connection)
                     yield transaction
             transaction.committed()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Wait until no other thread writes, where the database takes one writer only.
+
+        Whoever waits inside SQLite sleeps and tries again, up to a tenth of a second later; here the next one is
+        woken at once. Writers of other processes still wait inside.
+        """
+        if not self._lite:
+            yield
+            return
+        if not self._turn.acquire(timeout=_BUSY_TIMEOUT_MS / 1000):
+            raise UnavailableError("the factory's database is busy", hint="Try again.")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def stamp(self) -> int:
         """Return a number that differs after any commit of another connection."""
