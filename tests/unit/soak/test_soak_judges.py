@@ -153,6 +153,8 @@ def test_a_process_of_the_play_that_still_lives_is_named(tmp_path):
     assert not any("lives" in one for one in leftovers(tmp_path))
     process = subprocess.Popen(["sleep", "100"], env={**os.environ, "KIFABRIK_HOME": f"{tmp_path}/factory"})
     try:
+        while not Path(f"/proc/{process.pid}/environ").read_bytes():
+            continue  # the kernel sets a new program's environment a moment after it has started
         assert any(f"process {process.pid} lives: sleep 100" in one for one in leftovers(tmp_path))
     finally:
         process.kill()
