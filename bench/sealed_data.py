@@ -1,56 +1,19 @@
 """Sealed data for the benchmarks of staging, streaming and epochs; run by itself it measures nothing."""
 
-import hashlib
 import random
-import shutil
 import statistics
+import sys
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 
-from kifabrik.datasets.packing import plan_shards
-from kifabrik.seals.identities import Identity
-from kifabrik.transfer.opening import OpenedVersion, open_contents
-from kifabrik.transfer.sealing import Sealer, VersionHead
+from kifabrik.datasets.grouping import ShardSizes
+from kifabrik.transfer.opening import OpenedVersion
 
-TENANT, DATASET = "t-" + "a" * 32, "d-" + "b" * 16
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from sealed_folders import FolderOfObjects, seal_folder
 
-
-class FolderOfObjects:
-    """Ciphertext in a folder laid out as the factory's, read as a launcher on the same machine does."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def path(self, digest: str) -> Path:
-        return self.root / digest[:2] / digest
-
-    def missing(self, digests):
-        return {digest for digest in digests if not self.path(digest).exists()}
-
-    def upload(self, source, digest, size, progress):
-        self.path(digest).parent.mkdir(parents=True, exist_ok=True)
-        with self.path(digest).open("wb") as file:
-            shutil.copyfileobj(source, file, 2**20)
-        progress(size)
-
-    def upload_bytes(self, data):
-        digest = hashlib.sha256(data).hexdigest()
-        self.path(digest).parent.mkdir(parents=True, exist_ok=True)
-        self.path(digest).write_bytes(data)
-        return digest
-
-    def fetch(self, digest, limit):
-        return self.path(digest).read_bytes()[: limit + 1]
-
-    @contextmanager
-    def open(self, digest, _size):
-        with self.path(digest).open("rb", buffering=0) as file:
-            yield file
-
-    def at_any_position(self, digest, _size):
-        return self.path(digest)
+__all__ = ["FolderOfObjects", "make_files", "median", "median_ratio", "seal", "timed"]
 
 
 def make_files(folder: Path, size: int, *, each: int, small: int = 0) -> None:
@@ -66,11 +29,8 @@ def make_files(folder: Path, size: int, *, each: int, small: int = 0) -> None:
 
 
 def seal(folder: Path, store: FolderOfObjects, spool: Path) -> OpenedVersion:
-    """Seal a folder; return the version as a launcher with a lease has it."""
-    identity = Identity.generate()
-    with plan_shards(folder, previous=()) as plan:
-        sealed = Sealer(VersionHead(TENANT, DATASET, 1, "", identity.recipient), store, spool).seal(plan)
-    return open_contents(sealed.manifest, store.fetch(sealed.manifest.headers, 2**30), [identity], store)
+    """Seal a folder in shards of the usual sizes; return the version as a launcher with a lease has it."""
+    return seal_folder(folder, store.root, spool, ShardSizes())
 
 
 def timed(work: Callable[[], object]) -> float:
