@@ -153,6 +153,8 @@ class Note:
     def __post_init__(self) -> None:
         if not self.text.endswith("\n") or any(c < _FIRST_PRINTABLE and c != "\n" for c in self.text):
             raise IntegrityError("the text of a note ends with a newline and has no control characters")
+        if not _has_utf8(self.text):
+            raise IntegrityError("the text of a note is not Unicode: it holds half of a surrogate pair")
 
     @classmethod
     def parse(cls, note: str) -> "Note":
@@ -167,10 +169,6 @@ class Note:
         lines = block.split("\n")
         if not blank or len(lines) < 2 or lines.pop() or len(lines) > MOST_SIGNATURES:  # noqa: PLR2004 - "" is last
             raise IntegrityError("not a signed note: signature lines must follow the last blank line")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise IntegrityError("not a signed note: it is not Unicode text") from None
         return cls(text + "\n", tuple(NoteSignature.from_line(line) for line in lines))
 
     def to_text(self) -> str:
@@ -250,4 +248,14 @@ def decode_base64(text: str) -> bytes | None:
 
 
 def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(c.isspace() or c < _FIRST_PRINTABLE for c in name)
+    if not name or "+" in name or not _has_utf8(name):
+        return False
+    return not any(c.isspace() or c < _FIRST_PRINTABLE for c in name)
+
+
+def _has_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

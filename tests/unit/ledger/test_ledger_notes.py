@@ -173,14 +173,14 @@ def test_times_outside_posix_range_are_not_signed(timestamp):
         Note(TEXT).signed("w", KEY, timestamp)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\tb", "a\nb", "a\u00a0b", "a\x01"])
-def test_names_with_spaces_or_plus_are_refused(name):
+@pytest.mark.parametrize("name", ["", "a b", "a+b", "a\tb", "a\nb", "a\u00a0b", "a\x01", "a\udef1"])
+def test_names_with_spaces_or_plus_or_half_characters_are_refused(name):
     with pytest.raises(UsageError):
         NoteVerifier(name, KEY.public)
 
 
 def test_texts_that_cannot_be_notes_are_not_signed():
-    for text in ("abc", "a\tb\n", "a\0\n", ""):
+    for text in ("abc", "a\tb\n", "a\0\n", "", "eoru,\udef1A0S\n8=\n"):
         with pytest.raises(IntegrityError):
             sign_note(text, "a", KEY)
 
