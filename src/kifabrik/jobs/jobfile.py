@@ -264,15 +264,24 @@ def read_job(path: Path) -> JobFile:
         NotFoundError: There is none.
         UsageError: It is not a job file; the message names the key and the line.
     """
+    return parse_job(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read the text of a job file.
+
+    Raises:
+        NotFoundError: There is none.
+        UsageError: It is too large, or not text.
+    """
     try:
         if path.stat().st_size > _LARGEST_BYTES:
             raise UsageError(f"{path} is larger than a job file can be ({_LARGEST_BYTES // 1024} kB)")
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NotFoundError(f"there is no job file {path}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text") from None
-    return parse_job(text, str(path))
 
 
 def parse_job(text: str, where: str = "job file") -> JobFile:

@@ -3,13 +3,15 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.engine import SlurmEngine, SlurmSettings
 from kifabrik.factory.ports import Store
 from kifabrik.wiring.factory_config import EngineKind, FactoryConfig, SlurmConfig
 
-_STUB = Path(__file__).parent.parent / "nodes" / "enter.py"
+_PYTHON: Final = Path("/usr/bin/python3")
+_STUB: Final = Path(__file__).parent.parent / "nodes" / "enter.py"
 
 
 def cluster_of(config: FactoryConfig, store: Store) -> SlurmEngine | None:
@@ -32,5 +34,9 @@ def commands(slurm: SlurmConfig) -> SlurmCommands:
 
 
 def _stub(slurm: SlurmConfig) -> tuple[str, ...]:
-    """What jobs run: the file of this installation, which the nodes have at the same place."""
-    return (*(slurm.stub or (sys.executable, "-I", "-S", str(_STUB))), slurm.socket)
+    """What jobs run: the file of this installation, which the nodes have at the same place.
+
+    The system's interpreter where there is one: that of an installation may lie where tenants' users cannot go.
+    """
+    python = str(_PYTHON) if _PYTHON.exists() else sys.executable
+    return (*(slurm.stub or (python, "-I", "-S", str(_STUB))), slurm.socket)

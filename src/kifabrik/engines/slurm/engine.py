@@ -65,6 +65,14 @@ _SENTENCES: Final[dict[JobState, str]] = {
 }
 
 
+_STUB_STATUSES: Final = {
+    69: "the node's agent does not answer",
+    75: "the agent could not start one",
+    77: "the agent or the factory refused it",
+}
+"""Of `kifabrik.nodes.enter`."""
+
+
 @dataclass(frozen=True)
 class SlurmSettings:
     """How jobs are made.
@@ -268,8 +276,16 @@ def _fate(job: JobFacts) -> Fate:
     if job.phase is Phase.WAITING:
         return Fate(f"{explain(job.reason).sentence}{_expected(job.start)}")
     if job.phase is Phase.ENDED:
-        return Fate(_SENTENCES.get(job.state, ""), _OUTCOMES.get(job.state))
+        return Fate(_SENTENCES.get(job.state) or _of_the_stub(job), _OUTCOMES.get(job.state))
     return Fate()
+
+
+def _of_the_stub(job: JobFacts) -> str:
+    """Why a job's stub got no launcher, by its exit status."""
+    if job.exit is None or job.state is not JobState.FAILED:
+        return ""
+    said = _STUB_STATUSES.get(job.exit.status, f"its job ended with status {job.exit.status}")
+    return f"No launcher could be started on {', '.join(job.nodes) or 'its node'}: {said}."
 
 
 def _expected(start: datetime | None) -> str:
