@@ -12,9 +12,9 @@ from cluster_config import ClusterSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
 
-from two_parties import KIFABRIK, Stage, two_parties  # noqa: E402
+from two_parties import KIFABRIK, Stage, two_parties
 
-from kifabrik.engines.slurm.account_plan import unix_user  # noqa: E402
+from kifabrik.engines.slurm.account_plan import unix_user
 
 SETTINGS = """
 engine = "slurm"
