@@ -7,7 +7,7 @@ from typing import Final
 from kifabrik.client.leases import Leases
 from kifabrik.errors import IntegrityError, RefusedError
 from kifabrik.launcher.work import VerifiedWork
-from kifabrik.leases.statements import AttemptRequest, Lease, Refusal
+from kifabrik.leases.statements import AttemptRequest, Lease, Refusal, RequestingNode
 from kifabrik.leases.verify import verify_attempt_lease, verify_attempt_request, verify_headers
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.dsse import Envelope
@@ -49,7 +49,7 @@ def sign_request(
         number=work.number,
         order=work.order.digest,
         items=work.items,
-        node_keys=(node.public.hex,),
+        nodes=(RequestingNode(node.public.hex, keys.identity.recipient.text),),
         place=work.place,
         run_key=keys.run_key.public.hex,
         recipient=keys.identity.recipient.text,
