@@ -7,6 +7,7 @@ from kifabrik.factory.attempts import Attempts
 from kifabrik.factory.endings import Endings
 from kifabrik.factory.finish import Finishing
 from kifabrik.factory.fleet import Fleet
+from kifabrik.factory.gathering import Gathering
 from kifabrik.factory.journals import Journals
 from kifabrik.factory.plan import Planner
 from kifabrik.factory.run_book import RunBook
@@ -23,6 +24,7 @@ class RunCases:
     admission: Admission
     attempts: Attempts
     journals: Journals
+    gathering: Gathering
     finishing: Finishing
     stopping: Stopping
     shows: Shows

@@ -79,6 +79,8 @@ class NodeConfig(_Section):
         environments: Folder of built environments; empty for one in the node's home.
         runs: Folder for what runs need on disk; empty for one in the node's home.
         block_cache: Most ciphertext kept on this node's disk for a run that streams over the network, in bytes.
+        fabric: Address at which the other nodes of a run reach this one; empty for the one from which it reaches
+            the factory.
         launcher: Module or file with the launcher's `main`, and its arguments; empty for kifabrik's own.
     """
 
@@ -93,6 +95,7 @@ class NodeConfig(_Section):
     environments: str = ""
     runs: str = ""
     block_cache: Annotated[int, BeforeValidator(_size), Field(ge=0)] = BLOCK_CACHE
+    fabric: str = ""
     launcher: tuple[str, ...] = ()
 
     def record(self, key: SigningKey) -> NodeRecord:

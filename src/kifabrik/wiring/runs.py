@@ -15,6 +15,7 @@ from kifabrik.factory.engine import Engine
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.finish import Finishing
 from kifabrik.factory.fleet import Fleet
+from kifabrik.factory.gathering import Gathering
 from kifabrik.factory.journals import Journals
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.log import Log
@@ -70,6 +71,7 @@ def run_cases(
         admission=Admission(store, log, statements, members, versions, book, pricing),
         attempts=attempts,
         journals=Journals(store, attempts, objects, book),
+        gathering=Gathering(store, book, attempts),
         finishing=Finishing(store, log, statements, versions, attempts, endings),
         stopping=Stopping(store, log, book),
         shows=Shows(store),
