@@ -3,7 +3,7 @@
 import errno
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,10 +24,12 @@ from kifabrik.errors import (
 )
 from kifabrik.launcher.assignment import Assignment
 from kifabrik.launcher.cache import reachable_cache
+from kifabrik.launcher.care import Scrub
 from kifabrik.launcher.control import Control, StopCause
 from kifabrik.launcher.execution import METRICS_FILE, Executed, execute, outside_path, room_for
 from kifabrik.launcher.folder import claimed_folder
-from kifabrik.launcher.gpus import device_files, held_gpus, lock_folder
+from kifabrik.launcher.gpu_scrub import GpuScrubber
+from kifabrik.launcher.gpus import device_files, held_gpus
 from kifabrik.launcher.journal import Journal
 from kifabrik.launcher.keeper import CheckpointKeeper
 from kifabrik.launcher.lease import AttemptKeys, GrantedLease, obtain, sign_request
@@ -45,6 +47,7 @@ from kifabrik.models.provenance import Ran, sign_provenance
 from kifabrik.runs.statements import Finish, PublishedMetric
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.sandbox.memory import PrivateMounts
+from kifabrik.sandbox.slurm_groups import slurm_place
 from kifabrik.sandbox.uids import RunUid, claim_uid
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
@@ -141,14 +144,14 @@ class AttemptRunner:
     def _attempt(self, work: VerifiedWork, opened: ExitStack) -> None:
         """Build, ask, open, run, seal; what lies in memory in plaintext goes with `opened`."""
         environment = self._build(work)
-        opened.enter_context(held_gpus(self._assignment.gpus, lock_folder(self._node.home)))
+        opened.enter_context(self._gpus())
         lease = self._obtain(work, environment.built)
         if lease is None:
             self._ended.fail(_STOPS[self._control.cause or StopCause.STOP], "stopped before it began")
             return
         self._lease = lease
         self._journal = Journal.open(self._api, lease.statement, self._keys.run_key, on_lost=self._on_lost)
-        owner = opened.enter_context(claim_uid())
+        owner = opened.enter_context(claim_uid(self._node.care.uids))
         streamer = None
         if work.streamed:
             inputs = len(work.inputs)
@@ -158,6 +161,16 @@ class AttemptRunner:
         opened.callback(self._store.close)
         self._execute(work, stager.stage(work), environment, owner)
 
+    def _gpus(self) -> AbstractContextManager[None]:
+        """Hold the GPUs; in a Slurm job the epilog scrubs them, once the job has ended in whatever way."""
+        care = self._node.care
+        return held_gpus(
+            self._assignment.gpus,
+            care.gpu_locks,
+            scrub=None if care.scrub is Scrub.NONE else GpuScrubber().scrub,
+            scrub_after=slurm_place() is None,
+        )
+
     def _on_fault(self, error: KifabrikError) -> None:
         """Data the job reads is not what was sealed, or cannot be had: it gets an error, and the run ends."""
         self._control.stop(StopCause.DATA)
@@ -165,7 +178,7 @@ class AttemptRunner:
             self._journal.line("note", f"{error.message}. {error.hint}".strip())
 
     def _build(self, work: VerifiedWork) -> WatchedEnvironment:
-        with claim_uid() as owner:
+        with claim_uid(self._node.care.uids) as owner:
             as_uid = owner.uid if owner.of_its_own else None
             cache, tenant = reachable_cache(self._mounts, self._node.environments), self._assignment.tenant
             try:
