@@ -150,7 +150,7 @@ TaskPlugin=task/cgroup
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=5
 SchedulerType=sched/backfill
-SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1,bf_continue,requeue_delay=0
+SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1,bf_continue,requeue_delay=0,nohold_on_prolog_fail
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=100
