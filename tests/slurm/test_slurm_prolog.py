@@ -20,8 +20,9 @@ from plain_gpu import PlainGpu
 NODES = ("n1", "n2")
 FIRST_UID = 2_000_000 + os.getpid() % 100_000 * 100
 DISPATCHER = '#!/bin/sh\nexec "{folder}/$SLURMD_NODENAME/{hook}"\n'
-AGENT = Path(__file__).with_name("answering_agent.py")
+KIFABRIK = str(Path(sys.executable).with_name("kifabrik"))
 OURS = USERS[0]
+CLUSTER = Path(f"/tmp/kifabrik-slurm-hooked-{os.getpid()}")
 ALL_PAGES = list(range(16))
 
 
@@ -32,6 +33,10 @@ class Node:
         self.name, self.home = f"n{number}", folder / f"n{number}"
         self.first_uid = FIRST_UID + 10 * number
         self.gpu = PlainGpu(self.home / "gpu", minors=(0, 1), pages=len(ALL_PAGES)).build()
+        command = [KIFABRIK, "node", "init", "--home", str(self.home), "--name", self.name, "--factory"]
+        # Nobody is asked: of the agent only its answer matters here.
+        subprocess.run([*command, "https://factory.invalid"], check=True, capture_output=True)
+        self.settings = (self.home / "node.toml").read_text()
         self.set(scrub="ours")
         for hook in Hook:
             text = script(hook, self.home, "--dev", str(dev), "--driver", str(self.gpu.driver))
@@ -42,13 +47,14 @@ class Node:
     def set(self, scrub):
         (self.home / "node.toml").write_text(
             f'scrub = "{scrub}"\nlocks = "{self.home}/locks"\nleast_disk = "1MB"\nleast_memory = "1MB"\n'
-            f"run_uids = {{first = {self.first_uid}, count = 10}}\n"
+            f'socket = "{self.home}/agent.sock"\n'
+            f"run_uids = {{first = {self.first_uid}, count = 10}}\n{self.settings}"
         )
 
 
 @pytest.fixture(scope="module")
 def hooks():
-    """Folder of node homes and scripts."""
+    """The nodes, in a folder of homes and scripts that slurm.conf can name before the cluster has one."""
     reason = clusters.missing() or plain_gpu.missing()
     if reason:
         pytest.skip(reason)
@@ -57,20 +63,18 @@ def hooks():
     for hook in Hook:
         (folder / hook).write_text(DISPATCHER.format(folder=folder, hook=hook))
         (folder / hook).chmod(0o755)
-    yield folder
+    yield {f"n{number}": Node(folder, number, CLUSTER / "dev") for number in (1, 2)}
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
 def hooked(hooks):
     """Two nodes of two GPUs each, with prolog, epilog and an agent."""
-    folder = Path(f"/tmp/kifabrik-slurm-hooked-{os.getpid()}")
+    folder, homes = CLUSTER, hooks["n1"].home.parent
     spec = ClusterSpec(
-        folder, nodes=2, gpus=2, own_network=True, prolog=str(hooks / "prolog"), epilog=str(hooks / "epilog"),
-        beside={"agent": (sys.executable, str(AGENT), f"{hooks}/{{node}}")},
+        folder, nodes=2, gpus=2, own_network=True, prolog=str(homes / "prolog"), epilog=str(homes / "epilog"),
+        beside={"agent": (KIFABRIK, "node", "serve", "--home", f"{homes}/{{node}}")},
     )  # fmt: skip
-    for number in (1, 2):
-        Node(hooks, number, folder / "dev")
     with clusters.running(spec) as found:
         (folder / "jobs").mkdir()
         (folder / "jobs").chmod(0o1777)
@@ -87,17 +91,11 @@ def hooked(hooks):
 @pytest.fixture
 def nodes(hooked, hooks, eventually):
     """The nodes, all fit at the beginning of each test."""
-    found = {}
-    for name in NODES:
-        node = object.__new__(Node)
-        node.name, node.home, node.first_uid = name, hooks / name, FIRST_UID + 10 * int(name[1:])
-        node.gpu = PlainGpu(node.home / "gpu", minors=(0, 1), pages=len(ALL_PAGES))
-        found[name] = node
-    yield found
+    yield hooks
     hooked.run("scancel", "--quiet", "--state=PENDING")
     hooked.run("scancel", "--quiet", "--state=RUNNING", "--signal=KILL", "--full")
     eventually(lambda: not hooked.run("squeue", "--noheader").strip())
-    for name, node in found.items():
+    for name, node in hooks.items():
         node.gpu.fail()
         node.set(scrub="ours")
         shutil.rmtree(node.home / "locks", ignore_errors=True)

@@ -63,7 +63,7 @@ def _faults(hook: Hook, job: Any, home: Path, dev: Path, driver: Path) -> list[s
     from kifabrik.upkeep.hooks import Hooks  # noqa: PLC0415
 
     try:
-        hooks = Hooks(home.resolve(), NodeCare.load(home), Machine(dev), driver)
+        hooks = Hooks(NodeCare.load(home.resolve()), Machine(dev), driver)
         return hooks.prolog(job) if hook is Hook.PROLOG else hooks.epilog(job)
     except UsageError as error:
         return [error.message] if job.ours else []  # whether others' GPUs are to be scrubbed cannot be read

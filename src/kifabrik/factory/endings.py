@@ -55,9 +55,15 @@ class End:
     provenance: str = ""
 
 
-def lost(run: Run, message: str) -> End:
-    """How an attempt ended whose launcher is gone without a word: by what it was asked, or a failed node."""
-    return End(_BY_CAUSE[run.stop] if run.stop else Outcome.NODE_FAILURE, message)
+def lost(run: Run, message: str, known: Outcome | None = None) -> End:
+    """How an attempt ended whose launcher is gone without a word: by what it was asked, or a failed node.
+
+    Args:
+        run: Its run.
+        message: What else there is to say, for people.
+        known: What a cluster knows of its end.
+    """
+    return End(_BY_CAUSE[run.stop] if run.stop else known or Outcome.NODE_FAILURE, message)
 
 
 class Endings:

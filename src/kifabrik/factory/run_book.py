@@ -73,6 +73,10 @@ class RunBook:
         """Let the loop that drives all runs look after the commit."""
         self._hints.after(transaction, QUEUE)
 
+    def wake(self) -> None:
+        """Let the loop that drives all runs look again now."""
+        self._hints.notify(QUEUE)
+
     def speak_to(self, transaction: Transaction, attempt: Attempt) -> None:
         """Let the launcher of an attempt, and whoever follows its log, look after the commit."""
         self._hints.after(transaction, attempt_topic(attempt.tenant, attempt.attempt))

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from kifabrik.factory.admit import Admission
 from kifabrik.factory.attempts import Attempts
+from kifabrik.factory.claims import Claims
 from kifabrik.factory.endings import Endings
+from kifabrik.factory.engine import Cluster
 from kifabrik.factory.finish import Finishing
 from kifabrik.factory.fleet import Fleet
 from kifabrik.factory.journals import Journals
@@ -22,9 +24,11 @@ class RunCases:
     planner: Planner
     admission: Admission
     attempts: Attempts
+    claims: Claims
     journals: Journals
     finishing: Finishing
     stopping: Stopping
     shows: Shows
     endings: Endings
+    cluster: Cluster | None
     book: RunBook

@@ -13,6 +13,7 @@ from kifabrik.factory.capacity import Demand, Gpu, Node, Placement
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import Footprint, footprint
 from kifabrik.meters.reading import Reading
+from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.values import Money, Place, Resources
 
@@ -69,6 +70,7 @@ class Run:
         promise: What the scheduler promised it.
         published: Metrics the order allows the factory to see.
         footprint: Over all attempts.
+        slurm: What its order asks of a Slurm cluster.
     """
 
     tenant: str
@@ -105,6 +107,7 @@ class Run:
     promise: Promise | None = None
     published: Mapping[str, float] = field(default_factory=dict)
     footprint: Footprint = NOTHING_USED
+    slurm: SlurmOptions = field(default_factory=SlurmOptions)
 
     @property
     def demand(self) -> Demand:

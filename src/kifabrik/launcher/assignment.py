@@ -17,6 +17,8 @@ class Assignment:
         tenant: Tenant id, which the work must belong to.
         ca_pem: Certificate authority of the factory, if it has its own.
         gpus: Numbers of the GPUs the attempt may use.
+        rank: Which of the run's nodes this is, from 0.
+        verdict: File to write the exit status to, for whoever is not the launcher's parent; empty for none.
     """
 
     factory: str
@@ -25,6 +27,8 @@ class Assignment:
     tenant: str
     ca_pem: str = ""
     gpus: tuple[int, ...] = ()
+    rank: int = 0
+    verdict: str = ""
 
     @classmethod
     def from_json(cls, line: str) -> "Assignment":
@@ -42,6 +46,8 @@ class Assignment:
                 tenant=str(body["tenant"]),
                 ca_pem=str(body.get("ca_pem", "")),
                 gpus=tuple(int(number) for number in body.get("gpus", ())),
+                rank=int(body.get("rank", 0)),
+                verdict=str(body.get("verdict", "")),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UsageError("the launcher did not get an assignment") from None

@@ -47,6 +47,7 @@ from kifabrik.models.provenance import Ran, sign_provenance
 from kifabrik.runs.statements import Finish, PublishedMetric
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.sandbox.memory import PrivateMounts
+from kifabrik.sandbox.running import RunningRoom
 from kifabrik.sandbox.slurm_groups import slurm_place
 from kifabrik.sandbox.uids import RunUid, claim_uid
 from kifabrik.seals.recipients import Recipient
@@ -117,9 +118,23 @@ class AttemptRunner:
         self._lease: GrantedLease | None = None
         self._journal: Journal | None = None
         self._environment = ""
+        self._room: RunningRoom | None = None
 
-    def run(self) -> None:
-        """Do everything; what goes wrong is reported to the factory, not raised, as far as it can be."""
+    def give_way(self) -> None:
+        """Stop with a checkpoint, since the node is needed for something else."""
+        self._control.stop(StopCause.PREEMPTION)
+
+    def pass_on(self, number: int) -> None:
+        """Send a signal to the job, if it runs."""
+        if self._room is not None:
+            self._room.send(number)
+
+    def run(self) -> int:
+        """Do everything; what goes wrong is reported to the factory, not raised, as far as it can be.
+
+        Returns:
+            0 if the program succeeded, else its exit status, or 1.
+        """
         work = verify_work(self._assignment.tenant, self._api.work())
         self._control.start()
         with ExitStack() as cleanup:
@@ -140,6 +155,7 @@ class AttemptRunner:
                 if self._journal is not None:
                     self._journal.line("note", f"The launcher failed: {type(error).__name__}: {error}")
             self._finish(work)
+        return 0 if self._ended.outcome is Outcome.SUCCEEDED else self._ended.exit_status or 1
 
     def _attempt(self, work: VerifiedWork, opened: ExitStack) -> None:
         """Build, ask, open, run, seal; what lies in memory in plaintext goes with `opened`."""
@@ -241,7 +257,7 @@ class AttemptRunner:
                 journal=journal,
                 control=self._control,
                 cap_at=self._cap_at(work, lease),
-                on_start=lambda _room: self._on_start(work, metrics, keeper),
+                on_start=lambda room: self._on_start(room, work, metrics, keeper),
                 before_killing=self._end_reads(staged),
             )
             self._meter.stop(executed.report)
@@ -264,7 +280,10 @@ class AttemptRunner:
 
         return end
 
-    def _on_start(self, work: VerifiedWork, metrics: MetricsReader, keeper: CheckpointKeeper) -> None:
+    def _on_start(
+        self, room: RunningRoom, work: VerifiedWork, metrics: MetricsReader, keeper: CheckpointKeeper
+    ) -> None:
+        self._room = room
         order = work.order.predicate
         self._meter.start(order.resources, self._assignment.gpus)
         self._reporter.tell(RunState.RUNNING)

@@ -15,6 +15,8 @@ from kifabrik.errors import UsageError
 from kifabrik.sandbox.uids import DEFAULT_RANGE, UidRange
 from kifabrik.values import parse_size
 
+AGENT_SOCKET: Final = "/run/kifabrik/node.sock"
+"""Where a node's agent listens for the stubs of jobs."""
 MACHINES_LOCKS: Final = Path("/run/kifabrik")
 LEAST_DISK: Final = 10**9
 LEAST_MEMORY: Final = 5 * 10**8
@@ -39,6 +41,7 @@ class NodeCare:
         scrub: Of which jobs GPUs are overwritten.
         least_disk: Bytes that must be free where runs write, for the node to take another.
         least_memory: The same of memory.
+        socket: Where the node's agent listens.
     """
 
     runs: Path
@@ -47,6 +50,7 @@ class NodeCare:
     scrub: Scrub = Scrub.OURS
     least_disk: int = LEAST_DISK
     least_memory: int = LEAST_MEMORY
+    socket: Path = Path(AGENT_SOCKET)
 
     @property
     def gpu_locks(self) -> Path:
@@ -88,4 +92,5 @@ class NodeCare:
             scrub=Scrub(body.get("scrub", Scrub.OURS)),
             least_disk=parse_size(body.get("least_disk", LEAST_DISK)),
             least_memory=parse_size(body.get("least_memory", LEAST_MEMORY)),
+            socket=Path(str(body.get("socket") or AGENT_SOCKET).replace("%n", str(body.get("name", "")))),
         )

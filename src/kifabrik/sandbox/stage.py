@@ -130,9 +130,12 @@ def _is_folder(path: Path) -> bool | None:
 
 
 def job_script(command: tuple[str, ...] | str) -> str:
-    """Return what the room's shell reads: so the command stands in no argument list of ours."""
+    """Return what the room's shell reads: so the command stands in no argument list of ours.
+
+    The shell itself outlives signals that are meant for the job's programs: they get them too.
+    """
     if isinstance(command, str):
-        return f"{command}\n"
+        return f"trap : HUP INT USR1 USR2; {command}\n"
     return f"exec {shlex.join(command)}\n"
 
 

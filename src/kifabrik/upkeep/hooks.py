@@ -42,7 +42,6 @@ class Hooks:
     """Prolog and epilog of one node.
 
     Args:
-        home: The node's.
         care: How it is kept fit.
         machine: Where things are looked for.
         driver: Where NVIDIA's driver tells about itself.
@@ -50,7 +49,6 @@ class Hooks:
         patience_s: Seconds until something counts as not removable.
     """
 
-    home: Path
     care: NodeCare
     machine: Machine = field(default_factory=Machine)
     driver: Path = DRIVER
@@ -61,7 +59,7 @@ class Hooks:
         """See that the node is fit for a job of ours; what is left of earlier ones is cleared away first."""
         if not job.ours:
             return []
-        faults = list(filter(None, [agent_fault(self.home)]))
+        faults = list(filter(None, [agent_fault(self.care.socket)]))
         with _turn(self.care.locks):
             faults += self._clear_runs()
         faults += missing_devices(job.gpus, self.machine.dev)

@@ -1,5 +1,6 @@
 """The agent's answer, head-room, devices, scripts."""
 
+import os
 import socket
 import subprocess
 import threading
@@ -9,7 +10,9 @@ import pytest
 
 from kifabrik.errors import UsageError
 from kifabrik.launcher.care import NodeCare, Scrub
-from kifabrik.upkeep.agent import QUESTION, SOCKET, agent_fault
+from kifabrik.nodes.agent import ALIVE, Agent, AgentSettings
+from kifabrik.signatures.keys import SigningKey
+from kifabrik.upkeep.agent import QUESTION, agent_fault
 from kifabrik.upkeep.fitness import missing_devices, no_room
 from kifabrik.upkeep.scripts import Hook, script
 
@@ -20,17 +23,17 @@ def agent(tmp_path):
     listening = []
 
     def start(answer):
-        line = socket.socket(socket.AF_UNIX)
-        line.bind(str(tmp_path / SOCKET))
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line.bind(str(tmp_path / "agent"))
         line.listen()
         listening.append(line)
 
         def work():
             heard, _ = line.accept()
             listening.append(heard)
-            assert heard.recv(100) == QUESTION
+            assert heard.recv(100) == QUESTION == ALIVE
             if answer is not None:
-                heard.sendall(answer)
+                heard.send(answer)
                 heard.close()
 
         thread = threading.Thread(target=work)
@@ -43,27 +46,46 @@ def agent(tmp_path):
 
 
 def test_an_agent_that_answers_is_alive(tmp_path, agent):
-    thread = agent(b'{"alive": true}\n')
-    assert agent_fault(tmp_path) == ""
+    thread = agent(b"0 ")
+    assert agent_fault(tmp_path / "agent") == ""
     thread.join()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the prolog is root")
+def test_the_agent_answers_root_without_starting_anything(tmp_path):
+    def serves(*_):
+        raise AssertionError
+
+    settings = AgentSettings(tmp_path / "agent", tmp_path / "launchers", "https://factory.test")
+    agent = Agent(settings, SigningKey.generate(), nodes=serves, forge=serves)
+    thread = threading.Thread(target=agent.serve)
+    thread.start()
+    try:
+        assert agent_fault(tmp_path / "agent") == ""
+    finally:
+        agent.close()
+        thread.join()
+    assert "does not run" in agent_fault(tmp_path / "agent")
 
 
 def test_an_agent_that_hangs_is_not(tmp_path, agent):
     thread = agent(None)
-    assert agent_fault(tmp_path, patience_s=0.2) == "the node agent does not answer within 0.2 s"
+    assert agent_fault(tmp_path / "agent", patience_s=0.2) == "the node agent does not answer within 0.2 s"
     thread.join()
 
 
-def test_an_agent_that_hangs_up_is_not(tmp_path, agent):
-    thread = agent(b"")
-    assert agent_fault(tmp_path) == "the node agent hung up without an answer"
+@pytest.mark.parametrize("answer", [b"", b"75 the agent failed"])
+def test_an_agent_that_answers_something_else_is_not(tmp_path, agent, answer):
+    thread = agent(answer)
+    assert agent_fault(tmp_path / "agent") == f"the node agent answers {answer.decode()!r}"
     thread.join()
 
 
 def test_an_agent_that_is_not_there_is_named_by_its_socket(tmp_path):
-    assert agent_fault(tmp_path) == f"the node agent does not run ({tmp_path / SOCKET}: No such file or directory)"
-    (tmp_path / SOCKET).touch()
-    assert "Connection refused" in agent_fault(tmp_path)
+    path = tmp_path / "agent"
+    assert agent_fault(path) == f"the node agent does not run ({path}: No such file or directory)"
+    path.touch()
+    assert "Connection refused" in agent_fault(path)
 
 
 def test_too_little_disk_or_memory_is_said_with_both_numbers(tmp_path):
@@ -93,6 +115,8 @@ def test_settings_are_read_and_wrong_ones_named(tmp_path):
     assert (care.scrub, care.least_disk, care.runs) == (Scrub.ALL, 2 * 10**9, tmp_path / "runs")
     assert (care.uids.first, care.uids.count, care.uids.locks) == (5000, 9, Path("/run/elsewhere/uids"))
     assert care.gpu_locks == Path("/run/elsewhere/gpus")
+    file.write_text('name = "n7"\nsocket = "/run/agents/%n.sock"')
+    assert NodeCare.load(tmp_path).socket == Path("/run/agents/n7.sock")
     for wrong in ('scrub = "some"', "run_uids = 5", 'least_disk = "much"', "scrub ="):
         file.write_text(wrong)
         with pytest.raises(UsageError, match=r"node\.toml"):

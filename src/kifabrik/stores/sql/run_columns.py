@@ -11,6 +11,7 @@ from kifabrik.factory.run_records import Attempt, Event, NodeRecord, Run, StopCa
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import EnergyPart, Footprint
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
+from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.stores.sql.rows import record
 from kifabrik.values import Place, Resources
@@ -45,6 +46,7 @@ def run_to_columns(run: Run) -> dict[str, Any]:
         "promise": promise_to_text(run.promise),
         "published": _json(dict(run.published)),
         "footprint": _json(asdict(run.footprint)),
+        "slurm": _json({name: wish for name, wish in asdict(run.slurm).items() if wish}),
     }
 
 
@@ -61,6 +63,7 @@ def run_from_row(row: Row[Any]) -> Run:
         promise=_promise_from_text(row.run, row.promise),
         published=json.loads(row.published),
         footprint=_footprint_from_text(row.footprint),
+        slurm=SlurmOptions(**json.loads(row.slurm)),
     )
 
 

@@ -94,7 +94,7 @@ class SqlRunTable:
                 runs.c.tenant == run.tenant,
                 runs.c.run == run.run,
                 runs.c.revision == run.revision,
-                runs.c.state == str(RunState.QUEUED),
+                runs.c.state.in_((str(RunState.QUEUED), str(RunState.PENDING))),
             )
             .values(reason=reason, promise=promise_to_text(promise), revision=run.revision + 1)
         )

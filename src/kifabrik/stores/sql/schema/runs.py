@@ -41,6 +41,7 @@ runs = Table(
     Column("promise", Text, nullable=False),
     Column("published", Text, nullable=False),
     Column("footprint", Text, nullable=False),
+    Column("slurm", Text, nullable=False),
     PrimaryKeyConstraint("tenant", "run"),
     Index(None, "tenant", "order", unique=True),
     Index(None, "tenant", "nonce", unique=True),
