@@ -93,7 +93,7 @@ class Claims:
         placement = _placed(found, share, claim.rank, run.resources.nodes, node)
         if found.placement and found.place != node.place:
             raise RefusedError(
-                f"the nodes of a run are in one place; node {node.name} is in {node.place}, others in {found.place}",
+                f"the nodes of a run are in one place; {node.name} is in {node.place}, others in {found.place}",
                 hint="Give the nodes of each place a partition or a feature of their own; see docs/slurm.md.",
             )
         if not transaction.runs.take((share,)):

@@ -3,7 +3,7 @@
 import errno
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from types import MappingProxyType
 from typing import Final
@@ -22,12 +22,14 @@ from kifabrik.errors import (
 )
 from kifabrik.launcher.assignment import Assignment
 from kifabrik.launcher.cache import reachable_cache
+from kifabrik.launcher.care import Scrub
 from kifabrik.launcher.control import Control, StopCause
 from kifabrik.launcher.ended import BuildError, Ended, for_the_factory, outcome_of
 from kifabrik.launcher.execution import GRACE_S, METRICS_FILE, Executed, execute, outside_path, room_for
 from kifabrik.launcher.folder import claimed_folder
 from kifabrik.launcher.gang import Gang
-from kifabrik.launcher.gpus import device_files, held_gpus, lock_folder
+from kifabrik.launcher.gpu_scrub import GpuScrubber
+from kifabrik.launcher.gpus import device_files, held_gpus
 from kifabrik.launcher.journal import Journal
 from kifabrik.launcher.keeper import CheckpointKeeper
 from kifabrik.launcher.lease import AttemptKeys, GrantedLease, alone, obtain, said_of, sign_request
@@ -47,6 +49,7 @@ from kifabrik.runs.states import Outcome, RunState
 from kifabrik.sandbox.memory import PrivateMounts
 from kifabrik.sandbox.network import RunNetwork
 from kifabrik.sandbox.running import RunningRoom
+from kifabrik.sandbox.slurm_groups import slurm_place
 from kifabrik.sandbox.uids import RunUid, claim_uid
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
@@ -156,7 +159,7 @@ class AttemptRunner:
         """Build, ask, open, run, seal; what lies in memory in plaintext goes with `opened`."""
         self._gang = self._gang_for(work)
         environment = self._build(work)
-        opened.enter_context(held_gpus(self._assignment.gpus, lock_folder(self._node.home)))
+        opened.enter_context(self._gpus())
         lease = self._obtain(work, environment.built)
         if lease is None:
             self._stopped("stopped before it began")
@@ -164,7 +167,7 @@ class AttemptRunner:
         self._lease = lease
         rank, run_key = self._assignment.rank, self._keys.run_key
         self._journal = Journal.open(self._api, lease.statement, run_key, rank=rank, on_lost=self._on_lost)
-        owner = opened.enter_context(claim_uid())
+        owner = opened.enter_context(claim_uid(self._node.care.uids))
         streamer = None
         if work.streamed:
             inputs = len(work.inputs)
@@ -186,6 +189,16 @@ class AttemptRunner:
         else:
             self._ended.fail(_STOPS[cause], message)
 
+    def _gpus(self) -> AbstractContextManager[None]:
+        """Hold the GPUs; in a Slurm job the epilog scrubs them, once the job has ended in whatever way."""
+        care = self._node.care
+        return held_gpus(
+            self._assignment.gpus,
+            care.gpu_locks,
+            scrub=None if care.scrub is Scrub.NONE else GpuScrubber().scrub,
+            scrub_after=slurm_place() is None,
+        )
+
     def _on_fault(self, error: KifabrikError) -> None:
         """Data the job reads is not what was sealed, or cannot be had: it gets an error, and the run ends."""
         self._control.stop(StopCause.DATA)
@@ -193,7 +206,7 @@ class AttemptRunner:
             self._journal.line("note", f"{error.message}. {error.hint}".strip())
 
     def _build(self, work: VerifiedWork) -> WatchedEnvironment:
-        with claim_uid() as owner:
+        with claim_uid(self._node.care.uids) as owner:
             as_uid = owner.uid if owner.of_its_own else None
             cache, tenant = reachable_cache(self._mounts, self._node.environments), self._assignment.tenant
             try:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.errors import UsageError
+from kifabrik.launcher.care import NodeCare
 from kifabrik.signatures.keys import KEY_BYTES, SigningKey
 from kifabrik.values import parse_size
 
@@ -27,6 +28,7 @@ class Node:
         fabric: Address at which the other nodes of a run reach this one, or empty for the one from which it
             reaches the factory.
         block_cache: Most bytes of ciphertext kept on this node's disk for a run that streams over the network.
+        care: How it is kept fit.
     """
 
     home: Path
@@ -37,6 +39,7 @@ class Node:
     objects: Path | None
     block_cache: int = BLOCK_CACHE
     fabric: str = ""
+    care: NodeCare = field(default_factory=lambda: NodeCare(Path()))
 
     @classmethod
     def load(cls, home: Path) -> "Node":
@@ -64,4 +67,5 @@ class Node:
             objects=Path(objects) if objects else None,
             block_cache=parse_size(body.get("block_cache", BLOCK_CACHE)),
             fabric=str(body.get("fabric", "")),
+            care=NodeCare.load(home),
         )

@@ -46,6 +46,12 @@ class Caller:
         return not select.select([self.pidfd], [], [], 0)[0]
 
 
+def is_root(connection: socket.socket) -> bool:
+    """Whether root of this machine is at the other end."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return bool(_CREDENTIALS.unpack(credentials)[1] == 0)
+
+
 def identify(connection: socket.socket, proc: Path = Path("/proc")) -> Caller:
     """Say who is at the other end.
 

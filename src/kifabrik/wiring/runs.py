@@ -36,6 +36,7 @@ from kifabrik.factory.statements import Statements
 from kifabrik.factory.stop import Stopping
 from kifabrik.factory.supervise import Supervisor
 from kifabrik.factory.versions import Versions
+from kifabrik.launcher.care import NodeCare
 from kifabrik.prices.pricelist import PriceList
 from kifabrik.wiring.caretaker import taking_care
 from kifabrik.wiring.node import FILE, LAUNCHERS, RUNS, launcher_command, read_key, read_node
@@ -134,7 +135,8 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
     config = read_node(node)
     factory.runs.fleet.enrol(config.record(read_key(node)))
     runs = Path(config.runs) if config.runs else node / RUNS
-    with taking_care(runs, lambda: factory.hints.notify(QUEUE)) as clear_up:
+    uids = NodeCare.load(node).uids
+    with taking_care(runs, lambda: factory.hints.notify(QUEUE), uids=uids) as clear_up:
         engine = LocalEngine(
             config.node,
             node / LAUNCHERS,
