@@ -1,5 +1,7 @@
 """Plans, runs, their logs and their evidence."""
 
+from collections.abc import Iterator
+
 from kifabrik.client.connection import Connection
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.body import Detail
@@ -29,6 +31,17 @@ class Runs:
     def show(self, run: str, *, revision: int = 0, wait_s: float = 0) -> RunView:
         """One run; with `wait_s`, as soon as its revision is higher than `revision`."""
         return self._http.get(f"/v1/runs/{run}", RunView, wait_s=wait_s, revision=revision)
+
+    def tasks(self, sweep: str, *, limit: int = 500, after: str = "") -> list[RunView]:
+        """Tasks of a sweep in their order; `after` is the run id of the task to go on after."""
+        return self._http.get_list(f"/v1/runs/{sweep}/tasks", RunView, limit=limit, after=after)
+
+    def all_tasks(self, sweep: str) -> Iterator[RunView]:
+        """Every task of a sweep, in pages."""
+        after = ""
+        while page := self.tasks(sweep, after=after):
+            yield from page
+            after = page[-1].run
 
     def history(self, run: str) -> list[RunEvent]:
         """What happened to a run, and why."""

@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kifabrik.customer.bundle import CodeBundle
 from kifabrik.customer.catalogue import Catalogue
@@ -64,6 +64,7 @@ def prepare(session: Session, job: JobFile, folder: Path) -> PreparedRun:
         budget_micro_eur=job.budget.micro_eur,
         python=job.environment.python,
         inputs=[item.manifest for item, _ in resolved.values()],
+        tasks=len(job.swept()) if job.matrix is not None else 0,
     )
     return PreparedRun(
         job=job,
@@ -129,7 +130,9 @@ def submit(session: Session, prepared: PreparedRun, locked: Lock) -> RunView:
     order = _order(session, prepared, run, code.digest, locked)
     envelope = sign_order(order, session.profile.device)
     keep_lock(session.home, locked)
-    names = Names(envelope.digest, run, {"name": job.name, "outputs": list(job.outputs)})
+    said: dict[str, Any] = {"name": job.name, "outputs": list(job.outputs)}
+    said |= {"matrix": job.swept().to_body()} if job.matrix is not None else {}
+    names = Names(envelope.digest, run, said)
     detail = make_detail(names, session.catalogue_recipient, session.profile.device)
     return session.runs.order(envelope, code, locked.text, detail)
 
@@ -145,6 +148,7 @@ def private_job(prepared: PreparedRun) -> PrivateJob:
         outputs=dict(job.outputs),
         checkpoint=job.checkpoint or "",
         publish=tuple(job.publish),
+        points=tuple(dict(point) for point in job.swept().points()) if job.matrix is not None else (),
     )
 
 
@@ -182,4 +186,6 @@ def _order(session: Session, prepared: PreparedRun, run: str, code: str, locked:
         deadline=format_time(now + _QUEUE_TIME + attempts_time),
         nonce=secrets.token_hex(16),
         keyholder=session.keyholder.sequence,
+        tasks=len(job.swept()) if job.matrix is not None else 0,
+        max_parallel=job.max_parallel,
     )

@@ -17,6 +17,7 @@ from kifabrik.leases.verify import verify_attempt_request
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.merkle import root_of
 from kifabrik.orders.order import Order, verify_order
+from kifabrik.orders.tasks import covers, order_run
 from kifabrik.runs.statements import Finish, LogStream
 from kifabrik.runs.states import Outcome
 from kifabrik.signatures.dsse import Envelope
@@ -74,7 +75,7 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
     """
     log = _LogView(catalogue, run)
     fetch = session.datasets.statement
-    ordered = log.first(EntryKind.RUN_ORDERED)
+    ordered = log.ordered()
     order = _order(session, catalogue, fetch(ordered.digest("order")))
     finished = log.end()
     finish_envelope = fetch(finished.digest("finish"))
@@ -147,7 +148,7 @@ def _order(session: Session, catalogue: Catalogue, envelope: Envelope) -> Statem
 
 def _check_bindings(run: str, order: Statement[Order], request: AttemptRequest, lease: Lease) -> None:
     asked = (run, order.digest)
-    _check(order.predicate.run == run, "the order is for another run")
+    _check(covers(order.predicate, run), "the order is for another run")
     _check((request.run, request.order) == asked, "the request is for another order")
     _check((lease.run, lease.order) == asked, "the lease is for another order")
     bound = (lease.receiver, lease.run_key, lease.recipient, lease.node_keys)
@@ -204,8 +205,9 @@ class _LogView:
     def all(self, kind: EntryKind) -> Sequence[_Found]:
         return [found for found in self._entries if found.entry.kind == kind]
 
-    def first(self, kind: EntryKind) -> _Found:
-        return self._own(kind)[0]
+    def ordered(self) -> _Found:
+        """The first order of the run; of a sweep's task, that of the sweep."""
+        return self._about(EntryKind.RUN_ORDERED, order_run(self._run))[0]
 
     def end(self) -> _Found:
         """How the run ended: the first entry with outputs, as nothing later can change it, or else the last."""
@@ -213,9 +215,12 @@ class _LogView:
         return next((one for one in found if one.entry.refs.get("outputs")), found[-1])
 
     def _own(self, kind: EntryKind) -> Sequence[_Found]:
-        found = [one for one in self.all(kind) if one.entry.refs.get("run") == self._run]
+        return self._about(kind, self._run)
+
+    def _about(self, kind: EntryKind, run: str) -> Sequence[_Found]:
+        found = [one for one in self.all(kind) if one.entry.refs.get("run") == run]
         if not found:
-            raise NotFoundError(f"the log has no {kind.value} entry for {self._run}", hint="Has the run ended?")
+            raise NotFoundError(f"the log has no {kind.value} entry for {run}", hint="Has the run ended?")
         return found
 
     def find(self, kind: EntryKind, key: str, value: str) -> _Found:

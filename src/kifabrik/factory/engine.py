@@ -7,10 +7,10 @@ Invariants:
 - all launchers are looked at in one call, also those that nobody knows any more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kifabrik.factory.capacity import Placement
 
@@ -31,12 +31,29 @@ class Task:
         tenant: Tenant id.
         token: The attempt's token (secret; never in arguments, environment or files).
         placement: What it may use.
+        sweep: Run id of the sweep the run is a task of; empty if it is none.
+        index: Number of the task, from 1; 0 if it is none.
     """
 
     attempt: str
     tenant: str
     token: str = field(repr=False)
     placement: Placement
+    sweep: str = ""
+    index: int = 0
+
+
+@runtime_checkable
+class ArrayEngine(Protocol):
+    """What an engine can do besides that starts many launchers as one: a cluster's array of jobs."""
+
+    def submit_array(self, tasks: Sequence[Task]) -> None:
+        """Start the launchers of attempts at tasks of one sweep, each unless it is alive.
+
+        Raises:
+            UnavailableError: Not all could be started now; submitting them again starts the others.
+        """
+        ...
 
 
 class Engine(Protocol):

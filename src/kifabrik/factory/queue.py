@@ -18,15 +18,17 @@ from kifabrik.errors import ConflictError, UnavailableError
 from kifabrik.factory import budget
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.capacity import Placement
-from kifabrik.factory.engine import Engine, Task
+from kifabrik.factory.engine import ArrayEngine, Engine, Task
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.plan import enabled_nodes
 from kifabrik.factory.ports import Store, Transaction
+from kifabrik.factory.pricing import cap_within
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, NodeRecord, Run
 from kifabrik.factory.schedule import Decision, Holding, Promise, Situation, TenantShare, Waiting, schedule
+from kifabrik.prices.pricelist import cost
 from kifabrik.runs.states import RunState
-from kifabrik.values import Kind, format_time, new_id, parse_time
+from kifabrik.values import Kind, Money, format_time, new_id, parse_time, sweep_of, task_number
 
 GRACE_S: Final = 300
 """Time an attempt may take beyond its cap, for its last checkpoint and its outputs."""
@@ -70,8 +72,8 @@ class Queue:
             situation = self._situation(transaction, waiting, nodes)
         decision = schedule(situation)
         by_id = {_key(run): run for run in waiting}
-        for start in decision.starts:
-            self._start(leadership, by_id[start.run], start.placement, nodes)
+        tasks = [self._start(leadership, by_id[start.run], start.placement, nodes) for start in decision.starts]
+        submit_all(self._engine, [task for task in tasks if task is not None])
         self._say(leadership, by_id, decision)
 
     def _situation(
@@ -93,15 +95,16 @@ class Queue:
             now=now.timestamp(),
         )
 
-    def _start(self, leadership: Leadership, run: Run, placement: Placement, nodes: Sequence[NodeRecord]) -> None:
+    def _start(
+        self, leadership: Leadership, run: Run, placement: Placement, nodes: Sequence[NodeRecord]
+    ) -> Task | None:
         try:
             task = self._reserve(leadership, run, placement, nodes)
         except ConflictError as error:
             _logger.info("run %s is not started now: %s", run.run, error.message)
-            return
-        if task is not None:
-            self._said.pop(_key(run), None)
-            submit(self._engine, task)
+            return None
+        self._said.pop(_key(run), None)
+        return task
 
     def _reserve(
         self, leadership: Leadership, run: Run, placement: Placement, nodes: Sequence[NodeRecord]
@@ -114,6 +117,7 @@ class Queue:
                 return None
             if not transaction.runs.take(placement):
                 raise ConflictError("its place was taken by another service")
+            found = _with_what_others_left(transaction, found)
             before = transaction.runs.attempts_of(run.tenant, [run.run])
             attempt = Attempt(
                 tenant=run.tenant,
@@ -132,7 +136,7 @@ class Queue:
             self._book.change(
                 transaction, found, state=RunState.STARTING, reason=f"Starting on {names}.", promise=None
             )
-        return Task(attempt.attempt, run.tenant, token, placement)
+        return task_of(attempt, token)
 
     def _say(self, leadership: Leadership, by_id: Mapping[str, Run], decision: Decision) -> None:
         """Write down reasons and promises that have changed; each run's at most every other second."""
@@ -154,6 +158,30 @@ class Queue:
                     self._book.wait(transaction, run, reason, promise)
 
 
+def task_of(attempt: Attempt, token: str) -> Task:
+    """Return what the launcher of an attempt is started with."""
+    sweep, index = sweep_of(attempt.run), task_number(attempt.run)
+    return Task(attempt.attempt, attempt.tenant, token, attempt.placement, sweep, index)
+
+
+def submit_all(engine: Engine, tasks: Sequence[Task]) -> None:
+    """Start launchers; those of one sweep together, where the engine can do that."""
+    arrays = engine if isinstance(engine, ArrayEngine) else None
+    sweeps: dict[tuple[str, str], list[Task]] = {}
+    for task in tasks:
+        if arrays is not None and task.sweep:
+            sweeps.setdefault((task.tenant, task.sweep), []).append(task)
+        else:
+            submit(engine, task)
+    if arrays is None:
+        return
+    for together in sweeps.values():
+        try:
+            arrays.submit_array(together)
+        except UnavailableError as error:
+            _logger.warning("sweep %s: %s", together[0].sweep, error.message)
+
+
 def submit(engine: Engine, task: Task) -> None:
     """Start a launcher; where that fails, whoever watches attempts tries again."""
     try:
@@ -169,6 +197,23 @@ def latest_end(attempt: Attempt, now: datetime) -> datetime:
     else:
         begun = max(parse_time(attempt.created) + timedelta(seconds=PREPARING_S), now)
     return begun + timedelta(seconds=attempt.cap_s + GRACE_S)
+
+
+def _with_what_others_left(transaction: Transaction, run: Run) -> Run:
+    """Give a sweep's task what other tasks have not used of their parts of the sweep's budget.
+
+    What all tasks together have cost and can cost still never exceeds the budget: each begins with an equal
+    part, and takes no more than is left beside all others' parts.
+    """
+    order = transaction.runs.order_of(run.tenant, run.sweep) if run.sweep else None
+    if order is None or not order.budget_micro_eur:
+        return run
+    left = order.budget_micro_eur - transaction.runs.set_aside(run.tenant, run.sweep)
+    rate = Money(run.rate_micro_eur)
+    budget = run.budget_micro_eur + max(0, left)
+    cap_s = cap_within(rate, Money(budget - run.footprint.cost_micro_eur), run.max_duration_s)
+    most = run.footprint.cost_micro_eur + cost(rate, cap_s).micro_eur
+    return replace(run, cap_s=cap_s, budget_micro_eur=most, most_micro_eur=most)
 
 
 def _key(run: Run) -> str:

@@ -19,11 +19,11 @@ from typing import Final
 from kifabrik.errors import KifabrikError
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.endings import Endings, lost
-from kifabrik.factory.engine import Engine, Life, Task
+from kifabrik.factory.engine import Engine, Life
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.queue import latest_end, submit
+from kifabrik.factory.queue import latest_end, submit, task_of
 from kifabrik.factory.run_book import RunBook, find_attempt, find_run
 from kifabrik.factory.run_records import Attempt, Run, StopCause
 from kifabrik.ledger.entry import EntryKind
@@ -133,7 +133,7 @@ class Supervisor:
                 return
             transaction.runs.save_attempt(replace(found, submits=found.submits + 1))
             token = self._accounts.issue_attempt_token(transaction, found.tenant, found.run, found.attempt)
-        submit(self._engine, Task(attempt.attempt, attempt.tenant, token, attempt.placement))
+        submit(self._engine, task_of(attempt, token))
 
     def _clear(self, lives: Mapping[str, Life], attempts: Mapping[str, Attempt]) -> None:
         """Deal with launchers whose attempt has ended, or that no attempt is known for."""

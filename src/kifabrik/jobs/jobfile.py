@@ -14,11 +14,20 @@ from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.jobs.matrix import Matrix
 from kifabrik.jobs.plain_yaml import parse_plain
-from kifabrik.values import MICRO_PER_EUR, Money, Place, Resources, parse_duration, parse_size
+from kifabrik.values import MICRO_PER_EUR, MOST_TASKS, Money, Place, Resources, parse_duration, parse_size
 
 _LARGEST_BYTES: Final = 256 * 1024
 _NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -159,6 +168,28 @@ class JobFile(_Part):
     retry: RetryPart = Field(default_factory=RetryPart)
     priority: int = Field(default=0, ge=-100, le=100)
     ask: bool = False
+    matrix: Any = None
+    """A grid or a list of parameters: the job is a sweep, one task for each point. See `points`."""
+    max_parallel: int = Field(default=0, ge=0, le=MOST_TASKS)
+
+    @field_validator("matrix")
+    @classmethod
+    def _matrix(cls, written: Any) -> Any:
+        if written is not None:
+            try:
+                Matrix.from_plain(written)
+            except UsageError as error:
+                raise ValueError(f"{error.message} {error.hint}".strip()) from None
+        return written
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "JobFile":
+        if self.max_parallel and self.matrix is None:
+            raise ValueError("max_parallel is for a sweep: say its points with matrix")
+        for name in self.swept().names if self.matrix is not None else ():
+            if name in self.environment.variables:
+                raise ValueError(f"{name!r} stands in the matrix and among the environment's variables")
+        return self
 
     @field_validator("data")
     @classmethod
@@ -191,6 +222,14 @@ class JobFile(_Part):
     def inputs(self) -> dict[str, InputReference]:
         """Mount path to what is shown there."""
         return {path: InputReference.from_text(text) for path, text in self.data.items()}
+
+    def swept(self) -> Matrix:
+        """Return the points of the sweep.
+
+        Raises:
+            UsageError: The job is no sweep.
+        """
+        return Matrix.from_plain(self.matrix)
 
     def changed(self, *, variables: Mapping[str, str], **changes: Any) -> "JobFile":
         """Return the job with more environment variables and other fields.
@@ -277,7 +316,7 @@ def _first_fault(error: ValidationError, where: str) -> UsageError:
     if fault["type"] == "missing":
         return UsageError(f"{where}: {place!r} is missing", hint="See docs/job-file.md for an example.")
     message = str(fault["msg"]).removeprefix("Value error, ")
-    return UsageError(f"{where}: {place}: {message}")
+    return UsageError(f"{where}: {place}: {message}" if names else f"{where}: {message}")
 
 
 def _known_keys(above: list[str]) -> list[str]:

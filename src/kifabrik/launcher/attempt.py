@@ -208,7 +208,7 @@ class AttemptRunner:
         order = work.order.predicate
         sealer = OutputSealer(
             order.tenant,
-            order.run,
+            work.run,
             Recipient.from_text(lease.statement.predicate.output_recipient),
             self._keys.run_key,
             self._store,
@@ -222,7 +222,7 @@ class AttemptRunner:
             failed.callback(metrics.close)
             environment.require_unchanged()
             executed = execute(
-                room_for(staged, order, environment.built, gpus),
+                room_for(staged, work, environment.built, gpus),
                 self._mounts,
                 owner,
                 journal=journal,
@@ -302,7 +302,7 @@ class AttemptRunner:
         lease_digest = lease.statement.digest if lease else ""
         said = Finish(
             tenant=order.tenant,
-            run=order.run,
+            run=work.run,
             attempt=self._assignment.attempt,
             order=work.order.digest,
             lease=lease_digest,
@@ -320,19 +320,19 @@ class AttemptRunner:
         )
         keys = (self._keys.run_key, self._node.key)
         ran = Ran(
-            run=order.run,
+            run=work.run,
             attempt=self._assignment.attempt,
             order=work.order.digest,
             purpose=order.purpose,
             lease=lease_digest,
-            materials={f"{item.owner}@{item.version}": item.manifest for item in order.inputs}
+            materials={f"{one.manifest.owner}@{one.manifest.version}": one.digest for one in work.inputs}
             | {"code": order.code, "environment-lock": order.lock, "environment-tree": self._environment},
             node=self._node.key.public.hex,
             version=__version__,
             started=self._started,
             finished=finished,
         )
-        named = {f"{order.run}/{number}": envelope.digest for number, envelope in enumerate(outputs, 1)}
+        named = {f"{work.run}/{number}": envelope.digest for number, envelope in enumerate(outputs, 1)}
         self._api.finish(
             Finished(
                 finish=sign_statement(said, {"order": work.order.digest}, *keys).to_json(),

@@ -44,7 +44,7 @@ def sign_request(
     order = work.order.predicate
     request = AttemptRequest(
         tenant=order.tenant,
-        run=order.run,
+        run=work.run,
         attempt=attempt,
         number=work.number,
         order=work.order.digest,
