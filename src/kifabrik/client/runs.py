@@ -64,3 +64,7 @@ class Runs:
         return self._http.post(
             "/v1/models/acceptances", Signed(statement=signature.to_json(), detail=detail), Logged
         )
+
+    def promote(self, promotion: Envelope) -> Logged:
+        """Put on record that the output of a sweep's task is a version of the job's model."""
+        return self._http.post("/v1/models/promotions", Signed(statement=promotion.to_json()), Logged)

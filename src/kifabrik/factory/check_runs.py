@@ -76,8 +76,8 @@ def _tenant(transaction: Transaction, tenant: str) -> Iterator[Finding]:
         expected = order.tasks or 1
         if runs.pop(order.run, 0) != expected:
             yield Finding(tenant, f"the order of {order.run} does not have its {expected} runs", _BY_HAND)
-    for run in runs:
-        yield Finding(tenant, f"run {run} has no order", _BY_HAND)
+    for name in runs:
+        yield Finding(tenant, f"run {name} has no order", _BY_HAND)
     entries = transaction.logs.count_kinds(tenant)
     for kind, expected in (
         (EntryKind.RUN_ORDERED, orders),

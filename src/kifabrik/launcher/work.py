@@ -124,7 +124,7 @@ def _named(text: str, digest: str, owner: str) -> NamedManifest:
     manifest, _ = read_unverified(envelope, Manifest)
     if (envelope.digest, manifest.owner) != (digest or envelope.digest, owner):
         raise IntegrityError(f"the manifest of {owner} is not the one the order names")
-    return NamedManifest(digest, manifest)
+    return NamedManifest(envelope.digest, manifest)
 
 
 def _checkpoint(text: str, run: str) -> NamedManifest | None:
