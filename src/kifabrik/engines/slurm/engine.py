@@ -255,7 +255,7 @@ class SlurmEngine:
         with self._lock:
             jobs = list(self._jobs.get(attempt, {}).values())
         return any(
-            (job.key.job, job.user, job.phase) == (number, user, Phase.RUNNING) and node in job.nodes
+            (job.raw, job.user, job.phase) == (number, user, Phase.RUNNING) and node in job.nodes
             for job in jobs
         )
 
