@@ -78,7 +78,8 @@ class Cluster(Stage):
         attempt = self.wait_until(run, lambda view: view.attempts, "started").attempts[-1].attempt
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
-            known = json.loads((self.factory.home / "launchers.json").read_text())
+            file = self.factory.home / "launchers.json"
+            known = json.loads(file.read_text()) if file.exists() else {}
             if attempt in known:
                 return known[attempt]
             time.sleep(0.1)
