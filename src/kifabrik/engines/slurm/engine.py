@@ -255,8 +255,7 @@ class SlurmEngine:
         with self._lock:
             jobs = list(self._jobs.get(attempt, {}).values())
         return any(
-            (job.raw, job.user, job.phase) == (number, user, Phase.RUNNING) and node in job.nodes
-            for job in jobs
+            (job.raw, job.user, job.phase) == (number, user, Phase.RUNNING) and node in job.nodes for job in jobs
         )
 
     def _script(self, task: Task, named: str) -> str:
