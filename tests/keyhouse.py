@@ -27,7 +27,7 @@ from kifabrik.keyholder.state import open_state
 from kifabrik.keyholder.steward import Steward
 from kifabrik.keyholder.tenant_key import load_tenant_key
 from kifabrik.keyholder.unlocking import Passphrase
-from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest, Refusal
+from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest, Refusal, RequestingNode
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.meters.reading import Reading
 from kifabrik.orders.order import Input, Order, sign_order
@@ -172,7 +172,7 @@ class Attempt:
                 "number": self.number,
                 "order": self.run.order.digest,
                 "items": tuple(one.digest for one in (self.run.code, *self.run.inputs)),
-                "node_keys": (self.node_key.public.hex,),
+                "nodes": (RequestingNode(self.node_key.public.hex, self.identity.recipient.text),),
                 "place": Place("DE", "munich", "standard"),
                 "run_key": self.run_key.public.hex,
                 "recipient": self.identity.recipient.text,

@@ -27,7 +27,7 @@ from kifabrik.client.objects import Objects
 from kifabrik.client.runs import Runs
 from kifabrik.datasets.manifest import BodyRef, Manifest, sign_manifest
 from kifabrik.errors import ConflictError, KifabrikError, RefusedError
-from kifabrik.leases.statements import AttemptRequest, Lease, LeasedItem, Refusal
+from kifabrik.leases.statements import AttemptRequest, Lease, LeasedItem, Refusal, RequestingNode
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.orders.order import Input, Order, RetryCause, sign_order
 from kifabrik.runs.statements import Finish, LogSegment, LogStream, PublishedMetric
@@ -275,7 +275,7 @@ class LauncherPlayer:
             "number": self.work.number,
             "order": Envelope.from_json(self.work.order).digest,
             "items": tuple(one.digest for one in named),
-            "node_keys": (self.node_key.public.hex,),
+            "nodes": (RequestingNode(self.node_key.public.hex, self.identity.recipient.text),),
             "place": self.work.place,
             "run_key": self.run_key.public.hex,
             "recipient": self.identity.recipient.text,

@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.jobs.plain_yaml import parse_plain
 from kifabrik.orders.slurm_options import SlurmOptions
-from kifabrik.values import MICRO_PER_EUR, Money, Place, Resources, parse_duration, parse_size
+from kifabrik.values import MICRO_PER_EUR, MOST_NODES, Money, Place, Resources, parse_duration, parse_size
 
 _LARGEST_BYTES: Final = 256 * 1024
 _NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -97,7 +97,7 @@ class ResourcesPart(_Part):
     gpu: str | int = 0
     cpu: int = Field(default=1, ge=1, le=4096)
     memory: Size = 2 * 10**9
-    nodes: int = Field(default=1, ge=1, le=100_000)
+    nodes: int = Field(default=1, ge=1, le=MOST_NODES)
     disk: Size = 0
 
     def parsed(self) -> Resources:

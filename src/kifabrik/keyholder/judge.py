@@ -20,7 +20,7 @@ from kifabrik.keyholder.lineage import is_dataset, run_of
 from kifabrik.keyholder.people import KnownDevice
 from kifabrik.keyholder.records import GivenLease, UsedDataset
 from kifabrik.keyholder.verdicts import MAY_CHANGE, Asked, Reason, Refused, Released, Verdict, refuse
-from kifabrik.leases.statements import AttemptRequest
+from kifabrik.leases.statements import AttemptRequest, RequestingNode
 from kifabrik.orders.order import Order
 from kifabrik.signatures.statements import Statement
 from kifabrik.values import parse_time
@@ -93,11 +93,17 @@ def _check_order(case: AttemptCase, order: Order) -> Reason | None:
     asked = case.request.predicate
     if case.now > parse_time(order.deadline):
         return Reason.DEADLINE
-    if not 1 <= len(set(asked.node_keys)) == len(asked.node_keys) <= order.resources.nodes:
+    if not _distinct_nodes(asked.nodes, order.resources.nodes):
         return Reason.NODES
     if not order.place.admits(asked.place):
         return Reason.PLACE
     return Reason.ERASED if case.erased_results else None
+
+
+def _distinct_nodes(nodes: Sequence[RequestingNode], most: int) -> bool:
+    """Whether there are as many nodes as the order allows at most, and none stands there twice."""
+    keys, recipients = {node.node_key for node in nodes}, {node.recipient for node in nodes}
+    return 1 <= len(keys) == len(recipients) == len(nodes) <= most
 
 
 def _check_attempt(case: AttemptCase, order: Order) -> Reason | None:

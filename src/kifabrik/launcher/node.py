@@ -25,6 +25,8 @@ class Node:
         environments: Folder of built environments.
         runs: Folder for what runs need on disk: ciphertext that waits for upload, mount points.
         objects: Folder of the factory's objects if this node can read them directly, or None.
+        fabric: Address at which the other nodes of a run reach this one, or empty for the one from which it
+            reaches the factory.
         block_cache: Most bytes of ciphertext kept on this node's disk for a run that streams over the network.
         care: How it is kept fit.
     """
@@ -36,6 +38,7 @@ class Node:
     runs: Path
     objects: Path | None
     block_cache: int = BLOCK_CACHE
+    fabric: str = ""
     care: NodeCare = field(default_factory=lambda: NodeCare(Path()))
 
     @classmethod
@@ -63,5 +66,6 @@ class Node:
             runs=Path(body.get("runs") or home / "runs"),
             objects=Path(objects) if objects else None,
             block_cache=parse_size(body.get("block_cache", BLOCK_CACHE)),
+            fabric=str(body.get("fabric", "")),
             care=NodeCare.load(home),
         )

@@ -96,6 +96,8 @@ class NodeConfig(_Section):
         factory: Where the service is, for a node of a cluster; empty for the service's own machine.
         ca: PEM file with a certificate authority to trust for that besides the system's; empty for none.
         socket: Where the node's agent listens for the stubs of jobs.
+        fabric: Address at which the other nodes of a run reach this one; empty for the one from which it reaches
+            the factory.
         launcher: Module or file with the launcher's `main`, and its arguments; empty for kifabrik's own.
     """
 
@@ -118,6 +120,7 @@ class NodeConfig(_Section):
     factory: str = ""
     ca: str = ""
     socket: str = AGENT_SOCKET
+    fabric: str = ""
     launcher: tuple[str, ...] = ()
 
     def record(self, key: SigningKey) -> NodeRecord:

@@ -17,6 +17,7 @@ from kifabrik.factory.engine import Cluster, Engine
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.finish import Finishing
 from kifabrik.factory.fleet import Fleet
+from kifabrik.factory.gathering import Gathering
 from kifabrik.factory.handover import Handover
 from kifabrik.factory.journals import Journals
 from kifabrik.factory.leader import Leadership
@@ -78,6 +79,7 @@ def run_cases(
         claims=Claims(store, accounts, book, cluster),
         cluster=cluster,
         journals=Journals(store, attempts, objects, book),
+        gathering=Gathering(store, book, attempts),
         finishing=Finishing(store, log, statements, versions, attempts, endings),
         stopping=Stopping(store, log, book),
         shows=Shows(store),

@@ -76,9 +76,10 @@ def _footprint_from_text(text: str) -> Footprint:
 
 
 def _reading_from_text(text: str) -> Reading | None:
-    if not text:
-        return None
-    body = json.loads(text)
+    return _reading(json.loads(text)) if text else None
+
+
+def _reading(body: dict[str, Any]) -> Reading:
     energy = tuple(
         EnergyReading(EnergySource(one["source"]), one["device"], one["millijoules"]) for one in body["energy"]
     )
@@ -109,6 +110,7 @@ def attempt_to_columns(attempt: Attempt) -> dict[str, Any]:
         "outcome": str(attempt.outcome or ""),
         "outputs": _json(attempt.outputs),
         "reading": _json(asdict(attempt.reading)) if attempt.reading else "",
+        "other_readings": _json([asdict(one) for one in attempt.other_readings]),
     }
 
 
@@ -123,6 +125,7 @@ def attempt_from_row(row: Row[Any]) -> Attempt:
         outcome=Outcome(row.outcome) if row.outcome else None,
         outputs=tuple(json.loads(row.outputs)),
         reading=_reading_from_text(row.reading),
+        other_readings=tuple(_reading(body) for body in json.loads(row.other_readings)),
     )
 
 

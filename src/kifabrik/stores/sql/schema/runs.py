@@ -99,6 +99,7 @@ attempts = Table(
     digest("finish"),
     digest("provenance"),
     Column("reading", Text, nullable=False),
+    Column("other_readings", Text, nullable=False),
     Column("stream_header", LargeBinary, nullable=False),
     PrimaryKeyConstraint("tenant", "attempt"),
     Index(None, "tenant", "run"),
@@ -111,12 +112,39 @@ segments = Table(
     metadata,
     ident("tenant"),
     ident("attempt"),
+    number("rank"),
     number("number"),
     Column("statement", Text, nullable=False),
     digest("sha256"),
     number("size"),
     Column("body", LargeBinary, nullable=True),
-    PrimaryKeyConstraint("tenant", "attempt", "number"),
+    PrimaryKeyConstraint("tenant", "attempt", "rank", "number"),
+)
+
+rank_logs = Table(
+    "rank_logs",
+    metadata,
+    ident("tenant"),
+    ident("attempt"),
+    number("rank"),
+    digest("stream"),
+    number("segments"),
+    digest("tail"),
+    number("log_bytes"),
+    Column("header", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", "attempt", "rank"),
+)
+"""The logs of an attempt's nodes but the first, whose log stands with the attempt."""
+
+notes = Table(
+    "attempt_notes",
+    metadata,
+    ident("tenant"),
+    ident("attempt"),
+    word("stage"),
+    number("rank"),
+    Column("text", Text, nullable=False),
+    PrimaryKeyConstraint("tenant", "attempt", "stage", "rank"),
 )
 
 nodes = Table(
