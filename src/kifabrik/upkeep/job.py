@@ -27,6 +27,7 @@ class HookJob:
         node: Slurm's name of this node.
         gpus: Numbers of the device files of its GPUs here.
         unreadable: What Slurm says of its GPUs, if it names no device files; else empty.
+        restarts: How often Slurm has requeued it.
         conf: The cluster's slurm.conf; None for the system's own.
     """
 
@@ -36,6 +37,7 @@ class HookJob:
     node: str
     gpus: tuple[int, ...] = ()
     unreadable: str = ""
+    restarts: int = 0
     conf: Path | None = None
 
     @property
@@ -67,5 +69,6 @@ class HookJob:
             node,
             tuple(sorted({int(number) for number in listed.split(",")})) if listed and readable else (),
             "" if readable else listed[:80],
+            int(restarts) if (restarts := environment.get("SLURM_JOB_RESTART_COUNT", "")).isdigit() else 0,
             Path(conf) if conf else None,
         )
