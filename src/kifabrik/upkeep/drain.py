@@ -39,7 +39,7 @@ def allow_requeue(job: HookJob, *, allowed: bool) -> str:
     Returns:
         Why that failed; empty if it did not.
     """
-    return _update(job, f"JobId={job.job}", f"Requeue={int(allowed)}")
+    return _update(job, f"JobId={job.name}", f"Requeue={int(allowed)}")
 
 
 def _update(job: HookJob, *words: str) -> str:
