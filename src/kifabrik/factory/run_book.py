@@ -6,7 +6,7 @@ from typing import Any, Final
 from kifabrik.errors import NotFoundError
 from kifabrik.factory.hints import Hints, attempt_topic, run_topic
 from kifabrik.factory.ports import Clock, Transaction
-from kifabrik.factory.run_records import Attempt, Event, Run
+from kifabrik.factory.run_records import Attempt, Event, Run, Watched
 from kifabrik.factory.schedule import Promise
 from kifabrik.runs.states import RunState, check_transition, is_end
 from kifabrik.values import format_time
@@ -64,7 +64,7 @@ class RunBook:
         self._tell(transaction, changed, event=(state, reason) != (run.state, run.reason))
         return changed
 
-    def wait(self, transaction: Transaction, run: Run, reason: str, promise: Promise | None) -> None:
+    def wait(self, transaction: Transaction, run: Run | Watched, reason: str, promise: Promise | None) -> None:
         """Say what a run waits for, unless it has changed since it was read; its history stays as it is."""
         if transaction.runs.set_waiting(run, reason[:_LONGEST_REASON], promise):
             self._hints.after(transaction, run_topic(run.tenant, run.run))

@@ -5,8 +5,8 @@ Invariants:
 - it gets an environment made here, not the service's own; times are in UTC;
 - it ends within its time limit, and its failure is one of this house's errors;
 - as another user it holds that user's groups and nothing of the service's: `setpriv` changes the user for good and
-  then becomes the command, so nothing of this process runs as the tenant. (`subprocess` could change it too, but only
-  after a full fork: of a service of 130 MB that is 5 ms of CPU in which none of its threads goes on.)
+  then becomes the command, so nothing of this process runs as the tenant. (`subprocess` could change it too, but
+  only after a full fork: of a service of 130 MB that is 6 ms of CPU in which none of its threads goes on.)
 """
 
 import os
