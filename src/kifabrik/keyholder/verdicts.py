@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from kifabrik.grants.policy import Condition
 from kifabrik.keyholder.records import UsedDataset
+from kifabrik.leases.statements import AttestedNode
 
 
 class Reason(StrEnum):
@@ -48,7 +49,7 @@ SENTENCES: Final = {
     Reason.ERASED: "The results of this run were erased.",
     Reason.DENIED: "A person at the keyholder has refused.",
 }
-MAY_CHANGE: Final = frozenset({Reason.FROZEN, Condition.LIMIT})
+MAY_CHANGE: Final = frozenset({Reason.FROZEN, Condition.LIMIT, Condition.ATTESTED})
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,12 @@ class Released:
     Args:
         used: Every dataset the release makes use of, and under which grant.
         expires: When the receiver must stop.
+        attested: What the hardware of the nodes has proven, where a grant asks for it.
     """
 
     used: tuple[UsedDataset, ...]
     expires: datetime
+    attested: tuple[AttestedNode, ...] = ()
 
 
 Verdict: TypeAlias = Refused | Asked | Released

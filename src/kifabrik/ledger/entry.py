@@ -58,6 +58,7 @@ class EntryKind(StrEnum):
     MODEL_ACCEPTED = "model.accepted"
     RECIPIENTS_PUBLISHED = "recipients.published"
     ERASURE_DECIDED = "erasure.decided"
+    ATTESTATION_SET = "attestation.set"
     DEADLINE_MISSED = "deadline.missed"
 
 
