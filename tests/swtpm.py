@@ -67,15 +67,19 @@ class SoftwareTpm:
         socket = self.home / "tpm.sock"
         words = ["--tpm2", "--tpmstate", f"dir={self.home}", "--server", f"type=unixio,path={socket}"]
         words += ["--ctrl", f"type=unixio,path={socket}.ctrl", "--flags", "not-need-init,startup-clear"]
-        self.process = subprocess.Popen(["swtpm", "socket", *words], env={"PATH": _PATH})
+        log = (self.home / "swtpm.log").open("a")
+        with log:
+            self.process = subprocess.Popen(["swtpm", "socket", *words], env={"PATH": _PATH}, stderr=log)
         until = time.monotonic() + PATIENCE_S
         while not socket.exists():
-            assert self.process.poll() is None and time.monotonic() < until, "the software TPM does not start"
+            assert self.process.poll() is None, (self.home / "swtpm.log").read_text()
+            assert time.monotonic() < until, "the software TPM does not start"
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Switch it off."""
+        """Switch it off in good order: else it counts a guess at its keys, and locks after a few."""
         if self.process is not None:
+            self.tool("tpm2_shutdown", "-c")
             self.process.terminate()
             self.process.wait(PATIENCE_S)
             self.process = None

@@ -7,12 +7,15 @@ Invariants:
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
-from kifabrik.attestation.policy import AttestationPolicy
+from cryptography.x509 import Certificate
+
+from kifabrik.attestation.enrolment import NewNode
+from kifabrik.attestation.policy import AttestationPolicy, EndorsedNode
 from kifabrik.errors import NotFoundError, UnavailableError, UsageError
 from kifabrik.grants.decision import salted_code
 from kifabrik.grants.policy import policy_of
@@ -21,6 +24,7 @@ from kifabrik.keyholder.attestation import next_policy
 from kifabrik.keyholder.blocks import Cause
 from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.connecting import Factory
+from kifabrik.keyholder.endorsing import check_answer
 from kifabrik.keyholder.erasing import Eraser
 from kifabrik.keyholder.events import OnEvent, unheard
 from kifabrik.keyholder.outbox import Errand, Outbox
@@ -211,6 +215,12 @@ class Steward:
         Eraser(self._state, self._books).carry_out()
         publish_recipients(self._state, self._books)
         self.deliver()
+
+    def check_answer(
+        self, node: NewNode, answer: str, *, authorities: Sequence[Certificate] = (), compared: str = ""
+    ) -> EndorsedNode:
+        """Check a node before it is listed, see `kifabrik.keyholder.endorsing.check_answer`."""
+        return check_answer(self._state, node, answer, authorities=authorities, compared=compared)
 
     def set_attestation(self, change: Callable[[AttestationPolicy], AttestationPolicy]) -> AttestationPolicy:
         """Change what counts as attested: what it takes away from now on, what it adds once it stands in the log.

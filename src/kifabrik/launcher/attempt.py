@@ -11,6 +11,7 @@ from kifabrik import __version__
 from kifabrik.client.attempts import Attempts
 from kifabrik.client.connection import Connection
 from kifabrik.client.leases import Leases
+from kifabrik.client.logs import Log
 from kifabrik.client.objects import Objects
 from kifabrik.environments.build import BuiltEnvironment, build, discard
 from kifabrik.errors import (
@@ -23,6 +24,7 @@ from kifabrik.errors import (
     UsageError,
 )
 from kifabrik.launcher.assignment import Assignment
+from kifabrik.launcher.attesting import Attester, QuoteError
 from kifabrik.launcher.cache import reachable_cache
 from kifabrik.launcher.control import Control, StopCause
 from kifabrik.launcher.execution import METRICS_FILE, Executed, execute, outside_path, room_for
@@ -30,7 +32,7 @@ from kifabrik.launcher.folder import claimed_folder
 from kifabrik.launcher.gpus import device_files, held_gpus, lock_folder
 from kifabrik.launcher.journal import Journal
 from kifabrik.launcher.keeper import CheckpointKeeper
-from kifabrik.launcher.lease import AttemptKeys, GrantedLease, obtain, sign_request
+from kifabrik.launcher.lease import AttemptKeys, GrantedLease, LeaseRefusedError, obtain, sign_request
 from kifabrik.launcher.metering import RunMeter
 from kifabrik.launcher.metrics import MetricsReader
 from kifabrik.launcher.node import Node
@@ -100,6 +102,7 @@ class AttemptRunner:
         )
         self._api = Attempts(connection, assignment.attempt)
         self._leases = Leases(connection)
+        self._cosigned = Log(connection).cosigned
         self._folder = node.runs / assignment.attempt
         objects = Objects(connection)
         ranges = RangeCache(objects.read, self._folder / "blocks", node.block_cache, patience_s=_PATIENCE_S)
@@ -184,7 +187,17 @@ class AttemptRunner:
         self._reporter.tell(RunState.BUILDING)
 
     def _obtain(self, work: VerifiedWork, environment: BuiltEnvironment) -> GrantedLease | None:
-        request = sign_request(work, self._assignment.attempt, self._keys, self._node.key, environment.tree_digest)
+        attester = Attester(self._node, self._cosigned, asked=work.attested)
+        while True:
+            try:
+                return self._ask(work, environment, attester)
+            except LeaseRefusedError as error:
+                if not attester.asks_again(error.reason):
+                    raise
+
+    def _ask(self, work: VerifiedWork, environment: BuiltEnvironment, attester: Attester) -> GrantedLease | None:
+        attempt, tree = self._assignment.attempt, environment.tree_digest
+        request = sign_request(work, attempt, self._keys, self._node.key, tree, attester.show)
 
         def waiting(view: LeaseView) -> None:
             seen = f"it was last seen at {view.keyholder_seen}" if view.keyholder_seen else "it was never seen"
@@ -362,7 +375,7 @@ def _for_the_factory(error: KifabrikError) -> str:
 
     A message that is made after the data was opened may quote a path of the job.
     """
-    if isinstance(error, _EnvironmentError | RefusedError | DamagedShardError):
+    if isinstance(error, _EnvironmentError | RefusedError | DamagedShardError | QuoteError):
         return error.message
     said = {
         IntegrityError: "something did not verify",

@@ -1,8 +1,8 @@
 """Asking the keyholder for keys, and believing only its signed answer."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
 
 from kifabrik.client.leases import Leases
 from kifabrik.errors import IntegrityError, RefusedError
@@ -16,9 +16,25 @@ from kifabrik.signatures.statements import Statement, sign_statement, verify_sta
 from kifabrik.values import format_time, now_utc
 from kifabrik.wire.leases import LeaseView, RequestState
 
+Show: TypeAlias = Callable[[AttemptRequest, RequestingNode], str]
+"""Returns the evidence of one node for a request, or nothing."""
+
 _FIRST_WAIT_S: Final = 1.0
 """An answer usually takes a fraction of it; whoever waits longer is told why soon."""
 _LONGEST_WAIT_S: Final = 25.0
+
+
+class LeaseRefusedError(RefusedError):
+    """The keyholder refused.
+
+    Args:
+        reason: Its stable word.
+        message: Its sentence.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -37,10 +53,28 @@ class GrantedLease:
     headers: Mapping[str, bytes]
 
 
+def _nothing(_request: AttemptRequest, _node: RequestingNode) -> str:
+    return ""
+
+
 def sign_request(
-    work: VerifiedWork, attempt: str, keys: AttemptKeys, node: SigningKey, environment: str
+    work: VerifiedWork,
+    attempt: str,
+    keys: AttemptKeys,
+    node: SigningKey,
+    environment: str,
+    show: Show = _nothing,
 ) -> Envelope:
-    """Sign what the launcher can show for itself: the node's key, its own keys, what it has built."""
+    """Sign what the launcher can show for itself: the node's key, its own keys, what it has built.
+
+    Args:
+        work: What the keys are for.
+        attempt: Attempt id.
+        keys: Of this attempt.
+        node: The node's key.
+        environment: Tree digest of the environment.
+        show: Makes evidence about the node's hardware, for the request as it stands without.
+    """
     order = work.order.predicate
     request = AttemptRequest(
         tenant=order.tenant,
@@ -56,6 +90,8 @@ def sign_request(
         environment=environment,
         created=format_time(now_utc()),
     )
+    nodes = tuple(replace(one, evidence=show(request, one)) for one in request.nodes)
+    request = replace(request, nodes=nodes)
     return sign_statement(request, {"order": work.order.digest}, keys.run_key, node)
 
 
@@ -101,7 +137,7 @@ def _believe(view: LeaseView, request: Envelope, work: VerifiedWork) -> GrantedL
         refusal = verify_statement(decision, Refusal, [keyholder]).predicate
         if refusal.request != request.digest:
             raise IntegrityError("the refusal answers another request")
-        raise RefusedError(refusal.message)
+        raise LeaseRefusedError(refusal.reason, refusal.message)
     lease = verify_attempt_lease(decision, keyholder, verify_attempt_request(request), now_utc())
     verify_headers(lease.predicate, view.headers)
     return GrantedLease(lease, view.headers)

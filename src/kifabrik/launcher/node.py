@@ -25,6 +25,7 @@ class Node:
         runs: Folder for what runs need on disk: ciphertext that waits for upload, mount points.
         objects: Folder of the factory's objects if this node can read them directly, or None.
         block_cache: Most bytes of ciphertext kept on this node's disk for a run that streams over the network.
+        tpm: The node's TPM as tpm2-tools name it, such as `device:/dev/tpmrm0`; empty for none.
     """
 
     home: Path
@@ -34,6 +35,7 @@ class Node:
     runs: Path
     objects: Path | None
     block_cache: int = BLOCK_CACHE
+    tpm: str = ""
 
     @classmethod
     def load(cls, home: Path) -> "Node":
@@ -60,4 +62,5 @@ class Node:
             runs=Path(body.get("runs") or home / "runs"),
             objects=Path(objects) if objects else None,
             block_cache=parse_size(body.get("block_cache", BLOCK_CACHE)),
+            tpm=str(body.get("tpm", "")),
         )

@@ -79,6 +79,7 @@ class NodeConfig(_Section):
         environments: Folder of built environments; empty for one in the node's home.
         runs: Folder for what runs need on disk; empty for one in the node's home.
         block_cache: Most ciphertext kept on this node's disk for a run that streams over the network, in bytes.
+        tpm: The node's TPM as tpm2-tools name it, such as `device:/dev/tpmrm0`; empty for none.
         launcher: Module or file with the launcher's `main`, and its arguments; empty for kifabrik's own.
     """
 
@@ -93,6 +94,7 @@ class NodeConfig(_Section):
     environments: str = ""
     runs: str = ""
     block_cache: Annotated[int, BeforeValidator(_size), Field(ge=0)] = BLOCK_CACHE
+    tpm: str = ""
     launcher: tuple[str, ...] = ()
 
     def record(self, key: SigningKey) -> NodeRecord:
