@@ -6,6 +6,7 @@ names and signatures, validity, who may issue. Revocation is not looked up; noth
 """
 
 import itertools
+import warnings
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.utils import CryptographyDeprecationWarning
 
 from kifabrik.errors import IntegrityError
 
@@ -26,7 +28,10 @@ def read_certificate(der: bytes) -> x509.Certificate:
         IntegrityError: It is none.
     """
     try:
-        return x509.load_der_x509_certificate(der)
+        with warnings.catch_warnings():
+            # AMD numbers every certificate of a chip 0, which RFC 5280 does not allow.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return x509.load_der_x509_certificate(der)
     except ValueError:
         raise IntegrityError("a certificate cannot be read") from None
 
