@@ -24,7 +24,7 @@ SECTIONS: Final = (
         ("login", "dataset", "apply", "ps", "logs", "stop", "why", "model", "ledger", "env", "footprint", "doctor"),
     ),
     ("The steward and the keyholder", ("tenant", "keyholder")),
-    ("The factory", ("up", "admin")),
+    ("The factory", ("up", "node", "admin")),
     ("The shell", ("completion",)),
 )
 

@@ -23,7 +23,9 @@ _home_option = click.option(
     required=True,
     help="Folder of the node.",
 )
-_out_option = click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+_out_option = click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write."
+)
 
 
 @click.group()
