@@ -200,7 +200,7 @@ class SimulatedFactory:
 
     # Runs
 
-    def log(self, attempt: str, *, after: int) -> StreamView:
+    def log(self, attempt: str, *, after: int, rank: int = 0) -> StreamView:
         self.call("log")
         assert after > 0, "segments are of no use to a keyholder"
         if attempt not in self.log_headers:

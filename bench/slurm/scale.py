@@ -24,7 +24,7 @@ from kifabrik.engines.slurm.queue_view import QueueView
 from kifabrik.engines.slurm.script import Submission, arguments
 from kifabrik.engines.slurm.states import Phase
 from kifabrik.engines.slurm.submission import Submitter
-from kifabrik.jobs.slurm_options import SlurmOptions
+from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.values import Resources
 
 USER = "daemon"

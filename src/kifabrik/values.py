@@ -33,6 +33,8 @@ _SIZE_UNITS: Final = {
     "tib": 2**40,
 }
 _DURATION_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+MOST_NODES: Final = 4096
+"""Of one run: each of them signs its request for keys, and envelopes carry no more signatures than that."""
 MICRO_PER_EUR: Final = 1_000_000
 _PLACES: Final = ((2, Decimal("0.1")), (4, Decimal("0.001")))
 """Decimal places to write, from which amount on in euros."""
@@ -232,5 +234,7 @@ class Resources:
     def __post_init__(self) -> None:
         if self.cpus < 1 or self.nodes < 1 or self.memory_bytes < 1:
             raise UsageError("a run needs at least one core, one node and some memory")
+        if self.nodes > MOST_NODES:
+            raise UsageError(f"a run has at most {MOST_NODES} nodes, not {self.nodes}")
         if min(self.gpu_count, self.gpu_memory_bytes, self.disk_bytes) < 0:
             raise UsageError("resources cannot be negative")

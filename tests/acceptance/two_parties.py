@@ -224,12 +224,12 @@ def _no_bar(_label, _total):
 
 
 @contextmanager
-def two_parties(folder):
+def two_parties(folder, stage_type=Stage):
     """Set up a factory, and a customer with its keyholder and one steward; end all processes at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    stage = Stage(Party(folder / "factory"), Party(folder / "customer"), port)
+    stage = stage_type(Party(folder / "factory"), Party(folder / "customer"), port)
     for party in (stage.factory, stage.customer):
         party.home.mkdir()
     stage.secret.write_text(PASSPHRASE + "\n")

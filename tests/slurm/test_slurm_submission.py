@@ -13,7 +13,7 @@ from kifabrik.engines.slurm.script import Submission
 from kifabrik.engines.slurm.states import JobState, Phase
 from kifabrik.engines.slurm.submission import Submitter
 from kifabrik.errors import CapacityError, NotFoundError, RefusedError, UnavailableError, UsageError
-from kifabrik.jobs.slurm_options import SlurmOptions
+from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.values import Resources
 
 SMALL = Resources(cpus=1, memory_bytes=50 * 2**20)

@@ -8,7 +8,7 @@ from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 from kifabrik.engines.slurm.account_plan import Plan
 from kifabrik.errors import IntegrityError, UsageError
-from kifabrik.wiring.slurm import account_sync
+from kifabrik.wiring.slurm_accounts import account_sync
 
 
 @click.command(

@@ -11,7 +11,7 @@ from kifabrik.customer.apply import PreparedRun, lock_environment, prepare, subm
 from kifabrik.customer.follow import wait_for_end
 from kifabrik.customer.session import Session, open_session
 from kifabrik.errors import CapacityError, RefusedError, RunFailedError
-from kifabrik.jobs.jobfile import read_job
+from kifabrik.jobs.reading import read_job_or_script
 from kifabrik.runs.states import RunState
 from kifabrik.values import Money, Place, format_duration, format_size
 from kifabrik.wire.runs import Plan
@@ -23,6 +23,7 @@ from kifabrik.wire.runs import Plan
       kifabrik apply job.yaml
       kifabrik apply job.yaml --dry-run        show plan and price only
       kifabrik apply job.yaml --yes --detach   order and return at once
+      kifabrik apply train.sbatch              an sbatch script with '#KIFABRIK' lines
     """
 )
 @click.argument("job_file", type=click.Path(path_type=Path, dir_okay=False))
@@ -43,13 +44,15 @@ def apply(
     home: Path,
     as_json: bool,
 ) -> None:
-    """Order the run described in JOB_FILE and follow its log until it ends.
+    """Order the run described in JOB_FILE, or in an sbatch script, and follow its log until it ends.
 
     Shows what it will cost at most before anything is signed. The exit status is 0 if the run succeeded,
     9 if your program failed, 4 if the keyholder refused.
     """
-    job = read_job(job_file)
-    job = job.model_copy(update={k: v for k, v in {"name": name, "purpose": purpose}.items() if v})
+    read = read_job_or_script(job_file)
+    for text in read.remarks if not as_json else ():
+        remark(f"  {job_file.name}, {text}")
+    job = read.job.model_copy(update={k: v for k, v in {"name": name, "purpose": purpose}.items() if v})
     with open_session(home) as session:
         prepared = prepare(session, job, job_file.resolve().parent)
         if not as_json:

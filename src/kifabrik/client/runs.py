@@ -42,9 +42,9 @@ class Runs:
         """Stop a run, with a checkpoint if its job keeps them."""
         return self._http.post(f"/v1/runs/{run}/stop", None, RunView)
 
-    def log(self, attempt: str, *, after: int = -1, wait_s: float = 0) -> StreamView:
-        """Segments of an attempt's log with numbers above `after`; waits for one at most `wait_s`."""
-        return self._http.get(f"/v1/attempts/{attempt}/log", StreamView, wait_s=wait_s, after=after)
+    def log(self, attempt: str, *, after: int = -1, rank: int = 0, wait_s: float = 0) -> StreamView:
+        """Segments of the log of an attempt's node above number `after`; waits for one at most `wait_s`."""
+        return self._http.get(f"/v1/attempts/{attempt}/log", StreamView, wait_s=wait_s, after=after, rank=rank)
 
     def accept(self, signature: Envelope, detail: Detail | None) -> Logged:
         """Put on record that a model was accepted."""

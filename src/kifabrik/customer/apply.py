@@ -182,4 +182,5 @@ def _order(session: Session, prepared: PreparedRun, run: str, code: str, locked:
         deadline=format_time(now + _QUEUE_TIME + attempts_time),
         nonce=secrets.token_hex(16),
         keyholder=session.keyholder.sequence,
+        slurm=job.slurm.parsed(),
     )

@@ -24,7 +24,8 @@ from kifabrik.customer.profile import home_folder
 from kifabrik.customer.results import PulledOutput, pull_output
 from kifabrik.customer.session import Session, open_session
 from kifabrik.errors import CapacityError, KifabrikError, NotFoundError, RefusedError, RunFailedError
-from kifabrik.jobs.jobfile import JobFile, read_job
+from kifabrik.jobs.jobfile import JobFile
+from kifabrik.jobs.reading import read_job_or_script
 from kifabrik.runs.states import RunState, is_end
 from kifabrik.transfer.objects import silent
 from kifabrik.wire.runs import RunView
@@ -161,7 +162,7 @@ class Factory:
             CapacityError: This cannot run here.
             KifabrikError: As `kifabrik apply`.
         """
-        parsed = job if isinstance(job, JobFile) else read_job(Path(job))
+        parsed = job if isinstance(job, JobFile) else read_job_or_script(Path(job)).job
         folder = Path() if isinstance(job, JobFile) else Path(job).resolve().parent
         parsed = parsed.changed(variables=variables or {}, **changes)
         prepared = prepare(self.session, parsed, folder)

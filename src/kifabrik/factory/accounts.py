@@ -97,10 +97,13 @@ class Accounts:
                 transaction.accounts.mark_used(hashed, self._log.now())
         return principal
 
-    def issue_attempt_token(self, transaction: Transaction, tenant: str, run: str, attempt: str) -> str:
-        """Make the token of an attempt within `transaction`; earlier ones of the attempt end."""
+    def issue_attempt_token(
+        self, transaction: Transaction, tenant: str, run: str, attempt: str, *, beside: bool = False
+    ) -> str:
+        """Make a token of an attempt within `transaction`; earlier ones of it end, unless `beside` them."""
         token = new_token(TokenKind.ATTEMPT)
-        transaction.accounts.drop_tokens(tenant, kind=TokenKind.ATTEMPT, attempt=attempt)
+        if not beside:
+            transaction.accounts.drop_tokens(tenant, kind=TokenKind.ATTEMPT, attempt=attempt)
         transaction.accounts.add_token(issued(token, tenant, self._log.now(), run=run, attempt=attempt))
         return token
 

@@ -252,4 +252,5 @@ def _run_of(statement: Statement[Order], delivery: Delivery, priced: Quote, now:
         created=now,
         deadline=order.deadline,
         reason=f"{_WAITS} {delivery.sentence}".strip(),
+        slurm=order.slurm,
     )

@@ -2,10 +2,12 @@
 
 Invariants:
 - a launcher sees and changes its own attempt only, and nothing after that has ended;
-- the launcher that asks for keys first is the attempt's: another run key is told so;
+- the launcher that asks for keys first is the attempt's: another run key is told so. An attempt on several
+  nodes has a launcher on each, all with that one run key;
 - a run moves along the table, forward only.
 """
 
+import json
 from dataclasses import dataclass, replace
 
 from kifabrik.errors import ConflictError, IntegrityError
@@ -16,6 +18,7 @@ from kifabrik.factory.run_records import Attempt, Run, StopCause
 from kifabrik.grants.statements import Grant
 from kifabrik.leases.statements import AttemptRequest
 from kifabrik.orders.order import Order
+from kifabrik.runs.gathering import Fault, Stage
 from kifabrik.runs.states import TRANSITIONS, RunState, is_end
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import read_unverified
@@ -50,6 +53,19 @@ class WorkView:
     place: Place
     streamed: bool
     attested: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of an attempt's launchers.
+
+    Args:
+        stop: Why they are to stop; None if nobody asks for it.
+        fault: Why the attempt cannot go on at one of several nodes, and so not at the others.
+    """
+
+    stop: StopCause | None = None
+    fault: Fault | None = None
 
 
 class Attempts:
@@ -89,7 +105,7 @@ class Attempts:
             found, run = self.going_on(transaction, tenant, attempt)
             self._step(transaction, found, run, state, reason or _sentence(run, state))
 
-    def control(self, tenant: str, attempt: str) -> StopCause | None:
+    def control(self, tenant: str, attempt: str) -> Asked:
         """Return why a launcher is to stop, if it is; one whose attempt has ended is.
 
         Raises:
@@ -98,7 +114,10 @@ class Attempts:
         with self._store.read() as transaction:
             found = find_attempt(transaction, tenant, attempt)
             run = find_run(transaction, tenant, found.run)
-        return StopCause.STOP if found.finished else run.stop
+            fault = fault_of(transaction, tenant, attempt) if run.resources.nodes > 1 else None
+        if found.finished:
+            return Asked(StopCause.STOP)
+        return Asked(run.stop, fault)
 
     def check_request(self, transaction: Transaction, request: AttemptRequest) -> None:
         """Check a verified request for keys against its attempt, and tie the attempt to its run key.
@@ -118,7 +137,7 @@ class Attempts:
         asked = (request.run, request.number, request.order, request.place)
         if asked != (run.run, found.number, run.order, found.place):
             raise IntegrityError("the request for keys is not about this attempt")
-        if sorted(request.node_keys) != sorted(node_keys_of(transaction, found)):
+        if list(request.node_keys) != node_keys_of(transaction, found):
             raise IntegrityError("the request for keys is not by the nodes the attempt was given")
         if request.items != _items(transaction, run):
             raise IntegrityError("the request asks for other keys than the order's code, inputs and checkpoint")
@@ -207,9 +226,30 @@ def newest_checkpoint(transaction: Transaction, run: Run) -> str:
 
 
 def node_keys_of(transaction: Transaction, attempt: Attempt) -> list[str]:
-    """Keys of an attempt's nodes in hex, in the order of its placement."""
+    """Keys of an attempt's nodes in hex, by rank, which is the order of its placement."""
     keys = {node.node: node.key for node in transaction.runs.nodes()}
     return [keys.get(share.node, "") for share in attempt.placement]
+
+
+def node_key(transaction: Transaction, attempt: Attempt, rank: int) -> str:
+    """Key in hex of the node that an attempt was given for a rank.
+
+    Raises:
+        ConflictError: It has none, or none any more that is enrolled.
+    """
+    keys = node_keys_of(transaction, attempt)
+    if rank >= len(keys) or not keys[rank]:
+        raise ConflictError(
+            f"attempt {attempt.attempt} was given no enrolled node for rank {rank}",
+            hint="Its launcher must end; nothing is taken from it.",
+        )
+    return keys[rank]
+
+
+def fault_of(transaction: Transaction, tenant: str, attempt: str) -> Fault | None:
+    """Why an attempt on several nodes cannot go on, if it cannot."""
+    text = transaction.runs.note(tenant, attempt, Stage.FAULT, 0)
+    return Fault(**json.loads(text)) if text is not None else None
 
 
 def _items(transaction: Transaction, run: Run) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from kifabrik.factory.capacity import Share
 from kifabrik.factory.findings import Finding
+from kifabrik.factory.journals import rank_log
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.run_records import Attempt, NodeRecord, Run
 from kifabrik.ledger.entry import EntryKind
@@ -100,15 +101,19 @@ def _run(run: Run, attempts: Sequence[Attempt]) -> Iterator[Finding]:
 
 
 def _attempt(transaction: Transaction, attempt: Attempt) -> Iterator[Finding]:
-    kept = transaction.runs.count_segments(attempt.tenant, attempt.attempt)
-    if kept != (attempt.segments, attempt.log_bytes):
-        yield Finding(
-            attempt.tenant,
-            f"attempt {attempt.attempt} has {kept[0]} log segments of {kept[1]} bytes; "
-            f"it should have {attempt.segments} of {attempt.log_bytes}",
-            _LOG_CUT,
-        )
-    named = {attempt.lease, attempt.stream, attempt.finish, attempt.provenance, *attempt.outputs} - {""}
+    others = transaction.runs.rank_logs(attempt.tenant, [attempt.attempt])
+    for log in (rank_log(transaction, attempt, 0), *others):
+        kept = transaction.runs.count_segments(attempt.tenant, attempt.attempt, log.rank)
+        if kept != (log.segments, log.log_bytes):
+            of_node = f" of node {log.rank}" if others else ""
+            yield Finding(
+                attempt.tenant,
+                f"attempt {attempt.attempt} has {kept[0]} log segments{of_node} of {kept[1]} bytes; "
+                f"it should have {log.segments} of {log.log_bytes}",
+                _LOG_CUT,
+            )
+    streams = {attempt.stream, *(log.stream for log in others)}
+    named = {attempt.lease, *streams, attempt.finish, attempt.provenance, *attempt.outputs} - {""}
     for digest in sorted(named - transaction.statements.known(attempt.tenant, named)):
         what = f"attempt {attempt.attempt} names statement {digest[:16]}, which is missing"
         yield Finding(attempt.tenant, what, _STATEMENT_GONE)

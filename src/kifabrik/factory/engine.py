@@ -1,18 +1,20 @@
-"""The port to whatever starts launchers on nodes: one machine's own processes, or a cluster's scheduler.
+"""The ports to whatever starts launchers on nodes: one machine's own processes, or a cluster's scheduler.
 
 Invariants:
 - an attempt's id is the name of its launcher, so submitting it again never starts a second one;
 - what the engine says about a launcher decides only whether it still lives; how an attempt ended is what
-  the launcher signed, or that it is gone;
+  the launcher signed. Of one that is gone without a word, a cluster can say what it knows;
 - all launchers are looked at in one call, also those that nobody knows any more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from kifabrik.factory.capacity import Placement
+from kifabrik.factory.capacity import Demand, Placement
+from kifabrik.orders.slurm_options import SlurmOptions
+from kifabrik.runs.states import Outcome
 
 
 class Life(StrEnum):
@@ -29,14 +31,25 @@ class Task:
     Args:
         attempt: Attempt id.
         tenant: Tenant id.
-        token: The attempt's token (secret; never in arguments, environment or files).
-        placement: What it may use.
+        token: The attempt's token (secret; never in arguments, environment or files); empty where its nodes
+            claim it.
+        placement: What it may use; empty where a cluster's scheduler decides that.
+        run: Run id.
+        demand: What its run needs of nodes.
+        limit_s: Longest time it holds its shares, all grace included.
+        slurm: What the order asks of a Slurm cluster.
+        submits: Which time it is started, from 1.
     """
 
     attempt: str
     tenant: str
     token: str = field(repr=False)
     placement: Placement
+    run: str
+    demand: Demand
+    limit_s: int
+    slurm: SlurmOptions = field(default_factory=SlurmOptions)
+    submits: int = 1
 
 
 class Engine(Protocol):
@@ -64,4 +77,46 @@ class Engine(Protocol):
 
     def forget(self, attempt: str) -> None:
         """Drop the trace of a launcher that is gone."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What a cluster knows of an attempt.
+
+    Args:
+        sentence: Why it waits, or how it ended, for the customer; empty if there is nothing to say.
+        outcome: How it ended where the cluster ended it; None where the launcher itself was to say.
+    """
+
+    sentence: str = ""
+    outcome: Outcome | None = None
+
+
+class Cluster(Engine, Protocol):
+    """An engine with a queue of its own, which decides when and where an attempt starts."""
+
+    def fates(self, attempts: Collection[str]) -> Mapping[str, Fate]:
+        """What is known of these attempts, from the last `poll` where that is enough.
+
+        One that is left out may not be judged now: the cluster's record of what ended does not answer.
+        """
+        ...
+
+    def holds(self, attempt: str, job: int, user: str, node: str) -> bool:
+        """Whether the scheduler has given a node to an attempt.
+
+        Args:
+            attempt: Attempt id.
+            job: The scheduler's number of the job.
+            user: Unix user the job belongs to.
+            node: The operator's name of the node.
+
+        Raises:
+            UnavailableError: The scheduler does not answer.
+        """
+        ...
+
+    def user_of(self, tenant: str) -> str:
+        """The Unix user a tenant's jobs belong to."""
         ...

@@ -81,11 +81,17 @@ class Pricing:
             )
         return Quote(rate, cap_s, cost(rate, cap_s))
 
-    def charge(self, rate: Money, reading: Reading | None, cap_s: int) -> Money:
-        """What an attempt costs: its signed time and energy, never more than its cap; nothing if unsigned."""
-        if reading is None:
-            return Money()
-        metered = cost(rate, reading.wall_ms / 1000) + self.prices.energy(reading.energy_mj)
+    def charge(self, rate: Money, readings: Sequence[Reading], cap_s: int, nodes: int = 1) -> Money:
+        """What an attempt costs: its signed time and energy, never more than its cap; nothing if unsigned.
+
+        Args:
+            rate: Of all its nodes together.
+            readings: What was signed, one for each node that could.
+            cap_s: Its longest time.
+            nodes: How many it had.
+        """
+        wall_s = sum(reading.wall_ms for reading in readings) / (1000 * nodes)
+        metered = cost(rate, wall_s) + self.prices.energy(sum(reading.energy_mj for reading in readings))
         return min(metered, cost(rate, cap_s))
 
 

@@ -80,7 +80,7 @@ class Queue:
         now = self._book.clock()
         active = {(run.tenant, run.run): run for run in transaction.runs.active_runs()}
         tenants = {run.tenant for run in (*waiting, *active.values())}
-        away = {tenant: _away(transaction, tenant, now) for tenant in {run.tenant for run in waiting}}
+        away = {tenant: keyholder_away(transaction, tenant, now) for tenant in {run.tenant for run in waiting}}
         return Situation(
             nodes=enabled_nodes(nodes),
             waiting=[_waiting(run, away[run.tenant]) for run in waiting],
@@ -132,7 +132,7 @@ class Queue:
             self._book.change(
                 transaction, found, state=RunState.STARTING, reason=f"Starting on {names}.", promise=None
             )
-        return Task(attempt.attempt, run.tenant, token, placement)
+        return task_of(found, attempt, token)
 
     def _say(self, leadership: Leadership, by_id: Mapping[str, Run], decision: Decision) -> None:
         """Write down reasons and promises that have changed; each run's at most every other second."""
@@ -160,6 +160,21 @@ def submit(engine: Engine, task: Task) -> None:
         engine.submit(task)
     except UnavailableError as error:
         _logger.warning("attempt %s: %s", task.attempt, error.message)
+
+
+def task_of(run: Run, attempt: Attempt, token: str = "") -> Task:
+    """What the engine is told of an attempt at a run."""
+    return Task(
+        attempt=attempt.attempt,
+        tenant=attempt.tenant,
+        token=token,
+        placement=attempt.placement,
+        run=run.run,
+        demand=run.demand,
+        limit_s=PREPARING_S + attempt.cap_s + GRACE_S,
+        slurm=run.slurm,
+        submits=attempt.submits,
+    )
 
 
 def latest_end(attempt: Attempt, now: datetime) -> datetime:
@@ -209,7 +224,7 @@ def _shares(transaction: Transaction, tenants: set[str], now: datetime) -> dict[
     return shares
 
 
-def _away(transaction: Transaction, tenant: str, now: datetime) -> str:
+def keyholder_away(transaction: Transaction, tenant: str, now: datetime) -> str:
     """Why no run of a tenant can get its keys now, as a sentence; empty if its keyholder is there."""
     found = transaction.accounts.tenant(tenant)
     if found is None or not found.keyholder_seen:

@@ -13,6 +13,7 @@ from typing import Final
 
 from kifabrik.errors import KifabrikError
 from kifabrik.factory.deadlines import Deadlines
+from kifabrik.factory.handover import Handover
 from kifabrik.factory.hints import Hints
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.queue import Queue
@@ -42,7 +43,7 @@ class Reconciler:
         hints: Hints,
         leadership: Leadership,
         supervisor: Supervisor,
-        queue: Queue,
+        queue: Queue | Handover,
         deadlines: Deadlines,
     ) -> None:
         self._hints = hints

@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from kifabrik.errors import NotFoundError
-from kifabrik.factory.hints import Hints, attempt_topic, run_topic
+from kifabrik.factory.hints import Hints, attempt_topic, control_topic, run_topic, stage_topic
 from kifabrik.factory.ports import Clock, Transaction
 from kifabrik.factory.run_records import Attempt, Event, Run
 from kifabrik.factory.schedule import Promise
+from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import RunState, check_transition, is_end
 from kifabrik.values import format_time
 
@@ -73,9 +74,22 @@ class RunBook:
         """Let the loop that drives all runs look after the commit."""
         self._hints.after(transaction, QUEUE)
 
+    def wake(self) -> None:
+        """Let the loop that drives all runs look again now."""
+        self._hints.notify(QUEUE)
+
     def speak_to(self, transaction: Transaction, attempt: Attempt) -> None:
-        """Let the launcher of an attempt, and whoever follows its log, look after the commit."""
+        """Let the launchers of an attempt, and whoever follows its log, look after the commit."""
+        self._hints.after(transaction, control_topic(attempt.tenant, attempt.attempt))
+        self.tell_of(transaction, attempt)
+
+    def tell_of(self, transaction: Transaction, attempt: Attempt) -> None:
+        """Let whoever follows an attempt's log look after the commit."""
         self._hints.after(transaction, attempt_topic(attempt.tenant, attempt.attempt))
+
+    def complete(self, transaction: Transaction, attempt: Attempt, stage: Stage) -> None:
+        """Let the launchers that wait for a stage look after the commit."""
+        self._hints.after(transaction, stage_topic(attempt.tenant, attempt.attempt, stage))
 
     def _tell(self, transaction: Transaction, run: Run, *, event: bool = True) -> None:
         if event:

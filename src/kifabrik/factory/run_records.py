@@ -13,6 +13,7 @@ from kifabrik.factory.capacity import Demand, Gpu, Node, Placement
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import Footprint, footprint
 from kifabrik.meters.reading import Reading
+from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.values import Money, Place, Resources
 
@@ -69,6 +70,7 @@ class Run:
         promise: What the scheduler promised it.
         published: Metrics the order allows the factory to see.
         footprint: Over all attempts.
+        slurm: What its order asks of a Slurm cluster.
     """
 
     tenant: str
@@ -105,6 +107,7 @@ class Run:
     promise: Promise | None = None
     published: Mapping[str, float] = field(default_factory=dict)
     footprint: Footprint = NOTHING_USED
+    slurm: SlurmOptions = field(default_factory=SlurmOptions)
 
     @property
     def demand(self) -> Demand:
@@ -142,7 +145,8 @@ class Attempt:
         outputs: Digests of the outputs' manifest statements.
         finish: Digest of the run-finished statement.
         provenance: Digest of the provenance statement.
-        reading: What its launcher signed that it used.
+        reading: What its launcher signed that it used; of several nodes, on the first.
+        other_readings: What the launchers of the other nodes signed, as far as they could.
     """
 
     tenant: str
@@ -171,6 +175,37 @@ class Attempt:
     finish: str = ""
     provenance: str = ""
     reading: Reading | None = None
+    other_readings: tuple[Reading, ...] = ()
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """Of all nodes that signed one."""
+        return (*((self.reading,) if self.reading else ()), *self.other_readings)
+
+
+@dataclass(frozen=True)
+class RankLog:
+    """The log of one node of an attempt, as far as it has come.
+
+    Args:
+        tenant: Tenant id.
+        attempt: Attempt id.
+        rank: Number of the node in the attempt, from 0.
+        stream: Digest of the log stream statement; empty before it is open.
+        segments: Number of segments.
+        tail: Digest of the last segment statement.
+        log_bytes: Size of all sealed segments.
+        header: The age header all segments share; empty where only the others are asked for.
+    """
+
+    tenant: str
+    attempt: str
+    rank: int
+    stream: str = ""
+    segments: int = 0
+    tail: str = ""
+    log_bytes: int = 0
+    header: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -191,6 +226,7 @@ class Segment:
 
     tenant: str
     attempt: str
+    rank: int
     number: int
     statement: str
     sha256: str

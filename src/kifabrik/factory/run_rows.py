@@ -12,8 +12,19 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from kifabrik.factory.capacity import Placement, Share
-from kifabrik.factory.run_records import Attempt, Event, Leader, Limits, NodeRecord, Run, Segment, Usage
+from kifabrik.factory.run_records import (
+    Attempt,
+    Event,
+    Leader,
+    Limits,
+    NodeRecord,
+    RankLog,
+    Run,
+    Segment,
+    Usage,
+)
 from kifabrik.factory.schedule import Promise
+from kifabrik.runs.gathering import Stage
 
 
 class RunTable(Protocol):
@@ -85,11 +96,30 @@ class AttemptTable(Protocol):
     def set_stream_header(self, tenant: str, attempt: str, header: bytes) -> None: ...
     def stream_header(self, tenant: str, attempt: str) -> bytes: ...
     def add_segment(self, segment: Segment) -> None: ...
-    def count_segments(self, tenant: str, attempt: str) -> tuple[int, int]:
+    def count_segments(self, tenant: str, attempt: str, rank: int) -> tuple[int, int]:
         """How many segments a log has, and their size."""
         ...
 
-    def segments(self, tenant: str, attempt: str, after: int, most: int) -> list[Segment]: ...
+    def segments(self, tenant: str, attempt: str, rank: int, after: int, most: int) -> list[Segment]: ...
+    def rank_log(self, tenant: str, attempt: str, rank: int) -> RankLog | None: ...
+    def rank_logs(self, tenant: str, attempts: Iterable[str]) -> list[RankLog]:
+        """The logs of all nodes of these attempts but the first of each, by rank, without their headers."""
+        ...
+
+    def save_rank_log(self, log: RankLog) -> None: ...
+
+
+class NoteTable(Protocol):
+    """What the launchers of one attempt leave for each other, by stage and rank."""
+
+    def put_note(self, tenant: str, attempt: str, stage: Stage, rank: int, text: str) -> bool:
+        """Leave a note unless there is one of this stage and rank; whether there was none."""
+        ...
+
+    def note(self, tenant: str, attempt: str, stage: Stage, rank: int) -> str | None: ...
+    def notes(self, tenant: str, attempt: str, stage: Stage) -> dict[int, str]: ...
+    def count_notes(self, tenant: str, attempt: str, stage: Stage) -> int: ...
+    def drop_notes(self, tenant: str, attempt: str) -> None: ...
 
 
 class FleetTable(Protocol):
@@ -137,5 +167,5 @@ class MoneyTable(Protocol):
     def save_usage(self, usage: Usage) -> None: ...
 
 
-class RunRows(RunTable, AttemptTable, FleetTable, MoneyTable, Protocol):
+class RunRows(RunTable, AttemptTable, NoteTable, FleetTable, MoneyTable, Protocol):
     """Everything about runs."""

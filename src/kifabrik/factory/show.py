@@ -21,12 +21,15 @@ class RunPicture:
         run: The run.
         attempts: By number.
         nodes: Names of each attempt's nodes, by attempt.
+        streams: Digests of the log stream statements of each attempt's other nodes, by attempt and from rank 1
+            on; empty for one that is not open.
         outputs: In the order the job declares them.
     """
 
     run: Run
     attempts: tuple[Attempt, ...]
     nodes: dict[str, str]
+    streams: dict[str, list[str]]
     outputs: tuple[Version, ...]
 
     @property
@@ -97,6 +100,7 @@ class Shows:
         with self._store.read() as transaction:
             found = find_run(transaction, tenant, run)
             attempts = transaction.runs.attempts_of(tenant, [run])
+            others = transaction.runs.rank_logs(tenant, [one.attempt for one in attempts])
             requests = transaction.leases.of_run(tenant, run)
             versions = transaction.datasets.versions(tenant, f"{run}/")
         return EvidenceView(
@@ -105,7 +109,7 @@ class Shows:
             code=found.code,
             requests=tuple(one.digest for one in requests),
             decisions=tuple(one.decision for one in requests if one.decision),
-            streams=_some(one.stream for one in attempts),
+            streams=_some([*(one.stream for one in attempts), *(one.stream for one in others)]),
             manifests=_some(one.manifest for one in versions if not one.owner.endswith("/code")),
             finishes=_some(one.finish for one in attempts),
             provenance=_some(one.provenance for one in attempts),
@@ -119,6 +123,8 @@ def _some(digests: Iterable[str]) -> tuple[str, ...]:
 def _pictures(transaction: Transaction, tenant: str, runs: Sequence[Run]) -> list[RunPicture]:
     attempts = transaction.runs.attempts_of(tenant, [run.run for run in runs])
     names = {node.node: node.name for node in transaction.runs.nodes()}
+    several = [one.attempt for one in attempts if len(one.placement) > 1]
+    logs = {(log.attempt, log.rank): log.stream for log in transaction.runs.rank_logs(tenant, several)}
     pictures = []
     for run in runs:
         own = tuple(attempt for attempt in attempts if attempt.run == run.run)
@@ -127,7 +133,14 @@ def _pictures(transaction: Transaction, tenant: str, runs: Sequence[Run]) -> lis
             RunPicture(
                 run=run,
                 attempts=own,
-                nodes={one.attempt: ", ".join(names.get(share.node, "") for share in one.placement) for one in own},
+                nodes={
+                    one.attempt: ", ".join(names.get(share.node, "") for share in one.placement if share.node)
+                    for one in own
+                },
+                streams={
+                    one.attempt: [logs.get((one.attempt, rank), "") for rank in range(1, len(one.placement))]
+                    for one in own
+                },
                 outputs=tuple(version for version in made if version is not None),
             )
         )

@@ -6,6 +6,7 @@ taken for lost.
 Invariants:
 - an attempt whose launcher never came is submitted again under its name, with a new token, a few times;
 - an attempt whose launcher came and is gone has ended; what follows is judged like any end;
+- an attempt that still waits in a cluster's queue is taken out of it when its run is stopped;
 - a launcher without an attempt that goes on is given a minute, then killed, and its trace dropped.
 """
 
@@ -19,11 +20,11 @@ from typing import Final
 from kifabrik.errors import KifabrikError
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.endings import Endings, lost
-from kifabrik.factory.engine import Engine, Life, Task
+from kifabrik.factory.engine import Cluster, Engine, Fate, Life
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.queue import latest_end, submit
+from kifabrik.factory.queue import latest_end, submit, task_of
 from kifabrik.factory.run_book import RunBook, find_attempt, find_run
 from kifabrik.factory.run_records import Attempt, Run, StopCause
 from kifabrik.ledger.entry import EntryKind
@@ -37,6 +38,7 @@ STOP_GRACE_S: Final = 600.0
 _LEAVING_S: Final = 60.0
 _LATE: Final = timedelta(seconds=60)
 _logger = logging.getLogger(__name__)
+_UNKNOWN: Final = Fate()
 
 
 class Supervisor:
@@ -49,10 +51,18 @@ class Supervisor:
         book: Moves runs.
         endings: Ends attempts.
         engine: Knows the launchers.
+        cluster: The engine, if it has a queue of its own.
     """
 
     def __init__(
-        self, store: Store, log: Log, accounts: Accounts, book: RunBook, endings: Endings, engine: Engine
+        self,
+        store: Store,
+        log: Log,
+        accounts: Accounts,
+        book: RunBook,
+        endings: Endings,
+        engine: Engine,
+        cluster: Cluster | None = None,
     ) -> None:
         self._store = store
         self._log = log
@@ -60,6 +70,7 @@ class Supervisor:
         self._book = book
         self._endings = endings
         self._engine = engine
+        self._cluster = cluster
         self._stopping: dict[str, float] = {}
 
     def look(self, leadership: Leadership) -> None:
@@ -70,19 +81,24 @@ class Supervisor:
             runs = {(run.tenant, run.run): run for run in transaction.runs.active_runs()}
             names = {attempt.attempt for attempt in going_on}
             others = {one.attempt: one for one in transaction.runs.attempts_named(lives.keys() - names)}
+        gone = [name for name in names if lives.get(name, Life.GONE) is Life.GONE]
+        fates = self._cluster.fates(gone) if self._cluster and gone else {}
         for attempt in going_on:
             run = runs.get((attempt.tenant, attempt.run))
             if run is not None:
-                self._check(leadership, run, attempt, lives.get(attempt.attempt, Life.GONE))
+                life = lives.get(attempt.attempt, Life.GONE)
+                if life is Life.GONE and self._cluster and attempt.attempt not in fates:
+                    continue
+                self._check(leadership, run, attempt, life, fates.get(attempt.attempt, _UNKNOWN))
         self._stopping = {name: since for name, since in self._stopping.items() if name in names}
         self._clear({name: life for name, life in lives.items() if name not in names}, others)
 
-    def _check(self, leadership: Leadership, run: Run, attempt: Attempt, life: Life) -> None:
+    def _check(self, leadership: Leadership, run: Run, attempt: Attempt, life: Life, fate: Fate) -> None:
         try:
             if life is Life.ALIVE:
                 self._check_time(run, attempt)
-            elif attempt.taken or run.stop is not None or attempt.submits >= MOST_SUBMITS:
-                self._lose(leadership, attempt)
+            elif attempt.taken or run.stop is not None or attempt.submits >= MOST_SUBMITS or fate.outcome:
+                self._lose(leadership, attempt, fate)
             else:
                 self._submit_again(leadership, attempt)
         except KifabrikError as error:
@@ -92,7 +108,7 @@ class Supervisor:
         now = self._book.clock()
         if run.stop is not None:
             since = self._stopping.setdefault(attempt.attempt, time.monotonic())
-            if time.monotonic() - since > STOP_GRACE_S:
+            if not attempt.placement or time.monotonic() - since > STOP_GRACE_S:
                 self._engine.kill(attempt.attempt)
         elif attempt.running and now > latest_end(attempt, now):
             _logger.warning("attempt %s is past its cap and is killed", attempt.attempt)
@@ -107,14 +123,15 @@ class Supervisor:
             if run.stop is None:
                 self._book.change(transaction, run, reason=run.reason, stop=cause)
 
-    def _lose(self, leadership: Leadership, attempt: Attempt) -> None:
+    def _lose(self, leadership: Leadership, attempt: Attempt, fate: Fate) -> None:
         with self._store.write(attempt.tenant) as transaction:
             leadership.check(transaction)
             found = find_attempt(transaction, attempt.tenant, attempt.attempt)
             if found.finished:
                 return
             run = find_run(transaction, attempt.tenant, attempt.run)
-            how = lost(run, "" if found.taken else "No launcher could be started.")
+            message = fate.sentence or ("" if found.taken else "No launcher could be started.")
+            how = lost(run, message, fate.outcome)
             self._accounts.end_attempt_tokens(transaction, attempt.tenant, attempt.attempt)
             self._endings.end(transaction, run, found, how)
             self._record(transaction, run, found, how.outcome)
@@ -131,9 +148,14 @@ class Supervisor:
             found = find_attempt(transaction, attempt.tenant, attempt.attempt)
             if found.finished or found.taken:
                 return
-            transaction.runs.save_attempt(replace(found, submits=found.submits + 1))
+            if self._cluster:  # what a node had claimed for a launcher that never asked for its work
+                transaction.runs.give_back(found.placement)
+                found = replace(found, placement=())
+            again = replace(found, submits=found.submits + 1)
+            transaction.runs.save_attempt(again)
             token = self._accounts.issue_attempt_token(transaction, found.tenant, found.run, found.attempt)
-        submit(self._engine, Task(attempt.attempt, attempt.tenant, token, attempt.placement))
+            run = find_run(transaction, attempt.tenant, attempt.run)
+        submit(self._engine, task_of(run, again, token))
 
     def _clear(self, lives: Mapping[str, Life], attempts: Mapping[str, Attempt]) -> None:
         """Deal with launchers whose attempt has ended, or that no attempt is known for."""

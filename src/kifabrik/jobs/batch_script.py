@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from kifabrik.errors import UsageError
 from kifabrik.jobs.batch_lines import SET_ASIDE, Word, kifabrik_words, slurm_words
 from kifabrik.jobs.jobfile import JobFile
-from kifabrik.jobs.slurm_options import SlurmOptions
+from kifabrik.orders.slurm_options import SlurmOptions
 
 _MEMORY: Final = re.compile(r"(\d+)([KMGT]?)B?", re.IGNORECASE)
 _MEMORY_UNITS: Final = {"": 2**20, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -31,8 +31,10 @@ _MEMORY_UNITS: Final = {"": 2**20, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**4
 _GRES: Final = re.compile(r"(?:gpu:)?(?:(?P<model>[A-Za-z][\w.-]*):)?(?P<count>\d+)")
 _CLOCK: Final = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 _DEFAULT_LIMIT_S: Final = 3600
+_ATTEMPTS_OF_A_REQUEUE: Final = 3
+"""What `--requeue` means here: Slurm itself would try for ever."""
 _OPTION_NAMES: Final = (
-    "account", "array", "begin", "constraint", "dependency", "licenses", "partition", "qos", "reservation",
+    "account", "begin", "constraint", "dependency", "licenses", "partition", "qos", "reservation",
     "signal", "switches",
 )  # fmt: skip
 
@@ -43,12 +45,12 @@ class BatchJob:
 
     Args:
         job: As a job file would have said it; it runs the script.
-        slurm: Wishes for Slurm.
+        array: Its tasks, as sbatch was told them; empty for one job.
         remarks: What was set aside, and why: for the person to read.
     """
 
     job: JobFile
-    slurm: SlurmOptions
+    array: str
     remarks: tuple[str, ...]
 
 
@@ -67,10 +69,13 @@ def parse_batch(text: str, file: str) -> BatchJob:
     words = slurm_words(text, file)
     given = {word.name: word for word in words}
     try:
-        slurm = _options(given)
-        body = _body(given, file) | _sealed(kifabrik_words(text, file), file)
+        body = _body(given, file) | _sealed(kifabrik_words(text, file), file) | {"slurm": _wishes(given)}
+        if "requeue" in given:
+            body["retry"] = {"attempts": _ATTEMPTS_OF_A_REQUEUE}
         job = JobFile.model_validate(body)
         job.resources.parsed()
+        array = SlurmOptions(array=given["array"].value).array if "array" in given else ""
+        job.slurm.parsed()
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         place = ".".join(map(str, fault["loc"]))
@@ -80,18 +85,17 @@ def parse_batch(text: str, file: str) -> BatchJob:
         raise UsageError(told, hint=error.hint) from None
     aside = {word.name: word for word in words if word.name in SET_ASIDE}
     remarks = tuple(f"line {word.line}: --{name} is set aside: {SET_ASIDE[name]}" for name, word in aside.items())
-    return BatchJob(job, slurm, remarks)
+    return BatchJob(job, array, remarks)
 
 
-def _options(given: dict[str, Word]) -> SlurmOptions:
+def _wishes(given: dict[str, Word]) -> dict[str, Any]:
     texts: dict[str, Any] = {name: given[name].value for name in _OPTION_NAMES if name in given}
     nice = given["nice"].value or "100" if "nice" in given else "0"
     if not nice.isdigit():
         raise UsageError(f"--nice={nice} is not a number from 0 on; only the operator makes runs earlier")
     if given.get("exclusive", Word(0, "", "")).value:
         raise UsageError("--exclusive takes no value here")
-    requeue = True if "requeue" in given else False if "no-requeue" in given else None
-    return SlurmOptions(**texts, exclusive="exclusive" in given, nice=int(nice), requeue=requeue)
+    return texts | {"exclusive": "exclusive" in given, "nice": int(nice)}
 
 
 def _body(given: dict[str, Word], file: str) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.jobs.plain_yaml import parse_plain
-from kifabrik.values import MICRO_PER_EUR, Money, Place, Resources, parse_duration, parse_size
+from kifabrik.orders.slurm_options import SlurmOptions
+from kifabrik.values import MICRO_PER_EUR, MOST_NODES, Money, Place, Resources, parse_duration, parse_size
 
 _LARGEST_BYTES: Final = 256 * 1024
 _NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -96,7 +97,7 @@ class ResourcesPart(_Part):
     gpu: str | int = 0
     cpu: int = Field(default=1, ge=1, le=4096)
     memory: Size = 2 * 10**9
-    nodes: int = Field(default=1, ge=1, le=100_000)
+    nodes: int = Field(default=1, ge=1, le=MOST_NODES)
     disk: Size = 0
 
     def parsed(self) -> Resources:
@@ -140,6 +141,31 @@ class RetryPart(_Part):
         return causes
 
 
+class SlurmPart(_Part):
+    """What is asked of a Slurm cluster; one machine sets it aside."""
+
+    partition: str = ""
+    qos: str = ""
+    account: str = ""
+    constraint: str = ""
+    reservation: str = ""
+    exclusive: bool = False
+    switches: str = ""
+    dependency: str = ""
+    signal: str = ""
+    licenses: str = ""
+    nice: int = 0
+    begin: str = ""
+
+    def parsed(self) -> SlurmOptions:
+        """Return the wishes as values.
+
+        Raises:
+            UsageError: A value does not have its form.
+        """
+        return SlurmOptions(**self.model_dump())
+
+
 class JobFile(_Part):
     """A whole job file."""
 
@@ -157,6 +183,7 @@ class JobFile(_Part):
     budget: Euros = Money(0)
     place: PlacePart = Field(default_factory=PlacePart)
     retry: RetryPart = Field(default_factory=RetryPart)
+    slurm: SlurmPart = Field(default_factory=SlurmPart)
     priority: int = Field(default=0, ge=-100, le=100)
     ask: bool = False
 
@@ -237,15 +264,24 @@ def read_job(path: Path) -> JobFile:
         NotFoundError: There is none.
         UsageError: It is not a job file; the message names the key and the line.
     """
+    return parse_job(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read the text of a job file.
+
+    Raises:
+        NotFoundError: There is none.
+        UsageError: It is too large, or not text.
+    """
     try:
         if path.stat().st_size > _LARGEST_BYTES:
             raise UsageError(f"{path} is larger than a job file can be ({_LARGEST_BYTES // 1024} kB)")
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NotFoundError(f"there is no job file {path}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text") from None
-    return parse_job(text, str(path))
 
 
 def parse_job(text: str, where: str = "job file") -> JobFile:
@@ -258,11 +294,13 @@ def parse_job(text: str, where: str = "job file") -> JobFile:
     if not isinstance(body, Mapping):
         raise UsageError(f"{where} is not a job: it must be keys and values", hint="See docs/job-file.md.")
     try:
-        return JobFile.model_validate(body)
+        job = JobFile.model_validate(body)
+        job.slurm.parsed()
     except ValidationError as error:
         raise _first_fault(error, where) from None
     except UsageError as error:
         raise UsageError(f"{where}: {error.message}", hint=error.hint) from None
+    return job
 
 
 def _first_fault(error: ValidationError, where: str) -> UsageError:

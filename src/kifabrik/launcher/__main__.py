@@ -6,6 +6,7 @@ in the argument list or the environment, and the process cannot be dumped or tra
 
 import argparse
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -16,7 +17,7 @@ from kifabrik.launcher.attempt import AttemptRunner
 from kifabrik.launcher.node import Node
 from kifabrik.launcher.privacy import keep_memory_private
 from kifabrik.launcher.readiness import get_ready
-from kifabrik.sandbox.memory import enter_private_mounts
+from kifabrik.sandbox.memory import PrivateMounts, enter_private_mounts
 
 __all__ = ["get_ready", "main"]
 
@@ -33,7 +34,7 @@ def main() -> int:
         keep_memory_private()
         line = sys.stdin.readline()
         if line:
-            AttemptRunner(Assignment.from_json(line), Node.load(node_home), mounts).run()
+            return _work(Assignment.from_json(line), Node.load(node_home), mounts)
     except KifabrikError as error:
         _say(f"{type(error).__name__}: {error.message}")
         return error.exit_status
@@ -41,6 +42,18 @@ def main() -> int:
         _say(type(error).__name__)
         return KifabrikError.exit_status
     return 0
+
+
+def _work(assignment: Assignment, node: Node, mounts: PrivateMounts) -> int:
+    """Work on an assignment; 0 if its program succeeded, else the program's status, or 1."""
+    runner = AttemptRunner(assignment, node, mounts)
+    signal.signal(signal.SIGTERM, lambda *_: runner.give_way())
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda number, _: runner.pass_on(number))
+    status = runner.run()
+    if assignment.verdict:
+        Path(assignment.verdict).write_text(str(status), encoding="ascii")
+    return status
 
 
 def _say(text: str) -> None:

@@ -1,10 +1,11 @@
 """The order and its verification."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from kifabrik.errors import IntegrityError, RefusedError
+from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey, VerifyKey
 from kifabrik.signatures.statements import Statement, predicate, sign_statement, time_named, verify_statement
@@ -66,6 +67,7 @@ class Order:
         nonce: 32 hex digits.
         keyholder: Sequence of the newest keyholder statement the member's machine has verified: whoever
             works on the order believes no older one.
+        slurm: What it asks of a Slurm cluster beyond its resources; one machine sets it aside.
     """
 
     run: str
@@ -91,6 +93,7 @@ class Order:
     deadline: str
     nonce: str
     keyholder: int
+    slurm: SlurmOptions = field(default_factory=SlurmOptions)
 
 
 def order_subjects(order: Order) -> dict[str, str]:

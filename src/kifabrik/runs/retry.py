@@ -23,6 +23,7 @@ _SENTENCES: Final = {
     Outcome.ENVIRONMENT: "The environment could not be built; see the message.",
     Outcome.INTEGRITY: "Something did not verify; nothing was run on it.",
     Outcome.NODE_FAILURE: "The node or its launcher stopped working.",
+    Outcome.NOT_TAKEN: "The cluster does not take the run.",
 }
 _ENDS: Final = {
     Outcome.SUCCEEDED: RunState.SUCCEEDED,

@@ -10,6 +10,8 @@ class RunState(StrEnum):
     """Where a run stands."""
 
     QUEUED = "queued"
+    PENDING = "pending"
+    """A cluster's scheduler has it in its own queue."""
     STARTING = "starting"
     BUILDING = "building"
     WAITING_FOR_KEY = "waiting-for-key"
@@ -24,6 +26,7 @@ class RunState(StrEnum):
 
 _ENDS: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.STOPPED, RunState.REFUSED})
 _STEPS: Final = (
+    RunState.PENDING,
     RunState.STARTING,
     RunState.BUILDING,
     RunState.WAITING_FOR_KEY,
@@ -33,7 +36,15 @@ _STEPS: Final = (
 )
 
 TRANSITIONS: Final[dict[RunState, frozenset[RunState]]] = {
-    RunState.QUEUED: frozenset({RunState.STARTING, RunState.STOPPED, RunState.FAILED, RunState.REFUSED}),
+    RunState.QUEUED: frozenset(
+        {
+            RunState.PENDING,
+            RunState.STARTING,
+            RunState.STOPPED,
+            RunState.FAILED,
+            RunState.REFUSED,
+        }
+    ),
     # A launcher moves forward only; any step may end the run or, for another attempt, queue it again.
     **{step: frozenset({*_STEPS[position + 1 :], RunState.QUEUED, *_ENDS}) for position, step in enumerate(_STEPS)},
     **{end: frozenset() for end in _ENDS},
@@ -68,3 +79,5 @@ class Outcome(StrEnum):
     ENVIRONMENT = "environment"
     INTEGRITY = "integrity"
     NODE_FAILURE = "node-failure"
+    NOT_TAKEN = "not-taken"
+    """A cluster's scheduler refused it."""

@@ -74,6 +74,22 @@ def find_hierarchies(process: Path = Path("/proc/self")) -> tuple[Hierarchy, ...
     return tuple(found)
 
 
+def groups_of(process: Path) -> tuple[Path, ...]:
+    """Folders of all control groups a process is in, one for each hierarchy that has controllers or is version 2.
+
+    Args:
+        process: Its folder, such as `/proc/7`.
+    """
+    groups = dict(_own_groups(process))
+    found: list[Path] = []
+    for mount in _mounts(process):
+        names = groups.keys() & (mount.controllers or {""})
+        path = _folder(mount, groups[min(names)]) if names else None
+        if path is not None and path not in found:
+            found.append(path)
+    return tuple(found)
+
+
 def _own_groups(process: Path) -> Iterator[tuple[str, str]]:
     """Path of this process's group by controller; the empty name is version 2."""
     for line in _lines(process / "cgroup"):

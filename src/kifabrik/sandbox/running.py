@@ -110,9 +110,13 @@ class RunningRoom:
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM to the job; it may write a checkpoint."""
+        self.send(signal.SIGTERM)
+
+    def send(self, number: int) -> None:
+        """Send a signal to the job's process group; nothing happens once it has ended."""
         if not _ended(self._first, 0):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._first_pid, signal.SIGTERM)
+                os.killpg(self._first_pid, number)
 
     def kill(self) -> None:
         """Kill every process of the room."""

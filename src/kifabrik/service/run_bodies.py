@@ -1,15 +1,18 @@
 """Between the bodies of plans, runs and attempts and what the use cases take and return."""
 
-from kifabrik.factory.attempts import WorkView
+import base64
+
+from kifabrik.factory.attempts import Asked, WorkView
 from kifabrik.factory.finish import Closing
 from kifabrik.factory.journals import LogPiece
 from kifabrik.factory.plan import PlanView
 from kifabrik.factory.run_records import Attempt, Event
 from kifabrik.factory.show import EvidenceView, RunPicture
 from kifabrik.meters.footprint import Footprint
+from kifabrik.runs.states import Outcome
 from kifabrik.service.bodies import version_view
 from kifabrik.signatures.dsse import Envelope
-from kifabrik.wire.attempts import Finished, Work
+from kifabrik.wire.attempts import Control, Finished, KeysLeft, Work
 from kifabrik.wire.runs import (
     AttemptView,
     EnergyView,
@@ -55,7 +58,7 @@ def run_view(picture: RunPicture) -> RunView:
         order=run.order,
         resources=run.resources,
         place=picture.place,
-        attempts=[_attempt(one, picture.nodes[one.attempt]) for one in picture.attempts],
+        attempts=[_attempt(one, picture) for one in picture.attempts],
         outputs=[version_view(one) for one in picture.outputs],
         published=dict(run.published),
         footprint=_footprint(run.footprint),
@@ -115,6 +118,24 @@ def work(found: WorkView) -> Work:
     )
 
 
+def control(asked: Asked) -> Control:
+    """What is asked of an attempt's launchers, as a body."""
+    if asked.stop is not None:
+        return Control(stop=True, cause=str(asked.stop))
+    if asked.fault is None:
+        return Control(stop=False)
+    message = f"Node {asked.fault.rank}: {asked.fault.message}" if asked.fault.message else ""
+    return Control(stop=True, cause="node", outcome=Outcome(asked.fault.outcome), message=message)
+
+
+def sealed_keys(body: KeysLeft) -> dict[int, str]:
+    """What rank 0 has sealed for every rank, as notes: the body for itself, the headers for the others."""
+    return {
+        rank: base64.b64encode(body.body if rank == 0 else header).decode()
+        for rank, header in enumerate(body.headers)
+    }
+
+
 def closing(body: Finished) -> Closing:
     """What a launcher hands in at the end.
 
@@ -129,17 +150,18 @@ def closing(body: Finished) -> Closing:
     )
 
 
-def _attempt(attempt: Attempt, node: str) -> AttemptView:
+def _attempt(attempt: Attempt, picture: RunPicture) -> AttemptView:
     return AttemptView(
         attempt=attempt.attempt,
         number=attempt.number,
         state=attempt.state,
         outcome=attempt.outcome,
-        node=node,
+        node=picture.nodes[attempt.attempt],
         exit_status=attempt.exit_status,
         started=attempt.created,
         finished=attempt.finished,
         stream=attempt.stream,
+        other_streams=picture.streams[attempt.attempt],
     )
 
 

@@ -85,7 +85,9 @@ class AttemptView(Body):
     started: str = ""
     finished: str = ""
     stream: str = ""
-    """Digest of the log stream statement, once there is one."""
+    """Digest of the log stream statement, once there is one; of several nodes, of the first."""
+    other_streams: list[str] = Field(default_factory=list)
+    """The same of the other nodes, from rank 1 on."""
 
 
 class RunView(Body):

@@ -43,9 +43,10 @@ from kifabrik.stores.sql.upgrade import upgrade
 from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
-from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, FactoryConfig, read_config
+from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
 from kifabrik.wiring.runs import driving, read_prices, run_cases
 from kifabrik.wiring.service_log import service_log
+from kifabrik.wiring.slurm import cluster_of
 
 OBJECTS: Final = "objects"
 STAGING: Final = "staging"
@@ -53,7 +54,7 @@ KEYS: Final = "keys"
 DATABASE: Final = "factory.db"
 
 
-def init_home(home: Path, *, port: int = PORT) -> FactoryConfig:
+def init_home(home: Path, *, port: int = PORT, engine: EngineKind = EngineKind.LOCAL) -> FactoryConfig:
     """Make a factory's home folder, only its owner may enter it; one that exists is left as it is.
 
     Raises:
@@ -65,7 +66,7 @@ def init_home(home: Path, *, port: int = PORT) -> FactoryConfig:
             raise UsageError(f"{home} is not empty and not a factory", hint="Choose an empty or new folder.")
         make_folder(home)
         home.chmod(0o700)
-        write_whole(home / FILE, TEMPLATE.format(port=port).encode(), mode=0o644)
+        write_whole(home / FILE, TEMPLATE.format(port=port, engine=engine).encode(), mode=0o644)
     return read_config(home)
 
 
@@ -83,6 +84,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     log = Log(store, FolderLogKeys(home / KEYS), hints, clock)
     mailbox = Mailbox(store, hints, clock)
     statements = Statements(store, log, mailbox)
+    accounts = Accounts(store, log, statements)
     members = Members(store, log, statements)
     keyholders = Keyholders(store, statements)
     files = FolderObjects(home / OBJECTS)
@@ -99,7 +101,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         log=log,
         statements=statements,
         mailbox=mailbox,
-        accounts=Accounts(store, log, statements),
+        accounts=accounts,
         members=members,
         keyholders=keyholders,
         deletions=deletions,
@@ -113,7 +115,19 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         models=Models(store, statements, members),
         housekeeping=Housekeeping(deletions, erasures, objects),
         check=Check(store, files, log, (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING))),
-        runs=run_cases(store, log, statements, members, versions, objects, attempts, book, pricing),
+        runs=run_cases(
+            store,
+            log,
+            statements,
+            accounts,
+            members,
+            versions,
+            objects,
+            attempts,
+            book,
+            pricing,
+            cluster_of(config, store),
+        ),
     )
 
 

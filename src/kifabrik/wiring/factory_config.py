@@ -1,12 +1,14 @@
 """The operator's settings: `factory.toml` in the factory's home folder."""
 
 import tomllib
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from kifabrik.errors import KifabrikError, UsageError
+from kifabrik.launcher.care import AGENT_SOCKET
 from kifabrik.values import parse_size
 
 FILE: Final = "factory.toml"
@@ -23,6 +25,33 @@ def _size(value: object) -> object:
 Size = Annotated[int, BeforeValidator(_size)]
 
 
+class EngineKind(StrEnum):
+    """What runs go to."""
+
+    LOCAL = "local"
+    SLURM = "slurm"
+
+
+class SlurmConfig(BaseModel):
+    """The cluster runs go to, where `engine` is `slurm`.
+
+    Args:
+        conf: Its slurm.conf; empty for the system's own.
+        stub: Program and arguments that jobs run on their nodes; empty for the one of this installation.
+        socket: Where the nodes' agents listen; `%n` stands for the node's name.
+        output: Where jobs' own messages go, as sbatch's `--output`: faults of nodes, nothing of the customers'.
+        partition: Where an order names none; empty for Slurm's default.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    conf: str = ""
+    stub: tuple[str, ...] = ()
+    socket: str = AGENT_SOCKET
+    output: str = "/dev/null"
+    partition: str = ""
+
+
 class FactoryConfig(BaseModel):
     """Settings of a factory.
 
@@ -35,6 +64,8 @@ class FactoryConfig(BaseModel):
         tls_key: PEM file with its key.
         prices: Price list, relative to the home folder.
         quota: Most bytes of sealed objects per tenant.
+        engine: What runs go to.
+        slurm: The cluster, if they go to one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +78,8 @@ class FactoryConfig(BaseModel):
     tls_key: str = ""
     prices: str = "prices.toml"
     quota: Size = 10**12
+    engine: EngineKind = EngineKind.LOCAL
+    slurm: SlurmConfig = SlurmConfig()
 
 
 def read_config(home: Path) -> FactoryConfig:
@@ -76,4 +109,5 @@ TEMPLATE: Final = """\
 host = "127.0.0.1"
 port = {port}
 quota = "1TB"
+engine = "{engine}"
 """

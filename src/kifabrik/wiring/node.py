@@ -12,17 +12,19 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kifabrik.durable import make_folder, write_whole
 from kifabrik.environments.pythons import find_python
 from kifabrik.errors import KifabrikError, UsageError
 from kifabrik.factory.capacity import Gpu
 from kifabrik.factory.run_records import NodeRecord
+from kifabrik.launcher.care import AGENT_SOCKET, LEAST_DISK, LEAST_MEMORY, Scrub
 from kifabrik.launcher.node import BLOCK_CACHE
 from kifabrik.sandbox.streamed import cannot_stream
+from kifabrik.sandbox.uids import DEFAULT_RANGE
 from kifabrik.sensors.nvml import gpus as nvml_gpus
-from kifabrik.signatures.keys import KEY_BYTES, SigningKey
+from kifabrik.signatures.keys import KEY_BYTES, SigningKey, VerifyKey
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc, parse_size
 
 FILE: Final = "node.toml"
@@ -64,6 +66,13 @@ class PlaceConfig(_Section):
     node_class: str = ""
 
 
+class UidsConfig(_Section):
+    """User ids of runs, set aside for them on this machine."""
+
+    first: Annotated[int, Field(ge=1000, lt=2**31)] = DEFAULT_RANGE.first
+    count: Annotated[int, Field(ge=1, lt=2**20)] = DEFAULT_RANGE.count
+
+
 class NodeConfig(_Section):
     """What `node.toml` says.
 
@@ -80,6 +89,16 @@ class NodeConfig(_Section):
         runs: Folder for what runs need on disk; empty for one in the node's home.
         block_cache: Most ciphertext kept on this node's disk for a run that streams over the network, in bytes.
         tpm: The node's TPM as tpm2-tools name it, such as `device:/dev/tpmrm0`; empty for none.
+        run_uids: User ids of runs on this machine.
+        locks: Folder of the locks on user ids and GPUs; empty for the machine's own.
+        scrub: Of which jobs GPUs are overwritten afterwards.
+        least_disk: What must be free where runs write, in bytes, for Slurm's prolog to let a job begin.
+        least_memory: The same of memory.
+        factory: Where the service is, for a node of a cluster; empty for the service's own machine.
+        ca: PEM file with a certificate authority to trust for that besides the system's; empty for none.
+        socket: Where the node's agent listens for the stubs of jobs.
+        fabric: Address at which the other nodes of a run reach this one; empty for the one from which it reaches
+            the factory.
         launcher: Module or file with the launcher's `main`, and its arguments; empty for kifabrik's own.
     """
 
@@ -95,6 +114,15 @@ class NodeConfig(_Section):
     runs: str = ""
     block_cache: Annotated[int, BeforeValidator(_size), Field(ge=0)] = BLOCK_CACHE
     tpm: str = ""
+    run_uids: UidsConfig = UidsConfig()
+    locks: str = ""
+    scrub: Scrub = Scrub.OURS
+    least_disk: Annotated[int, BeforeValidator(_size), Field(ge=0)] = LEAST_DISK
+    least_memory: Annotated[int, BeforeValidator(_size), Field(ge=0)] = LEAST_MEMORY
+    factory: str = ""
+    ca: str = ""
+    socket: str = AGENT_SOCKET
+    fabric: str = ""
     launcher: tuple[str, ...] = ()
 
     def record(self, key: SigningKey) -> NodeRecord:
@@ -113,13 +141,24 @@ class NodeConfig(_Section):
         )
 
 
-def init_node(home: Path, *, place: Place, objects: Path | None = None) -> NodeConfig:
+def init_node(
+    home: Path,
+    *,
+    place: Place,
+    objects: Path | None = None,
+    name: str = "",
+    factory: str = "",
+    ca: Path | None = None,
+) -> NodeConfig:
     """Make a node's home from what this machine has; one that exists is left as it is.
 
     Args:
         home: Folder, made if missing; only its owner may enter it.
         place: Where the node is.
         objects: Folder of the factory's objects, if it is on this machine.
+        name: The operator's name of it; empty for the machine's. On a cluster it is Slurm's name of the node.
+        factory: Where the service is, for a node of a cluster.
+        ca: PEM file with a certificate authority to trust for that.
 
     Raises:
         UsageError: The home exists and says something wrong.
@@ -128,7 +167,7 @@ def init_node(home: Path, *, place: Place, objects: Path | None = None) -> NodeC
     if not (home / KEY).exists():
         write_whole(home / KEY, SigningKey.generate().seed)
     if not (home / FILE).exists():
-        write_whole(home / FILE, _describe_machine(place, objects).encode())
+        write_whole(home / FILE, _describe_machine(place, objects, name, factory, ca).encode())
     return read_node(home)
 
 
@@ -168,16 +207,32 @@ def read_key(home: Path) -> SigningKey:
     return SigningKey(seed)
 
 
+def read_enrolment(file: Path) -> NodeRecord:
+    """Read what `kifabrik node init --json` wrote.
+
+    Raises:
+        UsageError: The file is something else.
+    """
+    try:
+        record: NodeRecord = TypeAdapter(NodeRecord).validate_json(file.read_bytes())
+        VerifyKey.from_hex(record.key)
+    except (ValidationError, UsageError):
+        raise UsageError(
+            f"{file} does not describe a node", hint="Make it on the node: kifabrik node init --home FOLDER --json"
+        ) from None
+    return record
+
+
 def launcher_command(home: Path, config: NodeConfig) -> list[str]:
     """Program and arguments of the template that launchers are forked from."""
     launcher = config.launcher or ("kifabrik.launcher.__main__", "--node-home", str(home.resolve()))
     return [sys.executable, "-P", "-m", "kifabrik.engines.local.template", *launcher]
 
 
-def _describe_machine(place: Place, objects: Path | None) -> str:
+def _describe_machine(place: Place, objects: Path | None, name: str, factory: str, ca: Path | None) -> str:
     text = _TEMPLATE.format(
         node=json.dumps(new_id(Kind.NODE)),
-        name=json.dumps(socket.gethostname() or "node"),
+        name=json.dumps(name or socket.gethostname() or "node"),
         cpus=_cores(),
         memory=_memory_bytes(),
         pythons=json.dumps(_pythons()),
@@ -185,6 +240,8 @@ def _describe_machine(place: Place, objects: Path | None) -> str:
         country=json.dumps(place.country),
         site=json.dumps(place.site),
         node_class=json.dumps(place.node_class),
+        factory=json.dumps(factory),
+        ca=json.dumps(str(ca.resolve()) if ca else ""),
     )
     for gpu in nvml_gpus():
         text += (
@@ -245,6 +302,10 @@ pythons = {pythons}
 
 # Where launchers read the factory's objects directly; empty to fetch them from the service.
 objects = {objects}
+
+# Where this node's agent finds the service, on a cluster; empty on the service's own machine.
+factory = {factory}
+ca = {ca}
 
 [place]
 country = {country}

@@ -7,14 +7,18 @@ from typing import Final
 
 from kifabrik.engines.local import LocalEngine
 from kifabrik.engines.local.processes import ProcessId, boot_id
+from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.admit import Admission
 from kifabrik.factory.attempts import Attempts
+from kifabrik.factory.claims import Claims
 from kifabrik.factory.deadlines import Deadlines
 from kifabrik.factory.endings import Endings
-from kifabrik.factory.engine import Engine
+from kifabrik.factory.engine import Cluster, Engine
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.finish import Finishing
 from kifabrik.factory.fleet import Fleet
+from kifabrik.factory.gathering import Gathering
+from kifabrik.factory.handover import Handover
 from kifabrik.factory.journals import Journals
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.log import Log
@@ -32,6 +36,7 @@ from kifabrik.factory.statements import Statements
 from kifabrik.factory.stop import Stopping
 from kifabrik.factory.supervise import Supervisor
 from kifabrik.factory.versions import Versions
+from kifabrik.launcher.care import NodeCare
 from kifabrik.prices.pricelist import PriceList
 from kifabrik.wiring.caretaker import taking_care
 from kifabrik.wiring.node import FILE, LAUNCHERS, RUNS, launcher_command, read_key, read_node
@@ -55,12 +60,14 @@ def run_cases(
     store: Store,
     log: Log,
     statements: Statements,
+    accounts: Accounts,
     members: Members,
     versions: Versions,
     objects: Objects,
     attempts: Attempts,
     book: RunBook,
     pricing: Pricing,
+    cluster: Cluster | None,
 ) -> RunCases:
     """Join the use cases of runs."""
     endings = Endings(book, pricing)
@@ -69,7 +76,10 @@ def run_cases(
         planner=Planner(store, pricing),
         admission=Admission(store, log, statements, members, versions, book, pricing),
         attempts=attempts,
+        claims=Claims(store, accounts, book, cluster),
+        cluster=cluster,
         journals=Journals(store, attempts, objects, book),
+        gathering=Gathering(store, book, attempts),
         finishing=Finishing(store, log, statements, versions, attempts, endings),
         stopping=Stopping(store, log, book),
         shows=Shows(store),
@@ -78,14 +88,14 @@ def run_cases(
     )
 
 
-def reconciler(factory: Factory, engine: Engine) -> Reconciler:
+def reconciler(factory: Factory, engine: Engine, cluster: Cluster | None = None) -> Reconciler:
     """Join the loop that drives all runs."""
     store, log, runs = factory.store, factory.log, factory.runs
     return Reconciler(
         factory.hints,
         Leadership(store, log.clock, holder=str(ProcessId.own()), gone=_ended_here),
-        Supervisor(store, log, factory.accounts, runs.book, runs.endings, engine),
-        Queue(store, factory.accounts, runs.book, engine),
+        Supervisor(store, log, factory.accounts, runs.book, runs.endings, engine, cluster),
+        Handover(store, runs.book, cluster) if cluster else Queue(store, factory.accounts, runs.book, engine),
         Deadlines(store, log, runs.book),
     )
 
@@ -98,7 +108,7 @@ def _ended_here(holder: str) -> bool:
 
 @contextmanager
 def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterator[None]:
-    """Enrol this machine's node, if the factory's home has one, and drive runs on it.
+    """Drive runs: on the cluster, or on this machine's node, which is enrolled, if the factory's home has one.
 
     Args:
         home: Of the factory.
@@ -109,6 +119,15 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
     Raises:
         UsageError: The node's home says something wrong.
     """
+    cluster = factory.runs.cluster
+    if cluster is not None:
+        loop = reconciler(factory, cluster, cluster)
+        loop.start()
+        try:
+            yield
+        finally:
+            loop.close()
+        return
     node = home / NODE
     if not (node / FILE).exists():
         yield
@@ -116,7 +135,8 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
     config = read_node(node)
     factory.runs.fleet.enrol(config.record(read_key(node)))
     runs = Path(config.runs) if config.runs else node / RUNS
-    with taking_care(runs, lambda: factory.hints.notify(QUEUE)) as clear_up:
+    uids = NodeCare.load(node).uids
+    with taking_care(runs, lambda: factory.hints.notify(QUEUE), uids=uids) as clear_up:
         engine = LocalEngine(
             config.node,
             node / LAUNCHERS,

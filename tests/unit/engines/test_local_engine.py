@@ -15,8 +15,9 @@ import pytest
 from kifabrik.engines.local.engine import LocalEngine
 from kifabrik.engines.local.processes import ProcessId, boot_id
 from kifabrik.errors import UnavailableError
-from kifabrik.factory.capacity import Share
+from kifabrik.factory.capacity import Demand, Share
 from kifabrik.factory.engine import Life, Task
+from kifabrik.values import Place, Resources
 
 PROGRAM = """
 import json, os, sys, time
@@ -45,7 +46,7 @@ def wait_until(test, seconds=60.0):
 
 
 def task(attempt="a-aaaaaaaaaaaaaaaa", token="kfa-secret"):
-    return Task(attempt, "t-x", token, (Share("n-1", 1, 1, (0, 2)),))
+    return Task(attempt, "t-x", token, (Share("n-1", 1, 1, (0, 2)),), "r-x", Demand(Resources(), Place()), 60)
 
 
 @pytest.fixture
@@ -175,10 +176,12 @@ def test_the_template_ends_with_the_service_and_launchers_do_not(tmp_path, comma
         from pathlib import Path
         from kifabrik.engines.local.engine import LocalEngine
         from kifabrik.engines.local.processes import ProcessId
-        from kifabrik.factory.capacity import Share
+        from kifabrik.factory.capacity import Demand, Share
         from kifabrik.factory.engine import Task
+        from kifabrik.values import Place, Resources
         engine = LocalEngine("n-1", Path({str(tmp_path / "launchers")!r}), {command!r}, "http://factory")
-        engine.submit(Task("a-aaaaaaaaaaaaaaaa", "t-x", "kfa-secret", (Share("n-1", 1, 1),)))
+        share, demand = Share("n-1", 1, 1), Demand(Resources(), Place())
+        engine.submit(Task("a-aaaaaaaaaaaaaaaa", "t-x", "kfa-secret", (share,), "r-x", demand, 60))
         template = ProcessId.of(engine._forge._pid)
         print(template, template.alive(), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kifabrik.engines.slurm.script import Submission, arguments
 from kifabrik.errors import KifabrikError, UsageError
-from kifabrik.jobs.slurm_options import SlurmOptions
+from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.values import Resources
 
 TEXT = st.text(max_size=20)

@@ -35,8 +35,8 @@ def test_a_usual_script_becomes_a_job_with_sealed_data():
     assert found.job.purpose == "predictive-maintenance"
     assert found.job.data == {"/data/press": "press-line-7"}
     assert found.job.outputs == {"model": "/out/model"}
-    assert (found.slurm.partition, found.slurm.qos) == ("big,main", "long")
-    assert (found.slurm.constraint, found.slurm.signal) == ("nvlink&h200", "B:TERM@120")
+    assert (found.job.slurm.partition, found.job.slurm.qos) == ("big,main", "long")
+    assert (found.job.slurm.constraint, found.job.slurm.signal) == ("nvlink&h200", "B:TERM@120")
     assert found.remarks == (
         "line 7: --output is set aside: what it prints is sealed; read it with: kifabrik logs",
     )
@@ -46,8 +46,9 @@ def test_an_array_with_a_throttle_and_other_wishes_are_kept():
     found = batch("#SBATCH -a 0-99%8 --dependency=afterok:12 --licenses=solver:2 --nice=50 --begin=now+2hours",
                   "#SBATCH --exclusive --switches=1@02:00:00 --requeue",
                   "#SBATCH --reservation=later --account=acme")  # fmt: skip
-    assert (found.slurm.array, found.slurm.dependency, found.slurm.licenses) == ("0-99%8", "afterok:12", "solver:2")
-    assert (found.slurm.nice, found.slurm.exclusive, found.slurm.requeue) == (50, True, True)
+    wishes = found.job.slurm
+    assert (found.array, wishes.dependency, wishes.licenses) == ("0-99%8", "afterok:12", "solver:2")
+    assert (found.job.slurm.nice, found.job.slurm.exclusive, found.job.retry.attempts) == (50, True, 3)
 
 
 @pytest.mark.parametrize(

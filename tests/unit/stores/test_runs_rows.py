@@ -15,6 +15,7 @@ from kifabrik.factory.run_records import (
     Event,
     Limits,
     NodeRecord,
+    RankLog,
     Run,
     Segment,
     StopCause,
@@ -23,6 +24,7 @@ from kifabrik.factory.run_records import (
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import footprint
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
+from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.stores.sql.schema import runs as schema
 from kifabrik.stores.sql.store import SqlStore
@@ -161,10 +163,13 @@ def test_run_order_and_nonce_are_each_used_once(store: SqlStore, twin: dict) -> 
 
 def test_events_segments_locks_limits_and_usage_are_kept(store: SqlStore) -> None:
     event = Event("t-a", "r-1", 1, "2026-11-23T08:00:00Z", RunState.QUEUED, "It waits.")
-    pieces = [Segment("t-a", "a-1", number, "{}", "11" * 32, 3, b"abc" if number else None) for number in range(3)]
+    pieces = [
+        Segment("t-a", "a-1", 0, number, "{}", "11" * 32, 3, b"abc" if number else None) for number in range(3)
+    ]
+    other = Segment("t-a", "a-1", 1, 0, "{}", "22" * 32, 3, b"abd")
     with store.write() as transaction:
         transaction.runs.add_event(event)
-        for piece in pieces:
+        for piece in (*pieces, other):
             transaction.runs.add_segment(piece)
         transaction.runs.add_lock("t-a", "11" * 32, "text")
         transaction.runs.add_lock("t-a", "11" * 32, "text")
@@ -173,8 +178,9 @@ def test_events_segments_locks_limits_and_usage_are_kept(store: SqlStore) -> Non
         transaction.runs.save_usage(Usage("t-a", 1.5, "2026-11-23T08:00:00Z", "2026-11", 7))
     with store.read() as transaction:
         assert transaction.runs.events("t-a", "r-1") == [event]
-        assert transaction.runs.segments("t-a", "a-1", 0, 10) == pieces[1:]
-        assert transaction.runs.segments("t-a", "a-1", -1, 2) == pieces[:2]
+        assert transaction.runs.segments("t-a", "a-1", 0, 0, 10) == pieces[1:]
+        assert transaction.runs.segments("t-a", "a-1", 1, -1, 10) == [other]
+        assert transaction.runs.segments("t-a", "a-1", 0, -1, 2) == pieces[:2]
         assert transaction.runs.lock("t-a", "11" * 32) == "text"
         assert transaction.runs.lock("t-b", "11" * 32) is None
         assert transaction.runs.limits("t-a") == Limits(most_gpus=5, weight=2.5)
@@ -291,7 +297,9 @@ def test_a_reason_is_written_only_at_the_revision_it_was_made_for(store: SqlStor
         "SELECT * FROM attempts WHERE finished = ''",
         "SELECT * FROM attempts WHERE attempt IN ('a', 'b')",
         "SELECT * FROM run_events WHERE tenant = 't' AND run = 'r' ORDER BY number",
-        "SELECT * FROM log_segments WHERE tenant = 't' AND attempt = 'a' AND number > 3 ORDER BY number LIMIT 9",
+        "SELECT * FROM log_segments WHERE tenant='t' AND attempt='a' AND rank=0 AND number>3 ORDER BY number",
+        "SELECT * FROM rank_logs WHERE tenant = 't' AND attempt IN ('a', 'b') ORDER BY attempt, rank",
+        "SELECT count(*) FROM attempt_notes WHERE tenant = 't' AND attempt = 'a' AND stage = 'joined'",
     ],
 )
 def test_what_is_asked_often_needs_no_scan_of_a_table(store: SqlStore, query: str) -> None:
@@ -299,3 +307,32 @@ def test_what_is_asked_often_needs_no_scan_of_a_table(store: SqlStore, query: st
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")]
     assert plan
     assert all(step.startswith("SEARCH") or "USING INDEX" in step for step in plan), plan
+
+
+def test_a_note_of_a_rank_stands_once_and_goes_with_its_attempt(store: SqlStore) -> None:
+    with store.write() as transaction:
+        runs = transaction.runs
+        assert runs.put_note("t-a", "a-1", Stage.JOINED, 1, "one")
+        assert runs.put_note("t-a", "a-1", Stage.JOINED, 0, "zero")
+        assert not runs.put_note("t-a", "a-1", Stage.JOINED, 1, "another")
+        assert runs.put_note("t-a", "a-2", Stage.JOINED, 0, "of another attempt")
+        assert runs.put_note("t-a", "a-1", Stage.READY, 1, "")
+        assert runs.notes("t-a", "a-1", Stage.JOINED) == {0: "zero", 1: "one"}
+        assert runs.count_notes("t-a", "a-1", Stage.JOINED) == 2
+        assert runs.note("t-a", "a-1", Stage.READY, 1) == ""
+        assert runs.note("t-b", "a-1", Stage.READY, 1) is None
+        runs.drop_notes("t-a", "a-1")
+        assert runs.notes("t-a", "a-1", Stage.JOINED) == {}
+        assert runs.count_notes("t-a", "a-2", Stage.JOINED) == 1
+
+
+def test_the_logs_of_other_nodes_are_kept_by_rank(store: SqlStore) -> None:
+    log = RankLog("t-a", "a-1", 2, "11" * 32, 1, "22" * 32, 7, b"header")
+    with store.write() as transaction:
+        transaction.runs.save_rank_log(replace(log, segments=0, tail="", log_bytes=0))
+        transaction.runs.save_rank_log(log)
+        transaction.runs.save_rank_log(RankLog("t-a", "a-1", 1))
+        assert transaction.runs.rank_log("t-a", "a-1", 2) == log
+        assert transaction.runs.rank_log("t-a", "a-1", 3) is None
+        found = transaction.runs.rank_logs("t-a", ["a-1", "a-2"])
+    assert found == [RankLog("t-a", "a-1", 1), replace(log, header=b"")]

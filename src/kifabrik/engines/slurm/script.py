@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from kifabrik.errors import UsageError
-from kifabrik.jobs.slurm_options import SlurmOptions
+from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.values import Resources
 
 _MIB: Final = 2**20

@@ -14,6 +14,7 @@ from kifabrik.service.routers import (
     logs,
     mail,
     models,
+    nodes,
     objects,
     plans,
     runs,
@@ -36,4 +37,5 @@ ALL: Final[tuple[APIRouter, ...]] = (
     plans.router,
     runs.router,
     attempts.router,
+    nodes.router,
 )

@@ -11,6 +11,7 @@ from kifabrik.factory.run_records import Attempt, Event, NodeRecord, Run, StopCa
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import EnergyPart, Footprint
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
+from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.stores.sql.rows import record
 from kifabrik.values import Place, Resources
@@ -45,6 +46,7 @@ def run_to_columns(run: Run) -> dict[str, Any]:
         "promise": promise_to_text(run.promise),
         "published": _json(dict(run.published)),
         "footprint": _json(asdict(run.footprint)),
+        "slurm": _json({name: wish for name, wish in asdict(run.slurm).items() if wish}),
     }
 
 
@@ -61,6 +63,7 @@ def run_from_row(row: Row[Any]) -> Run:
         promise=_promise_from_text(row.run, row.promise),
         published=json.loads(row.published),
         footprint=_footprint_from_text(row.footprint),
+        slurm=SlurmOptions(**json.loads(row.slurm)),
     )
 
 
@@ -73,9 +76,10 @@ def _footprint_from_text(text: str) -> Footprint:
 
 
 def _reading_from_text(text: str) -> Reading | None:
-    if not text:
-        return None
-    body = json.loads(text)
+    return _reading(json.loads(text)) if text else None
+
+
+def _reading(body: dict[str, Any]) -> Reading:
     energy = tuple(
         EnergyReading(EnergySource(one["source"]), one["device"], one["millijoules"]) for one in body["energy"]
     )
@@ -106,6 +110,7 @@ def attempt_to_columns(attempt: Attempt) -> dict[str, Any]:
         "outcome": str(attempt.outcome or ""),
         "outputs": _json(attempt.outputs),
         "reading": _json(asdict(attempt.reading)) if attempt.reading else "",
+        "other_readings": _json([asdict(one) for one in attempt.other_readings]),
     }
 
 
@@ -120,6 +125,7 @@ def attempt_from_row(row: Row[Any]) -> Attempt:
         outcome=Outcome(row.outcome) if row.outcome else None,
         outputs=tuple(json.loads(row.outputs)),
         reading=_reading_from_text(row.reading),
+        other_readings=tuple(_reading(body) for body in json.loads(row.other_readings)),
     )
 
 

@@ -8,6 +8,7 @@ from kifabrik.runs.states import RunState
 from kifabrik.stores.sql.attempts import SqlAttemptTable
 from kifabrik.stores.sql.fleet import SqlFleetTable
 from kifabrik.stores.sql.money import SqlMoneyTable
+from kifabrik.stores.sql.notes import SqlNoteTable
 from kifabrik.stores.sql.rows import add_missing
 from kifabrik.stores.sql.run_columns import event_from_row, promise_to_text, run_from_row, run_to_columns
 from kifabrik.stores.sql.schema.runs import events, locks, runs
@@ -94,7 +95,7 @@ class SqlRunTable:
                 runs.c.tenant == run.tenant,
                 runs.c.run == run.run,
                 runs.c.revision == run.revision,
-                runs.c.state == str(RunState.QUEUED),
+                runs.c.state.in_((str(RunState.QUEUED), str(RunState.PENDING))),
             )
             .values(reason=reason, promise=promise_to_text(promise), revision=run.revision + 1)
         )
@@ -140,5 +141,5 @@ class SqlRunTable:
         return self._sql.execute(select(locks.c.text).where(*where)).scalar_one_or_none()
 
 
-class SqlRunRows(SqlRunTable, SqlAttemptTable, SqlFleetTable, SqlMoneyTable):
+class SqlRunRows(SqlRunTable, SqlAttemptTable, SqlNoteTable, SqlFleetTable, SqlMoneyTable):
     """Implements `kifabrik.factory.run_rows.RunRows`."""

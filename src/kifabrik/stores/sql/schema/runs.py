@@ -41,6 +41,7 @@ runs = Table(
     Column("promise", Text, nullable=False),
     Column("published", Text, nullable=False),
     Column("footprint", Text, nullable=False),
+    Column("slurm", Text, nullable=False),
     PrimaryKeyConstraint("tenant", "run"),
     Index(None, "tenant", "order", unique=True),
     Index(None, "tenant", "nonce", unique=True),
@@ -98,6 +99,7 @@ attempts = Table(
     digest("finish"),
     digest("provenance"),
     Column("reading", Text, nullable=False),
+    Column("other_readings", Text, nullable=False),
     Column("stream_header", LargeBinary, nullable=False),
     PrimaryKeyConstraint("tenant", "attempt"),
     Index(None, "tenant", "run"),
@@ -110,12 +112,39 @@ segments = Table(
     metadata,
     ident("tenant"),
     ident("attempt"),
+    number("rank"),
     number("number"),
     Column("statement", Text, nullable=False),
     digest("sha256"),
     number("size"),
     Column("body", LargeBinary, nullable=True),
-    PrimaryKeyConstraint("tenant", "attempt", "number"),
+    PrimaryKeyConstraint("tenant", "attempt", "rank", "number"),
+)
+
+rank_logs = Table(
+    "rank_logs",
+    metadata,
+    ident("tenant"),
+    ident("attempt"),
+    number("rank"),
+    digest("stream"),
+    number("segments"),
+    digest("tail"),
+    number("log_bytes"),
+    Column("header", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", "attempt", "rank"),
+)
+"""The logs of an attempt's nodes but the first, whose log stands with the attempt."""
+
+notes = Table(
+    "attempt_notes",
+    metadata,
+    ident("tenant"),
+    ident("attempt"),
+    word("stage"),
+    number("rank"),
+    Column("text", Text, nullable=False),
+    PrimaryKeyConstraint("tenant", "attempt", "stage", "rank"),
 )
 
 nodes = Table(

@@ -27,7 +27,7 @@ _LICENCES: Final = re.compile(rf"{_LICENCE}(,{_LICENCE}){{0,15}}")
 _SWITCHES: Final = re.compile(r"\d{1,4}(@\d{1,3}(:\d{2}){0,2})?")
 _SIGNAL: Final = re.compile(r"(?:B:)?(?:SIG)?(?:TERM|INT|HUP|USR1|USR2|CONT|QUIT)(@\d{1,5})?")
 _BEGIN: Final = re.compile(
-    r"now\+\d{1,7}(?:seconds|minutes|hours|days|weeks)?|\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?)?"
+    r"now\+\d{1,7}(?:(?:second|minute|hour|day|week)s?)?|\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?)?"
 )
 _LARGEST_NICE: Final = 2_147_483_645
 _FORMS: Final[dict[str, tuple["re.Pattern[str]", str]]] = {

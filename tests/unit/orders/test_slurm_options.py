@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kifabrik.errors import UsageError
-from kifabrik.jobs.slurm_options import SlurmOptions
+from kifabrik.orders.slurm_options import SlurmOptions
 
 GOOD = {
     "partition": "main,big", "qos": "long", "account": "acme", "constraint": "[rack1|rack2]&h200*4",

@@ -1,0 +1,294 @@
+"""Launchers as jobs of a Slurm cluster, each as the tenant's own Unix user.
+
+A job is named after its attempt and the number of the try (`a-….1`). Its script starts, by `srun` on each of
+its nodes, a stub that asks the node's agent for the launcher; what that needs, the agent claims from the factory.
+
+Invariants:
+- all jobs are looked at in one `squeue`; accounting is asked only for attempts that the queue has let go of;
+- Slurm requeues nothing by itself: whether an attempt is followed by another is judged in one place, the factory;
+- a script holds no secret: slurmctld keeps it, and its operator can read it.
+"""
+
+import logging
+import re
+import shlex
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from kifabrik.engines.slurm.account_plan import unix_user
+from kifabrik.engines.slurm.commands import SlurmCommands
+from kifabrik.engines.slurm.job_facts import JobFacts
+from kifabrik.engines.slurm.queue_view import QueueView
+from kifabrik.engines.slurm.reasons import explain
+from kifabrik.engines.slurm.script import Submission
+from kifabrik.engines.slurm.states import JobState, Phase
+from kifabrik.engines.slurm.submission import Submitter
+from kifabrik.errors import KifabrikError, UnavailableError
+from kifabrik.factory.engine import Fate, Life, Task
+from kifabrik.runs.states import Outcome
+from kifabrik.values import Resources
+
+LAUNCHER_BYTES: Final = 384 * 2**20
+"""What a launcher and the room's own processes take of a job's memory, beside the run: 150 MB measured, and what
+is on its way to the store."""
+
+_logger = logging.getLogger(__name__)
+_NAME: Final = re.compile(r"(a-[a-z2-7]{16,32})\.(\d{1,3})")
+_MOST_TRIES: Final = 3
+"""How often a launcher that never came is started again; the factory's own bound."""
+_LOOK_AGAIN_S: Final = 0.2
+"""Claims that come together are answered by one look."""
+_OUTCOMES: Final[dict[JobState, Outcome]] = {
+    JobState.PREEMPTED: Outcome.PREEMPTED,
+    JobState.NODE_FAIL: Outcome.NODE_FAILURE,
+    JobState.BOOT_FAIL: Outcome.NODE_FAILURE,
+    JobState.LAUNCH_FAILED: Outcome.NODE_FAILURE,
+    JobState.TIMEOUT: Outcome.CAP,
+    JobState.DEADLINE: Outcome.CAP,
+    JobState.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
+    JobState.CANCELLED: Outcome.STOPPED,
+}
+"""How an attempt ended whose job Slurm ended before its launcher could say so."""
+_SENTENCES: Final[dict[JobState, str]] = {
+    JobState.PREEMPTED: "Slurm gave its place to a run of higher priority.",
+    JobState.NODE_FAIL: "A node of it failed.",
+    JobState.BOOT_FAIL: "A node of it could not be started.",
+    JobState.LAUNCH_FAILED: "Slurm could not start it on its node.",
+    JobState.TIMEOUT: "Slurm ended it at its time limit.",
+    JobState.DEADLINE: "Slurm ended it at its deadline.",
+    JobState.OUT_OF_MEMORY: "Slurm ended it because it took more memory than the job had.",
+    JobState.CANCELLED: "It was cancelled in Slurm.",
+}
+
+
+_STUB_STATUSES: Final = {
+    69: "the node's agent does not answer",
+    75: "the agent could not start one",
+    77: "the agent or the factory refused it",
+}
+"""Of `kifabrik.nodes.enter`."""
+
+
+@dataclass(frozen=True)
+class SlurmSettings:
+    """How jobs are made.
+
+    Args:
+        stub: Program and arguments that a job runs on each of its nodes; the attempt's id is added.
+        output: File of what a job says beside its run: faults of the node, never a word of the customer's.
+        partition: Where an order names none; empty for Slurm's default.
+    """
+
+    stub: tuple[str, ...]
+    output: str = "/dev/null"
+    partition: str = ""
+
+
+class SlurmEngine:
+    """Implements `kifabrik.factory.engine.Cluster`.
+
+    Args:
+        commands: Slurm's.
+        settings: How jobs are made.
+        tenants: All tenants of the factory; only their users' jobs are looked at.
+    """
+
+    def __init__(
+        self, commands: SlurmCommands, settings: SlurmSettings, tenants: Callable[[], Sequence[str]]
+    ) -> None:
+        self._view = QueueView(commands)
+        self._submitter = Submitter(commands, self._view)
+        self._settings = settings
+        self._tenants = tenants
+        self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        self._jobs: dict[str, dict[int, JobFacts]] = {}
+        """By attempt and try, as of the last look."""
+        self._ended: dict[str, JobFacts] = {}
+        """Last known of attempts the queue has let go of, until they are forgotten."""
+        self._refused: dict[str, Fate] = {}
+        self._looked = float("-inf")
+
+    def serves(self, node: str) -> bool:  # noqa: ARG002 - where a run goes is Slurm's choice
+        """Whether it could place a run on this node: Slurm decides, so never by name."""
+        return False
+
+    def user_of(self, tenant: str) -> str:
+        """The Unix user a tenant's jobs belong to."""
+        return unix_user(tenant)
+
+    def submit(self, task: Task) -> None:
+        """Hand an attempt to Slurm, once.
+
+        What Slurm refuses is this attempt's fate: asking again would be refused again.
+
+        Raises:
+            UnavailableError: Slurm does not answer.
+        """
+        submission = Submission(
+            name=f"{task.attempt}.{task.submits}",
+            resources=_of_a_job(task),
+            limit_s=task.limit_s,
+            options=replace(
+                task.slurm, requeue=False, array="", partition=task.slurm.partition or self._settings.partition
+            ),
+            account=task.tenant,
+            output=self._settings.output,
+            comment=task.run,
+        )
+        try:
+            self._submitter.submit(submission, self._script(task), unix_user(task.tenant), first=task.submits == 1)
+        except UnavailableError:
+            raise
+        except KifabrikError as error:
+            with self._lock:
+                self._refused[task.attempt] = Fate(f"{error.message}. {error.hint}".strip(), Outcome.NOT_TAKEN)
+
+    def poll(self) -> Mapping[str, Life]:
+        """Every attempt with a job in the queue, alive or ended lately.
+
+        Raises:
+            UnavailableError: slurmctld does not answer: nothing is known, nobody is gone.
+        """
+        self._look()
+        with self._lock:
+            return {attempt: _life(jobs.values()) for attempt, jobs in self._jobs.items()}
+
+    def fates(self, attempts: Collection[str]) -> Mapping[str, Fate]:
+        """Why attempts wait, or how Slurm ended them; asks accounting for those the queue has let go of.
+
+        An attempt that is left out can be anything: accounting does not answer, or has not heard of its end.
+        """
+        with self._lock:
+            known = dict(self._refused)
+            seen = {name: _newest(jobs) for name, jobs in self._jobs.items() if jobs}
+            seen |= {name: job for name, job in self._ended.items() if name not in seen}
+        known |= {name: _fate(job) for name, job in seen.items() if name not in known}
+        missing = [name for name in attempts if name not in known]
+        return {**{name: known[name] for name in attempts if name in known}, **self._recalled(missing)}
+
+    def _recalled(self, attempts: Collection[str]) -> Mapping[str, Fate]:
+        """What accounting says of attempts; an empty fate for those it never heard of."""
+        if not attempts:
+            return {}
+        try:
+            remembered = self._view.remembered(_names(attempts))
+        except UnavailableError as error:
+            _logger.warning("how %d attempts ended is not known yet: %s", len(attempts), error.message)
+            return {}
+        jobs: dict[str, dict[int, JobFacts]] = {}
+        for name, tries, job in _ours(remembered):
+            jobs.setdefault(name, {})[tries] = job
+        newest = {name: _newest(found) for name, found in jobs.items()}
+        ended = {name: job for name, job in newest.items() if job.phase is Phase.ENDED}
+        with self._lock:
+            self._ended |= ended
+        unheard = {name: Fate() for name in attempts if name not in newest}
+        return unheard | {name: _fate(job) for name, job in ended.items()}
+
+    def holds(self, attempt: str, job: int, user: str, node: str) -> bool:
+        """Whether Slurm has given a node to this attempt's job.
+
+        Raises:
+            UnavailableError: slurmctld does not answer.
+        """
+        asked = time.monotonic()
+        if self._seen(attempt, job, user, node):
+            return True
+        with self._looking:  # whoever comes meanwhile is served by the same look
+            if self._looked < asked:
+                time.sleep(max(0.0, self._looked + _LOOK_AGAIN_S - time.monotonic()))
+                self._look()
+        return self._seen(attempt, job, user, node)
+
+    def kill(self, attempt: str) -> None:
+        """Cancel an attempt's jobs; one that has ended is fine."""
+        with self._lock:
+            jobs = [job for job in self._jobs.get(attempt, {}).values() if job.phase is not Phase.ENDED]
+        for job in jobs:
+            self._submitter.cancel(job.key.job)
+
+    def forget(self, attempt: str) -> None:
+        """Drop what is kept of an attempt; Slurm drops its own trace by itself."""
+        with self._lock:
+            self._ended.pop(attempt, None)
+            self._refused.pop(attempt, None)
+
+    def _look(self) -> None:
+        users = [unix_user(tenant) for tenant in self._tenants()]
+        began = time.monotonic()
+        jobs: dict[str, dict[int, JobFacts]] = {}
+        if users:
+            for attempt, tries, job in _ours(self._view.look([], users).jobs.values()):
+                jobs.setdefault(attempt, {})[tries] = job
+        with self._lock:
+            self._ended |= {name: _newest(before) for name, before in self._jobs.items() if name not in jobs}
+            self._jobs, self._looked = jobs, began
+
+    def _seen(self, attempt: str, number: int, user: str, node: str) -> bool:
+        with self._lock:
+            jobs = list(self._jobs.get(attempt, {}).values())
+        return any(
+            (job.key.job, job.user, job.phase) == (number, user, Phase.RUNNING) and node in job.nodes
+            for job in jobs
+        )
+
+    def _script(self, task: Task) -> str:
+        words = [
+            *("srun", "--kill-on-bad-exit=1", "--quiet", f"--cpus-per-task={task.demand.resources.cpus}"),
+            *(*self._settings.stub, task.attempt),
+        ]
+        return f"#!/bin/sh\nexec {shlex.join(words)}\n"
+
+
+def _of_a_job(task: Task) -> Resources:
+    """What a job asks for on each node: the run's share, its opened data and its launcher."""
+    return replace(task.demand.resources, memory_bytes=task.demand.memory_bytes + LAUNCHER_BYTES, disk_bytes=0)
+
+
+def _ours(jobs: Collection[JobFacts]) -> list[tuple[str, int, JobFacts]]:
+    """Jobs that are attempts, with the attempt and the number of the try."""
+    found = []
+    for job in jobs:
+        match = _NAME.fullmatch(job.name)
+        if match is not None:
+            found.append((match[1], int(match[2]), job))
+    return found
+
+
+def _names(attempts: Collection[str]) -> list[str]:
+    return [f"{attempt}.{tries}" for attempt in attempts for tries in range(1, _MOST_TRIES + 1)]
+
+
+def _newest(jobs: Mapping[int, JobFacts]) -> JobFacts:
+    return jobs[max(jobs)]
+
+
+def _life(jobs: Collection[JobFacts]) -> Life:
+    return Life.GONE if all(job.phase is Phase.ENDED for job in jobs) else Life.ALIVE
+
+
+def _fate(job: JobFacts) -> Fate:
+    if job.phase is Phase.WAITING:
+        return Fate(f"{explain(job.reason).sentence}{_expected(job.start)}")
+    if job.phase is Phase.ENDED:
+        return Fate(_SENTENCES.get(job.state) or _of_the_stub(job), _OUTCOMES.get(job.state))
+    return Fate()
+
+
+def _of_the_stub(job: JobFacts) -> str:
+    """Why a job's stub got no launcher, by its exit status."""
+    if job.exit is None or job.state is not JobState.FAILED:
+        return ""
+    said = _STUB_STATUSES.get(job.exit.status, f"its job ended with status {job.exit.status}")
+    return f"No launcher could be started on {', '.join(job.nodes) or 'its node'}: {said}."
+
+
+def _expected(start: datetime | None) -> str:
+    if start is None:
+        return ""
+    return f" Slurm expects it to start at {start.astimezone(UTC):%Y-%m-%d %H:%M} UTC."

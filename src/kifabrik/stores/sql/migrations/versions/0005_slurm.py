@@ -1,0 +1,12 @@
+"""What a run asks of a Slurm cluster."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Make the step."""
+    op.add_column("runs", sa.Column("slurm", sa.Text(), nullable=False, server_default="{}"))

@@ -1,0 +1,136 @@
+"""Two parties whose factory sends its runs to a real Slurm cluster, with an agent on each of its nodes."""
+
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cluster as clusters
+from cluster_config import ClusterSpec
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
+
+from two_parties import KIFABRIK, Stage, two_parties
+
+from kifabrik.engines.slurm.account_plan import unix_user
+
+SETTINGS = """
+engine = "slurm"
+[slurm]
+conf = "{conf}"
+socket = "{sockets}/%n.sock"
+output = "{jobs}/%j.out"
+"""
+
+
+@dataclass
+class SlurmStage(Stage):
+    """Both parties, playing on a cluster."""
+
+    cluster: clusters.Cluster = None
+    spec: ClusterSpec = None
+    agents: dict = field(default_factory=dict)
+    sockets: Path = None
+
+    def start_service(self):
+        """Start it on the cluster; the first time, make the nodes and say which cluster it is."""
+        home = self.factory.home
+        self.sockets = self.cluster.folder / "agents"
+        self.sockets.mkdir(exist_ok=True)
+        self.sockets.chmod(0o755)
+        first = not (home / "factory").exists()
+        if first:
+            (home / "factory").mkdir(mode=0o700)
+            text = f'host = "127.0.0.1"\nport = {self.port}\n' + SETTINGS.format(
+                conf=self.cluster.conf, sockets=self.sockets, jobs=self.cluster.folder / "jobs"
+            )
+            (home / "factory" / "factory.toml").write_text(text)
+        super().start_service()
+        if first:
+            for name in self.spec.node_names:
+                self.make_node(name)
+                self.start_agent(name)
+
+    def node_home(self, name):
+        return self.factory.home / "nodes" / name
+
+    def make_node(self, name, country="DE"):
+        """Make a node of a cluster's node, as its operator would, and enrol it."""
+        home = self.node_home(name)
+        words = ("node", "init", "--home", home, "--factory", self.url, "--name", name, "--country", country)
+        self.factory.kifabrik(*words)
+        settings = home / "node.toml"
+        text = settings.read_text()
+        for setting, claimed in (("cpus", self.spec.cpus), ("memory", self.spec.memory_mb * 2**20)):
+            line = next(line for line in text.splitlines() if line.startswith(f"{setting} ="))
+            text = text.replace(line, f"{setting} = {claimed}")
+        gpus = "".join(
+            f'[[gpus]]\nindex = {number}\nmodel = "H200"\nmemory = "141GB"\n' for number in range(self.spec.gpus)
+        )
+        settings.write_text(f'socket = "{self.sockets}/%n.sock"\n{text}\n{gpus}')
+        enrolment = home.parent / f"{name}.json"
+        enrolment.write_text(self.factory.kifabrik(*words, "--json").out)
+        self.factory.kifabrik("admin", "nodes", "--enrol", enrolment)
+
+    def start_agent(self, name):
+        """Start the agent of a node."""
+        with (self.node_home(name) / "agent.log").open("a") as log:
+            command = [KIFABRIK, "node", "serve", "--home", self.node_home(name)]
+            self.agents[name] = subprocess.Popen(
+                [str(word) for word in command],
+                env=self.factory.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        until = time.monotonic() + 60
+        while not (self.sockets / f"{name}.sock").exists():
+            assert self.agents[name].poll() is None, (self.node_home(name) / "agent.log").read_text()
+            assert time.monotonic() < until, "the agent does not listen"
+            time.sleep(0.05)
+
+    def end_agents(self):
+        for agent in self.agents.values():
+            agent.terminate()
+        for agent in self.agents.values():
+            with suppress(subprocess.TimeoutExpired):
+                agent.wait(15)
+            agent.kill()
+
+    def sync(self):
+        """Bring Slurm's accounts in step with the factory's tenants."""
+        conf = ("--slurm-conf", self.cluster.conf)
+        self.factory.kifabrik("admin", "slurm", "sync", "--yes", "--make-users", *conf, "--json")
+
+    def jobs(self):
+        """The queue as it is: name and state of every job."""
+        said = self.cluster.run("squeue", "--noheader", "--states=all", "--format=%j %T %i %N")
+        return [line.split(" ") for line in said.splitlines()]
+
+    def job_of(self, run):
+        """Number of the Slurm job of a run's newest attempt."""
+        attempt = self.sdk.session.runs.show(run).attempts[-1].attempt
+        return max(int(number) for name, _, number, *_ in self.jobs() if name.startswith(attempt))
+
+
+@contextmanager
+def slurm_parties(folder, cluster, spec):
+    """A factory on a cluster, its nodes' agents, and a customer whose account Slurm knows."""
+
+    def make(factory, customer, port):
+        return SlurmStage(factory, customer, port, cluster=cluster, spec=spec)
+
+    with two_parties(folder, make) as stage:
+        try:
+            stage.sync()
+            yield stage
+        finally:
+            for name, state, number, *_ in stage.jobs():
+                if name.startswith("a-") and state in ("PENDING", "RUNNING", "COMPLETING"):
+                    with suppress(RuntimeError):
+                        cluster.run("scancel", "--quiet", number)
+            stage.end_agents()
+            for tenant in stage.factory.kifabrik("admin", "tenants", "--json").json():
+                subprocess.run(["userdel", unix_user(tenant["tenant"])], check=False, capture_output=True)
