@@ -1,9 +1,9 @@
 """Two parties and a node with a TPM: the ceremony, a run that needs it, and nodes that are refused."""
 
 import json
-from contextlib import contextmanager
 
 import pytest
+from ceremony import enrol_node, name_tpm, without_tpm
 
 from kifabrik.runs.states import RunState
 from swtpm import needs_swtpm, switched_on
@@ -22,8 +22,7 @@ def machine(tmp_path_factory):
 def node(stage, machine):
     """The node's home, with the TPM named in its settings."""
     home = stage.factory.home / "factory" / "node"
-    settings = (home / "node.toml").read_text()
-    (home / "node.toml").write_text(f'tpm = "{machine.connection}"\n{settings}')
+    settings = name_tpm(home, machine)
     yield home
     (home / "node.toml").write_text(settings)
 
@@ -31,18 +30,8 @@ def node(stage, machine):
 @pytest.fixture(scope="module")
 def enrolled(stage, node, machine, tmp_path_factory):
     """The node is listed, its boot is accepted, and the dataset is granted for attested nodes only."""
-    folder = tmp_path_factory.mktemp("ceremony")
-    endorsement, challenge, answer = (folder / f"n1.{part}" for part in ("endorsement", "challenge", "answer"))
-    unlock = ("--passphrase-file", stage.secret)
-    steward = ("keyholder", "attestation")
-    stage.factory.kifabrik("node", "attest", "init", "--home", node, "--out", endorsement)
-    stage.customer.kifabrik(*steward, "challenge", endorsement, "--out", challenge, *unlock)
-    stage.factory.kifabrik("node", "attest", "answer", challenge, "--home", node, "--out", answer)
-    roots = ("--ek-roots", machine.roots)
-    stage.customer.kifabrik(*steward, "add-node", endorsement, "--answer", answer, *roots, *unlock)
-    named = ("--name", "golden", "--pcr", "0,7,16")
-    stage.customer.kifabrik(*steward, "set-pcrs", endorsement, *named, *unlock)
-    words = ("--purpose", PURPOSE, "--attested", "--country", "DE", *unlock)
+    endorsement = enrol_node(stage, node, machine, tmp_path_factory.mktemp("ceremony"))
+    words = ("--purpose", PURPOSE, "--attested", "--country", "DE", "--passphrase-file", stage.secret)
     stage.customer.kifabrik("dataset", "grant", stage.name("line"), *words)
     return endorsement
 
@@ -128,17 +117,6 @@ def test_a_node_without_a_tpm_in_its_settings_is_told_the_setting(stage, tmp_pat
         words = ("node", "attest", "init", "--home", home, "--out", tmp_path / "e")
         said = stage.factory.kifabrik(*words, expect=2)
     assert "tpm = " in said.err
-
-
-@contextmanager
-def without_tpm(node):
-    """Take the TPM out of a node's settings for a while."""
-    settings = (node / "node.toml").read_text()
-    (node / "node.toml").write_text("\n".join(line for line in settings.splitlines() if not line.startswith("tpm")))
-    try:
-        yield
-    finally:
-        (node / "node.toml").write_text(settings)
 
 
 def test_the_command_says_what_is_accepted(stage, enrolled):

@@ -165,7 +165,7 @@ class AttemptRunner:
             return None
         say = partial(self._reporter.tell, RunState.WAITING_FOR_KEY)
         show = self._attester(work).show
-        return Gang(self._assignment, self._node, self._api, self._leases, self._control, say, show)
+        return Gang(self._assignment, self._node, self._api, self._leases, self._control, say, show, self._keys)
 
     def _attempt(self, work: VerifiedWork, opened: ExitStack) -> None:
         """Build, ask, open, run, seal; what lies in memory in plaintext goes with `opened`."""

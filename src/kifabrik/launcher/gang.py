@@ -92,6 +92,7 @@ class Gang:
         control: Says when to stop.
         say: Told what is waited for; only rank 0 speaks for the run.
         show: Makes evidence about this node's hardware.
+        keys: Of the attempt, where this node leads: what it signs at the end counts although no lease came.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Gang:
         control: Control,
         say: Callable[[str], None],
         show: Show,
+        keys: AttemptKeys,
     ) -> None:
         self._assignment = assignment
         self._node = node
@@ -111,6 +113,7 @@ class Gang:
         self._control = control
         self._say = say
         self._show = show
+        self._keys = keys
         self._own = AttemptKeys()
         """Of this launcher alone: what is wrapped for this node opens with its identity."""
         self._node_keys: tuple[str, ...] = (node.key.public.hex,)
@@ -229,7 +232,7 @@ class Gang:
         if texts is None:
             return None
         joined = {rank: verify_joined(Envelope.from_json(text)) for rank, text in texts.items()}
-        keys, entries = AttemptKeys(), entries_of(joined, own, nodes)
+        keys, entries = self._keys, entries_of(joined, own, nodes)
         self._node_keys = tuple(entry.node_key for entry in entries)
         if work.attested:
             shown = self._shown(asks, joined, own, keys)
