@@ -20,12 +20,14 @@ from kifabrik.keyholder.attestation import next_policy
 from kifabrik.keyholder.endorsing import challenge_node, with_image, without_image, without_node
 from kifabrik.launcher.tpm import BANK
 from kifabrik.leases.attested import binding_of
+from kifabrik.leases.statements import RequestingNode
 from kifabrik.ledger.checkpoint import TreeHead, cosign, sign_tree_head, witness_name
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import sign_statement
+from kifabrik.values import Resources
 from swtpm import SoftwareTpm, needs_swtpm, switched_on
 
 pytestmark = needs_swtpm
@@ -425,6 +427,48 @@ def test_what_a_steward_adds_counts_only_once_it_stands_in_the_log(scene: Scene)
     scene.house.round.work()
     assert attempt_with_new_quote(scene, attempt)
     scene.node.machine.reboot()
+
+
+def test_keys_stay_here_when_their_node_is_unlisted_between_decision_and_delivery(scene: Scene) -> None:
+    attempt, factory = scene.attempt(), scene.house.factory
+    said = honest(scene, attempt)
+
+    def unlist_now(_decision: Envelope) -> bool:
+        factory.append_decision = lambda _decision: True
+        scene.house.steward.set_attestation(lambda before: without_node(before, scene.node.name))
+        return True
+
+    factory.append_decision = unlist_now
+    request = send(attempt, said)
+    scene.house.round.work()
+    assert request in factory.decisions
+    assert request not in factory.headers
+
+
+def test_a_node_of_several_without_evidence_of_its_own_is_enough_to_refuse(
+    scene: Scene, other_machine: SoftwareTpm
+) -> None:
+    second = TpmNode(other_machine, name="n2")
+    second.enrol(scene.house)
+    run = scene.anna.order(scene.data, resources=Resources(nodes=2))
+    for lies in (True, False):
+        attempt = scene.attempt(run=run)
+        said = attempt.said()
+        other = RequestingNode(second.node_key.public.hex, Identity.generate().recipient.text)
+        said = replace(said, nodes=(said.nodes[0], other))
+        head = head_of(scene.house)
+        first = scene.node.evidence(said, head)
+        binding = binding_of(said, other).digest(head)
+        own = Evidence(head, (dict(second.tpm.quote(second.key.handle, binding)),)).to_text()
+        nodes = (replace(said.nodes[0], evidence=first), replace(other, evidence=first if lies else own))
+        said = replace(said, nodes=nodes)
+        envelope = sign_statement(said, {}, attempt.run_key, attempt.node_key, second.node_key)
+        request = scene.house.request(envelope, ())
+        scene.house.round.work()
+        if lies:
+            assert scene.house.refusal(request).reason == "foreign-quote"
+    assert len(scene.house.lease(request).predicate.attested) == 2
+    second.close()
 
 
 def test_freshness_and_single_use_survive_a_restart(scene: Scene) -> None:

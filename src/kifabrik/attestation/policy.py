@@ -133,6 +133,22 @@ class AttestationPolicy:
         if not self.require:
             raise UsageError("a policy of attestation asks for one kind of evidence at least")
 
+    def accepts(self, node_key: str, kind: str, key: str, state: str) -> bool:
+        """Whether what evidence has proven before is still accepted.
+
+        Args:
+            node_key: Of the node, in hex.
+            kind: Of the evidence.
+            key: What identifies its hardware, in hex.
+            state: Name of what was measured.
+        """
+        node = self.node(node_key)
+        if node is None:
+            return False
+        if kind == TPM_QUOTE:
+            return node.key == key and state in {image.name for image in self.images}
+        return node.chip == key and state in {guest.name for guest in self.guests}
+
     def node(self, node_key: str) -> EndorsedNode | None:
         """Return an endorsed node by its node key."""
         found = [node for node in self.nodes if node.node_key == node_key]
