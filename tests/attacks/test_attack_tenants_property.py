@@ -370,7 +370,7 @@ def a_list(scene: Scene, names: Names) -> Envelope:
 
 def a_policy(scene: Scene, names: Names) -> Envelope:
     listed = EndorsedNode(names.digest, "n1", names.digest, names.digest, names.digest)
-    return scene.mine.sign(AttestationPolicy(scene.mine.tenant, 1, nodes=(listed,), created=_now()))
+    return scene.mine.sign(AttestationPolicy(names.tenant, 1, nodes=(listed,), created=_now()))
 
 
 def a_refusal(scene: Scene, names: Names) -> Envelope:
