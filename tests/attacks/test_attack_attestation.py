@@ -429,6 +429,20 @@ def test_what_a_steward_adds_counts_only_once_it_stands_in_the_log(scene: Scene)
     scene.node.machine.reboot()
 
 
+def test_a_request_may_wait_for_a_person_longer_than_a_quote_is_fresh(scene: Scene) -> None:
+    house = scene.house
+    run = scene.anna.order(scene.data, ask=True)
+    attempt = scene.attempt(run=run)
+    request = send(attempt, honest(scene, attempt))
+    house.round.work()
+    assert request in house.factory.asked
+    house.clock.ahead = timedelta(hours=2)
+    house.restart()
+    house.keyholder.approve(request)
+    house.round.work()
+    assert house.lease(request).predicate.attested
+
+
 def test_keys_stay_here_when_their_node_is_unlisted_between_decision_and_delivery(scene: Scene) -> None:
     attempt, factory = scene.attempt(), scene.house.factory
     said = honest(scene, attempt)

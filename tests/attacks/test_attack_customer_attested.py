@@ -85,6 +85,17 @@ def test_a_quote_from_before_the_order_or_after_the_request_proves_nothing(proof
         proof.prove(requested=3)
 
 
+def test_a_policy_that_came_after_the_lease_does_not_explain_it(proof: Proof) -> None:
+    (said,) = proof.lease.attested
+    house = proof.scene.house
+    house.steward.set_attestation(lambda before: before)
+    house.round.work()
+    later = house.keyholder.attestation.in_force()[0].digest
+    assert later != said.policy
+    with pytest.raises(IntegrityError, match="does not stand in the log"):
+        proof.prove(replace(proof.lease, attested=(replace(said, policy=later),)))
+
+
 def test_a_policy_the_tenant_key_has_not_signed_proves_nothing(proof: Proof) -> None:
     factory, (said,) = proof.scene.house.factory, proof.lease.attested
     policy = proof.scene.house.keyholder.attestation.in_force()[0].policy
