@@ -9,7 +9,10 @@ from kifabrik.wire.runs import RunView
 
 
 def print_log(session: Session, run: str, *, follow: bool) -> None:
-    """Print output of the job to stdout and stderr as it was, remarks and states to stderr."""
+    """Print output of the job to stdout and stderr as it was, remarks and states to stderr.
+
+    Of a sweep, whose tasks have a log each, only how far it is.
+    """
     shown = ""
 
     def on_state(view: RunView) -> None:

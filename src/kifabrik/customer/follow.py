@@ -26,19 +26,22 @@ class AttemptLog:
         session: Connected.
         attempt: Its view, with a stream.
         run: Run id.
+        header: The stream's header as it was leased before; None to ask for it.
 
     Raises:
         RefusedError: The keyholder does not release this log to this member.
         IntegrityError: The log was not opened by the run key of a lease.
     """
 
-    def __init__(self, session: Session, run: str, attempt: AttemptView) -> None:
-        asked = ask_for_results(session, run, [attempt.stream])
+    def __init__(self, session: Session, run: str, attempt: AttemptView, header: bytes | None = None) -> None:
+        asked = ask_for_results(session, run, [attempt.stream]) if header is None else None
         # While the keyholder decides: no key it releases is used before the stream is verified.
         stream = session.datasets.statement(attempt.stream)
         self._statement, self._run_key = verify_stream(session, stream)
-        lease = asked.answer()
-        self._file_key = open_header(lease.headers[attempt.stream], [session.profile.opener])
+        if self._statement.predicate.run != run:
+            raise IntegrityError("the log belongs to another run")
+        leased = asked.answer().headers[attempt.stream] if asked is not None else header or b""
+        self._file_key = open_header(leased, [session.profile.opener])
         self._session = session
         self._run = run
         self._attempt = attempt

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from kifabrik.errors import ConflictError, IntegrityError
 from kifabrik.factory.accounts import find_tenant
+from kifabrik.factory.followers import inputs_of
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.run_book import RunBook, find_attempt, find_run
 from kifabrik.factory.run_records import Attempt, Run, StopCause
@@ -48,6 +49,7 @@ class WorkView:
     inputs: tuple[Envelope, ...]
     checkpoint: Envelope | None
     lock: str
+    run: str
     number: int
     cap_s: int
     place: Place
@@ -196,9 +198,10 @@ def _work(transaction: Transaction, run: Run, attempt: Attempt) -> WorkView:
         device=_kept(transaction, run.tenant, member.device),
         order=order,
         code=_kept(transaction, run.tenant, run.code),
-        inputs=tuple(_kept(transaction, run.tenant, item.manifest) for item in said.inputs),
+        inputs=tuple(_kept(transaction, run.tenant, one) for one in inputs_of(transaction, run.tenant, said)),
         checkpoint=_kept(transaction, run.tenant, checkpoint) if checkpoint else None,
         lock=transaction.runs.lock(run.tenant, run.lock) or "",
+        run=run.run,
         number=attempt.number,
         cap_s=attempt.cap_s,
         place=attempt.place,
@@ -255,7 +258,7 @@ def fault_of(transaction: Transaction, tenant: str, attempt: str) -> Fault | Non
 def _items(transaction: Transaction, run: Run) -> tuple[str, ...]:
     order, _ = read_unverified(_kept(transaction, run.tenant, run.order), Order)
     checkpoint = newest_checkpoint(transaction, run)
-    return (run.code, *(item.manifest for item in order.inputs), *((checkpoint,) if checkpoint else ()))
+    return (run.code, *inputs_of(transaction, run.tenant, order), *((checkpoint,) if checkpoint else ()))
 
 
 def _kept(transaction: Transaction, tenant: str, digest: str) -> Envelope:

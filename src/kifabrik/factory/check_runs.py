@@ -11,7 +11,7 @@ from kifabrik.factory.capacity import Share
 from kifabrik.factory.findings import Finding
 from kifabrik.factory.journals import rank_log
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.run_records import Attempt, NodeRecord, Run
+from kifabrik.factory.run_records import Admitted, Attempt, NodeRecord, Run
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import RunState, is_end
 
@@ -60,25 +60,42 @@ def _left(node: NodeRecord, held: Sequence[Share]) -> Share:
 
 
 def _tenant(transaction: Transaction, tenant: str) -> Iterator[Finding]:
-    runs, ended, before = 0, 0, ""
+    ended, before = 0, ""
+    runs: Counter[str] = Counter()
     while page := transaction.runs.page(tenant, before, _PAGE):
         before = page[-1].run
-        runs += len(page)
+        runs.update(run.sweep or run.run for run in page)
         attempts = transaction.runs.attempts_of(tenant, [run.run for run in page])
         ended += sum(bool(one.finished) for one in attempts)
         for run in page:
             yield from _run(run, [one for one in attempts if one.run == run.run])
         for attempt in attempts:
             yield from _attempt(transaction, attempt)
+    orders = 0
+    for order in orders_of(transaction, tenant):
+        orders += 1
+        expected = order.tasks or 1
+        if runs.pop(order.run, 0) != expected:
+            yield Finding(tenant, f"the order of {order.run} does not have its {expected} runs", _BY_HAND)
+    for name in runs:
+        yield Finding(tenant, f"run {name} has no order", _BY_HAND)
     entries = transaction.logs.count_kinds(tenant)
     for kind, expected in (
-        (EntryKind.RUN_ORDERED, runs),
-        (EntryKind.RUN_ADMITTED, runs),
+        (EntryKind.RUN_ORDERED, orders),
+        (EntryKind.RUN_ADMITTED, orders),
         (EntryKind.RUN_FINISHED, ended),
     ):
         if entries.get(kind, 0) != expected:
             what = f"its log has {entries.get(kind, 0)} entries {kind}; there should be {expected}"
             yield Finding(tenant, what, _BY_HAND)
+
+
+def orders_of(transaction: Transaction, tenant: str) -> Iterator[Admitted]:
+    """Yield every order of a tenant."""
+    before = ""
+    while page := transaction.runs.orders_page(tenant, before, _PAGE):
+        before = page[-1].run
+        yield from page
 
 
 def _run(run: Run, attempts: Sequence[Attempt]) -> Iterator[Finding]:

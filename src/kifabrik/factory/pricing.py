@@ -81,6 +81,25 @@ class Pricing:
             )
         return Quote(rate, cap_s, cost(rate, cap_s))
 
+    def quote_each(
+        self, demand: Demand, nodes: Sequence[Node], max_duration_s: int, budget: Money, tasks: int
+    ) -> Quote:
+        """Price each of a number of runs that share a budget: to begin with, each has an equal part of it.
+
+        Raises:
+            UsageError: As `quote`.
+        """
+        if tasks <= 1 or not budget.micro_eur:
+            return self.quote(demand, nodes, max_duration_s, budget)
+        share = Money(budget.micro_eur // tasks)
+        rate = self.rate(demand, nodes)
+        if not share.micro_eur or cap_within(rate, share, max_duration_s) < 1:
+            raise UsageError(
+                f"a budget of {budget} does not pay for one second of each of {tasks} tasks at {rate} an hour",
+                hint="Raise the budget, or make the matrix smaller.",
+            )
+        return self.quote(demand, nodes, max_duration_s, share)
+
     def charge(self, rate: Money, readings: Sequence[Reading], cap_s: int, nodes: int = 1) -> Money:
         """What an attempt costs: its signed time and energy, never more than its cap; nothing if unsigned.
 

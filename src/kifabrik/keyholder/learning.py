@@ -29,6 +29,7 @@ from kifabrik.keyholder.state import State
 from kifabrik.keyholder.vault import dataset_secret
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.orders.order import Order, verify_order
+from kifabrik.orders.tasks import shape_fault
 from kifabrik.runs.statements import Finish
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import read_unverified, verify_statement
@@ -249,3 +250,6 @@ def _check_sane(order: Order) -> None:
         raise IntegrityError("the order's run id or nonce is not one")
     if not 0 < order.max_duration_s <= _LONGEST_RUN_S or order.attempts < 1:
         raise IntegrityError(f"the order of run {order.run[:40]} has an impossible duration or number of attempts")
+    fault = shape_fault(order)
+    if fault:
+        raise IntegrityError(f"the order of run {order.run[:40]} makes no sense: {fault}")

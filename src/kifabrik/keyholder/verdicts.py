@@ -29,6 +29,8 @@ class Reason(StrEnum):
     LINEAGE = "lineage"
     ERASED = "erased"
     DENIED = "denied"
+    AGAIN = "again"
+    NEEDS = "needs"
 
 
 SENTENCES: Final = {
@@ -48,6 +50,8 @@ SENTENCES: Final = {
     Reason.LINEAGE: "An input was made by a run this keyholder does not know.",
     Reason.ERASED: "The results of this run were erased.",
     Reason.DENIED: "A person at the keyholder has refused.",
+    Reason.AGAIN: "The order runs code again that the same member has not ordered before.",
+    Reason.NEEDS: "An input is not what the runs that the order needs have put out.",
 }
 MAY_CHANGE: Final = frozenset({Reason.FROZEN, Condition.LIMIT, Condition.ATTESTED})
 

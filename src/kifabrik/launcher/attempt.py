@@ -279,7 +279,7 @@ class AttemptRunner:
         order = work.order.predicate
         sealer = OutputSealer(
             order.tenant,
-            order.run,
+            work.run,
             Recipient.from_text(lease.statement.predicate.output_recipient),
             self._keys.run_key,
             self._store,
@@ -294,7 +294,7 @@ class AttemptRunner:
             failed.callback(metrics.close)
             environment.require_unchanged()
             executed = execute(
-                room_for(staged, order, environment.built, gpus, self._network),
+                room_for(staged, work, environment.built, gpus, self._network),
                 self._mounts,
                 owner,
                 journal=journal,
@@ -429,7 +429,7 @@ class AttemptRunner:
         nodes = () if self._gang is None else self._gang.other_nodes(others)
         said = Finish(
             tenant=order.tenant,
-            run=order.run,
+            run=work.run,
             attempt=self._assignment.attempt,
             order=work.order.digest,
             lease=lease_digest,
@@ -448,19 +448,19 @@ class AttemptRunner:
         )
         keys = (self._keys.run_key, self._node.key)
         ran = Ran(
-            run=order.run,
+            run=work.run,
             attempt=self._assignment.attempt,
             order=work.order.digest,
             purpose=order.purpose,
             lease=lease_digest,
-            materials={f"{item.owner}@{item.version}": item.manifest for item in order.inputs}
+            materials={f"{one.manifest.owner}@{one.manifest.version}": one.digest for one in work.inputs}
             | {"code": order.code, "environment-lock": order.lock, "environment-tree": self._environment},
             nodes=(self._node.key.public.hex, *(node.node_key for node in nodes)),
             version=__version__,
             started=self._started,
             finished=finished,
         )
-        named = {f"{order.run}/{number}": envelope.digest for number, envelope in enumerate(outputs, 1)}
+        named = {f"{work.run}/{number}": envelope.digest for number, envelope in enumerate(outputs, 1)}
         self._api.finish(
             Finished(
                 finish=sign_statement(said, {"order": work.order.digest}, *keys).to_json(),

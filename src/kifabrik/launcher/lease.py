@@ -68,7 +68,7 @@ def said_of(work: VerifiedWork, attempt: str, environment: str) -> AttemptReques
     order = work.order.predicate
     return AttemptRequest(
         tenant=order.tenant,
-        run=order.run,
+        run=work.run,
         attempt=attempt,
         number=work.number,
         order=work.order.digest,

@@ -7,9 +7,10 @@ from kifabrik.factory.finish import Closing
 from kifabrik.factory.journals import LogPiece
 from kifabrik.factory.plan import PlanView
 from kifabrik.factory.run_records import Attempt, Event
-from kifabrik.factory.show import EvidenceView, RunPicture
+from kifabrik.factory.show import EvidenceView, RunPicture, SweepPicture
 from kifabrik.meters.footprint import Footprint
-from kifabrik.runs.states import Outcome
+from kifabrik.runs.states import Outcome, is_end
+from kifabrik.runs.sweeps import sentence_of, state_of
 from kifabrik.service.bodies import version_view
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.attempts import Control, Finished, KeysLeft, Work
@@ -45,8 +46,35 @@ def plan(found: PlanView) -> Plan:
     )
 
 
-def run_view(picture: RunPicture) -> RunView:
-    """A run as a body."""
+def _sweep_view(picture: SweepPicture) -> RunView:
+    """A sweep as a body: what its tasks have in common, and how they stand."""
+    order, run, tasks = picture.order, picture.one, picture.tasks
+    state = state_of(tasks)
+    return RunView(
+        run=order.run,
+        member=run.member,
+        purpose=run.purpose,
+        state=state,
+        revision=sum(count.revisions for count in picture.counts),
+        reason=sentence_of(tasks),
+        order=order.order,
+        resources=run.resources,
+        place=run.place,
+        attempts=[],
+        outputs=[],
+        published={},
+        footprint=FootprintView(cost_micro_eur=sum(count.cost_micro_eur for count in picture.counts)),
+        cap_s=run.cap_s,
+        created=order.created,
+        finished=max(count.finished for count in picture.counts) if is_end(state) else "",
+        tasks=tasks,
+    )
+
+
+def run_view(picture: RunPicture | SweepPicture) -> RunView:
+    """A run or a sweep as a body."""
+    if isinstance(picture, SweepPicture):
+        return _sweep_view(picture)
     run = picture.run
     return RunView(
         run=run.run,
@@ -110,6 +138,7 @@ def work(found: WorkView) -> Work:
         inputs=[one.to_json() for one in found.inputs],
         checkpoint=found.checkpoint.to_json() if found.checkpoint else "",
         lock=found.lock,
+        run=found.run,
         number=found.number,
         cap_s=found.cap_s,
         place=found.place,

@@ -20,6 +20,8 @@ class Work(Body):
     checkpoint: str
     """Manifest of the last checkpoint of an earlier attempt, or empty."""
     lock: str
+    run: str
+    """Which run of the order this is: the order's own, or a task of its sweep."""
     number: int
     cap_s: int
     place: Place

@@ -11,8 +11,11 @@ import pytest
 from kifabrik.errors import ConflictError
 from kifabrik.factory.capacity import Gpu, Occupation, Share
 from kifabrik.factory.run_records import (
+    NOTHING_USED,
+    Admitted,
     Attempt,
     Event,
+    Hold,
     Limits,
     NodeRecord,
     RankLog,
@@ -26,6 +29,7 @@ from kifabrik.meters.footprint import footprint
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import Outcome, RunState
+from kifabrik.stores.sql.schema import orders as schema_orders
 from kifabrik.stores.sql.schema import runs as schema
 from kifabrik.stores.sql.store import SqlStore
 from kifabrik.stores.sql.upgrade import upgrade
@@ -61,7 +65,6 @@ RUN = Run(
     member="m-1",
     purpose="p-1",
     order="11" * 32,
-    nonce="22" * 16,
     code="33" * 32,
     lock="44" * 32,
     resources=Resources(cpus=2, gpu_count=1, gpu_model="H200"),
@@ -149,16 +152,76 @@ def test_saving_a_run_keeps_every_change_that_may_happen(store: SqlStore) -> Non
 
 
 def test_every_field_of_a_record_has_a_column() -> None:
-    for record, table in ((Run, schema.runs), (Attempt, schema.attempts), (Segment, schema.segments)):
+    for record, table in (
+        (Run, schema.runs),
+        (Admitted, schema_orders.orders),
+        (Attempt, schema.attempts),
+        (Segment, schema.segments),
+    ):
         assert {field.name for field in fields(record)} == {column.name for column in table.c} - {"stream_header"}
 
 
-@pytest.mark.parametrize("twin", [{"run": "r-2"}, {"order": "99" * 32}, {"nonce": "88" * 16}])
-def test_run_order_and_nonce_are_each_used_once(store: SqlStore, twin: dict) -> None:
+ORDER = Admitted("t-a", "33" * 32, "r-1", "22" * 16, 0, 0, 0, "2026-11-23T08:00:00Z", 1)
+
+
+@pytest.mark.parametrize("same", ["run", "order", "nonce"])
+def test_run_id_order_and_nonce_are_each_used_once(store: SqlStore, same: str) -> None:
+    other = replace(ORDER, order="99" * 32, run="r-2", nonce="88" * 16, position=2)
     with store.write() as transaction:
-        transaction.runs.add_run(RUN)
+        transaction.runs.add_order(ORDER, ())
     with pytest.raises(ConflictError), store.write() as transaction:
-        transaction.runs.add_run(replace(RUN, **twin))
+        transaction.runs.add_order(replace(other, **{same: getattr(ORDER, same)}), ())
+    with store.write() as transaction:
+        transaction.runs.add_order(other, ())
+
+
+def _sweep(transaction, tasks: int, **changes) -> None:
+    """Enter a sweep with all its runs."""
+    made = [replace(RUN, run=f"r-s-{n}", sweep="r-s", promise=None, **changes) for n in range(1, tasks + 1)]
+    first = transaction.runs.add_runs("t-a", made)
+    transaction.runs.add_order(replace(ORDER, run="r-s", tasks=tasks, max_parallel=2, position=first), ())
+
+
+def test_a_sweep_counts_its_tasks_by_state_and_what_they_cost(store: SqlStore) -> None:
+    with store.write() as transaction:
+        _sweep(transaction, 5)
+        ended = replace(transaction.runs.run("t-a", "r-s-2"), finished="2026-11-23T09:00:00Z", most_micro_eur=7)
+        transaction.runs.save_run(replace(ended, state=RunState.SUCCEEDED, revision=4))
+    with store.read() as transaction:
+        counts = {count.state: count for count in transaction.runs.count_tasks("t-a", ["r-s", "r-t"])}
+        assert (counts[RunState.QUEUED].tasks, counts[RunState.QUEUED].cost_micro_eur) == (4, 0)
+        done = counts[RunState.SUCCEEDED]
+        assert (done.tasks, done.cost_micro_eur, done.revisions) == (1, 7, 4)
+        assert done.finished == "2026-11-23T09:00:00Z"
+        assert transaction.runs.set_aside("t-a", "r-s") == 4 * 400 + 7
+        assert transaction.runs.unfinished_of("t-a", "r-s") == (4, 0)
+        assert transaction.runs.unfinished_of("t-b", "r-s") == (0, 0)
+
+
+def test_held_tasks_are_not_among_the_next_and_go_on_in_their_order(store: SqlStore) -> None:
+    with store.write() as transaction:
+        _sweep(transaction, 5, hold=Hold.TURN)
+    with store.write() as transaction:
+        assert transaction.runs.queued_runs(64) == []
+        assert transaction.runs.let_go("t-a", "r-s", Hold.TURN, 2, "Now.") == 2
+        assert [run.run for run in transaction.runs.queued_runs(64)] == ["r-s-1", "r-s-2"]
+        assert transaction.runs.let_go("t-a", "r-s", Hold.NEEDS, 2, "Now.") == 0
+
+
+def test_what_has_used_nothing_ends_in_one_statement_with_its_history(store: SqlStore) -> None:
+    used = footprint([], Money(5))
+    with store.write() as transaction:
+        _sweep(transaction, 4, footprint=NOTHING_USED)
+        transaction.runs.save_run(replace(transaction.runs.run("t-a", "r-s-3"), footprint=used))
+        ended = transaction.runs.end_untouched(
+            "t-a", "r-s", RunState.STOPPED, "Stopped.", "2026-11-23T09:00:00Z", StopCause.STOP, ""
+        )
+        assert ended == 3
+    with store.read() as transaction:
+        assert [run.run for run in transaction.runs.going_on("t-a", "r-s")] == ["r-s-3"]
+        found = transaction.runs.run("t-a", "r-s-1")
+        assert (found.state, found.stop, found.most_micro_eur) == (RunState.STOPPED, StopCause.STOP, 0)
+        assert [event.reason for event in transaction.runs.events("t-a", "r-s-1")] == ["Stopped."]
 
 
 def test_events_segments_locks_limits_and_usage_are_kept(store: SqlStore) -> None:
@@ -267,9 +330,7 @@ def test_the_next_runs_of_each_tenant_are_found_by_priority_and_age(store: SqlSt
         for tenant in ("t-a", "t-b"):
             for number, priority in enumerate((0, 0, 9, 0)):
                 name = f"r-{tenant}{number}"
-                transaction.runs.add_run(
-                    replace(RUN, tenant=tenant, run=name, order=name, nonce=name, priority=priority)
-                )
+                transaction.runs.add_run(replace(RUN, tenant=tenant, run=name, order=name, priority=priority))
     with store.read() as transaction:
         found = {run.run for run in transaction.runs.queued_runs(2)}
         assert found == {"r-t-a2", "r-t-a0", "r-t-b2", "r-t-b0"}
@@ -292,7 +353,15 @@ def test_a_reason_is_written_only_at_the_revision_it_was_made_for(store: SqlStor
         "SELECT * FROM runs WHERE tenant = 't' ORDER BY position DESC LIMIT 50",
         "SELECT * FROM runs WHERE finished = '' AND state = 'queued'",
         "SELECT count(*), sum(most_micro_eur) FROM runs WHERE finished = '' AND tenant = 't'",
-        "SELECT * FROM runs WHERE tenant = 't' AND \"order\" = 'o'",
+        "SELECT * FROM orders WHERE tenant = 't' AND \"order\" = 'o'",
+        "SELECT * FROM orders WHERE tenant = 't' ORDER BY position DESC LIMIT 50",
+        "SELECT sweep, state, count(*) FROM runs WHERE tenant = 't' AND sweep IN ('s', 'u') GROUP BY sweep, state",
+        (
+            "SELECT * FROM runs WHERE finished = '' AND state = 'queued' AND tenant = 't' AND hold = ''"
+            " AND priority = 0 ORDER BY position LIMIT 64"
+        ),
+        "SELECT DISTINCT tenant, priority FROM runs WHERE finished = '' AND state = 'queued' AND hold = ''",
+        "SELECT run FROM order_needs WHERE tenant = 't' AND need = 'r'",
         "SELECT * FROM attempts WHERE tenant = 't' AND run IN ('r', 's')",
         "SELECT * FROM attempts WHERE finished = ''",
         "SELECT * FROM attempts WHERE attempt IN ('a', 'b')",

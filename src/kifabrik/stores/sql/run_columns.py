@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from kifabrik.factory.capacity import Gpu, Occupation, Placement, Share
-from kifabrik.factory.run_records import Attempt, Event, NodeRecord, Run, StopCause
+from kifabrik.factory.run_records import NOTHING_USED, Attempt, Event, Hold, NodeRecord, Run, StopCause
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import EnergyPart, Footprint
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
@@ -35,6 +35,11 @@ def placement_from_json(value: list[list[Any]]) -> Placement:
     return tuple(Share(node, cpus, memory, tuple(gpus)) for node, cpus, memory, gpus in value)
 
 
+def untouched_footprint() -> str:
+    """How the footprint of a run is written that no attempt was made at."""
+    return _json(asdict(NOTHING_USED))
+
+
 def run_to_columns(run: Run) -> dict[str, Any]:
     """All columns of a run."""
     return _plain(run) | {
@@ -43,6 +48,7 @@ def run_to_columns(run: Run) -> dict[str, Any]:
         "retry_on": _json(run.retry_on),
         "state": str(run.state),
         "stop": str(run.stop or ""),
+        "hold": str(run.hold),
         "promise": promise_to_text(run.promise),
         "published": _json(dict(run.published)),
         "footprint": _json(asdict(run.footprint)),
@@ -60,6 +66,7 @@ def run_from_row(row: Row[Any]) -> Run:
         retry_on=tuple(json.loads(row.retry_on)),
         state=RunState(row.state),
         stop=StopCause(row.stop) if row.stop else None,
+        hold=Hold(row.hold),
         promise=_promise_from_text(row.run, row.promise),
         published=json.loads(row.published),
         footprint=_footprint_from_text(row.footprint),
