@@ -108,6 +108,27 @@ class LeasedItem:
     headers: str
 
 
+@dataclass(frozen=True)
+class AttestedNode:
+    """What the keyholder has verified of a node's hardware, by one kind of evidence.
+
+    Args:
+        node_key: Of the node, in hex.
+        type: Kind of evidence.
+        key: What identifies the hardware: name of the TPM's attestation key or id of the chip, in hex.
+        state: The policy's name of what was measured.
+        quoted: When the keyholder cosigned the tree head the evidence was made over.
+        policy: Digest of the attestation policy statement that accepts it.
+    """
+
+    node_key: str
+    type: str
+    key: str
+    state: str
+    quoted: str
+    policy: str
+
+
 @predicate("lease/v1")
 @dataclass(frozen=True)
 class Lease:
@@ -132,6 +153,7 @@ class Lease:
         log_root: Root of that tree, hex.
         created: Time.
         expires: Time after which the launcher must not go on.
+        attested: What was verified of the nodes' hardware; empty where no grant asks for it.
     """
 
     lease: str
@@ -152,6 +174,7 @@ class Lease:
     log_root: str
     created: str
     expires: str
+    attested: tuple[AttestedNode, ...] = ()
 
 
 @predicate("refusal/v1")
