@@ -242,6 +242,11 @@ class SimulatedFactory:
         sequence = json.loads(envelope.payload)["predicate"]["sequence"]
         return self.put(EntryKind.RECIPIENTS_PUBLISHED, envelope, statement=envelope.digest, sequence=sequence)
 
+    def set_attestation(self, envelope: Envelope) -> Logged:
+        self.call("set_attestation")
+        sequence = json.loads(envelope.payload)["predicate"]["sequence"]
+        return self.put(EntryKind.ATTESTATION_SET, envelope, statement=envelope.digest, sequence=sequence)
+
     def recipients(self) -> Envelope:
         self.call("recipients")
         if self.recipient_list is None:

@@ -90,7 +90,7 @@ _COMMANDS: Final = {
     "env": ("kifabrik.cli.env:env", "Rebuild and verify the environment of a run."),
     "footprint": ("kifabrik.cli.footprint:footprint", "Show time, energy and cost of a run."),
     "doctor": ("kifabrik.cli.doctor:doctor", "Check this machine and its connections."),
-    "node": ("kifabrik.cli.node:node", "Look after a node of a cluster: its key, its agent, its jobs."),
+    "node": ("kifabrik.cli.node:node", "Look after a node: its keys, its agent, its jobs."),
     "admin": ("kifabrik.cli.admin:admin", "Operate a factory: sign-up codes, tenants, checks."),
     "completion": ("kifabrik.cli.completion:completion", "Print the completion script for your shell."),
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kifabrik.customer.attested import ProvenNode, prove_nodes
 from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.named import ModelVersion
 from kifabrik.customer.session import Session
@@ -86,10 +87,16 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
     request = verify_attempt_request(fetch(lease.predicate.request))
     requested = log.find(EntryKind.LEASE_REQUESTED, "request", request.digest)
     _check(requested.index == lease.predicate.log_index, "the lease names another log entry than its request's")
+    if len(request.predicate.nodes) > 1:
+        named = requested.entry.refs.get("nodes")
+        _check(named == request.predicate.node_names, "the log names other nodes than the request")
     _check(ordered.index < requested.index < released.index, "order, request and lease do not follow each other")
     _check_bindings(run, order, request.predicate, lease.predicate)
     _check_awaited(session, catalogue, order.predicate, request.predicate)
     _check_tree(catalogue, lease.predicate)
+    nodes = prove_nodes(
+        session, catalogue, request, lease.predicate, ordered=ordered.index, requested=requested.index
+    )
     run_key = VerifyKey.from_hex(lease.predicate.run_key)
     finish = verify_statement(finish_envelope, Finish, [run_key])
     _check_finish(finish.predicate, order, lease)
@@ -104,6 +111,7 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
         _link("order", order, ordered.index, "signed by a member's device"),
         _link("request", request, requested.index, "logged before any key"),
         _link("lease", lease, released.index, "signed by the keyholder"),
+        *(_node_link(number, node) for number, node in enumerate(nodes, 1)),
         _link("finish", finish, finished.index, "signed by the lease's run key"),
         *(
             _link(f"output {number}", output, finished.index, "signed by that run key")
@@ -140,6 +148,12 @@ def verify_stream(session: Session, stream: Envelope) -> tuple[Statement[LogStre
 
 def _link(what: str, statement: Statement[Any], index: int, says: str) -> Link:
     return Link(what, statement.digest, statement.signer.keyid, index, says)
+
+
+def _node_link(number: int, node: ProvenNode) -> Link:
+    shown = ", ".join(node.types)
+    says = f"{shown}: booted into {node.state}, quoted over the tree head of {node.quoted}"
+    return Link(f"node {number}", node.policy, node.key[4:], node.policy_index, says)
 
 
 def _order(session: Session, catalogue: Catalogue, envelope: Envelope) -> Statement[Order]:

@@ -16,6 +16,7 @@ from kifabrik.factory.followers import inputs_of
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.run_book import RunBook, find_attempt, find_run
 from kifabrik.factory.run_records import Attempt, Run, StopCause
+from kifabrik.grants.statements import Grant
 from kifabrik.leases.statements import AttemptRequest
 from kifabrik.orders.order import Order
 from kifabrik.runs.gathering import Fault, Stage
@@ -53,6 +54,7 @@ class WorkView:
     cap_s: int
     place: Place
     streamed: bool
+    attested: bool
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,20 @@ def _work(transaction: Transaction, run: Run, attempt: Attempt) -> WorkView:
         cap_s=attempt.cap_s,
         place=attempt.place,
         streamed=run.streamed_bytes > 0,
+        attested=_asks_attested(transaction, run.tenant, said),
     )
+
+
+def _asks_attested(transaction: Transaction, tenant: str, order: Order) -> bool:
+    """Whether a grant on an input asks for attested nodes; the keyholder decides, this saves a refusal."""
+    for item in order.inputs:
+        for grant in transaction.datasets.grants(tenant, item.owner):
+            if (
+                not grant.revoked
+                and read_unverified(_kept(transaction, tenant, grant.statement), Grant)[0].attested
+            ):
+                return True
+    return False
 
 
 def newest_checkpoint(transaction: Transaction, run: Run) -> str:

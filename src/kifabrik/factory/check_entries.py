@@ -40,8 +40,8 @@ _ABOUT: Final[Mapping[str, tuple[str, ...]]] = {
     EntryKind.LEASE_RELEASED: ("request", "statement"),
     EntryKind.LEASE_REFUSED: ("request", "statement"),
 }
-"""Which references of an entry a row has too. The first names the thing. `keyholder.…`, `recipients.published`
-and `model.accepted` have no row of their own beside their statement, which `Check` compares."""
+"""Which references of an entry a row has too. The first names the thing. `keyholder.…`, `recipients.published`,
+`attestation.set` and `model.accepted` have no row of their own beside their statement, which `Check` compares."""
 
 _SAID_AGAIN: Final = frozenset({EntryKind.DATASET_ERASED})
 """Entries that may stand twice about one thing: a certificate is replaced when it is complete."""

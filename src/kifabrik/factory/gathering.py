@@ -24,10 +24,10 @@ from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import read_unverified, verify_statement
 
-_WHOLE = (Stage.JOINED, Stage.SIGNED, Stage.ENDED)
+_WHOLE = (Stage.JOINED, Stage.SHOWN, Stage.SIGNED, Stage.ENDED)
 """Stages whose notes the lead is given: of the ends those there are, else only all of them."""
-_OF_LEAD = frozenset({Stage.JOINED, Stage.REQUEST, Stage.READY})
-_OF_OTHERS = frozenset({Stage.JOINED, Stage.SIGNED, Stage.READY, Stage.ENDED})
+_OF_LEAD = frozenset({Stage.JOINED, Stage.PROPOSED, Stage.REQUEST, Stage.READY})
+_OF_OTHERS = frozenset({Stage.JOINED, Stage.SHOWN, Stage.SIGNED, Stage.READY, Stage.ENDED})
 """What each leaves by `leave`; the rest has a way of its own."""
 _LONGEST_MESSAGE = 500
 
@@ -148,9 +148,9 @@ def ended_nodes(transaction: Transaction, attempt: Attempt) -> dict[int, tuple[E
 
 
 def _expected(stage: Stage, nodes: int) -> int:
-    if stage in (Stage.SIGNED, Stage.ENDED):
+    if stage in (Stage.SHOWN, Stage.SIGNED, Stage.ENDED):
         return nodes - 1
-    return 1 if stage is Stage.REQUEST else nodes
+    return 1 if stage in (Stage.PROPOSED, Stage.REQUEST) else nodes
 
 
 def _readable(
@@ -170,7 +170,7 @@ def _check(transaction: Transaction, attempt: Attempt, stage: Stage, rank: int, 
         return
     envelope = Envelope.from_json(text)
     key = node_key(transaction, attempt, rank)
-    if stage is Stage.JOINED:
+    if stage in (Stage.JOINED, Stage.SHOWN):
         joined = verify_joined(envelope)
         said = (joined.tenant, joined.run, joined.attempt, joined.rank, joined.node_key)
     elif stage is Stage.ENDED:

@@ -6,12 +6,15 @@ Invariants:
 - a statement that does not verify is left out, and the judge refuses for its absence.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kifabrik.datasets.manifest import Manifest, verify_manifest
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.grants.decision import GrantFacts
+from kifabrik.grants.statements import Grant
+from kifabrik.keyholder.attestation import Attestations
+from kifabrik.keyholder.attested import Attested, Unattested, attest
 from kifabrik.keyholder.blocks import EVERYTHING, Blocks, Cause
 from kifabrik.keyholder.erasures import Erasures
 from kifabrik.keyholder.holdings import Holdings
@@ -41,12 +44,13 @@ class Books:
     lineage: Lineage
     blocks: Blocks
     erasures: Erasures
+    attestations: Attestations
 
     @classmethod
     def of(cls, state: State) -> "Books":
         """Open the books of a keyholder."""
         db = state.db
-        return cls(People(db), Holdings(db), Records(db), Lineage(db), state.blocks, Erasures(db))
+        return cls(People(db), Holdings(db), Records(db), Lineage(db), state.blocks, Erasures(db), Attestations(db))
 
     @property
     def frozen(self) -> bool:
@@ -104,6 +108,7 @@ class Cases:
             outputs=self._awaited(order),
             erased_results=self._results_erased(asked.run),
             code=code,
+            attested=self._attested(request, kept),
             opinion=books.records.opinion(request.digest, order.digest if order and order.predicate.tasks else ""),
             frozen=books.frozen,
             now=self._state.clock.now(),
@@ -156,15 +161,24 @@ class Cases:
 
     def asks_for_code(self, order: Order) -> bool:
         """Whether a grant on anything the order uses is bound to a code digest."""
+        return any(grant.code is not None for grant in self._grants_behind(order))
+
+    def _grants_behind(self, order: Order) -> Iterator[Grant]:
+        """Give the grants on everything an order uses, live or not."""
         owners = [item.owner for item in order.inputs]
         behind = self._books.lineage.ancestry(owners).values()
-        datasets = {*owners, *(owner for inputs in behind for owner in inputs or ())}
-        return any(
-            grant.code is not None
-            for dataset in datasets
-            if is_dataset(dataset)
-            for grant in self._books.holdings.grants(dataset)
-        )
+        for dataset in {*owners, *(owner for inputs in behind for owner in inputs or ())}:
+            if is_dataset(dataset):
+                yield from self._books.holdings.grants(dataset)
+
+    def _attested(self, request: Statement[AttemptRequest], kept: KeptOrder | None) -> Attested | Unattested | None:
+        """Verify what the nodes show, where a grant asks for it."""
+        index = self._books.records.request_index(request.digest)
+        if kept is None or index is None:
+            return None
+        if not any(grant.attested for grant in self._grants_behind(kept.statement.predicate)):
+            return None
+        return attest(request, self._state, self._books.attestations, after=kept.log_index, before=index)
 
     def _order_before(self, kept: KeptOrder | None, request: str) -> KeptOrder | None:
         """Return the order if it stands in the log before the request."""

@@ -268,6 +268,7 @@ class Desk:
             log_root=head.root.hex(),
             created=format_time(now),
             expires=format_time(verdict.expires),
+            attested=verdict.attested,
         )
 
     def _refused(self, request: str, verdict: Refused, outcome: Outcome) -> Outcome:

@@ -18,6 +18,7 @@ from typing import Final
 from kifabrik.datasets.manifest import Manifest
 from kifabrik.grants.decision import Answer, GrantFacts, Use, decide_use
 from kifabrik.grants.policy import USERS, Condition
+from kifabrik.keyholder.attested import Attested, Unattested
 from kifabrik.keyholder.lineage import is_dataset, run_of
 from kifabrik.keyholder.people import KnownDevice
 from kifabrik.keyholder.records import GivenLease, UsedDataset
@@ -59,6 +60,7 @@ class AttemptCase:
         outputs: Digest of the manifest that a needed run has ended with, by owner; empty if it has not.
         erased_results: Whether the run's results were erased.
         code: Digest of the tree in the code bundle; None where no grant asks for it.
+        attested: What the nodes' evidence proves, or why it does not; None where no grant asks for it.
         opinion: What a person has said.
         frozen: Whether everything is frozen.
         now: The keyholder's time.
@@ -77,6 +79,7 @@ class AttemptCase:
     outputs: Mapping[str, str]
     erased_results: bool
     code: str | None
+    attested: Attested | Unattested | None
     opinion: bool | None
     frozen: bool
     now: datetime
@@ -185,8 +188,7 @@ def _judge_uses(case: AttemptCase, order: Order, device: KnownDevice) -> Verdict
     answers = {dataset: _decide(case, order, device, dataset) for dataset in (*direct, *behind)}
     refused = [answer for answer in answers.values() if not answer.permitted and answer.reason != Condition.ASK]
     if refused:
-        first = refused[0]
-        return Refused(first.reason, first.message, final=first.reason not in MAY_CHANGE)
+        return _refusal(case, refused[0])
     unpermitted = [answer.message for answer in answers.values() if not answer.permitted]
     if unpermitted and case.opinion is not True:
         return Asked(unpermitted[0])
@@ -197,7 +199,15 @@ def _judge_uses(case: AttemptCase, order: Order, device: KnownDevice) -> Verdict
     if missing or _code_owner(case, order) not in case.recipients:
         return refuse(Reason.ERASED if any(map(run_of, missing)) else Reason.FOREIGN)
     used = tuple(UsedDataset(dataset, answer.grant, dataset in direct) for dataset, answer in answers.items())
-    return Released(used, _expiry(case, order, used))
+    attested = case.attested.nodes if isinstance(case.attested, Attested) else ()
+    return Released(used, _expiry(case, order, used), attested)
+
+
+def _refusal(case: AttemptCase, answer: Answer) -> Refused:
+    """Say why a grant does not permit it; of evidence, what exactly is wrong with it."""
+    if answer.reason == Condition.ATTESTED and isinstance(case.attested, Unattested):
+        return Refused(case.attested.reason, case.attested.message, final=False)
+    return Refused(answer.reason, answer.message, final=answer.reason not in MAY_CHANGE)
 
 
 def _decide(case: AttemptCase, order: Order, device: KnownDevice, dataset: str) -> Answer:
@@ -212,7 +222,7 @@ def _decide(case: AttemptCase, order: Order, device: KnownDevice, dataset: str) 
         purpose=order.purpose,
         place=case.request.predicate.place,
         code=case.code,
-        attested=False,  # no attestation is verified yet, so no node counts as attested
+        attested=isinstance(case.attested, Attested),
         approved=case.opinion is True,
         now=case.now,
     )

@@ -19,6 +19,7 @@ from typing import Final, Self
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.grants.statements import Backup
 from kifabrik.keyholder.alarms import Evidence, evidence
+from kifabrik.keyholder.attestation import Attestations
 from kifabrik.keyholder.backup import BACKUP_DAYS, write_backup
 from kifabrik.keyholder.blocks import EVERYTHING, Cause
 from kifabrik.keyholder.cases import Books
@@ -89,6 +90,11 @@ class Keyholder:
     def tenant(self) -> str:
         """Tenant id."""
         return self.state.tenant
+
+    @property
+    def attestation(self) -> Attestations:
+        """What counts as attested here."""
+        return self._books.attestations
 
     def serve(self, stop: threading.Event, on_event: OnEvent = unheard) -> None:
         """Answer requests until `stop` is set; call `wake` after setting it, to return at once.

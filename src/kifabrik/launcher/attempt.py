@@ -12,6 +12,7 @@ from kifabrik import __version__
 from kifabrik.client.attempts import Attempts
 from kifabrik.client.connection import Connection
 from kifabrik.client.leases import Leases
+from kifabrik.client.logs import Log
 from kifabrik.client.objects import Objects
 from kifabrik.environments.build import BuiltEnvironment, build, discard
 from kifabrik.errors import (
@@ -21,6 +22,7 @@ from kifabrik.errors import (
     UsageError,
 )
 from kifabrik.launcher.assignment import Assignment
+from kifabrik.launcher.attesting import Attester
 from kifabrik.launcher.cache import reachable_cache
 from kifabrik.launcher.care import Scrub
 from kifabrik.launcher.control import Control, StopCause
@@ -32,7 +34,15 @@ from kifabrik.launcher.gpu_scrub import GpuScrubber
 from kifabrik.launcher.gpus import device_files, held_gpus
 from kifabrik.launcher.journal import Journal
 from kifabrik.launcher.keeper import CheckpointKeeper
-from kifabrik.launcher.lease import AttemptKeys, GrantedLease, alone, obtain, said_of, sign_request
+from kifabrik.launcher.lease import (
+    AttemptKeys,
+    GrantedLease,
+    LeaseRefusedError,
+    alone,
+    obtain,
+    said_of,
+    sign_request,
+)
 from kifabrik.launcher.metering import RunMeter
 from kifabrik.launcher.metrics import MetricsReader
 from kifabrik.launcher.node import Node
@@ -90,6 +100,7 @@ class AttemptRunner:
         )
         self._api = Attempts(connection, assignment.attempt, assignment.rank)
         self._leases = Leases(connection)
+        self._cosigned = Log(connection).cosigned
         self._folder = node.runs / assignment.attempt
         objects = Objects(connection)
         ranges = RangeCache(objects.read, self._folder / "blocks", node.block_cache, patience_s=_PATIENCE_S)
@@ -153,7 +164,8 @@ class AttemptRunner:
         if work.order.predicate.resources.nodes == 1 and self._assignment.rank == 0:
             return None
         say = partial(self._reporter.tell, RunState.WAITING_FOR_KEY)
-        return Gang(self._assignment, self._node, self._api, self._leases, self._control, say)
+        show = self._attester(work).show
+        return Gang(self._assignment, self._node, self._api, self._leases, self._control, say, show, self._keys)
 
     def _attempt(self, work: VerifiedWork, opened: ExitStack) -> None:
         """Build, ask, open, run, seal; what lies in memory in plaintext goes with `opened`."""
@@ -238,10 +250,21 @@ class AttemptRunner:
                 return None
             self._keys, self._network = shared.keys, shared.network
             return shared.lease
-        request = sign_request(asks, alone(self._keys, self._node.key), self._keys, self._node.key)
-        return obtain(
-            self._leases, request, work, given_up=lambda: self._control.cause is not None, waiting=waiting
-        )
+        attester = self._attester(work)
+        while True:
+            request = sign_request(
+                asks, alone(self._keys, self._node.key), self._keys, self._node.key, attester.show
+            )
+            try:
+                return obtain(
+                    self._leases, request, work, given_up=lambda: self._control.cause is not None, waiting=waiting
+                )
+            except LeaseRefusedError as error:
+                if not attester.asks_again(error.reason):
+                    raise
+
+    def _attester(self, work: VerifiedWork) -> Attester:
+        return Attester(self._node, self._cosigned, asked=work.attested)
 
     def _on_lost(self, _error: KifabrikError) -> None:
         """The factory did not take a piece of the log: a run whose log is cut has not succeeded."""

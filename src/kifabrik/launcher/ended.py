@@ -11,6 +11,7 @@ from kifabrik.errors import (
     UnavailableError,
     UsageError,
 )
+from kifabrik.launcher.attesting import QuoteError
 from kifabrik.runs.statements import PublishedMetric
 from kifabrik.runs.states import Outcome
 from kifabrik.signatures.dsse import Envelope
@@ -54,7 +55,7 @@ def for_the_factory(error: KifabrikError) -> str:
 
     A message that is made after the data was opened may quote a path of the job.
     """
-    if isinstance(error, BuildError | RefusedError | DamagedShardError):
+    if isinstance(error, BuildError | RefusedError | DamagedShardError | QuoteError):
         return error.message
     said = {
         IntegrityError: "something did not verify",

@@ -2,6 +2,7 @@
 
     rank 0                                    every other rank
     joins, waits for all                      joins
+    (proposes the request, where a grant asks for attested nodes; the others show their evidence for it)
     composes the request, signs it            finds itself in it as it joined, signs it
     asks the keyholder, believes the lease
     wraps the attempt's keys for each    ───▶ opens them, believes the same lease
@@ -21,7 +22,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kifabrik.client.attempts import Attempts
@@ -30,7 +31,7 @@ from kifabrik.errors import ConflictError, IntegrityError, KifabrikError, Unavai
 from kifabrik.launcher.assignment import Assignment
 from kifabrik.launcher.control import Control
 from kifabrik.launcher.fabric import own_underlay
-from kifabrik.launcher.lease import AttemptKeys, GrantedLease, await_answer, sign_request
+from kifabrik.launcher.lease import AttemptKeys, GrantedLease, Show, await_answer, sign_request
 from kifabrik.launcher.node import Node
 from kifabrik.launcher.work import VerifiedWork
 from kifabrik.leases.joining import (
@@ -61,6 +62,13 @@ _WAIT_S: Final = 25.0
 _PAUSE_S: Final = 0.2
 PATIENCE_S: Final = 3600.0
 """For the slowest node to build its environment, or to open its data."""
+_SENTENCES: Final = {
+    Outcome.ERROR: "its program ended with an error",
+    Outcome.OUT_OF_MEMORY: "its program needed more memory than it asked for",
+    Outcome.CAP: "the longest duration was over there first",
+    Outcome.INTEGRITY: "something did not verify",
+    Outcome.NODE_FAILURE: "the node failed",
+}
 _LAST_WORDS_S: Final = 120.0
 """For the other nodes to say how they ended once the attempt cannot go on."""
 
@@ -90,6 +98,8 @@ class Gang:
         leases: Client with the attempt's token.
         control: Says when to stop.
         say: Told what is waited for; only rank 0 speaks for the run.
+        show: Makes evidence about this node's hardware.
+        keys: Of the attempt, where this node leads: what it signs at the end counts although no lease came.
     """
 
     def __init__(
@@ -100,6 +110,8 @@ class Gang:
         leases: Leases,
         control: Control,
         say: Callable[[str], None],
+        show: Show,
+        keys: AttemptKeys,
     ) -> None:
         self._assignment = assignment
         self._node = node
@@ -107,6 +119,8 @@ class Gang:
         self._leases = leases
         self._control = control
         self._say = say
+        self._show = show
+        self._keys = keys
         self._own = AttemptKeys()
         """Of this launcher alone: what is wrapped for this node opens with its identity."""
         self._node_keys: tuple[str, ...] = (node.key.public.hex,)
@@ -152,7 +166,7 @@ class Gang:
     def fail(self, outcome: Outcome, message: str) -> None:
         """Tell the other nodes that this one cannot go on, unless the attempt has ended already."""
         with suppress(KifabrikError):
-            self._api.fail(outcome, message or f"the attempt ended there ({outcome})")
+            self._api.fail(outcome, message or _SENTENCES.get(outcome, ""))
 
     def others_ended(self, until: float) -> bool:
         """Wait for the ends of all other nodes; whether all have come before the attempt must stop.
@@ -225,9 +239,14 @@ class Gang:
         if texts is None:
             return None
         joined = {rank: verify_joined(Envelope.from_json(text)) for rank, text in texts.items()}
-        keys, entries = AttemptKeys(), entries_of(joined, own, nodes)
+        keys, entries = self._keys, entries_of(joined, own, nodes)
         self._node_keys = tuple(entry.node_key for entry in entries)
-        request = sign_request(asks, entries, keys, self._node.key)
+        if work.attested:
+            shown = self._shown(asks, joined, own, keys)
+            if shown is None:
+                return None
+            entries = entries_of(shown, own, nodes)
+        request = sign_request(asks, entries, keys, self._node.key, self._show)
         self._api.leave(Stage.REQUEST, request.to_json())
         signed = self._gather(Stage.SIGNED, "to sign the request for keys")
         if signed is None:
@@ -245,6 +264,26 @@ class Gang:
         self._api.hand_over(seal_bytes(_to_bytes(keys, network), file_key), headers)
         return Shared(keys, lease, network)
 
+    def _shown(
+        self, asks: AttemptRequest, joined: Mapping[int, NodeJoined], own: NodeJoined, keys: AttemptKeys
+    ) -> Mapping[int, NodeJoined] | None:
+        """Let the other nodes quote for the request as it will be, once all are there; nothing if stopped.
+
+        Raises:
+            IntegrityError: A node shows something for another recipient than it joined with.
+        """
+        entries = entries_of(joined, own, len(joined))
+        proposal = sign_request(asks, entries, keys, self._node.key)
+        self._api.leave(Stage.PROPOSED, proposal.to_json())
+        texts = self._gather(Stage.SHOWN, "to show what they booted into")
+        if texts is None:
+            return None
+        shown = {rank: verify_joined(Envelope.from_json(text)) for rank, text in texts.items()}
+        for rank, said in shown.items():
+            if replace(said, evidence="", created="") != replace(joined[rank], created=""):
+                raise IntegrityError(f"node {rank} joined otherwise before")
+        return {0: own} | shown
+
     def _follow(
         self,
         work: VerifiedWork,
@@ -253,6 +292,14 @@ class Gang:
         nodes: int,
         waiting: Callable[[LeaseView], None],
     ) -> Shared | None:
+        if work.attested:
+            proposed = self._gather(Stage.PROPOSED, "to join")
+            if proposed is None:
+                return None
+            wanted = check_composed(Envelope.from_json(proposed[0]), asks, own, nodes)
+            own = replace(own, evidence=self._show(wanted, own.entry))
+            text = sign_statement(own, {"order": asks.order}, self._node.key).to_json()
+            self._api.leave(Stage.SHOWN, text)
         texts = self._gather(Stage.REQUEST, "to join")
         if texts is None:
             return None

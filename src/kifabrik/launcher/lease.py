@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from kifabrik.client.leases import Leases
 from kifabrik.errors import IntegrityError, RefusedError
@@ -16,9 +16,25 @@ from kifabrik.signatures.statements import Statement, sign_statement, verify_sta
 from kifabrik.values import format_time, now_utc
 from kifabrik.wire.leases import LeaseView, RequestState
 
+Show: TypeAlias = Callable[[AttemptRequest, RequestingNode], str]
+"""Returns the evidence of one node for a request, or nothing."""
+
 _FIRST_WAIT_S: Final = 1.0
 """An answer usually takes a fraction of it; whoever waits longer is told why soon."""
 _LONGEST_WAIT_S: Final = 25.0
+
+
+class LeaseRefusedError(RefusedError):
+    """The keyholder refused.
+
+    Args:
+        reason: Its stable word.
+        message: Its sentence.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -35,6 +51,10 @@ class GrantedLease:
 
     statement: Statement[Lease]
     headers: Mapping[str, bytes]
+
+
+def _nothing(_request: AttemptRequest, _node: RequestingNode) -> str:
+    return ""
 
 
 def said_of(work: VerifiedWork, attempt: str, environment: str) -> AttemptRequest:
@@ -63,7 +83,11 @@ def said_of(work: VerifiedWork, attempt: str, environment: str) -> AttemptReques
 
 
 def sign_request(
-    asks: AttemptRequest, nodes: tuple[RequestingNode, ...], keys: AttemptKeys, node: SigningKey
+    asks: AttemptRequest,
+    nodes: tuple[RequestingNode, ...],
+    keys: AttemptKeys,
+    node: SigningKey,
+    show: Show = _nothing,
 ) -> Envelope:
     """Sign what the launcher can show for itself: the nodes, its own keys, what it has built.
 
@@ -72,6 +96,7 @@ def sign_request(
         nodes: By rank.
         keys: Of the attempt.
         node: Key of the first node, which signs beside the run key.
+        show: Makes evidence about the first node's hardware, for the request as it stands without.
     """
     request = replace(
         asks,
@@ -80,6 +105,9 @@ def sign_request(
         recipient=keys.identity.recipient.text,
         created=format_time(now_utc()),
     )
+    own, *others = request.nodes
+    if not own.evidence:
+        request = replace(request, nodes=(replace(own, evidence=show(request, own)), *others))
     return sign_statement(request, {"order": asks.order}, keys.run_key, node)
 
 
@@ -150,7 +178,7 @@ def _believe(view: LeaseView, asked: Statement[AttemptRequest], work: VerifiedWo
         refusal = verify_statement(decision, Refusal, [keyholder]).predicate
         if refusal.request != asked.digest:
             raise IntegrityError("the refusal answers another request")
-        raise RefusedError(refusal.message)
+        raise LeaseRefusedError(refusal.reason, refusal.message)
     lease = verify_attempt_lease(decision, keyholder, asked, now_utc())
     verify_headers(lease.predicate, view.headers)
     return GrantedLease(lease, view.headers)

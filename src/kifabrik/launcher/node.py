@@ -28,6 +28,7 @@ class Node:
         fabric: Address at which the other nodes of a run reach this one, or empty for the one from which it
             reaches the factory.
         block_cache: Most bytes of ciphertext kept on this node's disk for a run that streams over the network.
+        tpm: The node's TPM as tpm2-tools name it, such as `device:/dev/tpmrm0`; empty for none.
         care: How it is kept fit.
     """
 
@@ -38,6 +39,7 @@ class Node:
     runs: Path
     objects: Path | None
     block_cache: int = BLOCK_CACHE
+    tpm: str = ""
     fabric: str = ""
     care: NodeCare = field(default_factory=lambda: NodeCare(Path()))
 
@@ -66,6 +68,7 @@ class Node:
             runs=Path(body.get("runs") or home / "runs"),
             objects=Path(objects) if objects else None,
             block_cache=parse_size(body.get("block_cache", BLOCK_CACHE)),
+            tpm=str(body.get("tpm", "")),
             fabric=str(body.get("fabric", "")),
             care=NodeCare.load(home),
         )

@@ -42,6 +42,7 @@ class VerifiedWork:
         cap_s: Seconds after which to stop.
         place: What the factory says about where this node is.
         streamed: Whether the inputs are opened while they are read, for want of memory; the factory decides.
+        attested: Whether a grant asks for attested nodes, as the factory says: saves a refusal, decides nothing.
     """
 
     order: Statement[Order]
@@ -55,6 +56,7 @@ class VerifiedWork:
     cap_s: int
     place: Place
     streamed: bool = False
+    attested: bool = False
 
     @property
     def items(self) -> tuple[str, ...]:
@@ -98,6 +100,7 @@ def verify_work(tenant: str, work: Work) -> VerifiedWork:
         cap_s=min(work.cap_s, said.max_duration_s),
         place=work.place,
         streamed=work.streamed,
+        attested=work.attested,
     )
 
 

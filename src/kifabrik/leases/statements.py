@@ -1,9 +1,12 @@
 """Requests for keys, and the two answers."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from kifabrik.signatures.statements import predicate
 from kifabrik.values import Place
+
+_NAME_DIGITS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class AttemptRequest:
         """Keys of the nodes in hex, by rank."""
         return tuple(node.node_key for node in self.nodes)
 
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """What the log entry of a request calls its nodes: 64 bits of each key, so that thousands fit into it."""
+        return tuple(key[:_NAME_DIGITS] for key in self.node_keys)
+
 
 @predicate("member-request/v1")
 @dataclass(frozen=True)
@@ -100,6 +108,27 @@ class LeasedItem:
     headers: str
 
 
+@dataclass(frozen=True)
+class AttestedNode:
+    """What the keyholder has verified of a node's hardware, by one kind of evidence.
+
+    Args:
+        node_key: Of the node, in hex.
+        type: Kind of evidence.
+        key: What identifies the hardware: name of the TPM's attestation key or id of the chip, in hex.
+        state: The policy's name of what was measured.
+        quoted: When the keyholder cosigned the tree head the evidence was made over.
+        policy: Digest of the attestation policy statement that accepts it.
+    """
+
+    node_key: str
+    type: str
+    key: str
+    state: str
+    quoted: str
+    policy: str
+
+
 @predicate("lease/v1")
 @dataclass(frozen=True)
 class Lease:
@@ -124,6 +153,7 @@ class Lease:
         log_root: Root of that tree, hex.
         created: Time.
         expires: Time after which the launcher must not go on.
+        attested: What was verified of the nodes' hardware; empty where no grant asks for it.
     """
 
     lease: str
@@ -144,6 +174,7 @@ class Lease:
     log_root: str
     created: str
     expires: str
+    attested: tuple[AttestedNode, ...] = ()
 
 
 @predicate("refusal/v1")

@@ -59,6 +59,7 @@ class EntryKind(StrEnum):
     MODEL_PROMOTED = "model.promoted"
     RECIPIENTS_PUBLISHED = "recipients.published"
     ERASURE_DECIDED = "erasure.decided"
+    ATTESTATION_SET = "attestation.set"
     DEADLINE_MISSED = "deadline.missed"
 
 

@@ -1,7 +1,9 @@
 """How the launchers of one attempt on several nodes get together: what each leaves for the others, and when.
 
-    every rank   JOINED ─▶            SIGNED ─▶        READY ─▶ … ENDED
-    rank 0               REQUEST ─▶            KEYS ─▶
+    every rank   JOINED ─▶ (           SHOWN ─▶)           SIGNED ─▶        READY ─▶ … ENDED
+    rank 0                 (PROPOSED ─▶        ) REQUEST ─▶            KEYS ─▶
+
+Those in brackets only where a grant asks for attested nodes.
 
 The factory passes these notes on. It can withhold them, which ends the attempt; what they say is signed or
 sealed between the nodes, and judged by them (`kifabrik.leases.joining`, `kifabrik.launcher.gang`).
@@ -18,6 +20,10 @@ class Stage(StrEnum):
 
     JOINED = "joined"
     """`node-joined` statement of a rank: its node key, its recipient, what it has built."""
+    PROPOSED = "proposed"
+    """The request for keys without evidence, for the other nodes to make theirs for it."""
+    SHOWN = "shown"
+    """`node-joined` again, with evidence for what was proposed."""
     REQUEST = "request"
     """The request for keys as rank 0 has composed and signed it."""
     SIGNED = "signed"

@@ -143,6 +143,7 @@ def work(found: WorkView) -> Work:
         cap_s=found.cap_s,
         place=found.place,
         streamed=found.streamed,
+        attested=found.attested,
     )
 
 

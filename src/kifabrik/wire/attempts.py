@@ -27,6 +27,8 @@ class Work(Body):
     place: Place
     streamed: bool = False
     """Whether the inputs are to be opened while they are read: they do not fit into memory."""
+    attested: bool = False
+    """Whether a grant asks for attested nodes, so that the launcher need not ask in vain first."""
 
 
 class Progress(Body):

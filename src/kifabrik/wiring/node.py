@@ -88,6 +88,7 @@ class NodeConfig(_Section):
         environments: Folder of built environments; empty for one in the node's home.
         runs: Folder for what runs need on disk; empty for one in the node's home.
         block_cache: Most ciphertext kept on this node's disk for a run that streams over the network, in bytes.
+        tpm: The node's TPM as tpm2-tools name it, such as `device:/dev/tpmrm0`; empty for none.
         run_uids: User ids of runs on this machine.
         locks: Folder of the locks on user ids and GPUs; empty for the machine's own.
         scrub: Of which jobs GPUs are overwritten afterwards.
@@ -112,6 +113,7 @@ class NodeConfig(_Section):
     environments: str = ""
     runs: str = ""
     block_cache: Annotated[int, BeforeValidator(_size), Field(ge=0)] = BLOCK_CACHE
+    tpm: str = ""
     run_uids: UidsConfig = UidsConfig()
     locks: str = ""
     scrub: Scrub = Scrub.OURS

@@ -21,6 +21,7 @@ def test_a_whole_life_breaks_no_rule():
         (K.KEYHOLDER_ENROLLED, {"statement": "e" * 64}),
         (K.MEMBER_ENROLLED, {"member": "m-1"}),
         (K.RECIPIENTS_PUBLISHED, {"sequence": 1}),
+        (K.ATTESTATION_SET, {"sequence": 1}),
         (K.DATASET_SEALED, {"dataset": "d-1", "manifest": "b" * 64}),
         (K.GRANT_GIVEN, {"grant": "g-1", "dataset": "d-1"}),
         (K.RUN_ORDERED, {"order": "f" * 64, "run": "r-1"}),
