@@ -26,6 +26,7 @@ from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import format_time, now_utc
 from kifabrik.wiring.node import read_key
 
+pytestmark = pytest.mark.timeout(300)  # a cluster and two parties start within the first test
 GPUS = 2
 FOREVER = "import time\nprint('begun', flush=True)\ntime.sleep(600)"
 COUNTS = """
