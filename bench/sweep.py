@@ -15,11 +15,12 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parents[1] / "tests" / "integration")]
 
+from runs_room import Desk
+
 import players
 from kifabrik.client.runs import Runs
 from kifabrik.factory.run_records import Limits
 from parties import Person
-from runs_room import Desk
 
 
 def measured(act, times: int = 1) -> float:

@@ -1,4 +1,4 @@
-"""Whoever controls the factory invents tasks, moves what one task made to another, or feeds a pipeline other inputs."""
+"""Whoever controls the factory invents tasks, moves results between them, or feeds a pipeline other inputs."""
 
 from dataclasses import replace
 
