@@ -30,6 +30,7 @@ from kifabrik.leases.statements import AttemptRequest, MemberRequest, Refusal
 from kifabrik.ledger.checkpoint import witness_name
 from kifabrik.ledger.notes import Note
 from kifabrik.models.acceptance import Acceptance
+from kifabrik.models.promotion import Promotion
 from kifabrik.orders.order import Input, sign_order
 from kifabrik.service.app import make_app
 from kifabrik.service.auth import Failures
@@ -363,6 +364,12 @@ def an_acceptance(scene: Scene, names: Names) -> Envelope:
     return sign_statement(said, {}, scene.engineer.key)
 
 
+def a_promotion(scene: Scene, names: Names) -> Envelope:
+    run, mine = names.run, scene.mine.tenant
+    said = Promotion(mine, scene.engineer.member, "ab" * 32, run, f"{run}/1", names.manifest, _now())
+    return sign_statement(said, {}, scene.engineer.key)
+
+
 def a_list(scene: Scene, names: Names) -> Envelope:
     listed = {names.dataset: scene.engineer.identity.recipient.text}
     return scene.mine.sign(RecipientList(scene.mine.tenant, 1, listed, _now()), scene.mine.keyholder_key)
@@ -446,6 +453,7 @@ for _path in (
     "/v1/runs/{run}",
     "/v1/runs/{run}/events",
     "/v1/runs/{run}/evidence",
+    "/v1/runs/{run}/tasks",
     "/v1/attempts/{attempt}/work",
     "/v1/attempts/{attempt}/control",
     "/v1/attempts/{attempt}/log",
@@ -482,6 +490,7 @@ for _path, _build, _who in (
     ("/v1/datasets/versions", a_version, ("steward",)),
     ("/v1/datasets/versions", a_next_version, ("steward",)),
     ("/v1/models/acceptances", an_acceptance, ("engineer",)),
+    ("/v1/models/promotions", a_promotion, ("engineer",)),
 ):
     attack("POST", _path, posted(_path, _build), *_who)
     attack("POST", _path, body(_path, statement="statement"), *_who)

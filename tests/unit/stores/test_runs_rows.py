@@ -356,10 +356,7 @@ def test_a_reason_is_written_only_at_the_revision_it_was_made_for(store: SqlStor
         "SELECT * FROM orders WHERE tenant = 't' AND \"order\" = 'o'",
         "SELECT * FROM orders WHERE tenant = 't' ORDER BY position DESC LIMIT 50",
         "SELECT sweep, state, count(*) FROM runs WHERE tenant = 't' AND sweep IN ('s', 'u') GROUP BY sweep, state",
-        (
-            "SELECT * FROM runs WHERE finished = '' AND state = 'queued' AND tenant = 't' AND hold = ''"
-            " AND priority = 0 ORDER BY position LIMIT 64"
-        ),
+        "SELECT run FROM runs WHERE finished = '' AND state = 'q' AND hold = '' AND tenant = 't' AND priority = 0",
         "SELECT DISTINCT tenant, priority FROM runs WHERE finished = '' AND state = 'queued' AND hold = ''",
         "SELECT run FROM order_needs WHERE tenant = 't' AND need = 'r'",
         "SELECT * FROM attempts WHERE tenant = 't' AND run IN ('r', 's')",
