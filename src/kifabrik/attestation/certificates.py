@@ -41,7 +41,7 @@ def read_certificate(der: bytes) -> x509.Certificate:
             # AMD numbers every certificate of a chip 0, which RFC 5280 does not allow.
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
             return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise IntegrityError("a certificate cannot be read") from None
 
 

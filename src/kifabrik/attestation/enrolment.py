@@ -191,7 +191,7 @@ def read_authorities(pem: bytes) -> list[x509.Certificate]:
     """
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise UsageError("the file holds no certificates in PEM form") from None
 
 

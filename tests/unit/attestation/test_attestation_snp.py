@@ -149,6 +149,14 @@ def test_a_chain_that_is_broken_anywhere_is_refused() -> None:
             SnpReports().verify(evidence(report, other), expected(roots or root_of(other)))
 
 
+def test_a_certificate_of_a_version_that_does_not_exist_is_refused() -> None:
+    """Found by `make fuzz`: it is not a `ValueError` that says so."""
+    raw = vector("kds_vcek.der")
+    version = raw.index(bytes.fromhex("a003020102")) + 4
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        read_certificate(raw[:version] + b"\x42" + raw[version + 1 :])
+
+
 @pytest.mark.parametrize("report", [b"", b"x", bytes(0x4A0), bytes(0x4A1)])
 def test_what_is_no_report_is_refused(report: bytes) -> None:
     chain = Processor().chain()
