@@ -212,7 +212,7 @@ class Attempt:
         house.factory.statements[envelope.digest] = envelope
         return envelope
 
-    def stream(self) -> Envelope:
+    def stream(self, rank: int = 0) -> Envelope:
         """Open a log stream."""
         assert self.lease is not None
         header = make_header(new_file_key(), [Recipient.from_text(self.lease.predicate.output_recipient)])
@@ -225,6 +225,7 @@ class Attempt:
             self.lease.digest,
             digest,
             self.run.house.now(),
+            rank,
         )
         envelope = sign_statement(said, {"header": digest}, self.run_key)
         self.run.house.factory.statements[envelope.digest] = envelope

@@ -1,103 +1,287 @@
-"""How large a cluster one machine can play, and what a look at it costs.
+"""The factory on a cluster of 10,000 GPUs: a gang over all of them, 10,000 runs of 200 tenants, the driving loop.
 
-    python bench/slurm/scale.py [NODES]      root; 1,250 nodes of 8 GPUs unless told otherwise; about two minutes
+    python bench/slurm/scale.py [--nodes 1250] [--tenants 200] [--runs 10000] [--json PATH]     root; 20 minutes
 
-Prints, each measured once: start of the cluster and its memory, a gang over all GPUs from sbatch to running, 10,000
-waiting jobs as one array, one look of the factory at all of them, single submissions beside bare sbatch.
+One machine plays all nodes. Jobs start `sleep` instead of launchers, so what is measured is who is given what, and
+what that costs: Slurm's bookkeeping and ours. What a node does once it is given a run is measured by `latency.py`.
 """
 
-import resource
-import shutil
-import sys
+import cProfile
+import os
+import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "slurm"))
+from crowd import ClusterSpec, Crowd, cpu_of, crowd, gpus, memory_used, resident_mb, say, wait_for
+from report import Bar, Picture, at_most, hand_on, parser
 
-import cluster as clusters
-from cluster_config import ClusterSpec
-
-from kifabrik.engines.slurm.commands import SlurmCommands
-from kifabrik.engines.slurm.job_facts import JobKey
 from kifabrik.engines.slurm.queue_view import QueueView
 from kifabrik.engines.slurm.script import Submission, arguments
-from kifabrik.engines.slurm.states import Phase
-from kifabrik.engines.slurm.submission import Submitter
-from kifabrik.orders.slurm_options import SlurmOptions
+from kifabrik.factory.run_records import Limits, Run
 from kifabrik.values import Resources
+from kifabrik.wiring.factory import open_factory
+from kifabrik.wiring.runs import reconciler
 
-USER = "daemon"
-SLEEP = "#!/bin/sh\nsleep 600\n"
-ONE_GPU = Resources(cpus=1, memory_bytes=10**8, gpu_count=1)
-LATER = "now+1hours"
-SINGLES = 200
-
-
-def memory_used() -> int:
-    """Megabytes of the machine that are in use."""
-    lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
-    values = {line[0]: int(line[1]) // 1024 for line in lines}
-    return values["MemTotal:"] - values["MemAvailable:"]
-
-
-def cpu() -> float:
-    """Seconds of CPU of this process and the commands it ran."""
-    own, commands = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return own.ru_utime + own.ru_stime + commands.ru_utime + commands.ru_stime
-
-
-def timed(label, work, times=1):
-    """Run once and say what each of `times` things took."""
-    wall, used = time.monotonic(), cpu()
-    result = work()
-    wall, used = (time.monotonic() - wall) / times, (cpu() - used) / times
-    print(f"  {label:<44} {wall * 1000:9.1f} ms wall {used * 1000:8.1f} ms CPU", flush=True)
-    return result
-
-
-def measure(cluster, nodes: int) -> None:
-    commands = SlurmCommands(cluster.conf, patience_s=300)
-    commands.run("sacctmgr", "-iQ", "add", "account", "bench", "Description=bench", "Organization=bench")
-    commands.run("sacctmgr", "-iQ", "add", "user", USER, "Account=bench")
-    view = QueueView(commands)
-    submitter = Submitter(commands, view)
-
-    def gang():
-        wish = Submission("gang", Resources(cpus=4, memory_bytes=10**8, gpu_count=8, nodes=nodes), 600)
-        job = submitter.submit(wish, SLEEP, USER)
-        while view.look([], [USER]).jobs[JobKey(job)].phase is not Phase.RUNNING:
-            time.sleep(0.05)
-        return job
-
-    job = timed(f"a gang of {nodes * 8:,} GPUs, sbatch to running", gang)
-    submitter.cancel(job)
-    time.sleep(10)
-    later = SlurmOptions(array="0-9999", begin=LATER)
-    timed("10,000 runs as one array, submitted", lambda: submitter.submit(
-        Submission("array", ONE_GPU, 3600, later), SLEEP, USER))  # fmt: skip
-    for _ in range(3):
-        timed("one look at 10,000 waiting runs", lambda: view.look([], [USER]))
-    wishes = [Submission(f"single-{n}", ONE_GPU, 3600, SlurmOptions(begin=LATER)) for n in range(2 * SINGLES)]
-
-    def bare():
-        for wish in wishes[SINGLES:]:
-            cluster.run("sbatch", *arguments(wish), user=USER, stdin=SLEEP)
-
-    timed("one single run, bare sbatch", bare, SINGLES)
-    timed("one single run, through the factory's engine",
-          lambda: [submitter.submit(wish, SLEEP, USER) for wish in wishes[:SINGLES]], SINGLES)  # fmt: skip
+FOLDER = Path("/tmp/kifabrik-slurm-bench")
+STUB_S = 1800
+SCRIPT = f"#!/bin/sh\nexec srun --kill-on-bad-exit=1 --quiet --cpus-per-task=1 /bin/sh -c 'exec sleep {STUB_S}'\n"
+LIMIT_S = 4500
+BARE = 400
+AT_ONCE = 4
+"""So many submissions are under way at one time, as the factory has."""
+PASSES = 7
+MOST_MB = 20_000
+"""Of the machine's memory; then no more ranks are waited for."""
+EXTRA = "JobAcctGatherFrequency=task=0\n"
+"""Each step would look at every process of the machine every five seconds."""
 
 
 def main() -> None:
-    nodes = int(sys.argv[1]) if len(sys.argv) > 1 else 1250
-    folder = Path("/tmp/kifabrik-slurm-bench")
-    before, start = memory_used(), time.monotonic()
-    with clusters.running(ClusterSpec(folder, nodes=nodes), timeout=900) as cluster:
-        took, used = time.monotonic() - start, memory_used() - before
-        print(f"{nodes:,} nodes, {nodes * 8:,} GPUs: idle after {took:.0f} s, {used:,} MB", flush=True)
-        measure(cluster, nodes)
-    shutil.rmtree(folder)
+    """Measure and print."""
+    made = parser(__doc__)
+    made.add_argument("--nodes", type=int, default=1250)
+    made.add_argument("--tenants", type=int, default=200)
+    made.add_argument("--runs", type=int, default=10_000)
+    made.add_argument("--profile", type=Path, help="write a profile of the passes here")
+    wishes = made.parse_args()
+    spec = ClusterSpec(FOLDER, nodes=wishes.nodes, cpus=64, extra=EXTRA)
+    with crowd(spec, wishes.tenants, stub_s=STUB_S, limits=Limits(most_gpus=1)) as playing:
+        gangs = a_gang(playing)
+        model = a_run(playing)
+        bare = by_sbatch(playing)
+        by_array(playing, wishes.runs)
+        ours = handed_over(playing, model, wishes.runs)
+        passes = driven(playing, wishes.profile)
+    hand_on(wishes.json, *pictures(wishes, gangs, bare, ours, passes))
+
+
+def a_gang(playing: Crowd) -> dict[str, float]:
+    """Seconds from a gang's order to its nodes, and from bare `sbatch`; on all GPUs there are."""
+    spec, party = playing.spec, playing.parties[0]
+    playing.limit(Limits(), party)
+    person = party.enrol()
+    whole = gpus(spec.gpus, spec.nodes)
+    began = time.monotonic()
+    asked = Submission("gang", whole, LIMIT_S, account=party.tenant)
+    script = f"#!/bin/sh\nexec sleep {STUB_S}\n"
+    playing.cluster.run("sbatch", *arguments(asked), user=playing.users[0], stdin=script)
+    wait_for(lambda: "RUNNING" in playing.states(), 300)
+    took = {"bare sbatch": time.monotonic() - began}
+    playing.clear()
+    began = time.monotonic()
+    playing.order(person, resources=whole)
+    took["ordered"] = time.monotonic() - began
+    wait_for(lambda: "RUNNING" in playing.states(), 300)
+    took["through the factory"] = time.monotonic() - began
+    allocated = playing.cluster.run("squeue", "--noheader", "--format=%D %b").split()
+    say("a gang: nodes, GPUs on each", " ".join(allocated))
+    for name, value in took.items():
+        say(f"a gang of {spec.nodes * spec.gpus:,} GPUs, {name}", f"{value:.2f} s")
+    used = memory_used()
+    with suppress(TimeoutError):
+        wait_for(lambda: sleepers() >= spec.nodes or memory_used() > MOST_MB, 240, pause=0.5)
+    say("  of its ranks have started", f"{sleepers():,} of {spec.nodes:,}")
+    say("  after; memory", f"{time.monotonic() - began:.0f} s; {memory_used() - used:,} MB more")
+    stop_all(playing)
+    playing.clear()
+    playing.limit(Limits(most_gpus=1), party)
+    return took
+
+
+def sleepers() -> int:
+    """How many stubs are on this machine."""
+    wanted = f"sleep\0{STUB_S}\0".encode()
+    found = 0
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += process.read_bytes() == wanted
+        except OSError:
+            continue
+    return found
+
+
+def stop_all(playing: Crowd) -> None:
+    """Stop every run as its owner would, so that none is handed over again."""
+    inside = playing.served.inside
+    with inside.store.read() as transaction:
+        runs = transaction.runs.active_runs() + transaction.runs.queued_runs(10**6)
+    for run in runs:
+        inside.runs.stopping.stop(run.tenant, run.member, run.run)
+
+
+def a_run(playing: Crowd) -> Run:
+    """Order a single-GPU run that is refused nothing, and take it out again: the model of the load."""
+    party = playing.parties[0]
+    name = playing.order(party.enrol(), resources=gpus(1))
+    with playing.served.inside.store.read() as transaction:
+        found = transaction.runs.run(party.tenant, name)
+    stop_all(playing)
+    playing.clear()
+    return found
+
+
+def by_sbatch(playing: Crowd) -> dict[str, float]:
+    """Milliseconds of wall and CPU of a bare `sbatch`, one after the other and several at once."""
+    resources = Resources(cpus=1, memory_bytes=5 * 10**8, gpu_count=1, gpu_model="H200")
+    users = playing.users
+
+    def submit(number: int) -> None:
+        place = number % len(users)
+        wish = Submission(f"bare-{number}", resources, LIMIT_S, account=playing.tenants[place])
+        playing.cluster.run("sbatch", *arguments(wish), user=users[place], stdin=SCRIPT)
+
+    found = {}
+    for label, threads in (("one after the other", 1), (f"{AT_ONCE} at once", AT_ONCE)):
+        began, used = time.monotonic(), os.times()
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(submit, range(BARE)))
+        found[f"wall, {label}"] = (time.monotonic() - began) / BARE * 1e3
+        found[f"CPU, {label}"] = (sum(os.times()[:4]) - sum(used[:4])) / BARE * 1e3
+        playing.clear()
+    for name, value in found.items():
+        say(f"bare sbatch, a job: {name}", f"{value:.1f} ms")
+    return found
+
+
+def by_array(playing: Crowd, count: int) -> None:
+    """Submit as many runs as one array of each tenant, and look at them."""
+    each = count // len(playing.parties)
+    began = time.monotonic()
+    for tenant, user in zip(playing.tenants, playing.users, strict=True):
+        wish = Submission("array", gpus(1), LIMIT_S, account=tenant)
+        words = (*arguments(wish), f"--array=0-{each - 1}", "--begin=now+1hours")
+        playing.cluster.run("sbatch", *words, user=user, stdin=SCRIPT)
+    took = time.monotonic() - began
+    say(f"{count:,} runs as {len(playing.parties)} arrays, bare sbatch", f"{took:.1f} s")
+    view = QueueView(playing.commands)
+    began = time.monotonic()
+    seen = len(view.look([], playing.users).jobs)
+    say("  one look at all of them", f"{time.monotonic() - began:.2f} s, {seen:,} seen")
+    playing.clear()
+
+
+def handed_over(playing: Crowd, model: Run, count: int) -> dict[str, float]:
+    """Let the service hand over a load; return what that took."""
+    service, slurm = playing.served.process.pid, playing.cluster.pid_of("slurmctld")
+    playing.add_runs(model, playing.tenants, 1)  # warm, and one of each tenant runs
+    wait_for(lambda: sum(playing.states().values()) >= len(playing.tenants), 300)
+    each = count // len(playing.tenants) - 1
+    memory = [resident_mb(service)]
+    used, control = cpu_of(service), cpu_of(slurm)
+    playing.add_runs(model, playing.tenants, each)
+    began = time.monotonic()
+    wanted = (each + 1) * len(playing.tenants)
+    while sum(playing.states().values()) < wanted:
+        if time.monotonic() - began > 1200:
+            raise TimeoutError("the service does not hand the load over")
+        time.sleep(1)
+        memory.append(resident_mb(service))
+    wall, made = time.monotonic() - began, each * len(playing.tenants)
+    found = {
+        "wall": wall / made * 1e3,
+        "CPU": (cpu_of(service) - used) / made * 1e3,
+        "slurmctld": (cpu_of(slurm) - control) / made * 1e3,
+        "memory before": memory[0],
+        "memory after": memory[-1],
+    }
+    say(f"{made:,} runs handed over by the service", f"{wall:.0f} s")
+    say("  a run: wall", f"{found['wall']:.1f} ms")
+    say("  a run: CPU of the service and its commands", f"{found['CPU']:.1f} ms")
+    say("  a run: CPU of slurmctld", f"{found['slurmctld']:.1f} ms")
+    say("  memory of the service, before and after", f"{memory[0]:.0f}, {memory[-1]:.0f} MB")
+    used, began = cpu_of(service), time.monotonic()
+    time.sleep(30)
+    share = (cpu_of(service) - used) / (time.monotonic() - began)
+    found["at rest"], found["memory at rest"] = share, resident_mb(service)
+    say("  of one core, while nothing changes", f"{share:.0%}")
+    say("  memory of the service then", f"{found['memory at rest']:.0f} MB")
+    say("  jobs", ", ".join(f"{number:,} {state.lower()}" for state, number in sorted(playing.states().items())))
+    return found
+
+
+def driven(playing: Crowd, profile: Path | None) -> list[float]:
+    """Seconds of passes of the loop over all those runs, in this process, with the service stopped."""
+    playing.served.stop()
+    factory = open_factory(playing.served.home)
+    cluster = factory.runs.cluster
+    loop = reconciler(factory, cluster, cluster)
+    wait_for(loop.once, 60)
+    passes = []
+    watch = _profiling(profile)
+    for number in range(PASSES):
+        began = time.monotonic()
+        assert loop.once()
+        passes.append(time.monotonic() - began)
+        say(f"pass {number + 1}", f"{passes[-1] * 1e3:.0f} ms")
+        time.sleep(2)
+    watch()
+    say("a pass over all live runs: median, longest", f"{statistics.median(passes):.2f}, {max(passes):.2f} s")
+    with factory.store.read() as transaction:
+        alive = len(transaction.runs.unfinished_attempts())
+    say("  live attempts", f"{alive:,}")
+    factory.store.close()
+    return passes
+
+
+def _profiling(path: Path | None):
+    """Begin to profile; what is returned ends it."""
+    if path is None:
+        return lambda: None
+    watch = cProfile.Profile()
+    watch.enable()
+
+    def end() -> None:
+        watch.disable()
+        watch.dump_stats(path)
+
+    return end
+
+
+def pictures(wishes, gangs, bare, ours, passes) -> list[Picture]:
+    """The gang, a run of the load, the loop."""
+    size = wishes.nodes * 8
+    others = bare[f"wall, {AT_ONCE} at once"], bare[f"CPU, {AT_ONCE} at once"]
+    return [
+        Picture(
+            f"A gang of {size:,} GPUs on {wishes.nodes:,} nodes, from submission to running",
+            "seconds",
+            (
+                Bar("bare sbatch", gangs["bare sbatch"]),
+                Bar("through the factory", gangs["through the factory"], "ours"),
+            ),
+            "Ours is ordered over HTTP: signed, checked, logged, handed over. One machine plays all nodes.",
+        ),
+        Picture(
+            f"{wishes.runs:,} single-GPU runs of {wishes.tenants} tenants handed over, each",
+            "milliseconds",
+            (
+                Bar(f"bare sbatch, {AT_ONCE} at once: wall", others[0]),
+                Bar("through the factory: wall", ours["wall"], "ours"),
+                Bar(f"bare sbatch, {AT_ONCE} at once: CPU", others[1]),
+                Bar("through the factory: CPU", ours["CPU"], "ours"),
+            ),
+            "Both as the tenants' Unix users. Ours keeps runs in its database, and looks at all of them meanwhile.",
+            (
+                at_most("overhead over bare `sbatch`, CPU of a job", ours["CPU"] - others[1], 15, "{:.1f} ms"),
+                at_most("the same, wall", ours["wall"] / others[0], 1.3, "{:.2f}"),
+                at_most(
+                    f"growth of the service over {wishes.runs:,} runs",
+                    ours["memory at rest"] - ours["memory before"],
+                    50,
+                    "{:.0f} MB",
+                ),
+            ),
+        ),
+        Picture(
+            f"A pass of the driving loop over {wishes.runs:,} live runs",
+            "seconds",
+            (*(Bar(f"pass {n}", value, "ours") for n, value in enumerate(passes, 1)), Bar("target", 1, "limit")),
+            "Reads Slurm's queue and the database, judges every run.",
+            (at_most(f"a pass over {wishes.runs:,} live runs", statistics.median(passes), 1, "{:.2f} s"),),
+        ),
+    ]
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ _SIZE_UNITS: Final = {
     "tib": 2**40,
 }
 _DURATION_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-MOST_NODES: Final = 4096
-"""Of one run: each of them signs its request for keys, and envelopes carry no more signatures than that."""
+MOST_NODES: Final = 3000
+"""Of one run: each of them signs its request for keys, whose log entry names each within 65,535 bytes."""
 MICRO_PER_EUR: Final = 1_000_000
 _PLACES: Final = ((2, Decimal("0.1")), (4, Decimal("0.001")))
 """Decimal places to write, from which amount on in euros."""

@@ -73,12 +73,13 @@ class Cluster(Stage):
         said = [f'name = "node{number}"', f"cpus = {CPUS}", f"memory = {MEMORY}"]
         (home / "node.toml").write_text("\n".join([*said, *kept]) + "\n")
 
-    def launchers(self, run):
+    def launchers_of(self, run):
         """Process ids of the launchers of a run's newest attempt, by rank."""
-        attempt = self.sdk.session.runs.show(run).attempts[-1].attempt
+        attempt = self.wait_until(run, lambda view: view.attempts, "started").attempts[-1].attempt
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
-            known = json.loads((self.factory.home / "launchers.json").read_text())
+            file = self.factory.home / "launchers.json"
+            known = json.loads(file.read_text()) if file.exists() else {}
             if attempt in known:
                 return known[attempt]
             time.sleep(0.1)

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from kifabrik.errors import KifabrikError, UnavailableError, UsageError
+from kifabrik.upkeep.job import HookJob
 from kifabrik.upkeep.scripts import Hook, script
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,24 +41,34 @@ def run_hook(hook: Hook, home: Path, dev: Path, driver: Path) -> None:
         UnavailableError: The node is not fit; the message is the reason.
         UsageError: It is not Slurm that calls.
     """
-    from kifabrik.upkeep.job import HookJob  # noqa: PLC0415 - not needed to print the script
-
     job = HookJob.from_environment(os.environ)
     if not job.ours and (hook is Hook.PROLOG or not (job.gpus or job.unreadable)):
         return
     faults = _faults(hook, job, home, dev, driver)
-    if not faults:
-        return
-    from kifabrik.upkeep.drain import drain  # noqa: PLC0415 - only for a node that is not fit
+    begins = hook is Hook.PROLOG and job.ours
+    if faults:
+        _refuse(job, faults, begins=begins)
+    if begins and job.restarts:
+        from kifabrik.upkeep.drain import allow_requeue  # noqa: PLC0415 - seldom needed
+
+        # Not a fault of this node if it fails: a job that begins again is refused by the factory.
+        click.echo(allow_requeue(job, allowed=False), err=True)
+
+
+def _refuse(job: HookJob, faults: list[str], *, begins: bool) -> NoReturn:
+    """Drain the node, and let a job that has not begun go to another."""
+    from kifabrik.upkeep.drain import allow_requeue, drain  # noqa: PLC0415 - only for a node that is not fit
 
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     failed = drain(job, f"{faults[0]}{more}")
+    if begins:
+        failed = allow_requeue(job, allowed=True) or failed
     for fault in faults[1:]:
         click.echo(f"kifabrik: {fault}", err=True)
-    raise UnavailableError(faults[0], hint=f"It could not be drained: {failed}" if failed else "")
+    raise UnavailableError(faults[0], hint=f"Slurm was not told: {failed}" if failed else "")
 
 
-def _faults(hook: Hook, job: Any, home: Path, dev: Path, driver: Path) -> list[str]:
+def _faults(hook: Hook, job: HookJob, home: Path, dev: Path, driver: Path) -> list[str]:
     from kifabrik.launcher.care import NodeCare  # noqa: PLC0415 - not needed for jobs of others
     from kifabrik.upkeep.fitness import Machine  # noqa: PLC0415
     from kifabrik.upkeep.hooks import Hooks  # noqa: PLC0415

@@ -58,9 +58,9 @@ def _output_name(catalogue: Catalogue, owner: str) -> str:
 
 
 def sealed_metrics(session: Session, model: ModelVersion) -> dict[str, float]:
-    """Return the last value of each metric in the sealed log of a model's run, opened here."""
+    """Return the last value of each metric in the sealed log of a model's run, of its first node, opened here."""
     found: dict[str, float] = {}
     for line in read_log(session, model.run.run, follow=False):
-        if line.metric:
+        if line.metric and line.rank == 0:
             found[line.metric] = line.value
     return found

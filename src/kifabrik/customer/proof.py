@@ -87,6 +87,9 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
     request = verify_attempt_request(fetch(lease.predicate.request))
     requested = log.find(EntryKind.LEASE_REQUESTED, "request", request.digest)
     _check(requested.index == lease.predicate.log_index, "the lease names another log entry than its request's")
+    if len(request.predicate.nodes) > 1:
+        named = requested.entry.refs.get("nodes")
+        _check(named == request.predicate.node_names, "the log names other nodes than the request")
     _check(ordered.index < requested.index < released.index, "order, request and lease do not follow each other")
     _check_bindings(run, order, request.predicate, lease.predicate)
     _check_awaited(session, catalogue, order.predicate, request.predicate)

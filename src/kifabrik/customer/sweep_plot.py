@@ -109,12 +109,22 @@ class _Axis:
             return [(self.place(one), _short(one)) for one in self._in_order[::step]]
         if len(self._known) <= _MOST_TICKS:
             return [(self.place(one), _number(one)) for one in self._known]
-        steps = [self._low + (self._high - self._low) * (number + 0.5) / 5 for number in range(5)]
-        values = [10**step if self._log else step for step in steps]
-        return [(self.place(one), _number(one)) for one in values]
+        steps = _round_steps(self._low, self._high)
+        return [
+            (self.place(10**one if self._log else one), _number(10**one if self._log else one)) for one in steps
+        ]
 
     def _scaled(self, value: float) -> float:
         return math.log10(value) if self._log else value
+
+
+def _round_steps(low: float, high: float) -> list[float]:
+    """Return numbers of few digits from `low` to `high`: whole steps of 1, 2 or 5 times a power of ten."""
+    rough = (high - low) / (_MOST_TICKS - 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [number * step for number in range(first, last + 1)]
 
 
 def _panel(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kifabrik.customer.catalogue import Catalogue
-from kifabrik.customer.follow import AttemptLog
+from kifabrik.customer.follow import AttemptLog, leased_stream, verified_stream
 from kifabrik.customer.leasing import lease_results
 from kifabrik.customer.named import ModelVersion, SweepName, model_output
 from kifabrik.customer.proof import prove_output
@@ -188,7 +188,9 @@ def _of_logs(
 
     def read(one: tuple[str, AttemptView]) -> tuple[str, dict[str, float]]:
         run, attempt = one
-        return run, _last_values(AttemptLog(session, run, attempt, lease.headers[attempt.stream]))
+        run_key = verified_stream(session, run, attempt, 0)
+        stream = leased_stream(session, attempt.stream, 0, run_key, lease.headers[attempt.stream])
+        return run, _last_values(AttemptLog(session, run, attempt, stream))
 
     yield from pool.map(read, logs)
 
@@ -196,9 +198,9 @@ def _of_logs(
 def _last_values(log: AttemptLog) -> dict[str, float]:
     found: dict[str, float] = {}
     while True:
-        lines, ended = log.lines(wait_s=0)
+        lines = log.lines(wait_s=0)
         found |= {line.metric: line.value for line in lines if line.metric}
-        if ended and not lines:
+        if log.ended:
             list(log.close())
             return found
         if not lines:

@@ -4,10 +4,12 @@ Invariants:
 - an attempt and the new state of its run are written before the cluster hears of it, under its name; whoever
   watches attempts hands over again what never arrived;
 - a run whose keyholder is away is not handed over: it would hold GPUs and wait for keys;
-- of one pass no more is done than keeps the loop quick; the rest comes with the next, at once.
+- of one pass no more is done than keeps the loop quick; the rest comes with the next, at once. The next pass begins
+  with the tenant after the one the last ended with: among many, none comes first each time.
 """
 
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -21,17 +23,20 @@ from kifabrik.factory.leader import Leadership
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.queue import keyholder_away, submit, task_of, with_what_others_left
 from kifabrik.factory.run_book import RunBook, find_run
-from kifabrik.factory.run_records import Attempt, Run
+from kifabrik.factory.run_records import Attempt, Run, Watched
 from kifabrik.runs.states import RunState
 from kifabrik.values import Kind, Place, new_id, task_number
 
 MOST_OF_AN_ARRAY: Final = 1000
 """Tasks of one array: Slurm's own default of MaxArraySize allows numbers up to 1000."""
-_MOST_OF_A_TENANT: Final = MOST_OF_AN_ARRAY
-_PASS_S: Final = 0.5
+_MOST_OF_A_PASS: Final = MOST_OF_AN_ARRAY
+"""Runs read in one pass; each of the waiting tenants has the same part of them."""
+_PASS_S: Final = 1.0
 _AT_ONCE: Final = 4
 """Submissions under way at one time: each waits for the controller most of its time."""
 _SAY_EVERY_S: Final = 10.0
+_MOST_SAID: Final = 500
+"""Reasons written down in one pass."""
 _HANDED_OVER: Final = "Handed to the cluster, whose queue decides when it starts."
 _logger = logging.getLogger(__name__)
 
@@ -50,32 +55,40 @@ class Handover:
         self._book = book
         self._cluster = cluster
         self._said = 0.0
+        self._last = ""
+        """The tenant whose run was handed over last."""
 
     def look(self, leadership: Leadership) -> None:
         """Hand over what waits, and say of what the cluster holds why it has not started."""
         with self._store.read() as transaction:
-            waiting = transaction.runs.queued_runs(_MOST_OF_A_TENANT)
+            tenants = transaction.runs.queued_tenants()
+            each = -(-_MOST_OF_A_PASS // max(1, len(tenants)))
+            waiting = transaction.runs.queued_runs(each) if tenants else []
             now = self._book.clock()
             away = {tenant: keyholder_away(transaction, tenant, now) for tenant in {run.tenant for run in waiting}}
         ready = [run for run in waiting if not away[run.tenant]]
-        self._hand_over(leadership, ready)
+        if not self._hand_over(leadership, ready) or len(ready) >= each:
+            self._book.wake()  # the rest at once, not with the next sweep
         self._say([(run, away[run.tenant]) for run in waiting if away[run.tenant]], leadership)
-        if time.monotonic() - self._said >= _SAY_EVERY_S:
+        if time.monotonic() - self._said >= _SAY_EVERY_S and self._tell_of_waiting(leadership):
             self._said = time.monotonic()
-            self._tell_of_waiting(leadership)
 
-    def _hand_over(self, leadership: Leadership, runs: Sequence[Run]) -> None:
+    def _hand_over(self, leadership: Leadership, runs: Sequence[Run]) -> bool:
+        """Hand runs over as far as one pass goes; whether that was all of them."""
         until = time.monotonic() + _PASS_S
+        ahead = threading.BoundedSemaphore(2 * _AT_ONCE)  # none is entered long before it can be submitted
         with ThreadPoolExecutor(_AT_ONCE, "handover") as pool:
-            for count, together in enumerate(batches := _in_turns(runs), 1):
+            for together in _in_turns(runs, self._last):
+                if time.monotonic() > until:
+                    return False
                 tasks = self._enter(leadership, together)
+                self._last = together[0].tenant
                 if tasks:
-                    pool.submit(self._submit, tasks)
-                if time.monotonic() > until and count < len(batches):
-                    self._book.wake()  # the rest at once, not with the next sweep
-                    return
+                    ahead.acquire()
+                    pool.submit(self._submit, tasks, ahead)
+        return True
 
-    def _submit(self, tasks: Sequence[Task]) -> None:
+    def _submit(self, tasks: Sequence[Task], ahead: threading.BoundedSemaphore) -> None:
         try:
             if tasks[0].array:
                 self._cluster.submit_array(tasks)
@@ -83,6 +96,8 @@ class Handover:
                 submit(self._cluster, tasks[0])
         except KifabrikError as error:
             _logger.warning("attempt %s: %s", tasks[0].attempt, error.message)
+        finally:
+            ahead.release()
 
     def _enter(self, leadership: Leadership, together: Sequence[Run]) -> list[Task]:
         """Enter an attempt at each of some runs of one tenant; several are tasks of one sweep."""
@@ -117,41 +132,42 @@ class Handover:
         self._book.change(transaction, run, state=RunState.PENDING, reason=_HANDED_OVER, promise=None)
         return replace(task_of(run, attempt), array=array)
 
-    def _say(self, reasons: Sequence[tuple[Run, str]], leadership: Leadership) -> None:
-        news = [(run, reason) for run, reason in reasons if reason not in ("", run.reason)]
+    def _say(self, reasons: Sequence[tuple[Run | Watched, str]], leadership: Leadership) -> bool:
+        """Write reasons down that are new; whether that were all of them."""
+        changed = [(run, reason) for run, reason in reasons if reason not in ("", run.reason)]
+        news = changed[:_MOST_SAID]
         if news:
             with self._store.write() as transaction:
                 leadership.check(transaction)
                 for run, reason in news:
                     self._book.wait(transaction, run, reason, None)
+        return len(news) == len(changed)
 
-    def _tell_of_waiting(self, leadership: Leadership) -> None:
-        """Write down, for every run in the cluster's queue, what it waits for, where that has changed."""
+    def _tell_of_waiting(self, leadership: Leadership) -> bool:
+        """Write down what runs in the cluster's queue wait for, where that has changed; whether of all of them."""
         with self._store.read() as transaction:
-            pending = {
-                (one.tenant, one.run): one
-                for one in transaction.runs.unfinished_attempts()
-                if one.state is RunState.PENDING
-            }
-            runs = [run for run in transaction.runs.active_runs() if (run.tenant, run.run) in pending]
-        if not runs:
-            return
-        fates = self._cluster.fates([one.attempt for one in pending.values()])
+            pending = [one for one in transaction.runs.watched() if one.state is RunState.PENDING]
+        if not pending:
+            return True
+        fates = self._cluster.fates([one.attempt for one in pending])
         nothing = Fate()
-        self._say(
-            [(run, fates.get(pending[run.tenant, run.run].attempt, nothing).sentence) for run in runs], leadership
-        )
+        return self._say([(one, fates.get(one.attempt, nothing).sentence) for one in pending], leadership)
 
 
-def _in_turns(runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs and arrays of tasks, each tenant's next in turn: one with many does not keep the others away."""
+def _in_turns(runs: Sequence[Run], last: str) -> list[list[Run]]:
+    """Runs and arrays of tasks, each tenant's next in turn: one with many does not keep the others away.
+
+    Args:
+        runs: That wait.
+        last: The tenant who was served last: the others come first.
+    """
     together: dict[tuple[str, str], list[Run]] = {}
     for run in sorted(runs, key=lambda one: (-one.priority, one.created, one.position)):
         together.setdefault((run.tenant, run.sweep or run.run), []).append(run)
     places: Counter[str] = Counter()
-    turns: list[tuple[int, list[Run]]] = []
+    turns: list[tuple[int, bool, str, list[Run]]] = []
     for (tenant, _), found in together.items():
         for first in range(0, len(found), MOST_OF_AN_ARRAY):
             places[tenant] += 1
-            turns.append((places[tenant], found[first : first + MOST_OF_AN_ARRAY]))
-    return [found for _, found in sorted(turns, key=lambda turn: turn[0])]
+            turns.append((places[tenant], tenant <= last, tenant, found[first : first + MOST_OF_AN_ARRAY]))
+    return [found for *_, found in sorted(turns, key=lambda turn: turn[:3])]

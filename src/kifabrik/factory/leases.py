@@ -239,6 +239,8 @@ class Leases:
             "order": said.order,
             "items": said.items,
         }
+        if len(said.nodes) > 1:
+            refs["nodes"] = said.node_names
         return record, refs
 
     def _of_member(

@@ -24,7 +24,7 @@ from kifabrik.factory.plan import enabled_nodes
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.pricing import cap_within
 from kifabrik.factory.run_book import RunBook, find_run
-from kifabrik.factory.run_records import Attempt, NodeRecord, Run
+from kifabrik.factory.run_records import Attempt, NodeRecord, Run, Watched
 from kifabrik.factory.schedule import Decision, Holding, Promise, Situation, TenantShare, Waiting, schedule
 from kifabrik.prices.pricelist import cost
 from kifabrik.runs.states import RunState
@@ -185,7 +185,7 @@ def task_of(run: Run, attempt: Attempt, token: str = "") -> Task:
     )
 
 
-def latest_end(attempt: Attempt, now: datetime) -> datetime:
+def latest_end(attempt: Attempt | Watched, now: datetime) -> datetime:
     """When an attempt gives its shares back at the latest; until its job has started, an expectation."""
     if attempt.running:
         begun = parse_time(attempt.running)

@@ -3,7 +3,8 @@
 Invariants:
 - one service at a time drives; another takes over when its lease has run out;
 - whatever goes wrong in one pass is written down and tried again in the next; the loop never ends by itself;
-- a pass begins with what has ended, so that what it frees can be given away in the same pass.
+- a pass begins with what has ended, so that what it frees can be given away in the same pass;
+- looking at thousands of launchers takes a while: however many hints come, half of the time is left for others.
 """
 
 import logging
@@ -52,6 +53,8 @@ class Reconciler:
         self._queue = queue
         self._deadlines = deadlines
         self._news = threading.Event()
+        self._rested = 0.0
+        """When what lives may be looked at again."""
         self._ending = False
         self._thread = threading.Thread(target=self._drive, name="runs", daemon=True)
 
@@ -72,23 +75,38 @@ class Reconciler:
         except KifabrikError as error:
             _logger.warning("runs: %s Another service drives them in some seconds.", error.message)
 
-    def once(self) -> bool:
-        """Make one pass; whether this service drives."""
+    def once(self, *, lives: bool = True) -> bool:
+        """Make one pass; whether this service drives.
+
+        Args:
+            lives: Whether what has been started is looked at, too.
+        """
         if not self._leadership.hold():
             return False
-        self._supervisor.look(self._leadership)
+        if lives:
+            self._look_at_lives()
         self._deadlines.look()
         self._queue.look(self._leadership)
         return True
 
+    def _look_at_lives(self) -> None:
+        began = time.monotonic()
+        try:
+            self._supervisor.look(self._leadership)
+        finally:
+            ended = time.monotonic()
+            self._rested = ended + min(ended - began, SWEEP_S)
+
     def _drive(self) -> None:
+        owed = False
         while True:
-            self._news.wait(SWEEP_S)
+            self._news.wait(max(0.0, self._rested - time.monotonic()) if owed else SWEEP_S)
             if self._ending:
                 return
             self._news.clear()
+            owed = time.monotonic() < self._rested
             try:
-                self.once()
+                self.once(lives=not owed)
             except KifabrikError as error:
                 _logger.warning("runs: %s", error.message)
             except Exception:

@@ -9,7 +9,7 @@ from kifabrik.errors import NotFoundError
 from kifabrik.factory.followers import follow
 from kifabrik.factory.hints import Hints, attempt_topic, control_topic, run_topic, stage_topic
 from kifabrik.factory.ports import Clock, Transaction
-from kifabrik.factory.run_records import Admitted, Attempt, Event, Run, StopCause
+from kifabrik.factory.run_records import Admitted, Attempt, Event, Run, StopCause, Watched
 from kifabrik.factory.schedule import Promise
 from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import RunState, check_transition, is_end
@@ -116,7 +116,7 @@ class RunBook:
                 reason = f"Needed {order.run}, which ended as {state}."
                 self.end_waiting(transaction, found, RunState.FAILED, reason)
 
-    def wait(self, transaction: Transaction, run: Run, reason: str, promise: Promise | None) -> None:
+    def wait(self, transaction: Transaction, run: Run | Watched, reason: str, promise: Promise | None) -> None:
         """Say what a run waits for, unless it has changed since it was read; its history stays as it is."""
         if transaction.runs.set_waiting(run, reason[:_LONGEST_REASON], promise):
             self._hints.after(transaction, run_topic(run.tenant, run.run))

@@ -284,6 +284,43 @@ class RankLog:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """An attempt that goes on, and of its run what is looked at in every pass: no more, as there may be thousands.
+
+    Args:
+        tenant: Tenant id.
+        run: Run id.
+        attempt: Attempt id.
+        cap_s: Longest time its job may run.
+        created: When it was started by the scheduler, or handed to a cluster's.
+        submits: How often a launcher was started for it.
+        taken: When its launcher first asked for its work.
+        running: When its job started.
+        revision: Of its run.
+        reason: Of its run.
+        deadline: Of its run's order.
+        state: Where it stands.
+        placed: Whether it holds a share of a node.
+        stop: Why its run is to be stopped, if it is.
+    """
+
+    tenant: str
+    run: str
+    attempt: str
+    cap_s: int
+    created: str
+    submits: int
+    taken: str
+    running: str
+    revision: int
+    reason: str
+    deadline: str
+    state: RunState
+    placed: bool
+    stop: StopCause | None
+
+
+@dataclass(frozen=True)
 class Event:
     """One step of a run's history; `number` counts from 1."""
 

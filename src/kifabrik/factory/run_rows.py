@@ -27,6 +27,7 @@ from kifabrik.factory.run_records import (
     TaskCount,
     TaskReason,
     Usage,
+    Watched,
 )
 from kifabrik.factory.schedule import Promise
 from kifabrik.runs.gathering import Stage
@@ -62,6 +63,10 @@ class RunTable(Protocol):
         """Runs that wait and are not held back, at most so many of each tenant: its next ones."""
         ...
 
+    def queued_tenants(self) -> list[str]:
+        """Tenants that have runs waiting."""
+        ...
+
     def active_runs(self) -> list[Run]:
         """Runs of all tenants that have started and not ended."""
         ...
@@ -70,7 +75,7 @@ class RunTable(Protocol):
         """Runs of all tenants past their deadline that have not ended and raised no alarm."""
         ...
 
-    def set_waiting(self, run: Run, reason: str, promise: Promise | None) -> bool:
+    def set_waiting(self, run: Run | Watched, reason: str, promise: Promise | None) -> bool:
         """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
         ...
 
@@ -185,6 +190,10 @@ class AttemptTable(Protocol):
 
     def unfinished_attempts(self) -> list[Attempt]:
         """Attempts of all tenants that have not ended."""
+        ...
+
+    def watched(self) -> list[Watched]:
+        """The same with their runs, but of both only what every pass looks at."""
         ...
 
     def set_stream_header(self, tenant: str, attempt: str, header: bytes) -> None: ...

@@ -26,7 +26,7 @@ from kifabrik.factory.log import Log
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.queue import latest_end, submit, task_of
 from kifabrik.factory.run_book import RunBook, find_attempt, find_run
-from kifabrik.factory.run_records import Attempt, Run, StopCause
+from kifabrik.factory.run_records import Attempt, Run, StopCause, Watched
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import Outcome
 from kifabrik.values import parse_time
@@ -77,53 +77,49 @@ class Supervisor:
         """Look at all launchers and attempts once."""
         lives = self._engine.poll()
         with self._store.read() as transaction:
-            going_on = transaction.runs.unfinished_attempts()
-            runs = {(run.tenant, run.run): run for run in transaction.runs.active_runs()}
-            names = {attempt.attempt for attempt in going_on}
+            going_on = transaction.runs.watched()
+            names = {one.attempt for one in going_on}
             others = {one.attempt: one for one in transaction.runs.attempts_named(lives.keys() - names)}
         gone = [name for name in names if lives.get(name, Life.GONE) is Life.GONE]
         fates = self._cluster.fates(gone) if self._cluster and gone else {}
-        for attempt in going_on:
-            run = runs.get((attempt.tenant, attempt.run))
-            if run is not None:
-                life = lives.get(attempt.attempt, Life.GONE)
-                if life is Life.GONE and self._cluster and attempt.attempt not in fates:
-                    continue
-                self._check(leadership, run, attempt, life, fates.get(attempt.attempt, _UNKNOWN))
+        for one in going_on:
+            life = lives.get(one.attempt, Life.GONE)
+            if life is Life.ALIVE or not self._cluster or one.attempt in fates:
+                self._check(leadership, one, life, fates.get(one.attempt, _UNKNOWN))
         self._stopping = {name: since for name, since in self._stopping.items() if name in names}
         self._clear({name: life for name, life in lives.items() if name not in names}, others)
 
-    def _check(self, leadership: Leadership, run: Run, attempt: Attempt, life: Life, fate: Fate) -> None:
+    def _check(self, leadership: Leadership, attempt: Watched, life: Life, fate: Fate) -> None:
         try:
             if life is Life.ALIVE:
-                self._check_time(run, attempt)
-            elif attempt.taken or run.stop is not None or attempt.submits >= MOST_SUBMITS or fate.outcome:
+                self._check_time(attempt)
+            elif attempt.taken or attempt.stop is not None or attempt.submits >= MOST_SUBMITS or fate.outcome:
                 self._lose(leadership, attempt, fate)
             else:
                 self._submit_again(leadership, attempt)
         except KifabrikError as error:
             _logger.warning("attempt %s: %s", attempt.attempt, error.message)
 
-    def _check_time(self, run: Run, attempt: Attempt) -> None:
+    def _check_time(self, attempt: Watched) -> None:
         now = self._book.clock()
-        if run.stop is not None:
+        if attempt.stop is not None:
             since = self._stopping.setdefault(attempt.attempt, time.monotonic())
-            if not attempt.placement or time.monotonic() - since > STOP_GRACE_S:
+            if not attempt.placed or time.monotonic() - since > STOP_GRACE_S:
                 self._engine.kill(attempt.attempt)
         elif attempt.running and now > latest_end(attempt, now):
             _logger.warning("attempt %s is past its cap and is killed", attempt.attempt)
             self._mark(attempt, StopCause.CAP)
             self._engine.kill(attempt.attempt)
-        elif not attempt.running and now > parse_time(run.deadline) + _LATE:
+        elif not attempt.running and now > parse_time(attempt.deadline) + _LATE:
             self._engine.kill(attempt.attempt)
 
-    def _mark(self, attempt: Attempt, cause: StopCause) -> None:
+    def _mark(self, attempt: Watched, cause: StopCause) -> None:
         with self._store.write(attempt.tenant) as transaction:
             run = find_run(transaction, attempt.tenant, attempt.run)
             if run.stop is None:
                 self._book.change(transaction, run, reason=run.reason, stop=cause)
 
-    def _lose(self, leadership: Leadership, attempt: Attempt, fate: Fate) -> None:
+    def _lose(self, leadership: Leadership, attempt: Watched, fate: Fate) -> None:
         with self._store.write(attempt.tenant) as transaction:
             leadership.check(transaction)
             found = find_attempt(transaction, attempt.tenant, attempt.attempt)
@@ -135,6 +131,8 @@ class Supervisor:
             self._accounts.end_attempt_tokens(transaction, attempt.tenant, attempt.attempt)
             self._endings.end(transaction, run, found, how)
             self._record(transaction, run, found, how.outcome)
+        if self._cluster:
+            self._engine.forget(attempt.attempt)
 
     def _record(self, transaction: Transaction, run: Run, attempt: Attempt, outcome: Outcome) -> None:
         refs = {"run": run.run, "attempt": attempt.attempt, "order": run.order, "outcome": str(outcome)}
@@ -142,7 +140,7 @@ class Supervisor:
             refs["log_tail"] = attempt.tail
         self._log.append(transaction, run.tenant, EntryKind.RUN_FINISHED, dict(refs))
 
-    def _submit_again(self, leadership: Leadership, attempt: Attempt) -> None:
+    def _submit_again(self, leadership: Leadership, attempt: Watched) -> None:
         with self._store.write(attempt.tenant) as transaction:
             leadership.check(transaction)
             found = find_attempt(transaction, attempt.tenant, attempt.attempt)

@@ -62,6 +62,13 @@ _WAIT_S: Final = 25.0
 _PAUSE_S: Final = 0.2
 PATIENCE_S: Final = 3600.0
 """For the slowest node to build its environment, or to open its data."""
+_SENTENCES: Final = {
+    Outcome.ERROR: "its program ended with an error",
+    Outcome.OUT_OF_MEMORY: "its program needed more memory than it asked for",
+    Outcome.CAP: "the longest duration was over there first",
+    Outcome.INTEGRITY: "something did not verify",
+    Outcome.NODE_FAILURE: "the node failed",
+}
 _LAST_WORDS_S: Final = 120.0
 """For the other nodes to say how they ended once the attempt cannot go on."""
 
@@ -159,7 +166,7 @@ class Gang:
     def fail(self, outcome: Outcome, message: str) -> None:
         """Tell the other nodes that this one cannot go on, unless the attempt has ended already."""
         with suppress(KifabrikError):
-            self._api.fail(outcome, message or f"the attempt ended there ({outcome})")
+            self._api.fail(outcome, message or _SENTENCES.get(outcome, ""))
 
     def others_ended(self, until: float) -> bool:
         """Wait for the ends of all other nodes; whether all have come before the attempt must stop.

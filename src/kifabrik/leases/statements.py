@@ -1,9 +1,12 @@
 """Requests for keys, and the two answers."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from kifabrik.signatures.statements import predicate
 from kifabrik.values import Place
+
+_NAME_DIGITS: Final = 16
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ class AttemptRequest:
     def node_keys(self) -> tuple[str, ...]:
         """Keys of the nodes in hex, by rank."""
         return tuple(node.node_key for node in self.nodes)
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """What the log entry of a request calls its nodes: 64 bits of each key, so that thousands fit into it."""
+        return tuple(key[:_NAME_DIGITS] for key in self.node_keys)
 
 
 @predicate("member-request/v1")

@@ -185,6 +185,6 @@ def _run(command: list[str], batch: str) -> None:
     if done.returncode == 0:
         return
     said = " ".join(done.stderr.split())
-    if "File exists" in said:
+    if "exists" in said:
         said = "another run on this node has the same network number"
     raise UnavailableError(f"the network of the run could not be made: {said}", hint=_WITHOUT)

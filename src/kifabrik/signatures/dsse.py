@@ -16,8 +16,8 @@ from kifabrik.signatures.keys import SigningKey, VerifyKey
 from kifabrik.values import sha256_hex
 
 IN_TOTO_TYPE: Final = "application/vnd.in-toto+json"
-_MOST_SIGNATURES: Final = 4097
-"""The run key and the keys of 4,096 nodes under one request for keys; no other statement has more than two."""
+_MOST_SIGNATURES: Final = 3001
+"""The run key and the keys of 3,000 nodes under one request for keys; no other statement has more than two."""
 
 
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:

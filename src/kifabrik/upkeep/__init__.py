@@ -9,7 +9,8 @@
     scripts  the shell scripts slurm.conf names
 
 Invariants:
-- a job that is none of ours is let through, whatever is wrong with the node, and nothing of its is touched;
+- a job that is none of ours is let through, whatever is wrong with the node, and nothing of its is touched; but
+  where the operator says so, the GPUs it had are overwritten;
 - while a node is fit no command of Slurm is called: slurmctld may be starting ten thousand jobs;
 - of jobs on one node one at a time is prepared or cleared away, so none sees another's halfway.
 """

@@ -1,7 +1,11 @@
-"""Taking the node out of Slurm, with the reason.
+"""Taking the node out of Slurm with the reason, and letting the job go to another.
 
 Slurm drains a node whose prolog or epilog fails by itself, and says "Prolog error". A node that is drained
 already keeps its reason, so ours is written first.
+
+The factory's jobs are never requeued by Slurm, because a run that had begun must not begin again unseen. What Slurm
+may not requeue it cancels when the prolog fails, which would look as if somebody had stopped the run. Here nothing
+has begun: so the job may be requeued this once, and the prolog on the next node forbids it again.
 """
 
 from typing import Final
@@ -26,9 +30,21 @@ def drain(job: HookJob, reason: str) -> str:
         Why that failed; empty if it did not. The hook fails all the same, and Slurm drains the node then.
     """
     text = " ".join(f"kifabrik: {reason}".split())[:_LONGEST]
-    commands = SlurmCommands(job.conf, patience_s=_PATIENCE_S)
+    return _update(job, f"NodeName={job.node}", "State=DRAIN", f"Reason={text}")
+
+
+def allow_requeue(job: HookJob, *, allowed: bool) -> str:
+    """Let Slurm put the job elsewhere if its prolog fails, or forbid it again.
+
+    Returns:
+        Why that failed; empty if it did not.
+    """
+    return _update(job, f"JobId={job.name}", f"Requeue={int(allowed)}")
+
+
+def _update(job: HookJob, *words: str) -> str:
     try:
-        commands.run("scontrol", "update", f"NodeName={job.node}", "State=DRAIN", f"Reason={text}")
+        SlurmCommands(job.conf, patience_s=_PATIENCE_S).run("scontrol", "update", *words)
     except KifabrikError as error:
         return error.message
     return ""

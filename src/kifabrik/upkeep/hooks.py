@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.errors import KifabrikError, UnavailableError
 from kifabrik.launcher.care import NodeCare, Scrub
 from kifabrik.launcher.folder import clear_left
-from kifabrik.launcher.gpu_scrub import DRIVER, GpuScrubber
 from kifabrik.launcher.gpus import scrub_gpus, unscrubbed
 from kifabrik.sandbox.clearing import clear_remains, kill
 from kifabrik.sandbox.slurm_groups import slurm_place
@@ -51,7 +49,7 @@ class Hooks:
 
     care: NodeCare
     machine: Machine = field(default_factory=Machine)
-    driver: Path = DRIVER
+    driver: Path = Path("/proc/driver/nvidia")
     public: tuple[Path, ...] = PUBLIC
     patience_s: float = _PATIENCE_S
 
@@ -123,6 +121,10 @@ class Hooks:
         return []
 
     def _scrub(self, gpus: tuple[int, ...]) -> list[str]:
+        if not gpus:
+            return []
+        from kifabrik.launcher.gpu_scrub import GpuScrubber  # noqa: PLC0415 - not needed without GPUs
+
         try:
             scrub_gpus(gpus, self.care.gpu_locks, GpuScrubber(self.driver).scrub)
         except UnavailableError as error:
@@ -201,6 +203,8 @@ def _other_jobs(job: HookJob) -> frozenset[int]:
     Raises:
         KifabrikError: Slurm does not say.
     """
+    from kifabrik.engines.slurm.commands import SlurmCommands  # noqa: PLC0415 - rarely needed, and every job waits
+
     said = SlurmCommands(job.conf).run(
         "squeue", "--noheader", f"--nodelist={job.node}", f"--user={job.uid}", "--states=all", "--format=%A %t"
     )

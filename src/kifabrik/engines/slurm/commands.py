@@ -4,12 +4,14 @@ Invariants:
 - a command is a list of arguments, never text for a shell;
 - it gets an environment made here, not the service's own; times are in UTC;
 - it ends within its time limit, and its failure is one of this house's errors;
-- as another user it holds that user's groups and nothing of the service's: the change of user happens in the
-  child between fork and exec (`subprocess`, `user=`), so nothing of this process runs as the tenant.
+- as another user it holds that user's groups and nothing of the service's: `setpriv` changes the user for good and
+  then becomes the command, so nothing of this process runs as the tenant. (`subprocess` could change it too, but
+  only after a full fork: of a service of 130 MB that is 6 ms of CPU in which none of its threads goes on.)
 """
 
 import os
 import pwd
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,30 +73,23 @@ class SlurmCommands:
         if any("\0" in argument for argument in arguments):
             raise UsageError(f"an argument of {program} holds a zero byte")
         limit = patience_s or self.patience_s
-        identity = _identity(user) if user and user != _own_name() else _Identity()
+        becoming = _becoming(user) if user and user != _own_name() else []
+        found = shutil.which(program, path=_PATH)
+        if found is None:
+            raise UnavailableError(
+                f"Slurm's program {program} is not on this machine",
+                hint="Install the cluster's client programs (Debian: slurm-client) where the service runs.",
+            )
         try:
             done = subprocess.run(  # noqa: PLW1510 - the status is looked at below
-                [program, *arguments],
+                [*becoming, found, *arguments],
                 env=self._environment(),
                 cwd="/",
                 input=stdin.encode(),
                 capture_output=True,
                 timeout=limit,
-                user=identity.uid,
-                group=identity.gid,
-                extra_groups=identity.groups,
                 start_new_session=True,
             )
-        except FileNotFoundError:
-            raise UnavailableError(
-                f"Slurm's program {program} is not on this machine",
-                hint="Install the cluster's client programs (Debian: slurm-client) where the service runs.",
-            ) from None
-        except PermissionError:
-            raise RefusedError(
-                f"this process may not act as the user {user}",
-                hint="Run the service as root, as jobs belong to tenants.",
-            ) from None
         except subprocess.TimeoutExpired:
             raise UnavailableError(
                 f"{program} did not answer within {limit:g} s", hint="slurmctld or slurmdbd may be overloaded."
@@ -110,14 +105,8 @@ class SlurmCommands:
         return conf | {"PATH": _PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "SLURM_BITSTR_LEN": "0", "HOME": "/"}
 
 
-@dataclass(frozen=True)
-class _Identity:
-    uid: int | None = None
-    gid: int | None = None
-    groups: list[int] | None = None
-
-
-def _identity(user: str) -> _Identity:
+def _becoming(user: str) -> list[str]:
+    """The words in front of a command that is to run as another user."""
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
@@ -127,7 +116,17 @@ def _identity(user: str) -> _Identity:
         ) from None
     if entry.pw_uid == 0:
         raise RefusedError("jobs of tenants are never submitted as root")
-    return _Identity(entry.pw_uid, entry.pw_gid, os.getgrouplist(user, entry.pw_gid))
+    if os.geteuid() != 0:
+        raise RefusedError(
+            f"this process may not act as the user {user}",
+            hint="Run the service as root, as jobs belong to tenants.",
+        )
+    setpriv = shutil.which("setpriv", path=_PATH)
+    if setpriv is None:
+        raise UnavailableError("setpriv is not installed", hint="Install util-linux 2.33 or later.")
+    groups = ",".join(str(group) for group in os.getgrouplist(user, entry.pw_gid))
+    identity = (f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", f"--groups={groups}", "--inh-caps=-all")
+    return [setpriv, *identity, "--no-new-privs", "--"]
 
 
 def _own_name() -> str:

@@ -5,7 +5,8 @@ A job is named after its attempt and the number of the try (`a-….1`); tasks of
 its nodes, a stub that asks the node's agent for the launcher; what that needs, the agent claims from the factory.
 
 Invariants:
-- all jobs are looked at in one `squeue`; accounting is asked only for attempts that the queue has let go of;
+- all jobs are looked at in one `squeue`, and one alone when a node claims it; accounting is asked only for attempts
+  that the queue has let go of;
 - Slurm requeues nothing by itself: whether an attempt is followed by another is judged in one place, the factory;
 - a script holds no secret: slurmctld keeps it, and its operator can read it.
 """
@@ -14,7 +15,6 @@ import logging
 import re
 import shlex
 import threading
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -42,8 +42,6 @@ _NAME: Final = re.compile(r"(a-[a-z2-7]{16,32})\.(\d{1,3})")
 _ARRAY: Final = re.compile(r"kf-[a-z2-7]{16}")
 _MOST_TRIES: Final = 3
 """How often a launcher that never came is started again; the factory's own bound."""
-_LOOK_AGAIN_S: Final = 0.2
-"""Claims that come together are answered by one look."""
 _OUTCOMES: Final[dict[JobState, Outcome]] = {
     JobState.PREEMPTED: Outcome.PREEMPTED,
     JobState.NODE_FAIL: Outcome.NODE_FAILURE,
@@ -112,8 +110,9 @@ class SlurmEngine:
         """By attempt and try, as of the last look."""
         self._ended: dict[str, JobFacts] = {}
         """Last known of attempts the queue has let go of, until they are forgotten."""
+        self._forgotten: set[str] = set()
+        """Attempts nobody asks about any more, though the queue still shows what it ended lately (MinJobAge)."""
         self._refused: dict[str, Fate] = {}
-        self._looked = float("-inf")
 
     def serves(self, node: str) -> bool:  # noqa: ARG002 - where a run goes is Slurm's choice
         """Whether it could place a run on this node: Slurm decides, so never by name."""
@@ -175,7 +174,11 @@ class SlurmEngine:
         """
         self._look()
         with self._lock:
-            return {attempt: _life(jobs.values()) for attempt, jobs in self._jobs.items()}
+            return {
+                attempt: _life(jobs.values())
+                for attempt, jobs in self._jobs.items()
+                if attempt not in self._forgotten
+            }
 
     def fates(self, attempts: Collection[str]) -> Mapping[str, Fate]:
         """Why attempts wait, or how Slurm ended them; asks accounting for those the queue has let go of.
@@ -183,12 +186,11 @@ class SlurmEngine:
         An attempt that is left out can be anything: accounting does not answer, or has not heard of its end.
         """
         with self._lock:
-            known = dict(self._refused)
-            seen = {name: _newest(jobs) for name, jobs in self._jobs.items() if jobs}
-            seen |= {name: job for name, job in self._ended.items() if name not in seen}
-        known |= {name: _fate(job) for name, job in seen.items() if name not in known}
-        missing = [name for name in attempts if name not in known]
-        return {**{name: known[name] for name in attempts if name in known}, **self._recalled(missing)}
+            known = {name: self._refused[name] for name in attempts if name in self._refused}
+            jobs = {name: _newest(self._jobs[name]) for name in attempts if name in self._jobs}
+            jobs |= {name: self._ended[name] for name in attempts if name in self._ended and name not in jobs}
+        known |= {name: _fate(job) for name, job in jobs.items() if name not in known}
+        return {**known, **self._recalled([name for name in attempts if name not in known])}
 
     def _recalled(self, attempts: Collection[str]) -> Mapping[str, Fate]:
         """What accounting says of attempts; an empty fate for those it never heard of.
@@ -218,13 +220,15 @@ class SlurmEngine:
         Raises:
             UnavailableError: slurmctld does not answer.
         """
-        asked = time.monotonic()
         if self._seen(attempt, job, user, node):
             return True
-        with self._looking:  # whoever comes meanwhile is served by the same look
-            if self._looked < asked:
-                time.sleep(max(0.0, self._looked + _LOOK_AGAIN_S - time.monotonic()))
-                self._look()
+        with self._looking:  # the other nodes of a gang come at the same time, and are served by the same look
+            if self._seen(attempt, job, user, node):
+                return True
+            fresh = _ours(self._view.one(job, user))
+            with self._lock:
+                for name, tries, facts in fresh:
+                    self._jobs.setdefault(name, {})[tries] = facts
         return self._seen(attempt, job, user, node)
 
     def kill(self, attempt: str) -> None:
@@ -235,28 +239,31 @@ class SlurmEngine:
             self._submitter.cancel(job.key)
 
     def forget(self, attempt: str) -> None:
-        """Drop what is kept of an attempt; Slurm drops its own trace by itself."""
+        """Drop what is kept of an attempt; Slurm drops its own trace by itself, some minutes later."""
         with self._lock:
             self._ended.pop(attempt, None)
             self._refused.pop(attempt, None)
+            if attempt in self._jobs:
+                self._forgotten.add(attempt)
 
     def _look(self) -> None:
         users = [unix_user(tenant) for tenant in self._tenants()]
-        began = time.monotonic()
         jobs: dict[str, dict[int, JobFacts]] = {}
         if users:
             for attempt, tries, job in _ours(self._view.look([], users).jobs.values()):
                 jobs.setdefault(attempt, {})[tries] = job
         with self._lock:
-            self._ended |= {name: _newest(before) for name, before in self._jobs.items() if name not in jobs}
-            self._jobs, self._looked = jobs, began
+            gone = {name: _newest(self._jobs[name]) for name in self._jobs.keys() - jobs.keys() - self._forgotten}
+            # Of one that was last seen alive, accounting says how it ended.
+            self._ended |= {name: job for name, job in gone.items() if job.phase is Phase.ENDED}
+            self._forgotten &= jobs.keys()
+            self._jobs = jobs
 
     def _seen(self, attempt: str, number: int, user: str, node: str) -> bool:
         with self._lock:
             jobs = list(self._jobs.get(attempt, {}).values())
         return any(
-            (job.key.job, job.user, job.phase) == (number, user, Phase.RUNNING) and node in job.nodes
-            for job in jobs
+            (job.raw, job.user, job.phase) == (number, user, Phase.RUNNING) and node in job.nodes for job in jobs
         )
 
     def _script(self, task: Task, named: str) -> str:

@@ -19,7 +19,7 @@ from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.job_facts import JobFacts, JobKey
 from kifabrik.engines.slurm.queue_text import Listing
 from kifabrik.engines.slurm.states import Phase
-from kifabrik.errors import UnavailableError
+from kifabrik.errors import NotFoundError, UnavailableError
 
 _PIECE: Final = 5_000
 """Job numbers of one `sacct`: 50 kB of arguments, where Linux allows 128 kB in one (MAX_ARG_STRLEN)."""
@@ -95,6 +95,20 @@ class QueueView:
             unknown=frozenset(key for key in missing if key in remembered and key not in ended),
             unreadable=queue.unreadable + past.unreadable,
         )
+
+    def one(self, job: int, user: str) -> list[JobFacts]:
+        """A user's job as the queue has it now, with all its tasks and parts.
+
+        What it costs does not grow with the number of jobs: slurmctld is asked for this one.
+
+        Raises:
+            UnavailableError: slurmctld does not answer.
+        """
+        try:
+            text = self._commands.run("squeue", *queue_text.queue_arguments(), f"--jobs={job}", f"--user={user}")
+        except NotFoundError:
+            return []
+        return list(queue_text.read_queue(text).jobs)
 
     def named(self, name: str, user: str) -> list[JobFacts]:
         """All jobs of this name and user that the queue or accounting knows, the queue's word first.

@@ -4,12 +4,18 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
-from kifabrik.factory.run_records import Attempt, RankLog, Segment
+from kifabrik.factory.run_records import Attempt, RankLog, Segment, StopCause, Watched
+from kifabrik.runs.states import RunState
 from kifabrik.stores.sql.rows import chunks, plain, put, record
-from kifabrik.stores.sql.run_columns import attempt_from_row, attempt_to_columns
-from kifabrik.stores.sql.schema.runs import attempts, rank_logs, segments
+from kifabrik.stores.sql.run_columns import NOWHERE, attempt_from_row, attempt_to_columns
+from kifabrik.stores.sql.schema.runs import attempts, rank_logs, runs, segments
 
 _COLUMNS = [column for column in attempts.c if column.name != "stream_header"]
+_WATCHED = (
+    *(attempts.c[name] for name in ("tenant", "run", "attempt", "cap_s", "created", "submits", "taken", "running")),
+    *(runs.c[name] for name in ("revision", "reason", "deadline")),
+    *(attempts.c.state, (attempts.c.placement != NOWHERE).label("placed"), runs.c.stop),
+)
 
 
 class SqlAttemptTable:
@@ -53,6 +59,17 @@ class SqlAttemptTable:
         """Attempts of all tenants that have not ended."""
         rows = self._sql.execute(select(*_COLUMNS).where(attempts.c.finished == ""))
         return [attempt_from_row(row) for row in rows]
+
+    def watched(self) -> list[Watched]:
+        """The same with their runs, but of both only what every pass looks at."""
+        same = and_(attempts.c.tenant == runs.c.tenant, attempts.c.run == runs.c.run)
+        query = select(*_WATCHED).select_from(attempts.join(runs, same))
+        rows = self._sql.execute(query.where(attempts.c.finished == "", runs.c.finished == ""))
+        states, causes = {str(one): one for one in RunState}, {str(one): one for one in StopCause}
+        return [
+            record(Watched, row, state=states[row.state], placed=bool(row.placed), stop=causes.get(row.stop))
+            for row in rows
+        ]
 
     def set_stream_header(self, tenant: str, attempt: str, header: bytes) -> None:
         """Keep the age header all segments of an attempt's log share."""

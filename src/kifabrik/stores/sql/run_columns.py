@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row
 
@@ -15,6 +15,9 @@ from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.stores.sql.rows import record
 from kifabrik.values import Place, Resources
+
+NOWHERE: Final = "[]"
+"""The column of a placement that holds no share."""
 
 
 def _json(value: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from kifabrik.factory.run_records import Event, Run
+from kifabrik.factory.run_records import Event, Run, Watched
 from kifabrik.factory.schedule import Promise
 from kifabrik.runs.states import RunState, is_end
 from kifabrik.stores.sql.attempts import SqlAttemptTable
@@ -96,6 +96,11 @@ class SqlRunTable:
             own += [run_from_row(row) for row in rows]
         return [run for own in found.values() for run in own]
 
+    def queued_tenants(self) -> list[str]:
+        """Tenants that have runs waiting that are not held back."""
+        waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED), runs.c.hold == "")
+        return list(self._sql.execute(select(runs.c.tenant).where(*waiting).distinct()).scalars())
+
     def active_runs(self) -> list[Run]:
         """Runs of all tenants that have started and not ended."""
         query = select(runs).where(runs.c.finished == "", runs.c.state.in_(_ACTIVE))
@@ -106,7 +111,7 @@ class SqlRunTable:
         query = select(runs).where(runs.c.finished == "", runs.c.alarmed == "", runs.c.deadline < now)
         return [run_from_row(row) for row in self._sql.execute(query)]
 
-    def set_waiting(self, run: Run, reason: str, promise: Promise | None) -> bool:
+    def set_waiting(self, run: Run | Watched, reason: str, promise: Promise | None) -> bool:
         """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
         change = (
             update(runs)
