@@ -74,7 +74,7 @@ class Handover:
         until = time.monotonic() + _PASS_S
         ahead = threading.BoundedSemaphore(2 * _AT_ONCE)  # none is entered long before it can be submitted
         with ThreadPoolExecutor(_AT_ONCE, "handover") as pool:
-            for run in _in_turns(runs, self._last):
+            for run in in_turns(runs, self._last):
                 if time.monotonic() > until:
                     return False
                 task = self._enter(leadership, run)
@@ -137,7 +137,7 @@ class Handover:
         return self._say([(one, fates.get(one.attempt, nothing).sentence) for one in pending], leadership)
 
 
-def _in_turns(runs: Sequence[Run], last: str) -> list[Run]:
+def in_turns(runs: Sequence[Run], last: str) -> list[Run]:
     """Each tenant's next run in turn, so that one with many does not keep the others from the cluster.
 
     Args:
