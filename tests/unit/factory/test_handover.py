@@ -20,7 +20,6 @@ RUN = Run(
     member="m-1",
     purpose="p-1",
     order="11" * 32,
-    nonce="22" * 16,
     code="33" * 32,
     lock="44" * 32,
     resources=Resources(cpus=1),
