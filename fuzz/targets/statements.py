@@ -19,6 +19,8 @@ from kifabrik.leases.verify import verify_attempt_lease, verify_attempt_request,
 from kifabrik.models.acceptance import Acceptance
 from kifabrik.models.provenance import Provenance
 from kifabrik.orders.order import Order, check_deadline, verify_order
+from kifabrik.orders.slurm_options import SlurmOptions
+from kifabrik.runs.claims import NodeClaim, verify_claim
 from kifabrik.runs.statements import Finish, LogSegment, LogStream
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import Statement, read_unverified, sign_statement, verify_statement
@@ -35,7 +37,7 @@ from kifabrik.transfer.details import Names
 KINDS: tuple[type, ...] = (
     *(Order, Manifest, Lease, AttemptRequest, MemberRequest, Refusal, Grant, Revocation, Erasure),
     *(ErasureCertificate, Acceptance, Provenance, Finish, LogSegment, LogStream, Device, KeyholderStatement),
-    *(Membership, RecipientList, Removal, Names),
+    *(Membership, RecipientList, Removal, Names, NodeClaim),
 )
 _NOW = datetime(2026, 11, 23, tzinfo=UTC)
 _BY_URI: dict[bytes, Any] = {vars(kind)["__predicate_type__"].encode(): kind for kind in KINDS}
@@ -54,10 +56,13 @@ _TEXTS = {
 }
 
 
+_WISHES = SlurmOptions(partition="main", signal="USR1@60", begin="now+1hour", licenses="solver:2")
+
+
 def example(kind: Any, name: str = "") -> Any:
     """Make a value of a type; texts after the name of their field."""
-    if kind is BodyRef:
-        return BodyRef(("b" if name == "shards" else "c") * 64, 300)
+    if kind in (SlurmOptions, BodyRef):
+        return _WISHES if kind is SlurmOptions else BodyRef(("b" if name == "shards" else "c") * 64, 300)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         kind = typing.get_args(kind)[0]
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
@@ -131,6 +136,7 @@ _CHAIN: dict[type, Any] = {
     KeyholderStatement: lambda envelope: verify_keyholder(KEY.public, envelope),
     RecipientList: lambda envelope: verify_recipients(example(KeyholderStatement), envelope),
     Removal: lambda envelope: verify_removal(KEY.public, envelope),
+    NodeClaim: lambda envelope: verify_claim(envelope, _NOW),
 }
 
 

@@ -32,6 +32,7 @@ from kifabrik.ledger.notes import Note
 from kifabrik.models.acceptance import Acceptance
 from kifabrik.models.promotion import Promotion
 from kifabrik.orders.order import Input, sign_order
+from kifabrik.runs.claims import NodeClaim, sign_claim
 from kifabrik.service.app import make_app
 from kifabrik.service.auth import Failures
 from kifabrik.signatures.dsse import Envelope
@@ -50,7 +51,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The 'alias' attribute with value
 
 _ID = re.compile(r"[0-9a-f]{64}|\b[a-z]-[a-z2-7]{16,32}\b")
 _OPEN = {("GET", "/v1/openapi.json")}
-_WITHOUT_TOKEN = {("POST", "/v1/tenants"), ("POST", "/v1/devices")}
+_WITHOUT_TOKEN = {("POST", "/v1/tenants"), ("POST", "/v1/devices"), ("POST", "/v1/nodes/claims")}
 _WITHOUT_ANY_ID = {
     ("GET", "/v1/me"),
     ("GET", "/v1/members"),
@@ -263,6 +264,18 @@ def get(path: str) -> Make:
     return make
 
 
+def of_rank(path: str) -> str:
+    """A path of an attempt on several nodes, as the first node says where the others have joined."""
+    return path.replace("{rank}", "0").replace("{stage}", "joined")
+
+
+def a_claim(_scene: Scene, names: Names) -> Request:
+    """A node nobody has enrolled claims somebody's attempt."""
+    node = SigningKey.generate()
+    said = NodeClaim(node.public.hex, names.attempt, 0, 1, "kf-x", (), "age1" + "q" * 58, _now())
+    return {"url": "/v1/nodes/claims", "json": {"statement": sign_claim(said, node).to_json()}}
+
+
 def posted(path: str, build: Callable[[Scene, Names], Envelope], **more: str) -> Make:
     """A POST of one statement that the attacker has signed about somebody's things."""
 
@@ -289,7 +302,7 @@ def own_attempt(path: str, **fields: object) -> Make:
 
     def make(scene: Scene, names: Names) -> Request:
         said = {name: names.statement if value == "statement" else value for name, value in fields.items()}
-        return {"url": path.replace("{attempt}", scene.launcher.attempt), "json": said}
+        return {"url": of_rank(path).replace("{attempt}", scene.launcher.attempt), "json": said}
 
     return make
 
@@ -501,12 +514,18 @@ for _path, _fields in (
     ("segments", {"statement": "statement", "body": "eA=="}),
     ("checkpoints", {"statement": "statement"}),
     ("finish", {"finish": "statement", "outputs": [], "provenance": "", "message": ""}),
+    ("keys", {"body": "eA==", "headers": ["eA=="]}),
+    ("ranks/{rank}/fault", {"outcome": "error", "message": ""}),
+    ("ranks/{rank}/stages/{stage}", {"text": "statement"}),
 ):
     _whole = f"/v1/attempts/{{attempt}}/{_path}"
     _foreign = {name: value for name, value in _fields.items() if name in ("state", "header", "body")}
     if _path != "progress":
         attack("POST", _whole, own_attempt(_whole, **_fields), "launcher")
-    attack("POST", _whole, get(_whole), "launcher", "steward", "keyholder")
+    attack("POST", _whole, get(of_rank(_whole)), "launcher", "steward", "keyholder")
+_stage = "/v1/attempts/{attempt}/ranks/{rank}/stages/{stage}"
+attack("GET", _stage, get(of_rank(_stage)), "launcher", "steward", "keyholder")
+attack("POST", "/v1/nodes/claims", a_claim, "nobody", "launcher", "steward")
 
 
 def test_every_operation_of_the_schema_is_attacked(scene: Scene) -> None:
@@ -604,6 +623,7 @@ def test_the_token_of_a_removed_member_opens_no_operation(scene: Scene, who: str
 def _own(scene: Scene, name: str) -> str:
     """A value of the attacker's own tenant for a parameter of a path."""
     known = {"run": scene.launcher.order.run, "attempt": scene.launcher.attempt, "path": "0/000.p/1"}
+    known |= {"rank": "0", "stage": "joined"}
     return known.get(name) or (new_id(Kind.DATASET) if name == "dataset" else scene.own.digest)
 
 
@@ -611,8 +631,8 @@ def test_an_attempts_token_reaches_no_other_attempt_of_its_own_tenant(scene: Sce
     other = scene.desk.hire(scene.engineer)
     for method, path in ATTACKS:
         if "{attempt}" in path and not path.endswith("/log"):
-            asked = {"url": path.replace("{attempt}", other.attempt)}
-            missing = {"url": path.replace("{attempt}", made_up(other.attempt))}
+            asked = {"url": of_rank(path).replace("{attempt}", other.attempt)}
+            missing = {"url": of_rank(path).replace("{attempt}", made_up(other.attempt))}
             token = scene.tokens["launcher"]
             there, absent = answered(scene, method, token, asked), answered(scene, method, token, missing)
             assert there == absent

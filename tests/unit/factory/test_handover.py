@@ -57,7 +57,7 @@ class ClusterPlayer:
 
 def made(tenant: str, number: int, **changes) -> Run:
     name = f"r-{tenant}{number}"
-    return replace(RUN, tenant=tenant, run=name, order=sha256_hex(name.encode()), nonce=name, **changes)
+    return replace(RUN, tenant=tenant, run=name, order=sha256_hex(name.encode()), **changes)
 
 
 def test_tenants_take_turns_and_each_ones_runs_come_by_priority_and_age():

@@ -134,7 +134,7 @@ def test_what_is_watched_is_of_attempts_and_runs_that_go_on(store: SqlStore) -> 
         transaction.runs.add_attempt(replace(ATTEMPT, attempt="a-2", finished="2026-11-23T09:00:00Z"))
         for name, stop in (("r-3", None), ("r-4", None)):
             transaction.runs.add_run(
-                replace(RUN, run=name, order=name, nonce=name, stop=stop, finished="" if name == "r-3" else "now")
+                replace(RUN, run=name, order=name, stop=stop, finished="" if name == "r-3" else "now")
             )
             transaction.runs.add_attempt(replace(ATTEMPT, run=name, attempt=name.replace("r", "a")))
     with store.read() as transaction:
