@@ -520,7 +520,7 @@ for _path, _fields in (
 ):
     _whole = f"/v1/attempts/{{attempt}}/{_path}"
     _foreign = {name: value for name, value in _fields.items() if name in ("state", "header", "body")}
-    if _path != "progress":
+    if "statement" in _fields.values():
         attack("POST", _whole, own_attempt(_whole, **_fields), "launcher")
     attack("POST", _whole, get(of_rank(_whole)), "launcher", "steward", "keyholder")
 _stage = "/v1/attempts/{attempt}/ranks/{rank}/stages/{stage}"
