@@ -445,6 +445,7 @@ for _path in (
     "/v1/attempts/{attempt}/log",
 ):
     attack("GET", _path, get(_path))
+attack("GET", "/v1/attempts/{attempt}/notes", get("/v1/attempts/{attempt}/notes?stage=joined&rank=0"))
 attack("GET", "/v1/log/details/{sha256}", get("/v1/log/details/{detail}"))
 attack("GET", "/v1/objects/{digest}", part)
 attack("GET", "/v1/runs", runs_page)
@@ -484,11 +485,14 @@ for _path, _fields in (
     ("stream", {"stream": "statement", "header": "eA=="}),
     ("segments", {"statement": "statement", "body": "eA=="}),
     ("checkpoints", {"statement": "statement"}),
+    ("notes", {"rank": 0, "stage": "joined", "text": "statement"}),
+    ("keys", {"body": "eA==", "headers": ["eA=="]}),
+    ("fault", {"rank": 0, "outcome": "error", "message": ""}),
     ("finish", {"finish": "statement", "outputs": [], "provenance": "", "message": ""}),
 ):
     _whole = f"/v1/attempts/{{attempt}}/{_path}"
     _foreign = {name: value for name, value in _fields.items() if name in ("state", "header", "body")}
-    if _path != "progress":
+    if _path not in ("progress", "keys", "fault"):
         attack("POST", _whole, own_attempt(_whole, **_fields), "launcher")
     attack("POST", _whole, get(_whole), "launcher", "steward", "keyholder")
 
