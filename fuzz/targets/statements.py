@@ -14,6 +14,7 @@ from fuzz.target import Target, agree
 from kifabrik.datasets.manifest import BodyRef, Manifest, follows, verify_manifest
 from kifabrik.errors import IntegrityError, RefusedError
 from kifabrik.grants.statements import Erasure, ErasureCertificate, Grant, Revocation
+from kifabrik.leases.joining import NodeJoined, verify_joined
 from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest, Refusal, RequestingNode
 from kifabrik.leases.verify import verify_attempt_lease, verify_attempt_request, verify_member_lease
 from kifabrik.models.acceptance import Acceptance
@@ -21,7 +22,7 @@ from kifabrik.models.provenance import Provenance
 from kifabrik.orders.order import Order, check_deadline, verify_order
 from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.runs.claims import NodeClaim, verify_claim
-from kifabrik.runs.statements import Finish, LogSegment, LogStream
+from kifabrik.runs.statements import Finish, LogSegment, LogStream, NodeEnded
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import Statement, read_unverified, sign_statement, verify_statement
 from kifabrik.tenants.statements import Device, KeyholderStatement, Membership, RecipientList, Removal
@@ -36,8 +37,8 @@ from kifabrik.transfer.details import Names
 
 KINDS: tuple[type, ...] = (
     *(Order, Manifest, Lease, AttemptRequest, MemberRequest, Refusal, Grant, Revocation, Erasure),
-    *(ErasureCertificate, Acceptance, Provenance, Finish, LogSegment, LogStream, Device, KeyholderStatement),
-    *(Membership, RecipientList, Removal, Names, NodeClaim),
+    *(ErasureCertificate, Acceptance, Provenance, Finish, NodeJoined, NodeEnded, LogSegment, LogStream, Device),
+    *(KeyholderStatement, Membership, RecipientList, Removal, Names, NodeClaim),
 )
 _NOW = datetime(2026, 11, 23, tzinfo=UTC)
 _BY_URI: dict[bytes, Any] = {vars(kind)["__predicate_type__"].encode(): kind for kind in KINDS}
@@ -137,6 +138,7 @@ _CHAIN: dict[type, Any] = {
     RecipientList: lambda envelope: verify_recipients(example(KeyholderStatement), envelope),
     Removal: lambda envelope: verify_removal(KEY.public, envelope),
     NodeClaim: lambda envelope: verify_claim(envelope, _NOW),
+    NodeJoined: verify_joined,
 }
 
 

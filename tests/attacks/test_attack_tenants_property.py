@@ -264,11 +264,6 @@ def get(path: str) -> Make:
     return make
 
 
-def of_rank(path: str) -> str:
-    """A path of an attempt on several nodes, as the first node says where the others have joined."""
-    return path.replace("{rank}", "0").replace("{stage}", "joined")
-
-
 def a_claim(_scene: Scene, names: Names) -> Request:
     """A node nobody has enrolled claims somebody's attempt."""
     node = SigningKey.generate()
@@ -302,7 +297,7 @@ def own_attempt(path: str, **fields: object) -> Make:
 
     def make(scene: Scene, names: Names) -> Request:
         said = {name: names.statement if value == "statement" else value for name, value in fields.items()}
-        return {"url": of_rank(path).replace("{attempt}", scene.launcher.attempt), "json": said}
+        return {"url": path.replace("{attempt}", scene.launcher.attempt), "json": said}
 
     return make
 
@@ -472,6 +467,7 @@ for _path in (
     "/v1/attempts/{attempt}/log",
 ):
     attack("GET", _path, get(_path))
+attack("GET", "/v1/attempts/{attempt}/notes", get("/v1/attempts/{attempt}/notes?stage=joined&rank=0"))
 attack("GET", "/v1/log/details/{sha256}", get("/v1/log/details/{detail}"))
 attack("GET", "/v1/objects/{digest}", part)
 attack("GET", "/v1/runs", runs_page)
@@ -513,18 +509,16 @@ for _path, _fields in (
     ("stream", {"stream": "statement", "header": "eA=="}),
     ("segments", {"statement": "statement", "body": "eA=="}),
     ("checkpoints", {"statement": "statement"}),
-    ("finish", {"finish": "statement", "outputs": [], "provenance": "", "message": ""}),
+    ("notes", {"rank": 0, "stage": "joined", "text": "statement"}),
     ("keys", {"body": "eA==", "headers": ["eA=="]}),
-    ("ranks/{rank}/fault", {"outcome": "error", "message": ""}),
-    ("ranks/{rank}/stages/{stage}", {"text": "statement"}),
+    ("fault", {"rank": 0, "outcome": "error", "message": ""}),
+    ("finish", {"finish": "statement", "outputs": [], "provenance": "", "message": ""}),
 ):
     _whole = f"/v1/attempts/{{attempt}}/{_path}"
     _foreign = {name: value for name, value in _fields.items() if name in ("state", "header", "body")}
-    if "statement" in _fields.values():
+    if _path not in ("progress", "keys", "fault"):
         attack("POST", _whole, own_attempt(_whole, **_fields), "launcher")
-    attack("POST", _whole, get(of_rank(_whole)), "launcher", "steward", "keyholder")
-_stage = "/v1/attempts/{attempt}/ranks/{rank}/stages/{stage}"
-attack("GET", _stage, get(of_rank(_stage)), "launcher", "steward", "keyholder")
+    attack("POST", _whole, get(_whole), "launcher", "steward", "keyholder")
 attack("POST", "/v1/nodes/claims", a_claim, "nobody", "launcher", "steward")
 
 
@@ -623,7 +617,6 @@ def test_the_token_of_a_removed_member_opens_no_operation(scene: Scene, who: str
 def _own(scene: Scene, name: str) -> str:
     """A value of the attacker's own tenant for a parameter of a path."""
     known = {"run": scene.launcher.order.run, "attempt": scene.launcher.attempt, "path": "0/000.p/1"}
-    known |= {"rank": "0", "stage": "joined"}
     return known.get(name) or (new_id(Kind.DATASET) if name == "dataset" else scene.own.digest)
 
 
@@ -631,8 +624,8 @@ def test_an_attempts_token_reaches_no_other_attempt_of_its_own_tenant(scene: Sce
     other = scene.desk.hire(scene.engineer)
     for method, path in ATTACKS:
         if "{attempt}" in path and not path.endswith("/log"):
-            asked = {"url": of_rank(path).replace("{attempt}", other.attempt)}
-            missing = {"url": of_rank(path).replace("{attempt}", made_up(other.attempt))}
+            asked = {"url": path.replace("{attempt}", other.attempt)}
+            missing = {"url": path.replace("{attempt}", made_up(other.attempt))}
             token = scene.tokens["launcher"]
             there, absent = answered(scene, method, token, asked), answered(scene, method, token, missing)
             assert there == absent
