@@ -4,7 +4,7 @@ import json
 import random
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import truststore
 
 from kifabrik import __version__
-from kifabrik.client.transport import Answer, Arriving, Head, Transport
+from kifabrik.client.transport import Answer, Arriving, Head, Query, Transport
 from kifabrik.errors import BY_CODE, IntegrityError, KifabrikError, UnavailableError
 from kifabrik.values import now_utc
 
@@ -87,7 +87,7 @@ class Connection:
         """Close all sockets."""
         self._http.close()
 
-    def get(self, path: str, into: type[B], *, wait_s: float = 0, **query: str | float) -> B:
+    def get(self, path: str, into: type[B], *, wait_s: float = 0, **query: str | float | Sequence[str]) -> B:
         """GET a body; with `wait_s` the service holds the answer back until there is news."""
         content = self._ask("GET", path, query=query, wait_s=wait_s).content
         with _understood(self.url):
@@ -101,13 +101,15 @@ class Connection:
         year, month, day, hour, minute, second = told[:6]
         return (now_utc() - datetime(year, month, day, hour, minute, second, tzinfo=UTC)).total_seconds()
 
-    def get_list(self, path: str, item: type[B], *, wait_s: float = 0, **query: str | float) -> list[B]:
+    def get_list(
+        self, path: str, item: type[B], *, wait_s: float = 0, **query: str | float | Sequence[str]
+    ) -> list[B]:
         """GET a list of bodies."""
         answer = self._ask("GET", path, query=query, wait_s=wait_s)
         with _understood(self.url):
             return [item.model_validate(one) for one in json.loads(answer.content)]
 
-    def get_json(self, path: str, read: Callable[[Any], T], **query: str | float) -> T:
+    def get_json(self, path: str, read: Callable[[Any], T], **query: str | float | Sequence[str]) -> T:
         """GET JSON and hand it to `read`, which raises KeyError, TypeError or ValueError for what it is not."""
         answer = self._ask("GET", path, query=query)
         with _understood(self.url):
@@ -133,7 +135,7 @@ class Connection:
         return None if answer.status == HTTPStatus.NOT_FOUND else answer.headers
 
     def patch(
-        self, path: str, content: bytes, headers: Mapping[str, str], **query: str | float
+        self, path: str, content: bytes, headers: Mapping[str, str], **query: str | float | Sequence[str]
     ) -> Mapping[str, str]:
         """PATCH raw bytes once, without trying again: the caller asks for the offset first."""
         answer = self._http.ask(
@@ -155,7 +157,7 @@ class Connection:
         path: str,
         *,
         content: bytes | None = None,
-        query: Mapping[str, str | float] | None = None,
+        query: Query | None = None,
         wait_s: float = 0,
         missing_ok: bool = False,
     ) -> Answer:

@@ -18,16 +18,18 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from kifabrik.errors import UnavailableError
 
 T = TypeVar("T")
+Query: TypeAlias = Mapping[str, str | float | Sequence[str]]
+"""Names and values; a name with several stands there several times."""
 
 _CONNECT_TIMEOUT_S: Final = 10.0
 _PORTS: Final = {"http": 80, "https": 443}
@@ -118,7 +120,7 @@ class Transport:
         method: str,
         path: str,
         *,
-        query: Mapping[str, str | float],
+        query: Query,
         headers: Mapping[str, str],
         content: bytes | None,
         timeout_s: float,
@@ -335,9 +337,9 @@ def _translated(url: str, act: Callable[[], T]) -> T:
         ) from error
 
 
-def _target(path: str, query: Mapping[str, str | float]) -> str:
+def _target(path: str, query: Query) -> str:
     quoted = quote(path, safe="/:@!$&'()*+,;=~")
-    return f"{quoted}?{urlencode(query)}" if query else quoted
+    return f"{quoted}?{urlencode(query, doseq=True)}" if query else quoted
 
 
 def _headers_of(response: http.client.HTTPResponse) -> dict[str, str]:

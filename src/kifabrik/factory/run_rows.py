@@ -8,12 +8,13 @@ Invariants the implementations keep:
 
 # ruff: noqa: D102 - a name and its types say it, where there is no docstring
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from kifabrik.factory.capacity import Placement, Share
 from kifabrik.factory.run_records import Attempt, Event, Leader, Limits, NodeRecord, Run, Segment, Usage
 from kifabrik.factory.schedule import Promise
+from kifabrik.runs.states import RunState
 
 
 class RunTable(Protocol):
@@ -30,8 +31,8 @@ class RunTable(Protocol):
     def run(self, tenant: str, run: str) -> Run | None: ...
     def run_by_order(self, tenant: str, order: str) -> Run | None: ...
     def save_run(self, run: Run) -> None: ...
-    def page(self, tenant: str, before: str, limit: int) -> list[Run]:
-        """A tenant's runs, newest first, from the one after the run `before` on."""
+    def page(self, tenant: str, before: str, limit: int, states: Collection[RunState] = ()) -> list[Run]:
+        """A tenant's runs, newest first, from the one after the run `before` on; of some states only, if given."""
         ...
 
     def queued_runs(self, most: int) -> list[Run]:

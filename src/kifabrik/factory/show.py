@@ -1,6 +1,6 @@
 """Runs as their tenant sees them: one, a page of them, their history, their evidence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,6 +8,7 @@ from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import Version
 from kifabrik.factory.run_book import find_run
 from kifabrik.factory.run_records import Attempt, Event, Run
+from kifabrik.runs.states import RunState
 from kifabrik.values import Place
 
 MOST_LISTED: Final = 500
@@ -69,10 +70,10 @@ class Shows:
         with self._store.read() as transaction:
             return _pictures(transaction, tenant, [find_run(transaction, tenant, run)])[0]
 
-    def page(self, tenant: str, before: str, limit: int) -> list[RunPicture]:
-        """Show runs, newest first, from the one after `before` on."""
+    def page(self, tenant: str, before: str, limit: int, states: Collection[RunState] = ()) -> list[RunPicture]:
+        """Show runs, newest first, from the one after `before` on; of some states only, if any are given."""
         with self._store.read() as transaction:
-            runs = transaction.runs.page(tenant, before, min(limit, MOST_LISTED))
+            runs = transaction.runs.page(tenant, before, min(limit, MOST_LISTED), states)
             return _pictures(transaction, tenant, runs)
 
     def history(self, tenant: str, run: str) -> list[Event]:

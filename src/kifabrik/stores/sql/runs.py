@@ -1,10 +1,12 @@
 """Rows of runs, their history and locks."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, and_, func, insert, select, update
 
 from kifabrik.factory.run_records import Event, Run
 from kifabrik.factory.schedule import Promise
-from kifabrik.runs.states import RunState
+from kifabrik.runs.states import RunState, is_end
 from kifabrik.stores.sql.attempts import SqlAttemptTable
 from kifabrik.stores.sql.fleet import SqlFleetTable
 from kifabrik.stores.sql.money import SqlMoneyTable
@@ -57,9 +59,13 @@ class SqlRunTable:
         where = (runs.c.tenant == run.tenant, runs.c.run == run.run)
         self._sql.execute(update(runs).where(*where).values(**changing))
 
-    def page(self, tenant: str, before: str, limit: int) -> list[Run]:
-        """A tenant's runs, newest first, from the one after the run `before` on."""
+    def page(self, tenant: str, before: str, limit: int, states: Collection[RunState] = ()) -> list[Run]:
+        """A tenant's runs, newest first, from the one after the run `before` on; of some states only, if given."""
         query = select(runs).where(runs.c.tenant == tenant)
+        if states:
+            query = query.where(runs.c.state.in_(sorted(map(str, states))))
+            if not any(map(is_end, states)):
+                query = query.where(runs.c.finished == "")  # few, and found by an index
         if before:
             found = select(runs.c.position).where(runs.c.tenant == tenant, runs.c.run == before)
             query = query.where(runs.c.position < found.scalar_subquery())
