@@ -59,6 +59,7 @@ _WITHOUT_ANY_ID = {
     ("GET", "/v1/datasets/versions"),
     ("GET", "/v1/keyholder/mail"),
     ("GET", "/v1/log/tile/{path}"),
+    ("GET", "/v1/log/since/{size}"),
 }
 """What answers about the caller's own tenant, whatever is sent."""
 _APART = {("PATCH", "/v1/uploads/{digest}")}

@@ -24,6 +24,7 @@ from kifabrik.factory.members import Members
 from kifabrik.factory.plan import check_duration, enabled_nodes
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.pricing import Pricing, Quote
+from kifabrik.factory.queue import MOST_OF_A_TENANT
 from kifabrik.factory.records import SealedDetail, Version
 from kifabrik.factory.run_book import RunBook
 from kifabrik.factory.run_records import Run
@@ -134,7 +135,9 @@ class Admission:
             run = _run_of(statement, delivery, priced, self._book.now())
             self._record(transaction, order, run, said, detail)
             self._book.enter(transaction, run)
-            self._book.look(transaction)
+            # A pass looks at a tenant's next runs only: one far behind them changes nothing.
+            if transaction.runs.count_waiting_before(run) < MOST_OF_A_TENANT:
+                self._book.look(transaction)
         return run
 
     def _check_means(

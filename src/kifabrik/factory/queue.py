@@ -37,7 +37,9 @@ PREPARING_S: Final = 600
 KEYHOLDER_AWAY: Final = timedelta(seconds=150)
 """A keyholder that has not called for this long is away: its long polls last a minute at most."""
 
-_MOST_OF_A_TENANT: Final = 64
+MOST_OF_A_TENANT: Final = 64
+"""Runs of a tenant that a pass looks at: its next ones."""
+
 _SAY_EVERY_S: Final = 2.0
 _logger = logging.getLogger(__name__)
 
@@ -58,11 +60,13 @@ class Queue:
         self._book = book
         self._engine = engine
         self._said: dict[str, float] = {}
+        self._known: dict[tuple[str, str], Run] = {}
 
     def look(self, leadership: Leadership) -> None:
         """Start what may start now, and say of the rest what it waits for."""
         with self._store.read() as transaction:
-            waiting = transaction.runs.queued_runs(_MOST_OF_A_TENANT)
+            waiting = transaction.runs.queued_runs(MOST_OF_A_TENANT, self._known)
+            self._known = {(run.tenant, run.run): run for run in waiting}
             if not waiting:
                 self._said.clear()
                 return

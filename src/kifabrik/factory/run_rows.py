@@ -8,7 +8,7 @@ Invariants the implementations keep:
 
 # ruff: noqa: D102 - a name and its types say it, where there is no docstring
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from kifabrik.factory.capacity import Placement, Share
@@ -35,8 +35,17 @@ class RunTable(Protocol):
         """A tenant's runs, newest first, from the one after the run `before` on; of some states only, if given."""
         ...
 
-    def queued_runs(self, most: int) -> list[Run]:
-        """Runs that wait, at most so many of each tenant: its next ones."""
+    def queued_runs(self, most: int, known: Mapping[tuple[str, str], Run] | None = None) -> list[Run]:
+        """Runs that wait, at most so many of each tenant: its next ones.
+
+        Args:
+            most: Of each tenant.
+            known: What was read before, by tenant and run: what has its revision still is not read again.
+        """
+        ...
+
+    def count_waiting_before(self, run: Run) -> int:
+        """Runs of its tenant that wait and come before a run that has just been ordered."""
         ...
 
     def active_runs(self) -> list[Run]:

@@ -43,7 +43,7 @@ class Round:
         self._say = say
         self.books = Books.of(state)
         self._library = Library(factory)
-        self.watch = LogWatch(state, factory, say)
+        self.watch = LogWatch(state, factory, self._library, say)
         self._learner = Learner(state, self.books, self._library, self.watch, say)
         self._desk = Desk(state, self.books, self._library)
         self._delivery = Delivery(self.books, factory, state.clock, say)

@@ -299,3 +299,24 @@ def test_what_is_asked_often_needs_no_scan_of_a_table(store: SqlStore, query: st
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")]
     assert plan
     assert all(step.startswith("SEARCH") or "USING INDEX" in step for step in plan), plan
+
+
+def test_a_run_that_waits_is_read_again_only_when_it_has_changed(store: SqlStore) -> None:
+    with store.write() as transaction:
+        transaction.runs.add_run(RUN)
+        other = replace(RUN, run="r-2", order="2", nonce="2")
+        transaction.runs.add_run(other)
+        known = {(run.tenant, run.run): run for run in transaction.runs.queued_runs(9)}
+        assert transaction.runs.set_waiting(other, "It waits for more.", None)
+        again = {run.run: run for run in transaction.runs.queued_runs(9, known)}
+        assert again["r-1"] is known["t-a", "r-1"]
+        assert again["r-2"].reason == "It waits for more."
+
+
+def test_what_comes_before_a_run_is_counted_by_priority(store: SqlStore) -> None:
+    with store.write() as transaction:
+        for number, priority in enumerate((0, 9, 1)):
+            name = f"r-{number}"
+            transaction.runs.add_run(replace(RUN, run=name, order=name, nonce=name, priority=priority))
+        for priority, before in ((0, 3), (5, 1), (10, 0)):
+            assert transaction.runs.count_waiting_before(replace(RUN, run="r-new", priority=priority)) == before

@@ -1,6 +1,7 @@
 """Rows of runs, their history and locks."""
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, and_, func, insert, select, update
 
@@ -10,7 +11,7 @@ from kifabrik.runs.states import RunState, is_end
 from kifabrik.stores.sql.attempts import SqlAttemptTable
 from kifabrik.stores.sql.fleet import SqlFleetTable
 from kifabrik.stores.sql.money import SqlMoneyTable
-from kifabrik.stores.sql.rows import add_missing
+from kifabrik.stores.sql.rows import add_missing, chunks
 from kifabrik.stores.sql.run_columns import event_from_row, promise_to_text, run_from_row, run_to_columns
 from kifabrik.stores.sql.schema.runs import events, locks, runs
 
@@ -72,15 +73,36 @@ class SqlRunTable:
         rows = self._sql.execute(query.order_by(runs.c.position.desc()).limit(limit))
         return [run_from_row(row) for row in rows]
 
-    def queued_runs(self, most: int) -> list[Run]:
-        """Runs that wait, at most so many of each tenant: its next ones."""
+    def queued_runs(self, most: int, known: Mapping[tuple[str, str], Run] | None = None) -> list[Run]:
+        """Runs that wait, at most so many of each tenant: its next ones; `known` as they were read before."""
         order = (runs.c.priority.desc(), runs.c.position)
         place = func.row_number().over(partition_by=runs.c.tenant, order_by=order).label("place")
         waiting = and_(runs.c.finished == "", runs.c.state == str(RunState.QUEUED))
-        ranked = select(runs.c.tenant, runs.c.run, place).where(waiting).subquery()
-        same = and_(runs.c.tenant == ranked.c.tenant, runs.c.run == ranked.c.run)
-        rows = self._sql.execute(select(runs).join(ranked, same).where(ranked.c.place <= most))
-        return [run_from_row(row) for row in rows]
+        ranked = select(runs.c.tenant, runs.c.run, runs.c.revision, place).where(waiting).subquery()
+        named = select(ranked.c.tenant, ranked.c.run, ranked.c.revision).where(ranked.c.place <= most)
+        found, others = [], defaultdict(list)
+        for tenant, run, revision in self._sql.execute(named):
+            before = (known or {}).get((tenant, run))
+            if before is not None and before.revision == revision:
+                found.append(before)
+            else:
+                others[tenant].append(run)
+        for tenant, names in others.items():
+            for chunk in chunks(names):
+                rows = self._sql.execute(select(runs).where(runs.c.tenant == tenant, runs.c.run.in_(chunk)))
+                found += [run_from_row(row) for row in rows]
+        return found
+
+    def count_waiting_before(self, run: Run) -> int:
+        """Runs of its tenant that wait and come before a run that has just been ordered."""
+        query = select(func.count()).where(
+            runs.c.finished == "",
+            runs.c.tenant == run.tenant,
+            runs.c.state == str(RunState.QUEUED),
+            runs.c.priority >= run.priority,
+            runs.c.run != run.run,
+        )
+        return int(self._sql.execute(query).scalar_one())
 
     def active_runs(self) -> list[Run]:
         """Runs of all tenants that have started and not ended."""
