@@ -201,6 +201,10 @@ class SimulatedFactory:
         self.objects[digest] = data
         return digest
 
+    def upload_small(self, bodies: Iterable[bytes]) -> None:
+        for data in bodies:
+            self.upload_bytes(data)
+
     def fetch(self, digest: str, limit: int) -> bytes:
         self.call("fetch")
         if digest not in self.objects:

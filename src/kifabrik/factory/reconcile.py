@@ -16,7 +16,7 @@ from kifabrik.factory.deadlines import Deadlines
 from kifabrik.factory.hints import Hints
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.queue import Queue
-from kifabrik.factory.run_book import QUEUE
+from kifabrik.factory.run_book import LAUNCHER_GONE, QUEUE
 from kifabrik.factory.supervise import Supervisor
 
 SWEEP_S: Final = 2.0
@@ -51,6 +51,7 @@ class Reconciler:
         self._queue = queue
         self._deadlines = deadlines
         self._news = threading.Event()
+        self._queue_too = True
         self._ending = False
         self._thread = threading.Thread(target=self._drive, name="runs", daemon=True)
 
@@ -71,23 +72,29 @@ class Reconciler:
         except KifabrikError as error:
             _logger.warning("runs: %s Another service drives them in some seconds.", error.message)
 
-    def once(self) -> bool:
-        """Make one pass; whether this service drives."""
+    def once(self, *, queue: bool = True) -> bool:
+        """Make one pass; whether this service drives.
+
+        Args:
+            queue: Whether what waits is looked at, too.
+        """
         if not self._leadership.hold():
             return False
         self._supervisor.look(self._leadership)
         self._deadlines.look()
-        self._queue.look(self._leadership)
+        if queue:
+            self._queue.look(self._leadership)
         return True
 
     def _drive(self) -> None:
         while True:
-            self._news.wait(SWEEP_S)
+            heard = self._news.wait(SWEEP_S)
             if self._ending:
                 return
             self._news.clear()
+            queue, self._queue_too = self._queue_too or not heard, False
             try:
-                self.once()
+                self.once(queue=queue)
             except KifabrikError as error:
                 _logger.warning("runs: %s", error.message)
             except Exception:
@@ -96,4 +103,6 @@ class Reconciler:
 
     def _hear(self, topic: str) -> None:
         if topic == QUEUE:
+            self._queue_too = True
+        if topic in (QUEUE, LAUNCHER_GONE):
             self._news.set()

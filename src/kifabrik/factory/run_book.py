@@ -14,6 +14,9 @@ from kifabrik.values import format_time
 QUEUE: Final = "queue"
 """Topic: something may start, end or need a look now."""
 
+LAUNCHER_GONE: Final = "launcher-gone"
+"""Topic: a launcher has ended; most have said so themselves before, and then nothing follows from it."""
+
 _LONGEST_REASON: Final = 1000
 
 

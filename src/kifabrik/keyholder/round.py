@@ -1,4 +1,4 @@
-"""One round of the keyholder's work: look, learn, decide, look again, deliver, cosign.
+"""One round of the keyholder's work: look, learn, decide, look again, deliver, look again, cosign.
 
 Invariants:
 - the log is looked at before anything is decided, and before every further decision;
@@ -67,9 +67,10 @@ class Round:
         orders = self._look()
         self._answer()
         self._erase()
-        self._outbox.deliver(self._factory, self._say)
-        self._prepare(orders)
-        self._look()
+        delivered = self._outbox.deliver(self._factory, self._say)
+        delivered += self._prepare(orders)
+        if delivered:
+            self._look()
         self.watch.cosign()
 
     def try_again(self) -> None:
@@ -154,10 +155,11 @@ class Round:
         for dataset in self.eraser.carry_out():
             self._say(Event(EventKind.ERASED, f"destroyed the key of dataset {dataset}"))
 
-    def _prepare(self, orders: Sequence[str]) -> None:
-        """Do ahead what the next lease would have to wait for."""
+    def _prepare(self, orders: Sequence[str]) -> int:
+        """Do ahead what the next lease would have to wait for; return how much of it stands in the log now."""
+        delivered = 0
         if publish_recipients(self._state, self.books):
-            self._outbox.deliver(self._factory, self._say)
+            delivered = self._outbox.deliver(self._factory, self._say)
         fill_results(self._state.vault, self.books.lineage, self._state.clock.text())
         for order in orders:
             try:
@@ -166,3 +168,4 @@ class Round:
                 raise
             except KifabrikError:
                 continue  # the lease itself will say what is wrong
+        return delivered

@@ -25,7 +25,7 @@ from kifabrik.factory.ports import Store
 from kifabrik.factory.pricing import Pricing
 from kifabrik.factory.queue import Queue
 from kifabrik.factory.reconcile import Reconciler
-from kifabrik.factory.run_book import QUEUE, RunBook
+from kifabrik.factory.run_book import LAUNCHER_GONE, RunBook
 from kifabrik.factory.run_cases import RunCases
 from kifabrik.factory.show import Shows
 from kifabrik.factory.statements import Statements
@@ -116,7 +116,7 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
     config = read_node(node)
     factory.runs.fleet.enrol(config.record(read_key(node)))
     runs = Path(config.runs) if config.runs else node / RUNS
-    with taking_care(runs, lambda: factory.hints.notify(QUEUE)) as clear_up:
+    with taking_care(runs, lambda: factory.hints.notify(LAUNCHER_GONE)) as clear_up:
         engine = LocalEngine(
             config.node,
             node / LAUNCHERS,
