@@ -63,6 +63,8 @@ class Connection:
         token: Bearer token, or empty before enrolment.
         ca_pem: A certificate authority to trust besides the system's (PEM text).
         patience_s: How long to go on trying when the factory cannot be reached.
+        patience_over_all: Whether that is counted for all calls together, from when the factory was last reached,
+            and not for each call anew: who has much to say to a factory that is gone for good then ends.
         silence_s: How long a line may be silent in the middle of an answer before it counts as broken.
     """
 
@@ -73,10 +75,13 @@ class Connection:
         *,
         ca_pem: str = "",
         patience_s: float = 10.0,
+        patience_over_all: bool = False,
         silence_s: float = _READ_TIMEOUT_S,
     ) -> None:
         self.url = url.rstrip("/")
         self.patience_s = patience_s
+        self._patience_over_all = patience_over_all
+        self._away_since: float | None = None
         self._silence_s = silence_s
         headers = {"user-agent": f"kifabrik/{__version__}"}
         if token:
@@ -164,7 +169,7 @@ class Connection:
         params = dict(query or {}) | ({"wait": wait_s} if wait_s else {})
         headers = {"content-type": "application/json"} if content is not None else {}
         timeout_s = self._silence_s + wait_s
-        until = time.monotonic() + self.patience_s
+        began = time.monotonic()
         pause = _FIRST_PAUSE_S
         while True:
             try:
@@ -174,12 +179,19 @@ class Connection:
                 if not (missing_ok and answer.status == HTTPStatus.NOT_FOUND):
                     self._raise_problem(answer, answer.content)
             except UnavailableError:
-                if time.monotonic() + pause > until:
+                if time.monotonic() + pause > self._tries_since(began) + self.patience_s:
                     raise
             else:
+                self._away_since = None
                 return answer
             time.sleep(pause * _SPREAD.uniform(0.5, 1.0))
             pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def _tries_since(self, began: float) -> float:
+        """When the patience began that a call has which has just failed."""
+        if self._away_since is None:
+            self._away_since = began
+        return self._away_since if self._patience_over_all else began
 
     def _raise_problem(self, answer: Head, content: bytes) -> None:
         # The factory sends neither pages nor redirects. What does stands between: it must never pass for a success.
