@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import truststore
 
 from kifabrik import __version__
-from kifabrik.client.transport import Answer, Arriving, Head, Query, Transport
+from kifabrik.client.answers import Answer, Arriving, Head
+from kifabrik.client.transport import Query, Transport
 from kifabrik.errors import BY_CODE, IntegrityError, KifabrikError, UnavailableError
 from kifabrik.values import now_utc
 
