@@ -4,6 +4,7 @@ Invariants:
 - one service at a time drives; another takes over when its lease has run out;
 - whatever goes wrong in one pass is written down and tried again in the next; the loop never ends by itself;
 - a pass begins with what has ended, so that what it frees can be given away in the same pass;
+- what waits is looked at when something was heard that concerns it, and every few seconds in any case;
 - looking at thousands of launchers takes a while: however many hints come, half of the time is left for others.
 """
 
