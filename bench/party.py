@@ -11,6 +11,8 @@ from pathlib import Path
 from kifabrik.customer.profile import enrol
 from kifabrik.customer.sdk import connect
 from kifabrik.customer.seal import seal_dataset
+from kifabrik.engines.local.look import node_processes
+from kifabrik.engines.local.processes import ProcessId
 from kifabrik.tenants.invitation import Invitation
 from kifabrik.transfer.objects import silent
 from kifabrik.values import Place
@@ -39,6 +41,15 @@ def up(home: Path, *options: str, more: Mapping[str, str] | None = None) -> Iter
         finally:
             process.terminate()
             process.wait()
+            end_launchers(home / "factory" / NODE)
+
+
+def end_launchers(node: Path) -> None:
+    """End the launchers that would go on trying to reach a factory that is gone: for an hour each."""
+    for one in node_processes(node):
+        identity = ProcessId.of(one.pid)
+        if identity is not None:
+            identity.kill_group()
 
 
 def wait_until(ready, home: Path, seconds: float = 90) -> None:

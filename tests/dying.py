@@ -15,9 +15,8 @@ import signal
 import sqlite3
 import sys
 from contextlib import nullcontext
+from http.client import HTTPConnection
 from pathlib import Path
-
-import httpx
 
 from kifabrik.customer.apply import lock_environment, prepare, submit
 from kifabrik.customer.profile import enrol
@@ -50,20 +49,23 @@ class Moments:
     def watch(self) -> None:
         """Begin to count."""
         sys.addaudithook(self._audited)
-        send, connect = httpx.Client.send, sqlite3.connect
+        ask, hear, connect = HTTPConnection.endheaders, HTTPConnection.getresponse, sqlite3.connect
 
         def connected(*words, **options):
             connection = connect(*words, **options)
             connection.set_trace_callback(self.passed)
             return connection
 
-        def sent(client, *words, **options):
+        def asked(line, *words, **options):
             self.passed()
-            answer = send(client, *words, **options)
+            return ask(line, *words, **options)
+
+        def heard(line):
+            answer = hear(line)
             self.passed()
             return answer
 
-        httpx.Client.send, sqlite3.connect = sent, connected
+        HTTPConnection.endheaders, HTTPConnection.getresponse, sqlite3.connect = asked, heard, connected
 
     def passed(self, *_about) -> None:
         """Another moment; perhaps the last."""

@@ -41,6 +41,10 @@ class FolderOfObjects:
         self.path(digest).write_bytes(data)
         return digest
 
+    def upload_small(self, bodies):
+        for data in bodies:
+            self.upload_bytes(data)
+
     def fetch(self, digest, limit):
         return self.path(digest).read_bytes()[: limit + 1]
 

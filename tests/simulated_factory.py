@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from kifabrik.client.logs import News
 from kifabrik.errors import ConflictError, NotFoundError, UnavailableError
 from kifabrik.keyholder.connecting import Factory
 from kifabrik.ledger.checkpoint import TreeHead, log_origin, log_verifier, sign_tree_head
@@ -152,6 +153,18 @@ class SimulatedFactory:
 
     def checkpoint(self) -> str:
         self.call("checkpoint")
+        return self.head()
+
+    def since(self, size: int, *, statements: bool = False) -> News:
+        self.call("since")
+        few = size < len(self.entries) <= size + TILE_WIDTH
+        fresh = self.entries[size:] if few else []
+        named = [
+            self.statements[digest] for digest in self.statements if any(digest.encode() in one for one in fresh)
+        ]
+        return News(self.head(), fresh, [one.to_json() for one in named] if statements else [])
+
+    def head(self) -> str:
         head = TreeHead(log_origin(self.tenant), len(self.entries), self.root())
         return sign_tree_head(head, head.origin, self.log_key)
 
@@ -187,6 +200,10 @@ class SimulatedFactory:
         digest = hashlib.sha256(data).hexdigest()
         self.objects[digest] = data
         return digest
+
+    def upload_small(self, bodies: Iterable[bytes]) -> None:
+        for data in bodies:
+            self.upload_bytes(data)
 
     def fetch(self, digest: str, limit: int) -> bytes:
         self.call("fetch")

@@ -76,6 +76,10 @@ def test_ps_shows_a_sweep_as_one_line_and_its_tasks_on_request(stage, swept):
     assert [(one["task"], one["state"]) for one in tasks] == [(n, "succeeded") for n in range(1, 7)]
     assert tasks[3]["parameters"] == {"lr": 0.5, "depth": 3}
     assert "6/6" in stage.customer.kifabrik("ps").out
+    assert "6/6" in stage.customer.kifabrik("ps", "--state", "succeeded", "--limit", 500).out
+    assert stage.name("grid") not in stage.customer.kifabrik("ps", "--unfinished").out
+    assert len(stage.customer.kifabrik("ps", stage.name("grid"), "--state", "succeeded", "--json").json()) == 6
+    assert "none of these" in stage.customer.kifabrik("ps", stage.name("grid"), "--state", "failed").err
 
 
 def test_a_task_has_a_log_of_its_own_and_knows_its_parameters(stage, swept):

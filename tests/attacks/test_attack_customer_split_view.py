@@ -20,7 +20,7 @@ def shown(house: House, entries: list[bytes]) -> SimpleNamespace:
     other.log_key = house.factory.log_key
     other.entries = entries
     return SimpleNamespace(
-        checkpoint=other.checkpoint, tile=other.tile, cosigned=lambda: house.factory.cosigned[-1], other=other
+        since=other.since, tile=other.tile, cosigned=lambda: house.factory.cosigned[-1], other=other
     )
 
 

@@ -83,6 +83,10 @@ class Objects:
         self.objects[sha256_hex(data)] = data
         return sha256_hex(data)
 
+    def upload_small(self, bodies):
+        for data in bodies:
+            self.upload_bytes(data)
+
     def fetch(self, digest, limit):
         return self.objects[digest][: limit + 1]
 

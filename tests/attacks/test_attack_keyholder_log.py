@@ -1,15 +1,19 @@
 """The factory shows the keyholder a log it has tampered with."""
 
+from dataclasses import replace
+
 import pytest
 
 from keyhouse import Attempt, House, Person
+from kifabrik.client.logs import News
 from kifabrik.errors import IntegrityError
 from kifabrik.keyholder.events import EventKind
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.policy import Policy
 from kifabrik.ledger.verify import verify_log
 from kifabrik.signatures.keys import SigningKey
-from kifabrik.tenants.statements import Role
+from kifabrik.signatures.statements import sign_statement
+from kifabrik.tenants.statements import Removal, Role
 
 
 def _waiting(house: House) -> tuple[Person, Attempt, str]:
@@ -55,12 +59,45 @@ def test_a_longer_fork_stops_everything(house: House) -> None:
     _nothing_left(house, request)
 
 
-def test_entries_that_are_withheld_stop_everything(house: House) -> None:
+@pytest.mark.parametrize("shown", [0, 1])
+def test_entries_that_are_withheld_stop_everything(house: House, shown: int) -> None:
     _, _, request = _waiting(house)
     house.factory.append("deadline.missed", run="r-x")
-    honest = house.factory.tile
+    honest, news = house.factory.tile, house.factory.since
     house.factory.tile = lambda path: honest(path.replace(".p/", ".p/1"))
+
+    def since(size: int, *, statements: bool) -> News:
+        found = news(size, statements=statements)
+        return replace(found, entries=found.entries[:shown])
+
+    house.factory.since = since
     _nothing_left(house, request)
+
+
+def test_an_entry_that_comes_along_and_is_not_the_logs_stops_everything(house: House) -> None:
+    _, _, request = _waiting(house)
+    news = house.factory.since
+
+    def since(size: int, *, statements: bool) -> News:
+        found = news(size, statements=statements)
+        return replace(found, entries=[one.replace(b'"kind"', b'"kinD"') for one in found.entries])
+
+    house.factory.since = since
+    _nothing_left(house, request)
+
+
+def test_statements_that_come_along_stand_for_no_other(house: House) -> None:
+    _, attempt, request = _waiting(house)
+    foreign = sign_statement(Removal("t-x", "m-x", ""), {}, SigningKey.generate())
+    news = house.factory.since
+
+    def since(size: int, *, statements: bool) -> News:
+        found = news(size, statements=statements)
+        return replace(found, statements=["", "{}", "null", foreign.to_json()])
+
+    house.factory.since = since
+    house.round.work()
+    assert house.lease(request).predicate.receiver == attempt.attempt
 
 
 def test_a_head_by_another_key_counts_for_nothing_and_leaves_everything_as_it_was(house: House) -> None:

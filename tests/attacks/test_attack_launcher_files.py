@@ -70,6 +70,10 @@ class Stored:
         self.upload(io.BytesIO(data), digest, len(data), lambda _size: None)
         return digest
 
+    def upload_small(self, bodies):
+        for data in bodies:
+            self.upload_bytes(data)
+
 
 def with_hole(path):
     """Make a file that is larger than its disk."""

@@ -64,6 +64,7 @@ def stage(factory: FactoryProcess) -> _Stage:
             "sha256": [stored],
             "dataset": [dataset],
             "path": ["0/000.p/3", "entries/000.p/3"],
+            "size": ["0", "3"],
             "run": [read_unverified(request, MemberRequest)[0].run],
             "attempt": [new_id(Kind.ATTEMPT)],
         },
@@ -75,7 +76,7 @@ def _signed(envelope: Envelope) -> Signed:
 
 
 def _missing(name: str, value: str) -> str:
-    if name == "path":
+    if name in {"path", "size"}:
         return value
     if re.fullmatch(r"[0-9a-f]{64}", value):
         return sha256_hex(secrets.token_bytes(16))

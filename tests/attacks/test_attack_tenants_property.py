@@ -5,6 +5,7 @@ Both must have the same status, body, headers and code path: the same SQL statem
 same files opened. Only the ids themselves may differ.
 """
 
+import base64
 import re
 import secrets
 import sys
@@ -24,6 +25,7 @@ from starlette.testclient import TestClient
 from kifabrik.attestation.policy import AttestationPolicy, EndorsedNode
 from kifabrik.client.datasets import Datasets
 from kifabrik.client.leases import Leases
+from kifabrik.client.objects import Objects
 from kifabrik.datasets.manifest import BodyRef, Manifest, sign_manifest
 from kifabrik.grants.statements import Erasure, ErasureCertificate, Grant, Revocation
 from kifabrik.leases.statements import AttemptRequest, MemberRequest, Refusal
@@ -62,9 +64,10 @@ _WITHOUT_ANY_ID = {
     ("GET", "/v1/datasets/versions"),
     ("GET", "/v1/keyholder/mail"),
     ("GET", "/v1/log/tile/{path}"),
+    ("GET", "/v1/log/since/{size}"),
 }
 """What answers about the caller's own tenant, whatever is sent."""
-_APART = {("PATCH", "/v1/uploads/{digest}")}
+_APART = {("PATCH", "/v1/uploads/{digest}"), ("POST", "/v1/objects")}
 """What changes with each call, so that it has a test of its own."""
 
 
@@ -227,6 +230,7 @@ def _victim(desk: Desk, other: Party) -> dict[str, list[str]]:
         "object": [one.sha256 for one in bodies],
         "begun": _begun(victim, 10),
         "begun too": _begun(victim, 12),
+        "small": _small(victim, 6),
         "manifest": [manifest.digest],
         "detail": [names.sha256],
         "dataset": [dataset, erased],
@@ -247,6 +251,13 @@ def _begun(victim: Person, count: int) -> list[str]:
     for digest in digests:
         victim.connection.patch(f"/v1/uploads/{digest}", b"x", {"upload-offset": "0"}, size=10)
     return digests
+
+
+def _small(victim: Person, count: int) -> list[str]:
+    """Small objects of the other tenant, in base64."""
+    bodies = [secrets.token_bytes(16) for _ in range(count)]
+    Objects(victim.connection).upload_small(bodies)
+    return [base64.b64encode(data).decode() for data in bodies]
 
 
 # --- requests: each builds one from the names it is given ---
@@ -580,6 +591,17 @@ def test_an_upload_another_tenant_has_begun_is_begun_anew(scene: Scene) -> None:
         theirs = answered(scene, "PATCH", token, piece(digest, offset))
         nobodys = answered(scene, "PATCH", token, piece(made_up(digest), offset))
         assert theirs == nobodys
+
+
+def test_a_small_object_another_tenant_has_is_taken_as_if_it_were_new(scene: Scene) -> None:
+    tokens = [scene.tokens[who] for who in ("steward", "engineer", "launcher")]
+    for number, theirs in enumerate(scene.pools["small"]):
+        nobodys = base64.b64encode(secrets.token_bytes(16)).decode()
+        asked = [{"url": "/v1/objects", "json": {"objects": [one]}} for one in (theirs, nobodys)]
+        found, absent = (answered(scene, "POST", tokens[number % 3], one) for one in asked)
+        assert found[0] == absent[0]
+        assert found[0][0] == 200
+        assert found[1].sql == absent[1].sql
 
 
 def test_the_tracer_sees_when_something_is_there(scene: Scene) -> None:

@@ -318,3 +318,61 @@ def test_entries_are_found_by_the_bytes_they_hold_and_never_across_two(tmp_path)
         for text in (b"abc", b"b", b"ca", b"x", b"ab\x00", b"\x00\x03", b"nothing"):
             wanted = [one for one in given if text in one]
             assert mirror.holding(text) == in_memory.holding(text) == wanted, text
+
+
+def large(number):
+    return b"%d %s " % (number, b"odd" if number % 1999 == 1 else b"even") + b"." * 700
+
+
+def filled(folder, start, end):
+    with MirrorFiles(folder) as files:
+        mirror = Mirror(ORIGIN, files)
+        tree = CompactTree()
+        tree.extend(leaf_hash(large(number)) for number in range(end))
+        mirror.extend([large(number) for number in range(start, end)], TreeHead(ORIGIN, end, tree.root()))
+        return mirror.holding(b"odd")
+
+
+def test_a_search_goes_on_where_the_one_before_has_ended(tmp_path):
+    assert filled(tmp_path, 0, 2001) == [large(1), large(2000)]
+    (note,) = tmp_path.glob("found-*")
+    assert filled(tmp_path, 2001, 4001) == [large(1), large(2000), large(3999)]
+    assert b'"found":[1,2000,3999]' in note.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[:-1],
+        lambda data: data.replace(b"[1,2000]", b"[1,2]"),
+        lambda data: data.replace(b"[1,2000]", b"[2000,1]"),
+        lambda data: data.replace(b"2001", b"1001"),
+        lambda data: data.replace(b"2001", b"9999"),
+    ],
+)
+def test_a_note_of_a_search_that_does_not_fit_is_not_believed(tmp_path, damage):
+    filled(tmp_path, 0, 2001)
+    (note,) = tmp_path.glob("found-*")
+    note.write_bytes(damage(note.read_bytes()))
+    with MirrorFiles(tmp_path) as files:
+        assert Mirror(ORIGIN, files).holding(b"odd") == [large(1), large(2000)]
+
+
+def test_a_note_about_another_log_in_the_same_folder_is_not_believed(tmp_path):
+    filled(tmp_path, 0, 2001)
+    for name in ("entries", "ends", "state"):
+        (tmp_path / name).unlink()
+    with MirrorFiles(tmp_path) as files:
+        mirror = Mirror(ORIGIN, files)
+        grow(mirror, 2100)
+        assert mirror.holding(b"entry 2099") == [entry(2099)]
+        assert mirror.holding(b"odd") == []
+
+
+def test_searching_a_mirror_opened_to_read_leaves_nothing(tmp_path):
+    filled(tmp_path, 0, 2001)
+    (note,) = tmp_path.glob("found-*")
+    note.unlink()
+    assert Mirror(ORIGIN, MirrorFiles(tmp_path, read_only=True)).holding(b"odd") == [large(1), large(2000)]
+    assert not list(tmp_path.glob("found-*"))

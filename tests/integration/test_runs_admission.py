@@ -10,7 +10,7 @@ from runs_room import RunFactory
 
 from kifabrik.client.datasets import Datasets
 from kifabrik.client.objects import Objects
-from kifabrik.client.runs import Runs
+from kifabrik.client.runs import RunLine, Runs
 from kifabrik.errors import (
     CapacityError,
     ConflictError,
@@ -306,3 +306,30 @@ def test_runs_are_listed_newest_first_page_by_page(person: Person) -> None:
     assert [view.run for view in runs.all()] == made[::-1]
     assert [view.run for view in runs.all(limit=2)] == made[:2:-1]
     assert [view.run for view in runs.all(limit=2, before=made[3])] == [made[2], made[1]]
+
+
+def test_runs_are_listed_by_their_states(person: Person) -> None:
+    waits, stopped = order(person).run, order(person).run
+    runs = Runs(person.connection)
+    runs.stop(stopped)
+    assert [view.run for view in runs.all(states=[RunState.STOPPED])] == [stopped]
+    assert [view.run for view in runs.all(states=[RunState.QUEUED, RunState.RUNNING])] == [waits]
+    assert [line.run for line in runs.lines(limit=9, states=[RunState.STOPPED, RunState.QUEUED])] == [
+        stopped,
+        waits,
+    ]
+    assert runs.all(states=[RunState.FAILED]) == []
+
+
+def test_a_line_of_a_list_says_what_the_whole_view_says(person: Person) -> None:
+    order(person)
+    runs = Runs(person.connection)
+    (view,), (line,) = runs.all(), runs.lines(limit=5)
+    assert (line.run, line.state, line.created, line.finished) == (view.run, view.state, view.created, "")
+    assert (line.wall_s, line.cost_micro_eur) == (view.footprint.wall_s, view.footprint.cost_micro_eur)
+
+
+@pytest.mark.parametrize("body", [{}, [], None, {"footprint": {}}, {"footprint": 7, "run": 1}])
+def test_a_line_that_is_none_is_not_believed(body: object) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        RunLine.from_json(body)

@@ -69,6 +69,25 @@ def test_an_empty_object_is_an_object(tenant: Party) -> None:
     assert objects.fetch(hashlib.sha256(b"").hexdigest(), 10) == b""
 
 
+def test_small_objects_are_taken_together_and_again(tenant: Party) -> None:
+    objects = Objects(tenant.enrol().connection)
+    bodies = [b"", b"a", b"b" * 60_000, b"a"]
+    for _ in range(2):
+        objects.upload_small(bodies)
+        for data in bodies:
+            assert objects.fetch(hashlib.sha256(data).hexdigest(), 60_000) == data
+
+
+def test_a_small_object_that_others_began_piece_by_piece_is_finished_that_way(tenant: Party) -> None:
+    person, data = tenant.enrol(), b"0123456789"
+    digest = hashlib.sha256(data).hexdigest()
+    person.connection.patch(f"/v1/uploads/{digest}", data[:4], {"upload-offset": "0"}, size=10)
+    objects = Objects(person.connection)
+    objects.upload_small([b"beside it", data])
+    assert objects.fetch(digest, 10) == data
+    assert not objects.missing([hashlib.sha256(b"beside it").hexdigest()])
+
+
 def test_an_upload_goes_on_where_it_stopped_after_the_service_was_killed(own_factory: FactoryProcess) -> None:
     tenant = own_factory.sign_up()
     data = secrets.token_bytes(1_000_000)

@@ -2,6 +2,9 @@
 
 import datetime as dt
 import socket
+import ssl
+import threading
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from kifabrik.client.connection import Connection
 from kifabrik.client.tenants import Tenants
-from kifabrik.errors import UnavailableError, UsageError
+from kifabrik.errors import SignInError, UnavailableError, UsageError
 from kifabrik.wiring.factory import init_home, serve
 from kifabrik.wiring.factory_config import read_config
 from parties import FactoryProcess
@@ -69,6 +72,56 @@ def test_a_factory_with_its_own_authority_is_reached_by_those_who_trust_it(tmp_p
         distrustful.close()
     finally:
         factory.close()
+
+
+def _relay(source: ssl.SSLSocket | socket.socket, sink: ssl.SSLSocket | socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(2**16):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+def _proxy(home: Path, server: socket.socket, heard: list[bytes]) -> None:
+    """Take one connection with TLS, and what goes through it to where CONNECT names."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(home / "cert.pem", home / "key.pem")
+    with context.wrap_socket(server.accept()[0], server_side=True) as near:
+        while not b"".join(heard).endswith(b"\r\n\r\n"):
+            heard.append(near.recv(2**16))
+        host, port = heard[0].split()[1].decode().split(":")
+        with socket.create_connection((host, int(port))) as far:
+            near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            back = threading.Thread(target=_relay, args=(far, near))
+            back.start()
+            _relay(near, far)
+            back.join()
+
+
+def test_a_factory_is_reached_through_a_proxy_that_speaks_tls_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "factory"
+    init_home(home, port=0)
+    pem = _certificate(home)
+    _set(home, 'tls_cert = "cert.pem"', 'tls_key = "key.pem"')
+    factory, heard = FactoryProcess(home), list[bytes]()
+    server = socket.create_server(("127.0.0.1", 0))
+    proxy = threading.Thread(target=_proxy, args=(home, server, heard), daemon=True)
+    proxy.start()
+    monkeypatch.setenv("https_proxy", f"https://me:secret@127.0.0.1:{server.getsockname()[1]}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    try:
+        connection = Connection(factory.url, "kft_token", ca_pem=pem, patience_s=0)
+        with pytest.raises(SignInError):
+            connection.get_bytes("/v1/log/checkpoint")
+        connection.close()
+    finally:
+        factory.close()
+        server.close()
+        proxy.join(5)
+    assert b"Basic bWU6c2VjcmV0" in b"".join(heard)
+    assert b"kft_token" not in b"".join(heard)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ Commands are imported when they are called, not before, so `kifabrik --help` sta
 
 import importlib
 import sys
-import tempfile
-import traceback
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -149,6 +147,9 @@ def _from_os_error(error: OSError) -> KifabrikError:
 
 
 def _unforeseen(error: Exception) -> KifabrikError:
+    import tempfile  # noqa: PLC0415 - only needed on failure
+    import traceback  # noqa: PLC0415
+
     with tempfile.NamedTemporaryFile(
         "w", prefix="kifabrik-error-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:

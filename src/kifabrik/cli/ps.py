@@ -1,78 +1,109 @@
 """`kifabrik ps`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import ago, remark, show_json, show_table
+from kifabrik.client.runs import RunLine
 from kifabrik.customer.session import Session, open_session
-from kifabrik.customer.sweeps import task_views
-from kifabrik.jobs.matrix import show_value
-from kifabrik.runs.states import RunState
+from kifabrik.runs.states import RunState, is_end
 from kifabrik.values import Money, format_duration
-from kifabrik.wire.runs import RunView
+
+_UNFINISHED = tuple(state for state in RunState if not is_end(state))
 
 
 @click.command(
     epilog="""\b
     Examples:
       kifabrik ps --limit 10
+      kifabrik ps --unfinished
+      kifabrik ps --state failed --state refused
       kifabrik ps press-search      the tasks of a sweep
     """
 )
 @click.argument("sweep", required=False)
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 500), help="How many runs at most.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1, 500), help="How many runs and sweeps at most."
+)
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([state.value for state in RunState]),
+    help="Only runs and tasks of this state, and sweeps with such a task; may be given several times.",
+)
+@click.option("--unfinished", is_flag=True, help="Only what has not ended.")
 @home_option
 @json_option
-def ps(sweep: str | None, limit: int, home: Path, as_json: bool) -> None:
+def ps(sweep: str | None, limit: int, states: Sequence[str], unfinished: bool, home: Path, as_json: bool) -> None:
     """List runs, newest first, each sweep as one; or all tasks of SWEEP.
 
     Job names come from your ledger; the factory does not know them.
     """
+    wanted = tuple(map(RunState, states)) + (_UNFINISHED if unfinished else ())
     with open_session(home) as session:
         if sweep:
-            _list_tasks(session, sweep, as_json=as_json)
+            _list_tasks(session, sweep, wanted, as_json=as_json)
             return
-        views = session.runs.all(limit=limit)
-        names = session.catalogue().job_names([view.run for view in views]) if views else {}
-    if as_json:
-        show_json([{"name": names.get(view.run, ""), **view.model_dump(mode="json")} for view in views])
+        if as_json:
+            views = session.runs.all(limit=limit, states=wanted)
+            names = _names(session, [view.run for view in views])
+            show_json([{"name": names.get(view.run, ""), **view.model_dump(mode="json")} for view in views])
+            return
+        lines = session.runs.lines(limit=limit, states=wanted)
+        names = _names(session, [line.run for line in lines])
+    if not lines:
+        remark("There are none of these." if wanted else "No runs yet. Order one with: kifabrik apply job.yaml")
         return
-    if not views:
-        remark("No runs yet. Order one with: kifabrik apply job.yaml")
-        return
+    sweeps = any(line.tasks for line in lines)
     show_table(
-        ["RUN", "JOB", "STATE", "TASKS", "TIME", "COST", "ORDERED"],
-        [(view.run, names.get(view.run, "?"), *_standing(view), ago(view.created)) for view in views],
-        right=(3, 4, 5),
+        ["RUN", "JOB", "STATE", *(["TASKS"] if sweeps else []), "TIME", "COST", "ORDERED"],
+        [_cells(line, names.get(line.run, "?"), sweeps=sweeps) for line in lines],
+        right=(3, 4, 5) if sweeps else (3, 4),
     )
 
 
-def _standing(view: RunView) -> tuple[str, str, str, str]:
-    """State, tasks done of all, time and cost."""
-    tasks = f"{view.tasks.get(RunState.SUCCEEDED, 0)}/{sum(view.tasks.values())}" if view.tasks else ""
-    failed = view.tasks.get(RunState.FAILED, 0) + view.tasks.get(RunState.REFUSED, 0)
-    time = format_duration(view.footprint.wall_s) if view.footprint.wall_s else ""
-    cost = str(Money(view.footprint.cost_micro_eur)) if view.finished or view.tasks else ""
-    return view.state.value, f"{tasks}, {failed} failed" if failed else tasks, time, cost
+def _names(session: Session, runs: Sequence[str]) -> dict[str, str]:
+    return session.catalogue().job_names(runs) if runs else {}
 
 
-def _list_tasks(session: Session, name: str, *, as_json: bool) -> None:
+def _cells(line: RunLine, name: str, *, sweeps: bool) -> tuple[str, ...]:
+    time = format_duration(line.wall_s) if line.wall_s else ""
+    cost = str(Money(line.cost_micro_eur)) if line.finished or line.tasks else ""
+    tasks = (_done(line),) if sweeps else ()
+    return (line.run, name, line.state.value, *tasks, time, cost, ago(line.created))
+
+
+def _done(line: RunLine) -> str:
+    """How many tasks of all have succeeded, and how many have not."""
+    if not line.tasks:
+        return ""
+    done = f"{line.tasks.get(RunState.SUCCEEDED, 0)}/{sum(line.tasks.values())}"
+    failed = line.tasks.get(RunState.FAILED, 0) + line.tasks.get(RunState.REFUSED, 0)
+    return f"{done}, {failed} failed" if failed else done
+
+
+def _list_tasks(session: Session, name: str, wanted: Sequence[RunState], *, as_json: bool) -> None:
+    from kifabrik.customer.sweeps import task_views  # noqa: PLC0415 - only needed for the tasks of a sweep
+    from kifabrik.jobs.matrix import show_value  # noqa: PLC0415
+
     sweep = session.catalogue().sweep(name)
-    views = dict(sorted(task_views(session, sweep).items()))
+    views = {n: one for n, one in sorted(task_views(session, sweep).items()) if not wanted or one.state in wanted}
     points = dict(enumerate(sweep.matrix.points(), 1))
     if as_json:
-        found = [
-            {"task": n, "parameters": dict(points[n]), **one.model_dump(mode="json")} for n, one in views.items()
-        ]
-        show_json(found)
+        show_json(
+            [{"task": n, "parameters": dict(points[n]), **one.model_dump(mode="json")} for n, one in views.items()]
+        )
         return
-    show_table(
-        ["TASK", *sweep.matrix.names, "RUN", "STATE", "TIME", "COST"],
-        [
-            (number, *map(show_value, points[number].values()), one.run, *(_standing(one)[at] for at in (0, 2, 3)))
-            for number, one in views.items()
-        ],
-        right=(0,),
-    )
+    if not views:
+        remark("There are none of these.")
+        return
+    rows = []
+    for number, one in views.items():
+        time = format_duration(one.footprint.wall_s) if one.footprint.wall_s else ""
+        cost = Money(one.footprint.cost_micro_eur) if one.finished else ""
+        rows.append((number, *map(show_value, points[number].values()), one.run, one.state.value, time, cost))
+    show_table(["TASK", *sweep.matrix.names, "RUN", "STATE", "TIME", "COST"], rows, right=(0,))

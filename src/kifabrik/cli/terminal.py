@@ -11,20 +11,32 @@ Rules:
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from kifabrik.cli.plain import plain
 from kifabrik.values import format_duration, now_utc, parse_time
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _PLAIN_WIDTH: Final = 80
-_remarks = Console(stderr=True, highlight=False, soft_wrap=True)
+_BETWEEN: Final = "  "
+_FIRST_COMBINING: Final = "\u0300"
+"""From here on characters may take no column, or two (UAX #11)."""
+
+
+@cache
+def _remarks() -> "Console":
+    from rich.console import Console  # noqa: PLC0415 - a tenth of what a quick command takes
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def show_json(value: Any) -> None:
@@ -34,46 +46,61 @@ def show_json(value: Any) -> None:
 
 def remark(text: str) -> None:
     """Say something beside the result (stderr)."""
-    _remarks.print(plain(text), markup=False)
+    _remarks().print(plain(text), markup=False)
 
 
 def step(text: str) -> None:
     """Say what is being done now (stderr)."""
-    _remarks.print(f"→ {plain(text)}", markup=False, style="cyan")
+    _remarks().print(f"→ {plain(text)}", markup=False, style="cyan")
 
 
 def done(text: str) -> None:
     """Say that something worked (stderr)."""
-    _remarks.print(f"✓ {plain(text)}", markup=False, style="green")
+    _remarks().print(f"✓ {plain(text)}", markup=False, style="green")
 
 
 def warn(text: str) -> None:
     """Say something a person should not overlook (stderr)."""
-    _remarks.print(f"! {plain(text)}", markup=False, style="yellow")
+    _remarks().print(f"! {plain(text)}", markup=False, style="yellow")
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()) -> None:
     """Print a plain table; `right` are the numbers of the columns that hold numbers."""
     rows = [[plain(str(cell)) for cell in row] for row in rows]
+    widths = [max(len(row[number]) for row in [columns, *rows]) for number in range(len(columns))]
+    width = sum(widths) + len(_BETWEEN) * (len(columns) - 1)
+    room = shutil.get_terminal_size((_PLAIN_WIDTH, 0)).columns if sys.stdout.isatty() else max(_PLAIN_WIDTH, width)
+    if width > room or not all(_is_narrow(cell) for row in [columns, *rows] for cell in row):
+        _show_folded(columns, rows, right, room)
+        return
+    for number, row in enumerate([columns, *rows]):
+        cells = [
+            cell.rjust(room) if at in right else cell.ljust(room)
+            for at, (cell, room) in enumerate(zip(row, widths, strict=True))
+        ]
+        click.secho(_BETWEEN.join(cells).rstrip(), bold=number == 0)
+
+
+def _is_narrow(cell: str) -> bool:
+    """Whether each character of a cell takes one column: those of European languages do."""
+    return cell.isprintable() and all(letter < _FIRST_COMBINING for letter in cell)
+
+
+def _show_folded(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], width: int) -> None:
+    """Print a table that does not fit, or has letters of other widths."""
+    from rich.console import Console  # noqa: PLC0415 - a tenth of what a quick command takes
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console = Console(
-        highlight=False,
-        markup=False,
-        width=None if sys.stdout.isatty() else max(_PLAIN_WIDTH, _width(columns, rows)),
-    )
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else width)
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
-
-
-def _width(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
-    cells = [max(len(str(row[n])) for row in [columns, *rows]) for n in range(len(columns))]
-    return sum(cells) + len(cells)
 
 
 def ago(time: str) -> str:
@@ -95,7 +122,7 @@ def transfer(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         progress.DownloadColumn(),
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(compact=True),
-        console=_remarks,
+        console=_remarks(),
     ) as bars:
         task = bars.add_task(plain(label), total=total)
         yield lambda size: bars.update(task, advance=size)
@@ -104,8 +131,8 @@ def transfer(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
 @contextmanager
 def waiting(label: str) -> Iterator[Callable[[str], None]]:
     """Show a spinner while the block runs; it gets a function that changes the text."""
-    if not _remarks.is_terminal:
+    if not _remarks().is_terminal:
         yield lambda _text: None
         return
-    with _remarks.status(label) as status:
+    with _remarks().status(label) as status:
         yield status.update

@@ -1,27 +1,46 @@
 """One connection to a factory: TLS, token, retries and errors."""
 
+import json
 import random
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate
 from functools import cache
-from typing import Final, TypeVar
+from http import HTTPStatus
+from typing import Any, Final, Protocol, Self, TypeVar
+from urllib.parse import urlsplit
 
-import httpx
 import truststore
-from pydantic import ValidationError
 
 from kifabrik import __version__
+from kifabrik.client.answers import Answer, Arriving, Head
+from kifabrik.client.transport import Query, Transport
 from kifabrik.errors import BY_CODE, IntegrityError, KifabrikError, UnavailableError
 from kifabrik.values import now_utc
-from kifabrik.wire.body import Body, Problem
 
-B = TypeVar("B", bound=Body)
 
-_CONNECT_TIMEOUT_S: Final = 10.0
+class _Sent(Protocol):
+    """What a body can do that is sent."""
+
+    def model_dump_json(self) -> str: ...
+
+
+class _Read(Protocol):
+    """What a body can do that is read. Said here, so that who needs no bodies does not wait for pydantic."""
+
+    @classmethod
+    def model_validate(cls, obj: Any) -> Self: ...
+
+    @classmethod
+    def model_validate_json(cls, json_data: bytes) -> Self: ...
+
+
+B = TypeVar("B", bound=_Read)
+T = TypeVar("T")
+
 _READ_TIMEOUT_S: Final = 60.0
 _SPREAD: Final = random.SystemRandom()
 """Keeps callers that failed together from coming back together; forked launchers draw each their own."""
@@ -45,6 +64,8 @@ class Connection:
         token: Bearer token, or empty before enrolment.
         ca_pem: A certificate authority to trust besides the system's (PEM text).
         patience_s: How long to go on trying when the factory cannot be reached.
+        patience_over_all: Whether that is counted for all calls together, from when the factory was last reached,
+            and not for each call anew: who has much to say to a factory that is gone for good then ends.
         silence_s: How long a line may be silent in the middle of an answer before it counts as broken.
     """
 
@@ -55,26 +76,24 @@ class Connection:
         *,
         ca_pem: str = "",
         patience_s: float = 10.0,
+        patience_over_all: bool = False,
         silence_s: float = _READ_TIMEOUT_S,
     ) -> None:
         self.url = url.rstrip("/")
         self.patience_s = patience_s
+        self._patience_over_all = patience_over_all
+        self._away_since: float | None = None
         self._silence_s = silence_s
         headers = {"user-agent": f"kifabrik/{__version__}"}
         if token:
             headers["authorization"] = f"Bearer {token}"
-        self._http = httpx.Client(
-            base_url=self.url,
-            headers=headers,
-            verify=_trust(ca_pem),
-            timeout=httpx.Timeout(silence_s, connect=_CONNECT_TIMEOUT_S),
-        )
+        self._http = Transport(self.url, headers, lambda: _trust(ca_pem))
 
     def close(self) -> None:
         """Close all sockets."""
         self._http.close()
 
-    def get(self, path: str, into: type[B], *, wait_s: float = 0, **query: str | float) -> B:
+    def get(self, path: str, into: type[B], *, wait_s: float = 0, **query: str | float | Sequence[str]) -> B:
         """GET a body; with `wait_s` the service holds the answer back until there is news."""
         content = self._ask("GET", path, query=query, wait_s=wait_s).content
         with _understood(self.url):
@@ -88,47 +107,54 @@ class Connection:
         year, month, day, hour, minute, second = told[:6]
         return (now_utc() - datetime(year, month, day, hour, minute, second, tzinfo=UTC)).total_seconds()
 
-    def get_list(self, path: str, item: type[B], *, wait_s: float = 0, **query: str | float) -> list[B]:
+    def get_list(
+        self, path: str, item: type[B], *, wait_s: float = 0, **query: str | float | Sequence[str]
+    ) -> list[B]:
         """GET a list of bodies."""
         answer = self._ask("GET", path, query=query, wait_s=wait_s)
         with _understood(self.url):
-            return [item.model_validate(one) for one in answer.json()]
+            return [item.model_validate(one) for one in json.loads(answer.content)]
+
+    def get_json(self, path: str, read: Callable[[Any], T], **query: str | float | Sequence[str]) -> T:
+        """GET JSON and hand it to `read`, which raises KeyError, TypeError or ValueError for what it is not."""
+        answer = self._ask("GET", path, query=query)
+        with _understood(self.url):
+            return read(json.loads(answer.content))
 
     def get_bytes(self, path: str) -> bytes:
         """GET raw bytes."""
         return self._ask("GET", path).content
 
-    def post(self, path: str, body: Body | None, into: type[B]) -> B:
+    def post(self, path: str, body: _Sent | None, into: type[B]) -> B:
         """POST a body and read one."""
         content = self._ask("POST", path, content=_json(body)).content
         with _understood(self.url):
             return into.model_validate_json(content)
 
-    def send(self, path: str, body: Body | None = None) -> None:
+    def send(self, path: str, body: _Sent | None = None) -> None:
         """POST a body whose answer does not matter."""
         self._ask("POST", path, content=_json(body))
 
     def head(self, path: str) -> Mapping[str, str] | None:
         """HEAD: the headers, or nothing if there is no such thing."""
         answer = self._ask("HEAD", path, missing_ok=True)
-        return None if answer.status_code == httpx.codes.NOT_FOUND else answer.headers
+        return None if answer.status == HTTPStatus.NOT_FOUND else answer.headers
 
     def patch(
-        self, path: str, content: bytes, headers: Mapping[str, str], **query: str | float
+        self, path: str, content: bytes, headers: Mapping[str, str], **query: str | float | Sequence[str]
     ) -> Mapping[str, str]:
         """PATCH raw bytes once, without trying again: the caller asks for the offset first."""
-        with _translated(self.url):
-            answer = self._http.patch(path, content=content, headers=dict(headers), params=query)
-            _raise_problem(answer)
-            return answer.headers
+        answer = self._http.ask(
+            "PATCH", path, query=query, headers=headers, content=content, timeout_s=self._silence_s
+        )
+        self._raise_problem(answer, answer.content)
+        return answer.headers
 
     @contextmanager
-    def stream(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
+    def stream(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[Arriving]:
         """GET a large body piece by piece."""
-        with _translated(self.url), self._http.stream("GET", path, headers=dict(headers or {})) as answer:
-            if answer.is_error:
-                answer.read()
-            _raise_problem(answer)
+        with self._http.stream(path, headers or {}, timeout_s=self._silence_s) as answer:
+            self._raise_problem(answer, answer.read() if answer.is_error else b"")
             yield answer
 
     def _ask(
@@ -137,32 +163,53 @@ class Connection:
         path: str,
         *,
         content: bytes | None = None,
-        query: Mapping[str, str | float] | None = None,
+        query: Query | None = None,
         wait_s: float = 0,
         missing_ok: bool = False,
-    ) -> httpx.Response:
+    ) -> Answer:
         params = dict(query or {}) | ({"wait": wait_s} if wait_s else {})
-        timeout = httpx.Timeout(self._silence_s + wait_s, connect=_CONNECT_TIMEOUT_S)
         headers = {"content-type": "application/json"} if content is not None else {}
-        until = time.monotonic() + self.patience_s
+        timeout_s = self._silence_s + wait_s
+        began = time.monotonic()
         pause = _FIRST_PAUSE_S
         while True:
             try:
-                with _translated(self.url):
-                    answer = self._http.request(
-                        method, path, content=content, params=params, headers=headers, timeout=timeout
-                    )
-                    if not (missing_ok and answer.status_code == httpx.codes.NOT_FOUND):
-                        _raise_problem(answer)
-                    return answer
+                answer = self._http.ask(
+                    method, path, query=params, headers=headers, content=content, timeout_s=timeout_s
+                )
+                if not (missing_ok and answer.status == HTTPStatus.NOT_FOUND):
+                    self._raise_problem(answer, answer.content)
             except UnavailableError:
-                if time.monotonic() + pause > until:
+                if time.monotonic() + pause > self._tries_since(began) + self.patience_s:
                     raise
+            else:
+                self._away_since = None
+                return answer
             time.sleep(pause * _SPREAD.uniform(0.5, 1.0))
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
+    def _tries_since(self, began: float) -> float:
+        """When the patience began that a call has which has just failed."""
+        if self._away_since is None:
+            self._away_since = began
+        return self._away_since if self._patience_over_all else began
 
-def _json(body: Body | None) -> bytes:
+    def _raise_problem(self, answer: Head, content: bytes) -> None:
+        # The factory sends neither pages nor redirects. What does stands between: it must never pass for a success.
+        if answer.is_redirect or answer.headers.get("content-type", "").startswith("text/html"):
+            raise UnavailableError(
+                f"a web page answered in place of the factory at {_root(self.url)} (HTTP {answer.status})",
+                hint="Is it the right address? "
+                "Does a proxy or sign-in page stand between? See HTTPS_PROXY, NO_PROXY.",
+            )
+        if not answer.is_error:
+            return
+        if answer.status in _PASSING:
+            raise UnavailableError(f"the factory is not ready (HTTP {answer.status})")
+        raise _problem(answer.status, content)
+
+
+def _json(body: _Sent | None) -> bytes:
     return b"{}" if body is None else body.model_dump_json().encode()
 
 
@@ -175,53 +222,33 @@ def _trust(ca_pem: str) -> ssl.SSLContext:
 
 
 @contextmanager
-def _translated(url: str) -> Iterator[None]:
-    try:
-        yield
-    except (httpx.RequestError, httpx.InvalidURL, ssl.SSLError) as error:
-        detail = str(error) or type(error).__name__
-        raise UnavailableError(
-            f"cannot reach the factory at {url}: {detail}", hint="Is it running, and is the address right?"
-        ) from error
-
-
-@contextmanager
 def _understood(url: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         raise IntegrityError(
             f"the factory at {url} answered something that is not understood",
             hint="Is this the address of a factory, and is it of the same version?",
         ) from None
 
 
-def _raise_problem(answer: httpx.Response) -> None:
-    # The factory sends neither pages nor redirects. What does stands between: it must never pass for a success.
-    if answer.is_redirect or answer.headers.get("content-type", "").startswith("text/html"):
-        raise UnavailableError(
-            f"a web page answered in place of the factory at {answer.url.copy_with(path='/', query=None)} "
-            f"(HTTP {answer.status_code})",
-            hint="Is it the right address? Does a proxy or sign-in page stand between? See HTTPS_PROXY, NO_PROXY.",
-        )
-    if not answer.is_error:
-        return
-    if answer.status_code in _PASSING:
-        raise UnavailableError(f"the factory is not ready (HTTP {answer.status_code})")
-    raise _problem(answer)
+def _root(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
 
 
-def _problem(answer: httpx.Response) -> KifabrikError:
+def _problem(status: int, content: bytes) -> KifabrikError:
+    from kifabrik.wire.body import Problem  # noqa: PLC0415 - only needed on failure
+
     try:
-        said = Problem.model_validate_json(answer.content)
-    except ValidationError:
-        return _by_status(answer)
+        said = Problem.model_validate_json(content)
+    except ValueError:
+        return _by_status(status)
     return BY_CODE.get(said.code, KifabrikError)(said.message, hint=said.hint)
 
 
-def _by_status(answer: httpx.Response) -> KifabrikError:
+def _by_status(status: int) -> KifabrikError:
     for error in BY_CODE.values():
-        if error.http_status == answer.status_code:
-            what = _WITHOUT_WORDS.get(answer.status_code, f"answered HTTP {answer.status_code}")
-            return error(f"the factory {what}")
-    return KifabrikError(f"the factory answered HTTP {answer.status_code}")
+        if error.http_status == status:
+            return error(f"the factory {_WITHOUT_WORDS.get(status, f'answered HTTP {status}')}")
+    return KifabrikError(f"the factory answered HTTP {status}")

@@ -6,12 +6,12 @@ Uploading follows the tus idea (tus.io, protocol 1.0.0): ask for the offset, sen
 import hashlib
 import io
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
 from kifabrik.client.connection import Connection
 from kifabrik.errors import IntegrityError, UnavailableError
-from kifabrik.wire.datasets import Digests
+from kifabrik.wire.datasets import Digests, SmallObjects
 
 PIECE: Final = 8 * 2**20
 SMALL: Final = 64 * 2**10
@@ -74,6 +74,18 @@ class Objects:
         if len(data) <= SMALL or digest in self.missing([digest]):
             self.upload(io.BytesIO(data), digest, len(data))
         return digest
+
+    def upload_small(self, bodies: Sequence[bytes]) -> None:
+        """Upload small objects in one call.
+
+        Raises:
+            UnavailableError: The factory could not be reached for too long.
+        """
+        left = set(self._http.post("/v1/objects", SmallObjects(objects=list(bodies)), Digests).digests)
+        for data in bodies:
+            digest = hashlib.sha256(data).hexdigest()
+            if digest in left:
+                self.upload(io.BytesIO(data), digest, len(data))
 
     def fetch(self, digest: str, limit: int) -> bytes:
         """Fetch a small object of at most `limit` bytes and check its digest.

@@ -1,12 +1,62 @@
 """Plans, runs, their logs and their evidence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 from kifabrik.client.connection import Connection
+from kifabrik.runs.states import RunState
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.body import Detail
 from kifabrik.wire.runs import Evidence, Plan, PlanRequest, RunEvent, RunOrder, RunView, StreamView
 from kifabrik.wire.tenants import Logged, Signed
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """What a list shows of a run: a `RunView` checks ten times as much, and has to be built first.
+
+    Args:
+        run: Run id.
+        state: Where it stands.
+        wall_s: Seconds its attempts took.
+        cost_micro_eur: Its price so far.
+        created: When it was ordered.
+        finished: When it ended; empty before.
+        tasks: How many tasks of a sweep are in which state; empty for a run.
+    """
+
+    run: str
+    state: RunState
+    wall_s: float
+    cost_micro_eur: int
+    created: str
+    finished: str
+    tasks: Mapping[RunState, int]
+
+    @classmethod
+    def from_json(cls, body: Any) -> Self:
+        """Read it from what a `RunView` is in JSON.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: It is something else.
+            ValueError: There is no such state.
+        """
+        used = body["footprint"]
+        texts = [body["run"], body["created"], body["finished"]]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError
+        run, created, finished = texts
+        return cls(
+            run=run,
+            state=RunState(body["state"]),
+            wall_s=float(used["wall_s"]),
+            cost_micro_eur=int(used["cost_micro_eur"]),
+            created=created,
+            finished=finished,
+            tasks={RunState(state): int(count) for state, count in dict(body["tasks"]).items()},
+        )
 
 
 class Runs:
@@ -24,9 +74,23 @@ class Runs:
         body = RunOrder(order=order.to_json(), code=code.to_json(), lock=lock, detail=detail)
         return self._http.post("/v1/runs", body, RunView)
 
-    def all(self, *, limit: int = 50, before: str = "") -> list[RunView]:
-        """Runs, newest first; `before` is the run id to go on after."""
-        return self._http.get_list("/v1/runs", RunView, limit=limit, before=before)
+    def all(self, *, limit: int = 50, before: str = "", states: Sequence[RunState] = ()) -> list[RunView]:
+        """Runs, newest first, each sweep as one.
+
+        Args:
+            limit: How many at most.
+            before: Run id to go on after.
+            states: Only runs in these, and sweeps with a task in one of them; all if empty.
+        """
+        return self._http.get_list("/v1/runs", RunView, limit=limit, before=before, state=states)
+
+    def lines(self, *, limit: int, states: Sequence[RunState] = ()) -> list[RunLine]:
+        """Runs as `all` has them, only what a list shows of each."""
+
+        def read(body: Any) -> list[RunLine]:
+            return [RunLine.from_json(one) for one in body]
+
+        return self._http.get_json("/v1/runs", read, limit=limit, state=states)
 
     def show(self, run: str, *, revision: int = 0, wait_s: float = 0) -> RunView:
         """One run; with `wait_s`, as soon as its revision is higher than `revision`."""

@@ -10,7 +10,9 @@ Invariants:
 - a head is kept as cosigned only if both the log and the tenant's present witness have signed it.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, UsageError
@@ -35,7 +37,23 @@ from kifabrik.signatures.statements import read_unverified
 from kifabrik.tenants.statements import KeyholderStatement
 from kifabrik.values import format_time
 
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _MOST_DETAIL_BYTES: Final = 256 * 1024
+
+
+@dataclass(frozen=True)
+class News:
+    """What a log has beyond what somebody knows.
+
+    Args:
+        checkpoint: Its newest signed head.
+        entries: The entries up to it; none if they are too many.
+        statements: What they name, as DSSE JSON.
+    """
+
+    checkpoint: str
+    entries: tuple[bytes, ...]
+    statements: tuple[str, ...]
 
 
 class Log:
@@ -103,8 +121,25 @@ class Log:
             NotFoundError: There is no such tenant.
         """
         with self._store.read() as transaction:
+            return _head_of(_state(transaction, tenant))
+
+    def since(self, tenant: str, size: int, *, statements: bool) -> News:
+        """Return the newest signed head and the entries from `size` on, if they are no more than a bundle.
+
+        Args:
+            tenant: Tenant id.
+            size: Number of entries the caller has.
+            statements: Whether to return the statements these entries name, too.
+
+        Raises:
+            NotFoundError: There is no such tenant.
+        """
+        with self._store.read() as transaction:
             state = _state(transaction, tenant)
-        return state.cosigned if state.cosigned_size == state.tree.size else state.head
+            few = size < state.tree.size <= size + TILE_WIDTH
+            entries = transaction.logs.entries(tenant, size, state.tree.size) if few else []
+            named = transaction.statements.texts(tenant, _digests(entries)) if statements else []
+        return News(_head_of(state), tuple(entries), tuple(named))
 
     def cosigned(self, tenant: str) -> str:
         """Return the newest head the keyholder has cosigned.
@@ -209,3 +244,15 @@ def _complete_tiles(transaction: Transaction, tenant: str, size: int) -> None:
         row = logs.nodes(tenant, level, start, count) if level else logs.leaves(tenant, start, count)
         level, count = level + 1, count >> TILE_HEIGHT
         transaction.logs.add_node(tenant, level, count - 1, root_of(row))
+
+
+def _head_of(state: LogState) -> str:
+    """The newest signed head, with its cosignature where there is one."""
+    return state.cosigned if state.cosigned_size == state.tree.size else state.head
+
+
+def _digests(entries: Iterable[bytes]) -> set[str]:
+    """Whatever in the references of entries may be the digest of a statement."""
+    values = [value for data in entries for value in Entry.from_bytes(data).refs.values()]
+    texts = [text for value in values for text in (value if isinstance(value, tuple) else (value,))]
+    return {text for text in texts if isinstance(text, str) and _DIGEST.fullmatch(text)}

@@ -16,7 +16,7 @@ from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.keys import object_key
 from kifabrik.factory.ports import Clock, ObjectStore, Store, Transaction
 from kifabrik.factory.records import Upload
-from kifabrik.values import format_size, format_time, parse_time
+from kifabrik.values import format_size, format_time, parse_time, sha256_hex
 
 ABANDONED_AFTER: Final = timedelta(days=3)
 _TOUCH_AFTER: Final = timedelta(minutes=10)
@@ -130,8 +130,40 @@ class Objects:
             self._give_up(tenant, digest)
             raise
         self._files.adopt(file, object_key(tenant, digest))
-        self._enter(tenant, digest, size)
+        with self._store.write(tenant) as transaction:
+            self._enter(transaction, tenant, digest, size)
         return size
+
+    def take(self, tenant: str, bodies: Iterable[bytes]) -> list[str]:
+        """Take small objects whole, all entered at once; return the digests of those that were not taken.
+
+        Those are being uploaded piece by piece, and only that way can go on.
+
+        Raises:
+            CapacityError: They do not fit into the tenant's quota or onto the disk.
+            UnavailableError: An earlier object of such a digest is still being deleted.
+        """
+        wanted = {sha256_hex(data): data for data in bodies}
+        with self._store.read() as transaction:
+            deleting = [digest for digest in wanted if transaction.objects.deleting(tenant, digest)]
+        for digest in deleting:
+            self._deletions.make_way(tenant, digest)
+        with self._store.write(tenant) as transaction:
+            fresh = wanted.keys() - transaction.objects.sizes(tenant, wanted).keys()
+            for digest in fresh:
+                self._reserve(transaction, tenant, digest, len(wanted[digest]))
+        whole = [digest for digest in sorted(fresh) if self._takes_whole(tenant, digest, wanted[digest])]
+        for digest in whole:
+            self._files.adopt(self._staging.finish(tenant, digest), object_key(tenant, digest))
+        with self._store.write(tenant) as transaction:
+            for digest in whole:
+                self._enter(transaction, tenant, digest, len(wanted[digest]))
+        return sorted(fresh.difference(whole))
+
+    def _takes_whole(self, tenant: str, digest: str, data: bytes) -> bool:
+        """Whether an object arrived from its first byte, and not behind what others had begun."""
+        before = self._staging.length(tenant, digest)
+        return not before and self._staging.append(tenant, digest, 0, data) == len(data)
 
     def read(
         self, tenant: str, digest: str, start: int = 0, end: int | None = None
@@ -203,13 +235,12 @@ class Objects:
             )
         transaction.objects.put_upload(Upload(tenant, digest, size, format_time(self._clock())))
 
-    def _enter(self, tenant: str, digest: str, size: int) -> None:
-        with self._store.write(tenant) as transaction:
-            if digest in transaction.objects.sizes(tenant, [digest]):
-                return
-            if not transaction.objects.drop_upload(tenant, digest):
-                transaction.accounts.reserve_bytes(tenant, size, self._quota_bytes + size)
-            transaction.objects.add(tenant, digest, size, format_time(self._clock()))
+    def _enter(self, transaction: Transaction, tenant: str, digest: str, size: int) -> None:
+        if digest in transaction.objects.sizes(tenant, [digest]):
+            return
+        if not transaction.objects.drop_upload(tenant, digest):
+            transaction.accounts.reserve_bytes(tenant, size, self._quota_bytes + size)
+        transaction.objects.add(tenant, digest, size, format_time(self._clock()))
 
     def _give_up(self, tenant: str, digest: str) -> None:
         with self._store.write(tenant) as transaction:

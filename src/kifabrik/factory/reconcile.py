@@ -4,6 +4,7 @@ Invariants:
 - one service at a time drives; another takes over when its lease has run out;
 - whatever goes wrong in one pass is written down and tried again in the next; the loop never ends by itself;
 - a pass begins with what has ended, so that what it frees can be given away in the same pass;
+- what waits is looked at when something was heard that concerns it, and every few seconds in any case;
 - looking at thousands of launchers takes a while: however many hints come, half of the time is left for others.
 """
 
@@ -18,7 +19,7 @@ from kifabrik.factory.handover import Handover
 from kifabrik.factory.hints import Hints
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.queue import Queue
-from kifabrik.factory.run_book import QUEUE
+from kifabrik.factory.run_book import LAUNCHER_GONE, QUEUE
 from kifabrik.factory.supervise import Supervisor
 
 SWEEP_S: Final = 2.0
@@ -55,13 +56,16 @@ class Reconciler:
         self._news = threading.Event()
         self._rested = 0.0
         """When what lives may be looked at again."""
+        self._queue_news = threading.Event()
+        self._queue_looked = 0.0
+        """When what waits was looked at last."""
         self._ending = False
         self._thread = threading.Thread(target=self._drive, name="runs", daemon=True)
 
     def start(self) -> None:
         """Begin to drive."""
         self._hints.listen(self._hear)
-        self._news.set()
+        self._hear(QUEUE)
         self._thread.start()
 
     def close(self) -> None:
@@ -75,18 +79,20 @@ class Reconciler:
         except KifabrikError as error:
             _logger.warning("runs: %s Another service drives them in some seconds.", error.message)
 
-    def once(self, *, lives: bool = True) -> bool:
+    def once(self, *, lives: bool = True, queue: bool = True) -> bool:
         """Make one pass; whether this service drives.
 
         Args:
             lives: Whether what has been started is looked at, too.
+            queue: Whether what waits is, also if nothing was heard that concerns it.
         """
         if not self._leadership.hold():
             return False
         if lives:
             self._look_at_lives()
         self._deadlines.look()
-        self._queue.look(self._leadership)
+        if self._queue_is_due() or queue:
+            self._queue.look(self._leadership)
         return True
 
     def _look_at_lives(self) -> None:
@@ -106,13 +112,24 @@ class Reconciler:
             self._news.clear()
             owed = time.monotonic() < self._rested
             try:
-                self.once(lives=not owed)
+                self.once(lives=not owed, queue=False)
             except KifabrikError as error:
                 _logger.warning("runs: %s", error.message)
             except Exception:
                 _logger.exception("runs: a pass failed")
             time.sleep(_PAUSE_S)
 
+    def _queue_is_due(self) -> bool:
+        """Whether what waits may have changed, or was not looked at for a while."""
+        now = time.monotonic()
+        due = self._queue_news.is_set() or now >= self._queue_looked + SWEEP_S
+        if due:
+            self._queue_news.clear()  # before the look: what is heard during it causes another
+            self._queue_looked = now
+        return due
+
     def _hear(self, topic: str) -> None:
         if topic == QUEUE:
+            self._queue_news.set()
+        if topic in (QUEUE, LAUNCHER_GONE):
             self._news.set()

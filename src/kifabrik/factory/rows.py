@@ -175,6 +175,10 @@ class StatementRows(Protocol):
         """Find a statement."""
         ...
 
+    def texts(self, tenant: str, digests: Iterable[str]) -> list[str]:
+        """Those of these statements that there are, as DSSE JSON, by digest."""
+        ...
+
     def index(self, tenant: str, digest: str) -> int | None:
         """The log entry a statement is recorded by, if there is one."""
         ...

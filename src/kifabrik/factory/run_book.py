@@ -18,6 +18,9 @@ from kifabrik.values import format_time
 QUEUE: Final = "queue"
 """Topic: something may start, end or need a look now."""
 
+LAUNCHER_GONE: Final = "launcher-gone"
+"""Topic: a launcher has ended; most have said so themselves before, and then nothing follows from it."""
+
 _LONGEST_REASON: Final = 1000
 _BATCH: Final = 1000
 """Runs entered together: what is in memory of a sweep at one time."""

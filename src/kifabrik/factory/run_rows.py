@@ -111,8 +111,13 @@ class OrderTable(Protocol):
         ...
 
     def save_order(self, order: Admitted) -> None: ...
-    def orders_page(self, tenant: str, before: str, limit: int) -> list[Admitted]:
-        """A tenant's orders, newest first, from the one after the order of run id `before` on."""
+    def orders_page(
+        self, tenant: str, before: str, limit: int, states: Collection[RunState] = ()
+    ) -> list[Admitted]:
+        """A tenant's orders, newest first, from the one after the order of run id `before` on.
+
+        If any states are given, only those that have a run in one of them.
+        """
         ...
 
     def tasks(self, tenant: str, sweep: str, after: int, limit: int) -> list[Run]:

@@ -1,6 +1,6 @@
 """Runs as their tenant sees them: one, a page of them, a sweep's tasks, their history, their evidence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -97,10 +97,15 @@ class Shows:
                 return _sweep_pictures(transaction, tenant, [sweep])[0]
             return _pictures(transaction, tenant, [find_run(transaction, tenant, run)])[0]
 
-    def page(self, tenant: str, before: str, limit: int) -> list[RunPicture | SweepPicture]:
-        """Show runs, newest first, each sweep as one, from the one after `before` on."""
+    def page(
+        self, tenant: str, before: str, limit: int, states: Collection[RunState] = ()
+    ) -> list[RunPicture | SweepPicture]:
+        """Show runs, newest first, each sweep as one, from the one after `before` on.
+
+        If any states are given, only runs in one of them, and sweeps that have a task in one of them.
+        """
         with self._store.read() as transaction:
-            orders = transaction.runs.orders_page(tenant, before, min(limit, MOST_LISTED))
+            orders = transaction.runs.orders_page(tenant, before, min(limit, MOST_LISTED), states)
             singles = [order.run for order in orders if not order.tasks]
             found: dict[str, RunPicture | SweepPicture] = {}
             for single in _pictures(transaction, tenant, transaction.runs.runs_named(tenant, singles)):

@@ -51,6 +51,16 @@ class Library:
         self._keep("s" + digest, envelope.to_json().encode())
         return envelope
 
+    def bring(self, statements: Iterable[str]) -> None:
+        """Keep statements that have come unasked, each under its own digest."""
+        for text in statements:
+            try:
+                envelope = Envelope.from_json(text)
+            except IntegrityError:
+                continue
+            if self._find("s" + envelope.digest) is None:
+                self._keep("s" + envelope.digest, envelope.to_json().encode())
+
     def statements(self, digests: Iterable[str]) -> dict[str, Envelope]:
         """Return those of several statements that the factory has and that are well formed."""
         found: dict[str, Envelope] = {}

@@ -13,6 +13,7 @@ from kifabrik.errors import IntegrityError, NotFoundError
 from kifabrik.keyholder.alarms import alarm
 from kifabrik.keyholder.connecting import Factory
 from kifabrik.keyholder.events import OnEvent
+from kifabrik.keyholder.library import Library
 from kifabrik.keyholder.mirror_rows import MirrorRows
 from kifabrik.keyholder.outbox import Waiting
 from kifabrik.keyholder.settings import Setting
@@ -20,7 +21,7 @@ from kifabrik.keyholder.state import State
 from kifabrik.ledger.checkpoint import TreeHead, cosign, log_origin, verify_tree_head, witness_name
 from kifabrik.ledger.entry import Entry
 from kifabrik.ledger.mirror import Mirror
-from kifabrik.ledger.tiles import TileReader
+from kifabrik.transfer.log_sync import entries_of
 
 RENEW_S: Final = 180.0
 """A quote counts for ten minutes from the cosignature it is made over (`attestation.verify.FRESH`)."""
@@ -32,12 +33,14 @@ class LogWatch:
     Args:
         state: Where the mirror lies.
         factory: Whose log it is.
+        library: Gets the statements that come along with new entries.
         say: Told about alarms.
     """
 
-    def __init__(self, state: State, factory: Factory, say: OnEvent) -> None:
+    def __init__(self, state: State, factory: Factory, library: Library, say: OnEvent) -> None:
         self._state = state
         self._factory = factory
+        self._library = library
         self._say = say
         self._mirror = Mirror(log_origin(state.tenant), MirrorRows(state.db))
         self._checkpoint = ""
@@ -89,18 +92,18 @@ class LogWatch:
                 forked, or entries are missing.
             UnavailableError: The factory cannot be reached.
         """
-        checkpoint = self._factory.log.checkpoint()
+        news = self._factory.log.since(self.size, statements=True)
+        checkpoint = news.checkpoint
         head = verify_tree_head(checkpoint, self._state.log_key)
         self._checkpoint = checkpoint
         if head == self._mirror.head:
             return head
         try:
-            reader = TileReader(self._factory.log.tile, head.size)
-            fresh = reader.entries(self.size, head.size) if head.size > self.size else []
-            self._mirror.extend(fresh, head)
+            self._mirror.extend(entries_of(news, self._factory.log, self.size, head), head)
         except (IntegrityError, NotFoundError) as error:
             reason = f"the log cannot be trusted: {error.message}"
             raise alarm(self._state, reason, checkpoint.encode(), self._say) from error
+        self._library.bring(news.statements)
         return head
 
     def cosign(self, *, fresh: bool = False) -> None:

@@ -120,12 +120,13 @@ class Outbox:
             for row in self._db.rows("SELECT * FROM outbox ORDER BY created, rowid")
         ]
 
-    def deliver(self, factory: Factory, say: OnEvent) -> None:
-        """Deliver everything.
+    def deliver(self, factory: Factory, say: OnEvent) -> int:
+        """Deliver everything; return how much of it stands in the log now.
 
         Raises:
             UnavailableError: The factory cannot be reached; the rest waits.
         """
+        delivered = 0
         for one in self.waiting():
             try:
                 index = _send(factory, one).log_index
@@ -138,6 +139,8 @@ class Outbox:
                 say(Event(EventKind.WARNING, f"the factory does not take a {one.kind}: {error.message}"))
                 continue
             self._db.execute("UPDATE outbox SET log_index = ? WHERE digest = ?", (index, one.envelope.digest))
+            delivered += 1
+        return delivered
 
 
 def _send(factory: Factory, one: Waiting) -> Logged:

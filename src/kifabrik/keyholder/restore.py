@@ -134,8 +134,9 @@ class _Restoring:
         self._factory = factory
         self._say = say
         self._books = Books.of(state)
-        self._watch = LogWatch(state, factory, say)
-        self._learner = Learner(state, self._books, Library(factory), self._watch, say)
+        library = Library(factory)
+        self._watch = LogWatch(state, factory, library, say)
+        self._learner = Learner(state, self._books, library, self._watch, say)
 
     def run(self, content: BackupContent, key: SigningKey, known_heads: Iterable[str]) -> None:
         head = self._watch.follow()

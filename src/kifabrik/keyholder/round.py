@@ -1,4 +1,4 @@
-"""One round of the keyholder's work: look, learn, decide, look again, deliver, cosign.
+"""One round of the keyholder's work: look, learn, decide, look again, deliver, look again, cosign.
 
 Invariants:
 - the log is looked at before anything is decided, and before every further decision;
@@ -44,7 +44,7 @@ class Round:
         self._say = say
         self.books = Books.of(state)
         self._library = Library(factory)
-        self.watch = LogWatch(state, factory, say)
+        self.watch = LogWatch(state, factory, self._library, say)
         self._learner = Learner(state, self.books, self._library, self.watch, say)
         self._desk = Desk(state, self.books, self._library)
         self._delivery = Delivery(self.books, factory, state.clock, say)
@@ -68,9 +68,10 @@ class Round:
         orders = self._look()
         self._answer()
         self._erase()
-        self._outbox.deliver(self._factory, self._say)
-        self._prepare(orders)
-        self._look()
+        delivered = self._outbox.deliver(self._factory, self._say)
+        delivered += self._prepare(orders)
+        if delivered:
+            self._look()
         self.watch.cosign(fresh=self.quotes_expected)
 
     @property
@@ -164,10 +165,11 @@ class Round:
         for dataset in self.eraser.carry_out():
             self._say(Event(EventKind.ERASED, f"destroyed the key of dataset {dataset}"))
 
-    def _prepare(self, orders: Sequence[str]) -> None:
-        """Do ahead what the next lease would have to wait for."""
+    def _prepare(self, orders: Sequence[str]) -> int:
+        """Do ahead what the next lease would have to wait for; return how much of it stands in the log now."""
+        delivered = 0
         if publish_recipients(self._state, self.books):
-            self._outbox.deliver(self._factory, self._say)
+            delivered = self._outbox.deliver(self._factory, self._say)
         fill_results(self._state.vault, self.books.lineage, self._state.clock.text())
         for order in orders:
             try:
@@ -176,3 +178,4 @@ class Round:
                 raise
             except KifabrikError:
                 continue  # the lease itself will say what is wrong
+        return delivered

@@ -70,7 +70,7 @@ from kifabrik.wire.attempts import Finished
 from kifabrik.wire.leases import LeaseView
 
 _PATIENCE_S: Final = 3600.0
-"""A service that is away for an hour loses no run."""
+"""A service that is away for an hour loses no run; one that is away for longer is given up, by all at once."""
 _MOST_LOOKS: Final = 5
 _STOPS: Final = {
     StopCause.STOP: Outcome.STOPPED,
@@ -96,7 +96,11 @@ class AttemptRunner:
         self._node = node
         self._mounts = mounts
         connection = Connection(
-            assignment.factory, assignment.token, ca_pem=assignment.ca_pem, patience_s=_PATIENCE_S
+            assignment.factory,
+            assignment.token,
+            ca_pem=assignment.ca_pem,
+            patience_s=_PATIENCE_S,
+            patience_over_all=True,
         )
         self._api = Attempts(connection, assignment.attempt, assignment.rank)
         self._leases = Leases(connection)

@@ -3,6 +3,7 @@
     entries   every entry after its length (uint16, big-endian), as in entry bundles
     ends      where each entry ends in `entries` (uint64, little-endian); made anew from `entries` if it is lost
     state     canonical JSON: origin, size, root, length of `entries` in bytes, checkpoint, compact tree
+    found-…   what a search has found so far, so that the next one reads only what is new (`mirror_searches`)
     lock      held by the one writer
 
 Invariants:
@@ -25,6 +26,7 @@ from kifabrik.durable import make_folder, sync_folder
 from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
 from kifabrik.ledger.checkpoint import TreeHead
 from kifabrik.ledger.file_lock import FileLock
+from kifabrik.ledger.mirror_searches import Search, Searches
 from kifabrik.ledger.mirror_store import MirrorState
 from kifabrik.ledger.tiles import encode_bundle, split_bundle
 from kifabrik.signatures.canonical import from_canonical, to_canonical
@@ -52,6 +54,7 @@ class MirrorFiles:
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self._folder = folder
+        self._read_only = read_only
         self._lock: FileLock | None = None
         self._ends = array("Q")
         try:
@@ -114,29 +117,45 @@ class MirrorFiles:
         return found
 
     def holding(self, text: bytes) -> list[bytes]:
-        """Return the entries that hold these bytes, found by one search through the file.
+        """Return the entries that hold these bytes, found by one search through what no search has seen yet.
 
         Raises:
             IntegrityError: The file has been changed under us.
             UnavailableError: It cannot be read.
         """
+        size = len(self._ends)
+        searches = Searches(self._folder, self._one)
+        before = searches.before(text, size)
+        fresh = self._search(text, before.size)
+        if not self._read_only:
+            searched = self._end(size) - self._end(before.size)
+            searches.keep(text, Search(size, (*before.found, *fresh)), searched)
+        return [*map(self._one, before.found), *fresh.values()]
+
+    def _search(self, text: bytes, start: int) -> dict[int, bytes]:
+        """Find the entries from `start` on that hold these bytes, by their index."""
+        first, last = self._end(start), self._end(len(self._ends))
+        if first == last:
+            return {}
         try:
             with (self._folder / "entries").open("rb") as file:
-                data = file.read(self._end(len(self._ends)))
-        except FileNotFoundError:
-            return []
+                file.seek(first)
+                data = file.read(last - first)
         except OSError as error:
             raise UnavailableError(f"cannot read the mirror in {self._folder}: {error.strerror}") from error
-        found = []
+        found = {}
         at = data.find(text)
         while at >= 0:
-            index = bisect_right(self._ends, at)
-            begin, end = self._end(index) + _LENGTH_BYTES, self._ends[index]
+            index = bisect_right(self._ends, at + first)
+            begin, end = self._end(index) + _LENGTH_BYTES - first, self._ends[index] - first
             if begin <= at and at + len(text) <= end:
-                found.append(data[begin:end])
+                found[index] = data[begin:end]
                 at = end
             at = data.find(text, at + 1 if at < end else end)
         return found
+
+    def _one(self, index: int) -> bytes:
+        return self.entries(index, index + 1)[0]
 
     def all_entries(self) -> Iterator[bytes]:
         """Yield every entry, in order."""
@@ -268,8 +287,9 @@ class MirrorFiles:
 
     def _cut_off(self, counted: int, *, noted: bool) -> None:
         with (self._folder / "entries").open("ab") as file:
-            file.truncate(counted)
-            os.fsync(file.fileno())
+            if file.tell() != counted:
+                file.truncate(counted)
+                os.fsync(file.fileno())
         path, ends = self._folder / "ends", _little(self._ends).tobytes()
         if not noted or path.stat().st_size != len(ends):
             path.write_bytes(ends)

@@ -7,7 +7,6 @@ from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.values import Kind
@@ -94,7 +93,7 @@ class SigningKey:
     def public(self) -> VerifyKey:
         """The public half."""
         key = Ed25519PrivateKey.from_private_bytes(self.seed).public_key()
-        return VerifyKey(key.public_bytes(Encoding.Raw, PublicFormat.Raw))
+        return VerifyKey(key.public_bytes_raw())
 
     def sign(self, message: bytes) -> bytes:
         """Return the 64-byte signature of `message` (RFC 8032, pure Ed25519)."""

@@ -1,7 +1,7 @@
 """The factory's objects over HTTP, as sealing and opening want them."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import BinaryIO, cast
 
@@ -30,6 +30,10 @@ class HttpStore:
     def upload_bytes(self, data: bytes) -> str:
         """Upload a small object; return its digest."""
         return self._objects.upload_bytes(data)
+
+    def upload_small(self, bodies: Sequence[bytes]) -> None:
+        """Upload small objects in one call."""
+        self._objects.upload_small(bodies)
 
     def fetch(self, digest: str, limit: int) -> bytes:
         """Fetch a small object and check its digest."""

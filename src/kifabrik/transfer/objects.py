@@ -1,6 +1,6 @@
 """What sealing and opening need of a store of ciphertext, wherever it is."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
@@ -22,7 +22,10 @@ class ObjectSink(Protocol):
         """Store a seekable source under its digest, going on where an earlier try stopped."""
 
     def upload_bytes(self, data: bytes) -> str:
-        """Store a small object; return its digest."""
+        """Store an object; return its digest."""
+
+    def upload_small(self, bodies: Sequence[bytes]) -> None:
+        """Store objects of at most `kifabrik.client.objects.SMALL` bytes each, together; at most 64 of them."""
 
 
 class ObjectSource(Protocol):

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Final
 
+from kifabrik.client.objects import SMALL
 from kifabrik.datasets.contents import Contents
 from kifabrik.datasets.encoding import encode_contents
 from kifabrik.datasets.index import IndexWriter, ShardRecord, StoredShard
@@ -22,6 +23,8 @@ from kifabrik.values import format_time, now_utc, sha256_hex
 _AHEAD: Final = 2
 """Sealed shards that may wait for upload: sealing and uploading overlap, and the spool stays small."""
 _SEAL_THREADS: Final = 2
+_TOGETHER: Final = 32
+"""Small bodies in one call."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +106,20 @@ class Sealer:
         """
         lacking = self._store.missing(s.reused.stored.body.sha256 for s in plan.shards if s.reused)
         records = []
+        small: list[BodyRef] = []
         with self._uploads() as upload:
             for shard in plan.shards:
                 record = self._record(shard, lacking)
                 if index is not None:
                     index.append(record)
                 if self._waiting(record.stored.body).exists():
-                    upload(record.stored.body)
+                    if record.stored.body.size <= SMALL:
+                        small.append(record.stored.body)
+                    else:
+                        upload(record.stored.body)
                 records.append(record)
             contents = Contents(self._head.name, self._head.description, tuple(r.shard for r in records))
-            manifest = self._finish(contents, records)
+            manifest = self._finish(contents, records, small)
         return SealedVersion(manifest, contents)
 
     def _record(self, shard: PlannedShard, lacking: set[str]) -> ShardRecord:
@@ -184,13 +191,28 @@ class Sealer:
             self._store.upload(file, body.sha256, body.size, self._on_uploaded)
         path.unlink()
 
-    def _finish(self, contents: Contents, records: Sequence[ShardRecord]) -> Manifest:
+    def _upload_last(self, bodies: Sequence[BodyRef], others: Sequence[bytes]) -> None:
+        """Upload what is small together, so that it waits for the store's disk once."""
+        for data in others:
+            if len(data) > SMALL:
+                self._store.upload_bytes(data)
+        small = [data for data in others if len(data) <= SMALL]
+        for at in range(0, len(bodies), _TOGETHER):
+            part = bodies[at : at + _TOGETHER]
+            self._store.upload_small([*(self._waiting(body).read_bytes() for body in part), *small])
+            small = []
+            for body in part:
+                self._on_uploaded(body.size)
+                self._waiting(body).unlink()
+        if small:
+            self._store.upload_small(small)
+
+    def _finish(self, contents: Contents, records: Sequence[ShardRecord], bodies: Sequence[BodyRef]) -> Manifest:
         file_key = new_file_key()
         sealed = seal_bytes(encode_contents(contents), file_key)
         own_header = make_header(file_key, self._head.recipients)
         headers = b"".join([own_header, *(record.stored.header for record in records)])
-        with ThreadPoolExecutor(2, "upload") as pool:  # each waits for the store's disk
-            list(pool.map(self._store.upload_bytes, (sealed, headers)))
+        self._upload_last(bodies, (sealed, headers))
         return Manifest(
             tenant=self._head.tenant,
             owner=self._head.owner,

@@ -4,13 +4,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kifabrik.wire.body import Body, Sha256
+from kifabrik.wire.body import Binary, Body, Sha256
 
 
 class Digests(Body):
     """Ciphertext digests."""
 
     digests: Annotated[list[Sha256], Field(max_length=100_000)]
+
+
+class SmallObjects(Body):
+    """Whole objects, small enough to go together."""
+
+    objects: Annotated[list[Binary], Field(max_length=64)]
 
 
 class VersionView(Body):

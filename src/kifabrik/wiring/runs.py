@@ -29,7 +29,7 @@ from kifabrik.factory.ports import Store
 from kifabrik.factory.pricing import Pricing
 from kifabrik.factory.queue import Queue
 from kifabrik.factory.reconcile import Reconciler
-from kifabrik.factory.run_book import QUEUE, RunBook
+from kifabrik.factory.run_book import LAUNCHER_GONE, RunBook
 from kifabrik.factory.run_cases import RunCases
 from kifabrik.factory.show import Shows
 from kifabrik.factory.statements import Statements
@@ -136,7 +136,7 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
     factory.runs.fleet.enrol(config.record(read_key(node)))
     runs = Path(config.runs) if config.runs else node / RUNS
     uids = NodeCare.load(node).uids
-    with taking_care(runs, lambda: factory.hints.notify(QUEUE), uids=uids) as clear_up:
+    with taking_care(runs, lambda: factory.hints.notify(LAUNCHER_GONE), uids=uids) as clear_up:
         engine = LocalEngine(
             config.node,
             node / LAUNCHERS,

@@ -12,7 +12,7 @@ from kifabrik.cli.main import cli
 
 HEAVY = (
     "pydantic",
-    "httpx",
+    "http.client",
     "cryptography",
     "rich",
     "yaml",

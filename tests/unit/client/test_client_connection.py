@@ -1,6 +1,7 @@
 """Errors arrive as they left; what may pass is tried again; what is not understood is said so."""
 
 import json
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -117,3 +118,41 @@ def test_the_token_goes_into_the_header_and_never_into_the_address():
         assert asked.headers["authorization"] == "Bearer kft_secret"
         assert "kft_secret" not in asked.path
         assert asked.path == "/v1/x?after=3&wait=1"
+
+
+def test_patience_over_all_is_counted_from_when_the_factory_was_last_reached():
+    connection = Connection("http://127.0.0.1:9", patience_s=0.5, patience_over_all=True)
+    connection_tries(connection)
+    time.sleep(0.5)
+    assert connection_tries(connection) == 1
+    connection.close()
+
+
+def test_patience_over_all_begins_anew_when_the_factory_answers():
+    with connected(AWAY, AWAY, LOGGED, AWAY, AWAY, LOGGED) as (connection, factory):
+        patient = Connection(connection.url, patience_s=2, patience_over_all=True)
+        for _ in range(2):
+            assert patient.get("/v1/x", Logged).log_index == 7
+        patient.close()
+        assert len(factory.asked) == 6
+
+
+def test_patience_for_each_call_begins_with_the_call():
+    connection = Connection("http://127.0.0.1:9", patience_s=2)
+    assert min(connection_tries(connection), connection_tries(connection)) > 1
+    connection.close()
+
+
+def connection_tries(connection):
+    """How often a call that fails is tried."""
+    tries, real = [], connection._http.ask
+
+    def ask(*words, **options):
+        tries.append(words)
+        return real(*words, **options)
+
+    connection._http.ask = ask
+    with pytest.raises(UnavailableError):
+        connection.get("/v1/x", Logged)
+    connection._http.ask = real
+    return len(tries)

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,10 @@ def task(attempt="a-aaaaaaaaaaaaaaaa", token="kfa-secret"):
 def command(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    return [sys.executable, "-P", "-m", "kifabrik.engines.local.template", str(program), str(tmp_path)]
+    yield [sys.executable, "-P", "-m", "kifabrik.engines.local.template", str(program), str(tmp_path)]
+    for path in tmp_path.glob("told-*"):  # a test that kills a launcher alone leaves what that has started
+        with suppress(ProcessLookupError, ValueError):
+            os.killpg(json.loads(path.read_text())["pid"], signal.SIGKILL)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from kifabrik.ledger.notes import NoteVerifier
 from kifabrik.ledger.policy import Policy
 from kifabrik.ledger.tiles import tiles_of
 from kifabrik.ledger.verify import Report, verify_log
+from kifabrik.signatures.dsse import Envelope
 from kifabrik.wiring.factory import open_factory
 
 _APPEND = """
@@ -163,3 +164,26 @@ def test_a_head_that_no_witness_signed_is_not_kept_as_cosigned(opened: Factory) 
         opened.log.cosign(tenant, opened.log.checkpoint(tenant))
     with pytest.raises(NotFoundError):
         opened.log.cosigned(tenant)
+
+
+def test_what_is_new_comes_with_its_head_and_the_statements_it_names(opened: Factory) -> None:
+    tenant = sign_up(opened)
+    _append(opened, tenant)
+    with opened.store.read() as transaction:
+        entries = transaction.logs.entries(tenant, 0, 9)
+    for size in range(5):
+        news = opened.log.since(tenant, size, statements=False)
+        assert (news.checkpoint, list(news.entries)) == (opened.log.checkpoint(tenant), entries[size:])
+        assert not news.statements
+    enrolled = next(one for one in map(Entry.from_bytes, entries) if one.kind is EntryKind.KEYHOLDER_ENROLLED)
+    (text,) = opened.log.since(tenant, 0, statements=True).statements
+    assert Envelope.from_json(text).digest == enrolled.refs["statement"]
+
+
+def test_what_is_new_is_left_out_where_it_is_more_than_a_bundle(opened: Factory) -> None:
+    tenant = sign_up(opened)
+    size = len(opened.log.since(tenant, 0, statements=False).entries)
+    for _ in range(257 - size):
+        _append(opened, tenant)
+    assert opened.log.since(tenant, 0, statements=True).entries == ()
+    assert len(opened.log.since(tenant, 1, statements=True).entries) == 256

@@ -68,7 +68,7 @@ def test_a_lease_takes_few_calls(house: House) -> None:
     house.round.work()
     calls = house.factory.calls
     until_keys = calls[: len(calls) - calls[::-1].index("decide")]
-    assert until_keys == ["checkpoint", "tile", "statement", "decide", "checkpoint", "tile", "decide"]
+    assert until_keys == ["since", "decide", "since", "decide"]
 
 
 def test_attempts_of_a_run_share_one_output_recipient_and_other_runs_have_their_own(house: House) -> None:

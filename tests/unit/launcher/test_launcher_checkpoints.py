@@ -38,6 +38,10 @@ class Stored:
         self.upload(io.BytesIO(data), digest, len(data), lambda _size: None)
         return digest
 
+    def upload_small(self, bodies):
+        for data in bodies:
+            self.upload_bytes(data)
+
     def add_checkpoint(self, manifest):
         self.manifests.append(manifest)
 

@@ -232,6 +232,33 @@ def test_a_sweep_counts_its_tasks_by_state_and_what_they_cost(store: SqlStore) -
         assert transaction.runs.unfinished_of("t-b", "r-s") == (0, 0)
 
 
+def test_orders_are_found_by_the_states_of_their_runs(store: SqlStore) -> None:
+    with store.write() as transaction:
+        runs = transaction.runs
+        for number, state in ((1, RunState.FAILED), (2, RunState.QUEUED)):
+            name, finished = f"r-{number}", "2026-11-23T09:00:00Z" if state is RunState.FAILED else ""
+            digest = f"{number:064}"
+            one = replace(RUN, run=name, order=digest, state=state, finished=finished)
+            first = runs.add_runs("t-a", [one])
+            runs.add_order(replace(ORDER, run=name, order=digest, nonce=name, position=first), ())
+        _sweep(transaction, 3)
+        ended = replace(runs.run("t-a", "r-s-2"), state=RunState.FAILED, finished="2026-11-23T09:00:00Z")
+        runs.save_run(ended)
+    for states, found in (
+        ([], ["r-s", "r-2", "r-1"]),
+        ([RunState.FAILED], ["r-s", "r-1"]),
+        ([RunState.QUEUED, RunState.RUNNING], ["r-s", "r-2"]),
+        ([RunState.QUEUED, RunState.FAILED], ["r-s", "r-2", "r-1"]),
+        ([RunState.RUNNING], []),
+    ):
+        with store.read() as transaction:
+            assert [order.run for order in transaction.runs.orders_page("t-a", "", 9, states)] == found
+            assert [order.run for order in transaction.runs.orders_page("t-a", "r-s", 9, states)] == [
+                name for name in found if name != "r-s"
+            ]
+            assert transaction.runs.orders_page("t-b", "", 9, states) == []
+
+
 def test_held_tasks_are_not_among_the_next_and_go_on_in_their_order(store: SqlStore) -> None:
     with store.write() as transaction:
         _sweep(transaction, 5, hold=Hold.TURN)

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import PlainTextResponse, Response
 
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import TENANT, TheFactory, allow
 from kifabrik.service.bodies import Digest
+from kifabrik.wire.logs import News
 
 router = APIRouter(prefix="/v1/log", tags=["log"])
 Reader = Annotated[Principal, allow(*TENANT)]
@@ -23,6 +24,18 @@ class Binary(Response):
 def checkpoint(caller: Reader, factory: TheFactory) -> str:
     """The newest signed tree head, cosigned where the keyholder has done so."""
     return factory.log.checkpoint(caller.tenant)
+
+
+@router.get("/since/{size}")
+def since(
+    size: Annotated[int, Path(ge=0, le=2**53, description="Number of entries the caller has.")],
+    caller: Reader,
+    factory: TheFactory,
+    statements: Annotated[bool, Query(description="Whether to send what the entries name, too.")] = False,
+) -> News:
+    """The newest signed tree head and the entries beyond those the caller has; none if they are too many."""
+    news = factory.log.since(caller.tenant, size, statements=statements)
+    return News(checkpoint=news.checkpoint, entries=list(news.entries), statements=list(news.statements))
 
 
 @router.get("/cosigned", response_class=PlainTextResponse)

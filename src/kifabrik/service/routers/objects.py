@@ -11,7 +11,7 @@ from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import TENANT, WRITERS, TheFactory, allow
 from kifabrik.service.bodies import Digest
 from kifabrik.service.streams import RawBody
-from kifabrik.wire.datasets import Digests
+from kifabrik.wire.datasets import Digests, SmallObjects
 
 router = APIRouter(prefix="/v1", tags=["objects"])
 Reader = Annotated[Principal, allow(*TENANT, TokenKind.ATTEMPT)]
@@ -24,6 +24,12 @@ _RANGE: Final = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 def missing(body: Digests, caller: Reader, factory: TheFactory) -> Digests:
     """Which of these the tenant has not stored."""
     return Digests(digests=factory.objects.missing(caller.tenant, body.digests))
+
+
+@router.post("/objects")
+def take(body: SmallObjects, caller: Writer, factory: TheFactory) -> Digests:
+    """Take small objects whole; the answer names those that are being uploaded in pieces and were not taken."""
+    return Digests(digests=factory.objects.take(caller.tenant, body.objects))
 
 
 @router.head("/uploads/{digest}", response_class=Response)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from kifabrik.factory.hints import run_topic
 from kifabrik.factory.records import Principal
-from kifabrik.runs.states import is_end
+from kifabrik.runs.states import RunState, is_end
 from kifabrik.service import run_bodies
 from kifabrik.service.auth import TENANT, WRITERS, TheFactory, allow
 from kifabrik.service.bodies import Ident, RunIdent, detail
@@ -39,9 +39,10 @@ def page(
     factory: TheFactory,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     before: Annotated[str, Query(max_length=64, description="The run to go on after.")] = "",
+    state: Annotated[tuple[RunState, ...], Query(max_length=len(RunState), description="Only these states.")] = (),
 ) -> list[RunView]:
-    """Runs, newest first; a sweep is one."""
-    return [run_bodies.run_view(one) for one in factory.runs.shows.page(caller.tenant, before, limit)]
+    """Runs, newest first; a sweep is one, and counts as being in the states of its tasks."""
+    return [run_bodies.run_view(one) for one in factory.runs.shows.page(caller.tenant, before, limit, state)]
 
 
 @router.get("/{run}", response_model=RunView)

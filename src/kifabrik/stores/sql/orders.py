@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Select, and_, case, func, insert, literal, se
 from sqlalchemy.sql.elements import ColumnElement
 
 from kifabrik.factory.run_records import Admitted, Hold, Run, StopCause, TaskCount, TaskReason
-from kifabrik.runs.states import RunState
+from kifabrik.runs.states import RunState, is_end
 from kifabrik.stores.sql.rows import chunks, record
 from kifabrik.stores.sql.run_columns import run_from_row, untouched_footprint
 from kifabrik.stores.sql.schema.orders import needs, orders
@@ -48,9 +48,16 @@ class SqlOrderTable:
         change = update(orders).where(*where).values(stopped=order.stopped, alarmed=order.alarmed)
         self._sql.execute(change)
 
-    def orders_page(self, tenant: str, before: str, limit: int) -> list[Admitted]:
-        """A tenant's orders, newest first, from the one after the order of run id `before` on."""
+    def orders_page(
+        self, tenant: str, before: str, limit: int, states: Collection[RunState] = ()
+    ) -> list[Admitted]:
+        """A tenant's orders, newest first, from the one after the order of run id `before` on.
+
+        If any states are given, only those that have a run in one of them.
+        """
         query = select(orders).where(orders.c.tenant == tenant)
+        if states:
+            query = query.where(orders.c.run.in_(_orders_with(tenant, states)))
         if before:
             found = select(orders.c.position).where(orders.c.tenant == tenant, orders.c.run == before)
             query = query.where(orders.c.position < found.scalar_subquery())
@@ -212,6 +219,15 @@ class SqlOrderTable:
         """Runs of an order that have not ended."""
         where = (runs.c.tenant == tenant, _of_order(order_run), runs.c.finished == "")
         return [run_from_row(row) for row in self._sql.execute(select(runs).where(*where))]
+
+
+def _orders_with(tenant: str, states: Collection[RunState]) -> Select[tuple[str]]:
+    """Select the run ids of the orders that have a run in one of these states."""
+    order_run = case((runs.c.sweep == "", runs.c.run), else_=runs.c.sweep)
+    found = select(order_run).where(runs.c.tenant == tenant, runs.c.state.in_(sorted(map(str, states))))
+    if any(map(is_end, states)):
+        return found
+    return found.where(runs.c.finished == "")  # few, and found by an index
 
 
 def _of_order(order_run: str) -> ColumnElement[bool]:

@@ -31,6 +31,14 @@ class SqlStatementRows:
         text = self._sql.scalars(select(statements.c.envelope).where(*_one(tenant, digest))).one_or_none()
         return None if text is None else Envelope.from_json(text)
 
+    def texts(self, tenant: str, digests: Iterable[str]) -> list[str]:
+        """Those of these statements that there are, as DSSE JSON, by digest."""
+        found: list[str] = []
+        for chunk in chunks(sorted(digests)):
+            where = (statements.c.tenant == tenant, statements.c.digest.in_(chunk))
+            found += self._sql.scalars(select(statements.c.envelope).where(*where).order_by(statements.c.digest))
+        return found
+
     def index(self, tenant: str, digest: str) -> int | None:
         """The log entry a statement is recorded by."""
         return self._sql.scalars(select(statements.c.position).where(*_one(tenant, digest))).one_or_none()

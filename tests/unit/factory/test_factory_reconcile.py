@@ -1,0 +1,77 @@
+"""The loop that drives runs looks at what waits whenever it may have changed, and after a while in any case."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+from kifabrik.factory.hints import Hints
+from kifabrik.factory.reconcile import Reconciler
+from kifabrik.factory.run_book import LAUNCHER_GONE, QUEUE
+
+PATIENCE_S = 30
+
+
+class Part:
+    """What the loop asks to look; counts how often it did."""
+
+    def __init__(self, then=lambda: None):
+        self._then = then
+        self._turn = threading.Condition()
+        self.looks = 0
+
+    def look(self, *_leadership):
+        self._then()
+        with self._turn:
+            self.looks += 1
+            self._turn.notify_all()
+
+    def wait_for(self, looks):
+        with self._turn:
+            assert self._turn.wait_for(lambda: self.looks >= looks, PATIENCE_S)
+
+
+class Alone:
+    """The leadership of the only service."""
+
+    def hold(self):
+        return True
+
+    def resign(self):
+        return None
+
+
+@contextmanager
+def driving(*, hints, lives, queue):
+    loop = Reconciler(hints, Alone(), lives, queue, Part())
+    loop.start()
+    try:
+        yield loop
+    finally:
+        loop.close()
+
+
+def test_what_is_heard_of_the_queue_is_answered_by_a_look():
+    hints, lives, queue = Hints(), Part(), Part()
+    with driving(hints=hints, lives=lives, queue=queue):
+        for looks in range(1, 20):
+            queue.wait_for(looks)
+            hints.notify(QUEUE)
+
+
+def test_a_launcher_that_is_gone_is_looked_at():
+    hints, lives, queue = Hints(), Part(), Part()
+    with driving(hints=hints, lives=lives, queue=queue):
+        for looks in range(1, 5):
+            lives.wait_for(looks)
+            hints.notify(LAUNCHER_GONE)
+
+
+def test_what_waits_is_looked_at_after_a_while_however_many_launchers_end():
+    hints, lives, queue = Hints(), Part(), Part()
+    with driving(hints=hints, lives=lives, queue=queue):
+        queue.wait_for(1)
+        until = time.monotonic() + PATIENCE_S
+        while queue.looks < 3 and time.monotonic() < until:
+            hints.notify(LAUNCHER_GONE)
+            time.sleep(0.05)
+        assert queue.looks >= 3
