@@ -252,6 +252,20 @@ def test_a_sweep_is_one_array_and_each_task_has_its_parameters(stage, order):
     assert sorted(task for _, task, *_ in tasks) == ["1", "2", "3"]
 
 
+def test_a_sealed_output_is_the_next_runs_input_on_the_cluster_too(stage, order, tmp_path):
+    first = """
+from pathlib import Path
+Path("/out/features").mkdir()
+Path("/out/features/sum").write_text(str(sum(int(r.split(",")[1]) for r in open("/data/line/values.csv") if r[0] != "n")))
+"""
+    prepare = order(first, name=stage.name("prepare"), outputs={"features": "/out/features"})
+    data = {"/data/features": f"output:{stage.name('prepare')}/features"}
+    train = order("print('sum', open('/data/features/sum').read())", name=stage.name("train"), data=data)
+    assert stage.end(train).state is RunState.SUCCEEDED
+    assert stage.end(prepare).state is RunState.SUCCEEDED
+    assert stage.log(train.run) == ["sum 100"]
+
+
 def test_an_sbatch_array_is_a_sweep(stage, tmp_path):
     script = tmp_path / "many.sbatch"
     script.write_text(
