@@ -256,7 +256,8 @@ def test_a_sealed_output_is_the_next_runs_input_on_the_cluster_too(stage, order,
     first = """
 from pathlib import Path
 Path("/out/features").mkdir()
-Path("/out/features/sum").write_text(str(sum(int(r.split(",")[1]) for r in open("/data/line/values.csv") if r[0] != "n")))
+rows = [row for row in open("/data/line/values.csv") if row[0] != "n"]
+Path("/out/features/sum").write_text(str(sum(int(row.split(",")[1]) for row in rows)))
 """
     prepare = order(first, name=stage.name("prepare"), outputs={"features": "/out/features"})
     data = {"/data/features": f"output:{stage.name('prepare')}/features"}
