@@ -1,11 +1,14 @@
 """One factory with three nodes and a customer, for all tests here; they need root, and one worker plays them."""
 
+import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -85,6 +88,15 @@ class Cluster(Stage):
             time.sleep(0.1)
         raise AssertionError("no launcher was started")
 
+    def end_launchers(self):
+        """Kill what a failed test has left: a launcher waits an hour for a service that is away."""
+        file = self.factory.home / "launchers.json"
+        for pid in itertools.chain(*json.loads(file.read_text()).values()) if file.exists() else ():
+            home = str(self.factory.home).encode()
+            with suppress(OSError):
+                if home in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
+
     def said_by_launchers(self):
         """What the launchers wrote for the operator."""
         return "".join(file.read_text() for file in self.factory.home.glob("nodes/*/*.log"))
@@ -108,4 +120,7 @@ def cluster(tmp_path_factory):
             rows = "\n".join(f"{n},{n * 2}" for n in range(200))
             playing.seal(playing.name("line"), {f"{playing.mark}.csv": f"{playing.mark},value\n{rows}\n"})
             playing.grant(playing.name("line"), "upkeep")
-            yield playing
+            try:
+                yield playing
+            finally:
+                playing.end_launchers()

@@ -43,16 +43,11 @@ true = gang._to_bytes
 gang._to_bytes = lambda _keys, network: true(gang.AttemptKeys(), network)
 """
 UNSIGNED = """
-from kifabrik.launcher import gang
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 
-class Elsewhere(Envelope):
-    @classmethod
-    def sign(cls, payload, *_keys):
-        return Envelope.sign(payload, SigningKey.generate())
-
-gang.Envelope = Elsewhere
+true = Envelope.signature_by
+Envelope.signature_by = lambda self, _key: true(self, SigningKey.generate())
 """
 OTHER_ENVIRONMENT = """
 from dataclasses import replace

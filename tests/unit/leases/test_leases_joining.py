@@ -98,7 +98,7 @@ def test_a_node_joins_by_its_own_key_only() -> None:
         ({1: joined(1, recipient=RECIPIENTS[0])}, "stands twice"),
         ({3: replace(joined(2), rank=3)}, "4 of 3 nodes"),
     ],
-    ids=["missing", "rank", "environment", "order", "attempt", "node key", "recipient", "one more"],
+    ids=["missing", "rank", "environment", "order", "attempt", "key twice", "recipient twice", "too many"],
 )
 def test_the_lead_composes_no_request_of_nodes_that_do_not_fit(
     change: dict[int, NodeJoined | None], says: str
