@@ -7,13 +7,14 @@ from sqlalchemy import insert
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.log import _complete_tiles
 from kifabrik.factory.records import LogState
-from kifabrik.factory.run_records import Attempt, Run
+from kifabrik.factory.run_records import Admitted, Attempt, Run
 from kifabrik.ledger.entry import Entry, EntryKind, new_entry_id
 from kifabrik.ledger.merkle import CompactTree, leaf_hash
 from kifabrik.ledger.tiles import TILE_WIDTH
 from kifabrik.runs.states import RunState
 from kifabrik.stores.sql.run_columns import attempt_to_columns, run_to_columns
 from kifabrik.stores.sql.schema.log import entries
+from kifabrik.stores.sql.schema.orders import orders
 from kifabrik.stores.sql.schema.runs import attempts, runs
 from kifabrik.values import Kind, new_id, sha256_hex
 
@@ -41,11 +42,13 @@ def fill(factory: Factory, tenant: str, count: int, *, ledger: bool) -> None:
 
 def add_rows(sql, run: Run, attempt: Attempt, names: list[str], position: int) -> None:
     """Insert runs and attempts."""
-    made = [
-        replace(run, run=name, order=sha256_hex(name.encode()), nonce=name, state=RunState.SUCCEEDED)
-        for name in names
-    ]
+    made = [replace(run, run=name, order=sha256_hex(name.encode()), state=RunState.SUCCEEDED) for name in names]
     sql.execute(insert(runs), [{**run_to_columns(one), "position": n} for n, one in enumerate(made, position)])
+    kept = [
+        Admitted(one.tenant, one.order, one.run, one.run, 0, 0, 0, one.created, n)
+        for n, one in enumerate(made, position)
+    ]
+    sql.execute(insert(orders), [vars(one) for one in kept])
     tried = [replace(attempt, run=name, attempt=new_id(Kind.ATTEMPT), outputs=(), stream="") for name in names]
     sql.execute(insert(attempts), [{**attempt_to_columns(one), "stream_header": b""} for one in tried])
 

@@ -19,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from kifabrik.factory.records import KeyRequest, MailKind, RequestState
-from kifabrik.leases.statements import AttemptRequest, Refusal
+from kifabrik.leases.statements import AttemptRequest, Refusal, RequestingNode
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.orders.order import Order, sign_order
 from kifabrik.seals.identities import Identity
@@ -44,6 +44,7 @@ def main():
         told = f"the factory signs order {order.digest[:12]} with a device key of its own and logs it"
     said, _ = read_unverified(order, Order)
     node, run_key = SigningKey((home / "node" / "node.key").read_bytes()), SigningKey.generate()
+    recipient = Identity.generate().recipient.text
     request = sign_statement(
         AttemptRequest(
             tenant=tenant,
@@ -52,10 +53,10 @@ def main():
             number=1,
             order=order.digest,
             items=(said.code, *(item.manifest for item in said.inputs)),
-            node_keys=(node.public.hex,),
+            nodes=(RequestingNode(node.public.hex, recipient),),
             place=Place("DE"),
             run_key=run_key.public.hex,
-            recipient=Identity.generate().recipient.text,
+            recipient=recipient,
             environment="0" * 64,
             created=format_time(now_utc()),
         ),

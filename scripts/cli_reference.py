@@ -21,7 +21,22 @@ _COMMON: Final = frozenset({"home", "as_json", "help"})
 SECTIONS: Final = (
     (
         "A member's work",
-        ("login", "dataset", "apply", "ps", "logs", "stop", "why", "model", "ledger", "env", "footprint", "doctor"),
+        (
+            "login",
+            "dataset",
+            "apply",
+            "ps",
+            "logs",
+            "stop",
+            "why",
+            "results",
+            "retry",
+            "model",
+            "ledger",
+            "env",
+            "footprint",
+            "doctor",
+        ),
     ),
     ("The steward and the keyholder", ("tenant", "keyholder")),
     ("The factory", ("up", "node", "admin")),

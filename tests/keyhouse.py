@@ -27,7 +27,7 @@ from kifabrik.keyholder.state import open_state
 from kifabrik.keyholder.steward import Steward
 from kifabrik.keyholder.tenant_key import load_tenant_key
 from kifabrik.keyholder.unlocking import Passphrase
-from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest, Refusal
+from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest, Refusal, RequestingNode
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.meters.reading import Reading
 from kifabrik.orders.order import Input, Order, sign_order
@@ -172,7 +172,7 @@ class Attempt:
                 "number": self.number,
                 "order": self.run.order.digest,
                 "items": tuple(one.digest for one in (self.run.code, *self.run.inputs)),
-                "node_keys": (self.node_key.public.hex,),
+                "nodes": (RequestingNode(self.node_key.public.hex, self.identity.recipient.text),),
                 "place": Place("DE", "munich", "standard"),
                 "run_key": self.run_key.public.hex,
                 "recipient": self.identity.recipient.text,
@@ -212,7 +212,7 @@ class Attempt:
         house.factory.statements[envelope.digest] = envelope
         return envelope
 
-    def stream(self) -> Envelope:
+    def stream(self, rank: int = 0) -> Envelope:
         """Open a log stream."""
         assert self.lease is not None
         header = make_header(new_file_key(), [Recipient.from_text(self.lease.predicate.output_recipient)])
@@ -225,6 +225,7 @@ class Attempt:
             self.lease.digest,
             digest,
             self.run.house.now(),
+            rank,
         )
         envelope = sign_statement(said, {"header": digest}, self.run_key)
         self.run.house.factory.statements[envelope.digest] = envelope

@@ -27,7 +27,7 @@ from kifabrik.client.objects import Objects
 from kifabrik.client.runs import Runs
 from kifabrik.datasets.manifest import BodyRef, Manifest, sign_manifest
 from kifabrik.errors import ConflictError, KifabrikError, RefusedError
-from kifabrik.leases.statements import AttemptRequest, Lease, LeasedItem, Refusal
+from kifabrik.leases.statements import AttemptRequest, Lease, LeasedItem, Refusal, RequestingNode
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.orders.order import Input, Order, RetryCause, sign_order
 from kifabrik.runs.statements import Finish, LogSegment, LogStream, PublishedMetric
@@ -76,8 +76,11 @@ def an_order(person, **wishes) -> tuple[Envelope, Envelope]:
         for one in wishes.pop("inputs", ())
         for said, _ in [read_unverified(one, Manifest)]
     )
+    inputs += tuple(Input(owner, 1, "") for owner in wishes.pop("awaited", ()))
     recipient = Identity.generate().recipient.text
-    code = bundle(Objects(person.connection), person.party.tenant, f"{run}/code", recipient, person.key)
+    code = wishes.pop("code_manifest", None) or bundle(
+        Objects(person.connection), person.party.tenant, f"{run}/code", recipient, person.key
+    )
     order = Order(
         **{
             "run": run,
@@ -235,7 +238,7 @@ class LauncherPlayer:
         """Fetch the work and return the run's id."""
         self.work = self.api.work()
         self.order, _ = read_unverified(Envelope.from_json(self.work.order), Order)
-        return self.order.run
+        return self.work.run
 
     def play(self, steps: list[str]) -> None:
         """Play all steps."""
@@ -270,12 +273,12 @@ class LauncherPlayer:
         named = [Envelope.from_json(text) for text in (self.work.code, *self.work.inputs)] + checkpoint
         said = {
             "tenant": self.tenant,
-            "run": self.order.run,
+            "run": self.work.run,
             "attempt": self.attempt,
             "number": self.work.number,
             "order": Envelope.from_json(self.work.order).digest,
             "items": tuple(one.digest for one in named),
-            "node_keys": (self.node_key.public.hex,),
+            "nodes": (RequestingNode(self.node_key.public.hex, self.identity.recipient.text),),
             "place": self.work.place,
             "run_key": self.run_key.public.hex,
             "recipient": self.identity.recipient.text,
@@ -287,7 +290,7 @@ class LauncherPlayer:
 
     def open_log(self) -> None:
         header = secrets.token_bytes(200)
-        said = LogStream(self.tenant, self.order.run, self.attempt, self.lease.digest, sha256_hex(header), later())
+        said = LogStream(self.tenant, self.work.run, self.attempt, self.lease.digest, sha256_hex(header), later())
         self.api.open_stream(sign_statement(said, {"header": said.header}, self.run_key), header)
 
     def do_log(self, text: str) -> None:
@@ -298,9 +301,7 @@ class LauncherPlayer:
 
     def segment(self, body: bytes) -> Envelope:
         """Sign and send a log segment."""
-        said = LogSegment(
-            self.order.run, self.attempt, self.number, self.tail, sha256_hex(body), len(body), later()
-        )
+        said = LogSegment(self.work.run, self.attempt, self.number, self.tail, sha256_hex(body), len(body), later())
         envelope = sign_statement(said, {"body": said.body}, self.run_key)
         self.api.add_segment(envelope, body)
         self.number, self.tail = self.number + 1, envelope.digest
@@ -323,7 +324,7 @@ class LauncherPlayer:
     def sealed(self, part: str, **more) -> Envelope:
         """Upload something sealed and sign its manifest."""
         store = Objects(self.connection)
-        return bundle(store, self.tenant, f"{self.order.run}/{part}", self.output, self.run_key, **more)
+        return bundle(store, self.tenant, f"{self.work.run}/{part}", self.output, self.run_key, **more)
 
     def do_sleep(self, seconds: str) -> None:
         time.sleep(float(seconds))
@@ -366,7 +367,7 @@ class LauncherPlayer:
         reading = Reading(started, format_time(ended), wall_ms, wall_ms // 2, 0, "", 0, 10**6, 5, energy)
         said = {
             "tenant": self.tenant,
-            "run": self.order.run,
+            "run": self.work.run,
             "attempt": self.attempt,
             "order": Envelope.from_json(self.work.order).digest,
             "lease": self.lease.digest if self.lease else "",

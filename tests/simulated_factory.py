@@ -200,7 +200,7 @@ class SimulatedFactory:
 
     # Runs
 
-    def log(self, attempt: str, *, after: int) -> StreamView:
+    def log(self, attempt: str, *, after: int, rank: int = 0) -> StreamView:
         self.call("log")
         assert after > 0, "segments are of no use to a keyholder"
         if attempt not in self.log_headers:
@@ -241,6 +241,11 @@ class SimulatedFactory:
         self.recipient_list = envelope
         sequence = json.loads(envelope.payload)["predicate"]["sequence"]
         return self.put(EntryKind.RECIPIENTS_PUBLISHED, envelope, statement=envelope.digest, sequence=sequence)
+
+    def set_attestation(self, envelope: Envelope) -> Logged:
+        self.call("set_attestation")
+        sequence = json.loads(envelope.payload)["predicate"]["sequence"]
+        return self.put(EntryKind.ATTESTATION_SET, envelope, statement=envelope.digest, sequence=sequence)
 
     def recipients(self) -> Envelope:
         self.call("recipients")

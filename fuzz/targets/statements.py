@@ -14,7 +14,7 @@ from fuzz.target import Target, agree
 from kifabrik.datasets.manifest import BodyRef, Manifest, follows, verify_manifest
 from kifabrik.errors import IntegrityError, RefusedError
 from kifabrik.grants.statements import Erasure, ErasureCertificate, Grant, Revocation
-from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest, Refusal
+from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest, Refusal, RequestingNode
 from kifabrik.leases.verify import verify_attempt_lease, verify_attempt_request, verify_member_lease
 from kifabrik.models.acceptance import Acceptance
 from kifabrik.models.provenance import Provenance
@@ -46,9 +46,10 @@ _TEXTS = {
     "member": "m-aaaaaaaaaaaaaaaa",
     **dict.fromkeys(("owner", "dataset"), "d-aaaaaaaaaaaaaaaa"),
     **dict.fromkeys(("created", "expires", "deadline", "started", "finished", "destroyed", "ended"), TIME),
-    **dict.fromkeys(("run_key", "device_key", "invitation_key", "keyholder_key"), KEY.public.hex),
+    **dict.fromkeys(("run_key", "node_key", "device_key", "invitation_key", "keyholder_key"), KEY.public.hex),
     **dict.fromkeys(("recipient", "output_recipient"), "age1" + "q" * 58),
     "previous": "",
+    "evidence": "",
     "headers": "a" * 64,
 }
 
@@ -97,9 +98,11 @@ def _decide(kind: type, said: Any, envelope: Envelope) -> None:
     elif kind is AttemptRequest:
         verify_attempt_request(envelope)
     elif kind is Lease:
-        shared = ("tenant", "run", "order", "node_keys", "run_key", "recipient", "environment")
+        shared = ("tenant", "run", "order", "run_key", "recipient", "environment")
         wanted = {name: getattr(said, name) for name in shared}
         items = tuple(item.item for item in said.items)
+        nodes = tuple(RequestingNode(key, said.recipient) for key in said.node_keys)
+        wanted["nodes"] = nodes
         request = AttemptRequest(**wanted, attempt=said.receiver, number=1, items=items, place=_PLACE, created=TIME)
         verify_attempt_lease(envelope, key, Statement(request, {}, key, said.request), _NOW)
         asked = MemberRequest(said.tenant, said.receiver, key.hex, said.recipient, said.run, items, TIME, "0" * 32)

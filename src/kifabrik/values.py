@@ -2,6 +2,7 @@
 
 Invariants:
 - an id is one lower-case letter, a hyphen and random base32; the letter names the kind;
+- the run of a sweep's task is the sweep's own id, a hyphen and the task's number from 1;
 - a time is an aware UTC datetime, written as RFC 3339 with seconds and `Z`;
 - money is a whole number of micro-euro, so sums are exact;
 - a size is a whole number of bytes; `GB` is 10^9 and `GiB` is 2^30.
@@ -19,7 +20,11 @@ from typing import Final
 
 from kifabrik.errors import UsageError
 
+MOST_TASKS: Final = 10_000
+"""Tasks of one sweep: as many as a tenant may have runs that have not ended, if the operator says nothing else."""
+
 _ID_BYTES: Final = 10
+_TASK: Final = re.compile(r"(?P<sweep>r-[a-z2-7]{16,32})-(?P<number>[1-9][0-9]{0,4})")
 _SIZE_UNITS: Final = {
     "": 1,
     "b": 1,
@@ -33,6 +38,8 @@ _SIZE_UNITS: Final = {
     "tib": 2**40,
 }
 _DURATION_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+MOST_NODES: Final = 3000
+"""Of one run: each of them signs its request for keys, whose log entry names each within 65,535 bytes."""
 MICRO_PER_EUR: Final = 1_000_000
 _PLACES: Final = ((2, Decimal("0.1")), (4, Decimal("0.001")))
 """Decimal places to write, from which amount on in euros."""
@@ -60,6 +67,28 @@ def new_id(kind: Kind) -> str:
 def is_id(text: str, kind: Kind) -> bool:
     """Whether `text` has the shape of an id of this kind."""
     return re.fullmatch(rf"{kind.value}-[a-z2-7]{{16,32}}", text) is not None
+
+
+def task_run(sweep: str, number: int) -> str:
+    """Return the id of the run that is a sweep's task `number`, from 1, such as `r-k3v6…-17`."""
+    return f"{sweep}-{number}"
+
+
+def sweep_of(run: str) -> str:
+    """Return the id of the sweep a task's run belongs to; empty if `run` is not the id of a task."""
+    match = _TASK.fullmatch(run)
+    return match["sweep"] if match else ""
+
+
+def task_number(run: str) -> int:
+    """Return the number of the task a run is, from 1; 0 if it is none."""
+    match = _TASK.fullmatch(run)
+    return int(match["number"]) if match else 0
+
+
+def is_run(text: str) -> bool:
+    """Whether `text` has the shape of a run's id: that of an order, or that of one task of a sweep."""
+    return is_id(text, Kind.RUN) or 1 <= task_number(text) <= MOST_TASKS
 
 
 def sha256_hex(data: bytes) -> str:
@@ -232,5 +261,7 @@ class Resources:
     def __post_init__(self) -> None:
         if self.cpus < 1 or self.nodes < 1 or self.memory_bytes < 1:
             raise UsageError("a run needs at least one core, one node and some memory")
+        if self.nodes > MOST_NODES:
+            raise UsageError(f"a run has at most {MOST_NODES} nodes, not {self.nodes}")
         if min(self.gpu_count, self.gpu_memory_bytes, self.disk_bytes) < 0:
             raise UsageError("resources cannot be negative")

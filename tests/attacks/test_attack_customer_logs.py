@@ -11,7 +11,7 @@ from kifabrik.customer.log_lines import LogLine
 from kifabrik.errors import IntegrityError, KifabrikError
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.meters.reading import Reading
-from kifabrik.runs.statements import Finish, LogSegment
+from kifabrik.runs.statements import Finish, LogSegment, OtherNode
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.seals.header import split_headers
 from kifabrik.seals.opening import open_header
@@ -35,6 +35,8 @@ class LogRoom:
         self.stream = self.attempt.stream()
         self.shown: list[SegmentView] = []
         self.finishes: list[str] = []
+        self.other_streams: list[str] = []
+        self.others: tuple[OtherNode, ...] = ()
         self.tail = ""
         for text in LINES:
             self._add(text)
@@ -83,6 +85,7 @@ class LogRoom:
             published=(),
             started=now,
             finished=now,
+            others=self.others,
         )
         envelope = sign_statement(said, {"order": said.order}, self.attempt.run_key, self.attempt.node_key)
         self.house.factory.put(EntryKind.RUN_FINISHED, envelope, run=said.run, finish=envelope.digest)
@@ -111,7 +114,13 @@ class LogRoom:
     @property
     def session(self):
         """The member's session, over the simulated factory."""
-        view = AttemptView(attempt=self.attempt.attempt, number=1, state=RunState.FAILED, stream=self.stream.digest)
+        view = AttemptView(
+            attempt=self.attempt.attempt,
+            number=1,
+            state=RunState.FAILED,
+            stream=self.stream.digest,
+            other_streams=self.other_streams,
+        )
         empty = {key: [] for key in ("requests", "decisions", "streams", "manifests", "provenance")}
         evidence = Evidence(
             run=self.attempt.run.id, order="ab" * 32, code="ab" * 32, finishes=self.finishes, **empty
@@ -124,7 +133,7 @@ class LogRoom:
             leases=self,
             runs=SimpleNamespace(
                 show=lambda _run: SimpleNamespace(attempts=[view], state=RunState.FAILED),
-                log=lambda _attempt, after, wait_s: StreamView(
+                log=lambda _attempt, after, rank, wait_s: StreamView(
                     stream="", header=b"", segments=self.shown[after + 1 :], ended=True
                 ),
                 evidence=lambda _run: evidence,
@@ -175,3 +184,22 @@ def test_the_end_of_another_attempt_does_not_count(room: LogRoom) -> None:
     room.house.factory.statements[foreign.digest] = foreign
     room.finishes.append(foreign.digest)
     assert "may be missing" in room.read()[-1].text
+
+
+def test_a_node_whose_log_is_left_out_is_missed(room: LogRoom) -> None:
+    room.others = (OtherNode(1, "77" * 32, "ab" * 32, 2, "cd" * 32),)
+    room.finish()
+    room.other_streams = [""]
+    for shown in ([""], []):
+        room.other_streams = shown
+        with pytest.raises(IntegrityError, match="the log of node 1 is left out"):
+            room.read()
+
+
+def test_the_log_of_one_node_does_not_pass_as_that_of_another(room: LogRoom) -> None:
+    room.others = (OtherNode(1, "77" * 32, "ab" * 32, len(LINES), room.tail),)
+    room.finish()
+    room.other_streams = [room.stream.digest]
+    room.stream = room.attempt.stream(rank=1)
+    with pytest.raises(IntegrityError, match="not that of node 0"):
+        room.read()

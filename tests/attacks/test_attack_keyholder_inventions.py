@@ -11,6 +11,7 @@ from kifabrik.errors import IntegrityError
 from kifabrik.grants.statements import Grant
 from kifabrik.keyholder.events import EventKind
 from kifabrik.keyholder.setup import accept_sign_up, make_folder
+from kifabrik.leases.statements import RequestingNode
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.orders.order import sign_order
 from kifabrik.seals.identities import Identity
@@ -348,7 +349,8 @@ def test_a_senseless_order_keeps_nobody_else_waiting(house: House, wish: dict[st
         {"items": ()},
         {"items": ("zz",)},
         {"items": ("ab" * 32,) * 1000},
-        {"node_keys": ("zz",)},
+        {"nodes": (RequestingNode("zz", "age1x"),)},
+        {"nodes": (RequestingNode("", ""),) * 100},
         {"run_key": ""},
         {"place": Place("D" * 100_000)},
         {"environment": "\x00"},

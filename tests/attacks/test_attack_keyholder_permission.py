@@ -15,7 +15,9 @@ from kifabrik.keyholder.events import EventKind
 from kifabrik.keyholder.opening import tree_of_code
 from kifabrik.keyholder.tenant_key import load_tenant_key
 from kifabrik.keyholder.vault import ORDER
+from kifabrik.leases.statements import RequestingNode
 from kifabrik.ledger.entry import EntryKind
+from kifabrik.seals.identities import Identity
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified, sign_statement
@@ -88,7 +90,8 @@ def test_other_places_nodes_members_and_roles_get_nothing(house: House) -> None:
     assert house.refused(wanted.attempt().ask()) == "place"
     attempt = anna.order(data, resources=Resources(nodes=1)).attempt()
     second = SigningKey.generate()
-    said = attempt.said(node_keys=(attempt.node_key.public.hex, second.public.hex))
+    nodes = [(attempt.node_key, attempt.identity), (second, Identity.generate())]
+    said = attempt.said(nodes=tuple(RequestingNode(key.public.hex, one.recipient.text) for key, one in nodes))
     envelope = sign_statement(said, {}, attempt.run_key, attempt.node_key, second)
     assert house.refused(house.request(envelope, ())) == "nodes"
 

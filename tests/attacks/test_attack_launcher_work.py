@@ -9,7 +9,7 @@ import pytest
 from keyhouse import Attempt, House, Person, Run
 from kifabrik.environments.lockfile import Lock
 from kifabrik.errors import IntegrityError, KifabrikError, RefusedError
-from kifabrik.launcher.lease import AttemptKeys, GrantedLease, obtain, sign_request
+from kifabrik.launcher.lease import AttemptKeys, GrantedLease, alone, obtain, said_of, sign_request
 from kifabrik.launcher.work import VerifiedWork, verify_work
 from kifabrik.leases.statements import Lease
 from kifabrik.seals.identities import Identity
@@ -202,7 +202,8 @@ def view(
 def ask(scene: Scene, answers: Callable[[Envelope], LeaseView], **changes: object) -> GrantedLease | None:
     """Be the launcher's real code that asks for keys, in front of a factory that answers as it likes."""
     work, keys, node = scene.verified(), AttemptKeys(), SigningKey.generate()
-    request = sign_request(work, str(changes.get("attempt") or new_id(Kind.ATTEMPT)), keys, node, "ee" * 32)
+    asks = said_of(work, str(changes.get("attempt") or new_id(Kind.ATTEMPT)), "ee" * 32)
+    request = sign_request(asks, alone(keys, node), keys, node)
     leases = LyingLeases(answers)
     return obtain(leases, request, work, given_up=lambda: False, waiting=lambda _view: None)  # type: ignore[arg-type]
 

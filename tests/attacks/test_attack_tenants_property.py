@@ -21,6 +21,7 @@ from runs_room import Desk, desk
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
+from kifabrik.attestation.policy import AttestationPolicy, EndorsedNode
 from kifabrik.client.datasets import Datasets
 from kifabrik.client.leases import Leases
 from kifabrik.datasets.manifest import BodyRef, Manifest, sign_manifest
@@ -367,6 +368,11 @@ def a_list(scene: Scene, names: Names) -> Envelope:
     return scene.mine.sign(RecipientList(scene.mine.tenant, 1, listed, _now()), scene.mine.keyholder_key)
 
 
+def a_policy(scene: Scene, names: Names) -> Envelope:
+    listed = EndorsedNode(names.digest, "n1", names.digest, names.digest, names.digest)
+    return scene.mine.sign(AttestationPolicy(names.tenant, 1, nodes=(listed,), created=_now()))
+
+
 def a_refusal(scene: Scene, names: Names) -> Envelope:
     said = Refusal(scene.mine.tenant, names.request, "no-grant", "No.", True, _now())
     return scene.mine.sign(said, scene.mine.keyholder_key)
@@ -472,6 +478,7 @@ for _path, _build, _who in (
     ("/v1/erasures", an_erasure, ("steward", "keyholder")),
     ("/v1/keyholder/certificates", a_certificate, ("keyholder",)),
     ("/v1/recipients", a_list, ("keyholder",)),
+    ("/v1/attestation", a_policy, ("keyholder",)),
     ("/v1/datasets/versions", a_version, ("steward",)),
     ("/v1/datasets/versions", a_next_version, ("steward",)),
     ("/v1/models/acceptances", an_acceptance, ("engineer",)),

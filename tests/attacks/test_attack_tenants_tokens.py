@@ -187,6 +187,7 @@ def test_an_engineers_role_does_not_reach_what_is_for_stewards_or_the_keyholder(
         ("GET", "/v1/keyholder/mail"),
         ("POST", "/v1/keyholder/decisions"),
         ("POST", "/v1/recipients"),
+        ("POST", "/v1/attestation"),
         ("POST", "/v1/keyholder"),
     ):
         answer = http.request(method, path, headers=headers, json={})

@@ -16,7 +16,7 @@ from kifabrik.factory.engine import Life, Task
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.queue import Queue
 from kifabrik.factory.reconcile import Reconciler
-from kifabrik.factory.run_records import NodeRecord
+from kifabrik.factory.run_records import NodeRecord, Run
 from kifabrik.factory.supervise import Supervisor
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc
@@ -142,13 +142,21 @@ class Desk(FactoryProcess):
         self.ahead = timedelta()
         self.forget_leader()
         self.engine.lives = {}
-        with self.driven.store.read() as transaction:
-            unfinished = transaction.runs.queued_runs(1000) + transaction.runs.active_runs()
-        for run in unfinished:
-            self.driven.runs.stopping.stop(run.tenant, run.member, run.run)
+        for run in self._unfinished():
+            self.driven.runs.stopping.stop(run.tenant, run.member, run.sweep or run.run)
         self.loop = self.another_loop()
         self.drive()
         self.forget_leader()
+
+    def _unfinished(self) -> list[Run]:
+        """Every run that has not ended, those included that wait for others."""
+        with self.driven.store.read() as transaction:
+            return [
+                run
+                for tenant in transaction.accounts.tenants()
+                for order in transaction.runs.orders_page(tenant.tenant, "", 500)
+                for run in transaction.runs.going_on(tenant.tenant, order.run)
+            ]
 
     def another_loop(self) -> Reconciler:
         """A loop like that of another service on the same database."""

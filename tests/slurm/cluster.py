@@ -7,8 +7,10 @@
 Invariants:
 - one supervisor process owns everything: daemons run in the foreground below it, and whatever they leave behind
   (steps, jobs) becomes its child (PR_SET_CHILD_SUBREAPER), so ending it ends every process of the cluster;
-- the supervisor ends with whoever started it, unless it was started by `up`;
-- nothing is written outside the cluster's folder but control groups, which are removed at the end.
+- the supervisor ends with whoever started it, unless it was started by `up`; if it is killed, a process that waits
+  for just that ends and removes what it would have;
+- nothing is written outside the cluster's folder but control groups, and where nodes have networks of their own a
+  bridge and namespaces; they are removed at the end, and what is mounted in the folder is unmounted.
 """
 
 import argparse
@@ -28,8 +30,10 @@ from typing import Final
 
 if __package__:
     from tests.slurm import cluster_config as config
+    from tests.slurm import cluster_network as networks
 else:
     import cluster_config as config
+    import cluster_network as networks
 
 NEEDED: Final = ("slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd", "mariadb-install-db", "sbatch")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
@@ -66,6 +70,26 @@ class Cluster:
         """Environment for Slurm's commands."""
         return {"PATH": _PATH, "SLURM_CONF": str(self.conf), "LC_ALL": "C.UTF-8", "HOME": "/"}
 
+    @property
+    def network(self) -> networks.Network:
+        """Where the nodes are reached: `address` is what they reach this machine by."""
+        return networks.Network(**json.loads((self.folder / "run" / "network.json").read_text()))
+
+    def folder_of(self, node: str) -> Path:
+        """A folder of a node's own, for what runs beside its slurmd."""
+        return self.folder / "nodes" / node
+
+    def address_of(self, node: str) -> str:
+        """Address of a node."""
+        return self.network.address_of(_number(node))
+
+    def on(self, node: str, *command: str, user: str | None = None, timeout: float = 60) -> str:
+        """Run a command in a node's network; see `run`."""
+        words = self._replaced(node, command)
+        if user:
+            words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--", *words]
+        return self.run(*self.network.entering(_number(node)), *words, timeout=timeout)
+
     def run(self, *command: str, user: str | None = None, stdin: str = "", timeout: float = 60) -> str:
         """Run one command as root or another user and return what it says.
 
@@ -91,7 +115,9 @@ class Cluster:
         return done.stdout
 
     def pid_of(self, daemon: str) -> int:
-        """Process number of `munged`, `mariadbd`, `slurmdbd`, `slurmctld` or of a node's slurmd (`n3`)."""
+        """Process number of `munged`, `mariadbd`, `slurmdbd`, `slurmctld`, a node's slurmd (`n3`), or of what runs
+        beside that (`n3.agent`).
+        """
         return int(json.loads((self.folder / "run" / "pids.json").read_text())[daemon])
 
     def kill(self, daemon: str, number: int = signal.SIGKILL) -> None:
@@ -100,9 +126,31 @@ class Cluster:
 
     def start(self, daemon: str) -> None:
         """Have the supervisor start a daemon again that was ended."""
+        self._wish(daemon, ())
+
+    def start_beside(self, node: str, name: str, *command: str) -> None:
+        """Have the supervisor start another daemon beside a node's slurmd, as `ClusterSpec.beside` does.
+
+        From then on it is known as `NODE.NAME`, and ends with the cluster.
+        """
+        self._wish(f"{node}.{name}", (*self.network.entering(_number(node)), *self._replaced(node, command)))
+
+    def _wish(self, daemon: str, command: Sequence[str]) -> None:
         wish = self.folder / "run" / f"start-{daemon}"
-        wish.touch()
-        _until(lambda: not wish.exists(), 60, f"{daemon} was not started again")
+        partial = wish.with_name(f"wish-{daemon}")
+        partial.write_text(json.dumps(command))
+        partial.rename(wish)
+        _until(lambda: not wish.exists(), 60, f"{daemon} was not started")
+
+    def _replaced(self, node: str, command: Sequence[str]) -> list[str]:
+        values = {
+            "{node}": node, "{folder}": str(self.folder_of(node)), "{address}": self.address_of(node),
+            "{cluster}": str(self.folder),
+        }  # fmt: skip
+        words = list(command)
+        for name, value in values.items():
+            words = [word.replace(name, value) for word in words]
+        return words
 
     def down(self) -> None:
         """End it and wait until nothing of it is left."""
@@ -187,12 +235,15 @@ class Supervisor:
         self.cluster = Cluster(spec.folder)
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         self.commands: dict[str, tuple[Sequence[str], str | None]] = {}
+        self.network = networks.Network()
+        self.heir: subprocess.Popen[bytes] | None = None
 
     def build(self) -> None:
         """Bring everything up; ready when every node is idle."""
         spec, folder = self.spec, self.spec.folder
         ports = config.free_ports(spec.nodes)
         self._folders()
+        self._network()
         self._files(ports)
         self._devices()
         self._munge()
@@ -201,7 +252,7 @@ class Supervisor:
         self._retry(["sacctmgr", "-i", "add", "cluster", config.CLUSTER], "slurmdbd does not answer")
         self._daemon("slurmctld", "slurmctld", "-D", "-f", str(self.cluster.conf))
         for name in spec.node_names:
-            self._daemon(name, "slurmd", "-D", "-N", name, "-f", str(self.cluster.conf))
+            self._node(name)
         self._note()
         _until(self._all_idle, 600, "not all nodes became idle", pause=0.2 if spec.nodes < 100 else 2)
         (folder / "run" / "ready").touch()
@@ -211,9 +262,10 @@ class Supervisor:
         while True:
             for wish in (self.spec.folder / "run").glob("start-*"):
                 name = wish.name.removeprefix("start-")
-                self.daemons[name].wait(60)
-                command, user = self.commands[name]
-                self._daemon(name, *command, user=user)
+                if name in self.daemons:
+                    self.daemons[name].wait(60)
+                command, user = self.commands.get(name, ((), None))
+                self._daemon(name, *(json.loads(wish.read_text()) or command), user=user)
                 self._note()
                 wish.unlink()
             _collect({daemon.pid for daemon in self.daemons.values()})
@@ -224,7 +276,8 @@ class Supervisor:
         with contextlib.suppress(Exception):
             self.cluster.run("scancel", "--quiet", "--signal=KILL", "--full", "--state=RUNNING", timeout=20)
         order = [name for name in self.daemons if name in set(self.spec.node_names)]
-        for names in (order, ["slurmctld"], ["slurmdbd"], ["mariadbd"], ["munged"]):
+        beside = [name for name in self.daemons if "." in name]
+        for names in (order, beside, ["slurmctld"], ["slurmdbd"], ["mariadbd"], ["munged"]):
             self._stop([name for name in names if name in self.daemons])
         for _ in range(100):
             left = _descendants(os.getpid())
@@ -235,7 +288,7 @@ class Supervisor:
                     os.kill(pid, signal.SIGKILL)
             _collect(set())
             time.sleep(0.05)
-        self._remove_control_groups()
+        _remove_outside(self.spec, self.network)
 
     def _stop(self, names: Sequence[str]) -> None:
         for name in names:
@@ -252,7 +305,7 @@ class Supervisor:
     def _folders(self) -> None:
         owners = {
             "etc": "root", "run": config.SLURM_USER, "log": config.SLURM_USER, "state": config.SLURM_USER,
-            "spool": "root", "dev": "root", "munge": "munge", "database": "mysql",
+            "spool": "root", "dev": "root", "nodes": "root", "munge": "munge", "database": "mysql",
         }  # fmt: skip
         for name, owner in owners.items():
             folder = self.spec.folder / name
@@ -262,10 +315,26 @@ class Supervisor:
         # Slurm and MariaDB both write their logs here, each as its own user.
         (self.spec.folder / "log").chmod(0o1777)
 
+    def _network(self) -> None:
+        if self.spec.own_network:
+            self.network = networks.claim(self.spec.nodes)
+        (self.spec.folder / "run" / "network.json").write_text(json.dumps(asdict(self.network)))
+        command = [sys.executable, __file__, "outlive", "--folder", str(self.spec.folder)]
+        # Not one of the daemons: it ends when this process does, which closes its standard input.
+        self.heir = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        self.network.build()
+
+    def _node(self, name: str) -> None:
+        entering = self.network.entering(_number(name))
+        self.cluster.folder_of(name).mkdir()
+        for beside, command in self.spec.beside.items():
+            self._daemon(f"{name}.{beside}", *entering, *self.cluster._replaced(name, command))
+        self._daemon(name, *entering, "slurmd", "-D", "-N", name, "-f", str(self.cluster.conf))
+
     def _files(self, ports: config.Ports) -> None:
         etc, spec = self.spec.folder / "etc", self.spec
         files: Mapping[str, str] = {
-            "slurm.conf": config.slurm_conf(spec, ports),
+            "slurm.conf": config.slurm_conf(spec, ports, self.network),
             "slurmdbd.conf": config.slurmdbd_conf(spec, ports),
             "gres.conf": config.gres_conf(spec),
             "cgroup.conf": config.cgroup_conf(str(_CGROUPS)),
@@ -346,12 +415,19 @@ class Supervisor:
             return False
         return len(states) == self.spec.nodes and set(states) == {"idle"}
 
-    def _remove_control_groups(self) -> None:
-        for name in self.spec.node_names:
-            for controller in _CGROUPS.iterdir():
-                for folder, _, _ in os.walk(controller / f"slurm_{name}", topdown=False):
-                    with contextlib.suppress(OSError):
-                        Path(folder).rmdir()
+
+def _remove_outside(spec: config.ClusterSpec, network: networks.Network) -> None:
+    """Remove what the cluster has outside its folder."""
+    for name in spec.node_names:
+        for controller in _CGROUPS.iterdir():
+            for folder, _, _ in os.walk(controller / f"slurm_{name}", topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()
+    for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+        point = line.split()[4]
+        if Path(point).is_relative_to(spec.folder):
+            subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
+    network.remove()
 
 
 def _collect(keep: set[int]) -> None:
@@ -380,11 +456,42 @@ def _descendants(parent: int) -> set[int]:
     return found
 
 
+def _number(node: str) -> int:
+    return int(node.removeprefix("n"))
+
+
+def _spec_in(folder: Path) -> config.ClusterSpec:
+    values = json.loads((folder / "spec.json").read_text())
+    return config.ClusterSpec(**values | {"folder": Path(values["folder"])})
+
+
+def _outlive(folder: Path) -> None:
+    """Wait until the supervisor is gone; if it had no time to end its cluster, do it."""
+    spec, network = _spec_in(folder), Cluster(folder).network
+    sys.stdin.buffer.read()
+    mine = f"SLURM_CONF={Cluster(folder).conf}".encode()
+    for _ in range(100):
+        left = [pid for pid in _with_environment(mine) if pid != os.getpid()]
+        if not left:
+            break
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+    _remove_outside(spec, network)
+
+
+def _with_environment(entry: bytes) -> Iterator[int]:
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if entry in (process / "environ").read_bytes().split(b"\0") and not _gone(int(process.name)):
+                yield int(process.name)
+
+
 def _supervise(folder: Path, bound: bool) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    values = json.loads((folder / "spec.json").read_text())
-    supervisor = Supervisor(config.ClusterSpec(**values | {"folder": Path(values["folder"])}))
+    supervisor = Supervisor(_spec_in(folder))
 
     def stop(*_: object) -> None:
         raise SystemExit
@@ -409,14 +516,17 @@ def _supervise(folder: Path, bound: bool) -> None:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="A real Slurm cluster on one machine, for tests.")
-    parser.add_argument("action", choices=["up", "down", "supervise"])
+    parser.add_argument("action", choices=["up", "down", "supervise", "outlive"])
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--nodes", type=int, default=4)
     parser.add_argument("--gpus", type=int, default=8)
+    parser.add_argument("--own-network", action="store_true", help="an address of its own for each node")
     parser.add_argument("--bound", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.action == "supervise":
         _supervise(given.folder, given.bound)
+    elif given.action == "outlive":
+        _outlive(given.folder)
     elif given.action == "down":
         Cluster(given.folder.resolve()).down()
     else:
@@ -424,9 +534,13 @@ def main() -> None:
         if reason:
             sys.exit(reason)
         started = time.monotonic()
-        cluster = up(config.ClusterSpec(given.folder.resolve(), given.nodes, given.gpus))
+        spec = config.ClusterSpec(given.folder.resolve(), given.nodes, given.gpus, own_network=given.own_network)
+        cluster = up(spec)
         print(f"{given.nodes} nodes are idle after {time.monotonic() - started:.0f} s")  # noqa: T201
         print(f"export SLURM_CONF={cluster.conf}")  # noqa: T201
+        if given.own_network:
+            first = f"{cluster.network.namespace(1)} has {cluster.address_of('n1')}"
+            print(f"namespace {first}; from there this machine is {cluster.network.address}")  # noqa: T201
 
 
 if __name__ == "__main__":

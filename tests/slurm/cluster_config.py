@@ -1,7 +1,8 @@
 """What a test cluster is made of, and the files its daemons read.
 
 Invariants:
-- every path lies in the cluster's own folder and every port in its own range, so clusters do not meet;
+- every path lies in the cluster's own folder and every port in its own range, so clusters do not meet; job numbers
+  start at a hundred times the first port, as control groups are named by node, user and job;
 - nodes claim more cores, memory and GPUs than the machine has (`config_overrides`), so what is tested is
   Slurm's and our own bookkeeping and isolation, never speed;
 - what this machine's kernel can enforce is on: process tracking, memory limits and GPU devices by control groups.
@@ -11,9 +12,15 @@ Source: slurm.conf(5), slurmdbd.conf(5), gres.conf(5), cgroup.conf(5) of Slurm 2
 
 import random
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+if __package__:
+    from tests.slurm.cluster_network import Network
+else:
+    from cluster_network import Network
 
 CLUSTER: Final = "kifatest"
 SLURM_USER: Final = "slurm"
@@ -40,6 +47,10 @@ class ClusterSpec:
         epilog: The same, after a job.
         extra: More lines of slurm.conf.
         extra_partitions: More of them, one a line.
+        own_network: Whether each node has a network namespace and an address of its own; at most 240 can.
+        beside: Daemons that run as root beside every slurmd, in the node's network: command by name. In its
+            words `{node}`, `{folder}`, `{address}` and `{cluster}` are replaced: the node's name, a folder of its
+            own, its address, and the cluster's folder.
     """
 
     folder: Path
@@ -53,6 +64,8 @@ class ClusterSpec:
     epilog: str = ""
     extra: str = ""
     extra_partitions: str = ""
+    own_network: bool = False
+    beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def node_names(self) -> list[str]:
@@ -92,7 +105,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def slurm_conf(spec: ClusterSpec, ports: Ports) -> str:
+def slurm_conf(spec: ClusterSpec, ports: Ports, network: Network) -> str:
     """Text of slurm.conf."""
     folder = spec.folder
     hooks = "".join(f"{name}={path}\n" for name, path in (("Prolog", spec.prolog), ("Epilog", spec.epilog)) if path)
@@ -101,7 +114,7 @@ def slurm_conf(spec: ClusterSpec, ports: Ports) -> str:
     gres = f"Gres=gpu:h200:{spec.gpus} " if spec.gpus else ""
     return f"""\
 ClusterName={CLUSTER}
-SlurmctldHost={socket.gethostname()}(127.0.0.1)
+SlurmctldHost={socket.gethostname()}({network.address})
 SlurmUser={SLURM_USER}
 SlurmdUser=root
 AuthType=auth/munge
@@ -128,6 +141,7 @@ InactiveLimit=0
 KillWait=5
 MinJobAge=60
 MaxJobCount=200000
+FirstJobId={ports.control * 100}
 MaxArraySize=20001
 BatchStartTimeout=60
 CompleteWait=0
@@ -137,7 +151,7 @@ TaskPlugin=task/cgroup
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=5
 SchedulerType=sched/backfill
-SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1,bf_continue,requeue_delay=0
+SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1,bf_continue,requeue_delay=0,nohold_on_prolog_fail
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=100
@@ -151,7 +165,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 JobRequeue=1
 AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=127.0.0.1
+AccountingStorageHost={network.address}
 AccountingStoragePass={folder}/munge/munge.socket
 AccountingStoragePort={ports.accounting}
 AccountingStorageTRES=gres/gpu
@@ -163,7 +177,7 @@ SlurmdParameters=config_overrides
 LaunchParameters=enable_nss_slurm
 TopologyPlugin=topology/tree
 {spec.extra}
-NodeName=n{range_of[0]} Port={range_of[1]} NodeHostname={socket.gethostname()} NodeAddr=127.0.0.1 \
+NodeName=n{range_of[0]} Port={range_of[1]} NodeHostname={socket.gethostname()} NodeAddr={network.node_addresses} \
 CPUs={spec.cpus} RealMemory={spec.memory_mb} {gres}Feature=standard,de State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 PartitionName=scavenge Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=1 PreemptMode=REQUEUE \

@@ -17,7 +17,9 @@ sys.path.insert(0, str(HERE))
 import cluster as clusters  # noqa: E402
 from cluster_config import ClusterSpec  # noqa: E402
 
-USERS = ("kf-testtenantaaaaaa", "kf-testtenantbbbbbb")
+_MINE = "".join(chr(ord("a") + int(digit)) for digit in f"{os.getpid():09d}")
+USERS = (f"kf-tenanta{_MINE}", f"kf-tenantb{_MINE}")
+"""Of this session alone: users are the machine's, and a session ends by removing its own."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

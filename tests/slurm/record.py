@@ -6,6 +6,7 @@ Writes tests/unit/engines/recorded/slurm-VERSION-*.txt|json. Job names say what 
 """
 
 import platform
+import re
 import shutil
 import sys
 import time
@@ -137,12 +138,15 @@ def _write(cluster: clusters.Cluster) -> None:
         "sacct.txt": commands.run("sacct", *queue_text.accounting_arguments(), "--allusers", start),
         "sacct.json": commands.run("sacct", "--json", "--allocations", "--allusers", start),
         "nodes.txt": commands.run("scontrol", *node_view.node_arguments()),
+        "config.txt": commands.run("scontrol", "show", "config"),
+        "config-accounting.txt": commands.run("sacctmgr", "show", "config"),
         "partitions.txt": commands.run("scontrol", *node_view.partition_arguments()),
     }
     TARGET.mkdir(exist_ok=True)
     for name, text in said.items():
         # The machine's own name and the scratch folder are nobody's business and change with every recording.
-        clean = text.replace(str(FOLDER), "/cluster").replace(_kernel(), "6.1.0").replace(platform.node(), "host")
+        clean = text.replace(str(FOLDER), "/cluster").replace(_kernel(), "6.1.0")
+        clean = re.sub(rf"\b{re.escape(platform.node())}\b", "host", clean)
         (TARGET / f"slurm-{commands.version}-{name}").write_text(clean)
 
 

@@ -43,7 +43,7 @@ class SlurmStage(Stage):
         first = not (home / "factory").exists()
         if first:
             (home / "factory").mkdir(mode=0o700)
-            text = f'host = "127.0.0.1"\nport = {self.port}\n' + SETTINGS.format(
+            text = f'host = "0.0.0.0"\nport = {self.port}\n' + SETTINGS.format(
                 conf=self.cluster.conf, sockets=self.sockets, jobs=self.cluster.folder / "jobs"
             )
             (home / "factory" / "factory.toml").write_text(text)
@@ -59,7 +59,8 @@ class SlurmStage(Stage):
     def make_node(self, name, country="DE"):
         """Make a node of a cluster's node, as its operator would, and enrol it."""
         home = self.node_home(name)
-        words = ("node", "init", "--home", home, "--factory", self.url, "--name", name, "--country", country)
+        factory = f"http://{self.cluster.network.address}:{self.port}"
+        words = ("node", "init", "--home", home, "--factory", factory, "--name", name, "--country", country)
         self.factory.kifabrik(*words)
         settings = home / "node.toml"
         text = settings.read_text()
@@ -77,7 +78,8 @@ class SlurmStage(Stage):
     def start_agent(self, name):
         """Start the agent of a node."""
         with (self.node_home(name) / "agent.log").open("a") as log:
-            command = [KIFABRIK, "node", "serve", "--home", self.node_home(name)]
+            entering = self.cluster.network.entering(int(name.removeprefix("n")))
+            command = [*entering, KIFABRIK, "node", "serve", "--home", self.node_home(name)]
             self.agents[name] = subprocess.Popen(
                 [str(word) for word in command],
                 env=self.factory.environment(),

@@ -1,6 +1,7 @@
 """The test cluster is what the other tests take it for."""
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -62,6 +63,69 @@ def test_a_cluster_leaves_no_process_and_no_control_group():
         clusters._until(lambda: _with_folder(short.conf, "sleep"), 30, "the job did not start")
     assert _with_folder(folder / "etc" / "slurm.conf", "") == []
     assert set(Path("/sys/fs/cgroup").glob("*/slurm_*")) - before == set()
+    clusters.shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def networked():
+    """Two nodes with addresses of their own, and a daemon beside each that says where it runs."""
+    reason = clusters.missing()
+    if reason:
+        pytest.skip(reason)
+    folder = Path(f"/tmp/kifabrik-slurm-networked-{os.getpid()}")
+    says = "echo {node} {address} $(ip -4 -o addr show eth0) > {folder}/said; exec sleep 9999"
+    spec = ClusterSpec(folder, nodes=2, gpus=0, own_network=True, beside={"agent": ("sh", "-c", says)})
+    with clusters.running(spec) as found:
+        found.run("sacctmgr", "-i", "add", "account", "net", "Description=x", "Organization=x")
+        found.run("sacctmgr", "-i", "add", "user", "daemon", "Account=net")
+        yield found
+    clusters.shutil.rmtree(folder)
+
+
+def test_nodes_can_have_addresses_of_their_own_and_reach_each_other(networked):
+    settings = dict(line.split("=", 1) for line in networked.conf.read_text().splitlines() if "=" in line)
+    port_of_n2 = re.search(r" Port=(\d+)", networked.run("scontrol", "--oneliner", "show", "node", "n2"))[1]
+    others = ((networked.address_of("n2"), port_of_n2), (networked.network.address, settings["SlurmctldPort"]))
+    connect = ";".join(f"exec 3<>/dev/tcp/{address}/{port} && echo reached" for address, port in others)
+    said = networked.run("srun", "--mem=10M", "--nodelist=n1", "--chdir=/", "bash", "-c",
+                         f"ip -4 -o addr show eth0; {connect}", user="daemon")  # fmt: skip
+    assert f"inet {networked.address_of('n1')}/24" in said
+    assert said.count("reached") == len(others)
+
+
+def test_what_runs_beside_a_slurmd_runs_in_its_network_and_can_be_started_again(networked, eventually):
+    for node in ("n1", "n2"):
+        file, address = networked.folder_of(node) / "said", networked.address_of(node)
+        said = eventually(lambda file=file: file.exists() and file.read_text())
+        assert said.startswith(f"{node} {address} ")
+        assert f"inet {address}/24" in said
+    first = networked.pid_of("n1.agent")
+    networked.kill("n1.agent")
+    networked.start("n1.agent")
+    assert networked.pid_of("n1.agent") != first
+
+
+def test_another_daemon_can_be_started_beside_a_slurmd_later(networked, eventually):
+    networked.start_beside("n2", "late", "sh", "-c", "ip -4 -o addr show eth0 > {folder}/late; exec sleep 9999")
+    said = networked.folder_of("n2") / "late"
+    assert networked.address_of("n2") in eventually(lambda: said.exists() and said.read_text())
+    os.kill(networked.pid_of("n2.late"), 0)
+
+
+def test_of_a_cluster_whose_supervisor_is_killed_nothing_is_left(eventually):
+    reason = clusters.missing()
+    if reason:
+        pytest.skip(reason)
+    folder = Path(f"/tmp/kifabrik-slurm-orphan-{os.getpid()}")
+    spec = ClusterSpec(folder, nodes=1, gpus=1, own_network=True, beside={"agent": ("sleep", "9999")})
+    with clusters.running(spec) as orphan:
+        network = orphan.network
+        clusters.subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(orphan.folder_of("n1"))], check=True)
+        os.kill(int((folder / "run" / "supervisor.pid").read_text()), signal.SIGKILL)
+        eventually(lambda: not _with_folder(orphan.conf, ""))
+        eventually(lambda: not (Path("/sys/class/net") / network.bridge).exists())
+    assert not (clusters.networks.NAMESPACES / network.namespace(1)).exists()
+    assert str(folder) not in Path("/proc/self/mountinfo").read_text()
     clusters.shutil.rmtree(folder)
 
 

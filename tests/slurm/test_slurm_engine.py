@@ -237,6 +237,32 @@ def test_an_sbatch_script_runs_with_sealed_data(stage, tmp_path):
     stage.customer.kifabrik("apply", script, "--yes", "--name", "other", "--purpose", "nothing", expect=4)
 
 
+def test_a_sweep_is_one_array_and_each_task_has_its_parameters(stage, order):
+    code = "import os\nprint('x is', os.environ['x'])"
+    run = order(code, matrix={"x": [3, 5, 8]}, resources={"cpu": 1, "memory": "200MB"})
+    assert stage.end(run).state is RunState.SUCCEEDED
+    said = sorted(line for number in (1, 2, 3) for line in stage.log(f"{run.run}-{number}"))
+    assert said == ["x is 3", "x is 5", "x is 8"]
+    queue = stage.cluster.run(
+        "squeue", "--noheader", "--states=all", "--array", "--format=%F %K %j %k"
+    ).splitlines()
+    tasks = [line.split(" ") for line in queue if line.endswith(run.run)]
+    assert len({number for number, *_ in tasks}) == 1, f"one array: {tasks}"
+    assert sorted(task for _, task, *_ in tasks) == ["1", "2", "3"]
+
+
+def test_an_sbatch_array_is_a_sweep(stage, tmp_path):
+    script = tmp_path / "many.sbatch"
+    script.write_text(
+        "#!/bin/sh\n#SBATCH --array=2-6:2%2 --mem=200M --time=5\n#KIFABRIK purpose upkeep\n"
+        f"#KIFABRIK data /data/line={stage.name('line')}\necho task $SLURM_ARRAY_TASK_ID\n"
+    )
+    said = stage.customer.kifabrik("apply", script, "--yes", "--json").json()
+    run = said["run"]
+    lines = [line for number in (1, 2, 3) for line in stage.log(f"{run}-{number}")]
+    assert sorted(lines) == ["task 2", "task 4", "task 6"]
+
+
 def test_what_is_asked_of_slurm_reaches_it(stage, order):
     wishes = {"partition": "scavenge", "constraint": "standard", "exclusive": True, "nice": 7, "begin": "now+1hour"}
     run = order(FOREVER, slurm=wishes)

@@ -19,6 +19,7 @@ from kifabrik.values import Place
       kifabrik dataset grant press-line-7 --purpose predictive-maintenance
       kifabrik dataset grant press-line-7 --purpose audit --days 7 --runs-per-day 2 --ask
       kifabrik dataset grant press-line-7 --purpose qa --only-code job.yaml
+      kifabrik dataset grant press-line-7 --purpose qa --attested
     """
 )
 @click.argument("name")
@@ -34,6 +35,7 @@ from kifabrik.values import Place
     help="Only for exactly the code and command of this job file, as they are now.",
 )
 @click.option("--runs-per-day", default=0, help="Most new runs within any 24 hours; 0 for no limit.")
+@click.option("--attested", is_flag=True, help="Only on nodes that have shown what they booted into.")
 @click.option("--ask", is_flag=True, help="A person at the keyholder decides each time.")
 @passphrase_option
 @tenant_key_option
@@ -49,6 +51,7 @@ def grant(
     node_class: str,
     only_code: Path | None,
     runs_per_day: int,
+    attested: bool,
     ask: bool,
     passphrase_file: Path | None,
     tenant_key: Path | None,
@@ -70,6 +73,7 @@ def grant(
             place=Place(country, site, node_class),
             code=code,
             runs_per_day=runs_per_day,
+            attested=attested,
             ask=ask,
             names={"name": name},
         )
@@ -83,4 +87,6 @@ def grant(
         remark("  The keyholder delivers it when the factory can be reached: kifabrik keyholder status")
         return
     done(f"{name} may be used for {purpose} until {given.expires}, {given.place}")
+    if attested:
+        remark("  only on attested nodes: kifabrik keyholder attestation show")
     remark(f"  grant {given.grant}; end it with: kifabrik dataset revoke {given.grant}")

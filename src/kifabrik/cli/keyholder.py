@@ -17,6 +17,10 @@ from kifabrik.cli.main import LazyGroup
         "thaw": ("kifabrik.cli.keyholder_thaw:thaw", "Lift a freeze or an alarm."),
         "revoke": ("kifabrik.cli.dataset_revoke:revoke", "End a grant, here and at once."),
         "erase": ("kifabrik.cli.keyholder_erase:erase", "Destroy a dataset's key, with or without the factory."),
+        "attestation": (
+            "kifabrik.cli.keyholder_attestation:attestation",
+            "Say which nodes and boots count as attested.",
+        ),
         "key-file": ("kifabrik.cli.keyholder_key_file:key_file", "Make a key file for unattended start."),
         "passphrase": ("kifabrik.cli.keyholder_passphrase:passphrase", "Change the passphrase."),
         "backup": ("kifabrik.cli.keyholder_backup:backup", "Write a backup under its own passphrase."),

@@ -11,7 +11,7 @@ from kifabrik.cli.terminal import show_json, show_table
 from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.record import keep_cosigned_head
 from kifabrik.customer.session import open_session
-from kifabrik.ledger.entry import Entry
+from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.values import now_utc
 
 
@@ -85,10 +85,13 @@ def describe(entry: Entry, names: Mapping[str, str]) -> str:
         ("grant", "grant "),
         ("outcome", ""),
         ("reason", "because "),
+        ("attested", "attested by "),
     ):
         text = name(key)
         if text:
             parts.append(f"{word}{text}")
+    if entry.kind == EntryKind.ATTESTATION_SET:
+        parts.append(f"attestation policy {entry.refs.get('sequence', '')}")
     version = entry.refs.get("version")
     if version and parts:
         parts[0] += f"@{version}"

@@ -24,7 +24,7 @@ from kifabrik.customer.session import open_session
 @home_option
 @json_option
 def logs(run: str, follow: bool, home: Path, as_json: bool) -> None:
-    """Show the log of RUN: an id, its beginning, or a job name for its newest run.
+    """Show the log of RUN: an id, its beginning, a job name for its newest run, or NAME/17 for a sweep's task.
 
     The log lies in the factory as ciphertext; this device asks the keyholder for its key.
     """

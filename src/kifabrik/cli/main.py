@@ -81,6 +81,8 @@ _COMMANDS: Final = {
     "apply": ("kifabrik.cli.apply:apply", "Order a run from a job file and follow it."),
     "ps": ("kifabrik.cli.ps:ps", "List runs."),
     "logs": ("kifabrik.cli.logs:logs", "Show the log of a run, opened on this machine."),
+    "results": ("kifabrik.cli.results:results", "Show the tasks of a sweep with their metrics."),
+    "retry": ("kifabrik.cli.retry:retry", "Order again what failed, and only that."),
     "stop": ("kifabrik.cli.stop:stop", "Stop a run."),
     "why": ("kifabrik.cli.why:why", "Say what happened to a run, and why it waits or was refused."),
     "model": ("kifabrik.cli.model:model", "List, pull, verify and accept models."),
@@ -88,7 +90,7 @@ _COMMANDS: Final = {
     "env": ("kifabrik.cli.env:env", "Rebuild and verify the environment of a run."),
     "footprint": ("kifabrik.cli.footprint:footprint", "Show time, energy and cost of a run."),
     "doctor": ("kifabrik.cli.doctor:doctor", "Check this machine and its connections."),
-    "node": ("kifabrik.cli.node:node", "Look after a node of a cluster: its key and its agent."),
+    "node": ("kifabrik.cli.node:node", "Look after a node: its keys, its agent, its jobs."),
     "admin": ("kifabrik.cli.admin:admin", "Operate a factory: sign-up codes, tenants, checks."),
     "completion": ("kifabrik.cli.completion:completion", "Print the completion script for your shell."),
 }

@@ -21,7 +21,10 @@ from kifabrik.customer.session import open_session
 @home_option
 @json_option
 def stop(run: str, wait: bool, home: Path, as_json: bool) -> None:
-    """Stop RUN. Its program gets SIGTERM and time to write a checkpoint, which is sealed and kept."""
+    """Stop RUN, or all tasks of a sweep; NAME/17 is one of them.
+
+    A running program gets SIGTERM and time to write a checkpoint, which is sealed and kept.
+    """
     with open_session(home) as session:
         found = session.catalogue().run(run).run
         view = session.runs.stop(found)

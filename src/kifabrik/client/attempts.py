@@ -1,18 +1,39 @@
 """What only a launcher may do, with the token of its attempt."""
 
+from collections.abc import Sequence
+
 from kifabrik.client.connection import Connection
-from kifabrik.runs.states import RunState
+from kifabrik.runs.gathering import Stage
+from kifabrik.runs.states import Outcome, RunState
 from kifabrik.signatures.dsse import Envelope
-from kifabrik.wire.attempts import Control, Finished, Progress, SegmentAdded, StreamOpened, Work
+from kifabrik.wire.attempts import (
+    Control,
+    FaultLeft,
+    Finished,
+    KeysLeft,
+    NoteLeft,
+    Progress,
+    SegmentAdded,
+    StageView,
+    StreamOpened,
+    Work,
+)
 from kifabrik.wire.tenants import Logged, Signed
 
 
 class Attempts:
-    """One attempt as seen from its launcher."""
+    """One attempt as seen from its launcher, or from that of one of its nodes.
 
-    def __init__(self, connection: Connection, attempt: str) -> None:
+    Args:
+        connection: With the attempt's token.
+        attempt: Attempt id.
+        rank: Number of this node in the attempt, from 0.
+    """
+
+    def __init__(self, connection: Connection, attempt: str, rank: int = 0) -> None:
         self._http = connection
         self._path = f"/v1/attempts/{attempt}"
+        self._rank = rank
 
     def work(self) -> Work:
         """All the launcher needs to begin."""
@@ -37,6 +58,22 @@ class Attempts:
     def finish(self, finished: Finished) -> None:
         """Close the attempt."""
         self._http.send(f"{self._path}/finish", finished)
+
+    def leave(self, stage: Stage, text: str = "") -> None:
+        """Leave a note for the launchers on the other nodes."""
+        self._http.send(f"{self._path}/ranks/{self._rank}/stages/{stage}", NoteLeft(text=text))
+
+    def stage(self, stage: Stage, *, wait_s: float) -> StageView:
+        """How far a stage has come, waiting at most `wait_s` until it is complete."""
+        return self._http.get(f"{self._path}/ranks/{self._rank}/stages/{stage}", StageView, wait_s=wait_s)
+
+    def hand_over(self, body: bytes, headers: Sequence[bytes]) -> None:
+        """Hand every rank what was sealed for it."""
+        self._http.send(f"{self._path}/keys", KeysLeft(body=body, headers=list(headers)))
+
+    def fail(self, outcome: Outcome, message: str) -> None:
+        """Say why the attempt cannot go on at this node."""
+        self._http.send(f"{self._path}/ranks/{self._rank}/fault", FaultLeft(outcome=outcome, message=message))
 
     def control(self, *, wait_s: float) -> Control:
         """What the factory asks of the launcher, waiting for it at most `wait_s`."""

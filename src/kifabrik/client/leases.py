@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from kifabrik.client.connection import Connection
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.body import Detail
-from kifabrik.wire.leases import Asking, Cosignature, Decision, LeaseView, Mail
+from kifabrik.wire.leases import Asking, Cosignature, Decision, KeysWanted, LeaseView, Mail
 from kifabrik.wire.tenants import Logged, Signed
 
 
@@ -17,7 +17,7 @@ class Leases:
 
     def request(self, request: Envelope) -> Logged:
         """Ask for keys; the request stands in the log afterwards."""
-        return self._http.post("/v1/leases", Signed(statement=request.to_json()), Logged)
+        return self._http.post("/v1/leases", KeysWanted(statement=request.to_json()), Logged)
 
     def answer(self, request: str, *, wait_s: float = 0) -> LeaseView:
         """The answer to a request, waiting for it at most `wait_s`."""

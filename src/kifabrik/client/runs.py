@@ -1,5 +1,7 @@
 """Plans, runs, their logs and their evidence."""
 
+from collections.abc import Iterator
+
 from kifabrik.client.connection import Connection
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.body import Detail
@@ -30,6 +32,17 @@ class Runs:
         """One run; with `wait_s`, as soon as its revision is higher than `revision`."""
         return self._http.get(f"/v1/runs/{run}", RunView, wait_s=wait_s, revision=revision)
 
+    def tasks(self, sweep: str, *, limit: int = 500, after: str = "") -> list[RunView]:
+        """Tasks of a sweep in their order; `after` is the run id of the task to go on after."""
+        return self._http.get_list(f"/v1/runs/{sweep}/tasks", RunView, limit=limit, after=after)
+
+    def all_tasks(self, sweep: str) -> Iterator[RunView]:
+        """Every task of a sweep, in pages."""
+        after = ""
+        while page := self.tasks(sweep, after=after):
+            yield from page
+            after = page[-1].run
+
     def history(self, run: str) -> list[RunEvent]:
         """What happened to a run, and why."""
         return self._http.get_list(f"/v1/runs/{run}/events", RunEvent)
@@ -42,12 +55,16 @@ class Runs:
         """Stop a run, with a checkpoint if its job keeps them."""
         return self._http.post(f"/v1/runs/{run}/stop", None, RunView)
 
-    def log(self, attempt: str, *, after: int = -1, wait_s: float = 0) -> StreamView:
-        """Segments of an attempt's log with numbers above `after`; waits for one at most `wait_s`."""
-        return self._http.get(f"/v1/attempts/{attempt}/log", StreamView, wait_s=wait_s, after=after)
+    def log(self, attempt: str, *, after: int = -1, rank: int = 0, wait_s: float = 0) -> StreamView:
+        """Segments of the log of an attempt's node above number `after`; waits for one at most `wait_s`."""
+        return self._http.get(f"/v1/attempts/{attempt}/log", StreamView, wait_s=wait_s, after=after, rank=rank)
 
     def accept(self, signature: Envelope, detail: Detail | None) -> Logged:
         """Put on record that a model was accepted."""
         return self._http.post(
             "/v1/models/acceptances", Signed(statement=signature.to_json(), detail=detail), Logged
         )
+
+    def promote(self, promotion: Envelope) -> Logged:
+        """Put on record that the output of a sweep's task is a version of the job's model."""
+        return self._http.post("/v1/models/promotions", Signed(statement=promotion.to_json()), Logged)

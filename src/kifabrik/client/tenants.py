@@ -48,6 +48,10 @@ class Tenants:
         """Remove a member; their tokens stop working at once."""
         return self._http.post("/v1/members/removals", Signed(statement=removal.to_json()), Logged)
 
+    def set_attestation(self, policy: Envelope) -> Logged:
+        """Put on record what counts as attested (keyholder token)."""
+        return self._http.post("/v1/attestation", Signed(statement=policy.to_json()), Logged)
+
     def keyholder(self) -> Envelope:
         """The newest keyholder statement; verify it with the tenant key."""
         return Envelope.from_json(self._http.get("/v1/keyholder", KeyholderUpdate).keyholder)

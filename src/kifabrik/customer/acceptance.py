@@ -12,8 +12,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kifabrik.customer.catalogue import Catalogue, ModelVersion
+from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.leasing import lease_results
+from kifabrik.customer.named import ModelVersion
 from kifabrik.customer.profile import member_folder
 from kifabrik.customer.proof import prove_output
 from kifabrik.customer.session import Session

@@ -1,88 +1,96 @@
 """From a job file to a signed order: prepare (nothing is sent), then submit."""
 
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kifabrik.customer.bundle import CodeBundle
-from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.locks import keep_lock
-from kifabrik.customer.proof import prove_output
+from kifabrik.customer.resolving import Resolver, in_order
 from kifabrik.customer.session import Session
 from kifabrik.customer.unfinished import unfinished_folder
 from kifabrik.environments.lock import lock
 from kifabrik.environments.lockfile import Lock
 from kifabrik.errors import NotFoundError
-from kifabrik.jobs.jobfile import InputReference, JobFile
+from kifabrik.jobs.jobfile import JobFile
 from kifabrik.jobs.private import PrivateJob
-from kifabrik.orders.order import Input, Order, RetryCause, sign_order
+from kifabrik.orders.order import Input, Need, Order, RetryCause, sign_order
 from kifabrik.seals.recipients import Recipient
 from kifabrik.transfer.details import Names, make_detail
-from kifabrik.values import Kind, format_time, new_id, now_utc
+from kifabrik.values import format_time, now_utc
 from kifabrik.wire.runs import Plan, PlanRequest, RunView
 
-_QUEUE_TIME: Final = timedelta(days=7)
+QUEUE_TIME: Final = timedelta(days=7)
 """How long an order may wait for its turn before no key is released for it any more."""
 
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run that could be ordered.
+    """A run that could be ordered, or a sweep.
 
     Args:
+        run: Run id it would be ordered under.
         job: The job file.
         folder: What its paths start from.
         inputs: Mount path to input.
         names: Mount path to the input's name and version, for people.
+        needs: Orders that must succeed first, by run id: the digest of the order, empty where it is still to be
+            signed, as one of those prepared together.
         plan: What the factory says it would do and cost.
     """
 
+    run: str
     job: JobFile
     folder: Path
     inputs: dict[str, Input]
     names: dict[str, str]
+    needs: dict[str, str]
     plan: Plan
+
+    @property
+    def tasks(self) -> int:
+        """Number of tasks, if it is a sweep; else 0."""
+        return len(self.job.swept()) if self.job.matrix is not None else 0
 
 
 def prepare(session: Session, job: JobFile, folder: Path) -> PreparedRun:
-    """Resolve names and ask for plan and price.
+    """Resolve names and ask for plan and price; raises what `prepare_all` does."""
+    return prepare_all(session, [(job, folder)])[0]
+
+
+def prepare_all(session: Session, jobs: Sequence[tuple[JobFile, Path]]) -> list[PreparedRun]:
+    """Prepare jobs that may need each other, each behind those it needs.
+
+    Args:
+        session: Connected.
+        jobs: Job files, each with the folder its paths start from.
 
     Raises:
-        NotFoundError: A dataset or model does not exist.
+        NotFoundError: A dataset, model, run or output does not exist.
         RefusedError: The member is an auditor.
-        UsageError: The resources make no sense.
+        UsageError: The resources make no sense, two jobs have one name, or they need each other in a circle.
     """
     session.check_may_change("order runs")
-    catalogue = session.catalogue()
-    resolved = {path: _resolve(session, catalogue, name) for path, name in job.inputs().items()}
+    resolver = Resolver(session, session.catalogue())
+    return [_prepare_one(session, resolver, job, folder) for job, folder in in_order(jobs)]
+
+
+def _prepare_one(session: Session, resolver: Resolver, job: JobFile, folder: Path) -> PreparedRun:
+    found = resolver.resolve(job)
     request = PlanRequest(
         resources=job.resources.parsed(),
         place=job.where(),
         max_duration_s=job.max_duration,
         budget_micro_eur=job.budget.micro_eur,
         python=job.environment.python,
-        inputs=[item.manifest for item, _ in resolved.values()],
+        inputs=[item.manifest for item in found.inputs.values() if item.manifest],
+        tasks=len(job.swept()) if job.matrix is not None else 0,
     )
-    return PreparedRun(
-        job=job,
-        folder=folder,
-        inputs={path: item for path, (item, _) in resolved.items()},
-        names={path: name for path, (_, name) in resolved.items()},
-        plan=session.runs.plan(request),
-    )
-
-
-def _resolve(session: Session, catalogue: Catalogue, reference: InputReference) -> tuple[Input, str]:
-    if reference.model:
-        model = catalogue.model(reference.name, reference.version)
-        prove_output(session, catalogue, model)
-        return Input(model.owner, 1, model.manifest), f"model:{model.name}@{model.version}"
-    dataset = catalogue.dataset(reference.name)
-    version = reference.version or len(dataset.manifests)
-    catalogue.version(dataset, version)
-    return Input(dataset.dataset, version, dataset.manifests[version - 1]), f"{dataset.name}@{version}"
+    plan = session.runs.plan(request)
+    return PreparedRun(found.run, job, folder, found.inputs, found.names, found.needs, plan)
 
 
 def lock_environment(prepared: PreparedRun) -> Lock:
@@ -114,22 +122,32 @@ def _requirements(named: str | list[str], folder: Path) -> str:
         raise NotFoundError(f"there is no requirements file {folder / named}") from None
 
 
-def submit(session: Session, prepared: PreparedRun, locked: Lock) -> RunView:
+def submit(
+    session: Session, prepared: PreparedRun, locked: Lock, ordered: Mapping[str, str] | None = None
+) -> RunView:
     """Seal the code, sign the order and hand it in.
+
+    Args:
+        session: Connected.
+        prepared: From `prepare` or `prepare_all`.
+        locked: Its environment.
+        ordered: Digests of the orders prepared together that were signed before, by run id.
 
     Raises:
         RefusedError: The role does not allow it, or budget or quota do not suffice.
     """
-    run = new_id(Kind.RUN)
-    job = prepared.job
+    run, job = prepared.run, prepared.job
     recipient = Recipient.from_text(session.keyholder.order_recipient)
     with unfinished_folder(session.home, "bundle") as scratch:
         bundle = CodeBundle(prepared.folder / job.workdir, private_job(prepared), scratch, session.home)
         code, _ = bundle.seal(session.tenant, run, recipient, session.profile.device, session.store)
-    order = _order(session, prepared, run, code.digest, locked)
+    needs = tuple(Need(need, digest or (ordered or {})[need]) for need, digest in prepared.needs.items())
+    order = _order(session, prepared, code.digest, locked, needs)
     envelope = sign_order(order, session.profile.device)
     keep_lock(session.home, locked)
-    names = Names(envelope.digest, run, {"name": job.name, "outputs": list(job.outputs)})
+    said: dict[str, Any] = {"name": job.name, "outputs": list(job.outputs)}
+    said |= {"matrix": job.swept().to_body()} if job.matrix is not None else {}
+    names = Names(envelope.digest, run, said)
     detail = make_detail(names, session.catalogue_recipient, session.profile.device)
     return session.runs.order(envelope, code, locked.text, detail)
 
@@ -145,6 +163,7 @@ def private_job(prepared: PreparedRun) -> PrivateJob:
         outputs=dict(job.outputs),
         checkpoint=job.checkpoint or "",
         publish=tuple(job.publish),
+        points=tuple(dict(point) for point in job.swept().points()) if job.matrix is not None else (),
     )
 
 
@@ -155,11 +174,11 @@ def code_digest(session: Session, prepared: PreparedRun) -> str:
         return CodeBundle(workdir, private_job(prepared), scratch, session.home).code_digest()
 
 
-def _order(session: Session, prepared: PreparedRun, run: str, code: str, locked: Lock) -> Order:
+def _order(session: Session, prepared: PreparedRun, code: str, locked: Lock, needs: tuple[Need, ...]) -> Order:
     job, now = prepared.job, now_utc()
     attempts_time = timedelta(seconds=job.max_duration * job.retry.attempts)
     return Order(
-        run=run,
+        run=prepared.run,
         tenant=session.tenant,
         member=session.profile.member,
         purpose=job.purpose,
@@ -179,8 +198,11 @@ def _order(session: Session, prepared: PreparedRun, run: str, code: str, locked:
         priority=job.priority,
         ask=job.ask,
         created=format_time(now),
-        deadline=format_time(now + _QUEUE_TIME + attempts_time),
+        deadline=format_time(now + QUEUE_TIME + attempts_time),
         nonce=secrets.token_hex(16),
         keyholder=session.keyholder.sequence,
         slurm=job.slurm.parsed(),
+        tasks=prepared.tasks,
+        max_parallel=job.max_parallel,
+        needs=needs,
     )

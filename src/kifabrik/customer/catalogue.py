@@ -12,28 +12,34 @@ A log of many runs has hundreds of thousands of entries, and hardly any command 
 picked by their bytes, which are canonical JSON, and only those picked are parsed.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from kifabrik.client.logs import Log
 from kifabrik.customer.devices import Devices, write_whole
+from kifabrik.customer.named import DatasetName, ModelVersion, RunName, SweepName, model_output
 from kifabrik.datasets.manifest import Manifest, verify_manifest
 from kifabrik.errors import IntegrityError, NotFoundError, UsageError
 from kifabrik.grants.statements import Erasure
+from kifabrik.jobs.matrix import Matrix
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.mirror import Mirror
+from kifabrik.models.promotion import Promotion
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
-from kifabrik.signatures.statements import verify_statement
+from kifabrik.signatures.statements import read_unverified, verify_statement
+from kifabrik.tenants.statements import Role
 from kifabrik.transfer.details import Names, open_detail
+from kifabrik.values import sweep_of, task_number, task_run
 
 _AT_ONCE: Final = 512
 """Entries looked at together, from the newest back."""
-_PUBLISHED: Final = "model"
+_OUTPUTS: Final = b'"outputs":'
+"""In entries of ends with outputs and of promotions, and in no other kinds."""
 _NAMED: Final[Mapping[EntryKind | str, tuple[str, str]]] = {
     EntryKind.DATASET_SEALED: ("manifest", "dataset"),
     EntryKind.RUN_ORDERED: ("order", "run"),
@@ -41,62 +47,6 @@ _NAMED: Final[Mapping[EntryKind | str, tuple[str, str]]] = {
     EntryKind.MODEL_ACCEPTED: ("statement", "member"),
 }
 """Kinds with names: under which references stand the statement they go with, and the id that is named."""
-
-
-@dataclass(frozen=True)
-class DatasetName:
-    """A dataset by its name.
-
-    Args:
-        name: As its members call it.
-        dataset: Dataset id.
-        manifests: Digest of the manifest statement of each version, from 1.
-        erased: Whether it was erased or its erasure decided.
-    """
-
-    name: str
-    dataset: str
-    manifests: tuple[str, ...]
-    erased: bool
-
-
-@dataclass(frozen=True)
-class RunName:
-    """A run by the name of its job.
-
-    Args:
-        name: Job name.
-        run: Run id.
-        outputs: Names of its declared outputs, numbered from 1.
-        finished: Digests of the manifests of its outputs, once it has finished well.
-        time: When it was ordered.
-    """
-
-    name: str
-    run: str
-    outputs: tuple[str, ...]
-    finished: tuple[str, ...]
-    time: str
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """An output of a finished run under the name of its job, counted in the order of finishing."""
-
-    name: str
-    version: int
-    run: RunName
-    output: int
-
-    @property
-    def owner(self) -> str:
-        """The owner its manifest names, such as `r-…/1`."""
-        return f"{self.run.run}/{self.output}"
-
-    @property
-    def manifest(self) -> str:
-        """Digest of its manifest statement."""
-        return self.run.finished[self.output - 1]
 
 
 class Catalogue:
@@ -244,19 +194,35 @@ class Catalogue:
         return {run: str(self.detail(entry).get("name", run)) for run, entry in ordered.items()}
 
     def runs(self) -> list[RunName]:
-        """All runs, in the order they were ordered."""
-        ended = self._ended_well()
+        """All runs, in the order they were ordered; each order of a sweep is one."""
+        return list(self._runs.values())
+
+    @cached_property
+    def _runs(self) -> dict[str, RunName]:
         found: dict[str, RunName] = {}
         for entry in self._of(EntryKind.RUN_ORDERED):
             run = str(entry.refs.get("run"))
             if run in found:
                 continue
             detail = self.detail(entry)
-            outputs = tuple(str(name) for name in detail.get("outputs", ()))
-            finished = _texts(ended[run].refs.get("outputs", ())) if run in ended else ()
-            found[run] = RunName(str(detail.get("name", run)), run, outputs, finished, entry.time)
-        return list(found.values())
+            found[run] = RunName(
+                name=str(detail.get("name", run)),
+                run=run,
+                outputs=tuple(str(name) for name in detail.get("outputs", ())),
+                finished=self._finished(run),
+                time=entry.time,
+                order=str(entry.refs.get("order", "")),
+                matrix=_matrix(detail),
+                only=tuple(one for one in detail.get("only", ()) if isinstance(one, int)),
+                again=str(detail.get("again", "")),
+            )
+        return found
 
+    def _finished(self, run: str) -> tuple[str, ...]:
+        ended = self._ended_well.get(run)
+        return _texts(ended.refs.get("outputs", ())) if ended else ()
+
+    @cached_property
     def _ended_well(self) -> dict[str, Entry]:
         """The first entry that names outputs of each run, in the order of the log: later ones change nothing."""
         found: dict[str, Entry] = {}
@@ -268,9 +234,16 @@ class Catalogue:
     def run(self, name: str) -> RunName:
         """Return a run by its id, by the beginning of its id, or the newest of a job name.
 
+        A task of a sweep is `NAME/17` or `r-…-17`.
+
         Raises:
             NotFoundError: There is none.
         """
+        sweep, slash, number = name.partition("/")
+        if slash and number.isdecimal():
+            return self._task(self.sweep(sweep).order_of(int(number)), int(number))
+        if task_number(name) and sweep_of(name) in self._runs:
+            return self._task(self._runs[sweep_of(name)], task_number(name))
         found = [one for one in self.runs() if name in {one.run, one.name}]
         if not found:
             found = [one for one in self.runs() if one.run.startswith(name) and len(name) > len("r-")]
@@ -278,18 +251,67 @@ class Catalogue:
             raise NotFoundError(f"there is no run {name!r}", hint="See: kifabrik ps")
         return found[-1]
 
+    def _task(self, order: RunName, number: int) -> RunName:
+        if not order.has_task(number):
+            raise NotFoundError(f"{order.run} has no task {number}", hint=f"See: kifabrik ps {order.run}")
+        run = task_run(order.run, number)
+        return replace(order, run=run, finished=self._finished(run), matrix=None, only=())
+
+    def sweep(self, name: str) -> SweepName:
+        """Return a sweep by its run id, the beginning of it, that of an order of some tasks again, or its job name.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        found = self.run(name)
+        if found.matrix is None:
+            raise NotFoundError(f"{found.name} ({found.run}) is no sweep", hint="A sweep's job file has a matrix.")
+        first = next((one for one in self.runs() if one.order == found.again), found) if found.again else found
+        again = (one for one in self.runs() if one.again == first.order and one.matrix == first.matrix)
+        return SweepName((first, *again))
+
     def models(self) -> list[ModelVersion]:
-        """All outputs called `model` (or the only output) of finished runs."""
-        order = {run: number for number, run in enumerate(self._ended_well())}
+        """All outputs called `model` (or the only output) of finished runs, and those of promoted tasks."""
         versions: dict[str, int] = {}
-        models = []
-        for run in sorted((r for r in self.runs() if r.finished), key=lambda r: order[r.run]):
-            output = _model_output(run.outputs)
-            if output is None or output > len(run.finished):
+        models: dict[str, ModelVersion] = {}
+        for run in self._made():
+            output = model_output(run.outputs)
+            if run.run in models or output is None or output > len(run.finished):
                 continue
             versions[run.name] = versions.get(run.name, 0) + 1
-            models.append(ModelVersion(run.name, versions[run.name], run, output))
-        return models
+            models[run.run] = ModelVersion(run.name, versions[run.name], run, output)
+        return list(models.values())
+
+    def _made(self) -> Iterator[RunName]:
+        """Yield runs in the order in which their outputs came to count, as the log has it."""
+        for data in self._mirror.holding(_OUTPUTS):
+            entry = Entry.from_bytes(data)
+            run = str(entry.refs.get("run"))
+            if entry.kind is EntryKind.RUN_FINISHED and run in self._runs:
+                yield self._runs[run]
+            elif entry.kind is EntryKind.MODEL_PROMOTED and self._is_promoted(entry, run):
+                yield self._task(self._runs[sweep_of(run)], task_number(run))
+
+    def _is_promoted(self, entry: Entry, run: str) -> bool:
+        """Whether a member has signed what an entry says about a task: the factory cannot promote one."""
+        order = self._runs.get(sweep_of(run))
+        try:
+            envelope = self._statement(str(entry.refs.get("statement", "")))
+            member = read_unverified(envelope, Promotion)[0].member
+            device = self.devices.signer(envelope, member)
+            said = verify_statement(envelope, Promotion, [device.key]).predicate
+        except (IntegrityError, NotFoundError, UsageError):
+            return False
+        if order is None or device.role == Role.AUDITOR or not order.has_task(task_number(run)):
+            return False
+        output, finished = model_output(order.outputs), self._finished(run)
+        return output is not None and (said.tenant, said.run, said.order, said.owner, said.manifest) == (
+            self._tenant_key.tenant_id,
+            run,
+            order.order,
+            f"{run}/{output}",
+            finished[output - 1] if output <= len(finished) else "",
+        )
 
     def model(self, name: str, version: int = 0) -> ModelVersion:
         """Return a model by name and version; 0 for the newest.
@@ -323,10 +345,12 @@ def _of_kind(data: bytes, kind: EntryKind) -> Entry | None:
     return entry if entry.kind is kind else None
 
 
-def _model_output(outputs: tuple[str, ...]) -> int | None:
-    if _PUBLISHED in outputs:
-        return outputs.index(_PUBLISHED) + 1
-    return 1 if len(outputs) == 1 else None
+def _matrix(detail: Mapping[str, Any]) -> Matrix | None:
+    """The points of a sweep in the names of its order; a colleague's device may have signed nonsense."""
+    try:
+        return Matrix.from_body(detail["matrix"]) if "matrix" in detail else None
+    except IntegrityError:
+        return None
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ class LogLine:
         attempt: Number of the attempt.
         metric: Name of the metric, or empty.
         value: Its value.
+        rank: Number of the node that wrote it, from 0.
     """
 
     at: float
@@ -33,14 +34,16 @@ class LogLine:
     attempt: int
     metric: str = ""
     value: float = 0.0
+    rank: int = 0
 
 
-def read_lines(data: bytes, attempt: int) -> Iterator[LogLine]:
+def read_lines(data: bytes, attempt: int, rank: int = 0) -> Iterator[LogLine]:
     """Yield the records of one opened segment.
 
     Args:
         data: JSON lines, see `kifabrik.runs.statements.LogSegment`.
         attempt: Number of the attempt.
+        rank: Number of the node.
 
     Raises:
         IntegrityError: A line is not a record.
@@ -48,19 +51,19 @@ def read_lines(data: bytes, attempt: int) -> Iterator[LogLine]:
     for line in data.split(b"\n"):
         if line:
             try:
-                yield _line(json.loads(line), attempt)
+                yield _line(json.loads(line), attempt, rank)
             except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
                 raise IntegrityError("the log holds something else than its launcher should write") from None
 
 
-def _line(record: dict[str, Any], attempt: int) -> LogLine:
+def _line(record: dict[str, Any], attempt: int, rank: int) -> LogLine:
     at, kind = float(record["at"]), str(record["kind"])
     if not math.isfinite(at):
         raise ValueError("not a time")
     if kind != _METRIC:
-        return LogLine(at, kind, _writable(record["text"]), attempt)
+        return LogLine(at, kind, _writable(record["text"]), attempt, rank=rank)
     name, value = _writable(record["name"]), float(record["value"])
-    return LogLine(at, kind, f"{name} = {value:g}", attempt, name, value)
+    return LogLine(at, kind, f"{name} = {value:g}", attempt, name, value, rank)
 
 
 def _writable(text: Any) -> str:

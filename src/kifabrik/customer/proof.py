@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kifabrik.customer.catalogue import Catalogue, ModelVersion
+from kifabrik.customer.attested import ProvenNode, prove_nodes
+from kifabrik.customer.catalogue import Catalogue
+from kifabrik.customer.named import ModelVersion
 from kifabrik.customer.session import Session
 from kifabrik.datasets.manifest import Manifest, verify_manifest
 from kifabrik.errors import IntegrityError, NotFoundError
@@ -17,6 +19,7 @@ from kifabrik.leases.verify import verify_attempt_request
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.merkle import root_of
 from kifabrik.orders.order import Order, verify_order
+from kifabrik.orders.tasks import covers, is_awaited, order_run
 from kifabrik.runs.statements import Finish, LogStream
 from kifabrik.runs.states import Outcome
 from kifabrik.signatures.dsse import Envelope
@@ -74,7 +77,7 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
     """
     log = _LogView(catalogue, run)
     fetch = session.datasets.statement
-    ordered = log.first(EntryKind.RUN_ORDERED)
+    ordered = log.ordered()
     order = _order(session, catalogue, fetch(ordered.digest("order")))
     finished = log.end()
     finish_envelope = fetch(finished.digest("finish"))
@@ -84,9 +87,16 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
     request = verify_attempt_request(fetch(lease.predicate.request))
     requested = log.find(EntryKind.LEASE_REQUESTED, "request", request.digest)
     _check(requested.index == lease.predicate.log_index, "the lease names another log entry than its request's")
+    if len(request.predicate.nodes) > 1:
+        named = requested.entry.refs.get("nodes")
+        _check(named == request.predicate.node_names, "the log names other nodes than the request")
     _check(ordered.index < requested.index < released.index, "order, request and lease do not follow each other")
     _check_bindings(run, order, request.predicate, lease.predicate)
+    _check_awaited(session, catalogue, order.predicate, request.predicate)
     _check_tree(catalogue, lease.predicate)
+    nodes = prove_nodes(
+        session, catalogue, request, lease.predicate, ordered=ordered.index, requested=requested.index
+    )
     run_key = VerifyKey.from_hex(lease.predicate.run_key)
     finish = verify_statement(finish_envelope, Finish, [run_key])
     _check_finish(finish.predicate, order, lease)
@@ -101,6 +111,7 @@ def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
         _link("order", order, ordered.index, "signed by a member's device"),
         _link("request", request, requested.index, "logged before any key"),
         _link("lease", lease, released.index, "signed by the keyholder"),
+        *(_node_link(number, node) for number, node in enumerate(nodes, 1)),
         _link("finish", finish, finished.index, "signed by the lease's run key"),
         *(
             _link(f"output {number}", output, finished.index, "signed by that run key")
@@ -139,6 +150,12 @@ def _link(what: str, statement: Statement[Any], index: int, says: str) -> Link:
     return Link(what, statement.digest, statement.signer.keyid, index, says)
 
 
+def _node_link(number: int, node: ProvenNode) -> Link:
+    shown = ", ".join(node.types)
+    says = f"{shown}: booted into {node.state}, quoted over the tree head of {node.quoted}"
+    return Link(f"node {number}", node.policy, node.key[4:], node.policy_index, says)
+
+
 def _order(session: Session, catalogue: Catalogue, envelope: Envelope) -> Statement[Order]:
     said, _ = read_unverified(envelope, Order)
     device = catalogue.devices.signer(envelope, said.member)
@@ -147,14 +164,29 @@ def _order(session: Session, catalogue: Catalogue, envelope: Envelope) -> Statem
 
 def _check_bindings(run: str, order: Statement[Order], request: AttemptRequest, lease: Lease) -> None:
     asked = (run, order.digest)
-    _check(order.predicate.run == run, "the order is for another run")
+    _check(covers(order.predicate, run), "the order is for another run")
     _check((request.run, request.order) == asked, "the request is for another order")
     _check((lease.run, lease.order) == asked, "the lease is for another order")
     bound = (lease.receiver, lease.run_key, lease.recipient, lease.node_keys)
     wanted = (request.attempt, request.run_key, request.recipient, request.node_keys)
     _check(bound == wanted, "the lease was given to somebody else than who asked")
-    named = {order.predicate.code, *(item.manifest for item in order.predicate.inputs)}
+    named = {order.predicate.code, *(item.manifest for item in order.predicate.inputs if not is_awaited(item))}
     _check(named <= set(request.items), "the attempt did not use everything that was ordered")
+
+
+def _check_awaited(session: Session, catalogue: Catalogue, order: Order, request: AttemptRequest) -> None:
+    """Check that inputs that did not exist yet are what the needed orders' runs put out, each chain verified."""
+    needed = {need.run: need.order for need in order.needs}
+    for position, item in enumerate(order.inputs, 1):
+        if not is_awaited(item):
+            continue
+        run, _, number = item.owner.partition("/")
+        behind = prove_run(session, catalogue, run)
+        _check(
+            behind.order.digest == needed.get(order_run(run)), "an input comes from another order than was needed"
+        )
+        made = [output.digest for output in behind.outputs if output.predicate.owner == f"{run}/{number}"]
+        _check([*request.items[position : position + 1]] == made, "the attempt used another input than was needed")
 
 
 def _check_tree(catalogue: Catalogue, lease: Lease) -> None:
@@ -204,8 +236,9 @@ class _LogView:
     def all(self, kind: EntryKind) -> Sequence[_Found]:
         return [found for found in self._entries if found.entry.kind == kind]
 
-    def first(self, kind: EntryKind) -> _Found:
-        return self._own(kind)[0]
+    def ordered(self) -> _Found:
+        """The first order of the run; of a sweep's task, that of the sweep."""
+        return self._about(EntryKind.RUN_ORDERED, order_run(self._run))[0]
 
     def end(self) -> _Found:
         """How the run ended: the first entry with outputs, as nothing later can change it, or else the last."""
@@ -213,9 +246,12 @@ class _LogView:
         return next((one for one in found if one.entry.refs.get("outputs")), found[-1])
 
     def _own(self, kind: EntryKind) -> Sequence[_Found]:
-        found = [one for one in self.all(kind) if one.entry.refs.get("run") == self._run]
+        return self._about(kind, self._run)
+
+    def _about(self, kind: EntryKind, run: str) -> Sequence[_Found]:
+        found = [one for one in self.all(kind) if one.entry.refs.get("run") == run]
         if not found:
-            raise NotFoundError(f"the log has no {kind.value} entry for {self._run}", hint="Has the run ended?")
+            raise NotFoundError(f"the log has no {kind.value} entry for {run}", hint="Has the run ended?")
         return found
 
     def find(self, kind: EntryKind, key: str, value: str) -> _Found:

@@ -20,7 +20,7 @@ from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey, VerifyKey
 from kifabrik.signatures.statements import Statement, predicate, sign_statement, verify_statement
-from kifabrik.values import Kind, format_time, is_id, parse_time
+from kifabrik.values import Kind, format_time, is_id, is_run, parse_time
 
 MOST_SHARDS: Final = 200_000
 MOST_VERSIONS: Final = 10**9
@@ -41,10 +41,12 @@ def is_owner(text: str) -> bool:
     """Whether `text` names what a manifest can belong to.
 
     A dataset `d-…`, or a run's numbered output `r-…/1`, its code bundle `r-…/code` or its chain of
-    checkpoints `r-…/checkpoint`.
+    checkpoints `r-…/checkpoint`. A sweep's tasks `r-…-17` have outputs and checkpoints; their code is the sweep's.
     """
     run, slash, part = text.partition("/")
-    return is_id(run, Kind.RUN) and _PART.fullmatch(part) is not None if slash else is_id(text, Kind.DATASET)
+    if not slash:
+        return is_id(text, Kind.DATASET)
+    return _PART.fullmatch(part) is not None and (is_id(run, Kind.RUN) if part == "code" else is_run(run))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,18 @@
-"""Admission: from a signed order to a run that waits for its turn.
+"""Admission: from a signed order to runs that wait for their turn: one, or all tasks of a sweep.
 
 Nothing is decided here about grants: the keyholder does that, when a launcher asks for keys.
 
 Invariants:
-- an order is admitted once; handing it in again answers with its run;
-- everything an order names is there and unharmed when it is admitted: inputs, code, lock;
-- what a run can cost at most fits into what is left of the tenant's budget, set aside in the same transaction;
-- `run.ordered` and `run.admitted` are in the log with the run, or none of the three exists.
+- an order is admitted once, whole; handing it in again answers as the first time;
+- everything an order names is there and unharmed when it is admitted: inputs, code, lock, and the orders it needs;
+- what its runs together can cost at most fits into what is left of the tenant's budget, set aside in the same
+  transaction;
+- `run.ordered` and `run.admitted` are in the log with the runs, once for each order, or nothing of it exists.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -19,6 +21,7 @@ from kifabrik.errors import CapacityError, ConflictError, IntegrityError, NotFou
 from kifabrik.factory.budget import month_of
 from kifabrik.factory.capacity import Demand, Node
 from kifabrik.factory.delivery import Delivery, deliver
+from kifabrik.factory.followers import HELD, WAITS, awaits
 from kifabrik.factory.log import Log
 from kifabrik.factory.members import Members
 from kifabrik.factory.plan import check_duration, enabled_nodes
@@ -26,12 +29,14 @@ from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.pricing import Pricing, Quote
 from kifabrik.factory.records import SealedDetail, Version
 from kifabrik.factory.run_book import RunBook
-from kifabrik.factory.run_records import Run
+from kifabrik.factory.run_records import Admitted, Hold, Run
 from kifabrik.factory.statements import Statements
-from kifabrik.factory.versions import Versions
+from kifabrik.factory.versions import Versions, kept_manifest
 from kifabrik.ledger.entry import EntryKind, RefValue
 from kifabrik.orders.order import Input, Order, check_deadline, order_subjects, verify_order
+from kifabrik.orders.tasks import is_awaited, runs_of, shape_fault
 from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import Statement
 from kifabrik.values import Kind, Money, format_time, is_id, parse_time, sha256_hex
 
@@ -41,7 +46,6 @@ MOST_OUTPUTS: Final = 50
 _CLOCK_TOLERANCE: Final = timedelta(minutes=10)
 _NONCE: Final = re.compile(r"[0-9a-f]{32}")
 _PURPOSE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_WAITS: Final = "Ordered and admitted; waits for its turn."
 
 
 class Admission:
@@ -83,8 +87,8 @@ class Admission:
         code: Envelope,
         lock: str,
         detail: SealedDetail | None,
-    ) -> Run:
-        """Admit an order, or return the run it was admitted as.
+    ) -> Admitted:
+        """Admit an order, or return how it was admitted before.
 
         Args:
             tenant: Of the caller.
@@ -98,14 +102,14 @@ class Admission:
             IntegrityError: A signature or a digest does not fit.
             RefusedError: The deadline has passed.
             UsageError: The order asks for something that makes no sense.
-            NotFoundError: An input is not registered, or erased.
-            ConflictError: The run id is taken, or objects are missing.
+            NotFoundError: An input is not registered, or erased; or an order it needs was never admitted.
+            ConflictError: The run id is taken, objects are missing, or a run it needs has not ended well.
             CapacityError: No node could ever run it, or limit or budget of the tenant do not suffice.
         """
         with self._store.write(tenant) as transaction:
             device = self._members.device(transaction, tenant, member)
             statement = verify_order(order, device.key, tenant, member)
-            known = transaction.runs.run_by_order(tenant, order.digest)
+            known = transaction.runs.order(tenant, order.digest)
             if known is not None:
                 return known
             said = statement.predicate
@@ -119,23 +123,28 @@ class Admission:
                 )
             if sha256_hex(lock.encode()) != said.lock:
                 raise IntegrityError("the lock is not the one the order names")
-            if transaction.runs.run(tenant, said.run) is not None:
+            if transaction.runs.order_of(tenant, said.run) is not None:
                 raise ConflictError(f"there is a run {said.run} already", hint="Apply the job again.")
-            inputs = [_find_input(transaction, tenant, item) for item in said.inputs]
-            manifest = verify_manifest(code, [device.key])
-            _check_code(said, manifest)
+            waits = _check_needs(transaction, said)
+            inputs = [
+                found for item in said.inputs if (found := _find_input(transaction, tenant, item)) is not None
+            ]
+            manifest = _code_of(transaction, said, code, device.key)
             demand = Demand(said.resources, said.place, said.python, manifest.predicate.sealed_size)
             nodes = enabled_nodes(transaction.runs.nodes())
             delivery = deliver(demand, sum(version.size for version in inputs), nodes)
             priced = self._check_means(transaction, said, delivery, nodes)
-            self._versions.enter(transaction, manifest)
-            transaction.statements.add(tenant, code)
+            if not said.again:
+                self._versions.enter(transaction, manifest)
+                transaction.statements.add(tenant, code)
             transaction.runs.add_lock(tenant, said.lock, lock)
-            run = _run_of(statement, delivery, priced, self._book.now())
-            self._record(transaction, order, run, said, detail)
-            self._book.enter(transaction, run)
+            admitted = _admitted(statement, self._book.now())
+            one = _run_of(statement, delivery, priced, self._book.now())
+            self._record(transaction, order, one, said, detail)
+            needed = [need.run for need in said.needs]
+            self._book.enter(transaction, admitted, needed, _runs_of(said, one, waits=waits))
             self._book.look(transaction)
-        return run
+        return admitted
 
     def _check_means(
         self, transaction: Transaction, order: Order, delivery: Delivery, nodes: Sequence[Node]
@@ -143,12 +152,15 @@ class Admission:
         if delivery.lacks:
             hint = "Ask for less, or for another place; see: kifabrik apply --dry-run"
             raise CapacityError(delivery.lacks, hint=hint)
-        priced = self._pricing.quote(delivery.demand, nodes, order.max_duration_s, Money(order.budget_micro_eur))
+        tasks, budget = len(runs_of(order)), Money(order.budget_micro_eur)
+        priced = self._pricing.quote_each(delivery.demand, nodes, order.max_duration_s, budget, tasks)
+        most = Money(priced.most.micro_eur * tasks)
         limits = transaction.runs.limits(order.tenant)
         unfinished, aside = transaction.runs.count_unfinished(order.tenant)
-        if limits.most_runs and unfinished >= limits.most_runs:
+        if limits.most_runs and unfinished + tasks > limits.most_runs:
+            more = f" and this sweep has {tasks} tasks" if order.tasks else ""
             raise CapacityError(
-                f"{unfinished} runs have not ended; your limit is {limits.most_runs}",
+                f"{unfinished} runs have not ended{more}; your limit is {limits.most_runs}",
                 hint="Wait, or stop some.",
             )
         if limits.month_micro_eur:
@@ -157,9 +169,10 @@ class Admission:
                 one.month_micro_eur for one in transaction.runs.usage([order.tenant]) if one.month == month
             ] or [0]
             left = Money(limits.month_micro_eur - used - aside)
-            if left < priced.most:
+            if left < most:
                 raise CapacityError(
-                    f"the run may cost up to {priced.most}; {left} are left of this month's budget",
+                    f"the {'sweep' if order.tasks else 'run'} may cost up to {most}; "
+                    f"{left} are left of this month's budget",
                     hint="Give the job a shorter max_duration or a smaller budget.",
                 )
         return priced
@@ -174,8 +187,12 @@ class Admission:
             "purpose": run.purpose,
             "code": run.code,
             "lock": run.lock,
-            "inputs": tuple(item.manifest for item in said.inputs),
+            "inputs": tuple(item.manifest for item in said.inputs if item.manifest),
         }
+        tasks = len(runs_of(said)) if said.tasks else 0
+        ordered |= {"tasks": tasks} if tasks else {}
+        ordered |= {"needs": tuple(need.run for need in said.needs)} if said.needs else {}
+        ordered |= {"again": said.again} if said.again else {}
         self._statements.put_on_record(
             transaction, run.tenant, order, EntryKind.RUN_ORDERED, ordered, detail=detail
         )
@@ -184,7 +201,7 @@ class Admission:
             "run": run.run,
             "cap_s": run.cap_s,
             "rate_micro_eur": run.rate_micro_eur,
-            "most_micro_eur": run.most_micro_eur,
+            "most_micro_eur": run.most_micro_eur * (tasks or 1),
         }
         self._log.append(transaction, run.tenant, EntryKind.RUN_ADMITTED, admitted)
 
@@ -205,9 +222,34 @@ def _check_form(statement: Statement[Order]) -> None:
     ):
         if wrong:
             raise UsageError(f"the order makes no sense: {fault}")
+    fault = shape_fault(order)
+    if fault:
+        raise UsageError(f"the order makes no sense: {fault}")
 
 
-def _find_input(transaction: Transaction, tenant: str, item: Input) -> Version:
+def _check_needs(transaction: Transaction, order: Order) -> tuple[str, ...]:
+    """Check what an order needs; return the run ids of the orders it has to wait for still."""
+    waits = []
+    for need in order.needs:
+        known = transaction.runs.order_of(order.tenant, need.run)
+        if known is None or known.order != need.order:
+            raise NotFoundError(
+                f"there is no run {need.run} of the order it names", hint="Order what it needs first."
+            )
+        unfinished, badly = transaction.runs.unfinished_of(order.tenant, need.run)
+        if badly:
+            raise ConflictError(
+                f"{need.run}, which it needs, has not succeeded",
+                hint=f"See: kifabrik why {need.run}. Order it again.",
+            )
+        waits += [need.run] if unfinished else []
+    return tuple(waits)
+
+
+def _find_input(transaction: Transaction, tenant: str, item: Input) -> Version | None:
+    """Return the version an input is; None for what a run has still to put out."""
+    if is_awaited(item):
+        return _find_output(transaction, tenant, item)
     version = transaction.datasets.by_manifest(tenant, item.manifest)
     if version is None or (version.owner, version.version) != (item.owner, item.version):
         raise NotFoundError(f"there is no version {item.version} of {item.owner} with this manifest")
@@ -216,12 +258,60 @@ def _find_input(transaction: Transaction, tenant: str, item: Input) -> Version:
     return version
 
 
-def _check_code(order: Order, manifest: Statement[Manifest]) -> None:
+def _find_output(transaction: Transaction, tenant: str, item: Input) -> Version | None:
+    name, _, number = item.owner.partition("/")
+    run = transaction.runs.run(tenant, name)
+    if run is None or not number.isdecimal() or not 1 <= int(number) <= run.outputs or item.version != 1:
+        raise NotFoundError(
+            f"no run puts out {item.owner}", hint="An output is RUN/NUMBER, as its job declares it."
+        )
+    return transaction.datasets.newest(tenant, item.owner)
+
+
+def _code_of(transaction: Transaction, order: Order, code: Envelope, device: VerifyKey) -> Statement[Manifest]:
+    """Return the verified manifest of an order's code: its own, or that of the earlier order it runs again."""
+    owner = order.run
+    if order.again:
+        earlier = transaction.runs.runs_of_order(order.tenant, order.again, 1)
+        kept = transaction.statements.get(order.tenant, order.code)
+        if not earlier or kept is None or (earlier[0].member, earlier[0].code) != (order.member, order.code):
+            raise NotFoundError("the member has ordered no such code before", hint="Apply the job file again.")
+        manifest, owner = kept_manifest(kept), earlier[0].sweep or earlier[0].run
+    else:
+        manifest = verify_manifest(code, [device])
     said = manifest.predicate
-    if (said.tenant, said.owner, said.version) != (order.tenant, f"{order.run}/code", 1):
+    if (said.tenant, said.owner, said.version) != (order.tenant, f"{owner}/code", 1):
         raise IntegrityError("the code bundle's manifest belongs to something else than this order")
     if manifest.digest != order.code:
         raise IntegrityError("the code bundle is not the one the order names")
+    return manifest
+
+
+def _admitted(statement: Statement[Order], now: str) -> Admitted:
+    order = statement.predicate
+    return Admitted(
+        tenant=order.tenant,
+        order=statement.digest,
+        run=order.run,
+        nonce=order.nonce,
+        tasks=len(runs_of(order)) if order.tasks else 0,
+        max_parallel=order.max_parallel,
+        budget_micro_eur=order.budget_micro_eur,
+        created=now,
+    )
+
+
+def _runs_of(order: Order, one: Run, *, waits: Sequence[str]) -> Iterator[Run]:
+    """Make the runs an order covers after the pattern of one; held back where they may not start yet."""
+    if waits:
+        one = replace(one, hold=Hold.NEEDS, reason=awaits(waits))
+    if not order.tasks:
+        yield one
+        return
+    held = replace(one, hold=Hold.TURN, reason=HELD.format(most=order.max_parallel))
+    for place, name in enumerate(runs_of(order)):
+        free = bool(waits) or not order.max_parallel or place < order.max_parallel
+        yield replace(one if free else held, run=name, sweep=order.run)
 
 
 def _run_of(statement: Statement[Order], delivery: Delivery, priced: Quote, now: str) -> Run:
@@ -232,7 +322,6 @@ def _run_of(statement: Statement[Order], delivery: Delivery, priced: Quote, now:
         member=order.member,
         purpose=order.purpose,
         order=statement.digest,
-        nonce=order.nonce,
         code=order.code,
         lock=order.lock,
         resources=order.resources,
@@ -247,10 +336,12 @@ def _run_of(statement: Statement[Order], delivery: Delivery, priced: Quote, now:
         max_duration_s=order.max_duration_s,
         cap_s=priced.cap_s,
         rate_micro_eur=priced.rate.micro_eur,
-        budget_micro_eur=order.budget_micro_eur,
+        budget_micro_eur=priced.most.micro_eur
+        if order.tasks and order.budget_micro_eur
+        else order.budget_micro_eur,
         most_micro_eur=priced.most.micro_eur,
         created=now,
         deadline=order.deadline,
-        reason=f"{_WAITS} {delivery.sentence}".strip(),
+        reason=f"{WAITS} {delivery.sentence}".strip(),
         slurm=order.slurm,
     )

@@ -2,19 +2,24 @@
 
 Invariants:
 - a launcher sees and changes its own attempt only, and nothing after that has ended;
-- the launcher that asks for keys first is the attempt's: another run key is told so;
+- the launcher that asks for keys first is the attempt's: another run key is told so. An attempt on several
+  nodes has a launcher on each, all with that one run key;
 - a run moves along the table, forward only.
 """
 
+import json
 from dataclasses import dataclass, replace
 
 from kifabrik.errors import ConflictError, IntegrityError
 from kifabrik.factory.accounts import find_tenant
+from kifabrik.factory.followers import inputs_of
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.run_book import RunBook, find_attempt, find_run
 from kifabrik.factory.run_records import Attempt, Run, StopCause
+from kifabrik.grants.statements import Grant
 from kifabrik.leases.statements import AttemptRequest
 from kifabrik.orders.order import Order
+from kifabrik.runs.gathering import Fault, Stage
 from kifabrik.runs.states import TRANSITIONS, RunState, is_end
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import read_unverified
@@ -44,10 +49,25 @@ class WorkView:
     inputs: tuple[Envelope, ...]
     checkpoint: Envelope | None
     lock: str
+    run: str
     number: int
     cap_s: int
     place: Place
     streamed: bool
+    attested: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of an attempt's launchers.
+
+    Args:
+        stop: Why they are to stop; None if nobody asks for it.
+        fault: Why the attempt cannot go on at one of several nodes, and so not at the others.
+    """
+
+    stop: StopCause | None = None
+    fault: Fault | None = None
 
 
 class Attempts:
@@ -87,7 +107,7 @@ class Attempts:
             found, run = self.going_on(transaction, tenant, attempt)
             self._step(transaction, found, run, state, reason or _sentence(run, state))
 
-    def control(self, tenant: str, attempt: str) -> StopCause | None:
+    def control(self, tenant: str, attempt: str) -> Asked:
         """Return why a launcher is to stop, if it is; one whose attempt has ended is.
 
         Raises:
@@ -96,7 +116,10 @@ class Attempts:
         with self._store.read() as transaction:
             found = find_attempt(transaction, tenant, attempt)
             run = find_run(transaction, tenant, found.run)
-        return StopCause.STOP if found.finished else run.stop
+            fault = fault_of(transaction, tenant, attempt) if run.resources.nodes > 1 else None
+        if found.finished:
+            return Asked(StopCause.STOP)
+        return Asked(run.stop, fault)
 
     def check_request(self, transaction: Transaction, request: AttemptRequest) -> None:
         """Check a verified request for keys against its attempt, and tie the attempt to its run key.
@@ -116,7 +139,7 @@ class Attempts:
         asked = (request.run, request.number, request.order, request.place)
         if asked != (run.run, found.number, run.order, found.place):
             raise IntegrityError("the request for keys is not about this attempt")
-        if sorted(request.node_keys) != sorted(node_keys_of(transaction, found)):
+        if list(request.node_keys) != node_keys_of(transaction, found):
             raise IntegrityError("the request for keys is not by the nodes the attempt was given")
         if request.items != _items(transaction, run):
             raise IntegrityError("the request asks for other keys than the order's code, inputs and checkpoint")
@@ -175,14 +198,28 @@ def _work(transaction: Transaction, run: Run, attempt: Attempt) -> WorkView:
         device=_kept(transaction, run.tenant, member.device),
         order=order,
         code=_kept(transaction, run.tenant, run.code),
-        inputs=tuple(_kept(transaction, run.tenant, item.manifest) for item in said.inputs),
+        inputs=tuple(_kept(transaction, run.tenant, one) for one in inputs_of(transaction, run.tenant, said)),
         checkpoint=_kept(transaction, run.tenant, checkpoint) if checkpoint else None,
         lock=transaction.runs.lock(run.tenant, run.lock) or "",
+        run=run.run,
         number=attempt.number,
         cap_s=attempt.cap_s,
         place=attempt.place,
         streamed=run.streamed_bytes > 0,
+        attested=_asks_attested(transaction, run.tenant, said),
     )
+
+
+def _asks_attested(transaction: Transaction, tenant: str, order: Order) -> bool:
+    """Whether a grant on an input asks for attested nodes; the keyholder decides, this saves a refusal."""
+    for item in order.inputs:
+        for grant in transaction.datasets.grants(tenant, item.owner):
+            if (
+                not grant.revoked
+                and read_unverified(_kept(transaction, tenant, grant.statement), Grant)[0].attested
+            ):
+                return True
+    return False
 
 
 def newest_checkpoint(transaction: Transaction, run: Run) -> str:
@@ -192,15 +229,36 @@ def newest_checkpoint(transaction: Transaction, run: Run) -> str:
 
 
 def node_keys_of(transaction: Transaction, attempt: Attempt) -> list[str]:
-    """Keys of an attempt's nodes in hex, in the order of its placement."""
+    """Keys of an attempt's nodes in hex, by rank, which is the order of its placement."""
     keys = {node.node: node.key for node in transaction.runs.nodes()}
     return [keys.get(share.node, "") for share in attempt.placement]
+
+
+def node_key(transaction: Transaction, attempt: Attempt, rank: int) -> str:
+    """Key in hex of the node that an attempt was given for a rank.
+
+    Raises:
+        ConflictError: It has none, or none any more that is enrolled.
+    """
+    keys = node_keys_of(transaction, attempt)
+    if rank >= len(keys) or not keys[rank]:
+        raise ConflictError(
+            f"attempt {attempt.attempt} was given no enrolled node for rank {rank}",
+            hint="Its launcher must end; nothing is taken from it.",
+        )
+    return keys[rank]
+
+
+def fault_of(transaction: Transaction, tenant: str, attempt: str) -> Fault | None:
+    """Why an attempt on several nodes cannot go on, if it cannot."""
+    text = transaction.runs.note(tenant, attempt, Stage.FAULT, 0)
+    return Fault(**json.loads(text)) if text is not None else None
 
 
 def _items(transaction: Transaction, run: Run) -> tuple[str, ...]:
     order, _ = read_unverified(_kept(transaction, run.tenant, run.order), Order)
     checkpoint = newest_checkpoint(transaction, run)
-    return (run.code, *(item.manifest for item in order.inputs), *((checkpoint,) if checkpoint else ()))
+    return (run.code, *inputs_of(transaction, run.tenant, order), *((checkpoint,) if checkpoint else ()))
 
 
 def _kept(transaction: Transaction, tenant: str, digest: str) -> Envelope:

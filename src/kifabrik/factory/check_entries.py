@@ -5,16 +5,18 @@ both ways. Reads one view of the database, so what happens meanwhile does not sh
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from kifabrik.errors import IntegrityError
+from kifabrik.factory.check_runs import orders_of
 from kifabrik.factory.findings import Finding
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import KeyRequest, RequestState
-from kifabrik.factory.run_records import Attempt, Run, StopCause
+from kifabrik.factory.run_records import Admitted, Attempt, Run, StopCause
 from kifabrik.ledger.entry import Entry, EntryKind
+from kifabrik.values import sweep_of
 
 _BATCH: Final = 1000
 _PAGE: Final = 500
@@ -38,8 +40,8 @@ _ABOUT: Final[Mapping[str, tuple[str, ...]]] = {
     EntryKind.LEASE_RELEASED: ("request", "statement"),
     EntryKind.LEASE_REFUSED: ("request", "statement"),
 }
-"""Which references of an entry a row has too. The first names the thing. `keyholder.…`, `recipients.published`
-and `model.accepted` have no row of their own beside their statement, which `Check` compares."""
+"""Which references of an entry a row has too. The first names the thing. `keyholder.…`, `recipients.published`,
+`attestation.set` and `model.accepted` have no row of their own beside their statement, which `Check` compares."""
 
 _SAID_AGAIN: Final = frozenset({EntryKind.DATASET_ERASED})
 """Entries that may stand twice about one thing: a certificate is replaced when it is complete."""
@@ -84,8 +86,9 @@ class EntryCheck:
 
 
 def _compare(transaction: Transaction, tenant: str) -> Iterator[Finding]:
-    entries = _facts_of_log(transaction, tenant)
-    rows = Counter(_facts_of_rows(transaction, tenant))
+    stopped = {order.run for order in orders_of(transaction, tenant) if order.tasks and order.stopped}
+    entries = _facts_of_log(transaction, tenant, stopped)
+    rows = Counter(_facts_of_rows(transaction, tenant, stopped))
     for fact, indexes in entries.items():
         if fact not in rows:
             yield Finding(tenant, f"entry {indexes[0]}, {fact}, has no row like it in the database", _NO_ROW)
@@ -97,8 +100,11 @@ def _compare(transaction: Transaction, tenant: str) -> Iterator[Finding]:
             yield Finding(tenant, f"the database says {fact}, and no entry of the log does", _NO_ENTRY)
 
 
-def _facts_of_log(transaction: Transaction, tenant: str) -> dict[Fact, list[int]]:
-    """Every fact of a log, with the indexes of the entries that say it."""
+def _facts_of_log(transaction: Transaction, tenant: str, stopped: Collection[str]) -> dict[Fact, list[int]]:
+    """Every fact of a log, with the indexes of the entries that say it.
+
+    Which tasks were stopped one by one before their whole sweep was, rows do not say: `stopped` are such sweeps.
+    """
     found: dict[Fact, list[int]] = {}
     start = 0
     while batch := transaction.logs.entries(tenant, start, start + _BATCH):
@@ -107,6 +113,8 @@ def _facts_of_log(transaction: Transaction, tenant: str) -> dict[Fact, list[int]
                 entry = Entry.from_bytes(data)
             except IntegrityError:
                 continue  # verifying the log names it
+            if entry.kind is EntryKind.RUN_STOPPED and sweep_of(str(entry.refs.get("run", ""))) in stopped:
+                continue
             if entry.kind in _ABOUT:
                 about = tuple(str(entry.refs.get(name, "")) for name in _ABOUT[entry.kind])
                 found.setdefault(Fact(entry.kind, about), []).append(index)
@@ -114,7 +122,7 @@ def _facts_of_log(transaction: Transaction, tenant: str) -> dict[Fact, list[int]
     return found
 
 
-def _facts_of_rows(transaction: Transaction, tenant: str) -> Iterator[Fact]:
+def _facts_of_rows(transaction: Transaction, tenant: str, stopped: Collection[str]) -> Iterator[Fact]:
     yield _fact(EntryKind.TENANT_CREATED, tenant)
     for member in transaction.accounts.members(tenant):
         yield _fact(EntryKind.MEMBER_ENROLLED, member.member, member.membership, member.device)
@@ -122,11 +130,15 @@ def _facts_of_rows(transaction: Transaction, tenant: str) -> Iterator[Fact]:
             yield _fact(EntryKind.MEMBER_REMOVED, member.member)
     yield from _facts_of_datasets(transaction, tenant)
     yield from _facts_of_requests(transaction.leases.of_run(tenant, ""))
+    for order in orders_of(transaction, tenant):
+        yield from _facts_of_order(order)
+        if order.tasks:
+            yield from _facts_of_requests(transaction.leases.of_run(tenant, order.run))
     before = ""
     while page := transaction.runs.page(tenant, before, _PAGE):
         before = page[-1].run
         attempts = transaction.runs.attempts_of(tenant, [run.run for run in page])
-        yield from _facts_of_runs(page, attempts)
+        yield from _facts_of_runs(page, attempts, stopped)
         for run in page:
             yield from _facts_of_requests(transaction.leases.of_run(tenant, run.run))
 
@@ -147,13 +159,20 @@ def _facts_of_datasets(transaction: Transaction, tenant: str) -> Iterator[Fact]:
                 yield _fact(EntryKind.DATASET_ERASED, dataset)
 
 
-def _facts_of_runs(runs: Sequence[Run], attempts: Sequence[Attempt]) -> Iterator[Fact]:
+def _facts_of_order(order: Admitted) -> Iterator[Fact]:
+    yield _fact(EntryKind.RUN_ORDERED, order.run, order.order)
+    yield _fact(EntryKind.RUN_ADMITTED, order.run, order.order)
+    if order.tasks and order.stopped:
+        yield _fact(EntryKind.RUN_STOPPED, order.run)
+    if order.tasks and order.alarmed:
+        yield _fact(EntryKind.DEADLINE_MISSED, order.run)
+
+
+def _facts_of_runs(runs: Sequence[Run], attempts: Sequence[Attempt], stopped: Collection[str]) -> Iterator[Fact]:
     for run in runs:
-        yield _fact(EntryKind.RUN_ORDERED, run.run, run.order)
-        yield _fact(EntryKind.RUN_ADMITTED, run.run, run.order)
-        if run.stop is StopCause.STOP:
+        if run.stop is StopCause.STOP and run.sweep not in stopped:
             yield _fact(EntryKind.RUN_STOPPED, run.run)
-        if run.alarmed:
+        if run.alarmed and not run.sweep:
             yield _fact(EntryKind.DEADLINE_MISSED, run.run)
     for one in attempts:
         if one.finished:

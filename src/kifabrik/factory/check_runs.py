@@ -9,8 +9,9 @@ from typing import Final
 
 from kifabrik.factory.capacity import Share
 from kifabrik.factory.findings import Finding
+from kifabrik.factory.journals import rank_log
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.run_records import Attempt, NodeRecord, Run
+from kifabrik.factory.run_records import Admitted, Attempt, NodeRecord, Run
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import RunState, is_end
 
@@ -59,25 +60,42 @@ def _left(node: NodeRecord, held: Sequence[Share]) -> Share:
 
 
 def _tenant(transaction: Transaction, tenant: str) -> Iterator[Finding]:
-    runs, ended, before = 0, 0, ""
+    ended, before = 0, ""
+    runs: Counter[str] = Counter()
     while page := transaction.runs.page(tenant, before, _PAGE):
         before = page[-1].run
-        runs += len(page)
+        runs.update(run.sweep or run.run for run in page)
         attempts = transaction.runs.attempts_of(tenant, [run.run for run in page])
         ended += sum(bool(one.finished) for one in attempts)
         for run in page:
             yield from _run(run, [one for one in attempts if one.run == run.run])
         for attempt in attempts:
             yield from _attempt(transaction, attempt)
+    orders = 0
+    for order in orders_of(transaction, tenant):
+        orders += 1
+        expected = order.tasks or 1
+        if runs.pop(order.run, 0) != expected:
+            yield Finding(tenant, f"the order of {order.run} does not have its {expected} runs", _BY_HAND)
+    for name in runs:
+        yield Finding(tenant, f"run {name} has no order", _BY_HAND)
     entries = transaction.logs.count_kinds(tenant)
     for kind, expected in (
-        (EntryKind.RUN_ORDERED, runs),
-        (EntryKind.RUN_ADMITTED, runs),
+        (EntryKind.RUN_ORDERED, orders),
+        (EntryKind.RUN_ADMITTED, orders),
         (EntryKind.RUN_FINISHED, ended),
     ):
         if entries.get(kind, 0) != expected:
             what = f"its log has {entries.get(kind, 0)} entries {kind}; there should be {expected}"
             yield Finding(tenant, what, _BY_HAND)
+
+
+def orders_of(transaction: Transaction, tenant: str) -> Iterator[Admitted]:
+    """Yield every order of a tenant."""
+    before = ""
+    while page := transaction.runs.orders_page(tenant, before, _PAGE):
+        before = page[-1].run
+        yield from page
 
 
 def _run(run: Run, attempts: Sequence[Attempt]) -> Iterator[Finding]:
@@ -100,15 +118,19 @@ def _run(run: Run, attempts: Sequence[Attempt]) -> Iterator[Finding]:
 
 
 def _attempt(transaction: Transaction, attempt: Attempt) -> Iterator[Finding]:
-    kept = transaction.runs.count_segments(attempt.tenant, attempt.attempt)
-    if kept != (attempt.segments, attempt.log_bytes):
-        yield Finding(
-            attempt.tenant,
-            f"attempt {attempt.attempt} has {kept[0]} log segments of {kept[1]} bytes; "
-            f"it should have {attempt.segments} of {attempt.log_bytes}",
-            _LOG_CUT,
-        )
-    named = {attempt.lease, attempt.stream, attempt.finish, attempt.provenance, *attempt.outputs} - {""}
+    others = transaction.runs.rank_logs(attempt.tenant, [attempt.attempt])
+    for log in (rank_log(transaction, attempt, 0), *others):
+        kept = transaction.runs.count_segments(attempt.tenant, attempt.attempt, log.rank)
+        if kept != (log.segments, log.log_bytes):
+            of_node = f" of node {log.rank}" if others else ""
+            yield Finding(
+                attempt.tenant,
+                f"attempt {attempt.attempt} has {kept[0]} log segments{of_node} of {kept[1]} bytes; "
+                f"it should have {log.segments} of {log.log_bytes}",
+                _LOG_CUT,
+            )
+    streams = {attempt.stream, *(log.stream for log in others)}
+    named = {attempt.lease, *streams, attempt.finish, attempt.provenance, *attempt.outputs} - {""}
     for digest in sorted(named - transaction.statements.known(attempt.tenant, named)):
         what = f"attempt {attempt.attempt} names statement {digest[:16]}, which is missing"
         yield Finding(attempt.tenant, what, _STATEMENT_GONE)

@@ -3,11 +3,13 @@
 Invariants:
 - a token goes to an enrolled node alone, for an attempt the cluster's scheduler has given it to, as the
   scheduler itself says;
-- a node claims its part of an attempt once: a launcher that was killed ends the attempt;
+- a node claims its part of an attempt once, and each rank is claimed once: a launcher that was killed ends
+  the attempt;
 - a share is taken by the same conditional update that any share is, so what the scheduler gave twice is refused.
 """
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
 from kifabrik.factory.accounts import Accounts
@@ -21,7 +23,9 @@ from kifabrik.runs.states import RunState
 from kifabrik.seals.recipients import Recipient
 from kifabrik.seals.sealing import seal_file
 from kifabrik.signatures.dsse import Envelope
-from kifabrik.values import Place
+
+_NOBODY: Final = Share("", 0, 0)
+"""Holds the place of a rank whose node has not come yet."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +90,18 @@ class Claims:
         found = _attempt(transaction, claim.attempt)
         run = find_run(transaction, tenant, found.run)
         share = _share(claim, node, run)
-        if any(one.node == node.node for one in found.placement):
-            raise ConflictError(f"node {node.name} has claimed attempt {found.attempt} before")
+        placement = _placed(found, share, claim.rank, run.resources.nodes, node)
+        if found.placement and found.place != node.place:
+            raise RefusedError(
+                f"the nodes of a run are in one place; {node.name} is in {node.place}, others in {found.place}",
+                hint="Give the nodes of each place a partition or a feature of their own; see docs/slurm.md.",
+            )
         if not transaction.runs.take((share,)):
             raise ConflictError(f"an earlier run still holds its share of node {node.name}")
-        placement = (*found.placement, share)
-        changed = replace(found, placement=placement, place=_place(transaction, placement))
+        changed = replace(found, placement=placement, place=node.place)
         if run.state is RunState.PENDING:
-            names = _names(transaction, placement)
-            run = self._book.change(transaction, run, state=RunState.STARTING, reason=f"Starting on {names}.")
+            where = f"on {node.name}" if run.resources.nodes == 1 else f"on {run.resources.nodes} nodes"
+            run = self._book.change(transaction, run, state=RunState.STARTING, reason=f"Starting {where}.")
             changed = replace(changed, state=run.state)
         transaction.runs.save_attempt(changed)
         return self._accounts.issue_attempt_token(
@@ -135,18 +142,12 @@ def _share(claim: NodeClaim, node: NodeRecord, run: Run) -> Share:
     return Share(node.node, run.resources.cpus, run.demand.memory_bytes, tuple(sorted(claim.gpus)))
 
 
-def _place(transaction: Transaction, placement: Placement) -> Place:
-    """Where the nodes are: what all of them have in common."""
-    places = {node.node: node.place for node in transaction.runs.nodes()}
-    found = [places[share.node] for share in placement]
-
-    def common(part: str) -> str:
-        values = {str(getattr(place, part)) for place in found}
-        return values.pop() if len(values) == 1 else ""
-
-    return Place(common("country"), common("site"), common("node_class"))
-
-
-def _names(transaction: Transaction, placement: Placement) -> str:
-    names = {node.node: node.name for node in transaction.runs.nodes()}
-    return ", ".join(names[share.node] for share in placement)
+def _placed(attempt: Attempt, share: Share, rank: int, nodes: int, node: NodeRecord) -> Placement:
+    """The attempt's placement with this share at its rank; ranks that have not come yet hold nothing."""
+    if not 0 <= rank < nodes:
+        raise IntegrityError(f"node {node.name} claims rank {rank}; the order names {nodes} nodes")
+    placement = [*attempt.placement, *[_NOBODY] * (nodes - len(attempt.placement))]
+    if placement[rank] != _NOBODY or any(one.node == node.node for one in placement):
+        raise ConflictError(f"node {node.name} has claimed attempt {attempt.attempt} before")
+    placement[rank] = share
+    return tuple(placement)

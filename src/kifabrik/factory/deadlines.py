@@ -1,5 +1,6 @@
 """Orders' deadlines: a run that has not ended by then raises an alarm, in the log and in its history."""
 
+from dataclasses import replace
 from typing import Final
 
 from kifabrik.factory.log import Log
@@ -9,6 +10,7 @@ from kifabrik.factory.run_records import Run
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import RunState, is_end
 
+_WAITED: Final = "The order's deadline passed while it waited."
 _GOES_ON: Final = "The order's deadline has passed; no key is released for it any more. The attempt goes on."
 
 
@@ -31,7 +33,24 @@ class Deadlines:
         with self._store.read() as transaction:
             overdue = transaction.runs.overdue_runs(self._book.now())
         for run in overdue:
-            self._raise(run)
+            if not run.sweep:
+                self._raise(run)
+        for tenant, sweep in {(run.tenant, run.sweep) for run in overdue if run.sweep}:
+            self._raise_for_sweep(tenant, sweep)
+
+    def _raise_for_sweep(self, tenant: str, sweep: str) -> None:
+        """Raise one alarm for all tasks of a sweep: they have one deadline."""
+        with self._store.write(tenant) as transaction:
+            order = transaction.runs.order_of(tenant, sweep)
+            if order is None or order.alarmed:
+                return
+            now = self._book.now()
+            refs = {"run": sweep, "order": order.order, "state": str(RunState.QUEUED)}
+            self._log.append(transaction, tenant, EntryKind.DEADLINE_MISSED, dict(refs))
+            transaction.runs.save_order(replace(order, alarmed=now))
+            self._book.end_waiting(transaction, order, RunState.FAILED, _WAITED, alarmed=now)
+            for run in transaction.runs.going_on(tenant, sweep):
+                self._book.change(transaction, run, reason=_GOES_ON, alarmed=now)
 
     def _raise(self, run: Run) -> None:
         with self._store.write(run.tenant) as transaction:
@@ -46,7 +65,7 @@ class Deadlines:
                     transaction,
                     found,
                     state=RunState.FAILED,
-                    reason=f"The order's deadline passed while it waited. {found.reason}",
+                    reason=f"{_WAITED} {found.reason}",
                     alarmed=now,
                     promise=None,
                     most_micro_eur=found.footprint.cost_micro_eur,

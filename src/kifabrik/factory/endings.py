@@ -39,6 +39,7 @@ class End:
         message: What else there is to say, for people.
         exit_status: Of the customer's program.
         reading: What its launcher signed that it used.
+        others: What the launchers of its other nodes signed.
         published: Metrics the order allows the factory to see.
         outputs: Digests of the outputs' manifest statements.
         finish: Digest of the run-finished statement.
@@ -49,6 +50,7 @@ class End:
     message: str = ""
     exit_status: int | None = None
     reading: Reading | None = None
+    others: tuple[Reading, ...] = ()
     published: Mapping[str, float] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     finish: str = ""
@@ -99,14 +101,16 @@ class Endings:
     def end(self, transaction: Transaction, run: Run, attempt: Attempt, how: End) -> Run:
         """End an attempt within `transaction` and return its run as it is now."""
         verdict = self.judge(run, attempt, how.outcome)
-        charged = self._pricing.charge(Money(run.rate_micro_eur), how.reading, attempt.cap_s)
-        used = self._used(transaction, run, how.reading, charged)
+        ended = replace(attempt, reading=how.reading, other_readings=how.others)
+        rate, nodes = Money(run.rate_micro_eur), run.resources.nodes
+        charged = self._pricing.charge(rate, ended.readings, attempt.cap_s, nodes)
+        used = self._used(transaction, run, ended.readings, charged)
         verdict, cap_s = _with_what_is_left(run, used, verdict)
         now = self._book.now()
         transaction.runs.give_back(attempt.placement)
         transaction.runs.save_attempt(
             replace(
-                attempt,
+                ended,
                 state=verdict.state,
                 outcome=how.outcome,
                 exit_status=how.exit_status,
@@ -114,9 +118,9 @@ class Endings:
                 outputs=how.outputs,
                 finish=how.finish,
                 provenance=how.provenance,
-                reading=how.reading,
             )
         )
+        transaction.runs.drop_notes(attempt.tenant, attempt.attempt)
         self._pay(transaction, run, attempt, charged)
         self._book.speak_to(transaction, attempt)
         self._book.look(transaction)
@@ -133,10 +137,10 @@ class Endings:
             stop=None if again else run.stop,
         )
 
-    def _used(self, transaction: Transaction, run: Run, reading: Reading | None, charged: Money) -> Footprint:
-        earlier = [one.reading for one in transaction.runs.attempts_of(run.tenant, [run.run])]
-        readings = [one for one in (*earlier, reading) if one is not None]
-        return footprint(readings, run.footprint.cost + charged, self._site)
+    def _used(self, transaction: Transaction, run: Run, readings: tuple[Reading, ...], charged: Money) -> Footprint:
+        attempts = transaction.runs.attempts_of(run.tenant, [run.run])
+        earlier = [reading for one in attempts for reading in one.readings]
+        return footprint((*earlier, *readings), run.footprint.cost + charged, self._site)
 
     def _pay(self, transaction: Transaction, run: Run, attempt: Attempt, charged: Money) -> None:
         held_s = (self._book.clock() - parse_time(attempt.created)).total_seconds()

@@ -7,7 +7,10 @@ Invariants:
 - all launchers are looked at in one call, also those that nobody knows any more.
 """
 
-from collections.abc import Collection, Mapping
+import base64
+import hashlib
+import secrets
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -39,6 +42,9 @@ class Task:
         limit_s: Longest time it holds its shares, all grace included.
         slurm: What the order asks of a Slurm cluster.
         submits: Which time it is started, from 1.
+        sweep: Run id of the sweep the run is a task of; empty if it is none.
+        index: Number of the task, from 1; 0 if it is none.
+        array: What the attempt's id was made from, with the index (`array_attempt`); empty for one by itself.
     """
 
     attempt: str
@@ -50,6 +56,25 @@ class Task:
     limit_s: int
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
     submits: int = 1
+    sweep: str = ""
+    index: int = 0
+    array: str = ""
+
+
+def array_attempt(array: str, index: int) -> str:
+    """The id of the attempt that task `index` of an array is: whoever sees the array can name its attempts.
+
+    Args:
+        array: Its name, random (`new_array`).
+        index: Number of the task.
+    """
+    digest = hashlib.sha256(f"{array}/{index}".encode()).digest()
+    return f"a-{base64.b32encode(digest[:10]).decode().lower()}"
+
+
+def new_array() -> str:
+    """A fresh name of an array, such as `kf-k3v6…` (80 random bits)."""
+    return f"kf-{base64.b32encode(secrets.token_bytes(10)).decode().lower()}"
 
 
 class Engine(Protocol):
@@ -95,6 +120,14 @@ class Fate:
 
 class Cluster(Engine, Protocol):
     """An engine with a queue of its own, which decides when and where an attempt starts."""
+
+    def submit_array(self, tasks: Sequence[Task]) -> None:
+        """Hand over attempts at tasks of one sweep together; all have one array and the same wishes.
+
+        Raises:
+            UnavailableError: The scheduler does not answer.
+        """
+        ...
 
     def fates(self, attempts: Collection[str]) -> Mapping[str, Fate]:
         """What is known of these attempts, from the last `poll` where that is enough.

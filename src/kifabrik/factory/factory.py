@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from kifabrik.factory.accounts import Accounts
+from kifabrik.factory.attestation import Attestation
 from kifabrik.factory.check import Check
 from kifabrik.factory.datasets import Datasets
 from kifabrik.factory.deletions import Deletions
@@ -40,6 +41,7 @@ class Factory:
     versions: Versions
     datasets: Datasets
     grants: Grants
+    attestation: Attestation
     erasures: Erasures
     leases: Leases
     models: Models

@@ -1,7 +1,8 @@
 """Closing an attempt: what its launcher signs at the end, checked against all the factory knows of it.
 
 Invariants:
-- only the run key of the attempt's lease and the key of its node together close an attempt;
+- only the run key of the attempt's lease and the key of its first node together close an attempt; what they say
+  of its other nodes is what those have signed, and it ends well only if it ended well on each;
 - outputs are entered with the run's end or not at all; each is signed by the run key and sealed to the
   recipient the lease names;
 - closing it again with the same statement changes nothing; with another one is a conflict.
@@ -12,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from kifabrik.datasets.manifest import Manifest, verify_manifest
 from kifabrik.errors import ConflictError, IntegrityError, UsageError
-from kifabrik.factory.attempts import Attempts, node_keys_of
+from kifabrik.factory.attempts import Attempts, node_key, node_keys_of
 from kifabrik.factory.endings import End, Endings
+from kifabrik.factory.gathering import ended_nodes
 from kifabrik.factory.journals import lease_of
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import Store, Transaction
@@ -24,8 +26,9 @@ from kifabrik.factory.statements import Statements
 from kifabrik.factory.versions import Versions
 from kifabrik.leases.statements import Lease
 from kifabrik.ledger.entry import EntryKind, RefValue
+from kifabrik.meters.reading import Reading
 from kifabrik.orders.order import Order
-from kifabrik.runs.statements import Finish
+from kifabrik.runs.statements import Finish, OtherNode
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
@@ -109,6 +112,7 @@ class Finishing:
             said = _verified(transaction, found, closing.finish)
             _check_against(transaction, found, run, said)
             verdict = self._endings.judge(run, found, said.outcome)
+            others = _check_others(transaction, found, said)
             outputs = self._outputs(transaction, found, run, said, closing.outputs)
             if verdict.state is not RunState.QUEUED:
                 for statement, envelope in zip(outputs, closing.outputs, strict=True):
@@ -124,6 +128,7 @@ class Finishing:
                     message=closing.message,
                     exit_status=said.exit_status,
                     reading=said.reading,
+                    others=others,
                     published={metric.name: metric.value for metric in said.published},
                     outputs=said.outputs if verdict.state is not RunState.QUEUED else (),
                     finish=closing.finish.digest,
@@ -171,9 +176,9 @@ class Finishing:
 
 
 def _verified(transaction: Transaction, attempt: Attempt, envelope: Envelope) -> Finish:
-    """Verify that the run key, as far as there is one, and every node of the attempt have signed."""
+    """Verify that the run key, as far as there is one, and the attempt's first node have signed."""
     said, _ = read_unverified(envelope, Finish)
-    keys = [*node_keys_of(transaction, attempt), *([attempt.run_key] if attempt.run_key else [])]
+    keys = [node_key(transaction, attempt, 0), *([attempt.run_key] if attempt.run_key else [])]
     for key in keys:
         said = verify_statement(envelope, Finish, [VerifyKey.from_hex(key)]).predicate
     return said
@@ -197,6 +202,31 @@ def _check_against(transaction: Transaction, attempt: Attempt, run: Run, said: F
     allowed = set(_order(transaction, run).publish)
     if len(said.published) > _MOST_PUBLISHED or not {metric.name for metric in said.published} <= allowed:
         raise IntegrityError("the end publishes metrics the order does not allow the factory to see")
+
+
+def _check_others(transaction: Transaction, attempt: Attempt, said: Finish) -> tuple[Reading, ...]:
+    """Check what the end says of the other nodes against what each has signed; return what they used.
+
+    An attempt that got no keys may say nothing of them: perhaps its first node never met the others.
+    """
+    ended = ended_nodes(transaction, attempt)
+    keys = node_keys_of(transaction, attempt)
+    expected = []
+    for rank in range(1, len(keys)):
+        envelope, end = ended.get(rank, (None, None))
+        said_there = (envelope.digest, end.segments, end.log_tail) if envelope and end else ("", 0, "")
+        expected.append(OtherNode(rank, keys[rank], *said_there))
+    if said.others != tuple(expected) and (said.lease or said.others):
+        raise ConflictError(
+            "the end says otherwise of the other nodes than they have signed", hint="Look again, then finish."
+        )
+    if said.outcome is Outcome.SUCCEEDED:
+        for rank in range(1, len(keys)):
+            if rank not in ended or ended[rank][1].outcome is not Outcome.SUCCEEDED:
+                raise IntegrityError(f"the attempt cannot have ended well: on node {rank} it has not")
+    for envelope, _ in ended.values():
+        transaction.statements.add(attempt.tenant, envelope)
+    return tuple(one.reading for _, one in ended.values())
 
 
 def _order(transaction: Transaction, run: Run) -> Order:

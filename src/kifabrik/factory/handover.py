@@ -11,22 +11,26 @@ Invariants:
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 from kifabrik.errors import KifabrikError
-from kifabrik.factory.engine import Cluster, Fate, Task
+from kifabrik.factory.engine import Cluster, Fate, Task, array_attempt, new_array
 from kifabrik.factory.leader import Leadership
-from kifabrik.factory.ports import Store
-from kifabrik.factory.queue import keyholder_away, submit, task_of
+from kifabrik.factory.ports import Store, Transaction
+from kifabrik.factory.queue import keyholder_away, submit, task_of, with_what_others_left
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, Run, Watched
 from kifabrik.runs.states import RunState
-from kifabrik.values import Kind, Place, new_id
+from kifabrik.values import Kind, Place, new_id, task_number
 
-_MOST_OF_A_PASS: Final = 256
-"""Runs read in one pass, more than it can hand over; each of the waiting tenants has the same part of them."""
+MOST_OF_AN_ARRAY: Final = 1000
+"""Tasks of one array: Slurm's own default of MaxArraySize allows numbers up to 1000."""
+_MOST_OF_A_PASS: Final = MOST_OF_AN_ARRAY
+"""Runs read in one pass; each of the waiting tenants has the same part of them."""
 _PASS_S: Final = 1.0
 _AT_ONCE: Final = 4
 """Submissions under way at one time: each waits for the controller most of its time."""
@@ -74,46 +78,59 @@ class Handover:
         until = time.monotonic() + _PASS_S
         ahead = threading.BoundedSemaphore(2 * _AT_ONCE)  # none is entered long before it can be submitted
         with ThreadPoolExecutor(_AT_ONCE, "handover") as pool:
-            for run in in_turns(runs, self._last):
+            for together in in_turns(runs, self._last):
                 if time.monotonic() > until:
                     return False
-                task = self._enter(leadership, run)
-                self._last = run.tenant
-                if task is not None:
+                tasks = self._enter(leadership, together)
+                self._last = together[0].tenant
+                if tasks:
                     ahead.acquire()
-                    pool.submit(self._submit, task, ahead)
+                    pool.submit(self._submit, tasks, ahead)
         return True
 
-    def _submit(self, task: Task, ahead: threading.BoundedSemaphore) -> None:
+    def _submit(self, tasks: Sequence[Task], ahead: threading.BoundedSemaphore) -> None:
         try:
-            submit(self._cluster, task)
+            if tasks[0].array:
+                self._cluster.submit_array(tasks)
+            else:
+                submit(self._cluster, tasks[0])
         except KifabrikError as error:
-            _logger.warning("attempt %s: %s", task.attempt, error.message)
+            _logger.warning("attempt %s: %s", tasks[0].attempt, error.message)
         finally:
             ahead.release()
 
-    def _enter(self, leadership: Leadership, run: Run) -> Task | None:
-        with self._store.write(run.tenant) as transaction:
+    def _enter(self, leadership: Leadership, together: Sequence[Run]) -> list[Task]:
+        """Enter an attempt at each of some runs of one tenant; several are tasks of one sweep."""
+        tenant = together[0].tenant
+        array = new_array() if len(together) > 1 else ""
+        with self._store.write(tenant) as transaction:
             leadership.check(transaction)
-            found = find_run(transaction, run.tenant, run.run)
-            if found.state is not RunState.QUEUED:
-                return None
-            before = transaction.runs.attempts_of(run.tenant, [run.run])
-            attempt = Attempt(
-                tenant=run.tenant,
-                run=run.run,
-                attempt=new_id(Kind.ATTEMPT),
-                number=len(before) + 1,
-                placement=(),
-                place=Place(),
-                cap_s=found.cap_s,
-                created=self._book.now(),
-                state=RunState.PENDING,
-                submits=1,
-            )
-            transaction.runs.add_attempt(attempt)
-            self._book.change(transaction, found, state=RunState.PENDING, reason=_HANDED_OVER, promise=None)
-        return task_of(found, attempt)
+            before = Counter(one.run for one in transaction.runs.attempts_of(tenant, [run.run for run in together]))
+            entered = []
+            for run in together:
+                found = find_run(transaction, tenant, run.run)
+                if found.state is RunState.QUEUED:
+                    found = with_what_others_left(transaction, found)
+                    entered.append(self._enter_one(transaction, found, before[run.run] + 1, array))
+        limit_s = max((task.limit_s for task in entered), default=0)
+        return [replace(task, limit_s=limit_s) for task in entered]
+
+    def _enter_one(self, transaction: Transaction, run: Run, number: int, array: str) -> Task:
+        attempt = Attempt(
+            tenant=run.tenant,
+            run=run.run,
+            attempt=array_attempt(array, task_number(run.run)) if array else new_id(Kind.ATTEMPT),
+            number=number,
+            placement=(),
+            place=Place(),
+            cap_s=run.cap_s,
+            created=self._book.now(),
+            state=RunState.PENDING,
+            submits=1,
+        )
+        transaction.runs.add_attempt(attempt)
+        self._book.change(transaction, run, state=RunState.PENDING, reason=_HANDED_OVER, promise=None)
+        return replace(task_of(run, attempt), array=array)
 
     def _say(self, reasons: Sequence[tuple[Run | Watched, str]], leadership: Leadership) -> bool:
         """Write reasons down that are new; whether that were all of them."""
@@ -137,16 +154,20 @@ class Handover:
         return self._say([(one, fates.get(one.attempt, nothing).sentence) for one in pending], leadership)
 
 
-def in_turns(runs: Sequence[Run], last: str) -> list[Run]:
-    """Each tenant's next run in turn, so that one with many does not keep the others from the cluster.
+def in_turns(runs: Sequence[Run], last: str) -> list[list[Run]]:
+    """Runs and arrays of tasks, each tenant's next in turn: one with many does not keep the others away.
 
     Args:
         runs: That wait.
         last: The tenant who was served last: the others come first.
     """
-    places: dict[str, int] = {}
-    keyed = []
+    together: dict[tuple[str, str], list[Run]] = {}
     for run in sorted(runs, key=lambda one: (-one.priority, one.created, one.position)):
-        place = places[run.tenant] = places.get(run.tenant, 0) + 1
-        keyed.append((place, run.tenant <= last, run.tenant, run))
-    return [run for *_, run in sorted(keyed, key=lambda one: one[:3])]
+        together.setdefault((run.tenant, run.sweep or run.run), []).append(run)
+    places: Counter[str] = Counter()
+    turns: list[tuple[int, bool, str, list[Run]]] = []
+    for (tenant, _), found in together.items():
+        for first in range(0, len(found), MOST_OF_AN_ARRAY):
+            places[tenant] += 1
+            turns.append((places[tenant], tenant <= last, tenant, found[first : first + MOST_OF_AN_ARRAY]))
+    return [found for *_, found in sorted(turns, key=lambda turn: turn[:3])]

@@ -36,8 +36,18 @@ def run_topic(tenant: str, run: str) -> str:
 
 
 def attempt_topic(tenant: str, attempt: str) -> str:
-    """A new log segment of an attempt, or something asked of its launcher."""
+    """A new log segment of an attempt."""
     return f"attempt/{tenant}/{attempt}"
+
+
+def control_topic(tenant: str, attempt: str) -> str:
+    """Something is asked of an attempt's launchers."""
+    return f"control/{tenant}/{attempt}"
+
+
+def stage_topic(tenant: str, attempt: str, stage: str) -> str:
+    """A stage that the launchers of an attempt wait for has come."""
+    return f"stage/{tenant}/{attempt}/{stage}"
 
 
 class Hints:

@@ -3,6 +3,7 @@
 Invariants:
 - a log is opened by the run key that the attempt's lease binds, and only by it;
 - segments are taken in order, each naming the one before: nothing is left out, nothing put in between;
+- an attempt on several nodes has a log for each, under one run key; a segment belongs to the rank it names;
 - a log has a limit, so no flood fills the factory; large bodies are objects, small ones rows.
 """
 
@@ -15,7 +16,8 @@ from kifabrik.factory.objects import Objects
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import RequestState
 from kifabrik.factory.run_book import RunBook, find_attempt
-from kifabrik.factory.run_records import Attempt, Segment
+from kifabrik.factory.run_records import Attempt, RankLog, Segment
+from kifabrik.runs.gathering import check_rank
 from kifabrik.runs.statements import LogSegment, LogStream
 from kifabrik.runs.states import RunState
 from kifabrik.signatures.dsse import Envelope
@@ -89,15 +91,22 @@ class Journals:
                 raise IntegrityError("the log is of another attempt")
             if said.lease != lease or said.header != sha256_hex(header):
                 raise IntegrityError("the log names another lease or another header")
-            if found.stream == stream.digest:
+            check_rank(said.rank, run.resources.nodes)
+            log = rank_log(transaction, found, said.rank)
+            if log.stream == stream.digest:
                 return
-            if found.stream:
-                raise ConflictError(f"attempt {attempt} has a log already")
+            if log.stream:
+                raise ConflictError(
+                    f"attempt {attempt} has a log already" + (f" of node {said.rank}" if said.rank else "")
+                )
             transaction.statements.add(tenant, stream)
-            transaction.runs.set_stream_header(tenant, attempt, header)
-            opened = replace(found, lease=lease, stream=stream.digest)
-            self._attempts.reach(transaction, opened, run, RunState.STAGING)
-            self._book.speak_to(transaction, found)
+            if said.rank:
+                transaction.runs.save_rank_log(replace(log, stream=stream.digest, header=header))
+            else:
+                transaction.runs.set_stream_header(tenant, attempt, header)
+                opened = replace(found, lease=lease, stream=stream.digest)
+                self._attempts.reach(transaction, opened, run, RunState.STAGING)
+            self._book.tell_of(transaction, found)
 
     def add(self, tenant: str, attempt: str, segment: Envelope, body: bytes) -> None:
         """Add a segment to a log; adding the last one again changes nothing.
@@ -110,20 +119,27 @@ class Journals:
         if not 0 < len(body) <= MOST_SEGMENT_BYTES:
             raise UsageError(f"a log segment has 1 to {MOST_SEGMENT_BYTES} bytes, not {len(body)}")
         with self._store.read() as transaction:
-            found, _ = self._attempts.going_on(transaction, tenant, attempt)
-        statement = _verified(found, segment, body)
-        if statement.digest == found.tail:
+            found, run = self._attempts.going_on(transaction, tenant, attempt)
+            statement = _verified(found, segment, body)
+            rank = statement.predicate.rank
+            check_rank(rank, run.resources.nodes)
+            log = rank_log(transaction, found, rank)
+        if not log.stream:
+            raise ConflictError(f"the log of attempt {attempt} is not open")
+        if statement.digest == log.tail:
             return
         in_row = len(body) <= _ROW_BYTES
         if not in_row:
             self._objects.receive(tenant, statement.predicate.body, len(body), 0, body)
         with self._store.write(tenant) as transaction:
             found, _ = self._attempts.going_on(transaction, tenant, attempt)
-            if statement.digest == found.tail:
+            log = rank_log(transaction, found, rank)
+            if statement.digest == log.tail:
                 return
-            self._append(transaction, found, statement, segment, body if in_row else None)
+            _append(transaction, found, log, statement, segment, body if in_row else None, self._most_bytes)
+            self._book.tell_of(transaction, found)
 
-    def read(self, tenant: str, attempt: str, after: int) -> LogPiece:
+    def read(self, tenant: str, attempt: str, after: int, rank: int = 0) -> LogPiece:
         """Return segments with numbers above `after`, some megabytes at most, and whether more can come.
 
         Raises:
@@ -131,8 +147,9 @@ class Journals:
         """
         with self._store.read() as transaction:
             found = find_attempt(transaction, tenant, attempt)
-            header = transaction.runs.stream_header(tenant, attempt)
-            rows = transaction.runs.segments(tenant, attempt, after, _MOST_ANSWERED)
+            log = rank_log(transaction, found, rank)
+            header = log.header if rank else transaction.runs.stream_header(tenant, attempt)
+            rows = transaction.runs.segments(tenant, attempt, rank, after, _MOST_ANSWERED)
         taken: list[tuple[str, bytes]] = []
         size = 0
         for row in rows:
@@ -142,45 +159,56 @@ class Journals:
             size += row.size
         last = rows[len(taken) - 1].number if taken else after
         return LogPiece(
-            stream=found.stream,
+            stream=log.stream,
             header=header,
             segments=tuple(taken),
-            ended=bool(found.finished) and last >= found.segments - 1,
+            ended=bool(found.finished) and last >= log.segments - 1,
         )
-
-    def _append(
-        self,
-        transaction: Transaction,
-        found: Attempt,
-        statement: Statement[LogSegment],
-        envelope: Envelope,
-        body: bytes | None,
-    ) -> None:
-        said = statement.predicate
-        if (said.number, said.previous) != (found.segments, found.tail):
-            raise ConflictError(
-                f"segment {said.number} does not follow segment {found.segments - 1} of this log",
-                hint="Another launcher writes to it, or one was lost.",
-            )
-        if found.log_bytes + said.size > self._most_bytes:
-            raise CapacityError(f"the log has reached {format_size(self._most_bytes)}; nothing more is kept of it")
-        row = Segment(found.tenant, found.attempt, said.number, envelope.to_json(), said.body, said.size, body)
-        transaction.runs.add_segment(row)
-        transaction.runs.save_attempt(
-            replace(
-                found,
-                segments=found.segments + 1,
-                tail=statement.digest,
-                log_bytes=found.log_bytes + said.size,
-            )
-        )
-        self._book.speak_to(transaction, found)
 
     def _body(self, row: Segment) -> bytes:
         if row.body is not None:
             return row.body
         _, _, pieces = self._objects.read(row.tenant, row.sha256)
         return b"".join(pieces)
+
+
+def rank_log(transaction: Transaction, attempt: Attempt, rank: int) -> RankLog:
+    """The log of one node of an attempt as far as it has come; an empty one before it is open.
+
+    That of the first node stands with the attempt, its header apart.
+    """
+    if rank == 0:
+        said = (attempt.stream, attempt.segments, attempt.tail, attempt.log_bytes)
+        return RankLog(attempt.tenant, attempt.attempt, 0, *said)
+    found = transaction.runs.rank_log(attempt.tenant, attempt.attempt, rank)
+    return found or RankLog(attempt.tenant, attempt.attempt, rank)
+
+
+def _append(
+    transaction: Transaction,
+    found: Attempt,
+    log: RankLog,
+    statement: Statement[LogSegment],
+    envelope: Envelope,
+    body: bytes | None,
+    most_bytes: int,
+) -> None:
+    said = statement.predicate
+    if (said.number, said.previous) != (log.segments, log.tail):
+        raise ConflictError(
+            f"segment {said.number} does not follow segment {log.segments - 1} of this log",
+            hint="Another launcher writes to it, or one was lost.",
+        )
+    if log.log_bytes + said.size > most_bytes:
+        raise CapacityError(f"the log has reached {format_size(most_bytes)}; nothing more is kept of it")
+    transaction.runs.add_segment(
+        Segment(found.tenant, found.attempt, log.rank, said.number, envelope.to_json(), said.body, said.size, body)
+    )
+    segments, tail, log_bytes = log.segments + 1, statement.digest, log.log_bytes + said.size
+    if log.rank:
+        transaction.runs.save_rank_log(replace(log, segments=segments, tail=tail, log_bytes=log_bytes))
+    else:
+        transaction.runs.save_attempt(replace(found, segments=segments, tail=tail, log_bytes=log_bytes))
 
 
 def lease_of(transaction: Transaction, attempt: Attempt) -> str:
@@ -196,7 +224,7 @@ def lease_of(transaction: Transaction, attempt: Attempt) -> str:
 
 
 def _verified(found: Attempt, segment: Envelope, body: bytes) -> Statement[LogSegment]:
-    if not found.stream:
+    if not found.run_key:
         raise ConflictError(f"the log of attempt {found.attempt} is not open")
     statement = verify_statement(segment, LogSegment, [VerifyKey.from_hex(found.run_key)])
     said = statement.predicate

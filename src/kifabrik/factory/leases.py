@@ -198,6 +198,8 @@ class Leases:
         if isinstance(said, Lease):
             datasets = _datasets(transaction, found.tenant, [item.item for item in said.items])
             refs |= {"lease": said.lease, "receiver": said.receiver, "datasets": datasets, "grants": said.grants}
+            if said.attested:
+                refs |= {"attested": tuple(sorted({one.type for one in said.attested}))}
         else:
             refs |= {"reason": said.reason}
         if isinstance(said, Refusal):
@@ -237,6 +239,8 @@ class Leases:
             "order": said.order,
             "items": said.items,
         }
+        if len(said.nodes) > 1:
+            refs["nodes"] = said.node_names
         return record, refs
 
     def _of_member(

@@ -1,4 +1,4 @@
-"""Models that were accepted: a member's statement about the customer's own signature over the files."""
+"""Models: what members say about them, that they accept one, or promote the output of a sweep's task to one."""
 
 from kifabrik.errors import IntegrityError, NotFoundError
 from kifabrik.factory.members import Members
@@ -7,12 +7,14 @@ from kifabrik.factory.records import Recorded, SealedDetail
 from kifabrik.factory.statements import Statements
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.models.acceptance import Acceptance
+from kifabrik.models.promotion import Promotion
+from kifabrik.orders.tasks import run_of_output
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import verify_statement
 
 
 class Models:
-    """Puts acceptances on record.
+    """Puts acceptances and promotions on record.
 
     Args:
         store: Opens transactions.
@@ -52,4 +54,38 @@ class Models:
                 EntryKind.MODEL_ACCEPTED,
                 {"statement": acceptance.digest, "member": member},
                 detail=detail,
+            )
+
+    def promote(self, tenant: str, member: str, promotion: Envelope) -> Recorded:
+        """Put on record that an output of a sweep's task is the next version of the job's model.
+
+        Raises:
+            IntegrityError: Not signed by the member's device, or in somebody else's name.
+            NotFoundError: There is no such output of a task of that order.
+        """
+        with self._store.write(tenant) as transaction:
+            device = self._members.device(transaction, tenant, member)
+            said = verify_statement(promotion, Promotion, [device.key]).predicate
+            if (said.tenant, said.member) != (tenant, member):
+                raise IntegrityError("the promotion is made out in the name of somebody else")
+            recorded = self._statements.recorded(transaction, tenant, promotion)
+            if recorded is not None:
+                return recorded
+            version = transaction.datasets.by_manifest(tenant, said.manifest)
+            run = transaction.runs.run(tenant, said.run)
+            known = run is not None and run.sweep and run.order == said.order
+            if not known or version is None or (version.owner, run_of_output(said.owner)) != (said.owner, said.run):
+                raise NotFoundError(f"there is no output {said.owner} of a task of this order")
+            return self._statements.put_on_record(
+                transaction,
+                tenant,
+                promotion,
+                EntryKind.MODEL_PROMOTED,
+                {
+                    "statement": promotion.digest,
+                    "member": member,
+                    "run": said.run,
+                    "order": said.order,
+                    "outputs": (said.manifest,),
+                },
             )

@@ -1,7 +1,7 @@
 """What an order would cost and where it could run, before anybody signs it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kifabrik.errors import NotFoundError, UsageError
@@ -64,7 +64,7 @@ class Planner:
         self._pricing = pricing
 
     def plan(
-        self, tenant: str, demand: Demand, inputs: Sequence[str], max_duration_s: int, budget: Money
+        self, tenant: str, demand: Demand, inputs: Sequence[str], max_duration_s: int, budget: Money, tasks: int = 0
     ) -> PlanView:
         """Say what an order would cost and whether it could run.
 
@@ -74,6 +74,7 @@ class Planner:
             inputs: Digests of their manifest statements.
             max_duration_s: Longest time of one attempt.
             budget: Most it may cost; nothing means no limit.
+            tasks: Tasks of a sweep; 0 for one run.
 
         Raises:
             UsageError: Duration or budget make no sense.
@@ -86,9 +87,10 @@ class Planner:
             data_bytes = sum(_size_of(transaction, tenant, manifest) for manifest in inputs)
         delivery = deliver(demand, data_bytes, nodes)
         demand = delivery.demand
+        each = self._pricing.quote_each(demand, nodes, max_duration_s, budget, tasks)
         return PlanView(
             reason=delivery.lacks,
-            quote=self._pricing.quote(demand, nodes, max_duration_s, budget),
+            quote=replace(each, most=Money(each.most.micro_eur * max(1, tasks))),
             place=_where(demand, nodes),
             nodes=sum(demand.fits_empty(node) for node in nodes),
             queued_before=queued,

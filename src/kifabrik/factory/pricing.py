@@ -81,11 +81,36 @@ class Pricing:
             )
         return Quote(rate, cap_s, cost(rate, cap_s))
 
-    def charge(self, rate: Money, reading: Reading | None, cap_s: int) -> Money:
-        """What an attempt costs: its signed time and energy, never more than its cap; nothing if unsigned."""
-        if reading is None:
-            return Money()
-        metered = cost(rate, reading.wall_ms / 1000) + self.prices.energy(reading.energy_mj)
+    def quote_each(
+        self, demand: Demand, nodes: Sequence[Node], max_duration_s: int, budget: Money, tasks: int
+    ) -> Quote:
+        """Price each of a number of runs that share a budget: to begin with, each has an equal part of it.
+
+        Raises:
+            UsageError: As `quote`.
+        """
+        if tasks <= 1 or not budget.micro_eur:
+            return self.quote(demand, nodes, max_duration_s, budget)
+        share = Money(budget.micro_eur // tasks)
+        rate = self.rate(demand, nodes)
+        if not share.micro_eur or cap_within(rate, share, max_duration_s) < 1:
+            raise UsageError(
+                f"a budget of {budget} does not pay for one second of each of {tasks} tasks at {rate} an hour",
+                hint="Raise the budget, or make the matrix smaller.",
+            )
+        return self.quote(demand, nodes, max_duration_s, share)
+
+    def charge(self, rate: Money, readings: Sequence[Reading], cap_s: int, nodes: int = 1) -> Money:
+        """What an attempt costs: its signed time and energy, never more than its cap; nothing if unsigned.
+
+        Args:
+            rate: Of all its nodes together.
+            readings: What was signed, one for each node that could.
+            cap_s: Its longest time.
+            nodes: How many it had.
+        """
+        wall_s = sum(reading.wall_ms for reading in readings) / (1000 * nodes)
+        metered = cost(rate, wall_s) + self.prices.energy(sum(reading.energy_mj for reading in readings))
         return min(metered, cost(rate, cap_s))
 
 

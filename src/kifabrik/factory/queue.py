@@ -22,11 +22,13 @@ from kifabrik.factory.engine import Engine, Task
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.plan import enabled_nodes
 from kifabrik.factory.ports import Store, Transaction
+from kifabrik.factory.pricing import cap_within
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, NodeRecord, Run, Watched
 from kifabrik.factory.schedule import Decision, Holding, Promise, Situation, TenantShare, Waiting, schedule
+from kifabrik.prices.pricelist import cost
 from kifabrik.runs.states import RunState
-from kifabrik.values import Kind, format_time, new_id, parse_time
+from kifabrik.values import Kind, Money, format_time, new_id, parse_time, sweep_of, task_number
 
 GRACE_S: Final = 300
 """Time an attempt may take beyond its cap, for its last checkpoint and its outputs."""
@@ -71,7 +73,9 @@ class Queue:
         decision = schedule(situation)
         by_id = {_key(run): run for run in waiting}
         for start in decision.starts:
-            self._start(leadership, by_id[start.run], start.placement, nodes)
+            task = self._start(leadership, by_id[start.run], start.placement, nodes)
+            if task is not None:
+                submit(self._engine, task)
         self._say(leadership, by_id, decision)
 
     def _situation(
@@ -93,15 +97,16 @@ class Queue:
             now=now.timestamp(),
         )
 
-    def _start(self, leadership: Leadership, run: Run, placement: Placement, nodes: Sequence[NodeRecord]) -> None:
+    def _start(
+        self, leadership: Leadership, run: Run, placement: Placement, nodes: Sequence[NodeRecord]
+    ) -> Task | None:
         try:
             task = self._reserve(leadership, run, placement, nodes)
         except ConflictError as error:
             _logger.info("run %s is not started now: %s", run.run, error.message)
-            return
-        if task is not None:
-            self._said.pop(_key(run), None)
-            submit(self._engine, task)
+            return None
+        self._said.pop(_key(run), None)
+        return task
 
     def _reserve(
         self, leadership: Leadership, run: Run, placement: Placement, nodes: Sequence[NodeRecord]
@@ -114,6 +119,7 @@ class Queue:
                 return None
             if not transaction.runs.take(placement):
                 raise ConflictError("its place was taken by another service")
+            found = with_what_others_left(transaction, found)
             before = transaction.runs.attempts_of(run.tenant, [run.run])
             attempt = Attempt(
                 tenant=run.tenant,
@@ -174,6 +180,8 @@ def task_of(run: Run, attempt: Attempt, token: str = "") -> Task:
         limit_s=PREPARING_S + attempt.cap_s + GRACE_S,
         slurm=run.slurm,
         submits=attempt.submits,
+        sweep=sweep_of(attempt.run),
+        index=task_number(attempt.run),
     )
 
 
@@ -184,6 +192,23 @@ def latest_end(attempt: Attempt | Watched, now: datetime) -> datetime:
     else:
         begun = max(parse_time(attempt.created) + timedelta(seconds=PREPARING_S), now)
     return begun + timedelta(seconds=attempt.cap_s + GRACE_S)
+
+
+def with_what_others_left(transaction: Transaction, run: Run) -> Run:
+    """Give a sweep's task what other tasks have not used of their parts of the sweep's budget.
+
+    What all tasks together have cost and can cost still never exceeds the budget: each begins with an equal
+    part, and takes no more than is left beside all others' parts.
+    """
+    order = transaction.runs.order_of(run.tenant, run.sweep) if run.sweep else None
+    if order is None or not order.budget_micro_eur:
+        return run
+    left = order.budget_micro_eur - transaction.runs.set_aside(run.tenant, run.sweep)
+    rate = Money(run.rate_micro_eur)
+    budget = run.budget_micro_eur + max(0, left)
+    cap_s = cap_within(rate, Money(budget - run.footprint.cost_micro_eur), run.max_duration_s)
+    most = run.footprint.cost_micro_eur + cost(rate, cap_s).micro_eur
+    return replace(run, cap_s=cap_s, budget_micro_eur=most, most_micro_eur=most)
 
 
 def _key(run: Run) -> str:

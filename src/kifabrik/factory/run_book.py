@@ -1,13 +1,17 @@
 """The one place where a run's row changes: along the table, with its reason, its history and a hint."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final
 
 from kifabrik.errors import NotFoundError
-from kifabrik.factory.hints import Hints, attempt_topic, run_topic
+from kifabrik.factory.followers import follow
+from kifabrik.factory.hints import Hints, attempt_topic, control_topic, run_topic, stage_topic
 from kifabrik.factory.ports import Clock, Transaction
-from kifabrik.factory.run_records import Attempt, Event, Run, Watched
+from kifabrik.factory.run_records import Admitted, Attempt, Event, Run, StopCause, Watched
 from kifabrik.factory.schedule import Promise
+from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import RunState, check_transition, is_end
 from kifabrik.values import format_time
 
@@ -15,6 +19,8 @@ QUEUE: Final = "queue"
 """Topic: something may start, end or need a look now."""
 
 _LONGEST_REASON: Final = 1000
+_BATCH: Final = 1000
+"""Runs entered together: what is in memory of a sweep at one time."""
 
 
 class RunBook:
@@ -33,10 +39,24 @@ class RunBook:
         """The present moment as rows hold it."""
         return format_time(self.clock())
 
-    def enter(self, transaction: Transaction, run: Run) -> None:
-        """Add a run, with the first event of its history."""
-        transaction.runs.add_run(run)
-        self._tell(transaction, run)
+    def enter(
+        self, transaction: Transaction, order: Admitted, needed: Collection[str], runs: Iterable[Run]
+    ) -> None:
+        """Add an order with all its runs, each with the first event of its history; in batches, however many.
+
+        Raises:
+            ConflictError: An id, or the order's digest or nonce, has been used.
+        """
+        position, at = 0, self.now()
+        rest = iter(runs)
+        while batch := list(islice(rest, _BATCH)):
+            first = transaction.runs.add_runs(order.tenant, batch)
+            position = position or first
+            transaction.runs.add_events(
+                Event(run.tenant, run.run, run.revision, at, run.state, run.reason) for run in batch
+            )
+        transaction.runs.add_order(replace(order, position=position), needed)
+        self._hints.after(transaction, run_topic(order.tenant, order.run))
 
     def change(
         self, transaction: Transaction, run: Run, *, state: RunState | None = None, reason: str, **fields: Any
@@ -62,7 +82,39 @@ class RunBook:
         )
         transaction.runs.save_run(changed)
         self._tell(transaction, changed, event=(state, reason) != (run.state, run.reason))
+        if changed.finished and not run.finished and follow(transaction, changed, self.end_waiting):
+            self.look(transaction)
         return changed
+
+    def end_waiting(
+        self,
+        transaction: Transaction,
+        order: Admitted,
+        state: RunState,
+        reason: str,
+        *,
+        stop: StopCause | None = None,
+        alarmed: str = "",
+    ) -> None:
+        """End every run of an order that waits; those that have used nothing yet in one statement, however many."""
+        tenant, name = order.tenant, order.run
+        ended = transaction.runs.end_untouched(tenant, name, state, reason, self.now(), stop, alarmed)
+        for run in transaction.runs.going_on(tenant, name):
+            if run.state is RunState.QUEUED:
+                used = run.footprint.cost_micro_eur
+                fields = {"stop": stop or run.stop, "alarmed": alarmed or run.alarmed, "most_micro_eur": used}
+                self.change(transaction, run, state=state, reason=reason, promise=None, **fields)
+        self._hints.after(transaction, run_topic(tenant, name))
+        if ended:
+            self._tell_dependents(transaction, order, state)
+
+    def _tell_dependents(self, transaction: Transaction, order: Admitted, state: RunState) -> None:
+        """End what needs an order some of whose runs have ended in one statement; they are all alike."""
+        for waiting in transaction.runs.needed_by(order.tenant, order.run):
+            found = transaction.runs.order_of(order.tenant, waiting)
+            if found is not None:
+                reason = f"Needed {order.run}, which ended as {state}."
+                self.end_waiting(transaction, found, RunState.FAILED, reason)
 
     def wait(self, transaction: Transaction, run: Run | Watched, reason: str, promise: Promise | None) -> None:
         """Say what a run waits for, unless it has changed since it was read; its history stays as it is."""
@@ -78,13 +130,24 @@ class RunBook:
         self._hints.notify(QUEUE)
 
     def speak_to(self, transaction: Transaction, attempt: Attempt) -> None:
-        """Let the launcher of an attempt, and whoever follows its log, look after the commit."""
+        """Let the launchers of an attempt, and whoever follows its log, look after the commit."""
+        self._hints.after(transaction, control_topic(attempt.tenant, attempt.attempt))
+        self.tell_of(transaction, attempt)
+
+    def tell_of(self, transaction: Transaction, attempt: Attempt) -> None:
+        """Let whoever follows an attempt's log look after the commit."""
         self._hints.after(transaction, attempt_topic(attempt.tenant, attempt.attempt))
+
+    def complete(self, transaction: Transaction, attempt: Attempt, stage: Stage) -> None:
+        """Let the launchers that wait for a stage look after the commit."""
+        self._hints.after(transaction, stage_topic(attempt.tenant, attempt.attempt, stage))
 
     def _tell(self, transaction: Transaction, run: Run, *, event: bool = True) -> None:
         if event:
             transaction.runs.add_event(Event(run.tenant, run.run, run.revision, self.now(), run.state, run.reason))
         self._hints.after(transaction, run_topic(run.tenant, run.run))
+        if run.sweep:
+            self._hints.after(transaction, run_topic(run.tenant, run.sweep))
 
 
 def find_run(transaction: Transaction, tenant: str, run: str) -> Run:

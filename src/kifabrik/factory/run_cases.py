@@ -9,6 +9,7 @@ from kifabrik.factory.endings import Endings
 from kifabrik.factory.engine import Cluster
 from kifabrik.factory.finish import Finishing
 from kifabrik.factory.fleet import Fleet
+from kifabrik.factory.gathering import Gathering
 from kifabrik.factory.journals import Journals
 from kifabrik.factory.plan import Planner
 from kifabrik.factory.run_book import RunBook
@@ -26,6 +27,7 @@ class RunCases:
     attempts: Attempts
     claims: Claims
     journals: Journals
+    gathering: Gathering
     finishing: Finishing
     stopping: Stopping
     shows: Shows

@@ -30,6 +30,79 @@ class StopCause(StrEnum):
     PREEMPTION = "preemption"
 
 
+class Hold(StrEnum):
+    """What a run that waits is held back by, whatever is free."""
+
+    NOTHING = ""
+    NEEDS = "needs"
+    """Runs its order needs have not all succeeded."""
+    TURN = "turn"
+    """As many tasks of its sweep as may run at once are on their way."""
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """An order that was admitted; its runs are entered with it.
+
+    Args:
+        tenant: Tenant id.
+        order: Digest of the order statement.
+        run: The order's run id: that of its one run, or of its sweep.
+        nonce: Of the order; unique within the tenant.
+        tasks: Number of runs that were entered for a sweep; 0 for one run.
+        max_parallel: Most of them at once; 0 for no limit.
+        budget_micro_eur: Most they may cost together; 0 for no limit of their own.
+        created: By the factory's clock.
+        position: Of its first run; the store sets it.
+        stopped: When somebody stopped the sweep as a whole.
+        alarmed: When its deadline passed before all its runs had ended.
+    """
+
+    tenant: str
+    order: str
+    run: str
+    nonce: str
+    tasks: int
+    max_parallel: int
+    budget_micro_eur: int
+    created: str
+    position: int = 0
+    stopped: str = ""
+    alarmed: str = ""
+
+
+@dataclass(frozen=True)
+class TaskCount:
+    """Tasks of a sweep that are in one state.
+
+    Args:
+        sweep: Its run id.
+        state: Their state.
+        tasks: How many.
+        cost_micro_eur: What they have cost, those that have ended.
+        revisions: Sum of their revisions.
+        finished: When the last of them ended; empty if none has.
+    """
+
+    sweep: str
+    state: RunState
+    tasks: int
+    cost_micro_eur: int
+    revisions: int
+    finished: str
+
+
+@dataclass(frozen=True)
+class TaskReason:
+    """Tasks of a sweep that are in one state for one reason; `run` is one of them, `at` when the last got there."""
+
+    state: RunState
+    reason: str
+    tasks: int
+    run: str
+    at: str
+
+
 @dataclass(frozen=True)
 class Run:
     """A run.
@@ -40,7 +113,6 @@ class Run:
         member: Who ordered it.
         purpose: Purpose id.
         order: Digest of the order statement.
-        nonce: Of the order; unique within the tenant.
         code: Digest of the code bundle's manifest statement.
         lock: Digest of the environment's lock.
         resources: On each node.
@@ -56,7 +128,7 @@ class Run:
         max_duration_s: Longest time of one attempt.
         cap_s: Time after which the next attempt is stopped: duration or budget, whichever is less.
         rate_micro_eur: Price of an hour.
-        budget_micro_eur: Most it may cost; 0 for no limit of its own.
+        budget_micro_eur: Most it may cost; 0 for no limit of its own. Of a sweep's budget, this task's part.
         most_micro_eur: Most it can cost still and has cost: what is set aside of the tenant's budget.
         created: By the factory's clock.
         deadline: Of the order.
@@ -71,6 +143,8 @@ class Run:
         published: Metrics the order allows the factory to see.
         footprint: Over all attempts.
         slurm: What its order asks of a Slurm cluster.
+        sweep: Run id of the sweep it is a task of; empty if it is none.
+        hold: What it is held back by while it waits.
     """
 
     tenant: str
@@ -78,7 +152,6 @@ class Run:
     member: str
     purpose: str
     order: str
-    nonce: str
     code: str
     lock: str
     resources: Resources
@@ -108,6 +181,8 @@ class Run:
     published: Mapping[str, float] = field(default_factory=dict)
     footprint: Footprint = NOTHING_USED
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
+    sweep: str = ""
+    hold: Hold = Hold.NOTHING
 
     @property
     def demand(self) -> Demand:
@@ -145,7 +220,8 @@ class Attempt:
         outputs: Digests of the outputs' manifest statements.
         finish: Digest of the run-finished statement.
         provenance: Digest of the provenance statement.
-        reading: What its launcher signed that it used.
+        reading: What its launcher signed that it used; of several nodes, on the first.
+        other_readings: What the launchers of the other nodes signed, as far as they could.
     """
 
     tenant: str
@@ -174,6 +250,37 @@ class Attempt:
     finish: str = ""
     provenance: str = ""
     reading: Reading | None = None
+    other_readings: tuple[Reading, ...] = ()
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """Of all nodes that signed one."""
+        return (*((self.reading,) if self.reading else ()), *self.other_readings)
+
+
+@dataclass(frozen=True)
+class RankLog:
+    """The log of one node of an attempt, as far as it has come.
+
+    Args:
+        tenant: Tenant id.
+        attempt: Attempt id.
+        rank: Number of the node in the attempt, from 0.
+        stream: Digest of the log stream statement; empty before it is open.
+        segments: Number of segments.
+        tail: Digest of the last segment statement.
+        log_bytes: Size of all sealed segments.
+        header: The age header all segments share; empty where only the others are asked for.
+    """
+
+    tenant: str
+    attempt: str
+    rank: int
+    stream: str = ""
+    segments: int = 0
+    tail: str = ""
+    log_bytes: int = 0
+    header: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -231,6 +338,7 @@ class Segment:
 
     tenant: str
     attempt: str
+    rank: int
     number: int
     statement: str
     sha256: str

@@ -8,12 +8,30 @@ Invariants the implementations keep:
 
 # ruff: noqa: D102 - a name and its types say it, where there is no docstring
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from kifabrik.factory.capacity import Placement, Share
-from kifabrik.factory.run_records import Attempt, Event, Leader, Limits, NodeRecord, Run, Segment, Usage, Watched
+from kifabrik.factory.run_records import (
+    Admitted,
+    Attempt,
+    Event,
+    Hold,
+    Leader,
+    Limits,
+    NodeRecord,
+    RankLog,
+    Run,
+    Segment,
+    StopCause,
+    TaskCount,
+    TaskReason,
+    Usage,
+    Watched,
+)
 from kifabrik.factory.schedule import Promise
+from kifabrik.runs.gathering import Stage
+from kifabrik.runs.states import RunState
 
 
 class RunTable(Protocol):
@@ -23,19 +41,26 @@ class RunTable(Protocol):
         """Add a run.
 
         Raises:
-            ConflictError: Its id, order or nonce has been used.
+            ConflictError: Its id has been used.
+        """
+        ...
+
+    def add_runs(self, tenant: str, many: Iterable[Run]) -> int:
+        """Add runs of a tenant behind its others, in this order; return the position of the first.
+
+        Raises:
+            ConflictError: An id has been used.
         """
         ...
 
     def run(self, tenant: str, run: str) -> Run | None: ...
-    def run_by_order(self, tenant: str, order: str) -> Run | None: ...
     def save_run(self, run: Run) -> None: ...
     def page(self, tenant: str, before: str, limit: int) -> list[Run]:
         """A tenant's runs, newest first, from the one after the run `before` on."""
         ...
 
     def queued_runs(self, most: int) -> list[Run]:
-        """Runs that wait, at most so many of each tenant: its next ones."""
+        """Runs that wait and are not held back, at most so many of each tenant: its next ones."""
         ...
 
     def queued_tenants(self) -> list[str]:
@@ -63,9 +88,90 @@ class RunTable(Protocol):
         ...
 
     def add_event(self, event: Event) -> None: ...
+    def add_events(self, many: Iterable[Event]) -> None: ...
     def events(self, tenant: str, run: str) -> list[Event]: ...
     def add_lock(self, tenant: str, digest: str, text: str) -> None: ...
     def lock(self, tenant: str, digest: str) -> str | None: ...
+
+
+class OrderTable(Protocol):
+    """Orders, what they need, and all runs of one order together."""
+
+    def add_order(self, order: Admitted, needed: Collection[str]) -> None:
+        """Add an order and the run ids of the orders it needs.
+
+        Raises:
+            ConflictError: Its digest, run id or nonce has been used.
+        """
+        ...
+
+    def order(self, tenant: str, digest: str) -> Admitted | None: ...
+    def order_of(self, tenant: str, run: str) -> Admitted | None:
+        """Find an order by its run id."""
+        ...
+
+    def save_order(self, order: Admitted) -> None: ...
+    def orders_page(self, tenant: str, before: str, limit: int) -> list[Admitted]:
+        """A tenant's orders, newest first, from the one after the order of run id `before` on."""
+        ...
+
+    def tasks(self, tenant: str, sweep: str, after: int, limit: int) -> list[Run]:
+        """Tasks of a sweep in their order, from the one after position `after` on."""
+        ...
+
+    def runs_of_order(self, tenant: str, digest: str, limit: int) -> list[Run]:
+        """The first runs of an order, by the digest of its statement."""
+        ...
+
+    def runs_named(self, tenant: str, names: Collection[str]) -> list[Run]: ...
+    def count_tasks(self, tenant: str, sweeps: Sequence[str]) -> list[TaskCount]:
+        """How many tasks of these sweeps are in which state."""
+        ...
+
+    def task_reasons(self, tenant: str, sweep: str) -> list[TaskReason]:
+        """Why the tasks of a sweep are where they are, the commonest reasons first."""
+        ...
+
+    def set_aside(self, tenant: str, sweep: str) -> int:
+        """What the tasks of a sweep have cost and can cost still, together, in micro-euro."""
+        ...
+
+    def unfinished_of(self, tenant: str, order_run: str) -> tuple[int, int]:
+        """How many runs of an order have not ended, and how many have ended otherwise than well."""
+        ...
+
+    def needed_by(self, tenant: str, order_run: str) -> list[str]:
+        """Run ids of the orders that need this one."""
+        ...
+
+    def needs_of(self, tenant: str, order_run: str) -> list[str]:
+        """Run ids of the orders that this one needs."""
+        ...
+
+    def let_go(self, tenant: str, order_run: str, hold: Hold, most: int, reason: str, **sizes: int) -> int:
+        """Let the next runs of an order go on that wait held back by `hold`; return how many did."""
+        ...
+
+    def hold_again(self, tenant: str, order_run: str, reason: str, **sizes: int) -> None:
+        """Let the runs of an order that waited for its needs wait for their turn in the sweep instead."""
+        ...
+
+    def end_untouched(
+        self,
+        tenant: str,
+        order_run: str,
+        state: RunState,
+        reason: str,
+        now: str,
+        stop: StopCause | None,
+        alarmed: str,
+    ) -> int:
+        """End the runs of an order that wait and have used nothing yet; return how many there were."""
+        ...
+
+    def going_on(self, tenant: str, order_run: str) -> list[Run]:
+        """Runs of an order that have not ended."""
+        ...
 
 
 class AttemptTable(Protocol):
@@ -93,11 +199,30 @@ class AttemptTable(Protocol):
     def set_stream_header(self, tenant: str, attempt: str, header: bytes) -> None: ...
     def stream_header(self, tenant: str, attempt: str) -> bytes: ...
     def add_segment(self, segment: Segment) -> None: ...
-    def count_segments(self, tenant: str, attempt: str) -> tuple[int, int]:
+    def count_segments(self, tenant: str, attempt: str, rank: int) -> tuple[int, int]:
         """How many segments a log has, and their size."""
         ...
 
-    def segments(self, tenant: str, attempt: str, after: int, most: int) -> list[Segment]: ...
+    def segments(self, tenant: str, attempt: str, rank: int, after: int, most: int) -> list[Segment]: ...
+    def rank_log(self, tenant: str, attempt: str, rank: int) -> RankLog | None: ...
+    def rank_logs(self, tenant: str, attempts: Iterable[str]) -> list[RankLog]:
+        """The logs of all nodes of these attempts but the first of each, by rank, without their headers."""
+        ...
+
+    def save_rank_log(self, log: RankLog) -> None: ...
+
+
+class NoteTable(Protocol):
+    """What the launchers of one attempt leave for each other, by stage and rank."""
+
+    def put_note(self, tenant: str, attempt: str, stage: Stage, rank: int, text: str) -> bool:
+        """Leave a note unless there is one of this stage and rank; whether there was none."""
+        ...
+
+    def note(self, tenant: str, attempt: str, stage: Stage, rank: int) -> str | None: ...
+    def notes(self, tenant: str, attempt: str, stage: Stage) -> dict[int, str]: ...
+    def count_notes(self, tenant: str, attempt: str, stage: Stage) -> int: ...
+    def drop_notes(self, tenant: str, attempt: str) -> None: ...
 
 
 class FleetTable(Protocol):
@@ -145,5 +270,5 @@ class MoneyTable(Protocol):
     def save_usage(self, usage: Usage) -> None: ...
 
 
-class RunRows(RunTable, AttemptTable, FleetTable, MoneyTable, Protocol):
+class RunRows(RunTable, OrderTable, AttemptTable, NoteTable, FleetTable, MoneyTable, Protocol):
     """Everything about runs."""

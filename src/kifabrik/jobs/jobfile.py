@@ -14,50 +14,91 @@ from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.jobs.matrix import Matrix
 from kifabrik.jobs.plain_yaml import parse_plain
 from kifabrik.orders.slurm_options import SlurmOptions
-from kifabrik.values import MICRO_PER_EUR, Money, Place, Resources, parse_duration, parse_size
+from kifabrik.values import (
+    MICRO_PER_EUR,
+    MOST_NODES,
+    MOST_TASKS,
+    Money,
+    Place,
+    Resources,
+    parse_duration,
+    parse_size,
+)
 
 _LARGEST_BYTES: Final = 256 * 1024
 _NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+MOST_NEEDS: Final = 50
 _GPU: Final = re.compile(
     r"(?P<model>[A-Za-z][A-Za-z0-9 _-]*?)(?::(?P<of_model>\d+))?"
     r"|(?P<any>\d+)"
     r"|(?P<memory>\d+\s*[GT]i?B)\.\.(?::(?P<of_memory>\d+))?"
 )
 _REFERENCE: Final = re.compile(r"(?P<model>model:)?(?P<name>[a-z0-9][a-z0-9._-]{0,63})(?:@(?P<version>[1-9]\d*))?")
+_OUTPUT: Final = re.compile(
+    r"output:(?P<name>[a-z0-9][a-z0-9._-]{0,63})(?:/(?P<task>[1-9]\d{0,4}))?/(?P<output>[a-z0-9][a-z0-9._-]{0,63})"
+)
 
 
 @dataclass(frozen=True)
 class InputReference:
-    """A dataset or model by the name people use.
+    """A dataset, a model or an output of a run by the name people use.
 
     Args:
-        name: Dataset or model name.
+        name: Dataset or model name; of an output, the name or id of the run.
         model: Whether it is a model, made by an earlier run.
         version: 0 for the newest.
+        output: Name of the output of a run, which may still go on; empty for a dataset or model.
+        task: Number of the task of a sweep that puts it out; 0 if the run is no sweep.
     """
 
     name: str
     model: bool = False
     version: int = 0
+    output: str = ""
+    task: int = 0
 
     @classmethod
     def from_text(cls, text: str) -> "InputReference":
-        """Read `press-line-7`, `press-line-7@3`, `model:press-anomaly` or `model:press-anomaly@2`.
+        """Read `press-line-7@3`, `model:press-anomaly@2` or `output:prepare/features`.
+
+        Versions may be left out; of a sweep's task it is `output:sweep/17/features`.
 
         Raises:
             UsageError: The text is not a reference.
         """
+        output = _OUTPUT.fullmatch(text)
+        if output is not None:
+            return cls(output["name"], output=output["output"], task=int(output["task"] or 0))
         match = _REFERENCE.fullmatch(text)
         if match is None:
-            raise UsageError(f"not a dataset or model: {text!r}", hint="Write NAME, NAME@VERSION or model:NAME.")
+            raise UsageError(
+                f"not a dataset or model: {text!r}",
+                hint="Write NAME, NAME@VERSION, model:NAME or output:RUN/OUTPUT.",
+            )
         return cls(match["name"], match["model"] is not None, int(match["version"] or 0))
 
+    @property
+    def run(self) -> str:
+        """What the run that puts it out is called: `prepare`, or `sweep/17`."""
+        return f"{self.name}/{self.task}" if self.task else self.name
+
     def __str__(self) -> str:
+        if self.output:
+            return f"output:{self.run}/{self.output}"
         version = f"@{self.version}" if self.version else ""
         return f"{'model:' if self.model else ''}{self.name}{version}"
 
@@ -97,7 +138,7 @@ class ResourcesPart(_Part):
     gpu: str | int = 0
     cpu: int = Field(default=1, ge=1, le=4096)
     memory: Size = 2 * 10**9
-    nodes: int = Field(default=1, ge=1, le=100_000)
+    nodes: int = Field(default=1, ge=1, le=MOST_NODES)
     disk: Size = 0
 
     def parsed(self) -> Resources:
@@ -186,6 +227,30 @@ class JobFile(_Part):
     slurm: SlurmPart = Field(default_factory=SlurmPart)
     priority: int = Field(default=0, ge=-100, le=100)
     ask: bool = False
+    matrix: Any = None
+    """A grid or a list of parameters: the job is a sweep, one task for each point. See `points`."""
+    max_parallel: int = Field(default=0, ge=0, le=MOST_TASKS)
+    needs: list[Annotated[str, Field(pattern=_NAME)]] = Field(default_factory=list, max_length=MOST_NEEDS)
+    """Runs or sweeps that must succeed first, by job name or id; those whose outputs are used need no mention."""
+
+    @field_validator("matrix")
+    @classmethod
+    def _matrix(cls, written: Any) -> Any:
+        if written is not None:
+            try:
+                Matrix.from_plain(written)
+            except UsageError as error:
+                raise ValueError(f"{error.message} {error.hint}".strip()) from None
+        return written
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "JobFile":
+        if self.max_parallel and self.matrix is None:
+            raise ValueError("max_parallel is for a sweep: say its points with matrix")
+        for name in self.swept().names if self.matrix is not None else ():
+            if name in self.environment.variables:
+                raise ValueError(f"{name!r} stands in the matrix and among the environment's variables")
+        return self
 
     @field_validator("data")
     @classmethod
@@ -218,6 +283,14 @@ class JobFile(_Part):
     def inputs(self) -> dict[str, InputReference]:
         """Mount path to what is shown there."""
         return {path: InputReference.from_text(text) for path, text in self.data.items()}
+
+    def swept(self) -> Matrix:
+        """Return the points of the sweep.
+
+        Raises:
+            UsageError: The job is no sweep.
+        """
+        return Matrix.from_plain(self.matrix)
 
     def changed(self, *, variables: Mapping[str, str], **changes: Any) -> "JobFile":
         """Return the job with more environment variables and other fields.
@@ -315,7 +388,7 @@ def _first_fault(error: ValidationError, where: str) -> UsageError:
     if fault["type"] == "missing":
         return UsageError(f"{where}: {place!r} is missing", hint="See docs/job-file.md for an example.")
     message = str(fault["msg"]).removeprefix("Value error, ")
-    return UsageError(f"{where}: {place}: {message}")
+    return UsageError(f"{where}: {place}: {message}" if names else f"{where}: {message}")
 
 
 def _known_keys(above: list[str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from kifabrik.errors import IntegrityError
+from kifabrik.jobs.matrix import Value
 
 PATH: Final = ".kifabrik/job.json"
 WORK: Final = "work"
@@ -28,6 +29,7 @@ class PrivateJob:
         outputs: Output name to absolute path in the sandbox; their order numbers the outputs from 1.
         checkpoint: Absolute path of the checkpoint folder, or empty.
         publish: Metrics the factory may see.
+        points: Parameters of a sweep's tasks, by number from 1; none for one run.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -39,6 +41,7 @@ class PrivateJob:
     outputs: dict[str, str]
     checkpoint: str
     publish: tuple[str, ...]
+    points: tuple[dict[str, Value], ...] = ()
 
     def to_bytes(self) -> bytes:
         """Write as JSON; the order of the outputs is kept."""

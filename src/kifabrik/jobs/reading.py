@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from kifabrik.errors import UsageError
-from kifabrik.jobs.batch_script import parse_batch
+from kifabrik.jobs.batch_script import BatchJob, parse_batch
 from kifabrik.jobs.jobfile import JobFile, parse_job, read_text
+from kifabrik.orders.slurm_options import array_numbers
+
+ARRAY_TASK: Final = "SLURM_ARRAY_TASK_ID"
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,15 @@ def read_job_or_script(path: Path) -> Read:
     if not text.startswith("#!"):
         return Read(parse_job(text, str(path)))
     script = parse_batch(text, path.name)
-    if script.array:
-        raise UsageError(
-            f"{path}: --array is not taken", hint="Write a job file with `matrix`; see docs/job-file.md."
-        )
-    return Read(script.job, script.remarks)
+    return Read(_as_sweep(script) if script.array else script.job, script.remarks)
+
+
+def _as_sweep(script: BatchJob) -> JobFile:
+    """The tasks of an array as points of a sweep: each sees its number as it would under sbatch."""
+    numbers, _, throttle = script.array.partition("%")
+    body = script.job.model_dump(by_alias=True) | {
+        "budget": "0",
+        "matrix": [{ARRAY_TASK: number} for number in array_numbers(numbers)],
+        "max_parallel": int(throttle or 0),
+    }
+    return JobFile.model_validate(body)

@@ -6,12 +6,15 @@ Invariants:
 - a statement that does not verify is left out, and the judge refuses for its absence.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kifabrik.datasets.manifest import Manifest, verify_manifest
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.grants.decision import GrantFacts
+from kifabrik.grants.statements import Grant
+from kifabrik.keyholder.attestation import Attestations
+from kifabrik.keyholder.attested import Attested, Unattested, attest
 from kifabrik.keyholder.blocks import EVERYTHING, Blocks, Cause
 from kifabrik.keyholder.erasures import Erasures
 from kifabrik.keyholder.holdings import Holdings
@@ -24,6 +27,7 @@ from kifabrik.keyholder.state import State
 from kifabrik.keyholder.vault import ORDER, dataset_secret, result_secret
 from kifabrik.leases.statements import AttemptRequest, MemberRequest
 from kifabrik.orders.order import Order
+from kifabrik.orders.tasks import covers, is_awaited, order_run
 from kifabrik.runs.statements import LogStream
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
@@ -40,12 +44,13 @@ class Books:
     lineage: Lineage
     blocks: Blocks
     erasures: Erasures
+    attestations: Attestations
 
     @classmethod
     def of(cls, state: State) -> "Books":
         """Open the books of a keyholder."""
         db = state.db
-        return cls(People(db), Holdings(db), Records(db), Lineage(db), state.blocks, Erasures(db))
+        return cls(People(db), Holdings(db), Records(db), Lineage(db), state.blocks, Erasures(db), Attestations(db))
 
     @property
     def frozen(self) -> bool:
@@ -86,7 +91,9 @@ class Cases:
         owners = [item.owner for item in order.predicate.inputs] if order else []
         ancestry = books.lineage.ancestry(owners)
         everything = {*owners, *(owner for inputs in ancestry.values() for owner in inputs or ())}
-        recipients = self._recipients([f"{asked.run}/code", *owners])
+        again = self._again(order)
+        code_of = again.predicate.run if again else order_run(asked.run)
+        recipients = self._recipients([f"{code_of}/code", *owners])
         return AttemptCase(
             request=request,
             order=order,
@@ -96,12 +103,33 @@ class Cases:
             ancestry=ancestry,
             datasets={one: self._dataset(one, asked.run) for one in everything if is_dataset(one)},
             attempts=books.records.attempts(asked.run),
+            again=again,
+            needed=self._needed(order),
+            outputs=self._awaited(order),
             erased_results=self._results_erased(asked.run),
             code=code,
-            opinion=books.records.opinion(request.digest),
+            attested=self._attested(request, kept),
+            opinion=books.records.opinion(request.digest, order.digest if order and order.predicate.tasks else ""),
             frozen=books.frozen,
             now=self._state.clock.now(),
         )
+
+    def _again(self, order: Statement[Order] | None) -> Statement[Order] | None:
+        """Return the earlier order whose code an order runs again, if it stands in the log before it."""
+        if order is None or not order.predicate.again:
+            return None
+        own, earlier = (self._books.records.order(one) for one in (order.digest, order.predicate.again))
+        return earlier.statement if own and earlier and earlier.log_index < own.log_index else None
+
+    def _needed(self, order: Statement[Order] | None) -> dict[str, str]:
+        """Return the digests of the orders of the runs that an order needs, as the log has them."""
+        kept = {one.run: self._books.records.order_of(one.run) for one in order.predicate.needs} if order else {}
+        return {run: one.statement.digest for run, one in kept.items() if one is not None}
+
+    def _awaited(self, order: Statement[Order] | None) -> dict[str, str]:
+        """Return what the needed runs have ended with; what a signed end named first counts."""
+        inputs = order.predicate.inputs if order else ()
+        return {item.owner: self._books.lineage.output(item.owner) for item in inputs if is_awaited(item)}
 
     def member(self, request: Statement[MemberRequest], fetched: Mapping[str, Envelope]) -> MemberCase:
         """Gather what is known about a request of a member's device; notes its nonce."""
@@ -111,18 +139,21 @@ class Cases:
         streams = {
             digest: stream
             for digest, envelope in fetched.items()
-            if (stream := self._stream(envelope, asked.run)) is not None
+            if order is not None and (stream := self._stream(envelope, order.predicate)) is not None
         }
-        recipients = self._recipients([f"{asked.run}/1"])
+        manifests = self._manifests(order, fetched)
+        runs = {run_of(manifests[item].owner) for item in asked.items if item in manifests}
+        runs |= {streams[item].run for item in asked.items if item in streams}
+        runs |= {asked.run} if order is None or not order.predicate.tasks else set()
         return MemberCase(
             request=request,
             device=books.people.by_key(asked.device_key),
             order=order,
-            manifests=self._manifests(order, fetched),
+            manifests=manifests,
             streams=streams,
-            recipient=recipients.get(f"{asked.run}/1", ""),
+            recipients={run: self._result_recipient(run) for run in runs},
             fresh_nonce=books.records.use_nonce(asked.nonce, request.digest),
-            frozen_inputs=self._inputs_frozen(asked.run),
+            frozen_inputs=self._inputs_frozen(runs),
             frozen=books.frozen,
             opinion=books.records.opinion(request.digest),
             now=self._state.clock.now(),
@@ -130,15 +161,24 @@ class Cases:
 
     def asks_for_code(self, order: Order) -> bool:
         """Whether a grant on anything the order uses is bound to a code digest."""
+        return any(grant.code is not None for grant in self._grants_behind(order))
+
+    def _grants_behind(self, order: Order) -> Iterator[Grant]:
+        """Give the grants on everything an order uses, live or not."""
         owners = [item.owner for item in order.inputs]
         behind = self._books.lineage.ancestry(owners).values()
-        datasets = {*owners, *(owner for inputs in behind for owner in inputs or ())}
-        return any(
-            grant.code is not None
-            for dataset in datasets
-            if is_dataset(dataset)
-            for grant in self._books.holdings.grants(dataset)
-        )
+        for dataset in {*owners, *(owner for inputs in behind for owner in inputs or ())}:
+            if is_dataset(dataset):
+                yield from self._books.holdings.grants(dataset)
+
+    def _attested(self, request: Statement[AttemptRequest], kept: KeptOrder | None) -> Attested | Unattested | None:
+        """Verify what the nodes show, where a grant asks for it."""
+        index = self._books.records.request_index(request.digest)
+        if kept is None or index is None:
+            return None
+        if not any(grant.attested for grant in self._grants_behind(kept.statement.predicate)):
+            return None
+        return attest(request, self._state, self._books.attestations, after=kept.log_index, before=index)
 
     def _order_before(self, kept: KeptOrder | None, request: str) -> KeptOrder | None:
         """Return the order if it stands in the log before the request."""
@@ -162,20 +202,22 @@ class Cases:
         """Return the manifest of code, a result or a checkpoint, if who must have signed it has."""
         try:
             owner = read_unverified(envelope, Manifest)[0].owner
-            run = run_of(owner)
-            if owner == f"{order.predicate.run}/code":
-                return verify_manifest(envelope, [order.signer]).predicate
+            run, orderer = run_of(owner), self._again(order) or order
+            if owner == f"{orderer.predicate.run}/code":
+                return verify_manifest(envelope, [orderer.signer]).predicate
             return verify_manifest(envelope, self._run_keys(run)).predicate if run else None
         except (IntegrityError, UsageError):
             return None
 
-    def _stream(self, envelope: Envelope, run: str) -> LogStream | None:
-        """Return a log stream if the run key of the lease it names has signed it."""
+    def _stream(self, envelope: Envelope, order: Order) -> LogStream | None:
+        """Return a log stream of a run of this order if the run key of the lease it names has signed it."""
         try:
             claimed = read_unverified(envelope, LogStream)[0]
+            if not covers(order, claimed.run):
+                return None
             keys = [
                 VerifyKey.from_hex(lease.run_key)
-                for lease in self._books.records.attempts(run)
+                for lease in self._books.records.attempts(claimed.run)
                 if (lease.digest, lease.receiver) == (claimed.lease, claimed.attempt)
             ]
             return verify_statement(envelope, LogStream, keys).predicate
@@ -211,8 +253,12 @@ class Cases:
         recipient = self._books.lineage.result_recipient(run)
         return bool(recipient) and self._state.vault.find(result_secret(recipient)) is None
 
-    def _inputs_frozen(self, run: str) -> bool:
-        behind = self._books.lineage.ancestry([f"{run}/1"]).values()
+    def _result_recipient(self, run: str) -> str:
+        """Return what the results of a run are sealed to; empty where the identity was destroyed."""
+        return self._recipients([f"{run}/1"]).get(f"{run}/1", "")
+
+    def _inputs_frozen(self, runs: Iterable[str]) -> bool:
+        behind = self._books.lineage.ancestry([f"{run}/1" for run in runs]).values()
         owners = {owner for inputs in behind for owner in inputs or ()}
         return any(self._books.blocks.holds(owner, Cause.FROZEN, Cause.ALARM) for owner in owners)
 

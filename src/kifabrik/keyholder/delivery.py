@@ -115,16 +115,26 @@ class Delivery:
         return not stopped
 
     def _blocked(self, decision: Decision) -> bool:
-        """Whether what a lease rests on was revoked, removed, erased, frozen or doubted since it was signed."""
+        """Whether what a lease rests on was revoked, removed, erased, frozen, unlisted or doubted since."""
         blocks, lease = self._books.blocks, read_unverified(decision.envelope, Lease)[0]
         order = self._books.records.order(lease.order)
         people = [lease.receiver, *([order.statement.predicate.member] if order else [])]
         if self._books.frozen or any(blocks.holds(member, Cause.REMOVED) for member in people):
             return True
+        if lease.attested and not self._still_attested(lease):
+            return True
         return any(
             blocks.holds(one.dataset, Cause.ERASED, Cause.FROZEN, Cause.ALARM)
             or blocks.holds(one.grant, Cause.REVOKED, Cause.ALARM)
             for one in self._books.records.used_by(decision.request)
+        )
+
+    def _still_attested(self, lease: Lease) -> bool:
+        policies = [kept.policy for kept in self._books.attestations.in_force()]
+        return bool(policies) and all(
+            policy.accepts(one.node_key, one.type, one.key, one.state)
+            for policy in policies
+            for one in lease.attested
         )
 
     def _expired(self, decision: Decision) -> bool:

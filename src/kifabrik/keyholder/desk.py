@@ -29,6 +29,7 @@ from kifabrik.keyholder.verdicts import Asked, Reason, Refused, Released, Verdic
 from kifabrik.leases.statements import AttemptRequest, Lease, LeasedItem, MemberRequest, Refusal
 from kifabrik.leases.verify import verify_attempt_request
 from kifabrik.ledger.checkpoint import TreeHead
+from kifabrik.orders.tasks import is_awaited
 from kifabrik.runs.statements import LogStream
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
@@ -131,7 +132,8 @@ class Desk:
         kept = self._books.records.order(order_digest)
         if kept is not None:
             order = kept.statement.predicate
-            self._headers(self._items((order.code, *(item.manifest for item in order.inputs))))
+            named = (item.manifest for item in order.inputs if not is_awaited(item))
+            self._headers(self._items((order.code, *named)))
 
     def _fetch(self, request: Request) -> _Fetched:
         items = self._items(request.predicate.items)
@@ -208,7 +210,7 @@ class Desk:
         wrapped: dict[str, bytes] = {}
         for digest in request.predicate.items:
             manifest, old = case.manifests.get(digest), fetched.headers[digest]
-            owner = manifest.owner if manifest is not None else f"{request.predicate.run}/1"
+            owner = manifest.owner if manifest is not None else f"{_run_of_log(case, digest)}/1"
             name = self._cases.identity_name(owner)
             if name == ORDER:
                 bind_code(old, owner, self._books.lineage)
@@ -266,6 +268,7 @@ class Desk:
             log_root=head.root.hex(),
             created=format_time(now),
             expires=format_time(verdict.expires),
+            attested=verdict.attested,
         )
 
     def _refused(self, request: str, verdict: Refused, outcome: Outcome) -> Outcome:
@@ -287,6 +290,12 @@ def _judge(case: Case) -> Verdict:
 def _receiver(request: Request) -> str:
     asked = request.predicate
     return asked.attempt if isinstance(asked, AttemptRequest) else asked.member
+
+
+def _run_of_log(case: Case, digest: str) -> str:
+    """Return the run whose log an item is."""
+    streams = case.streams if isinstance(case, MemberCase) else {}
+    return streams[digest].run if digest in streams else case.request.predicate.run
 
 
 def _verified_request(envelope: Envelope, tenant: str) -> Request:

@@ -3,7 +3,8 @@
 Invariants:
 - results go to enrolled devices of members who still belong, under the recipient of their enrolment;
 - engineers get the results of their own runs, stewards and owners of all, auditors of none;
-- only what the run itself has made is released: outputs and log streams signed by its run keys.
+- only what the run itself has made is released: outputs and log streams signed by its run keys; a sweep may be
+  asked about as a whole, for any of the tasks its order covers.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from kifabrik.keyholder.people import KnownDevice
 from kifabrik.keyholder.verdicts import Reason, Refused, Released, Verdict, refuse
 from kifabrik.leases.statements import MemberRequest
 from kifabrik.orders.order import Order
+from kifabrik.orders.tasks import covers
 from kifabrik.runs.statements import LogStream
 from kifabrik.signatures.statements import Statement
 
@@ -33,7 +35,7 @@ class MemberCase:
         order: The order of the run.
         manifests: Verified manifests of results by digest.
         streams: Verified log streams by digest.
-        recipient: What the run's results are sealed to; empty where the identity was destroyed.
+        recipients: What the results of each run concerned are sealed to; empty where the identity was destroyed.
         fresh_nonce: Whether no other request had its nonce.
         frozen_inputs: Whether something the run used is frozen.
         frozen: Whether everything is frozen.
@@ -46,7 +48,7 @@ class MemberCase:
     order: Statement[Order] | None
     manifests: Mapping[str, Manifest]
     streams: Mapping[str, LogStream]
-    recipient: str
+    recipients: Mapping[str, str]
     fresh_nonce: bool
     frozen_inputs: bool
     frozen: bool
@@ -61,14 +63,14 @@ def judge_member(case: MemberCase) -> Verdict:
         return refuse(Reason.FROZEN if case.frozen else Reason.DENIED)
     if device is None or (device.member, device.recipient) != (asked.member, asked.recipient):
         return refuse(Reason.BAD_REQUEST)
-    if case.order is None or case.order.predicate.run != asked.run:
+    if case.order is None or not _is_of(case.order.predicate, asked.run):
         return refuse(Reason.UNKNOWN_ORDER)
     answer = decide_pull(
         device.member,
         device.role,
         removed=device.removed,
         orderer=case.order.predicate.member,
-        erased=not case.recipient,
+        erased=not all(case.recipients.values()),
         frozen=case.frozen_inputs,
     )
     if not answer.permitted:
@@ -87,12 +89,23 @@ def _check_results(case: MemberCase) -> Reason | None:
         manifest = case.manifests.get(digest)
         if manifest is None:
             stream = case.streams.get(digest)
-            if stream is None or (stream.tenant, stream.run) != (asked.tenant, asked.run):
+            if stream is None or stream.tenant != asked.tenant or not _within(case, stream.run):
                 return Reason.MANIFEST
             continue
         run, _, part = manifest.owner.partition("/")
-        if manifest.tenant != asked.tenant or run != asked.run or not part.isdecimal():
+        if manifest.tenant != asked.tenant or not _within(case, run) or not part.isdecimal():
             return Reason.ITEMS
-        if manifest.recipient != case.recipient:
+        if manifest.recipient != case.recipients.get(run):
             return Reason.FOREIGN
     return None
+
+
+def _is_of(order: Order, run: str) -> bool:
+    """Whether an order covers a run, or a sweep is asked about as a whole."""
+    return run == order.run or covers(order, run)
+
+
+def _within(case: MemberCase, run: str) -> bool:
+    """Whether what a run has made may be asked for: of the run itself, or of any task of the sweep asked about."""
+    asked, order = case.request.predicate.run, case.order
+    return run == asked or (order is not None and asked == order.predicate.run and covers(order.predicate, run))

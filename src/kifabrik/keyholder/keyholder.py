@@ -19,6 +19,7 @@ from typing import Final, Self
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.grants.statements import Backup
 from kifabrik.keyholder.alarms import Evidence, evidence
+from kifabrik.keyholder.attestation import Attestations
 from kifabrik.keyholder.backup import BACKUP_DAYS, write_backup
 from kifabrik.keyholder.blocks import EVERYTHING, Cause
 from kifabrik.keyholder.cases import Books
@@ -31,7 +32,7 @@ from kifabrik.keyholder.steward import Steward
 from kifabrik.keyholder.tenant_key import load_tenant_key
 from kifabrik.keyholder.unlocking import Unlock, open_state_key, protect, write_key_file
 from kifabrik.seals.passphrase import WORK_FACTOR
-from kifabrik.values import Kind, is_id, now_utc
+from kifabrik.values import Kind, is_id, now_utc, sweep_of
 
 _PATIENCE_S: Final = 5.0
 
@@ -90,6 +91,11 @@ class Keyholder:
         """Tenant id."""
         return self.state.tenant
 
+    @property
+    def attestation(self) -> Attestations:
+        """What counts as attested here."""
+        return self._books.attestations
+
     def serve(self, stop: threading.Event, on_event: OnEvent = unheard) -> None:
         """Answer requests until `stop` is set; call `wake` after setting it, to return at once.
 
@@ -140,32 +146,34 @@ class Keyholder:
         self.wake()
 
     def asked(self) -> list[Asked]:
-        """Return the requests that wait for a person, oldest first."""
+        """Return the requests that wait for a person, oldest first; of a sweep, the first stands for all."""
         names = {row["id"]: row["name"] for row in self.state.db.rows("SELECT id, name FROM names")}
-        found = []
+        found: dict[str, Asked] = {}
         for one in self._books.records.asked():
             kept = self._books.records.order_of(one.run)
             if kept is None:
                 continue
             order = kept.statement.predicate
-            found.append(
+            found.setdefault(
+                order.run if order.tasks else one.request,
                 Asked(
                     request=one.request,
-                    run=one.run,
+                    run=order.run if order.tasks else one.run,
                     member=names.get(order.member, order.member),
                     purpose=order.purpose,
                     inputs=tuple(item.owner for item in order.inputs),
                     note=one.note,
                     deadline=order.deadline,
-                )
+                ),
             )
-        return found
+        return list(found.values())
 
     def approve(self, request: str) -> None:
         """Let a request that waits for a person go on; everything else about it is still checked.
 
         Args:
-            request: Its digest, the beginning of it, or the run id.
+            request: Its digest, the beginning of it, or the run id. One word about a sweep, or about any request of
+                it, is said about all its tasks, those to come included.
 
         Raises:
             NotFoundError: No such request waits.
@@ -204,14 +212,27 @@ class Keyholder:
         protect(self.state.home, state_key, passphrase, work_factor=work_factor)
 
     def _speak(self, text: str, *, approved: bool) -> None:
-        waiting = self._books.records.asked()
-        found = [one for one in waiting if text and (one.request.startswith(text) or one.run == text)]
-        if len(found) != 1:
+        records = self._books.records
+        waiting = records.asked()
+        found = [one for one in waiting if text and (one.request.startswith(text) or text in _names_of(one.run))]
+        kept = {sweep_of(one.run): records.order_of(one.run) for one in found}
+        if len(found) != 1 and (len(kept) != 1 or "" in kept):
             what = "more than one request waits" if found else "no request waits"
             raise NotFoundError(f"{what} under {text!r}", hint="See: kifabrik keyholder asked")
         created = self.state.clock.text()
-        self._books.records.add_opinion(found[0].request, approved=approved, created=created)
+        spoken = {one.request for one in found}
+        for sweep, order in kept.items():
+            if sweep and order is not None:
+                spoken |= {order.statement.digest, *(one.request for one in waiting if sweep_of(one.run) == sweep)}
+        with self.state.db.transaction():
+            for digest in sorted(spoken):
+                records.add_opinion(digest, approved=approved, created=created)
         self.wake()
+
+
+def _names_of(run: str) -> tuple[str, ...]:
+    """What a person may call a run that waits: its id, or that of its sweep."""
+    return (run, sweep_of(run)) if sweep_of(run) else (run,)
 
 
 def open_keyholder(home: Path, unlock: Unlock, *, wall: Callable[[], datetime] = now_utc) -> Keyholder:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from kifabrik.attestation.policy import AttestationPolicy
 from kifabrik.datasets.manifest import Manifest, verify_manifest
 from kifabrik.errors import IntegrityError, NotFoundError, UsageError
 from kifabrik.grants.policy import USERS, policy_of
@@ -28,6 +29,7 @@ from kifabrik.keyholder.state import State
 from kifabrik.keyholder.vault import dataset_secret
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.orders.order import Order, verify_order
+from kifabrik.orders.tasks import shape_fault
 from kifabrik.runs.statements import Finish
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import read_unverified, verify_statement
@@ -65,6 +67,7 @@ class Learner:
             EntryKind.GRANT_GIVEN: self._given,
             EntryKind.GRANT_REVOKED: self._revoked,
             EntryKind.ERASURE_DECIDED: self._erasure,
+            EntryKind.ATTESTATION_SET: self._attestation_set,
             EntryKind.RUN_ORDERED: self._ordered,
             EntryKind.RUN_FINISHED: self._finished,
             EntryKind.LEASE_REQUESTED: self._requested,
@@ -180,6 +183,16 @@ class Learner:
         said = verify_statement(envelope, Revocation, [self._state.tenant_key]).predicate
         self._books.blocks.settle(said.grant, Cause.REVOKED, entry.time)
 
+    def _attestation_set(self, index: int, entry: Entry) -> None:
+        # Until the statement verifies, the log's word stands that what counted before does not count any more.
+        digests = digests_in(entry, "statement")
+        self._books.attestations.add_unread(digests[0] if digests else f"entry {index}", index)
+        envelope = self._library.statement(digest_in(entry, "statement"))
+        said = verify_statement(envelope, AttestationPolicy, [self._state.tenant_key]).predicate
+        if said.tenant != self._state.tenant:
+            raise IntegrityError("the attestation policy is of another tenant")
+        self._books.attestations.learn(envelope, said, index)
+
     def _erasure(self, _index: int, entry: Entry) -> None:
         self._suspend(text_in(entry, "dataset"), entry)
         envelope = self._library.statement(digest_in(entry, "statement", "erasure"))
@@ -237,3 +250,6 @@ def _check_sane(order: Order) -> None:
         raise IntegrityError("the order's run id or nonce is not one")
     if not 0 < order.max_duration_s <= _LONGEST_RUN_S or order.attempts < 1:
         raise IntegrityError(f"the order of run {order.run[:40]} has an impossible duration or number of attempts")
+    fault = shape_fault(order)
+    if fault:
+        raise IntegrityError(f"the order of run {order.run[:40]} makes no sense: {fault}")

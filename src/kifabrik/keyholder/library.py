@@ -76,7 +76,7 @@ class Library:
         """
         if isinstance(said, Manifest):
             return self.body(said.headers, min(said.headers_size, _MOST_HEADERS))
-        return self._bytes(said.header, HEADER_LIMIT, lambda: self._header_of_log(said.attempt))
+        return self._bytes(said.header, HEADER_LIMIT, lambda: self._header_of_log(said))
 
     def body(self, digest: str, limit: int) -> bytes:
         """Return a small object.
@@ -87,8 +87,8 @@ class Library:
         """
         return self._bytes(digest, limit, lambda: self._factory.objects.fetch(digest, limit))
 
-    def _header_of_log(self, attempt: str) -> bytes:
-        return self._factory.runs.log(attempt, after=_BEYOND_ALL_SEGMENTS).header
+    def _header_of_log(self, said: LogStream) -> bytes:
+        return self._factory.runs.log(said.attempt, after=_BEYOND_ALL_SEGMENTS, rank=said.rank).header
 
     def _bytes(self, digest: str, limit: int, fetch: Callable[[], bytes]) -> bytes:
         kept = self._find("o" + digest)

@@ -90,6 +90,13 @@ class Lineage:
         rows = self._db.rows("SELECT * FROM outputs WHERE run = ? ORDER BY number, manifest", (run,))
         return [Output(row["run"], row["number"], row["manifest"]) for row in rows]
 
+    def output(self, owner: str) -> str:
+        """Return the digest of the manifest of a result: the first its run ended with; empty if there is none."""
+        run, _, number = owner.partition("/")
+        query = "SELECT manifest FROM outputs WHERE run = ? AND number = ? ORDER BY rowid LIMIT 1"
+        row = self._db.row(query, (run, int(number) if number.isdecimal() else 0))
+        return "" if row is None else str(row["manifest"])
+
     def result_recipient(self, run: str) -> str:
         """Return what the results of a run are sealed to; empty if the run never had a lease."""
         row = self._db.row("SELECT recipient FROM results WHERE run = ?", (run,))
@@ -99,9 +106,19 @@ class Lineage:
         """Bind a result identity to a run, for good."""
         self._db.execute("INSERT OR IGNORE INTO results VALUES (?, ?)", (run, recipient))
 
-    def taken_recipients(self) -> frozenset[str]:
-        """Return all result recipients that belong to a run."""
-        return frozenset(row["recipient"] for row in self._db.rows("SELECT recipient FROM results"))
+    def free_recipients(self, prefix: str, most: int) -> list[str]:
+        """Return result recipients that belong to no run yet, the oldest first.
+
+        Args:
+            prefix: What the names of their secrets begin with.
+            most: How many at most.
+        """
+        rows = self._db.rows(
+            "SELECT public FROM secrets WHERE substr(name, 1, ?) = ?"
+            " AND public NOT IN (SELECT recipient FROM results) ORDER BY created, name LIMIT ?",
+            (len(prefix), prefix, most),
+        )
+        return [row["public"] for row in rows]
 
     def bind_headers(self, headers: Iterable[bytes], owner: str) -> bool:
         """Bind old headers to the first owner they are opened for; False if one has another owner.

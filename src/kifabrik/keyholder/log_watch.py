@@ -7,6 +7,8 @@ Invariants:
 - a head is cosigned only after all its entries are durable here.
 """
 
+from typing import Final
+
 from kifabrik.errors import IntegrityError, NotFoundError
 from kifabrik.keyholder.alarms import alarm
 from kifabrik.keyholder.connecting import Factory
@@ -19,6 +21,9 @@ from kifabrik.ledger.checkpoint import TreeHead, cosign, log_origin, verify_tree
 from kifabrik.ledger.entry import Entry
 from kifabrik.ledger.mirror import Mirror
 from kifabrik.ledger.tiles import TileReader
+
+RENEW_S: Final = 180.0
+"""A quote counts for ten minutes from the cosignature it is made over (`attestation.verify.FRESH`)."""
 
 
 class LogWatch:
@@ -37,6 +42,7 @@ class LogWatch:
         self._mirror = Mirror(log_origin(state.tenant), MirrorRows(state.db))
         self._checkpoint = ""
         self._cosigned_size = -1
+        self._cosigned_at = 0
 
     @property
     def head(self) -> TreeHead | None:
@@ -97,19 +103,24 @@ class LogWatch:
             raise alarm(self._state, reason, checkpoint.encode(), self._say) from error
         return head
 
-    def cosign(self) -> None:
+    def cosign(self, *, fresh: bool = False) -> None:
         """Cosign the head that `follow` has just taken over and deliver it, unless that was done before.
+
+        Args:
+            fresh: Whether to cosign it anew once the last cosignature is some minutes old, because quotes are
+                made over it.
 
         Raises:
             UnavailableError: The factory cannot be reached.
         """
-        if self._mirror.head is None or self._mirror.size == self._cosigned_size:
+        timestamp = int(self._state.clock.now().timestamp())
+        old = fresh and timestamp - self._cosigned_at >= RENEW_S
+        if self._mirror.head is None or (self._mirror.size == self._cosigned_size and not old):
             return
         assert self._checkpoint  # noqa: S101 - `follow` has set it together with the head
-        timestamp = int(self._state.clock.now().timestamp())
         name = witness_name(self._state.tenant)
         note = cosign(self._checkpoint, name, self._state.witness_key, timestamp)
         self._mirror.keep(note)
         self._factory.mailbox.cosign(note)
-        self._cosigned_size = self._mirror.size
+        self._cosigned_size, self._cosigned_at = self._mirror.size, timestamp
         self._state.settings.set(Setting.SYNCED, self._state.clock.text())

@@ -15,6 +15,7 @@ from typing import Final
 from kifabrik.errors import KifabrikError, UnavailableError
 from kifabrik.keyholder.connecting import Factory, connect
 from kifabrik.keyholder.events import Event, EventKind, OnEvent
+from kifabrik.keyholder.log_watch import RENEW_S
 from kifabrik.keyholder.round import Round
 from kifabrik.keyholder.settings import Setting
 from kifabrik.keyholder.state import SERVING_LOCK, State
@@ -145,7 +146,8 @@ class Server:
 
     def _patience(self, work: Round) -> float:
         lapse = work.eraser.next_lapse_s()
-        return _SWEEP_S if lapse is None else min(_SWEEP_S, lapse + 1)
+        sweep = RENEW_S if work.quotes_expected else _SWEEP_S
+        return sweep if lapse is None else min(sweep, lapse + 1)
 
     def _listen(self, stop: threading.Event) -> None:
         """Hold a long poll open, and ring for every letter."""

@@ -9,6 +9,7 @@ Invariants:
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -32,6 +33,7 @@ class Errand(StrEnum):
     ERASURE = "erasure"
     REMOVAL = "removal"
     RECIPIENTS = "recipients"
+    ATTESTATION = "attestation"
     CERTIFICATE = "certificate"
 
 
@@ -41,6 +43,7 @@ _ENTRIES: Final = {
     Errand.ERASURE: (EntryKind.ERASURE_DECIDED, ("dataset",)),
     Errand.REMOVAL: (EntryKind.MEMBER_REMOVED, ("member",)),
     Errand.RECIPIENTS: (EntryKind.RECIPIENTS_PUBLISHED, ("sequence",)),
+    Errand.ATTESTATION: (EntryKind.ATTESTATION_SET, ("sequence",)),
     Errand.CERTIFICATE: (EntryKind.DATASET_ERASED, ("dataset",)),
 }
 """Kind of the entry that records a statement, and the fields of the statement it repeats for its readers."""
@@ -138,16 +141,14 @@ class Outbox:
 
 
 def _send(factory: Factory, one: Waiting) -> Logged:
-    match one.kind:
-        case Errand.GRANT:
-            return factory.datasets.grant(one.envelope, one.detail)
-        case Errand.REVOCATION:
-            return factory.datasets.revoke(one.envelope)
-        case Errand.ERASURE:
-            return factory.datasets.erase(one.envelope)
-        case Errand.REMOVAL:
-            return factory.tenants.remove(one.envelope)
-        case Errand.RECIPIENTS:
-            return factory.tenants.publish_recipients(one.envelope)
-        case Errand.CERTIFICATE:
-            return factory.mailbox.certify(one.envelope)
+    if one.kind is Errand.GRANT:
+        return factory.datasets.grant(one.envelope, one.detail)
+    ways: dict[Errand, Callable[[Envelope], Logged]] = {
+        Errand.REVOCATION: factory.datasets.revoke,
+        Errand.ERASURE: factory.datasets.erase,
+        Errand.REMOVAL: factory.tenants.remove,
+        Errand.RECIPIENTS: factory.tenants.publish_recipients,
+        Errand.ATTESTATION: factory.tenants.set_attestation,
+        Errand.CERTIFICATE: factory.mailbox.certify,
+    }
+    return ways[one.kind](one.envelope)

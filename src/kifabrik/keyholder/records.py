@@ -18,6 +18,7 @@ from kifabrik.keyholder.database import Database
 from kifabrik.keyholder.kept import read_kept
 from kifabrik.leases.statements import Lease
 from kifabrik.orders.order import Order
+from kifabrik.orders.tasks import order_run
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import Statement
@@ -127,8 +128,8 @@ class Records:
         return self._kept(self._db.row("SELECT * FROM orders WHERE digest = ?", (digest,)))
 
     def order_of(self, run: str) -> KeptOrder | None:
-        """Return the order of a run."""
-        return self._kept(self._db.row("SELECT * FROM orders WHERE run = ?", (run,)))
+        """Return the order of a run; of a sweep's task, that of the sweep. Whether it covers it is not said."""
+        return self._kept(self._db.row("SELECT * FROM orders WHERE run = ?", (order_run(run),)))
 
     def _kept(self, row: sqlite3.Row | None) -> KeptOrder | None:
         if row is None:
@@ -168,14 +169,22 @@ class Records:
         self._db.execute("UPDATE requests SET asked = 1, run = ?, note = ? WHERE digest = ?", (run, note, digest))
 
     def add_opinion(self, request: str, *, approved: bool, created: str) -> bool:
-        """Keep what a person said about a request; the first word counts."""
+        """Keep what a person said about a request, or about a sweep by the digest of its order.
+
+        The first word counts.
+        """
         row = (request, int(approved), created)
         return self._db.execute("INSERT OR IGNORE INTO opinions VALUES (?, ?, ?)", row) > 0
 
-    def opinion(self, request: str) -> bool | None:
-        """Return whether a person has approved a request; None if nobody has spoken."""
-        row = self._db.row("SELECT approved FROM opinions WHERE request = ?", (request,))
-        return None if row is None else bool(row["approved"])
+    def opinion(self, request: str, sweep: str = "") -> bool | None:
+        """Return whether a person has approved a request, or the sweep it is part of; None if nobody has spoken.
+
+        Args:
+            request: Its digest.
+            sweep: Digest of the sweep's order, if it is for a task.
+        """
+        rows = self._db.rows("SELECT approved FROM opinions WHERE request IN (?, ?)", (request, sweep or request))
+        return all(row["approved"] for row in rows) if rows else None
 
     def add_decision(self, decision: Decision, created: str) -> None:
         """Write down a decision that is about to be sent."""

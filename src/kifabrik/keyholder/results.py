@@ -22,7 +22,7 @@ def result_recipient(run: str, vault: Vault, lineage: Lineage, created: str) -> 
     bound = lineage.result_recipient(run)
     if bound:
         return bound
-    free = _free(vault, lineage)
+    free = lineage.free_recipients(_PREFIX, 1)
     recipient = free[0] if free else _make(vault, created)
     lineage.set_result_recipient(run, recipient)
     return recipient
@@ -30,17 +30,12 @@ def result_recipient(run: str, vault: Vault, lineage: Lineage, created: str) -> 
 
 def fill_results(vault: Vault, lineage: Lineage, created: str) -> int:
     """Fill the pool if it runs low; return how many identities were made."""
-    free = len(_free(vault, lineage))
+    free = len(lineage.free_recipients(_PREFIX, _POOL))
     if free >= _REFILL_BELOW:
         return 0
     for _ in range(_POOL - free):
         _make(vault, created)
     return _POOL - free
-
-
-def _free(vault: Vault, lineage: Lineage) -> list[str]:
-    taken = lineage.taken_recipients()
-    return [listed.public for listed in vault.listed(_PREFIX) if listed.public not in taken]
 
 
 def _make(vault: Vault, created: str) -> str:

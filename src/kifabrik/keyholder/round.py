@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from kifabrik.errors import CapacityError, KifabrikError, UnavailableError
 from kifabrik.keyholder.alarms import alarm
-from kifabrik.keyholder.blocks import EVERYTHING
+from kifabrik.keyholder.blocks import EVERYTHING, Cause
 from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.connecting import Factory
 from kifabrik.keyholder.delivery import Delivery
@@ -26,6 +26,7 @@ from kifabrik.keyholder.results import fill_results
 from kifabrik.keyholder.state import State
 from kifabrik.keyholder.verdicts import Asked, Refused, Released
 from kifabrik.ledger.checkpoint import TreeHead
+from kifabrik.values import parse_time
 
 
 class Round:
@@ -70,7 +71,16 @@ class Round:
         self._outbox.deliver(self._factory, self._say)
         self._prepare(orders)
         self._look()
-        self.watch.cosign()
+        self.watch.cosign(fresh=self.quotes_expected)
+
+    @property
+    def quotes_expected(self) -> bool:
+        """Whether quotes may be made over the cosigned head, so that it must not grow old."""
+        now, blocks = self._state.clock.now(), self.books.blocks
+        return any(
+            grant.attested and parse_time(grant.expires) > now and not blocks.holds(grant.grant, Cause.REVOKED)
+            for grant in self.books.holdings.grants()
+        )
 
     def try_again(self) -> None:
         """Look again at entries whose statements did not verify; once, at the start."""

@@ -5,7 +5,7 @@ What is learnt from the log can be learnt again; `secrets`, `decisions`, `leases
 
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 TABLES: Final = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -39,6 +39,10 @@ CREATE TABLE requests (
   digest TEXT PRIMARY KEY, log_index INTEGER NOT NULL, asked INTEGER NOT NULL DEFAULT 0,
   run TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT ''
 ) STRICT;
+-- What counts as attested. Without log_index: made here, not in the log yet. Without envelope: it does not verify.
+CREATE TABLE attestation_policies (
+  digest TEXT PRIMARY KEY, sequence INTEGER NOT NULL, envelope TEXT NOT NULL, log_index INTEGER
+) STRICT;
 CREATE TABLE outputs (
   run TEXT NOT NULL, number INTEGER NOT NULL, manifest TEXT NOT NULL, PRIMARY KEY (run, number, manifest)
 ) STRICT;
@@ -68,6 +72,8 @@ CREATE INDEX lease_datasets_by_grant ON lease_datasets (grant_id);
 CREATE TABLE run_inputs (run TEXT NOT NULL, owner TEXT NOT NULL, PRIMARY KEY (run, owner)) STRICT;
 CREATE TABLE results (run TEXT PRIMARY KEY, recipient TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE nonces (nonce TEXT PRIMARY KEY, request TEXT NOT NULL) STRICT;
+CREATE TABLE challenges (key TEXT PRIMARY KEY, secret TEXT NOT NULL, created TEXT NOT NULL) STRICT;
+CREATE TABLE quotes (binding TEXT PRIMARY KEY, request TEXT NOT NULL, seen TEXT NOT NULL) STRICT;
 CREATE TABLE header_owners (header BLOB PRIMARY KEY, owner TEXT NOT NULL) STRICT;
 CREATE TABLE opinions (request TEXT PRIMARY KEY, approved INTEGER NOT NULL, created TEXT NOT NULL) STRICT;
 CREATE TABLE erasures (
@@ -96,6 +102,7 @@ BACKED_UP: Final = (
     "run_inputs",
     "results",
     "nonces",
+    "quotes",
     "header_owners",
     "opinions",
     "erasures",

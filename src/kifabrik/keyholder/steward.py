@@ -1,4 +1,4 @@
-"""What the tenant key decides: members, grants, revocations, erasures.
+"""What the tenant key decides: members, grants, revocations, erasures, what counts as attested.
 
 Invariants:
 - everything is recorded here before it is sent; what ends a permission is in force at that moment;
@@ -7,18 +7,24 @@ Invariants:
 """
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
+from cryptography.x509 import Certificate
+
+from kifabrik.attestation.enrolment import NewNode
+from kifabrik.attestation.policy import AttestationPolicy, EndorsedNode
 from kifabrik.errors import NotFoundError, UnavailableError, UsageError
 from kifabrik.grants.decision import salted_code
 from kifabrik.grants.policy import policy_of
 from kifabrik.grants.statements import CodeDigest, Erasure, Grant, Revocation
+from kifabrik.keyholder.attestation import next_policy
 from kifabrik.keyholder.blocks import Cause
 from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.connecting import Factory
+from kifabrik.keyholder.endorsing import check_answer
 from kifabrik.keyholder.erasing import Eraser
 from kifabrik.keyholder.events import OnEvent, unheard
 from kifabrik.keyholder.outbox import Errand, Outbox
@@ -209,6 +215,31 @@ class Steward:
         Eraser(self._state, self._books).carry_out()
         publish_recipients(self._state, self._books)
         self.deliver()
+
+    def check_answer(
+        self, node: NewNode, answer: str, *, authorities: Sequence[Certificate] = (), compared: str = ""
+    ) -> EndorsedNode:
+        """Check a node before it is listed, see `kifabrik.keyholder.endorsing.check_answer`."""
+        return check_answer(self._state, node, answer, authorities=authorities, compared=compared)
+
+    def set_attestation(self, change: Callable[[AttestationPolicy], AttestationPolicy]) -> AttestationPolicy:
+        """Change what counts as attested: what it takes away from now on, what it adds once it stands in the log.
+
+        Args:
+            change: Makes the next policy from one that says what the present one says.
+
+        Raises:
+            UsageError: The result makes no sense.
+        """
+        created = self._state.clock.text()
+        attestations = self._books.attestations
+        said = change(next_policy(attestations.newest(), self._state.tenant, created))
+        envelope = sign_statement(said, {}, self._key)
+        with self._state.db.transaction():
+            attestations.add_local(envelope, said)
+            self._outbox.put(Errand.ATTESTATION, envelope, None, created)
+        self.deliver()
+        return said
 
     def deliver(self) -> bool:
         """Deliver what waits; False if the factory cannot be reached now."""

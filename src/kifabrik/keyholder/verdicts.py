@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from kifabrik.grants.policy import Condition
 from kifabrik.keyholder.records import UsedDataset
+from kifabrik.leases.statements import AttestedNode
 
 
 class Reason(StrEnum):
@@ -28,6 +29,8 @@ class Reason(StrEnum):
     LINEAGE = "lineage"
     ERASED = "erased"
     DENIED = "denied"
+    AGAIN = "again"
+    NEEDS = "needs"
 
 
 SENTENCES: Final = {
@@ -47,8 +50,10 @@ SENTENCES: Final = {
     Reason.LINEAGE: "An input was made by a run this keyholder does not know.",
     Reason.ERASED: "The results of this run were erased.",
     Reason.DENIED: "A person at the keyholder has refused.",
+    Reason.AGAIN: "The order runs code again that the same member has not ordered before.",
+    Reason.NEEDS: "An input is not what the runs that the order needs have put out.",
 }
-MAY_CHANGE: Final = frozenset({Reason.FROZEN, Condition.LIMIT})
+MAY_CHANGE: Final = frozenset({Reason.FROZEN, Condition.LIMIT, Condition.ATTESTED})
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,12 @@ class Released:
     Args:
         used: Every dataset the release makes use of, and under which grant.
         expires: When the receiver must stop.
+        attested: What the hardware of the nodes has proven, where a grant asks for it.
     """
 
     used: tuple[UsedDataset, ...]
     expires: datetime
+    attested: tuple[AttestedNode, ...] = ()
 
 
 Verdict: TypeAlias = Refused | Asked | Released

@@ -8,7 +8,7 @@ from kifabrik.errors import UsageError
 
 @dataclass(frozen=True)
 class Assignment:
-    """One attempt on one node.
+    """One attempt on one of its nodes.
 
     Args:
         factory: The service's URL.
@@ -16,8 +16,8 @@ class Assignment:
         token: The attempt's bearer token.
         tenant: Tenant id, which the work must belong to.
         ca_pem: Certificate authority of the factory, if it has its own.
-        gpus: Numbers of the GPUs the attempt may use.
-        rank: Which of the run's nodes this is, from 0.
+        gpus: Numbers of the GPUs the attempt may use on this node.
+        rank: Number of this node in the attempt, from 0.
         verdict: File to write the exit status to, for whoever is not the launcher's parent; empty for none.
     """
 
@@ -29,6 +29,10 @@ class Assignment:
     gpus: tuple[int, ...] = ()
     rank: int = 0
     verdict: str = ""
+
+    def __post_init__(self) -> None:
+        if self.rank < 0:
+            raise UsageError(f"there is no rank {self.rank}")
 
     @classmethod
     def from_json(cls, line: str) -> "Assignment":

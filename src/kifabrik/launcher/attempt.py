@@ -2,35 +2,47 @@
 
 import errno
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from kifabrik import __version__
 from kifabrik.client.attempts import Attempts
 from kifabrik.client.connection import Connection
 from kifabrik.client.leases import Leases
+from kifabrik.client.logs import Log
 from kifabrik.client.objects import Objects
 from kifabrik.environments.build import BuiltEnvironment, build, discard
 from kifabrik.errors import (
-    CapacityError,
-    IntegrityError,
+    ConflictError,
     KifabrikError,
     NotFoundError,
-    RefusedError,
-    UnavailableError,
     UsageError,
 )
 from kifabrik.launcher.assignment import Assignment
+from kifabrik.launcher.attesting import Attester
 from kifabrik.launcher.cache import reachable_cache
+from kifabrik.launcher.care import Scrub
 from kifabrik.launcher.control import Control, StopCause
-from kifabrik.launcher.execution import METRICS_FILE, Executed, execute, outside_path, room_for
+from kifabrik.launcher.ended import BuildError, Ended, for_the_factory, outcome_of
+from kifabrik.launcher.execution import GRACE_S, METRICS_FILE, Executed, execute, outside_path, room_for
 from kifabrik.launcher.folder import claimed_folder
-from kifabrik.launcher.gpus import device_files, held_gpus, lock_folder
+from kifabrik.launcher.gang import Gang
+from kifabrik.launcher.gpu_scrub import GpuScrubber
+from kifabrik.launcher.gpus import device_files, held_gpus
 from kifabrik.launcher.journal import Journal
 from kifabrik.launcher.keeper import CheckpointKeeper
-from kifabrik.launcher.lease import AttemptKeys, GrantedLease, obtain, sign_request
+from kifabrik.launcher.lease import (
+    AttemptKeys,
+    GrantedLease,
+    LeaseRefusedError,
+    alone,
+    obtain,
+    said_of,
+    sign_request,
+)
 from kifabrik.launcher.metering import RunMeter
 from kifabrik.launcher.metrics import MetricsReader
 from kifabrik.launcher.node import Node
@@ -42,15 +54,16 @@ from kifabrik.launcher.streaming import Faults, Streamer
 from kifabrik.launcher.watched import WatchedEnvironment
 from kifabrik.launcher.work import VerifiedWork, verify_work
 from kifabrik.models.provenance import Ran, sign_provenance
-from kifabrik.runs.statements import Finish, PublishedMetric
+from kifabrik.runs.statements import Finish, NodeEnded, PublishedMetric
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.sandbox.memory import PrivateMounts
+from kifabrik.sandbox.network import RunNetwork
 from kifabrik.sandbox.running import RunningRoom
+from kifabrik.sandbox.slurm_groups import slurm_place
 from kifabrik.sandbox.uids import RunUid, claim_uid
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import sign_statement
-from kifabrik.transfer.opening import DamagedShardError
 from kifabrik.transfer.ranges import RangeCache
 from kifabrik.values import format_time, now_utc, parse_time
 from kifabrik.wire.attempts import Finished
@@ -58,29 +71,15 @@ from kifabrik.wire.leases import LeaseView
 
 _PATIENCE_S: Final = 3600.0
 """A service that is away for an hour loses no run."""
+_MOST_LOOKS: Final = 5
 _STOPS: Final = {
     StopCause.STOP: Outcome.STOPPED,
     StopCause.CAP: Outcome.CAP,
     StopCause.PREEMPTION: Outcome.PREEMPTED,
     StopCause.ABANDONED: Outcome.NODE_FAILURE,
     StopCause.DATA: Outcome.INTEGRITY,
+    StopCause.NODE: Outcome.STOPPED,
 }
-
-
-@dataclass
-class _Ended:
-    """What is known about the end so far; the first failure decides."""
-
-    outcome: Outcome = Outcome.SUCCEEDED
-    message: str = ""
-    exit_status: int | None = None
-    outputs: list[Envelope] = field(default_factory=list)
-    published: tuple[PublishedMetric, ...] = ()
-    checkpoint: str = ""
-
-    def fail(self, outcome: Outcome, message: str) -> None:
-        if self.outcome is Outcome.SUCCEEDED:
-            self.outcome, self.message = outcome, message
 
 
 class AttemptRunner:
@@ -99,19 +98,22 @@ class AttemptRunner:
         connection = Connection(
             assignment.factory, assignment.token, ca_pem=assignment.ca_pem, patience_s=_PATIENCE_S
         )
-        self._api = Attempts(connection, assignment.attempt)
+        self._api = Attempts(connection, assignment.attempt, assignment.rank)
         self._leases = Leases(connection)
+        self._cosigned = Log(connection).cosigned
         self._folder = node.runs / assignment.attempt
         objects = Objects(connection)
         ranges = RangeCache(objects.read, self._folder / "blocks", node.block_cache, patience_s=_PATIENCE_S)
         self._store = node_store(objects, ranges, node.objects, assignment.tenant)
         self._control = Control(self._api)
-        self._reporter = Reporter(self._api)
+        self._reporter = Reporter(self._api, speaks=assignment.rank == 0)
         self._faults = Faults(self._on_fault)
         self._keys = AttemptKeys()
         self._started = format_time(now_utc())
         self._meter = RunMeter()
-        self._ended = _Ended()
+        self._ended = Ended()
+        self._gang: Gang | None = None
+        self._network: RunNetwork | None = None
         self._lease: GrantedLease | None = None
         self._journal: Journal | None = None
         self._environment = ""
@@ -142,7 +144,7 @@ class AttemptRunner:
                 with ExitStack() as opened:  # closed before the end is reported, which may take an hour
                     self._attempt(work, opened)
             except KifabrikError as error:
-                self._ended.fail(_outcome_of(error), _for_the_factory(error))
+                self._ended.fail(outcome_of(error), for_the_factory(error))
                 if self._journal is not None:
                     self._journal.line("note", f"{error.message} {error.hint}".strip())
             except Exception as error:  # noqa: BLE001 - the factory must hear of every end
@@ -151,20 +153,33 @@ class AttemptRunner:
                 self._ended.fail(Outcome.NODE_FAILURE, "the node's disk is full" if full else "the node failed")
                 if self._journal is not None:
                     self._journal.line("note", f"The launcher failed: {type(error).__name__}: {error}")
-            self._finish(work)
+            if self._gang is None:
+                self._finish(work)
+            else:
+                self._finish_together(work, self._gang)
         return 0 if self._ended.outcome is Outcome.SUCCEEDED else self._ended.exit_status or 1
+
+    def _gang_for(self, work: VerifiedWork) -> Gang | None:
+        """This node's part among several; nothing if the order names one."""
+        if work.order.predicate.resources.nodes == 1 and self._assignment.rank == 0:
+            return None
+        say = partial(self._reporter.tell, RunState.WAITING_FOR_KEY)
+        show = self._attester(work).show
+        return Gang(self._assignment, self._node, self._api, self._leases, self._control, say, show, self._keys)
 
     def _attempt(self, work: VerifiedWork, opened: ExitStack) -> None:
         """Build, ask, open, run, seal; what lies in memory in plaintext goes with `opened`."""
+        self._gang = self._gang_for(work)
         environment = self._build(work)
-        opened.enter_context(held_gpus(self._assignment.gpus, lock_folder(self._node.home)))
+        opened.enter_context(self._gpus())
         lease = self._obtain(work, environment.built)
         if lease is None:
-            self._ended.fail(_STOPS[self._control.cause or StopCause.STOP], "stopped before it began")
+            self._stopped("stopped before it began")
             return
         self._lease = lease
-        self._journal = Journal.open(self._api, lease.statement, self._keys.run_key, on_lost=self._on_lost)
-        owner = opened.enter_context(claim_uid())
+        rank, run_key = self._assignment.rank, self._keys.run_key
+        self._journal = Journal.open(self._api, lease.statement, run_key, rank=rank, on_lost=self._on_lost)
+        owner = opened.enter_context(claim_uid(self._node.care.uids))
         streamer = None
         if work.streamed:
             inputs = len(work.inputs)
@@ -172,7 +187,29 @@ class AttemptRunner:
         stager = Stager(self._folder, self._mounts, self._keys.identity, lease, self._store, streamer=streamer)
         opened.callback(stager.release)
         opened.callback(self._store.close)
-        self._execute(work, stager.stage(work), environment, owner)
+        staged = stager.stage(work)
+        if self._gang is not None and not self._gang.start_together():
+            self._stopped("stopped before it began")
+            return
+        self._execute(work, staged, environment, owner)
+
+    def _stopped(self, message: str) -> None:
+        """Somebody or something has stopped the attempt; of several nodes, what happened on another decides."""
+        cause = self._control.cause or StopCause.STOP
+        if cause is StopCause.NODE and self._assignment.rank == 0:
+            self._ended.fail(*self._control.elsewhere)
+        else:
+            self._ended.fail(_STOPS[cause], message)
+
+    def _gpus(self) -> AbstractContextManager[None]:
+        """Hold the GPUs; in a Slurm job the epilog scrubs them, once the job has ended in whatever way."""
+        care = self._node.care
+        return held_gpus(
+            self._assignment.gpus,
+            care.gpu_locks,
+            scrub=None if care.scrub is Scrub.NONE else GpuScrubber().scrub,
+            scrub_after=slurm_place() is None,
+        )
 
     def _on_fault(self, error: KifabrikError) -> None:
         """Data the job reads is not what was sealed, or cannot be had: it gets an error, and the run ends."""
@@ -181,7 +218,7 @@ class AttemptRunner:
             self._journal.line("note", f"{error.message}. {error.hint}".strip())
 
     def _build(self, work: VerifiedWork) -> WatchedEnvironment:
-        with claim_uid() as owner:
+        with claim_uid(self._node.care.uids) as owner:
             as_uid = owner.uid if owner.of_its_own else None
             cache, tenant = reachable_cache(self._mounts, self._node.environments), self._assignment.tenant
             try:
@@ -191,7 +228,7 @@ class AttemptRunner:
                     made = build(work.lock, cache, tenant, as_uid=as_uid, on_build=self._on_build)
                     found = WatchedEnvironment(made)
             except (UsageError, NotFoundError) as error:
-                raise _EnvironmentError(error.message, hint=error.hint) from error
+                raise BuildError(error.message, hint=error.hint) from error
         self._environment = found.built.tree_digest
         return found
 
@@ -200,16 +237,34 @@ class AttemptRunner:
         self._reporter.tell(RunState.BUILDING)
 
     def _obtain(self, work: VerifiedWork, environment: BuiltEnvironment) -> GrantedLease | None:
-        request = sign_request(work, self._assignment.attempt, self._keys, self._node.key, environment.tree_digest)
+        asks = said_of(work, self._assignment.attempt, environment.tree_digest)
 
         def waiting(view: LeaseView) -> None:
             seen = f"it was last seen at {view.keyholder_seen}" if view.keyholder_seen else "it was never seen"
             asked = "A person at the keyholder must decide" if view.state == "asked" else "No answer yet"
             self._reporter.tell(RunState.WAITING_FOR_KEY, f"{asked}; {seen}.")
 
-        return obtain(
-            self._leases, request, work, given_up=lambda: self._control.cause is not None, waiting=waiting
-        )
+        if self._gang is not None:
+            shared = self._gang.obtain(work, asks, waiting)
+            if shared is None:
+                return None
+            self._keys, self._network = shared.keys, shared.network
+            return shared.lease
+        attester = self._attester(work)
+        while True:
+            request = sign_request(
+                asks, alone(self._keys, self._node.key), self._keys, self._node.key, attester.show
+            )
+            try:
+                return obtain(
+                    self._leases, request, work, given_up=lambda: self._control.cause is not None, waiting=waiting
+                )
+            except LeaseRefusedError as error:
+                if not attester.asks_again(error.reason):
+                    raise
+
+    def _attester(self, work: VerifiedWork) -> Attester:
+        return Attester(self._node, self._cosigned, asked=work.attested)
 
     def _on_lost(self, _error: KifabrikError) -> None:
         """The factory did not take a piece of the log: a run whose log is cut has not succeeded."""
@@ -224,7 +279,7 @@ class AttemptRunner:
         order = work.order.predicate
         sealer = OutputSealer(
             order.tenant,
-            order.run,
+            work.run,
             Recipient.from_text(lease.statement.predicate.output_recipient),
             self._keys.run_key,
             self._store,
@@ -232,18 +287,19 @@ class AttemptRunner:
         )
         metrics = MetricsReader(staged.scratch / outside_path(METRICS_FILE), journal)
         keeper = CheckpointKeeper(self._api, sealer, staged.scratch, CHECKPOINT, work.checkpoint, journal)
+        cap_at = self._cap_at(work, lease)
         gpus = device_files(self._assignment.gpus)
         with ExitStack() as failed:
             failed.callback(keeper.close, needed=False)
             failed.callback(metrics.close)
             environment.require_unchanged()
             executed = execute(
-                room_for(staged, order, environment.built, gpus),
+                room_for(staged, work, environment.built, gpus, self._network),
                 self._mounts,
                 owner,
                 journal=journal,
                 control=self._control,
-                cap_at=self._cap_at(work, lease),
+                cap_at=cap_at,
                 on_start=lambda room: self._on_start(room, work, metrics, keeper),
                 before_killing=self._end_reads(staged),
             )
@@ -252,6 +308,9 @@ class AttemptRunner:
             failed.pop_all()
         values = metrics.close()
         self._judge(executed)
+        if self._assignment.rank:
+            return  # what the run puts out comes from its first node
+        self._await_others(cap_at)
         if staged.job.checkpoint:
             keeper.close(needed=self._ended.outcome is not Outcome.SUCCEEDED)
             self._ended.checkpoint = keeper.last
@@ -259,6 +318,18 @@ class AttemptRunner:
             PublishedMetric(name, values[name]) for name in sorted(order.publish) if name in values
         )
         self._seal_outputs(staged, sealer)
+
+    def _await_others(self, cap_at: float) -> None:
+        """A run on several nodes has ended well when it has on each."""
+        if self._gang is None:
+            return
+        if self._ended.outcome is not Outcome.SUCCEEDED:
+            self._gang.fail(self._ended.outcome, self._ended.message)
+        elif not self._gang.others_ended(cap_at + GRACE_S):
+            if self._control.cause is None:
+                self._ended.fail(Outcome.CAP, "a node did not end in time")
+            else:
+                self._stopped("")
 
     def _end_reads(self, staged: StagedRun) -> Callable[[], None]:
         def end() -> None:
@@ -275,7 +346,7 @@ class AttemptRunner:
         self._meter.start(order.resources, self._assignment.gpus)
         self._reporter.tell(RunState.RUNNING)
         metrics.start()
-        if order.checkpoint:
+        if order.checkpoint and self._assignment.rank == 0:
             keeper.start()
 
     def _cap_at(self, work: VerifiedWork, lease: GrantedLease) -> float:
@@ -286,9 +357,9 @@ class AttemptRunner:
         self._ended.exit_status = executed.report.status
         fault = self._faults.first
         if fault is not None and executed.stopped is StopCause.DATA:
-            self._ended.fail(_outcome_of(fault), _for_the_factory(fault))
+            self._ended.fail(outcome_of(fault), for_the_factory(fault))
         elif executed.stopped is not None:
-            self._ended.fail(_STOPS[executed.stopped], "")
+            self._stopped("")
         elif executed.report.oom:
             self._ended.fail(Outcome.OUT_OF_MEMORY, "")
         elif executed.report.status != 0:
@@ -310,7 +381,43 @@ class AttemptRunner:
                 return
             self._ended.outputs.append(envelope)
 
-    def _finish(self, work: VerifiedWork) -> None:
+    def _finish_together(self, work: VerifiedWork, gang: Gang) -> None:
+        """End this node's part; the first node closes the attempt once all others have said how they ended."""
+        if self._ended.outcome is not Outcome.SUCCEEDED and self._control.cause is not StopCause.NODE:
+            gang.fail(self._ended.outcome, self._ended.message)
+        if not gang.leads:
+            gang.say_ended(self._node_ended(work))
+            return
+        for _ in range(_MOST_LOOKS):
+            try:
+                self._finish(work, gang.last_words())
+            except ConflictError:
+                continue  # another node has ended just now, and the end must say so
+            return
+
+    def _node_ended(self, work: VerifiedWork) -> Envelope:
+        if self._journal is not None:
+            self._journal.close()
+        self._reporter.close()
+        order, journal = work.order.predicate, self._journal
+        said = NodeEnded(
+            tenant=order.tenant,
+            run=order.run,
+            attempt=self._assignment.attempt,
+            rank=self._assignment.rank,
+            node_key=self._node.key.public.hex,
+            outcome=self._ended.outcome,
+            exit_status=self._ended.exit_status,
+            segments=journal.segments if journal else 0,
+            log_tail=journal.tail if journal else "",
+            reading=self._meter.reading(log_bytes=journal.total_bytes if journal else 0),
+            started=self._started,
+            finished=format_time(now_utc()),
+        )
+        keys = (self._node.key, *((self._keys.run_key,) if self._lease else ()))
+        return sign_statement(said, {"order": work.order.digest}, *keys)
+
+    def _finish(self, work: VerifiedWork, others: Mapping[int, Envelope] = MappingProxyType({})) -> None:
         order = work.order.predicate
         journal, lease = self._journal, self._lease
         if journal is not None:
@@ -319,9 +426,10 @@ class AttemptRunner:
         outputs = self._ended.outputs if self._ended.outcome is Outcome.SUCCEEDED else []
         finished = format_time(now_utc())
         lease_digest = lease.statement.digest if lease else ""
+        nodes = () if self._gang is None else self._gang.other_nodes(others)
         said = Finish(
             tenant=order.tenant,
-            run=order.run,
+            run=work.run,
             attempt=self._assignment.attempt,
             order=work.order.digest,
             lease=lease_digest,
@@ -336,22 +444,23 @@ class AttemptRunner:
             published=self._ended.published,
             started=self._started,
             finished=finished,
+            others=nodes,
         )
         keys = (self._keys.run_key, self._node.key)
         ran = Ran(
-            run=order.run,
+            run=work.run,
             attempt=self._assignment.attempt,
             order=work.order.digest,
             purpose=order.purpose,
             lease=lease_digest,
-            materials={f"{item.owner}@{item.version}": item.manifest for item in order.inputs}
+            materials={f"{one.manifest.owner}@{one.manifest.version}": one.digest for one in work.inputs}
             | {"code": order.code, "environment-lock": order.lock, "environment-tree": self._environment},
-            node=self._node.key.public.hex,
+            nodes=(self._node.key.public.hex, *(node.node_key for node in nodes)),
             version=__version__,
             started=self._started,
             finished=finished,
         )
-        named = {f"{order.run}/{number}": envelope.digest for number, envelope in enumerate(outputs, 1)}
+        named = {f"{work.run}/{number}": envelope.digest for number, envelope in enumerate(outputs, 1)}
         self._api.finish(
             Finished(
                 finish=sign_statement(said, {"order": work.order.digest}, *keys).to_json(),
@@ -360,33 +469,3 @@ class AttemptRunner:
                 message=self._ended.message,
             )
         )
-
-
-class _EnvironmentError(UsageError):
-    """The environment cannot be built as ordered: the customer's to mend."""
-
-
-def _outcome_of(error: KifabrikError) -> Outcome:
-    if isinstance(error, _EnvironmentError):
-        return Outcome.ENVIRONMENT
-    if isinstance(error, RefusedError):
-        return Outcome.REFUSED
-    if isinstance(error, IntegrityError):
-        return Outcome.INTEGRITY
-    return Outcome.ERROR if isinstance(error, UsageError | CapacityError) else Outcome.NODE_FAILURE
-
-
-def _for_the_factory(error: KifabrikError) -> str:
-    """What the factory may read: messages of errors that happen before anything is opened, else the class.
-
-    A message that is made after the data was opened may quote a path of the job.
-    """
-    if isinstance(error, _EnvironmentError | RefusedError | DamagedShardError):
-        return error.message
-    said = {
-        IntegrityError: "something did not verify",
-        CapacityError: "memory or disk did not suffice",
-        NotFoundError: "a sealed object is missing in the store",
-        UnavailableError: "the node could not reach the service or its store",
-    }
-    return said.get(type(error), "the node failed")

@@ -7,6 +7,7 @@ from typing import Final
 
 from kifabrik.client.attempts import Attempts
 from kifabrik.errors import KifabrikError, NotFoundError, RefusedError
+from kifabrik.runs.states import Outcome
 
 _WAIT_S: Final = 25.0
 _PAUSE_S: Final = 2.0
@@ -22,6 +23,8 @@ class StopCause(StrEnum):
     """The factory has given the attempt up: its token no longer counts."""
     DATA = "data"
     """Data the job reads cannot be given to it any more."""
+    NODE = "node"
+    """Another node of the run cannot go on."""
 
 
 class Control:
@@ -33,6 +36,7 @@ class Control:
     def __init__(self, attempts: Attempts) -> None:
         self._attempts = attempts
         self._cause: StopCause | None = None
+        self._elsewhere = (Outcome.NODE_FAILURE, "")
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="control", daemon=True)
 
@@ -44,6 +48,11 @@ class Control:
     def cause(self) -> StopCause | None:
         """Why to stop; None while there is no reason."""
         return self._cause
+
+    @property
+    def elsewhere(self) -> tuple[Outcome, str]:
+        """Where the cause is `NODE`: what happened there, and a sentence about it."""
+        return self._elsewhere
 
     def stop(self, cause: StopCause) -> None:
         """Decide here that the run must stop; the first cause counts."""
@@ -64,6 +73,7 @@ class Control:
                 time.sleep(_PAUSE_S)
                 continue
             if said.stop:
+                self._elsewhere = (said.outcome or Outcome.NODE_FAILURE, said.message)
                 causes = {cause.value: cause for cause in StopCause}
                 self.stop(causes.get(said.cause, StopCause.STOP))
                 return

@@ -9,16 +9,20 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from kifabrik.environments.build import BuiltEnvironment
+from kifabrik.jobs.matrix import variables_of
 from kifabrik.launcher.control import Control, StopCause
 from kifabrik.launcher.journal import Journal, split_lines
+from kifabrik.launcher.ranks import rank_variables
 from kifabrik.launcher.staging import CHECKPOINT, METRICS, OUT, StagedRun
-from kifabrik.orders.order import Order
+from kifabrik.launcher.work import VerifiedWork
 from kifabrik.sandbox.launch import start
 from kifabrik.sandbox.limits import Limits
 from kifabrik.sandbox.memory import PrivateMounts
+from kifabrik.sandbox.network import RunNetwork, name_of
 from kifabrik.sandbox.room import RoomSpec
 from kifabrik.sandbox.running import ExitReport, RunningRoom
 from kifabrik.sandbox.uids import RunUid
+from kifabrik.values import task_number
 
 GRACE_S: Final = 30.0
 """Seconds between SIGTERM and SIGKILL, for a checkpoint."""
@@ -40,14 +44,20 @@ class Executed:
     stopped: StopCause | None
 
 
-def room_for(staged: StagedRun, order: Order, environment: BuiltEnvironment, gpus: tuple[Path, ...]) -> RoomSpec:
-    """Describe the room of a run."""
-    resources = order.resources
+def room_for(
+    staged: StagedRun,
+    work: VerifiedWork,
+    environment: BuiltEnvironment,
+    gpus: tuple[Path, ...],
+    network: RunNetwork | None = None,
+) -> RoomSpec:
+    """Describe the room of a run, or of one rank of it."""
+    resources = work.order.predicate.resources
     python = Path(environment.python)
     return RoomSpec(
         command=staged.job.run,
         limits=Limits(memory_bytes=resources.memory_bytes + resources.disk_bytes, cpus=resources.cpus),
-        environment=_variables(staged, order),
+        environment=rank_variables(network) | _variables(staged, work),
         read_only=staged.data,
         writable={
             f"/{OUT}": staged.scratch / OUT,
@@ -58,24 +68,23 @@ def room_for(staged: StagedRun, order: Order, environment: BuiltEnvironment, gpu
         env_tree=environment.path,
         python_prefix=python.parent.parent if not python.is_relative_to("/usr") else None,
         gpu_devices=gpus,
+        hostname=name_of(network.rank) if network else "job",
+        network=network,
     )
 
 
-def _variables(staged: StagedRun, order: Order) -> dict[str, str]:
-    """Torchrun's variables for one process on one node, and ours."""
+def _variables(staged: StagedRun, work: VerifiedWork) -> dict[str, str]:
+    """Our variables, those of the job, and the parameters of a sweep's task."""
     ours = {
-        "KIFABRIK_RUN": order.run,
+        "KIFABRIK_RUN": work.run,
         "KIFABRIK_METRICS": METRICS_FILE,
         "KIFABRIK_CHECKPOINT": f"/{CHECKPOINT}" if staged.job.checkpoint else "",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": "29500",
-        "RANK": "0",
-        "LOCAL_RANK": "0",
-        "WORLD_SIZE": "1",
-        "LOCAL_WORLD_SIZE": "1",
-        "GROUP_RANK": "0",
     }
-    return ours | staged.job.variables
+    number = task_number(work.run)
+    if not number:
+        return ours | staged.job.variables
+    task = {"KIFABRIK_TASK": str(number), "KIFABRIK_TASKS": str(work.order.predicate.tasks)}
+    return ours | staged.job.variables | task | variables_of(staged.job.points[number - 1])
 
 
 def execute(

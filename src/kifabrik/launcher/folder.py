@@ -50,8 +50,13 @@ def _is_still(folder: Path, lock: int) -> bool:
         return False
 
 
-def clear_left(runs: Path) -> None:
-    """Remove the folders of attempts whose launcher is dead; those of living ones are left alone."""
+def clear_left(runs: Path) -> tuple[Path, ...]:
+    """Remove the folders of attempts whose launcher is dead; those of living ones are left alone.
+
+    Returns:
+        Those that could not be removed, or not wholly.
+    """
+    stuck = []
     for folder in runs.iterdir() if runs.is_dir() else ():
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -63,5 +68,7 @@ def clear_left(runs: Path) -> None:
             continue  # its launcher lives
         else:
             shutil.rmtree(folder, ignore_errors=True)
+            stuck += [folder] if folder.exists() else []
         finally:
             os.close(lock)
+    return tuple(stuck)

@@ -61,7 +61,7 @@ class Journal:
         on_lost: Callable[[KifabrikError], None] = lambda _error: None,
     ) -> None:
         self._attempts = attempts
-        self._run, self._attempt = stream.run, stream.attempt
+        self._run, self._attempt, self._rank = stream.run, stream.attempt, stream.rank
         self._file_key = file_key
         self._run_key = run_key
         self._limit = limit
@@ -85,15 +85,16 @@ class Journal:
         lease: Statement[Lease],
         run_key: SigningKey,
         *,
+        rank: int = 0,
         limit: int = LIMIT_BYTES,
         on_lost: Callable[[KifabrikError], None] = lambda _error: None,
     ) -> "Journal":
-        """Open the log of the attempt a lease is for, sealed to the lease's output recipient."""
+        """Open the log of one node of the attempt a lease is for, sealed to the lease's output recipient."""
         said = lease.predicate
         file_key = new_file_key()
         header = make_header(file_key, [Recipient.from_text(said.output_recipient)])
         opened = format_time(now_utc())
-        stream = LogStream(said.tenant, said.run, said.receiver, lease.digest, sha256_hex(header), opened)
+        stream = LogStream(said.tenant, said.run, said.receiver, lease.digest, sha256_hex(header), opened, rank)
         return cls(attempts, stream, header, file_key, run_key, limit=limit, on_lost=on_lost)
 
     def line(self, kind: str, text: str) -> None:
@@ -171,6 +172,7 @@ class Journal:
             body=sha256_hex(body),
             size=len(body),
             created=format_time(now_utc()),
+            rank=self._rank,
         )
         envelope = sign_statement(said, {"body": said.body}, self._run_key)
         self._attempts.add_segment(envelope, body)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.errors import UsageError
+from kifabrik.launcher.care import NodeCare
 from kifabrik.signatures.keys import KEY_BYTES, SigningKey
 from kifabrik.values import parse_size
 
@@ -24,7 +25,11 @@ class Node:
         environments: Folder of built environments.
         runs: Folder for what runs need on disk: ciphertext that waits for upload, mount points.
         objects: Folder of the factory's objects if this node can read them directly, or None.
+        fabric: Address at which the other nodes of a run reach this one, or empty for the one from which it
+            reaches the factory.
         block_cache: Most bytes of ciphertext kept on this node's disk for a run that streams over the network.
+        tpm: The node's TPM as tpm2-tools name it, such as `device:/dev/tpmrm0`; empty for none.
+        care: How it is kept fit.
     """
 
     home: Path
@@ -34,6 +39,9 @@ class Node:
     runs: Path
     objects: Path | None
     block_cache: int = BLOCK_CACHE
+    tpm: str = ""
+    fabric: str = ""
+    care: NodeCare = field(default_factory=lambda: NodeCare(Path()))
 
     @classmethod
     def load(cls, home: Path) -> "Node":
@@ -60,4 +68,7 @@ class Node:
             runs=Path(body.get("runs") or home / "runs"),
             objects=Path(objects) if objects else None,
             block_cache=parse_size(body.get("block_cache", BLOCK_CACHE)),
+            tpm=str(body.get("tpm", "")),
+            fabric=str(body.get("fabric", "")),
+            care=NodeCare.load(home),
         )

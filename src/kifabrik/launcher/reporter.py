@@ -17,17 +17,20 @@ class Reporter:
 
     Args:
         attempts: Client of this attempt.
+        speaks: Whether this launcher speaks for its run: of several nodes, the first.
     """
 
-    def __init__(self, attempts: Attempts) -> None:
+    def __init__(self, attempts: Attempts, *, speaks: bool = True) -> None:
         self._attempts = attempts
+        self._speaks = speaks
         self._steps: queue.SimpleQueue[tuple[RunState, str] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._send_all, name="reporter", daemon=True)
         self._thread.start()
 
     def tell(self, state: RunState, reason: str = "") -> None:
         """Report a step; returns at once."""
-        self._steps.put((state, reason))
+        if self._speaks:
+            self._steps.put((state, reason))
 
     def close(self) -> None:
         """Return when everything has been reported; closing twice is harmless."""

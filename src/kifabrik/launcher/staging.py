@@ -190,6 +190,8 @@ def _check_job(job: PrivateJob, order: Order) -> None:
         raise IntegrityError("the job mounts other inputs than the order names")
     if len(job.outputs) != order.outputs or bool(job.checkpoint) != order.checkpoint:
         raise IntegrityError("the job declares other outputs than the order names")
+    if len(job.points) != order.tasks:
+        raise IntegrityError("the job has other points than the order's sweep has tasks")
     if set(job.publish) != set(order.publish):
         raise IntegrityError("the job publishes other metrics than the order names")
     for path in job.outputs.values():

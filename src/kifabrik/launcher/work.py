@@ -6,12 +6,13 @@ from kifabrik.datasets.manifest import Manifest
 from kifabrik.environments.lockfile import Lock
 from kifabrik.errors import IntegrityError
 from kifabrik.orders.order import Order, verify_order
+from kifabrik.orders.tasks import covers, run_of_output
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import Statement, read_unverified
 from kifabrik.tenants.statements import KeyholderStatement, Membership
 from kifabrik.tenants.trust import check_tenant_key, verify_device, verify_keyholder
-from kifabrik.values import Place, parse_time
+from kifabrik.values import Kind, Place, is_id, parse_time
 from kifabrik.wire.attempts import Work
 
 
@@ -31,14 +32,17 @@ class VerifiedWork:
         order: The signed order.
         keyholder: Whom leases must come from; its statement is no older than the one the order's member knew.
         code: Manifest of the code bundle.
-        inputs: Manifests of the inputs, in the order's order.
+        inputs: Manifests of the inputs, in the order's order. One that did not exist when the order was signed is
+            the keyholder's to check, like a checkpoint: it releases keys only for what the needed run made.
         checkpoint: The last checkpoint of an earlier attempt. No signature of it is checked here: the
             keyholder does that, and releases no key for a false one.
         lock: The environment's lock.
+        run: Which run of the order this is.
         number: Of the attempt.
         cap_s: Seconds after which to stop.
         place: What the factory says about where this node is.
         streamed: Whether the inputs are opened while they are read, for want of memory; the factory decides.
+        attested: Whether a grant asks for attested nodes, as the factory says: saves a refusal, decides nothing.
     """
 
     order: Statement[Order]
@@ -47,10 +51,12 @@ class VerifiedWork:
     inputs: tuple[NamedManifest, ...]
     checkpoint: NamedManifest | None
     lock: Lock
+    run: str
     number: int
     cap_s: int
     place: Place
     streamed: bool = False
+    attested: bool = False
 
     @property
     def items(self) -> tuple[str, ...]:
@@ -69,6 +75,8 @@ def verify_work(tenant: str, work: Work) -> VerifiedWork:
     check_tenant_key(tenant, tenant_key)
     order = _order(tenant_key, work)
     said = order.predicate
+    if not covers(said, work.run):
+        raise IntegrityError(f"the order is not for the run {work.run[:40]}")
     lock = Lock.from_text(work.lock)
     if (lock.digest, lock.python) != (said.lock, said.python):
         raise IntegrityError("the environment's lock is not the one the order names")
@@ -83,14 +91,16 @@ def verify_work(tenant: str, work: Work) -> VerifiedWork:
     return VerifiedWork(
         order=order,
         keyholder=keyholder,
-        code=_named(work.code, said.code, f"{said.run}/code"),
+        code=_code(work.code, said),
         inputs=tuple(_named(text, item.manifest, item.owner) for text, item in inputs),
-        checkpoint=_checkpoint(work.checkpoint, said.run),
+        checkpoint=_checkpoint(work.checkpoint, work.run),
         lock=lock,
+        run=work.run,
         number=work.number,
         cap_s=min(work.cap_s, said.max_duration_s),
         place=work.place,
         streamed=work.streamed,
+        attested=work.attested,
     )
 
 
@@ -102,12 +112,22 @@ def _order(tenant_key: VerifyKey, work: Work) -> Statement[Order]:
     return verify_order(Envelope.from_json(work.order), member.key, member.tenant, member.member)
 
 
+def _code(text: str, order: Order) -> NamedManifest:
+    """Return the code the order names; where it runs an earlier order's again, that order's run owns it."""
+    envelope = Envelope.from_json(text)
+    owner = read_unverified(envelope, Manifest)[0].owner if order.again else f"{order.run}/code"
+    if not is_id(run_of_output(owner), Kind.RUN) or not owner.endswith("/code"):
+        raise IntegrityError("what the order names as its code is no code")
+    return _named(text, order.code, owner)
+
+
 def _named(text: str, digest: str, owner: str) -> NamedManifest:
+    """Return a manifest of this owner, and of this digest unless it is empty."""
     envelope = Envelope.from_json(text)
     manifest, _ = read_unverified(envelope, Manifest)
-    if (envelope.digest, manifest.owner) != (digest, owner):
+    if (envelope.digest, manifest.owner) != (digest or envelope.digest, owner):
         raise IntegrityError(f"the manifest of {owner} is not the one the order names")
-    return NamedManifest(digest, manifest)
+    return NamedManifest(envelope.digest, manifest)
 
 
 def _checkpoint(text: str, run: str) -> NamedManifest | None:

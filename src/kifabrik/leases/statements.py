@@ -1,15 +1,34 @@
 """Requests for keys, and the two answers."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from kifabrik.signatures.statements import predicate
 from kifabrik.values import Place
+
+_NAME_DIGITS: Final = 16
+
+
+@dataclass(frozen=True)
+class RequestingNode:
+    """One node of an attempt, as the request for its keys names it.
+
+    Args:
+        node_key: Ed25519 key of the node, in hex; it signs the request.
+        recipient: age recipient of that node's launcher, alive only in its memory. What the attempt's nodes share
+            is wrapped to it, where there are several.
+        evidence: What the node shows for its hardware and software, as JSON; empty for none.
+    """
+
+    node_key: str
+    recipient: str
+    evidence: str = ""
 
 
 @predicate("attempt-request/v1")
 @dataclass(frozen=True)
 class AttemptRequest:
-    """A launcher asks for the keys of one attempt; signed by its run key and by the node key.
+    """A launcher asks for the keys of one attempt; signed by the run key and by the key of every node.
 
     Args:
         tenant: Tenant id.
@@ -18,9 +37,9 @@ class AttemptRequest:
         number: 1 for the first attempt of the run.
         order: Digest of the order statement.
         items: Digests of the manifest statements whose keys are asked for: code, inputs, checkpoint.
-        node_keys: Ed25519 keys of the nodes, in hex.
+        nodes: The nodes that get the keys, by rank; no key and no recipient twice.
         place: What the factory says about where the nodes are.
-        run_key: Ed25519 key in hex, alive only in the launcher's memory.
+        run_key: Ed25519 key in hex, alive only in the launchers' memory.
         recipient: age recipient of the attempt key, likewise.
         environment: Tree digest of the environment that was built from the order's lock.
         created: Time.
@@ -32,12 +51,22 @@ class AttemptRequest:
     number: int
     order: str
     items: tuple[str, ...]
-    node_keys: tuple[str, ...]
+    nodes: tuple[RequestingNode, ...]
     place: Place
     run_key: str
     recipient: str
     environment: str
     created: str
+
+    @property
+    def node_keys(self) -> tuple[str, ...]:
+        """Keys of the nodes in hex, by rank."""
+        return tuple(node.node_key for node in self.nodes)
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        """What the log entry of a request calls its nodes: 64 bits of each key, so that thousands fit into it."""
+        return tuple(key[:_NAME_DIGITS] for key in self.node_keys)
 
 
 @predicate("member-request/v1")
@@ -79,6 +108,27 @@ class LeasedItem:
     headers: str
 
 
+@dataclass(frozen=True)
+class AttestedNode:
+    """What the keyholder has verified of a node's hardware, by one kind of evidence.
+
+    Args:
+        node_key: Of the node, in hex.
+        type: Kind of evidence.
+        key: What identifies the hardware: name of the TPM's attestation key or id of the chip, in hex.
+        state: The policy's name of what was measured.
+        quoted: When the keyholder cosigned the tree head the evidence was made over.
+        policy: Digest of the attestation policy statement that accepts it.
+    """
+
+    node_key: str
+    type: str
+    key: str
+    state: str
+    quoted: str
+    policy: str
+
+
 @predicate("lease/v1")
 @dataclass(frozen=True)
 class Lease:
@@ -103,6 +153,7 @@ class Lease:
         log_root: Root of that tree, hex.
         created: Time.
         expires: Time after which the launcher must not go on.
+        attested: What was verified of the nodes' hardware; empty where no grant asks for it.
     """
 
     lease: str
@@ -123,6 +174,7 @@ class Lease:
     log_root: str
     created: str
     expires: str
+    attested: tuple[AttestedNode, ...] = ()
 
 
 @predicate("refusal/v1")

@@ -17,18 +17,12 @@ def verify_attempt_request(envelope: Envelope) -> Statement[AttemptRequest]:
     Raises:
         IntegrityError: A signature is missing.
     """
-    keys = _named_keys(envelope)
-    statement = verify_statement(envelope, AttemptRequest, keys[:1])
-    for key in keys[1:]:
-        verify_statement(envelope, AttemptRequest, [key])
-    return statement
-
-
-def _named_keys(envelope: Envelope) -> list[VerifyKey]:
-    said, _ = read_unverified(envelope, AttemptRequest)
-    if not said.node_keys:
+    said, subjects = read_unverified(envelope, AttemptRequest)
+    if not said.nodes:
         raise IntegrityError("the request names no node")
-    return [key_named(key) for key in (said.run_key, *said.node_keys)]
+    keys = [key_named(key) for key in (said.run_key, *said.node_keys)]
+    envelope.verify_every(keys)
+    return Statement(said, subjects, keys[0], envelope.digest)
 
 
 def verify_attempt_lease(

@@ -56,8 +56,10 @@ class EntryKind(StrEnum):
     LEASE_RELEASED = "lease.released"
     LEASE_REFUSED = "lease.refused"
     MODEL_ACCEPTED = "model.accepted"
+    MODEL_PROMOTED = "model.promoted"
     RECIPIENTS_PUBLISHED = "recipients.published"
     ERASURE_DECIDED = "erasure.decided"
+    ATTESTATION_SET = "attestation.set"
     DEADLINE_MISSED = "deadline.missed"
 
 

@@ -1,7 +1,7 @@
 """SLSA provenance v1 (slsa.dev/spec/v1.0/provenance) of what a run put out.
 
-It is the factory's statement about what its node ran, signed by the run key and the node key. It claims
-no SLSA level.
+It is the factory's statement about what its nodes ran, signed by the run key and the key of the first node. It
+claims no SLSA level.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Ran:
         lease: Digest of the lease statement.
         materials: Name of each input, of code and environment, to its SHA-256 digest. Inputs are named
             by id: the factory knows no names.
-        node: Public key of the node in hex.
+        nodes: Public keys of the nodes in hex, by rank.
         version: Of kifabrik.
         started: Time.
         finished: Time.
@@ -48,7 +48,7 @@ class Ran:
     purpose: str
     lease: str
     materials: Mapping[str, str]
-    node: str
+    nodes: tuple[str, ...]
     version: str
     started: str
     finished: str
@@ -60,14 +60,14 @@ def sign_provenance(ran: Ran, outputs: Mapping[str, str], *keys: SigningKey) -> 
         buildDefinition={
             "buildType": BUILD_TYPE,
             "externalParameters": {"order": ran.order, "purpose": ran.purpose},
-            "internalParameters": {"lease": ran.lease},
+            "internalParameters": {"lease": ran.lease, "nodes": list(ran.nodes)},
             "resolvedDependencies": [
                 {"uri": f"kifabrik:{name}", "digest": {"sha256": digest}}
                 for name, digest in sorted(ran.materials.items())
             ],
         },
         runDetails={
-            "builder": {"id": f"kifabrik:node/{ran.node}", "version": {"kifabrik": ran.version}},
+            "builder": {"id": f"kifabrik:node/{ran.nodes[0]}", "version": {"kifabrik": ran.version}},
             "metadata": {
                 "invocationId": f"{ran.run}/{ran.attempt}",
                 "startedOn": ran.started,

@@ -23,12 +23,15 @@ from kifabrik.client.nodes import Nodes
 from kifabrik.durable import make_folder
 from kifabrik.engines.local.forge import Forge
 from kifabrik.errors import KifabrikError, RefusedError, UnavailableError
-from kifabrik.nodes.caller import Caller, identify
+from kifabrik.factory.engine import array_attempt
+from kifabrik.nodes.caller import Caller, identify, is_root
 from kifabrik.nodes.claiming import claim_attempt
 from kifabrik.nodes.groups import clear_groups, join_groups
 from kifabrik.signatures.keys import SigningKey
 
-_ATTEMPT: Final = re.compile(r"enter (a-[a-z2-7]{16,32})")
+_ATTEMPT: Final = re.compile(r"enter (?:(a-[a-z2-7]{16,32})|(kf-[a-z2-7]{16}))")
+ALIVE: Final = b"alive"
+"""What root of the node asks, such as the prolog: the agent answers with status 0."""
 _SIGNAL: Final = re.compile(r"signal (\d{1,2})")
 _PASSED_ON: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 _MOST_MESSAGE_BYTES: Final = 4096
@@ -122,12 +125,15 @@ class Agent:
                 connection.send(f"{status} {message}".encode())
 
     def _run(self, connection: socket.socket) -> tuple[int, str]:
+        if is_root(connection) and connection.recv(_MOST_MESSAGE_BYTES) == ALIVE:
+            return 0, ""
         caller = identify(connection)
         try:
             asked = _ATTEMPT.fullmatch(connection.recv(_MOST_MESSAGE_BYTES).decode(errors="replace"))
             if asked is None:
                 raise RefusedError("a stub names its attempt first")
-            return self._launch(connection, caller, asked[1]), ""
+            attempt = asked[1] or array_attempt(asked[2], caller.task)
+            return self._launch(connection, caller, attempt), ""
         finally:
             os.close(caller.pidfd)
             self._on_exit()

@@ -32,6 +32,7 @@ class Caller:
         job: Number of its Slurm job, as its control groups say.
         rank: Which of the job's nodes this is, from 0.
         gpus: Numbers of the GPUs that the job's step was given here.
+        task: Which task of an array the job is; 0 if it is none.
     """
 
     pid: int
@@ -40,10 +41,17 @@ class Caller:
     job: int
     rank: int
     gpus: tuple[int, ...]
+    task: int = 0
 
     def alive(self) -> bool:
         """Whether the process has not ended."""
         return not select.select([self.pidfd], [], [], 0)[0]
+
+
+def is_root(connection: socket.socket) -> bool:
+    """Whether root of this machine is at the other end."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return bool(_CREDENTIALS.unpack(credentials)[1] == 0)
 
 
 def identify(connection: socket.socket, proc: Path = Path("/proc")) -> Caller:
@@ -92,6 +100,7 @@ def _read(process: Path, pid: int, pidfd: int, uid: int) -> Caller:
         user=user,
         job=jobs.pop(),
         rank=_number(variables.get("SLURM_NODEID", "0")),
+        task=_number(variables.get("SLURM_ARRAY_TASK_ID", "0")),
         gpus=_gpus(variables.get("SLURM_STEP_GPUS") or variables.get("SLURM_JOB_GPUS", "")),
     )
 

@@ -1,6 +1,6 @@
 """The stub a cluster's job runs on each of its nodes: it asks the node's agent for the launcher, and waits.
 
-    python3 -I -S enter.py SOCKET ATTEMPT
+    python3 -I -S enter.py SOCKET ATTEMPT|ARRAY
 
 `%n` in SOCKET stands for the node's name. It runs as the tenant's own Unix user and knows nothing. What signal
 its job gets it passes on; when it ends, however that is, the agent ends the launcher. It imports only what starts

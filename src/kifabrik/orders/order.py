@@ -27,7 +27,8 @@ class Input:
     Args:
         owner: Dataset id (`d-…`) or a run's output (`r-…/1`).
         version: Version of the dataset; 1 for outputs.
-        manifest: SHA-256 digest of the manifest statement.
+        manifest: SHA-256 digest of the manifest statement; empty for an output that does not exist yet, of a
+            run the order needs.
     """
 
     owner: str
@@ -35,12 +36,25 @@ class Input:
     manifest: str
 
 
+@dataclass(frozen=True)
+class Need:
+    """An earlier order whose runs must all succeed before.
+
+    Args:
+        run: Its run id; that of the sweep, if it is one.
+        order: Digest of the order statement: no other order can take its place.
+    """
+
+    run: str
+    order: str
+
+
 @predicate("order/v1")
 @dataclass(frozen=True)
 class Order:
-    """A member's request for a run; everything the factory may know of it.
+    """A member's request for a run, or for all runs of a sweep; everything the factory may know of it.
 
-    Names, code, command line and mount points are in the sealed code bundle, not here.
+    Names, code, command line, mount points and a sweep's parameters are in the sealed code bundle, not here.
 
     Args:
         run: Run id, chosen by the member's machine.
@@ -68,6 +82,11 @@ class Order:
         keyholder: Sequence of the newest keyholder statement the member's machine has verified: whoever
             works on the order believes no older one.
         slurm: What it asks of a Slurm cluster beyond its resources; one machine sets it aside.
+        tasks: Number of tasks of a sweep, each a run of its own (`orders.tasks`); 0 for one run.
+        only: Numbers of the tasks that are ordered, ascending; empty for all of them.
+        max_parallel: Most tasks at once; 0 for no limit.
+        again: Digest of an earlier order of the same member whose code this one runs again; empty normally.
+        needs: Earlier orders whose runs must succeed first.
     """
 
     run: str
@@ -94,12 +113,19 @@ class Order:
     nonce: str
     keyholder: int
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
+    tasks: int = 0
+    only: tuple[int, ...] = ()
+    max_parallel: int = 0
+    again: str = ""
+    needs: tuple[Need, ...] = ()
 
 
 def order_subjects(order: Order) -> dict[str, str]:
-    """What an order's statement is about: its inputs, its code and its lock, by digest."""
-    subjects = {f"{item.owner}@{item.version}": item.manifest for item in order.inputs}
-    return subjects | {"code": order.code, "lock": order.lock}
+    """What an order's statement is about: inputs, code, lock, and the orders it needs or repeats, by digest."""
+    subjects = {f"{item.owner}@{item.version}": item.manifest for item in order.inputs if item.manifest}
+    subjects |= {need.run: need.order for need in order.needs}
+    again = {"again": order.again} if order.again else {}
+    return subjects | again | {"code": order.code, "lock": order.lock}
 
 
 def sign_order(order: Order, device: SigningKey) -> Envelope:

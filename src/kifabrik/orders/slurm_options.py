@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kifabrik.errors import UsageError
+from kifabrik.values import MOST_TASKS
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 _WORDS: Final = re.compile(rf"{_WORD.pattern}(,{_WORD.pattern}){{0,15}}")
@@ -44,6 +45,27 @@ _FORMS: Final[dict[str, tuple["re.Pattern[str]", str]]] = {
     "begin": (_BEGIN, "now+2hours, or 2026-12-24T18:00"),
 }
 """Form of each text, and an example."""
+
+
+def array_numbers(text: str) -> tuple[int, ...]:
+    """Return the task numbers of an array such as `0-9:3,12`, ascending.
+
+    Raises:
+        UsageError: It is none, or has more than `MOST_TASKS`.
+    """
+    if _ARRAY.fullmatch(text) is None or "%" in text:
+        raise UsageError(f"not an array of tasks: {text[:80]!r}", hint="Write it like: 0-99, or 1,3,7-9")
+    numbers: set[int] = set()
+    for piece in text.split(","):
+        span, _, step = piece.partition(":")
+        first, _, last = span.partition("-")
+        found = range(int(first), int(last or first) + 1, int(step or 1) or 1)
+        if not 0 < len(found) <= MOST_TASKS:
+            raise UsageError(f"{piece!r} is no span of 1 to {MOST_TASKS} tasks")
+        numbers.update(found)
+    if len(numbers) > MOST_TASKS:
+        raise UsageError(f"the array has {len(numbers)} tasks, at most {MOST_TASKS}")
+    return tuple(sorted(numbers))
 
 
 @dataclass(frozen=True)

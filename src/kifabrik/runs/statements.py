@@ -19,6 +19,7 @@ class LogStream:
         lease: Digest of the lease statement.
         header: SHA-256 of the age header; its recipient is the lease's output recipient.
         created: Time.
+        rank: Number of the node whose log it is, from 0.
     """
 
     tenant: str
@@ -27,6 +28,7 @@ class LogStream:
     lease: str
     header: str
     created: str
+    rank: int = 0
 
 
 @predicate("log-segment/v1")
@@ -45,6 +47,7 @@ class LogSegment:
         body: SHA-256 of the sealed body.
         size: Its size in bytes.
         created: Time.
+        rank: Number of the node whose log it is, from 0.
     """
 
     run: str
@@ -54,6 +57,7 @@ class LogSegment:
     body: str
     size: int
     created: str
+    rank: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,63 @@ class PublishedMetric:
     value: float
 
 
+@predicate("node-ended/v1")
+@dataclass(frozen=True)
+class NodeEnded:
+    """How an attempt ended on one of its nodes but the first; signed by the node key, and the run key if it came.
+
+    Args:
+        tenant: Tenant id.
+        run: Run id.
+        attempt: Attempt id.
+        rank: Number of the node, from 1.
+        node_key: Ed25519 key in hex.
+        outcome: Exit class on this node.
+        exit_status: Of the customer's program there, as in `Finish`.
+        segments: Number of segments of this node's log.
+        log_tail: Digest of its last segment statement, or empty.
+        reading: What the attempt used on this node.
+        started: Time.
+        finished: Time.
+    """
+
+    tenant: str
+    run: str
+    attempt: str
+    rank: int
+    node_key: str
+    outcome: Outcome
+    exit_status: int | None
+    segments: int
+    log_tail: str
+    reading: Reading
+    started: str
+    finished: str
+
+
+@dataclass(frozen=True)
+class OtherNode:
+    """What the end of an attempt says of a node but the first.
+
+    Args:
+        rank: Number of the node, from 1.
+        node_key: Ed25519 key in hex.
+        ended: Digest of its `NodeEnded` statement; empty where it went without a word.
+        segments: Number of segments of its log.
+        log_tail: Digest of the last one, or empty.
+    """
+
+    rank: int
+    node_key: str
+    ended: str
+    segments: int
+    log_tail: str
+
+
 @predicate("run-finished/v1")
 @dataclass(frozen=True)
 class Finish:
-    """Closes an attempt; signed by the run key and by the node key.
+    """Closes an attempt; signed by the run key and by the key of its first node.
 
     Args:
         tenant: Tenant id.
@@ -86,6 +143,7 @@ class Finish:
         published: Metrics the order allows the factory to see.
         started: Time.
         finished: Time.
+        others: The other nodes of the attempt, by rank.
     """
 
     tenant: str
@@ -104,3 +162,4 @@ class Finish:
     published: tuple[PublishedMetric, ...]
     started: str
     finished: str
+    others: tuple[OtherNode, ...] = ()

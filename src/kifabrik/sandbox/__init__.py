@@ -13,6 +13,10 @@
     launch     start a room
     running    a running room: stop it, learn how it ended
     leftovers  end and remove what a killed launcher left behind
+    remains    everything on the machine that no run holds any more
+    clearing   end and remove that
+    gpu_memory overwrite what a run left in a GPU
+    slurm_groups  which Slurm job a process belongs to
     check      whether this machine can do all that
 
 Only the standard library and `kifabrik.errors` are imported, so that any Python on a node can start it.

@@ -11,6 +11,7 @@ from typing import Final
 from kifabrik.errors import KifabrikError
 from kifabrik.sandbox.hierarchies import CONTROLLERS, find_hierarchies
 from kifabrik.sandbox.memory import SwapState, swap_state
+from kifabrik.sandbox.network import require_network, try_network
 from kifabrik.sandbox.programs import find_program
 from kifabrik.sandbox.seccomp import room_filter
 from kifabrik.sandbox.streamed import WITHOUT, cannot_stream
@@ -57,6 +58,7 @@ def check_sandbox(uids: UidRange = DEFAULT_RANGE) -> list[Check]:
         _swap(),
         _huge_pages(),
         _streaming(),
+        _run_network(),
         _core_dumps(),
         _other_users(),
     ]
@@ -213,6 +215,22 @@ def _streaming() -> Check:
         said = f"{lacks} Data that does not fit into memory cannot be used here."
         return Check("streaming", Verdict.NOTICE, said, WITHOUT)
     return Check("streaming", Verdict.OK, "Data that does not fit into memory is opened while it is read (FUSE).")
+
+
+def _run_network() -> Check:
+    name = "several nodes"
+    try:
+        require_network()
+        lacks = try_network()
+    except KifabrikError as error:
+        return Check(
+            name, Verdict.NOTICE, f"Runs on several nodes cannot use this one: {error.message}.", error.hint
+        )
+    if lacks:
+        return Check(
+            name, Verdict.NOTICE, f"{lacks[0].upper()}{lacks[1:]}.", "Load the kernel's module: modprobe vxlan"
+        )
+    return Check(name, Verdict.OK, "The ranks of a run on several nodes get a network of their own (VXLAN).")
 
 
 def _core_dumps() -> Check:

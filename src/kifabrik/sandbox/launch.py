@@ -11,7 +11,8 @@ Invariants:
   with hidepid;
 - a launcher killed at any moment leaves no process: the job starts only after the launcher was seen alive
   with the death signals in place, and a guard ends what is still being built;
-- no descriptor reaches the job but its output pipes; its standard input is empty.
+- no descriptor reaches the job but its output pipes; its standard input is empty;
+- the network of a run on several nodes is whole before the job starts.
 """
 
 import contextlib
@@ -110,7 +111,7 @@ def start(spec: RoomSpec, mounts: PrivateMounts, owner: RunUid) -> RunningRoom:
             failed.callback(group.remove)
             failed.callback(group.kill)
             _refuse_swap(group)
-            room = _launch(spec.limits, options, owner, group)
+            room = _launch(spec, options, owner, group)
             failed.pop_all()
     return room
 
@@ -124,7 +125,8 @@ def _refuse_swap(group: RunGroup) -> None:
         )
 
 
-def _launch(limits: Limits, options: list[str], owner: RunUid, group: RunGroup) -> RunningRoom:
+def _launch(spec: RoomSpec, options: list[str], owner: RunUid, group: RunGroup) -> RunningRoom:
+    limits = spec.limits
     pipes = _Pipes.open()
     guard = _start_guard()
     try:
@@ -141,8 +143,10 @@ def _launch(limits: Limits, options: list[str], owner: RunUid, group: RunGroup) 
         first = _wait_until_built(pipes.door[0], deadline)
         first_pidfd = os.pidfd_open(first)
         sockets = _watch_sockets(first, limits)
+        if spec.network is not None:
+            spec.network.attach(first)
         pipes.door[0].sendall(b"go\n")
-    except OSError:
+    except (OSError, UnavailableError) as error:
         os.killpg(guard.pid, signal.SIGKILL)
         process.wait()
         _bury(guard)
@@ -150,6 +154,8 @@ def _launch(limits: Limits, options: list[str], owner: RunUid, group: RunGroup) 
             sockets.close()
         said = _read_all(pipes.stderr[0])
         pipes.close_near_ends()
+        if isinstance(error, UnavailableError):
+            raise
         raise UnavailableError(
             f"the room could not be built: {said or 'no word from bubblewrap'}",
             hint="`kifabrik doctor` checks what this machine lacks.",

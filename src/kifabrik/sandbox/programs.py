@@ -5,8 +5,12 @@ from typing import Final
 
 from kifabrik.errors import UnavailableError
 
-_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
-_PACKAGES: Final = {"bwrap": "bubblewrap", "setpriv": "util-linux", "prlimit": "util-linux"}
+_PATH: Final = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+_PACKAGES: Final = {
+    "bwrap": "bubblewrap",
+    **dict.fromkeys(("setpriv", "prlimit", "nsenter", "unshare"), "util-linux"),
+    **dict.fromkeys(("ip", "bridge"), "iproute2"),
+}
 
 
 def find_program(name: str) -> str:

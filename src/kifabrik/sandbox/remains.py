@@ -1,4 +1,4 @@
-"""What is still on this machine of runs that nobody holds any more: for `kifabrik admin check`.
+"""What is still on this machine of runs that nobody holds any more: for `kifabrik admin check` and `clearing`.
 
 It reads only. A user id of the range is held as long as its launcher lives, by a lock the kernel drops
 with it; whatever belongs to an id that nobody holds was left over.
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,16 @@ _PUBLIC: Final = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))  # noqa: S10
 _LOCK_FIELDS: Final = 6
 
 
+class RemainKind(Enum):
+    """What can be left over."""
+
+    PROCESS = "process"
+    GROUP = "control group"
+    MOUNT = "mount that everybody sees"
+    HELD_MOUNT = "mount that goes with a process"
+    FILE = "file"
+
+
 @dataclass(frozen=True)
 class Remain:
     """Something left over.
@@ -34,10 +45,18 @@ class Remain:
     Args:
         what: What and where, as a sentence.
         do: How to be rid of it.
+        kind: What it is.
+        path: Where it is; a process has none.
+        pid: The process, or the one that holds a mount; 0 for none.
+        uid: The user id of a run it belongs to; -1 where that is not known.
     """
 
     what: str
     do: str
+    kind: RemainKind
+    path: Path | None = None
+    pid: int = 0
+    uid: int = -1
 
 
 def find_remains(runs: Path, uids: UidRange = DEFAULT_RANGE, proc: Path = Path("/proc")) -> frozenset[Remain]:
@@ -94,6 +113,9 @@ def _processes(uids: UidRange, held: frozenset[int], proc: Path) -> Iterator[Rem
                 yield Remain(
                     f"process {entry.name} ({name}) of user {uid} belongs to no run that goes on",
                     f"End it: kill -9 {entry.name}",
+                    RemainKind.PROCESS,
+                    pid=int(entry.name),
+                    uid=uid,
                 )
 
 
@@ -106,6 +128,9 @@ def _groups(uids: UidRange, held: frozenset[int], proc: Path) -> Iterator[Remain
                     yield Remain(
                         f"control group {folder}/{name} belongs to no run that goes on",
                         f"The service removes it when a launcher next ends; by hand: rmdir {folder}/{name}",
+                        RemainKind.GROUP,
+                        Path(folder, name),
+                        uid=int(match[1]),
                     )
 
 
@@ -120,11 +145,15 @@ def _mounts(runs: Path, proc: Path) -> Iterator[Remain]:
         seen.add(namespace)
         for point in _memory_mounts(entry):
             if namespace == everybody:
-                yield Remain(f"memory of a run is mounted on {point}, for everybody to see", f"umount {point}")
+                what = f"memory of a run is mounted on {point}, for everybody to see"
+                yield Remain(what, f"umount {point}", RemainKind.MOUNT, point)
             elif point.is_relative_to(runs) and not _locked(runs / point.relative_to(runs).parts[0], proc):
                 yield Remain(
                     f"memory of a run that is over is mounted on {point}, seen by process {entry.name}",
                     f"It goes with the process: kill -9 {entry.name}",
+                    RemainKind.HELD_MOUNT,
+                    point,
+                    pid=int(entry.name),
                 )
 
 
@@ -134,10 +163,12 @@ def _files(uids: UidRange, held: frozenset[int]) -> Iterator[Remain]:
             with suppress(OSError):
                 uid = file.lstat().st_uid
                 if _of_a_run(uid, uids) and uid not in held:
-                    yield Remain(f"{file} was left by a run, as user {uid}", f"Look at its age, then: rm -r {file}")
+                    what = f"{file} was left by a run, as user {uid}"
+                    yield Remain(what, f"Look at its age, then: rm -r {file}", RemainKind.FILE, file, uid=uid)
     for place in STAGES:
         for file in _listed(place):
-            yield Remain(f"{file} lies where only a launcher's own mounts should show something", f"rm -r {file}")
+            what = f"{file} lies where only a launcher's own mounts should show something"
+            yield Remain(what, f"rm -r {file}", RemainKind.FILE, file)
 
 
 def _locked(folder: Path, proc: Path) -> bool:

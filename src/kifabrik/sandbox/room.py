@@ -13,6 +13,7 @@ from typing import Final
 
 from kifabrik.errors import UsageError
 from kifabrik.sandbox.limits import Limits
+from kifabrik.sandbox.network import RunNetwork
 
 HOME: Final = "/home/job"
 ENVIRONMENT_AT: Final = "/env"
@@ -59,6 +60,7 @@ class RoomSpec:
             for one beneath `/usr`.
         gpu_devices: Device files such as `/dev/nvidia0` and `/dev/nvidiactl`.
         hostname: What the job sees as its machine's name.
+        network: Through which it reaches the other ranks of its run; None for no network at all.
 
     Raises:
         UsageError: A part makes no sense; the message names it.
@@ -75,6 +77,7 @@ class RoomSpec:
     python_prefix: Path | None = None
     gpu_devices: tuple[Path, ...] = ()
     hostname: str = "job"
+    network: RunNetwork | None = None
 
     def __post_init__(self) -> None:
         _check_command(self.command)
@@ -87,6 +90,13 @@ class RoomSpec:
     def fittings(self) -> tuple[Fitting, ...]:
         """Everything that is shown, outermost first."""
         return tuple(sorted(self._fittings(), key=lambda one: len(one.inside.parts)))
+
+    @property
+    def hosts(self) -> str:
+        """What /etc/hosts says."""
+        if self.network is None:
+            return f"127.0.0.1 localhost {self.hostname}\n::1 localhost ip6-localhost\n"
+        return f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n{self.network.hosts}"
 
     def variables(self) -> dict[str, str]:
         """Return the job's whole environment.

@@ -44,7 +44,6 @@ _ETC: Final = {
     "passwd": f"root:x:0:0:root:/root:/usr/sbin/nologin\njob:x:{INSIDE_ID}:{INSIDE_ID}:job:{HOME}:/bin/sh\n"
     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
     "group": f"root:x:0:\njob:x:{INSIDE_ID}:\nnogroup:x:65534:\n",
-    "hosts": "127.0.0.1 localhost {hostname}\n::1 localhost ip6-localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     "resolv.conf": "# there is no network here\n",
 }
@@ -110,8 +109,8 @@ class Stage:
         etc, room = self.path / "etc", self.path / "room"
         for folder in (etc, room):
             folder.mkdir(mode=0o755)
-        for name, text in _ETC.items():
-            _write(etc / name, text.replace("{hostname}", spec.hostname), 0o444)
+        for name, text in (_ETC | {"hosts": spec.hosts}).items():
+            _write(etc / name, text, 0o444)
         _write(self.path / NO_FILE, "", 0o444)
         (self.path / NO_FOLDER).mkdir(mode=0o555)
         _write(room / "job", job_script(spec.command), 0o444)

@@ -147,6 +147,43 @@ def computing(minors: frozenset[int], library: Any = None) -> tuple[int, ...]:
     return tuple(busy)
 
 
+@dataclass(frozen=True)
+class GpuState:
+    """Whether a GPU can be used for something else.
+
+    Args:
+        processes: Those that compute on it.
+        partitioned: Whether it is divided into MIG slices.
+        fault: Why it should not be used before it is reset; empty if nothing is known.
+    """
+
+    processes: tuple[int, ...]
+    partitioned: bool
+    fault: str
+
+
+def state(bus: str, library: Any) -> GpuState:
+    """Ask for the state of a GPU.
+
+    Args:
+        bus: Its PCI address.
+        library: `pynvml`, started.
+
+    Raises:
+        CounterLostError: It does not answer.
+    """
+    handle = _ask(library, "nvmlDeviceGetHandleByPciBusId", bus)
+    computing_there = _ask(library, "nvmlDeviceGetComputeRunningProcesses", handle)
+    mode = _ask_if_supported(library, "nvmlDeviceGetMigMode", handle)
+    rows = _ask_if_supported(library, "nvmlDeviceGetRemappedRows", handle)
+    fault = ""
+    if rows and rows[3]:
+        fault = "a row of its memory is damaged and could not be replaced"
+    elif rows and rows[2]:
+        fault = "a row of its memory is damaged; it must be reset before it is used"
+    return GpuState(tuple(int(one.pid) for one in computing_there), bool(mode and mode[0]), fault)
+
+
 def load() -> Any:
     """Return `pynvml`, started, or `None` where the package, the library or the driver is missing."""
     try:
@@ -164,4 +201,17 @@ def _ask(library: Any, function: str, *arguments: Any) -> Any:
     try:
         return getattr(library, function)(*arguments)
     except library.NVMLError as error:
+        raise CounterLostError(f"{function}: {error}") from None
+
+
+def _ask_if_supported(library: Any, function: str, *arguments: Any) -> Any:
+    """Ask what not every GPU can say; None if this one cannot."""
+    try:
+        return getattr(library, function)(*arguments)
+    except library.NVMLError as error:
+        if getattr(error, "value", None) in (
+            library.NVML_ERROR_NOT_SUPPORTED,
+            library.NVML_ERROR_FUNCTION_NOT_FOUND,
+        ):
+            return None
         raise CounterLostError(f"{function}: {error}") from None

@@ -12,6 +12,10 @@ from kifabrik.wire.tenants import Logged, Signed
 
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 in hex")]
 Ident = Annotated[str, Path(pattern=r"^[a-z]-[a-z2-7]{16,32}$", description="An id such as r-…")]
+RunIdent = Annotated[
+    str,
+    Path(pattern=r"^r-[a-z2-7]{16,32}(-[1-9][0-9]{0,4})?$", description="A run: r-…, or task 17 of it: r-…-17"),
+]
 
 
 def envelope(body: Signed) -> Envelope:

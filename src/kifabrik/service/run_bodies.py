@@ -1,15 +1,19 @@
 """Between the bodies of plans, runs and attempts and what the use cases take and return."""
 
-from kifabrik.factory.attempts import WorkView
+import base64
+
+from kifabrik.factory.attempts import Asked, WorkView
 from kifabrik.factory.finish import Closing
 from kifabrik.factory.journals import LogPiece
 from kifabrik.factory.plan import PlanView
 from kifabrik.factory.run_records import Attempt, Event
-from kifabrik.factory.show import EvidenceView, RunPicture
+from kifabrik.factory.show import EvidenceView, RunPicture, SweepPicture
 from kifabrik.meters.footprint import Footprint
+from kifabrik.runs.states import Outcome, is_end
+from kifabrik.runs.sweeps import sentence_of, state_of
 from kifabrik.service.bodies import version_view
 from kifabrik.signatures.dsse import Envelope
-from kifabrik.wire.attempts import Finished, Work
+from kifabrik.wire.attempts import Control, Finished, KeysLeft, Work
 from kifabrik.wire.runs import (
     AttemptView,
     EnergyView,
@@ -42,8 +46,35 @@ def plan(found: PlanView) -> Plan:
     )
 
 
-def run_view(picture: RunPicture) -> RunView:
-    """A run as a body."""
+def _sweep_view(picture: SweepPicture) -> RunView:
+    """A sweep as a body: what its tasks have in common, and how they stand."""
+    order, run, tasks = picture.order, picture.one, picture.tasks
+    state = state_of(tasks)
+    return RunView(
+        run=order.run,
+        member=run.member,
+        purpose=run.purpose,
+        state=state,
+        revision=sum(count.revisions for count in picture.counts),
+        reason=sentence_of(tasks),
+        order=order.order,
+        resources=run.resources,
+        place=run.place,
+        attempts=[],
+        outputs=[],
+        published={},
+        footprint=FootprintView(cost_micro_eur=sum(count.cost_micro_eur for count in picture.counts)),
+        cap_s=run.cap_s,
+        created=order.created,
+        finished=max(count.finished for count in picture.counts) if is_end(state) else "",
+        tasks=tasks,
+    )
+
+
+def run_view(picture: RunPicture | SweepPicture) -> RunView:
+    """A run or a sweep as a body."""
+    if isinstance(picture, SweepPicture):
+        return _sweep_view(picture)
     run = picture.run
     return RunView(
         run=run.run,
@@ -55,7 +86,7 @@ def run_view(picture: RunPicture) -> RunView:
         order=run.order,
         resources=run.resources,
         place=picture.place,
-        attempts=[_attempt(one, picture.nodes[one.attempt]) for one in picture.attempts],
+        attempts=[_attempt(one, picture) for one in picture.attempts],
         outputs=[version_view(one) for one in picture.outputs],
         published=dict(run.published),
         footprint=_footprint(run.footprint),
@@ -107,11 +138,31 @@ def work(found: WorkView) -> Work:
         inputs=[one.to_json() for one in found.inputs],
         checkpoint=found.checkpoint.to_json() if found.checkpoint else "",
         lock=found.lock,
+        run=found.run,
         number=found.number,
         cap_s=found.cap_s,
         place=found.place,
         streamed=found.streamed,
+        attested=found.attested,
     )
+
+
+def control(asked: Asked) -> Control:
+    """What is asked of an attempt's launchers, as a body."""
+    if asked.stop is not None:
+        return Control(stop=True, cause=str(asked.stop))
+    if asked.fault is None:
+        return Control(stop=False)
+    message = f"Node {asked.fault.rank}: {asked.fault.message}" if asked.fault.message else ""
+    return Control(stop=True, cause="node", outcome=Outcome(asked.fault.outcome), message=message)
+
+
+def sealed_keys(body: KeysLeft) -> dict[int, str]:
+    """What rank 0 has sealed for every rank, as notes: the body for itself, the headers for the others."""
+    return {
+        rank: base64.b64encode(body.body if rank == 0 else header).decode()
+        for rank, header in enumerate(body.headers)
+    }
 
 
 def closing(body: Finished) -> Closing:
@@ -128,17 +179,18 @@ def closing(body: Finished) -> Closing:
     )
 
 
-def _attempt(attempt: Attempt, node: str) -> AttemptView:
+def _attempt(attempt: Attempt, picture: RunPicture) -> AttemptView:
     return AttemptView(
         attempt=attempt.attempt,
         number=attempt.number,
         state=attempt.state,
         outcome=attempt.outcome,
-        node=node,
+        node=picture.nodes[attempt.attempt],
         exit_status=attempt.exit_status,
         started=attempt.created,
         finished=attempt.finished,
         stream=attempt.stream,
+        other_streams=picture.streams[attempt.attempt],
     )
 
 

@@ -16,7 +16,8 @@ from kifabrik.signatures.keys import SigningKey, VerifyKey
 from kifabrik.values import sha256_hex
 
 IN_TOTO_TYPE: Final = "application/vnd.in-toto+json"
-_MOST_SIGNATURES: Final = 16
+_MOST_SIGNATURES: Final = 3001
+"""The run key and the keys of 3,000 nodes under one request for keys; no other statement has more than two."""
 
 
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
@@ -67,6 +68,20 @@ class Envelope:
             key.verify(signature.sig, message)
             return key
         raise IntegrityError("statement is not signed by a trusted key")
+
+    def verify_every(self, keys: Iterable[VerifyKey]) -> None:
+        """Verify that each of these keys has signed, whoever else has.
+
+        Raises:
+            IntegrityError: One of them has not signed this payload.
+        """
+        message = pre_authentication_encoding(self.payload_type, self.payload)
+        by_id = {signature.keyid: signature.sig for signature in self.signatures}
+        for key in keys:
+            signed = by_id.get(key.keyid)
+            if signed is None:
+                raise IntegrityError("statement is not signed by a trusted key")
+            key.verify(signed, message)
 
     def to_json(self) -> str:
         """Write in the DSSE JSON form."""

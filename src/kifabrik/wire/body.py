@@ -9,6 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(max_length=1_000_000)]
 """A DSSE envelope as JSON text."""
+NodesText = Annotated[str, Field(max_length=32_000_000)]
+"""The same where every node of a large run has a part in it: a request for keys holds 600 bytes for each."""
 
 
 def _from_base64(value: object) -> object:

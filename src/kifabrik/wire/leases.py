@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kifabrik.wire.body import Binary, Body, Detail, Sha256, Text
+from kifabrik.wire.body import Binary, Body, Detail, NodesText, Sha256, Text
 
 
 class RequestState(StrEnum):
@@ -16,6 +16,12 @@ class RequestState(StrEnum):
     """A person at the keyholder must decide."""
     RELEASED = "released"
     REFUSED = "refused"
+
+
+class KeysWanted(Body):
+    """A signed request for keys; one of an attempt carries the signature of every node."""
+
+    statement: NodesText
 
 
 class LeaseView(Body):

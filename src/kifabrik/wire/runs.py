@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from kifabrik.runs.states import Outcome, RunState
-from kifabrik.values import Place, Resources
+from kifabrik.values import MOST_TASKS, Place, Resources
 from kifabrik.wire.body import Binary, Body, Detail, Sha256, Text
 from kifabrik.wire.datasets import VersionView
 
@@ -20,14 +20,17 @@ class PlanRequest(Body):
     python: str = "3.11"
     inputs: Annotated[list[Sha256], Field(max_length=50)] = Field(default_factory=list)
     """Manifests of its inputs: their size decides how the run gets them."""
+    tasks: Annotated[int, Field(ge=0, le=MOST_TASKS)] = 0
+    """Tasks of a sweep; 0 for one run."""
 
 
 class Plan(Body):
     """What would happen.
 
     `cap_s` is the time after which a run is stopped, the smaller of its longest duration and what
-    the budget pays for; `most_micro_eur` is the price of running that long. `data_bytes` is the sealed
-    size of the inputs, and `streamed` whether they are opened while they are read, for want of memory.
+    the budget pays for; `most_micro_eur` is the price of running that long. Of a sweep, the first is of each
+    task and begins with an equal part of the budget; the second is of all tasks together. `data_bytes` is the
+    sealed size of the inputs, and `streamed` whether they are opened while they are read, for want of memory.
     """
 
     feasible: bool
@@ -85,11 +88,16 @@ class AttemptView(Body):
     started: str = ""
     finished: str = ""
     stream: str = ""
-    """Digest of the log stream statement, once there is one."""
+    """Digest of the log stream statement, once there is one; of several nodes, of the first."""
+    other_streams: list[str] = Field(default_factory=list)
+    """The same of the other nodes, from rank 1 on."""
 
 
 class RunView(Body):
-    """A run as the factory knows it. `revision` grows with every change: pass it to wait for the next."""
+    """A run as the factory knows it. `revision` grows with every change: pass it to wait for the next.
+
+    Of a sweep as a whole, state and reason sum up its tasks, and there are no attempts, outputs and metrics.
+    """
 
     run: str
     member: str
@@ -107,6 +115,8 @@ class RunView(Body):
     cap_s: int
     created: str
     finished: str = ""
+    tasks: dict[RunState, int] = Field(default_factory=dict)
+    """How many tasks of the sweep are in which state; empty for one run."""
 
 
 class RunEvent(Body):

@@ -11,6 +11,7 @@ from kifabrik.client.connection import Connection
 from kifabrik.client.nodes import Nodes
 from kifabrik.engines.local.forge import Forge
 from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.launcher.care import NodeCare
 from kifabrik.nodes.agent import Agent, AgentSettings
 from kifabrik.wiring.caretaker import taking_care
 from kifabrik.wiring.node import FILE, LAUNCHERS, RUNS, launcher_command, read_key, read_node
@@ -41,7 +42,7 @@ def serve_node(home: Path, *, ready: Callable[[Path], None]) -> None:
     runs = Path(config.runs) if config.runs else home / RUNS
     forge = Forge(launcher_command(home, config), folder)
     connection = Connection(config.factory, ca_pem=ca_pem, patience_s=_PATIENCE_S)
-    with taking_care(runs, lambda: None) as clear_up:
+    with taking_care(runs, lambda: None, uids=NodeCare.load(home).uids) as clear_up:
         settings = AgentSettings(socket, folder, config.factory, ca_pem)
         agent = Agent(settings, read_key(home), Nodes(connection), forge, on_exit=clear_up)
         _end_on_signals(agent)

@@ -14,19 +14,23 @@ from typing import Final
 from kifabrik.errors import KifabrikError
 from kifabrik.launcher.folder import clear_left
 from kifabrik.sandbox.leftovers import remove_leftovers
+from kifabrik.sandbox.uids import DEFAULT_RANGE, UidRange
 
 EVERY_S: Final = 60.0
 _logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def taking_care(runs: Path, cleared: Callable[[], None], every_s: float = EVERY_S) -> Iterator[Callable[[], None]]:
+def taking_care(
+    runs: Path, cleared: Callable[[], None], every_s: float = EVERY_S, uids: UidRange = DEFAULT_RANGE
+) -> Iterator[Callable[[], None]]:
     """Clear up while the block runs, from a thread of its own; yields what to call when a launcher has ended.
 
     Args:
         runs: Folder of attempts on this node.
         cleared: Called after each time, so that the next run can have what the last one held.
         every_s: Seconds between two times if nobody calls.
+        uids: User ids of runs.
     """
     wake, over = threading.Event(), threading.Event()
 
@@ -34,7 +38,7 @@ def taking_care(runs: Path, cleared: Callable[[], None], every_s: float = EVERY_
         while not over.is_set():
             wake.wait(every_s)
             wake.clear()
-            _clear(runs)
+            _clear(runs, uids)
             cleared()
 
     def end() -> None:
@@ -42,7 +46,7 @@ def taking_care(runs: Path, cleared: Callable[[], None], every_s: float = EVERY_
         wake.set()
         thread.join()
 
-    _clear(runs)
+    _clear(runs, uids)
     thread = threading.Thread(target=work, name="caretaker", daemon=True)
     thread.start()
     try:
@@ -51,9 +55,9 @@ def taking_care(runs: Path, cleared: Callable[[], None], every_s: float = EVERY_
         end()
 
 
-def _clear(runs: Path) -> None:
+def _clear(runs: Path, uids: UidRange) -> None:
     try:
-        remove_leftovers()
+        remove_leftovers(uids)
         clear_left(runs)
     except (KifabrikError, OSError) as error:
         _logger.warning("clearing up after runs: %s", error)

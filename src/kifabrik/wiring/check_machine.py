@@ -16,6 +16,7 @@ from kifabrik.factory.factory import Factory
 from kifabrik.factory.findings import Finding
 from kifabrik.factory.ports import Clock, Store
 from kifabrik.factory.run_records import Attempt
+from kifabrik.launcher.care import NodeCare
 from kifabrik.sandbox.remains import find_remains
 from kifabrik.sandbox.uids import DEFAULT_RANGE, UidRange
 from kifabrik.values import parse_time
@@ -131,4 +132,5 @@ def machine_check(home: Path, factory: Factory) -> MachineCheck | None:
     node = home / NODE
     if not (node / FILE).exists():
         return None
-    return MachineCheck(factory.store, node, read_node(node), factory.log.clock)
+    uids = NodeCare.load(node).uids
+    return MachineCheck(factory.store, node, read_node(node), factory.log.clock, uids=uids)

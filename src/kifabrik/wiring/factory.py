@@ -14,6 +14,7 @@ from kifabrik.durable import make_folder, write_whole
 from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.attempts import Attempts
+from kifabrik.factory.attestation import Attestation
 from kifabrik.factory.check import Check
 from kifabrik.factory.check_entries import EntryCheck
 from kifabrik.factory.check_runs import RunCheck
@@ -108,6 +109,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         versions=versions,
         datasets=Datasets(store, statements, members, keyholders, versions),
         grants=Grants(store, statements),
+        attestation=Attestation(store, statements),
         erasures=erasures,
         leases=Leases(store, log, statements, members, keyholders, attempts),
         models=Models(store, statements, members),

@@ -8,12 +8,11 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from kifabrik.errors import KifabrikError, UsageError
+from kifabrik.launcher.care import AGENT_SOCKET
 from kifabrik.values import parse_size
 
 FILE: Final = "factory.toml"
 PORT: Final = 8470
-AGENT_SOCKET: Final = "/run/kifabrik/node.sock"
-"""Where a node's agent listens for the stubs of jobs."""
 
 
 def _size(value: object) -> object:

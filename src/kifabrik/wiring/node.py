@@ -19,12 +19,13 @@ from kifabrik.environments.pythons import find_python
 from kifabrik.errors import KifabrikError, UsageError
 from kifabrik.factory.capacity import Gpu
 from kifabrik.factory.run_records import NodeRecord
+from kifabrik.launcher.care import AGENT_SOCKET, LEAST_DISK, LEAST_MEMORY, Scrub
 from kifabrik.launcher.node import BLOCK_CACHE
 from kifabrik.sandbox.streamed import cannot_stream
+from kifabrik.sandbox.uids import DEFAULT_RANGE
 from kifabrik.sensors.nvml import gpus as nvml_gpus
 from kifabrik.signatures.keys import KEY_BYTES, SigningKey, VerifyKey
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc, parse_size
-from kifabrik.wiring.factory_config import AGENT_SOCKET
 
 FILE: Final = "node.toml"
 KEY: Final = "node.key"
@@ -65,6 +66,13 @@ class PlaceConfig(_Section):
     node_class: str = ""
 
 
+class UidsConfig(_Section):
+    """User ids of runs, set aside for them on this machine."""
+
+    first: Annotated[int, Field(ge=1000, lt=2**31)] = DEFAULT_RANGE.first
+    count: Annotated[int, Field(ge=1, lt=2**20)] = DEFAULT_RANGE.count
+
+
 class NodeConfig(_Section):
     """What `node.toml` says.
 
@@ -80,9 +88,17 @@ class NodeConfig(_Section):
         environments: Folder of built environments; empty for one in the node's home.
         runs: Folder for what runs need on disk; empty for one in the node's home.
         block_cache: Most ciphertext kept on this node's disk for a run that streams over the network, in bytes.
+        tpm: The node's TPM as tpm2-tools name it, such as `device:/dev/tpmrm0`; empty for none.
+        run_uids: User ids of runs on this machine.
+        locks: Folder of the locks on user ids and GPUs; empty for the machine's own.
+        scrub: Of which jobs GPUs are overwritten afterwards.
+        least_disk: What must be free where runs write, in bytes, for Slurm's prolog to let a job begin.
+        least_memory: The same of memory.
         factory: Where the service is, for a node of a cluster; empty for the service's own machine.
         ca: PEM file with a certificate authority to trust for that besides the system's; empty for none.
         socket: Where the node's agent listens for the stubs of jobs.
+        fabric: Address at which the other nodes of a run reach this one; empty for the one from which it reaches
+            the factory.
         launcher: Module or file with the launcher's `main`, and its arguments; empty for kifabrik's own.
     """
 
@@ -97,9 +113,16 @@ class NodeConfig(_Section):
     environments: str = ""
     runs: str = ""
     block_cache: Annotated[int, BeforeValidator(_size), Field(ge=0)] = BLOCK_CACHE
+    tpm: str = ""
+    run_uids: UidsConfig = UidsConfig()
+    locks: str = ""
+    scrub: Scrub = Scrub.OURS
+    least_disk: Annotated[int, BeforeValidator(_size), Field(ge=0)] = LEAST_DISK
+    least_memory: Annotated[int, BeforeValidator(_size), Field(ge=0)] = LEAST_MEMORY
     factory: str = ""
     ca: str = ""
     socket: str = AGENT_SOCKET
+    fabric: str = ""
     launcher: tuple[str, ...] = ()
 
     def record(self, key: SigningKey) -> NodeRecord:

@@ -17,6 +17,7 @@ from kifabrik.factory.engine import Cluster, Engine
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.finish import Finishing
 from kifabrik.factory.fleet import Fleet
+from kifabrik.factory.gathering import Gathering
 from kifabrik.factory.handover import Handover
 from kifabrik.factory.journals import Journals
 from kifabrik.factory.leader import Leadership
@@ -35,6 +36,7 @@ from kifabrik.factory.statements import Statements
 from kifabrik.factory.stop import Stopping
 from kifabrik.factory.supervise import Supervisor
 from kifabrik.factory.versions import Versions
+from kifabrik.launcher.care import NodeCare
 from kifabrik.prices.pricelist import PriceList
 from kifabrik.wiring.caretaker import taking_care
 from kifabrik.wiring.node import FILE, LAUNCHERS, RUNS, launcher_command, read_key, read_node
@@ -77,6 +79,7 @@ def run_cases(
         claims=Claims(store, accounts, book, cluster),
         cluster=cluster,
         journals=Journals(store, attempts, objects, book),
+        gathering=Gathering(store, book, attempts),
         finishing=Finishing(store, log, statements, versions, attempts, endings),
         stopping=Stopping(store, log, book),
         shows=Shows(store),
@@ -132,7 +135,8 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
     config = read_node(node)
     factory.runs.fleet.enrol(config.record(read_key(node)))
     runs = Path(config.runs) if config.runs else node / RUNS
-    with taking_care(runs, lambda: factory.hints.notify(QUEUE)) as clear_up:
+    uids = NodeCare.load(node).uids
+    with taking_care(runs, lambda: factory.hints.notify(QUEUE), uids=uids) as clear_up:
         engine = LocalEngine(
             config.node,
             node / LAUNCHERS,

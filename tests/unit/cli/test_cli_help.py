@@ -56,7 +56,12 @@ def test_every_command_has_help_with_an_example_that_names_it(words, command):
 
 @pytest.mark.parametrize(("words", "command"), LEAVES, ids=name)
 def test_every_command_that_shows_something_can_do_it_as_json(words, command):
-    if words[0] in ("up", "completion") or words in (("keyholder", "run"), ("node", "serve")):
+    if words[0] in ("up", "completion") or words in (
+        ("keyholder", "run"),
+        ("node", "serve"),
+        ("node", "prolog"),
+        ("node", "epilog"),
+    ):
         return  # they serve, or print a script
     assert "--json" in {option for parameter in command.params for option in parameter.opts}
 

@@ -20,7 +20,6 @@ RUN = Run(
     member="m-1",
     purpose="p-1",
     order="11" * 32,
-    nonce="22" * 16,
     code="33" * 32,
     lock="44" * 32,
     resources=Resources(cpus=1),
@@ -58,17 +57,17 @@ class ClusterPlayer:
 
 def made(tenant: str, number: int, **changes) -> Run:
     name = f"r-{tenant}{number}"
-    return replace(RUN, tenant=tenant, run=name, order=sha256_hex(name.encode()), nonce=name, **changes)
+    return replace(RUN, tenant=tenant, run=name, order=sha256_hex(name.encode()), **changes)
 
 
 def test_tenants_take_turns_and_each_ones_runs_come_by_priority_and_age():
     runs = [made("t-b", 1), made("t-a", 1, position=1), made("t-a", 2, position=2), made("t-a", 3, priority=9)]
-    assert [run.run for run in in_turns(runs, "")] == ["r-t-a3", "r-t-b1", "r-t-a1", "r-t-a2"]
+    assert [run.run for (run,) in in_turns(runs, "")] == ["r-t-a3", "r-t-b1", "r-t-a1", "r-t-a2"]
 
 
 def test_a_pass_begins_after_the_tenant_the_last_one_ended_with():
     runs = [made(f"t-{letter}", number) for letter in "abcd" for number in (1, 2)]
-    first = [run.tenant for run in in_turns(runs, "t-b")]
+    first = [run.tenant for (run,) in in_turns(runs, "t-b")]
     assert first == ["t-c", "t-d", "t-a", "t-b", "t-c", "t-d", "t-a", "t-b"]
 
 

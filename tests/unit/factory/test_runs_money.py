@@ -72,10 +72,10 @@ def quote_of_a_second() -> int:
 
 def test_time_and_energy_are_charged_up_to_the_cap() -> None:
     rate = Money.from_eur("3.6")
-    assert PRICING.charge(rate, reading(100), 1000) == Money.from_eur("0.1")
-    assert PRICING.charge(rate, reading(100, 50_000), 1000) == Money.from_eur("0.15")
-    assert PRICING.charge(rate, reading(5000), 1000) == Money.from_eur("1")
-    assert PRICING.charge(rate, None, 1000) == Money()
+    assert PRICING.charge(rate, [reading(100)], 1000) == Money.from_eur("0.1")
+    assert PRICING.charge(rate, [reading(100, 50_000)], 1000) == Money.from_eur("0.15")
+    assert PRICING.charge(rate, [reading(5000)], 1000) == Money.from_eur("1")
+    assert PRICING.charge(rate, [], 1000) == Money()
 
 
 def test_use_counts_half_after_a_day() -> None:

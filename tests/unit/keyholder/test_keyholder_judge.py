@@ -12,12 +12,12 @@ from kifabrik.keyholder.judge import AttemptCase, judge_attempt
 from kifabrik.keyholder.judge_members import MemberCase, judge_member
 from kifabrik.keyholder.records import GivenLease
 from kifabrik.keyholder.verdicts import SENTENCES, Asked, Reason, Refused, Released
-from kifabrik.leases.statements import MemberRequest
+from kifabrik.leases.statements import MemberRequest, RequestingNode
 from kifabrik.leases.verify import verify_attempt_request
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import verify_statement
 from kifabrik.tenants.statements import Role
-from kifabrik.values import Place
+from kifabrik.values import Place, Resources
 
 
 @pytest.fixture
@@ -49,6 +49,10 @@ def requested(case: AttemptCase, **changes: object) -> AttemptCase:
     return replace(case, request=replace(case.request, predicate=replace(case.request.predicate, **changes)))
 
 
+def two_nodes(case: AttemptCase, *nodes: RequestingNode) -> AttemptCase:
+    return requested(ordered(case, resources=Resources(nodes=2)), nodes=nodes)
+
+
 def device(case: AttemptCase, **changes: object) -> AttemptCase:
     assert case.device is not None
     return replace(case, device=replace(case.device, **changes))
@@ -76,7 +80,7 @@ def without_recipient(case: AttemptCase, part: str) -> AttemptCase:
     return replace(case, recipients={k: v for k, v in case.recipients.items() if not k.endswith(part)})
 
 
-TWICE = [SigningKey.generate().public.hex] * 2
+ONE, TWO = (RequestingNode(SigningKey.generate().public.hex, f"age1{name}") for name in ("one", "two"))
 CHANGES: dict[str, tuple[str, Callable[[AttemptCase], AttemptCase]]] = {
     "everything frozen": ("frozen", lambda c: replace(c, frozen=True)),
     "a person refused": ("denied", lambda c: replace(c, opinion=False)),
@@ -86,8 +90,10 @@ CHANGES: dict[str, tuple[str, Callable[[AttemptCase], AttemptCase]]] = {
     "a removed member": ("removed-member", lambda c: device(c, removed=True)),
     "an auditor": ("role", lambda c: device(c, role=Role.AUDITOR)),
     "too late": ("deadline", lambda c: replace(c, now=c.now + timedelta(hours=9))),
-    "no nodes": ("nodes", lambda c: requested(c, node_keys=())),
-    "one node named twice": ("nodes", lambda c: requested(c, node_keys=tuple(TWICE))),
+    "no nodes": ("nodes", lambda c: requested(c, nodes=())),
+    "more nodes than ordered": ("nodes", lambda c: requested(c, nodes=(ONE, TWO))),
+    "one node named twice": ("nodes", lambda c: two_nodes(c, ONE, replace(TWO, node_key=ONE.node_key))),
+    "one recipient for two nodes": ("nodes", lambda c: two_nodes(c, ONE, replace(TWO, recipient=ONE.recipient))),
     "another place": ("place", lambda c: ordered(c, place=Place("FR"))),
     "erased results": ("erased", lambda c: replace(c, erased_results=True)),
     "the same number again": ("replayed", lambda c: given(c, 1, "a-other")),
@@ -176,7 +182,7 @@ PULLS: dict[str, tuple[str, Callable[[MemberCase], MemberCase]]] = {
     "another recipient": ("bad-request", lambda c: pulled(c, recipient="age1x")),
     "no order": ("unknown-order", lambda c: replace(c, order=None)),
     "another run": ("unknown-order", lambda c: pulled(c, run="r-" + "x" * 16)),
-    "results erased": ("erased", lambda c: replace(c, recipient="")),
+    "results erased": ("erased", lambda c: replace(c, recipients=dict.fromkeys(c.recipients, ""))),
     "an input frozen": ("frozen", lambda c: replace(c, frozen_inputs=True)),
     "a nonce used before": ("replayed", lambda c: replace(c, fresh_nonce=False)),
     "nothing asked for": ("items", lambda c: pulled(c, items=())),

@@ -1,5 +1,6 @@
 """Keys are released for what is ordered, granted and on record."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from keyhouse import PURPOSE, House
@@ -196,3 +197,28 @@ def test_a_grant_the_factory_has_not_taken_says_that_it_waits(house: House) -> N
     house.round.work()
     assert not house.steward.waits(given.grant)
     anna.order(data).attempt().obtain()
+
+
+def test_tree_heads_are_cosigned_anew_while_a_grant_asks_for_quotes_over_them(house: House) -> None:
+    anna = house.enrol()
+    data = anna.seal({"a": b"x"})
+    house.grant(data)
+    house.round.work()
+    before = len(house.factory.cosigned)
+    house.clock.ahead = timedelta(minutes=4)
+    house.round.work()
+    assert len(house.factory.cosigned) == before, "nobody needs it"
+    grant = house.grant(data, attested=True)
+    before = len(house.factory.cosigned)
+    house.clock.ahead = timedelta(minutes=5)
+    house.round.work()
+    assert len(house.factory.cosigned) == before, "the last one is fresh"
+    house.clock.ahead = timedelta(minutes=8)
+    house.round.work()
+    assert len(house.factory.cosigned) == before + 1
+    house.steward.revoke(grant.grant)
+    house.round.work()
+    before = len(house.factory.cosigned)
+    house.clock.ahead = timedelta(minutes=16)
+    house.round.work()
+    assert len(house.factory.cosigned) == before

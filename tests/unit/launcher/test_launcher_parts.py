@@ -234,7 +234,7 @@ def test_provenance_has_the_shape_of_slsa_v1_and_names_no_names():
         purpose="p",
         lease="2" * 64,
         materials={"d-one@1": "3" * 64, "code": "4" * 64},
-        node="5" * 64,
+        nodes=("5" * 64, "7" * 64),
         version="1.0",
         started="2026-11-23T08:00:00Z",
         finished="2026-11-23T08:01:00Z",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kifabrik.errors import IntegrityError, RefusedError
-from kifabrik.leases.statements import AttemptRequest, Lease, LeasedItem, MemberRequest
+from kifabrik.leases.statements import AttemptRequest, Lease, LeasedItem, MemberRequest, RequestingNode
 from kifabrik.leases.verify import (
     verify_attempt_lease,
     verify_attempt_request,
@@ -31,7 +31,7 @@ ASKED = AttemptRequest(
     number=1,
     order="33" * 32,
     items=tuple(HEADERS),
-    node_keys=(NODE_A.public.hex, NODE_B.public.hex),
+    nodes=(RequestingNode(NODE_A.public.hex, RECIPIENT), RequestingNode(NODE_B.public.hex, RESULTS)),
     place=Place("DE"),
     run_key=RUN_KEY.public.hex,
     recipient=RECIPIENT,
@@ -93,9 +93,9 @@ def test_a_request_is_signed_by_the_run_key_and_every_node() -> None:
         with pytest.raises(IntegrityError):
             verify_attempt_request(asked_envelope(*keys))
     with pytest.raises(IntegrityError, match="names no node"):
-        verify_attempt_request(asked_envelope(node_keys=()))
+        verify_attempt_request(asked_envelope(nodes=()))
     with pytest.raises(IntegrityError, match="not an Ed25519 public key"):
-        verify_attempt_request(asked_envelope(node_keys=("zz",)))
+        verify_attempt_request(asked_envelope(nodes=(RequestingNode("zz", RECIPIENT),)))
 
 
 def test_the_answer_to_the_request_is_believed() -> None:

@@ -21,6 +21,7 @@ def test_a_whole_life_breaks_no_rule():
         (K.KEYHOLDER_ENROLLED, {"statement": "e" * 64}),
         (K.MEMBER_ENROLLED, {"member": "m-1"}),
         (K.RECIPIENTS_PUBLISHED, {"sequence": 1}),
+        (K.ATTESTATION_SET, {"sequence": 1}),
         (K.DATASET_SEALED, {"dataset": "d-1", "manifest": "b" * 64}),
         (K.GRANT_GIVEN, {"grant": "g-1", "dataset": "d-1"}),
         (K.RUN_ORDERED, {"order": "f" * 64, "run": "r-1"}),
@@ -38,7 +39,7 @@ def test_a_whole_life_breaks_no_rule():
         (K.KEYHOLDER_RESTORED, {"sequence": 2}),
         (K.DEADLINE_MISSED, {"run": "r-1"}),
     ]
-    assert {kind for kind, _ in story} | {K.RUN_STOPPED} == set(K)
+    assert {kind for kind, _ in story} | {K.RUN_STOPPED, K.MODEL_PROMOTED} == set(K)
     assert told(*story) == [""] * len(story)
 
 

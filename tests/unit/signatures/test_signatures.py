@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -120,6 +120,18 @@ def test_a_stranger_who_claims_a_trusted_key_id_is_refused(key):
     for envelope in (forged, claimed):
         with pytest.raises(IntegrityError):
             verify_statement(envelope, Ordered, [key.public])
+
+
+def test_every_named_key_must_have_signed_whoever_else_has(key):
+    others = [SigningKey.generate() for _ in range(40)]
+    envelope = Envelope.from_json(sign_statement(SAID, SUBJECTS, key, *others).to_json())
+    envelope.verify_every([one.public for one in (key, *others[:39])])
+    with pytest.raises(IntegrityError, match="not signed"):
+        envelope.verify_every([key.public, SigningKey.generate().public])
+    swapped = Envelope(envelope.payload, (envelope.signatures[0], replace(envelope.signatures[1], sig=bytes(64))))
+    with pytest.raises(IntegrityError):
+        swapped.verify_every([key.public, others[0].public])
+    swapped.verify_every([key.public])
 
 
 @given(st.data())

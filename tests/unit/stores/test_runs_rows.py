@@ -11,10 +11,14 @@ import pytest
 from kifabrik.errors import ConflictError
 from kifabrik.factory.capacity import Gpu, Occupation, Share
 from kifabrik.factory.run_records import (
+    NOTHING_USED,
+    Admitted,
     Attempt,
     Event,
+    Hold,
     Limits,
     NodeRecord,
+    RankLog,
     Run,
     Segment,
     StopCause,
@@ -24,7 +28,9 @@ from kifabrik.factory.run_records import (
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import footprint
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
+from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import Outcome, RunState
+from kifabrik.stores.sql.schema import orders as schema_orders
 from kifabrik.stores.sql.schema import runs as schema
 from kifabrik.stores.sql.store import SqlStore
 from kifabrik.stores.sql.upgrade import upgrade
@@ -60,7 +66,6 @@ RUN = Run(
     member="m-1",
     purpose="p-1",
     order="11" * 32,
-    nonce="22" * 16,
     code="33" * 32,
     lock="44" * 32,
     resources=Resources(cpus=2, gpu_count=1, gpu_model="H200"),
@@ -129,7 +134,7 @@ def test_what_is_watched_is_of_attempts_and_runs_that_go_on(store: SqlStore) -> 
         transaction.runs.add_attempt(replace(ATTEMPT, attempt="a-2", finished="2026-11-23T09:00:00Z"))
         for name, stop in (("r-3", None), ("r-4", None)):
             transaction.runs.add_run(
-                replace(RUN, run=name, order=name, nonce=name, stop=stop, finished="" if name == "r-3" else "now")
+                replace(RUN, run=name, order=name, stop=stop, finished="" if name == "r-3" else "now")
             )
             transaction.runs.add_attempt(replace(ATTEMPT, run=name, attempt=name.replace("r", "a")))
     with store.read() as transaction:
@@ -181,24 +186,87 @@ def test_saving_a_run_keeps_every_change_that_may_happen(store: SqlStore) -> Non
 
 
 def test_every_field_of_a_record_has_a_column() -> None:
-    for record, table in ((Run, schema.runs), (Attempt, schema.attempts), (Segment, schema.segments)):
+    for record, table in (
+        (Run, schema.runs),
+        (Admitted, schema_orders.orders),
+        (Attempt, schema.attempts),
+        (Segment, schema.segments),
+    ):
         assert {field.name for field in fields(record)} == {column.name for column in table.c} - {"stream_header"}
 
 
-@pytest.mark.parametrize("twin", [{"run": "r-2"}, {"order": "99" * 32}, {"nonce": "88" * 16}])
-def test_run_order_and_nonce_are_each_used_once(store: SqlStore, twin: dict) -> None:
+ORDER = Admitted("t-a", "33" * 32, "r-1", "22" * 16, 0, 0, 0, "2026-11-23T08:00:00Z", 1)
+
+
+@pytest.mark.parametrize("same", ["run", "order", "nonce"])
+def test_run_id_order_and_nonce_are_each_used_once(store: SqlStore, same: str) -> None:
+    other = replace(ORDER, order="99" * 32, run="r-2", nonce="88" * 16, position=2)
     with store.write() as transaction:
-        transaction.runs.add_run(RUN)
+        transaction.runs.add_order(ORDER, ())
     with pytest.raises(ConflictError), store.write() as transaction:
-        transaction.runs.add_run(replace(RUN, **twin))
+        transaction.runs.add_order(replace(other, **{same: getattr(ORDER, same)}), ())
+    with store.write() as transaction:
+        transaction.runs.add_order(other, ())
+
+
+def _sweep(transaction, tasks: int, **changes) -> None:
+    """Enter a sweep with all its runs."""
+    made = [replace(RUN, run=f"r-s-{n}", sweep="r-s", promise=None, **changes) for n in range(1, tasks + 1)]
+    first = transaction.runs.add_runs("t-a", made)
+    transaction.runs.add_order(replace(ORDER, run="r-s", tasks=tasks, max_parallel=2, position=first), ())
+
+
+def test_a_sweep_counts_its_tasks_by_state_and_what_they_cost(store: SqlStore) -> None:
+    with store.write() as transaction:
+        _sweep(transaction, 5)
+        ended = replace(transaction.runs.run("t-a", "r-s-2"), finished="2026-11-23T09:00:00Z", most_micro_eur=7)
+        transaction.runs.save_run(replace(ended, state=RunState.SUCCEEDED, revision=4))
+    with store.read() as transaction:
+        counts = {count.state: count for count in transaction.runs.count_tasks("t-a", ["r-s", "r-t"])}
+        assert (counts[RunState.QUEUED].tasks, counts[RunState.QUEUED].cost_micro_eur) == (4, 0)
+        done = counts[RunState.SUCCEEDED]
+        assert (done.tasks, done.cost_micro_eur, done.revisions) == (1, 7, 4)
+        assert done.finished == "2026-11-23T09:00:00Z"
+        assert transaction.runs.set_aside("t-a", "r-s") == 4 * 400 + 7
+        assert transaction.runs.unfinished_of("t-a", "r-s") == (4, 0)
+        assert transaction.runs.unfinished_of("t-b", "r-s") == (0, 0)
+
+
+def test_held_tasks_are_not_among_the_next_and_go_on_in_their_order(store: SqlStore) -> None:
+    with store.write() as transaction:
+        _sweep(transaction, 5, hold=Hold.TURN)
+    with store.write() as transaction:
+        assert transaction.runs.queued_runs(64) == []
+        assert transaction.runs.let_go("t-a", "r-s", Hold.TURN, 2, "Now.") == 2
+        assert [run.run for run in transaction.runs.queued_runs(64)] == ["r-s-1", "r-s-2"]
+        assert transaction.runs.let_go("t-a", "r-s", Hold.NEEDS, 2, "Now.") == 0
+
+
+def test_what_has_used_nothing_ends_in_one_statement_with_its_history(store: SqlStore) -> None:
+    used = footprint([], Money(5))
+    with store.write() as transaction:
+        _sweep(transaction, 4, footprint=NOTHING_USED)
+        transaction.runs.save_run(replace(transaction.runs.run("t-a", "r-s-3"), footprint=used))
+        ended = transaction.runs.end_untouched(
+            "t-a", "r-s", RunState.STOPPED, "Stopped.", "2026-11-23T09:00:00Z", StopCause.STOP, ""
+        )
+        assert ended == 3
+    with store.read() as transaction:
+        assert [run.run for run in transaction.runs.going_on("t-a", "r-s")] == ["r-s-3"]
+        found = transaction.runs.run("t-a", "r-s-1")
+        assert (found.state, found.stop, found.most_micro_eur) == (RunState.STOPPED, StopCause.STOP, 0)
+        assert [event.reason for event in transaction.runs.events("t-a", "r-s-1")] == ["Stopped."]
 
 
 def test_events_segments_locks_limits_and_usage_are_kept(store: SqlStore) -> None:
     event = Event("t-a", "r-1", 1, "2026-11-23T08:00:00Z", RunState.QUEUED, "It waits.")
-    pieces = [Segment("t-a", "a-1", number, "{}", "11" * 32, 3, b"abc" if number else None) for number in range(3)]
+    pieces = [
+        Segment("t-a", "a-1", 0, number, "{}", "11" * 32, 3, b"abc" if number else None) for number in range(3)
+    ]
+    other = Segment("t-a", "a-1", 1, 0, "{}", "22" * 32, 3, b"abd")
     with store.write() as transaction:
         transaction.runs.add_event(event)
-        for piece in pieces:
+        for piece in (*pieces, other):
             transaction.runs.add_segment(piece)
         transaction.runs.add_lock("t-a", "11" * 32, "text")
         transaction.runs.add_lock("t-a", "11" * 32, "text")
@@ -207,8 +275,9 @@ def test_events_segments_locks_limits_and_usage_are_kept(store: SqlStore) -> Non
         transaction.runs.save_usage(Usage("t-a", 1.5, "2026-11-23T08:00:00Z", "2026-11", 7))
     with store.read() as transaction:
         assert transaction.runs.events("t-a", "r-1") == [event]
-        assert transaction.runs.segments("t-a", "a-1", 0, 10) == pieces[1:]
-        assert transaction.runs.segments("t-a", "a-1", -1, 2) == pieces[:2]
+        assert transaction.runs.segments("t-a", "a-1", 0, 0, 10) == pieces[1:]
+        assert transaction.runs.segments("t-a", "a-1", 1, -1, 10) == [other]
+        assert transaction.runs.segments("t-a", "a-1", 0, -1, 2) == pieces[:2]
         assert transaction.runs.lock("t-a", "11" * 32) == "text"
         assert transaction.runs.lock("t-b", "11" * 32) is None
         assert transaction.runs.limits("t-a") == Limits(most_gpus=5, weight=2.5)
@@ -295,9 +364,7 @@ def test_the_next_runs_of_each_tenant_are_found_by_priority_and_age(store: SqlSt
         for tenant in ("t-a", "t-b"):
             for number, priority in enumerate((0, 0, 9, 0)):
                 name = f"r-{tenant}{number}"
-                transaction.runs.add_run(
-                    replace(RUN, tenant=tenant, run=name, order=name, nonce=name, priority=priority)
-                )
+                transaction.runs.add_run(replace(RUN, tenant=tenant, run=name, order=name, priority=priority))
     with store.read() as transaction:
         found = {run.run for run in transaction.runs.queued_runs(2)}
         assert found == {"r-t-a2", "r-t-a0", "r-t-b2", "r-t-b0"}
@@ -321,12 +388,22 @@ def test_a_reason_is_written_only_at_the_revision_it_was_made_for(store: SqlStor
         "SELECT * FROM runs WHERE tenant = 't' ORDER BY position DESC LIMIT 50",
         "SELECT * FROM runs WHERE finished = '' AND state = 'queued'",
         "SELECT count(*), sum(most_micro_eur) FROM runs WHERE finished = '' AND tenant = 't'",
-        "SELECT * FROM runs WHERE tenant = 't' AND \"order\" = 'o'",
+        "SELECT * FROM orders WHERE tenant = 't' AND \"order\" = 'o'",
+        "SELECT * FROM orders WHERE tenant = 't' ORDER BY position DESC LIMIT 50",
+        "SELECT sweep, state, count(*) FROM runs WHERE tenant = 't' AND sweep IN ('s', 'u') GROUP BY sweep, state",
+        (
+            "SELECT * FROM runs WHERE finished = '' AND state = 'queued' AND tenant = 't' AND hold = ''"
+            " AND priority = 0 ORDER BY position LIMIT 64"
+        ),
+        "SELECT DISTINCT tenant, priority FROM runs WHERE finished = '' AND state = 'queued' AND hold = ''",
+        "SELECT run FROM order_needs WHERE tenant = 't' AND need = 'r'",
         "SELECT * FROM attempts WHERE tenant = 't' AND run IN ('r', 's')",
         "SELECT * FROM attempts WHERE finished = ''",
         "SELECT * FROM attempts WHERE attempt IN ('a', 'b')",
         "SELECT * FROM run_events WHERE tenant = 't' AND run = 'r' ORDER BY number",
-        "SELECT * FROM log_segments WHERE tenant = 't' AND attempt = 'a' AND number > 3 ORDER BY number LIMIT 9",
+        "SELECT * FROM log_segments WHERE tenant='t' AND attempt='a' AND rank=0 AND number>3 ORDER BY number",
+        "SELECT * FROM rank_logs WHERE tenant = 't' AND attempt IN ('a', 'b') ORDER BY attempt, rank",
+        "SELECT count(*) FROM attempt_notes WHERE tenant = 't' AND attempt = 'a' AND stage = 'joined'",
     ],
 )
 def test_what_is_asked_often_needs_no_scan_of_a_table(store: SqlStore, query: str) -> None:
@@ -334,3 +411,32 @@ def test_what_is_asked_often_needs_no_scan_of_a_table(store: SqlStore, query: st
         plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")]
     assert plan
     assert all(step.startswith("SEARCH") or "USING INDEX" in step for step in plan), plan
+
+
+def test_a_note_of_a_rank_stands_once_and_goes_with_its_attempt(store: SqlStore) -> None:
+    with store.write() as transaction:
+        runs = transaction.runs
+        assert runs.put_note("t-a", "a-1", Stage.JOINED, 1, "one")
+        assert runs.put_note("t-a", "a-1", Stage.JOINED, 0, "zero")
+        assert not runs.put_note("t-a", "a-1", Stage.JOINED, 1, "another")
+        assert runs.put_note("t-a", "a-2", Stage.JOINED, 0, "of another attempt")
+        assert runs.put_note("t-a", "a-1", Stage.READY, 1, "")
+        assert runs.notes("t-a", "a-1", Stage.JOINED) == {0: "zero", 1: "one"}
+        assert runs.count_notes("t-a", "a-1", Stage.JOINED) == 2
+        assert runs.note("t-a", "a-1", Stage.READY, 1) == ""
+        assert runs.note("t-b", "a-1", Stage.READY, 1) is None
+        runs.drop_notes("t-a", "a-1")
+        assert runs.notes("t-a", "a-1", Stage.JOINED) == {}
+        assert runs.count_notes("t-a", "a-2", Stage.JOINED) == 1
+
+
+def test_the_logs_of_other_nodes_are_kept_by_rank(store: SqlStore) -> None:
+    log = RankLog("t-a", "a-1", 2, "11" * 32, 1, "22" * 32, 7, b"header")
+    with store.write() as transaction:
+        transaction.runs.save_rank_log(replace(log, segments=0, tail="", log_bytes=0))
+        transaction.runs.save_rank_log(log)
+        transaction.runs.save_rank_log(RankLog("t-a", "a-1", 1))
+        assert transaction.runs.rank_log("t-a", "a-1", 2) == log
+        assert transaction.runs.rank_log("t-a", "a-1", 3) is None
+        found = transaction.runs.rank_logs("t-a", ["a-1", "a-2"])
+    assert found == [RankLog("t-a", "a-1", 1), replace(log, header=b"")]

@@ -1,6 +1,7 @@
 """Launchers as jobs of a Slurm cluster, each as the tenant's own Unix user.
 
-A job is named after its attempt and the number of the try (`a-….1`). Its script starts, by `srun` on each of
+A job is named after its attempt and the number of the try (`a-….1`); tasks of a sweep are one array, whose name
+(`kf-…`) and task numbers give the ids of their attempts. Its script starts, by `srun` on each of
 its nodes, a stub that asks the node's agent for the launcher; what that needs, the agent claims from the factory.
 
 Invariants:
@@ -28,7 +29,7 @@ from kifabrik.engines.slurm.script import Submission
 from kifabrik.engines.slurm.states import JobState, Phase
 from kifabrik.engines.slurm.submission import Submitter
 from kifabrik.errors import KifabrikError, UnavailableError
-from kifabrik.factory.engine import Fate, Life, Task
+from kifabrik.factory.engine import Fate, Life, Task, array_attempt
 from kifabrik.runs.states import Outcome
 from kifabrik.values import Resources
 
@@ -38,6 +39,7 @@ is on its way to the store."""
 
 _logger = logging.getLogger(__name__)
 _NAME: Final = re.compile(r"(a-[a-z2-7]{16,32})\.(\d{1,3})")
+_ARRAY: Final = re.compile(r"kf-[a-z2-7]{16}")
 _MOST_TRIES: Final = 3
 """How often a launcher that never came is started again; the factory's own bound."""
 _OUTCOMES: Final[dict[JobState, Outcome]] = {
@@ -128,24 +130,41 @@ class SlurmEngine:
         Raises:
             UnavailableError: Slurm does not answer.
         """
-        submission = Submission(
-            name=f"{task.attempt}.{task.submits}",
+        submission = self._submission(task, f"{task.attempt}.{task.submits}", "")
+        self._hand_over(submission, [task], task.attempt, first=task.submits == 1)
+
+    def submit_array(self, tasks: Sequence[Task]) -> None:
+        """Hand attempts over as one array of jobs, once.
+
+        Raises:
+            UnavailableError: Slurm does not answer.
+        """
+        first = tasks[0]
+        numbers = ",".join(str(task.index) for task in tasks) if len(tasks) > 1 else str(first.index)
+        self._hand_over(self._submission(first, first.array, numbers), tasks, first.array, first=True)
+
+    def _submission(self, task: Task, name: str, array: str) -> Submission:
+        partition = task.slurm.partition or self._settings.partition
+        return Submission(
+            name=name,
             resources=_of_a_job(task),
             limit_s=task.limit_s,
-            options=replace(
-                task.slurm, requeue=False, array="", partition=task.slurm.partition or self._settings.partition
-            ),
+            options=replace(task.slurm, requeue=False, array=array, partition=partition),
             account=task.tenant,
             output=self._settings.output,
-            comment=task.run,
+            comment=task.sweep or task.run,
         )
+
+    def _hand_over(self, submission: Submission, tasks: Sequence[Task], named: str, *, first: bool) -> None:
         try:
-            self._submitter.submit(submission, self._script(task), unix_user(task.tenant), first=task.submits == 1)
+            script, user = self._script(tasks[0], named), unix_user(tasks[0].tenant)
+            self._submitter.submit(submission, script, user, first=first)
         except UnavailableError:
             raise
         except KifabrikError as error:
+            fate = Fate(f"{error.message}. {error.hint}".strip(), Outcome.NOT_TAKEN)
             with self._lock:
-                self._refused[task.attempt] = Fate(f"{error.message}. {error.hint}".strip(), Outcome.NOT_TAKEN)
+                self._refused |= {task.attempt: fate for task in tasks}
 
     def poll(self) -> Mapping[str, Life]:
         """Every attempt with a job in the queue, alive or ended lately.
@@ -174,7 +193,10 @@ class SlurmEngine:
         return {**known, **self._recalled([name for name in attempts if name not in known])}
 
     def _recalled(self, attempts: Collection[str]) -> Mapping[str, Fate]:
-        """What accounting says of attempts; an empty fate for those it never heard of."""
+        """What accounting says of attempts; an empty fate for those it never heard of.
+
+        Tasks of an array are not found by their attempt's id: of them it says nothing that the queue has not said.
+        """
         if not attempts:
             return {}
         try:
@@ -214,7 +236,7 @@ class SlurmEngine:
         with self._lock:
             jobs = [job for job in self._jobs.get(attempt, {}).values() if job.phase is not Phase.ENDED]
         for job in jobs:
-            self._submitter.cancel(job.key.job)
+            self._submitter.cancel(job.key)
 
     def forget(self, attempt: str) -> None:
         """Drop what is kept of an attempt; Slurm drops its own trace by itself, some minutes later."""
@@ -241,14 +263,13 @@ class SlurmEngine:
         with self._lock:
             jobs = list(self._jobs.get(attempt, {}).values())
         return any(
-            (job.key.job, job.user, job.phase) == (number, user, Phase.RUNNING) and node in job.nodes
-            for job in jobs
+            (job.raw, job.user, job.phase) == (number, user, Phase.RUNNING) and node in job.nodes for job in jobs
         )
 
-    def _script(self, task: Task) -> str:
+    def _script(self, task: Task, named: str) -> str:
         words = [
             *("srun", "--kill-on-bad-exit=1", "--quiet", f"--cpus-per-task={task.demand.resources.cpus}"),
-            *(*self._settings.stub, task.attempt),
+            *(*self._settings.stub, named),
         ]
         return f"#!/bin/sh\nexec {shlex.join(words)}\n"
 
@@ -265,6 +286,8 @@ def _ours(jobs: Collection[JobFacts]) -> list[tuple[str, int, JobFacts]]:
         match = _NAME.fullmatch(job.name)
         if match is not None:
             found.append((match[1], int(match[2]), job))
+        elif _ARRAY.fullmatch(job.name) is not None and job.key.task >= 0:
+            found.append((array_attempt(job.name, job.key.task), 1, job))
     return found
 
 

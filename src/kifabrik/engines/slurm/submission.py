@@ -11,6 +11,7 @@ the job, though it gave a number: such a job is `lost` in `QueueView.look`, and 
 """
 
 from kifabrik.engines.slurm.commands import SlurmCommands
+from kifabrik.engines.slurm.job_facts import JobKey
 from kifabrik.engines.slurm.queue_view import QueueView
 from kifabrik.engines.slurm.script import Submission, arguments
 from kifabrik.errors import ConflictError, IntegrityError, KifabrikError, NotFoundError, UnavailableError
@@ -66,8 +67,8 @@ class Submitter:
         """
         return max((job.key.job for job in self._view.named(name, user)), default=None)
 
-    def cancel(self, job: int) -> None:
-        """End a job with all its tasks; one that has ended is fine.
+    def cancel(self, job: JobKey | int) -> None:
+        """End a job with all its tasks, or one of its tasks; one that has ended is fine.
 
         Raises:
             UnavailableError: Slurm does not answer.

@@ -2,19 +2,33 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from kifabrik.errors import NotFoundError
-from kifabrik.factory.hints import attempt_topic
+from kifabrik.factory.attempts import Asked
+from kifabrik.factory.gathering import Gathered
+from kifabrik.factory.hints import attempt_topic, control_topic, stage_topic
 from kifabrik.factory.journals import LogPiece
 from kifabrik.factory.records import Principal, Recorded
-from kifabrik.factory.run_records import StopCause
+from kifabrik.runs.gathering import Fault, Stage
 from kifabrik.service import run_bodies
 from kifabrik.service.auth import ATTEMPT, TENANT, TheFactory, allow
 from kifabrik.service.bodies import Ident, envelope, logged
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, in_place, long_poll
 from kifabrik.signatures.dsse import Envelope
-from kifabrik.wire.attempts import Control, Finished, Progress, SegmentAdded, StreamOpened, Work
+from kifabrik.values import MOST_NODES
+from kifabrik.wire.attempts import (
+    Control,
+    FaultLeft,
+    Finished,
+    KeysLeft,
+    NoteLeft,
+    Progress,
+    SegmentAdded,
+    StageView,
+    StreamOpened,
+    Work,
+)
 from kifabrik.wire.runs import StreamView
 from kifabrik.wire.tenants import Logged, Signed
 
@@ -30,6 +44,7 @@ def _own(attempt: Ident, caller: Annotated[Principal, allow(*ATTEMPT)]) -> Princ
 
 
 Launcher = Annotated[Principal, Depends(_own)]
+Rank = Annotated[int, Path(ge=0, lt=MOST_NODES)]
 
 
 @router.get("/work")
@@ -86,10 +101,52 @@ def control(
     """What the factory asks of the launcher; waits for it."""
 
     def read() -> Control:
-        cause: StopCause | None = factory.runs.attempts.control(caller.tenant, caller.attempt)
-        return Control(stop=cause is not None, cause=str(cause or ""))
+        asked: Asked = factory.runs.attempts.control(caller.tenant, caller.attempt)
+        return run_bodies.control(asked)
 
-    return Watch(attempt_topic(caller.tenant, caller.attempt), read, lambda said: said.stop, wait)
+    return Watch(control_topic(caller.tenant, caller.attempt), read, lambda said: said.stop, wait)
+
+
+@router.post("/ranks/{rank}/stages/{stage}")
+def leave_note(rank: Rank, stage: Stage, body: NoteLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
+    """Leave a note for the launchers on the other nodes."""
+    factory.runs.gathering.leave(caller.tenant, caller.attempt, stage, rank, body.text)
+    return {}
+
+
+@router.post("/keys")
+def hand_over_keys(body: KeysLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
+    """Hand what rank 0 has sealed to every rank."""
+    factory.runs.gathering.hand_over(caller.tenant, caller.attempt, run_bodies.sealed_keys(body))
+    return {}
+
+
+@router.post("/ranks/{rank}/fault")
+def leave_fault(rank: Rank, body: FaultLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
+    """Say why the attempt cannot go on at a node; all its launchers are told to stop."""
+    fault = Fault(rank, str(body.outcome), body.message)
+    factory.runs.gathering.fail(caller.tenant, caller.attempt, fault)
+    return {}
+
+
+@router.get("/ranks/{rank}/stages/{stage}", response_model=StageView)
+@long_poll
+def stage_view(
+    rank: Rank,
+    stage: Stage,
+    caller: Launcher,
+    factory: TheFactory,
+    waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
+    wait: WaitSeconds = 0,
+) -> Watch[StageView]:
+    """How far a stage of an attempt on several nodes has come; waits until it is complete."""
+
+    def read() -> StageView:
+        found: Gathered = factory.runs.gathering.gathered(caller.tenant, caller.attempt, stage, rank)
+        return StageView(here=found.here, complete=found.complete, notes=dict(found.notes), over=found.over)
+
+    topic = stage_topic(caller.tenant, caller.attempt, stage)
+    return Watch(topic, read, lambda view: view.complete or view.over, wait)
 
 
 @router.get("/log", response_model=StreamView)
@@ -100,12 +157,13 @@ def log(
     factory: TheFactory,
     waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
     after: Annotated[int, Query(ge=-1)] = -1,
+    rank: Annotated[int, Query(ge=0, lt=MOST_NODES)] = 0,
     wait: WaitSeconds = 0,
 ) -> Watch[StreamView]:
-    """Sealed segments of an attempt's log with numbers above `after`; waits for one."""
+    """Sealed segments of the log of one of an attempt's nodes with numbers above `after`; waits for one."""
 
     def read() -> StreamView:
-        piece: LogPiece = factory.runs.journals.read(caller.tenant, attempt, after)
+        piece: LogPiece = factory.runs.journals.read(caller.tenant, attempt, after, rank)
         return run_bodies.stream_view(piece)
 
     def ready(view: StreamView) -> bool:

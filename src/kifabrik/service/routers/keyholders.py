@@ -29,6 +29,12 @@ def replace_keyholder(
     return logged(factory.keyholders.replace(caller.tenant, Envelope.from_json(body.keyholder)))
 
 
+@router.post("/attestation")
+def set_attestation(body: Signed, caller: Annotated[Principal, allow(*KEYHOLDER)], factory: TheFactory) -> Logged:
+    """Say what counts as attested; the tenant key decides."""
+    return logged(factory.attestation.decide(caller.tenant, envelope(body)))
+
+
 @router.get("/recipients")
 def recipients(caller: Annotated[Principal, allow(*TENANT)], factory: TheFactory) -> Signed:
     """The newest recipient list."""

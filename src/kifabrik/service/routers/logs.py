@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
-from kifabrik.factory.records import Principal
+from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import TENANT, TheFactory, allow
 from kifabrik.service.bodies import Digest
 
@@ -26,8 +26,8 @@ def checkpoint(caller: Reader, factory: TheFactory) -> str:
 
 
 @router.get("/cosigned", response_class=PlainTextResponse)
-def cosigned(caller: Reader, factory: TheFactory) -> str:
-    """The newest tree head the keyholder has cosigned."""
+def cosigned(caller: Annotated[Principal, allow(*TENANT, TokenKind.ATTEMPT)], factory: TheFactory) -> str:
+    """The newest tree head the keyholder has cosigned; nodes quote over it."""
     return factory.log.cosigned(caller.tenant)
 
 

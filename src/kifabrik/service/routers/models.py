@@ -16,3 +16,9 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 def accept(body: Signed, caller: Annotated[Principal, allow(*WRITERS)], factory: TheFactory) -> Logged:
     """Put on record that a model was accepted."""
     return logged(factory.models.accept(caller.tenant, caller.member, envelope(body), detail(body.detail)))
+
+
+@router.post("/promotions")
+def promote(body: Signed, caller: Annotated[Principal, allow(*WRITERS)], factory: TheFactory) -> Logged:
+    """Put on record that the output of a sweep's task is a version of the job's model."""
+    return logged(factory.models.promote(caller.tenant, caller.member, envelope(body)))

@@ -20,4 +20,5 @@ def plan(body: PlanRequest, caller: Annotated[Principal, allow(*MEMBERS)], facto
     demand = Demand(body.resources, body.place, body.python)
     budget = Money(body.budget_micro_eur)
     planner = factory.runs.planner
-    return run_bodies.plan(planner.plan(caller.tenant, demand, body.inputs, body.max_duration_s, budget))
+    found = planner.plan(caller.tenant, demand, body.inputs, body.max_duration_s, budget, body.tasks)
+    return run_bodies.plan(found)

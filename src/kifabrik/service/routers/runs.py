@@ -9,7 +9,7 @@ from kifabrik.factory.records import Principal
 from kifabrik.runs.states import is_end
 from kifabrik.service import run_bodies
 from kifabrik.service.auth import TENANT, WRITERS, TheFactory, allow
-from kifabrik.service.bodies import Ident, detail
+from kifabrik.service.bodies import Ident, RunIdent, detail
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.runs import Evidence, RunEvent, RunOrder, RunView
@@ -40,14 +40,14 @@ def page(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     before: Annotated[str, Query(max_length=64, description="The run to go on after.")] = "",
 ) -> list[RunView]:
-    """Runs, newest first."""
+    """Runs, newest first; a sweep is one."""
     return [run_bodies.run_view(one) for one in factory.runs.shows.page(caller.tenant, before, limit)]
 
 
 @router.get("/{run}", response_model=RunView)
 @long_poll
 def show(
-    run: Ident,
+    run: RunIdent,
     caller: Reader,
     factory: TheFactory,
     waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
@@ -65,20 +65,32 @@ def show(
     return Watch(run_topic(caller.tenant, run), read, ready, wait)
 
 
+@router.get("/{run}/tasks")
+def tasks(
+    run: Ident,
+    caller: Reader,
+    factory: TheFactory,
+    limit: Annotated[int, Query(ge=1, le=500)] = 500,
+    after: Annotated[str, Query(max_length=64, description="The task to go on after.")] = "",
+) -> list[RunView]:
+    """Tasks of a sweep, in their order."""
+    return [run_bodies.run_view(one) for one in factory.runs.shows.tasks(caller.tenant, run, after, limit)]
+
+
 @router.get("/{run}/events")
-def history(run: Ident, caller: Reader, factory: TheFactory) -> list[RunEvent]:
-    """What happened to a run, and why."""
+def history(run: RunIdent, caller: Reader, factory: TheFactory) -> list[RunEvent]:
+    """What happened to a run, and why; of a sweep, how its tasks stand."""
     return [run_bodies.run_event(event) for event in factory.runs.shows.history(caller.tenant, run)]
 
 
 @router.get("/{run}/evidence")
-def evidence(run: Ident, caller: Reader, factory: TheFactory) -> Evidence:
+def evidence(run: RunIdent, caller: Reader, factory: TheFactory) -> Evidence:
     """Digests of every statement about a run; fetch them by digest and verify them."""
     return run_bodies.evidence(factory.runs.shows.evidence(caller.tenant, run))
 
 
 @router.post("/{run}/stop")
-def stop(run: Ident, caller: Writer, factory: TheFactory) -> RunView:
-    """Stop a run, with a checkpoint if its job keeps them."""
+def stop(run: RunIdent, caller: Writer, factory: TheFactory) -> RunView:
+    """Stop a run or all tasks of a sweep, with a checkpoint if its job keeps them."""
     factory.runs.stopping.stop(caller.tenant, caller.member, run)
     return run_bodies.run_view(factory.runs.shows.one(caller.tenant, run))

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
-from kifabrik.factory.run_records import Attempt, Segment, StopCause, Watched
+from kifabrik.factory.run_records import Attempt, RankLog, Segment, StopCause, Watched
 from kifabrik.runs.states import RunState
-from kifabrik.stores.sql.rows import chunks, record
+from kifabrik.stores.sql.rows import chunks, plain, put, record
 from kifabrik.stores.sql.run_columns import NOWHERE, attempt_from_row, attempt_to_columns
-from kifabrik.stores.sql.schema.runs import attempts, runs, segments
+from kifabrik.stores.sql.schema.runs import attempts, rank_logs, runs, segments
 
 _COLUMNS = [column for column in attempts.c if column.name != "stream_header"]
 _WATCHED = (
@@ -85,22 +85,43 @@ class SqlAttemptTable:
         values = {column.name: getattr(segment, column.name) for column in segments.c}
         self._sql.execute(insert(segments).values(**values))
 
-    def count_segments(self, tenant: str, attempt: str) -> tuple[int, int]:
+    def count_segments(self, tenant: str, attempt: str, rank: int) -> tuple[int, int]:
         """How many segments a log has, and their size."""
         query = select(func.count(), func.coalesce(func.sum(segments.c.size), 0))
-        where = (segments.c.tenant == tenant, segments.c.attempt == attempt)
+        where = (segments.c.tenant == tenant, segments.c.attempt == attempt, segments.c.rank == rank)
         row = self._sql.execute(query.where(*where)).one()
         return int(row[0]), int(row[1])
 
-    def segments(self, tenant: str, attempt: str, after: int, most: int) -> list[Segment]:
+    def segments(self, tenant: str, attempt: str, rank: int, after: int, most: int) -> list[Segment]:
         """At most `most` segments with numbers above `after`, in order."""
         where = (
             segments.c.tenant == tenant,
             segments.c.attempt == attempt,
+            segments.c.rank == rank,
             segments.c.number > after,
         )
         rows = self._sql.execute(select(segments).where(*where).order_by(segments.c.number).limit(most))
         return [record(Segment, row) for row in rows]
+
+    def rank_log(self, tenant: str, attempt: str, rank: int) -> RankLog | None:
+        """Find the log of a node that is not the first."""
+        where = (rank_logs.c.tenant == tenant, rank_logs.c.attempt == attempt, rank_logs.c.rank == rank)
+        row = self._sql.execute(select(rank_logs).where(*where)).one_or_none()
+        return None if row is None else record(RankLog, row)
+
+    def rank_logs(self, tenant: str, attempts: Iterable[str]) -> list[RankLog]:
+        """The logs of all nodes of these attempts but the first of each, by rank, without their headers."""
+        columns = [column for column in rank_logs.c if column.name != "header"]
+        found = []
+        for chunk in chunks(attempts):
+            query = select(*columns).where(rank_logs.c.tenant == tenant, rank_logs.c.attempt.in_(chunk))
+            rows = self._sql.execute(query.order_by(rank_logs.c.attempt, rank_logs.c.rank))
+            found += [record(RankLog, row) for row in rows]
+        return found
+
+    def save_rank_log(self, log: RankLog) -> None:
+        """Write the log of a node that is not the first."""
+        put(self._sql, rank_logs, **plain(log))
 
 
 def _one(tenant: str, attempt: str) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from kifabrik.factory.capacity import Gpu, Occupation, Placement, Share
-from kifabrik.factory.run_records import Attempt, Event, NodeRecord, Run, StopCause
+from kifabrik.factory.run_records import NOTHING_USED, Attempt, Event, Hold, NodeRecord, Run, StopCause
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import EnergyPart, Footprint
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
@@ -38,6 +38,11 @@ def placement_from_json(value: list[list[Any]]) -> Placement:
     return tuple(Share(node, cpus, memory, tuple(gpus)) for node, cpus, memory, gpus in value)
 
 
+def untouched_footprint() -> str:
+    """How the footprint of a run is written that no attempt was made at."""
+    return _json(asdict(NOTHING_USED))
+
+
 def run_to_columns(run: Run) -> dict[str, Any]:
     """All columns of a run."""
     return _plain(run) | {
@@ -46,6 +51,7 @@ def run_to_columns(run: Run) -> dict[str, Any]:
         "retry_on": _json(run.retry_on),
         "state": str(run.state),
         "stop": str(run.stop or ""),
+        "hold": str(run.hold),
         "promise": promise_to_text(run.promise),
         "published": _json(dict(run.published)),
         "footprint": _json(asdict(run.footprint)),
@@ -63,6 +69,7 @@ def run_from_row(row: Row[Any]) -> Run:
         retry_on=tuple(json.loads(row.retry_on)),
         state=RunState(row.state),
         stop=StopCause(row.stop) if row.stop else None,
+        hold=Hold(row.hold),
         promise=_promise_from_text(row.run, row.promise),
         published=json.loads(row.published),
         footprint=_footprint_from_text(row.footprint),
@@ -79,9 +86,10 @@ def _footprint_from_text(text: str) -> Footprint:
 
 
 def _reading_from_text(text: str) -> Reading | None:
-    if not text:
-        return None
-    body = json.loads(text)
+    return _reading(json.loads(text)) if text else None
+
+
+def _reading(body: dict[str, Any]) -> Reading:
     energy = tuple(
         EnergyReading(EnergySource(one["source"]), one["device"], one["millijoules"]) for one in body["energy"]
     )
@@ -112,6 +120,7 @@ def attempt_to_columns(attempt: Attempt) -> dict[str, Any]:
         "outcome": str(attempt.outcome or ""),
         "outputs": _json(attempt.outputs),
         "reading": _json(asdict(attempt.reading)) if attempt.reading else "",
+        "other_readings": _json([asdict(one) for one in attempt.other_readings]),
     }
 
 
@@ -126,6 +135,7 @@ def attempt_from_row(row: Row[Any]) -> Attempt:
         outcome=Outcome(row.outcome) if row.outcome else None,
         outputs=tuple(json.loads(row.outputs)),
         reading=_reading_from_text(row.reading),
+        other_readings=tuple(_reading(body) for body in json.loads(row.other_readings)),
     )
 
 

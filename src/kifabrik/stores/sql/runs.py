@@ -1,16 +1,27 @@
 """Rows of runs, their history and locks."""
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final
+
+from sqlalchemy import Connection, func, insert, select, update
 
 from kifabrik.factory.run_records import Event, Run, Watched
 from kifabrik.factory.schedule import Promise
-from kifabrik.runs.states import RunState
+from kifabrik.runs.states import RunState, is_end
 from kifabrik.stores.sql.attempts import SqlAttemptTable
 from kifabrik.stores.sql.fleet import SqlFleetTable
 from kifabrik.stores.sql.money import SqlMoneyTable
+from kifabrik.stores.sql.notes import SqlNoteTable
+from kifabrik.stores.sql.orders import SqlOrderTable
 from kifabrik.stores.sql.rows import add_missing
 from kifabrik.stores.sql.run_columns import event_from_row, promise_to_text, run_from_row, run_to_columns
 from kifabrik.stores.sql.schema.runs import events, locks, runs
+
+_BATCH: Final = 1000
+"""Rows inserted by one statement."""
+
+_ACTIVE: Final = [str(state) for state in RunState if state is not RunState.QUEUED and not is_end(state)]
 
 
 class SqlRunTable:
@@ -21,18 +32,20 @@ class SqlRunTable:
 
     def add_run(self, run: Run) -> None:
         """Add a run behind all others of its tenant."""
-        last = select(func.coalesce(func.max(runs.c.position), 0) + 1).where(runs.c.tenant == run.tenant)
-        position = self._sql.execute(last).scalar_one()
-        self._sql.execute(insert(runs).values(**{**run_to_columns(run), "position": position}))
+        self.add_runs(run.tenant, [run])
+
+    def add_runs(self, tenant: str, many: Iterable[Run]) -> int:
+        """Add runs of a tenant behind its others, in this order; return the position of the first."""
+        last = select(func.coalesce(func.max(runs.c.position), 0) + 1).where(runs.c.tenant == tenant)
+        first = int(self._sql.execute(last).scalar_one())
+        numbered = enumerate(many, first)
+        while batch := [{**run_to_columns(run), "position": at} for at, run in islice(numbered, _BATCH)]:
+            self._sql.execute(insert(runs), batch)
+        return first
 
     def run(self, tenant: str, run: str) -> Run | None:
         """Find a run."""
         row = self._sql.execute(select(runs).where(runs.c.tenant == tenant, runs.c.run == run)).one_or_none()
-        return None if row is None else run_from_row(row)
-
-    def run_by_order(self, tenant: str, order: str) -> Run | None:
-        """Find the run of an order."""
-        row = self._sql.execute(select(runs).where(runs.c.tenant == tenant, runs.c.order == order)).one_or_none()
         return None if row is None else run_from_row(row)
 
     def save_run(self, run: Run) -> None:
@@ -41,9 +54,13 @@ class SqlRunTable:
         changing = {
             name: values[name]
             for name in (
+                "staged_bytes",
+                "streamed_bytes",
                 "cap_s",
+                "budget_micro_eur",
                 "most_micro_eur",
                 "state",
+                "hold",
                 "reason",
                 "revision",
                 "finished",
@@ -67,23 +84,26 @@ class SqlRunTable:
         return [run_from_row(row) for row in rows]
 
     def queued_runs(self, most: int) -> list[Run]:
-        """Runs that wait, at most so many of each tenant: its next ones."""
-        order = (runs.c.priority.desc(), runs.c.position)
-        place = func.row_number().over(partition_by=runs.c.tenant, order_by=order).label("place")
-        waiting = and_(runs.c.finished == "", runs.c.state == str(RunState.QUEUED))
-        ranked = select(runs.c.tenant, runs.c.run, place).where(waiting).subquery()
-        same = and_(runs.c.tenant == ranked.c.tenant, runs.c.run == ranked.c.run)
-        rows = self._sql.execute(select(runs).join(ranked, same).where(ranked.c.place <= most))
-        return [run_from_row(row) for row in rows]
+        """Runs that wait and are not held back, at most so many of each tenant: its next ones."""
+        waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED), runs.c.hold == "")
+        # Of one tenant and priority at a time, an index holds them in their order, however many they are.
+        ranks = select(runs.c.tenant, runs.c.priority).where(*waiting).distinct()
+        found: dict[str, list[Run]] = {}
+        for tenant, priority in sorted(self._sql.execute(ranks), key=lambda rank: -int(rank[1])):
+            own = found.setdefault(str(tenant), [])
+            query = select(runs).where(*waiting, runs.c.tenant == tenant, runs.c.priority == priority)
+            rows = self._sql.execute(query.order_by(runs.c.position).limit(most - len(own)))
+            own += [run_from_row(row) for row in rows]
+        return [run for own in found.values() for run in own]
 
     def queued_tenants(self) -> list[str]:
-        """Tenants that have runs waiting."""
-        waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED))
+        """Tenants that have runs waiting that are not held back."""
+        waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED), runs.c.hold == "")
         return list(self._sql.execute(select(runs.c.tenant).where(*waiting).distinct()).scalars())
 
     def active_runs(self) -> list[Run]:
         """Runs of all tenants that have started and not ended."""
-        query = select(runs).where(runs.c.finished == "", runs.c.state != str(RunState.QUEUED))
+        query = select(runs).where(runs.c.finished == "", runs.c.state.in_(_ACTIVE))
         return [run_from_row(row) for row in self._sql.execute(query)]
 
     def overdue_runs(self, now: str) -> list[Run]:
@@ -118,16 +138,13 @@ class SqlRunTable:
 
     def add_event(self, event: Event) -> None:
         """Add a step to a run's history."""
-        self._sql.execute(
-            insert(events).values(
-                tenant=event.tenant,
-                run=event.run,
-                number=event.number,
-                at=event.at,
-                state=str(event.state),
-                reason=event.reason,
-            )
-        )
+        self.add_events([event])
+
+    def add_events(self, many: Iterable[Event]) -> None:
+        """Add steps to runs' histories."""
+        rows = ({**vars(event), "state": str(event.state)} for event in many)
+        while batch := list(islice(rows, _BATCH)):
+            self._sql.execute(insert(events), batch)
 
     def events(self, tenant: str, run: str) -> list[Event]:
         """A run's history, oldest first."""
@@ -145,5 +162,5 @@ class SqlRunTable:
         return self._sql.execute(select(locks.c.text).where(*where)).scalar_one_or_none()
 
 
-class SqlRunRows(SqlRunTable, SqlAttemptTable, SqlFleetTable, SqlMoneyTable):
+class SqlRunRows(SqlRunTable, SqlOrderTable, SqlAttemptTable, SqlNoteTable, SqlFleetTable, SqlMoneyTable):
     """Implements `kifabrik.factory.run_rows.RunRows`."""

@@ -1,6 +1,17 @@
 """Runs, their history and locks; attempts and their logs."""
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
 
 from kifabrik.stores.sql.schema.columns import digest, ident, metadata, moment, number, word
 
@@ -9,11 +20,11 @@ runs = Table(
     metadata,
     ident("tenant"),
     ident("run"),
+    Column("sweep", String(64), nullable=False, server_default=""),
     number("position"),
     ident("member"),
     word("purpose"),
     digest("order"),
-    word("nonce"),
     digest("code"),
     digest("lock"),
     Column("resources", Text, nullable=False),
@@ -33,6 +44,7 @@ runs = Table(
     moment("created"),
     moment("deadline"),
     word("state"),
+    Column("hold", String(128), nullable=False, server_default=""),
     Column("reason", Text, nullable=False),
     number("revision"),
     moment("finished"),
@@ -43,10 +55,11 @@ runs = Table(
     Column("footprint", Text, nullable=False),
     Column("slurm", Text, nullable=False),
     PrimaryKeyConstraint("tenant", "run"),
-    Index(None, "tenant", "order", unique=True),
-    Index(None, "tenant", "nonce", unique=True),
     Index(None, "tenant", "position", unique=True),
+    Index(None, "tenant", "sweep", "state"),
     Index(None, "finished", "tenant"),
+    Index(None, "finished", "state", "hold", "tenant", "priority", "position"),
+    Index(None, "finished", "deadline"),
 )
 
 events = Table(
@@ -99,6 +112,7 @@ attempts = Table(
     digest("finish"),
     digest("provenance"),
     Column("reading", Text, nullable=False),
+    Column("other_readings", Text, nullable=False),
     Column("stream_header", LargeBinary, nullable=False),
     PrimaryKeyConstraint("tenant", "attempt"),
     Index(None, "tenant", "run"),
@@ -111,12 +125,39 @@ segments = Table(
     metadata,
     ident("tenant"),
     ident("attempt"),
+    number("rank"),
     number("number"),
     Column("statement", Text, nullable=False),
     digest("sha256"),
     number("size"),
     Column("body", LargeBinary, nullable=True),
-    PrimaryKeyConstraint("tenant", "attempt", "number"),
+    PrimaryKeyConstraint("tenant", "attempt", "rank", "number"),
+)
+
+rank_logs = Table(
+    "rank_logs",
+    metadata,
+    ident("tenant"),
+    ident("attempt"),
+    number("rank"),
+    digest("stream"),
+    number("segments"),
+    digest("tail"),
+    number("log_bytes"),
+    Column("header", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", "attempt", "rank"),
+)
+"""The logs of an attempt's nodes but the first, whose log stands with the attempt."""
+
+notes = Table(
+    "attempt_notes",
+    metadata,
+    ident("tenant"),
+    ident("attempt"),
+    word("stage"),
+    number("rank"),
+    Column("text", Text, nullable=False),
+    PrimaryKeyConstraint("tenant", "attempt", "stage", "rank"),
 )
 
 nodes = Table(

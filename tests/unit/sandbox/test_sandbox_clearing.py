@@ -1,0 +1,150 @@
+"""What runs have left is ended and removed, for real: needs root."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import leavings
+from kifabrik.sandbox.clearing import clear_remains
+from kifabrik.sandbox.hierarchies import find_hierarchies
+from kifabrik.sandbox.remains import RemainKind, find_remains
+from kifabrik.sandbox.slurm_groups import SlurmPlace, slurm_place
+from kifabrik.sandbox.uids import UidRange, claim_if_free
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+FIRST = 1_500_000 + os.getpid() % 100_000 * 10
+
+
+@pytest.fixture
+def uids(tmp_path):
+    return UidRange(FIRST, 10, tmp_path / "uids")
+
+
+@pytest.fixture
+def runs(tmp_path):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def process():
+    pids = []
+
+    def start(uid):
+        pids.append(leavings.stubborn_process(uid))
+        return pids[-1]
+
+    yield start
+    for pid in pids:
+        leavings.end(pid)
+
+
+@pytest.fixture
+def group():
+    """Make a control group of a run as deep as Slurm would have it, with a process in it."""
+    made = []
+
+    def make(uid, pid):
+        parent = next(one.parent for one in find_hierarchies() if "memory" in one.controllers or one.version != 1)
+        folder = parent / f"outer-{FIRST}" / f"kifabrik-{uid}"
+        folder.mkdir(parents=True)
+        made.append(folder)
+        (folder / "cgroup.procs").write_text(str(pid))
+        return folder
+
+    yield make
+    for folder in made:
+        for path in (folder, folder.parent):
+            if path.exists():
+                path.rmdir()
+
+
+def test_a_machine_without_runs_has_nothing_to_clear(runs, uids):
+    assert clear_remains(runs, uids) == ()
+
+
+def test_processes_groups_mounts_and_files_of_the_dead_are_cleared(runs, uids, process, group):
+    pid = process(FIRST)
+    folder = group(FIRST, pid)
+    file = leavings.file_of(FIRST + 1, Path(f"/tmp/kifabrik-left-{FIRST}"))
+    point = runs / "attempt"
+    point.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "kifabrik", point], check=True)
+    assert {one.kind for one in find_remains(runs, uids)} == set(RemainKind) - {RemainKind.HELD_MOUNT}
+    assert clear_remains(runs, uids) == ()
+    assert not leavings.lives(pid)
+    assert not folder.exists()
+    assert not file.exists()
+    assert not point.is_mount()
+
+
+def test_memory_held_by_a_process_in_mounts_of_its_own_goes_with_it(runs, uids):
+    point = runs / "attempt"
+    point.mkdir()
+    holder = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs kifabrik {point} && echo up && exec sleep 9999"],
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout
+    holder.stdout.readline()
+    holder.stdout.close()
+    assert [one.kind for one in find_remains(runs, uids)] == [RemainKind.HELD_MOUNT]
+    assert clear_remains(runs, uids) == ()
+    assert holder.wait(20) == -9
+
+
+def test_what_belongs_to_a_run_that_goes_on_is_left_alone(runs, uids, process, group):
+    claimed = claim_if_free(FIRST, uids)
+    assert claimed is not None
+    with claimed:
+        pid = process(FIRST)
+        folder = group(FIRST, pid)
+        file = leavings.file_of(FIRST, Path(f"/tmp/kifabrik-held-{FIRST}"))
+        try:
+            assert clear_remains(runs, uids) == ()
+            assert leavings.lives(pid)
+            assert folder.exists()
+            assert file.exists()
+        finally:
+            file.unlink()
+            leavings.end(pid)
+
+
+def test_what_cannot_be_removed_is_returned(runs, uids):
+    file = leavings.file_of(FIRST + 2, Path(f"/tmp/kifabrik-stuck-{FIRST}"))
+    if subprocess.run(["chattr", "+i", file], check=False, capture_output=True).returncode:
+        pytest.skip("this filesystem has no immutable files")
+    try:
+        (left,) = clear_remains(runs, uids, patience_s=0.3)
+        assert left.what == f"{file} was left by a run, as user {FIRST + 2}"
+    finally:
+        subprocess.run(["chattr", "-i", file], check=True)
+        file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/slurm/uid_1000/job_17/step_batch/task_0", SlurmPlace(17)),
+        ("/slurm_n3/uid_0/job_4/step_0/kifabrik-700000", SlurmPlace(4, "n3")),
+        ("/system.slice/slurmstepd.scope/job_99/step_extern/user/task_special", SlurmPlace(99)),
+        ("/system.slice/n3_slurmstepd.scope/job_99/step_0", SlurmPlace(99, "n3")),
+        ("/user.slice/job_5", None),
+        ("/slurm/uid_1000/job_x", None),
+        ("/home/slurm/uid_1/job_1x/step_0", None),
+        ("/", None),
+    ],
+)
+def test_the_job_is_read_from_a_control_groups_path(path, place):
+    assert SlurmPlace.from_path(path) == place
+
+
+def test_a_process_outside_slurm_is_in_no_job(tmp_path):
+    assert slurm_place() is None
+    assert slurm_place(tmp_path) is None
+    (tmp_path / "cgroup").write_text("5:memory:/slurm_n1/uid_3/job_8/step_0\n0::/\n")
+    assert slurm_place(tmp_path) == SlurmPlace(8, "n1")
