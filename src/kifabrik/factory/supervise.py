@@ -12,7 +12,7 @@ Invariants:
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -80,8 +80,8 @@ class Supervisor:
             going_on = transaction.runs.watched()
             names = {one.attempt for one in going_on}
             others = {one.attempt: one for one in transaction.runs.attempts_named(lives.keys() - names)}
-        gone = [name for name in names if lives.get(name, Life.GONE) is Life.GONE]
-        fates = self._cluster.fates(gone) if self._cluster and gone else {}
+        gone = [one for one in going_on if lives.get(one.attempt, Life.GONE) is Life.GONE]
+        fates = fates_of(self._cluster, gone) if self._cluster else {}
         for one in going_on:
             life = lives.get(one.attempt, Life.GONE)
             if life is Life.ALIVE or not self._cluster or one.attempt in fates:
@@ -169,6 +169,14 @@ class Supervisor:
                 with self._store.write(attempt.tenant) as transaction:
                     self._accounts.end_attempt_tokens(transaction, attempt.tenant, name)
             self._engine.forget(name)
+
+
+def fates_of(cluster: Cluster, attempts: Sequence[Watched]) -> Mapping[str, Fate]:
+    """What a cluster knows of attempts."""
+    if not attempts:
+        return {}
+    since = parse_time(min(one.created for one in attempts))  # as they are written they sort by time
+    return cluster.fates([one.attempt for one in attempts], since)
 
 
 def _overstays(attempt: Attempt, now: datetime) -> bool:
