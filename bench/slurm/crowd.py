@@ -119,6 +119,11 @@ class Crowd:
             found[state] = found.get(state, 0) + 1
         return found
 
+    def tasks(self) -> int:
+        """How many jobs wait or run, each task of an array for one."""
+        said = self.cluster.run("squeue", "--noheader", "--array", "--states=PENDING,RUNNING", "--format=%T")
+        return len(said.split())
+
     def clear(self) -> None:
         """Cancel every job and wait until the nodes are idle again."""
         self.cluster.run("scancel", "--quiet", "--me")

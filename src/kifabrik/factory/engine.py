@@ -141,6 +141,14 @@ class Cluster(Engine, Protocol):
         """
         ...
 
+    def kill_all(self, attempts: Collection[str]) -> None:
+        """End attempts at once; those that are gone are fine.
+
+        Raises:
+            UnavailableError: The scheduler does not answer.
+        """
+        ...
+
     def holds(self, attempt: str, job: int, user: str, node: str) -> bool:
         """Whether the scheduler has given a node to an attempt.
 

@@ -240,10 +240,13 @@ class SlurmEngine:
 
     def kill(self, attempt: str) -> None:
         """Cancel an attempt's jobs; one that has ended is fine."""
+        self.kill_all([attempt])
+
+    def kill_all(self, attempts: Collection[str]) -> None:
+        """Cancel the jobs of attempts, as they were in the last look; those that have ended are fine."""
         with self._lock:
-            jobs = [job for job in self._jobs.get(attempt, {}).values() if job.phase is not Phase.ENDED]
-        for job in jobs:
-            self._submitter.cancel(job.key)
+            jobs = [job for name in attempts for job in self._jobs.get(name, {}).values()]
+        self._submitter.cancel(*(job.key for job in jobs if job.phase is not Phase.ENDED))
 
     def forget(self, attempt: str) -> None:
         """Drop what is kept of an attempt; Slurm drops its own trace by itself, some minutes later."""
