@@ -26,10 +26,10 @@ from kifabrik.client.runs import Runs
 from kifabrik.engines.slurm.account_plan import unix_user
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.factory.capacity import Gpu
-from kifabrik.factory.run_records import Limits, NodeRecord, Run
+from kifabrik.factory.run_records import Admitted, Limits, NodeRecord, Run
 from kifabrik.runs.states import RunState
 from kifabrik.signatures.keys import SigningKey
-from kifabrik.values import Kind, Place, Resources, format_time, new_id, now_utc, sha256_hex
+from kifabrik.values import Kind, Place, Resources, format_time, new_id, now_utc, sha256_hex, task_run
 from kifabrik.wiring.factory import init_home
 from kifabrik.wiring.factory_config import FILE
 from kifabrik.wiring.slurm_accounts import account_sync
@@ -88,16 +88,22 @@ class Crowd:
         """Order a run over HTTP; return its id."""
         return Runs(person.connection).order(*an_order(person, **wishes), LOCK, None).run
 
-    def add_runs(self, model: Run, tenants: Sequence[str], each: int, **changes) -> None:
-        """Have runs wait that are like another one, `each` of every tenant."""
-        store = self.served.inside.store
-        fresh = {"state": RunState.QUEUED, "finished": "", "stop": None, "revision": 1} | changes
-        names = [(tenant, new_id(Kind.RUN)) for tenant in tenants for _ in range(each)]
-        for first in range(0, len(names), IN_A_BATCH):
-            with store.write() as transaction:
-                for tenant, name in names[first : first + IN_A_BATCH]:
-                    ids = {"tenant": tenant, "run": name, "order": sha256_hex(name.encode()), "nonce": name}
-                    self.served.inside.runs.book.enter(transaction, replace(model, **fresh, **ids))
+    def add_runs(self, model: Run, tenants: Sequence[str], each: int, *, tasks: int = 0) -> None:
+        """Have runs wait that are like another one, `each` of every tenant; with `tasks`, as sweeps of so many."""
+        orders = [(tenant, new_id(Kind.RUN)) for tenant in tenants for _ in range(each // (tasks or 1))]
+        for first in range(0, len(orders), IN_A_BATCH):
+            with self.served.inside.store.write() as transaction:
+                for tenant, name in orders[first : first + IN_A_BATCH]:
+                    self._enter(transaction, model, tenant, name, tasks)
+
+    def _enter(self, transaction, model: Run, tenant: str, name: str, tasks: int) -> None:
+        digest = sha256_hex(name.encode())
+        fresh = {"state": RunState.QUEUED, "finished": "", "stop": None, "revision": 1}
+        fresh |= {"tenant": tenant, "order": digest, "sweep": name if tasks else ""}
+        names = [task_run(name, number) for number in range(1, tasks + 1)] or [name]
+        runs = [replace(model, run=one, **fresh) for one in names]
+        order = Admitted(tenant, digest, name, name, tasks, 0, 0, model.created)
+        self.served.inside.runs.book.enter(transaction, order, (), runs)
 
     def keyholders_call(self) -> None:
         """Let all tenants' keyholders have called lately, for the next two hours."""
@@ -112,6 +118,11 @@ class Crowd:
         for state in self.cluster.run("squeue", "--noheader", "--states=all", "--format=%T").split():
             found[state] = found.get(state, 0) + 1
         return found
+
+    def tasks(self) -> int:
+        """How many jobs wait or run, each task of an array for one."""
+        said = self.cluster.run("squeue", "--noheader", "--array", "--states=PENDING,RUNNING", "--format=%T")
+        return len(said.split())
 
     def clear(self) -> None:
         """Cancel every job and wait until the nodes are idle again."""

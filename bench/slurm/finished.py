@@ -5,18 +5,21 @@
 A thousand jobs are submitted and cancelled; when slurmdbd has recorded them, their records are copied in its own
 table under other numbers and names, as submitting so many one by one would take half an hour and change nothing
 about how they are read. slurmctld has forgotten all of them by then (MinJobAge). They are looked for by number, as
-`QueueView` does, and by name, as the engine does for attempts whose jobs the queue has let go of.
+`QueueView` does, and by attempt, as the engine does for those whose jobs the queue has let go of.
 """
 
 import resource
 import shutil
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 from crowd import ClusterSpec, clusters, gpus, say, wait_for
 from report import Bar, Picture, hand_on, parser
 
+from kifabrik.engines.slurm.account_plan import unix_user
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.engine import SlurmEngine, SlurmSettings
 from kifabrik.engines.slurm.job_facts import JobKey
@@ -27,7 +30,8 @@ from kifabrik.runs.states import Outcome
 from kifabrik.values import Kind, new_id
 
 FOLDER = Path("/tmp/kifabrik-slurm-finished")
-USER = "daemon"
+TENANT = "t-finishedbenchmarkaaaaaaaaaaaaaaa"
+USER = unix_user(TENANT)
 REAL = 1000
 APART = 1_000_000
 """Copies are numbered above each real number plus a multiple of this."""
@@ -38,8 +42,12 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--jobs", type=int, default=100_000)
     wishes = made.parse_args()
-    with clusters.running(ClusterSpec(FOLDER, nodes=2)) as cluster:
-        bars = measure(cluster, wishes.jobs)
+    subprocess.run(["useradd", "--system", "--no-create-home", USER], check=True)
+    try:
+        with clusters.running(ClusterSpec(FOLDER, nodes=2)) as cluster:
+            bars = measure(cluster, wishes.jobs)
+    finally:
+        subprocess.run(["userdel", USER], check=True)
     shutil.rmtree(FOLDER)
     hand_on(
         wishes.json,
@@ -54,6 +62,7 @@ def main() -> None:
 
 def measure(cluster, count: int) -> dict[str, float]:
     """Let jobs end, and find all of them."""
+    began = datetime.now(UTC)
     commands = SlurmCommands(cluster.conf, patience_s=600)
     commands.run("sacctmgr", "-iQ", "add", "account", "bench", "Description=bench", "Organization=bench")
     commands.run("sacctmgr", "-iQ", "add", "user", USER, "Account=bench")
@@ -68,10 +77,10 @@ def measure(cluster, count: int) -> dict[str, float]:
     keys = [JobKey(int(number)) for number in query(cluster, "SELECT id_job FROM kifatest_job_table").split()]
     assert len(keys) == count
     found = {"by number": timed(f"{count:,} jobs by number", lambda: look(view, keys))}
-    engine = SlurmEngine(commands, SlurmSettings(("/bin/true",)), list)
+    engine = SlurmEngine(commands, SlurmSettings(("/bin/true",)), lambda: [TENANT])
     for number in (100, 1_000, 10_000, count):
         wanted = attempts[:number]
-        found[f"by name, {number:,}"] = timed(f"{number:,} attempts by name", lambda: judge(engine, wanted))  # noqa: B023
+        found[f"{number:,} attempts"] = timed(f"fates of {number:,} attempts", lambda: judge(engine, wanted, began))  # noqa: B023
     return found
 
 
@@ -90,11 +99,11 @@ def look(view: QueueView, keys: list[JobKey]) -> None:
     assert {seen.jobs[key].state for key in keys} == {JobState.CANCELLED}
 
 
-def judge(engine: SlurmEngine, attempts: list[str]) -> None:
+def judge(engine: SlurmEngine, attempts: list[str], since: datetime) -> None:
     """Ask for the fates of attempts until none is unknown; all were cancelled."""
     left = attempts
     while left:
-        fates = engine.fates(left)
+        fates = engine.fates(left, since)
         assert fates, "nothing is known"
         assert {fate.outcome for fate in fates.values()} == {Outcome.STOPPED}
         for name in fates:

@@ -23,6 +23,7 @@ from kifabrik.factory.run_records import Limits, Run
 from kifabrik.values import Resources
 from kifabrik.wiring.factory import open_factory
 from kifabrik.wiring.runs import reconciler
+from parties import Person
 
 FOLDER = Path("/tmp/kifabrik-slurm-bench")
 STUB_S = 1800
@@ -32,6 +33,7 @@ BARE = 400
 AT_ONCE = 4
 """So many submissions are under way at one time, as the factory has."""
 PASSES = 7
+RANKS = (64, 256, 512, 1250)
 MOST_MB = 20_000
 """Of the machine's memory; then no more ranks are waited for."""
 EXTRA = "JobAcctGatherFrequency=task=0\n"
@@ -52,6 +54,7 @@ def main() -> None:
         model = a_run(playing)
         bare = by_sbatch(playing)
         by_array(playing, wishes.runs)
+        sweeps(playing, model, wishes.runs)
         ours = handed_over(playing, model, wishes.runs)
         passes = driven(playing, wishes.profile)
     hand_on(wishes.json, *pictures(wishes, gangs, bare, ours, passes))
@@ -79,15 +82,27 @@ def a_gang(playing: Crowd) -> dict[str, float]:
     say("a gang: nodes, GPUs on each", " ".join(allocated))
     for name, value in took.items():
         say(f"a gang of {spec.nodes * spec.gpus:,} GPUs, {name}", f"{value:.2f} s")
-    used = memory_used()
-    with suppress(TimeoutError):
-        wait_for(lambda: sleepers() >= spec.nodes or memory_used() > MOST_MB, 240, pause=0.5)
-    say("  of its ranks have started", f"{sleepers():,} of {spec.nodes:,}")
-    say("  after; memory", f"{time.monotonic() - began:.0f} s; {memory_used() - used:,} MB more")
     stop_all(playing)
     playing.clear()
+    carried(playing, person)
     playing.limit(Limits(most_gpus=1), party)
     return took
+
+
+def carried(playing: Crowd, person: Person) -> None:
+    """Start one process on each node of ever larger gangs, until the machine carries no more."""
+    for nodes in (size for size in RANKS if size <= playing.spec.nodes):
+        used, began = memory_used(), time.monotonic()
+        playing.order(person, resources=gpus(playing.spec.gpus, nodes))
+        with suppress(TimeoutError):
+            wait_for(lambda: sleepers() >= nodes or memory_used() > MOST_MB, 90, pause=0.5)  # noqa: B023
+        started = sleepers()
+        took, more = time.monotonic() - began, memory_used() - used
+        say(f"a gang of {nodes:,} nodes: ranks started", f"{started:,} in {took:.0f} s, {more:,} MB")
+        stop_all(playing)
+        playing.clear()
+        if started < nodes:
+            return
 
 
 def sleepers() -> int:
@@ -159,6 +174,22 @@ def by_array(playing: Crowd, count: int) -> None:
     began = time.monotonic()
     seen = len(view.look([], playing.users).jobs)
     say("  one look at all of them", f"{time.monotonic() - began:.2f} s, {seen:,} seen")
+    playing.clear()
+
+
+def sweeps(playing: Crowd, model: Run, count: int) -> None:
+    """Let the service hand over as many runs as one sweep of each tenant: arrays of jobs."""
+    service, each = playing.served.process.pid, count // len(playing.tenants)
+    used, began = cpu_of(service), time.monotonic()
+    playing.add_runs(model, playing.tenants, each, tasks=each)
+    wait_for(lambda: playing.tasks() >= each * len(playing.tenants), 600, pause=1)
+    took, made = time.monotonic() - began, each * len(playing.tenants)
+    say(f"{made:,} runs handed over by the service as {len(playing.tenants)} sweeps", f"{took:.0f} s")
+    say("  a run: CPU of the service and its commands", f"{(cpu_of(service) - used) / made * 1e3:.1f} ms")
+    stop_all(playing)
+    began = time.monotonic()
+    wait_for(lambda: not playing.tasks(), 900, pause=1)
+    say("  all stopped by their owners, out of Slurm's queue after", f"{time.monotonic() - began:.0f} s")
     playing.clear()
 
 

@@ -1,6 +1,7 @@
 """Submission, the view of the queue, and commands against a real Slurm."""
 
 import signal
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -195,8 +196,15 @@ def test_without_accounting_jobs_that_left_the_queue_are_unknown_and_not_lost(cl
     eventually(lambda: view.look([gone], [user]).accounting_answers)
 
 
+def test_jobs_are_cancelled_together_though_some_of_them_are_gone(view, submitter, user, eventually):
+    jobs = [submitter.submit(submission(f"kf-many-{number}"), script("sleep 60"), user) for number in range(3)]
+    submitter.cancel(66_000_000, jobs[0], JobKey(66_000_001), *map(JobKey, jobs[1:]))
+    eventually(lambda: not [one for one in view.look([], [user]).jobs.values() if one.phase is not Phase.ENDED])
+    assert {view.look([], [user]).jobs[JobKey(job)].state for job in jobs} == {JobState.CANCELLED}
+
+
 @pytest.mark.parametrize("wish", [{"begin": "now+1days"}, {"dependency": "afterok:1"}], ids=["begin", "dependency"])
-def test_accounting_knows_by_name_what_was_cancelled_before_it_could_begin(view, submitter, user, eventually, wish):
+def test_accounting_knows_what_was_cancelled_before_it_could_begin(view, submitter, user, eventually, wish):
     """Of an attempt that is unheard of, another job would be submitted."""
     before = submitter.submit(submission("kf-before"), script("sleep 60"), user)
     wish = {name: value.replace("afterok:1", f"afterok:{before}") for name, value in wish.items()}
@@ -204,8 +212,9 @@ def test_accounting_knows_by_name_what_was_cancelled_before_it_could_begin(view,
     job = submitter.submit(submission(name, options=SlurmOptions(**wish)), script("true"), user)
     submitter.cancel(job)
     submitter.cancel(before)
-    (found,) = eventually(lambda: view.remembered([name]))
-    assert (found.key, found.state) == (JobKey(job), JobState.CANCELLED)
+    start = datetime.now(UTC) - timedelta(minutes=5)
+    found = eventually(lambda: [one for one in view.since(start, [user]) if one.name == name])
+    assert [(one.key, one.state) for one in found] == [(JobKey(job), JobState.CANCELLED)]
 
 
 def test_a_user_that_does_not_exist_and_root_are_refused(submitter):

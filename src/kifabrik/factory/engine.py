@@ -12,6 +12,7 @@ import hashlib
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -129,10 +130,22 @@ class Cluster(Engine, Protocol):
         """
         ...
 
-    def fates(self, attempts: Collection[str]) -> Mapping[str, Fate]:
+    def fates(self, attempts: Collection[str], since: datetime) -> Mapping[str, Fate]:
         """What is known of these attempts, from the last `poll` where that is enough.
 
+        Args:
+            attempts: Attempt ids.
+            since: When the oldest of them was handed over.
+
         One that is left out may not be judged now: the cluster's record of what ended does not answer.
+        """
+        ...
+
+    def kill_all(self, attempts: Collection[str]) -> None:
+        """End attempts at once; those that are gone are fine.
+
+        Raises:
+            UnavailableError: The scheduler does not answer.
         """
         ...
 

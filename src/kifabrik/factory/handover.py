@@ -24,6 +24,7 @@ from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.queue import keyholder_away, submit, task_of, with_what_others_left
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, Run, Watched
+from kifabrik.factory.supervise import fates_of
 from kifabrik.runs.states import RunState
 from kifabrik.values import Kind, Place, new_id, task_number
 
@@ -147,9 +148,7 @@ class Handover:
         """Write down what runs in the cluster's queue wait for, where that has changed; whether of all of them."""
         with self._store.read() as transaction:
             pending = [one for one in transaction.runs.watched() if one.state is RunState.PENDING]
-        if not pending:
-            return True
-        fates = self._cluster.fates([one.attempt for one in pending])
+        fates = fates_of(self._cluster, pending)
         nothing = Fate()
         return self._say([(one, fates.get(one.attempt, nothing).sentence) for one in pending], leadership)
 

@@ -7,12 +7,14 @@ Invariants:
 - an attempt whose launcher never came is submitted again under its name, with a new token, a few times;
 - an attempt whose launcher came and is gone has ended; what follows is judged like any end;
 - an attempt that still waits in a cluster's queue is taken out of it when its run is stopped;
-- a launcher without an attempt that goes on is given a minute, then killed, and its trace dropped.
+- a launcher without an attempt that goes on is given a minute, then killed, and its trace dropped;
+- of what has ended no more is judged in one pass than keeps the loop quick, the rest in the next, at once; a
+  cluster is told in one call whom to end.
 """
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -36,6 +38,7 @@ STOP_GRACE_S: Final = 600.0
 """A launcher that was asked to stop may take this long to seal its checkpoint."""
 
 _LEAVING_S: Final = 60.0
+_PASS_S: Final = 2.0
 _LATE: Final = timedelta(seconds=60)
 _logger = logging.getLogger(__name__)
 _UNKNOWN: Final = Fate()
@@ -72,6 +75,8 @@ class Supervisor:
         self._engine = engine
         self._cluster = cluster
         self._stopping: dict[str, float] = {}
+        self._doomed: list[str] = []
+        """Whom the cluster is to end at the end of this pass."""
 
     def look(self, leadership: Leadership) -> None:
         """Look at all launchers and attempts once."""
@@ -80,14 +85,24 @@ class Supervisor:
             going_on = transaction.runs.watched()
             names = {one.attempt for one in going_on}
             others = {one.attempt: one for one in transaction.runs.attempts_named(lives.keys() - names)}
-        gone = [name for name in names if lives.get(name, Life.GONE) is Life.GONE]
-        fates = self._cluster.fates(gone) if self._cluster and gone else {}
+        gone = [one for one in going_on if lives.get(one.attempt, Life.GONE) is Life.GONE]
+        fates = fates_of(self._cluster, gone) if self._cluster else {}
+        until, left = time.monotonic() + _PASS_S, False
         for one in going_on:
             life = lives.get(one.attempt, Life.GONE)
-            if life is Life.ALIVE or not self._cluster or one.attempt in fates:
+            if life is Life.ALIVE:
+                self._check(leadership, one, life, _UNKNOWN)
+            elif time.monotonic() > until:
+                left = True
+            elif not self._cluster or one.attempt in fates:
                 self._check(leadership, one, life, fates.get(one.attempt, _UNKNOWN))
+        if left:
+            self._book.wake()
         self._stopping = {name: since for name, since in self._stopping.items() if name in names}
         self._clear({name: life for name, life in lives.items() if name not in names}, others)
+        if self._cluster and self._doomed:
+            doomed, self._doomed = self._doomed, []
+            self._cluster.kill_all(doomed)
 
     def _check(self, leadership: Leadership, attempt: Watched, life: Life, fate: Fate) -> None:
         try:
@@ -105,13 +120,19 @@ class Supervisor:
         if attempt.stop is not None:
             since = self._stopping.setdefault(attempt.attempt, time.monotonic())
             if not attempt.placed or time.monotonic() - since > STOP_GRACE_S:
-                self._engine.kill(attempt.attempt)
+                self._kill(attempt.attempt)
         elif attempt.running and now > latest_end(attempt, now):
             _logger.warning("attempt %s is past its cap and is killed", attempt.attempt)
             self._mark(attempt, StopCause.CAP)
-            self._engine.kill(attempt.attempt)
+            self._kill(attempt.attempt)
         elif not attempt.running and now > parse_time(attempt.deadline) + _LATE:
-            self._engine.kill(attempt.attempt)
+            self._kill(attempt.attempt)
+
+    def _kill(self, attempt: str) -> None:
+        if self._cluster:
+            self._doomed.append(attempt)
+        else:
+            self._engine.kill(attempt)
 
     def _mark(self, attempt: Watched, cause: StopCause) -> None:
         with self._store.write(attempt.tenant) as transaction:
@@ -163,12 +184,20 @@ class Supervisor:
             if life is Life.ALIVE:
                 if attempt is None or _overstays(attempt, now):
                     _logger.warning("launcher %s has no attempt that goes on and is killed", name)
-                    self._engine.kill(name)
+                    self._kill(name)
                 continue
             if attempt is not None:
                 with self._store.write(attempt.tenant) as transaction:
                     self._accounts.end_attempt_tokens(transaction, attempt.tenant, name)
             self._engine.forget(name)
+
+
+def fates_of(cluster: Cluster, attempts: Sequence[Watched]) -> Mapping[str, Fate]:
+    """What a cluster knows of attempts."""
+    if not attempts:
+        return {}
+    since = parse_time(min(one.created for one in attempts))  # as they are written they sort by time
+    return cluster.fates([one.attempt for one in attempts], since)
 
 
 def _overstays(attempt: Attempt, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from kifabrik.engines.slurm.engine import SlurmEngine, SlurmSettings
 from kifabrik.engines.slurm.job_facts import Exit, JobFacts, JobKey
 from kifabrik.engines.slurm.states import JobState
 from kifabrik.errors import NotFoundError
-from kifabrik.factory.engine import Fate, Life
+from kifabrik.factory.engine import Fate, Life, array_attempt
 from kifabrik.runs.states import Outcome
 
 TENANT = "t-abcdefghijklmnopqrstuvwxyz234567"
@@ -64,7 +64,7 @@ def test_a_forgotten_attempt_is_not_named_again_while_the_queue_shows_its_end(en
     assert engine.poll() == {}
     slurm.queue.clear()
     assert engine.poll() == {}
-    assert not engine.fates([ATTEMPT])[ATTEMPT].outcome, "nothing of it is kept"
+    assert not engine.fates([ATTEMPT], NOW)[ATTEMPT].outcome, "nothing of it is kept"
 
 
 def test_an_end_the_queue_has_told_is_kept_until_it_is_forgotten(engine, slurm):
@@ -72,10 +72,10 @@ def test_an_end_the_queue_has_told_is_kept_until_it_is_forgotten(engine, slurm):
     engine.poll()
     slurm.queue.clear()
     engine.poll()
-    assert engine.fates([ATTEMPT])[ATTEMPT].outcome is Outcome.STOPPED
+    assert engine.fates([ATTEMPT], NOW)[ATTEMPT].outcome is Outcome.STOPPED
     assert not [words for words in slurm.asked if words[0] == "sacct"]
     engine.forget(ATTEMPT)
-    assert engine.fates([ATTEMPT]) == {ATTEMPT: Fate()}
+    assert engine.fates([ATTEMPT], NOW) == {ATTEMPT: Fate()}
 
 
 def test_how_one_ended_that_was_last_seen_alive_is_said_by_accounting(engine, slurm):
@@ -84,7 +84,7 @@ def test_how_one_ended_that_was_last_seen_alive_is_said_by_accounting(engine, sl
     slurm.queue.clear()
     assert engine.poll() == {}
     slurm.accounting.append(PREEMPTED)
-    assert engine.fates([ATTEMPT])[ATTEMPT].outcome is Outcome.PREEMPTED
+    assert engine.fates([ATTEMPT], NOW)[ATTEMPT].outcome is Outcome.PREEMPTED
 
 
 def test_one_that_accounting_takes_for_running_is_not_judged(engine, slurm):
@@ -93,13 +93,28 @@ def test_one_that_accounting_takes_for_running_is_not_judged(engine, slurm):
     slurm.queue.clear()
     engine.poll()
     slurm.accounting.append(RUNNING)
-    assert engine.fates([ATTEMPT]) == {}
+    assert engine.fates([ATTEMPT], NOW) == {}
+
+
+def test_tasks_of_an_array_are_found_in_accounting_by_the_arrays_name_and_their_number(engine, slurm):
+    array = "kf-abcdefghijklmnop"
+    slurm.accounting.extend(replace(PREEMPTED, key=JobKey(7, task), name=array) for task in (1, 2, 3))
+    wanted = [array_attempt(array, task) for task in (1, 3, 4)]
+    fates = engine.fates(wanted, NOW)
+    assert [fates[name].outcome for name in wanted] == [Outcome.PREEMPTED, Outcome.PREEMPTED, None]
+    assert fates.keys() == set(wanted)
+
+
+def test_accounting_is_asked_once_however_many_attempts_it_is_asked_about(engine, slurm):
+    engine.fates([f"a-{number:016d}".translate(str.maketrans("0189", "abcd")) for number in range(5000)], NOW)
+    (words,) = slurm.asked
+    assert {"sacct", "--starttime=2026-11-23T11:00:00", f"--user={USER}"} <= set(words)
 
 
 def test_fates_are_of_those_who_were_asked_about(engine, slurm):
     slurm.queue.update({7: CANCELLED, 8: replace(CANCELLED, key=JobKey(8), raw=8, name=f"{OTHER}.1")})
     engine.poll()
-    assert engine.fates([OTHER]).keys() == {OTHER}
+    assert engine.fates([OTHER], NOW).keys() == {OTHER}
 
 
 def test_a_claim_is_answered_by_a_look_at_its_one_job(engine, slurm):

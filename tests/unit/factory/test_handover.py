@@ -51,7 +51,7 @@ class ClusterPlayer:
     def submit(self, task) -> None:
         self.taken.append((task.tenant, task.attempt))
 
-    def fates(self, attempts) -> Mapping[str, Fate]:
+    def fates(self, attempts, since) -> Mapping[str, Fate]:
         return {name: Fate(self.sentence) for name in attempts}
 
 

@@ -17,7 +17,7 @@ import shlex
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from kifabrik.engines.slurm.account_plan import unix_user
@@ -40,8 +40,8 @@ is on its way to the store."""
 _logger = logging.getLogger(__name__)
 _NAME: Final = re.compile(r"(a-[a-z2-7]{16,32})\.(\d{1,3})")
 _ARRAY: Final = re.compile(r"kf-[a-z2-7]{16}")
-_MOST_TRIES: Final = 3
-"""How often a launcher that never came is started again; the factory's own bound."""
+_CLOCKS_APART: Final = timedelta(hours=1)
+"""How far the cluster's clock may be behind the factory's, at most."""
 _OUTCOMES: Final[dict[JobState, Outcome]] = {
     JobState.PREEMPTED: Outcome.PREEMPTED,
     JobState.NODE_FAIL: Outcome.NODE_FAILURE,
@@ -180,8 +180,12 @@ class SlurmEngine:
                 if attempt not in self._forgotten
             }
 
-    def fates(self, attempts: Collection[str]) -> Mapping[str, Fate]:
+    def fates(self, attempts: Collection[str], since: datetime) -> Mapping[str, Fate]:
         """Why attempts wait, or how Slurm ended them; asks accounting for those the queue has let go of.
+
+        Args:
+            attempts: Attempt ids.
+            since: When the oldest of them was handed over.
 
         An attempt that is left out can be anything: accounting does not answer, or has not heard of its end.
         """
@@ -190,23 +194,26 @@ class SlurmEngine:
             jobs = {name: _newest(self._jobs[name]) for name in attempts if name in self._jobs}
             jobs |= {name: self._ended[name] for name in attempts if name in self._ended and name not in jobs}
         known |= {name: _fate(job) for name, job in jobs.items() if name not in known}
-        return {**known, **self._recalled([name for name in attempts if name not in known])}
+        return {**known, **self._recalled([name for name in attempts if name not in known], since)}
 
-    def _recalled(self, attempts: Collection[str]) -> Mapping[str, Fate]:
+    def _recalled(self, attempts: Collection[str], since: datetime) -> Mapping[str, Fate]:
         """What accounting says of attempts; an empty fate for those it never heard of.
 
-        Tasks of an array are not found by their attempt's id: of them it says nothing that the queue has not said.
+        It is asked for all jobs of the tenants since then, not for names: slurmdbd compares each record with each
+        name, and tasks of an array are not named after their attempts.
         """
         if not attempts:
             return {}
         try:
-            remembered = self._view.remembered(_names(attempts))
+            remembered = self._view.since(since - _CLOCKS_APART, self._users())
         except UnavailableError as error:
             _logger.warning("how %d attempts ended is not known yet: %s", len(attempts), error.message)
             return {}
         jobs: dict[str, dict[int, JobFacts]] = {}
+        wanted = set(attempts)
         for name, tries, job in _ours(remembered):
-            jobs.setdefault(name, {})[tries] = job
+            if name in wanted:
+                jobs.setdefault(name, {})[tries] = job
         newest = {name: _newest(found) for name, found in jobs.items()}
         ended = {name: job for name, job in newest.items() if job.phase is Phase.ENDED}
         with self._lock:
@@ -233,10 +240,13 @@ class SlurmEngine:
 
     def kill(self, attempt: str) -> None:
         """Cancel an attempt's jobs; one that has ended is fine."""
+        self.kill_all([attempt])
+
+    def kill_all(self, attempts: Collection[str]) -> None:
+        """Cancel the jobs of attempts, as they were in the last look; those that have ended are fine."""
         with self._lock:
-            jobs = [job for job in self._jobs.get(attempt, {}).values() if job.phase is not Phase.ENDED]
-        for job in jobs:
-            self._submitter.cancel(job.key)
+            jobs = [job for name in attempts for job in self._jobs.get(name, {}).values()]
+        self._submitter.cancel(*(job.key for job in jobs if job.phase is not Phase.ENDED))
 
     def forget(self, attempt: str) -> None:
         """Drop what is kept of an attempt; Slurm drops its own trace by itself, some minutes later."""
@@ -246,8 +256,11 @@ class SlurmEngine:
             if attempt in self._jobs:
                 self._forgotten.add(attempt)
 
+    def _users(self) -> list[str]:
+        return [unix_user(tenant) for tenant in self._tenants()]
+
     def _look(self) -> None:
-        users = [unix_user(tenant) for tenant in self._tenants()]
+        users = self._users()
         jobs: dict[str, dict[int, JobFacts]] = {}
         if users:
             for attempt, tries, job in _ours(self._view.look([], users).jobs.values()):
@@ -289,10 +302,6 @@ def _ours(jobs: Collection[JobFacts]) -> list[tuple[str, int, JobFacts]]:
         elif _ARRAY.fullmatch(job.name) is not None and job.key.task >= 0:
             found.append((array_attempt(job.name, job.key.task), 1, job))
     return found
-
-
-def _names(attempts: Collection[str]) -> list[str]:
-    return [f"{attempt}.{tries}" for attempt in attempts for tries in range(1, _MOST_TRIES + 1)]
 
 
 def _newest(jobs: Mapping[int, JobFacts]) -> JobFacts:

@@ -23,7 +23,6 @@ from kifabrik.errors import NotFoundError, UnavailableError
 
 _PIECE: Final = 5_000
 """Job numbers of one `sacct`: 50 kB of arguments, where Linux allows 128 kB in one (MAX_ARG_STRLEN)."""
-_PIECE_OF_NAMES: Final = 2_000
 _MOST_USERS: Final = 4_000
 _STATES: Final = (
     *("PENDING", "RUNNING", "SUSPENDED", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED"),
@@ -136,19 +135,20 @@ class QueueView:
         past = {job.key: job for job in queue_text.read_accounting(text).jobs if job.name == name}
         return list((past | found).values())
 
-    def remembered(self, names: Sequence[str]) -> list[JobFacts]:
-        """What accounting knows of jobs by these names, within a year.
+    def since(self, start: datetime, users: Sequence[str]) -> list[JobFacts]:
+        """What accounting knows of users' jobs that had not ended by then.
+
+        Args:
+            start: The moment.
+            users: Unix users; none have no jobs.
 
         Raises:
             UnavailableError: slurmdbd does not answer.
         """
         found: list[JobFacts] = []
-        for first in range(0, len(names), _PIECE_OF_NAMES):
-            chosen = f"--name={','.join(names[first : first + _PIECE_OF_NAMES])}"
-            arguments = (
-                *(*queue_text.accounting_arguments(), "--allusers"),
-                *(f"--starttime={_back(None)}", *_WHENEVER, chosen),
-            )
+        for first in range(0, len(users), _MOST_USERS):
+            chosen = f"--user={','.join(users[first : first + _MOST_USERS])}"
+            arguments = (*queue_text.accounting_arguments(), f"--starttime={_back(start)}", *_WHENEVER, chosen)
             found += queue_text.read_accounting(self._commands.run("sacct", *arguments)).jobs
         return found
 

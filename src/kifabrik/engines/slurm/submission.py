@@ -10,11 +10,17 @@ slurmctld writes its queue down up to five seconds after it has answered. A cont
 the job, though it gave a number: such a job is `lost` in `QueueView.look`, and `submit` may be called again.
 """
 
+from contextlib import suppress
+from typing import Final
+
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.job_facts import JobKey
 from kifabrik.engines.slurm.queue_view import QueueView
 from kifabrik.engines.slurm.script import Submission, arguments
 from kifabrik.errors import ConflictError, IntegrityError, KifabrikError, NotFoundError, UnavailableError
+
+_PIECE: Final = 1_000
+"""Jobs of one `scancel`."""
 
 
 class Submitter:
@@ -67,16 +73,16 @@ class Submitter:
         """
         return max((job.key.job for job in self._view.named(name, user)), default=None)
 
-    def cancel(self, job: JobKey | int) -> None:
-        """End a job with all its tasks, or one of its tasks; one that has ended is fine.
+    def cancel(self, *jobs: JobKey | int) -> None:
+        """End jobs with all their tasks, or single tasks; those that have ended are fine.
 
         Raises:
             UnavailableError: Slurm does not answer.
         """
-        try:
-            self._commands.run("scancel", "--quiet", str(job))
-        except (NotFoundError, ConflictError):
-            return
+        for first in range(0, len(jobs), _PIECE):
+            # One that is gone is no obstacle to those named behind it.
+            with suppress(NotFoundError, ConflictError):
+                self._commands.run("scancel", "--quiet", *map(str, jobs[first : first + _PIECE]))
 
     def requeue(self, job: int) -> None:
         """Have a running job start again from the queue, under the same number.
