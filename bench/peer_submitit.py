@@ -1,5 +1,9 @@
-"""Seconds from submitit's `submit` to the first line in the job's file; started by `submit.py`."""
+"""Seconds from submitit's `submit` to the first line in the job's file; started by `submit.py`.
 
+With the word `slurm`, through its Slurm executor: `slurm/latency.py`.
+"""
+
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,8 +19,8 @@ def say() -> None:
 def main() -> None:
     """Print the seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        executor = submitit.LocalExecutor(folder=folder)
-        executor.update_parameters(timeout_min=1)
+        executor = submitit.SlurmExecutor(folder) if "slurm" in sys.argv else submitit.LocalExecutor(folder)
+        executor.update_parameters(**({"time": 1} if "slurm" in sys.argv else {"timeout_min": 1}))
         began = time.perf_counter()
         job = executor.submit(say)
         path = Path(folder) / f"{job.job_id}_0_log.out"

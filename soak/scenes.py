@@ -17,7 +17,7 @@ from soak.truth import Ordered
 PATIENCE_S = 420.0
 BEGINS = re.compile(r"begins at (\d+)")
 WELL = frozenset({Outcome.SUCCEEDED})
-RETRIES = ("node-failure", "error")
+RETRIES = ("preemption", "node-failure", "error")
 REFUSALS = (3, 4, 9)
 """Exit statuses of a command that is refused, and says so."""
 
@@ -206,7 +206,9 @@ def long(cast):
     """A run that goes on while others come and go."""
     salt = secrets.token_hex(4)
     program = programs.with_values(programs.LONG, SALT=salt, SECONDS=cast.dice.randint(12, 35))
-    cast.play("long", program, expected=cast.line(salt), retry={"attempts": 3, "on": ["node-failure"]})
+    cast.play(
+        "long", program, expected=cast.line(salt), retry={"attempts": 3, "on": ["preemption", "node-failure"]}
+    )
 
 
 def failing(cast):

@@ -19,6 +19,7 @@ BY_HARM = {
     "room": {Outcome.ERROR, Outcome.NODE_FAILURE, Outcome.ENVIRONMENT},
     "guard": {Outcome.ERROR, Outcome.NODE_FAILURE, Outcome.ENVIRONMENT},
     "ended": {Outcome.SUCCEEDED},
+    "told to go": {Outcome.PREEMPTED},
 }
 
 
@@ -92,6 +93,8 @@ def allowed_outcomes(ordered, number, harms):
             allowed |= BY_HARM[harm.target.partition(":")[0]]
         if harm.signal == "TERM" and harm.target.startswith("room"):
             allowed |= BY_HARM["ended"]  # a program may end well when it is asked to end
+        if harm.signal == "TERM" and harm.target.startswith("launcher"):
+            allowed |= BY_HARM["told to go"]  # it stops its job with a checkpoint
     return allowed
 
 

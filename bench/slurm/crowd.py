@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,7 +23,7 @@ import cluster as clusters
 from cluster_config import ClusterSpec
 
 from kifabrik.client.runs import Runs
-from kifabrik.engines.slurm.account_plan import Plan, Step, unix_user
+from kifabrik.engines.slurm.account_plan import unix_user
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.factory.capacity import Gpu
 from kifabrik.factory.run_records import Limits, NodeRecord, Run
@@ -83,14 +82,7 @@ class Crowd:
     def sync(self) -> None:
         """Bring Slurm's accounts in step, as `kifabrik admin slurm sync --yes --make-users` does."""
         syncing = account_sync(self.served.home, self.cluster.conf)
-        steps = syncing.plan(make_users=True).steps
-        chains: dict[str, list[Step]] = {}
-        for step in steps:
-            names = (tenant for tenant in self.tenants if tenant in step.what or unix_user(tenant) in step.what)
-            chains.setdefault(next(names, ""), []).append(step)
-        syncing.do(Plan(tuple(chains.pop("", ()))), done=lambda _step: None)
-        with ThreadPoolExecutor(8) as pool:  # one tenant's steps follow each other; tenants do not wait for others
-            list(pool.map(lambda chain: syncing.do(Plan(tuple(chain)), done=lambda _step: None), chains.values()))
+        syncing.do(syncing.plan(make_users=True), done=lambda _step: None)
 
     def order(self, person: Person, **wishes) -> str:
         """Order a run over HTTP; return its id."""
@@ -133,33 +125,42 @@ class Crowd:
 def crowd(spec: ClusterSpec, tenants: int, *, stub_s: int = 600, limits: Limits) -> Iterator[Crowd]:
     """Build all of it, and take it down again: jobs, daemons, users and folders."""
     folder = spec.folder
-    began, before = time.monotonic(), memory_used()
-    with clusters.running(replace(spec, folder=folder / "cluster"), timeout=900) as cluster:
-        say(
-            f"{spec.nodes:,} nodes, {spec.nodes * spec.gpus:,} GPUs, idle after",
-            f"{time.monotonic() - began:.0f} s, {memory_used() - before:,} MB",
-        )
-        (cluster.folder / "jobs").mkdir()
-        (cluster.folder / "jobs").chmod(0o1777)
-        home = folder / "factory"
-        init_home(home, port=0)
-        stub = [word.format(seconds=stub_s) for word in SLEEPS]
-        settings = SETTINGS.format(conf=cluster.conf, jobs=cluster.folder / "jobs", stub=stub)
-        (home / FILE).write_text(f'host = "127.0.0.1"\nport = 0\n{settings}')
-        served = FactoryProcess(home)
-        made = Crowd(cluster, spec, served, [])
-        try:
-            enrol_nodes(made)
-            made.parties += [served.sign_up() for _ in range(tenants)]
-            made.limit(limits)
-            made.keyholders_call()
-            yield made
-        finally:
-            cluster.run("scancel", "--quiet", "--signal=KILL", "--full", "--state=RUNNING")
-            served.close()
-            for user in made.users:
-                subprocess.run(["userdel", user], check=False, capture_output=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    began, before, users = time.monotonic(), memory_used(), list[str]()
+    try:
+        with clusters.running(replace(spec, folder=folder / "cluster"), timeout=900) as cluster:
+            say(
+                f"{spec.nodes:,} nodes, {spec.nodes * spec.gpus:,} GPUs, idle after",
+                f"{time.monotonic() - began:.0f} s, {memory_used() - before:,} MB",
+            )
+            (cluster.folder / "jobs").mkdir()
+            (cluster.folder / "jobs").chmod(0o1777)
+            served = serve(folder / "factory", cluster, stub_s)
+            made = Crowd(cluster, spec, served, [])
+            try:
+                enrol_nodes(made)
+                made.parties += [served.sign_up() for _ in range(tenants)]
+                users += made.users
+                made.limit(limits)
+                made.keyholders_call()
+                yield made
+            finally:
+                served.process.kill()
+                served.process.wait()
+                served.inside.store.close()
+    finally:  # after their jobs, as a user whose processes live cannot be removed
+        for user in users:
+            subprocess.run(["userdel", user], check=False, capture_output=True)
     shutil.rmtree(folder)
+
+
+def serve(home: Path, cluster: clusters.Cluster, stub_s: int) -> FactoryProcess:
+    """Serve a factory whose jobs on the cluster sleep."""
+    init_home(home, port=0)
+    stub = [word.format(seconds=stub_s) for word in SLEEPS]
+    settings = SETTINGS.format(conf=cluster.conf, jobs=cluster.folder / "jobs", stub=stub)
+    (home / FILE).write_text(f'host = "127.0.0.1"\nport = 0\n{settings}')
+    return FactoryProcess(home)
 
 
 def enrol_nodes(made: Crowd) -> None:

@@ -5,14 +5,16 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from fuzz.material import KEY, OTHER, TENANT, TIME, take, text_of
 from fuzz.target import Disagreement, Target, agree
 from kifabrik.attestation.binding import Binding
+from kifabrik.attestation.certificates import read_certificate, verify_chain
 from kifabrik.attestation.enrolment import Endorsement, read_answer, read_challenge, read_endorsement
 from kifabrik.attestation.evidence import Evidence, Expected
 from kifabrik.attestation.policy import SNP_REPORT, TPM_QUOTE, AttestationPolicy, BootImage, EndorsedNode, Guest
-from kifabrik.attestation.snp import REPORT_BYTES, Report
+from kifabrik.attestation.snp import REPORT_BYTES, Report, verify_report
 from kifabrik.attestation.states import read_guests, read_image
 from kifabrik.attestation.tpm_credential import child_name, make_credential
 from kifabrik.attestation.tpm_quote import TpmQuotes
@@ -81,13 +83,18 @@ _ORIGIN = log_origin(TENANT)
 _HEAD = cosign(
     sign_tree_head(TreeHead(_ORIGIN, 17, bytes(32)), _ORIGIN, KEY), witness_name(TENANT), OTHER, 1_790_000_000
 )
+_VECTORS = Path(__file__).parents[2] / "tests" / "vectors" / "snp"
+_VCEK, _ASK, _ARK = (
+    read_certificate((_VECTORS / f"{name}.der").read_bytes()) for name in ("kds_vcek", "milan_ask", "milan_ark")
+)
+_REPORT = Report.parse((_VECTORS / "attestation.bin").read_bytes())
 _MOMENT = Moment(log_verifier(TENANT, KEY.public), witness_verifier(TENANT, OTHER.public), 3, 20, None)
 
 
 def one(data: bytes) -> None:
     """Read as one of the kinds; only the TPM's own bytes pass as its quote."""
     choice, rest = take(data)
-    (_structures, _quote, _node, _report, _item, _files)[choice % 6](rest)
+    (_structures, _quote, _node, _report, _item, _files, _certificate)[choice % 7](rest)
 
 
 def _structures(data: bytes) -> None:
@@ -115,6 +122,16 @@ def _node(data: bytes) -> None:
 def _report(data: bytes) -> None:
     report = Report.parse(data.ljust(REPORT_BYTES, b"\0")[:REPORT_BYTES])
     agree(len(report.signed) + 512, REPORT_BYTES, "the length of a report")
+
+
+def _certificate(data: bytes) -> None:
+    """Take a certificate of strangers for each place in a chain; none leads to a listed root."""
+    found = read_certificate(data)
+    for chain in ([found], [found, _ASK], [_VCEK, found, _ARK]):
+        with suppress(IntegrityError):
+            verify_chain(chain, _POLICY.roots, _EXPECTED.when)
+            raise Disagreement("a chain ends in a root nobody has listed")
+    verify_report(_REPORT, found)
 
 
 def _item(data: bytes) -> None:
@@ -146,6 +163,8 @@ def _files(data: bytes) -> None:
 
 def seeds() -> Iterator[bytes]:
     """One of each kind."""
+    for name in ("kds_vcek", "milan_ask", "milan_ark"):
+        yield b"\6" + (_VECTORS / f"{name}.der").read_bytes()
     for raw in (_ENDORSEMENT, _KEY, _ATTEST, _SIGNATURE):
         yield b"\0" + raw
     yield b"\1" + _ATTEST

@@ -15,7 +15,10 @@ from kifabrik.jobs.plain_yaml import parse_plain
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _WHOLE = b"""name: press-anomaly
 purpose: predictive-maintenance
-data: {/data/press: press-line-7@3, /data/model: "model:press@2"}
+data: {/data/press: press-line-7@3, /data/model: "model:press@2", /data/x: "output:search/17/features"}
+matrix: {lr: [0.1, 0.01], opt: [adam, sgd], deep: [true, false]}
+max_parallel: 2
+needs: [prepare]
 environment: {requirements: [numpy], variables: {A: "1"}}
 run: |
   python train.py --data /data/press

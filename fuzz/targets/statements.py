@@ -14,12 +14,15 @@ from fuzz.target import Target, agree
 from kifabrik.datasets.manifest import BodyRef, Manifest, follows, verify_manifest
 from kifabrik.errors import IntegrityError, RefusedError
 from kifabrik.grants.statements import Erasure, ErasureCertificate, Grant, Revocation
+from kifabrik.leases.joining import NodeJoined, verify_joined
 from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest, Refusal, RequestingNode
 from kifabrik.leases.verify import verify_attempt_lease, verify_attempt_request, verify_member_lease
 from kifabrik.models.acceptance import Acceptance
 from kifabrik.models.provenance import Provenance
 from kifabrik.orders.order import Order, check_deadline, verify_order
-from kifabrik.runs.statements import Finish, LogSegment, LogStream
+from kifabrik.orders.slurm_options import SlurmOptions
+from kifabrik.runs.claims import NodeClaim, verify_claim
+from kifabrik.runs.statements import Finish, LogSegment, LogStream, NodeEnded
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import Statement, read_unverified, sign_statement, verify_statement
 from kifabrik.tenants.statements import Device, KeyholderStatement, Membership, RecipientList, Removal
@@ -34,8 +37,8 @@ from kifabrik.transfer.details import Names
 
 KINDS: tuple[type, ...] = (
     *(Order, Manifest, Lease, AttemptRequest, MemberRequest, Refusal, Grant, Revocation, Erasure),
-    *(ErasureCertificate, Acceptance, Provenance, Finish, LogSegment, LogStream, Device, KeyholderStatement),
-    *(Membership, RecipientList, Removal, Names),
+    *(ErasureCertificate, Acceptance, Provenance, Finish, NodeJoined, NodeEnded, LogSegment, LogStream, Device),
+    *(KeyholderStatement, Membership, RecipientList, Removal, Names, NodeClaim),
 )
 _NOW = datetime(2026, 11, 23, tzinfo=UTC)
 _BY_URI: dict[bytes, Any] = {vars(kind)["__predicate_type__"].encode(): kind for kind in KINDS}
@@ -54,10 +57,13 @@ _TEXTS = {
 }
 
 
+_WISHES = SlurmOptions(partition="main", signal="USR1@60", begin="now+1hour", licenses="solver:2")
+
+
 def example(kind: Any, name: str = "") -> Any:
     """Make a value of a type; texts after the name of their field."""
-    if kind is BodyRef:
-        return BodyRef(("b" if name == "shards" else "c") * 64, 300)
+    if kind in (SlurmOptions, BodyRef):
+        return _WISHES if kind is SlurmOptions else BodyRef(("b" if name == "shards" else "c") * 64, 300)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         kind = typing.get_args(kind)[0]
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
@@ -131,6 +137,8 @@ _CHAIN: dict[type, Any] = {
     KeyholderStatement: lambda envelope: verify_keyholder(KEY.public, envelope),
     RecipientList: lambda envelope: verify_recipients(example(KeyholderStatement), envelope),
     Removal: lambda envelope: verify_removal(KEY.public, envelope),
+    NodeClaim: lambda envelope: verify_claim(envelope, _NOW),
+    NodeJoined: verify_joined,
 }
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from kifabrik.errors import UsageError
 from kifabrik.runs.states import RunState
 
 pytestmark = pytest.mark.xdist_group("acceptance")
@@ -251,3 +252,15 @@ def test_one_approval_covers_a_sweep(stage, tmp_path):
     stage.customer.kifabrik("keyholder", "approve", view["run"], *words)
     assert stage.end(view["run"]).state is RunState.SUCCEEDED
     assert not [one for one in asked() if one["run"] == view["run"]]
+
+
+def test_a_script_orders_a_sweep_waits_and_chooses(stage, tmp_path):
+    job = stage.job(tmp_path, REGRESS, name=stage.name("scripted"), outputs={"model": "/out/model"})
+    future = stage.sdk.sweep(job, {"lr": [0.5, 1.0], "depth": [1]}, max_parallel=2)
+    rows = future.results(timeout=90)
+    assert [dict(row.point) for row in rows] == [{"lr": 0.5, "depth": 1}, {"lr": 1.0, "depth": 1}]
+    best = min(rows, key=lambda row: row.metrics["loss"])
+    assert future.promote(best.number).version == 1
+    assert future.done()
+    with pytest.raises(UsageError, match="has a matrix"):
+        stage.sdk.submit(job, matrix={"lr": [1], "depth": [1]})

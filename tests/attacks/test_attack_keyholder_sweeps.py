@@ -1,4 +1,4 @@
-"""Attacks on sweeps and pipelines, at the keyholder."""
+"""Whoever controls the factory invents tasks, moves results between them, or feeds a pipeline other inputs."""
 
 from dataclasses import replace
 

@@ -12,11 +12,12 @@ from kifabrik.errors import IntegrityError, KifabrikError, RefusedError
 from kifabrik.launcher.lease import AttemptKeys, GrantedLease, alone, obtain, said_of, sign_request
 from kifabrik.launcher.work import VerifiedWork, verify_work
 from kifabrik.leases.statements import Lease
+from kifabrik.orders.order import Input, Need
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified, sign_statement
-from kifabrik.values import Kind, Place, format_time, new_id, now_utc
+from kifabrik.values import Kind, Place, format_time, new_id, now_utc, task_run
 from kifabrik.wire.attempts import Work
 from kifabrik.wire.leases import LeaseView, RequestState
 
@@ -50,6 +51,7 @@ class Scene:
             inputs=[one.to_json() for one in self.run.inputs],
             checkpoint="",
             lock=LOCK.text,
+            run=self.run.id,
             number=1,
             cap_s=60,
             place=Place("DE", "munich", "standard"),
@@ -134,6 +136,32 @@ def membership_of_the_factory(scene: Scene) -> dict[str, object]:
     return {"membership": Envelope.sign(said.payload, SigningKey.generate()).to_json()}
 
 
+def another_run(scene: Scene) -> dict[str, object]:
+    return {"run": scene.anna.order(scene.data).id}
+
+
+def a_task_of_one_run(scene: Scene) -> dict[str, object]:
+    return {"run": task_run(scene.run.id, 1)}
+
+
+def a_task_beyond_the_sweep(scene: Scene) -> dict[str, object]:
+    scene.run = scene.anna.order(scene.data, lock=LOCK.digest, tasks=3)
+    return {"run": task_run(scene.run.id, 4)}
+
+
+def a_sweep_as_a_run(scene: Scene) -> dict[str, object]:
+    scene.run = scene.anna.order(scene.data, lock=LOCK.digest, tasks=3)
+    return {"run": scene.run.id}
+
+
+def another_output_than_awaited(scene: Scene) -> dict[str, object]:
+    """An order that awaits an output is given a dataset in its place."""
+    needs = (Need(scene.run.id, scene.run.order.digest),)
+    awaited = (Input(f"{scene.run.id}/1", 1, ""),)
+    scene.run = scene.anna.order(lock=LOCK.digest, needs=needs, inputs=awaited)
+    return {"inputs": [scene.data.to_json()]}
+
+
 def keyholder_that_was_replaced(scene: Scene) -> dict[str, object]:
     """The member knew the second statement when it ordered; the factory still shows the first."""
     scene.run = scene.anna.order(scene.data, lock=LOCK.digest, keyholder=2)
@@ -155,6 +183,11 @@ def keyholder_that_was_replaced(scene: Scene) -> dict[str, object]:
         keyholder_of_the_factory,
         membership_of_the_factory,
         keyholder_that_was_replaced,
+        another_run,
+        a_task_of_one_run,
+        a_task_beyond_the_sweep,
+        a_sweep_as_a_run,
+        another_output_than_awaited,
     ],
 )
 def test_work_that_was_not_ordered_is_refused(scene: Scene, lie: Callable[[Scene], dict[str, object]]) -> None:

@@ -32,7 +32,9 @@ from kifabrik.leases.statements import AttemptRequest, MemberRequest, Refusal
 from kifabrik.ledger.checkpoint import witness_name
 from kifabrik.ledger.notes import Note
 from kifabrik.models.acceptance import Acceptance
+from kifabrik.models.promotion import Promotion
 from kifabrik.orders.order import Input, sign_order
+from kifabrik.runs.claims import NodeClaim, sign_claim
 from kifabrik.service.app import make_app
 from kifabrik.service.auth import Failures
 from kifabrik.signatures.dsse import Envelope
@@ -51,7 +53,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The 'alias' attribute with value
 
 _ID = re.compile(r"[0-9a-f]{64}|\b[a-z]-[a-z2-7]{16,32}\b")
 _OPEN = {("GET", "/v1/openapi.json")}
-_WITHOUT_TOKEN = {("POST", "/v1/tenants"), ("POST", "/v1/devices")}
+_WITHOUT_TOKEN = {("POST", "/v1/tenants"), ("POST", "/v1/devices"), ("POST", "/v1/nodes/claims")}
 _WITHOUT_ANY_ID = {
     ("GET", "/v1/me"),
     ("GET", "/v1/members"),
@@ -273,6 +275,13 @@ def get(path: str) -> Make:
     return make
 
 
+def a_claim(_scene: Scene, names: Names) -> Request:
+    """A node nobody has enrolled claims somebody's attempt."""
+    node = SigningKey.generate()
+    said = NodeClaim(node.public.hex, names.attempt, 0, 1, "kf-x", (), "age1" + "q" * 58, _now())
+    return {"url": "/v1/nodes/claims", "json": {"statement": sign_claim(said, node).to_json()}}
+
+
 def posted(path: str, build: Callable[[Scene, Names], Envelope], **more: str) -> Make:
     """A POST of one statement that the attacker has signed about somebody's things."""
 
@@ -374,6 +383,12 @@ def an_acceptance(scene: Scene, names: Names) -> Envelope:
     return sign_statement(said, {}, scene.engineer.key)
 
 
+def a_promotion(scene: Scene, names: Names) -> Envelope:
+    run, mine = names.run, scene.mine.tenant
+    said = Promotion(mine, scene.engineer.member, "ab" * 32, run, f"{run}/1", names.manifest, _now())
+    return sign_statement(said, {}, scene.engineer.key)
+
+
 def a_list(scene: Scene, names: Names) -> Envelope:
     listed = {names.dataset: scene.engineer.identity.recipient.text}
     return scene.mine.sign(RecipientList(scene.mine.tenant, 1, listed, _now()), scene.mine.keyholder_key)
@@ -457,11 +472,13 @@ for _path in (
     "/v1/runs/{run}",
     "/v1/runs/{run}/events",
     "/v1/runs/{run}/evidence",
+    "/v1/runs/{run}/tasks",
     "/v1/attempts/{attempt}/work",
     "/v1/attempts/{attempt}/control",
     "/v1/attempts/{attempt}/log",
 ):
     attack("GET", _path, get(_path))
+attack("GET", "/v1/attempts/{attempt}/notes", get("/v1/attempts/{attempt}/notes?stage=joined&rank=0"))
 attack("GET", "/v1/log/details/{sha256}", get("/v1/log/details/{detail}"))
 attack("GET", "/v1/objects/{digest}", part)
 attack("GET", "/v1/runs", runs_page)
@@ -493,6 +510,7 @@ for _path, _build, _who in (
     ("/v1/datasets/versions", a_version, ("steward",)),
     ("/v1/datasets/versions", a_next_version, ("steward",)),
     ("/v1/models/acceptances", an_acceptance, ("engineer",)),
+    ("/v1/models/promotions", a_promotion, ("engineer",)),
 ):
     attack("POST", _path, posted(_path, _build), *_who)
     attack("POST", _path, body(_path, statement="statement"), *_who)
@@ -502,13 +520,17 @@ for _path, _fields in (
     ("stream", {"stream": "statement", "header": "eA=="}),
     ("segments", {"statement": "statement", "body": "eA=="}),
     ("checkpoints", {"statement": "statement"}),
+    ("notes", {"rank": 0, "stage": "joined", "text": "statement"}),
+    ("keys", {"body": "eA==", "headers": ["eA=="]}),
+    ("fault", {"rank": 0, "outcome": "error", "message": ""}),
     ("finish", {"finish": "statement", "outputs": [], "provenance": "", "message": ""}),
 ):
     _whole = f"/v1/attempts/{{attempt}}/{_path}"
     _foreign = {name: value for name, value in _fields.items() if name in ("state", "header", "body")}
-    if _path != "progress":
+    if _path not in ("progress", "keys", "fault"):
         attack("POST", _whole, own_attempt(_whole, **_fields), "launcher")
     attack("POST", _whole, get(_whole), "launcher", "steward", "keyholder")
+attack("POST", "/v1/nodes/claims", a_claim, "nobody", "launcher", "steward")
 
 
 def test_every_operation_of_the_schema_is_attacked(scene: Scene) -> None:

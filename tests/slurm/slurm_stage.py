@@ -16,6 +16,9 @@ from two_parties import KIFABRIK, Stage, two_parties
 
 from kifabrik.engines.slurm.account_plan import unix_user
 
+_FIRST_UID = 720_000
+"""Nodes on one machine must not share user ids of runs, nor locks."""
+
 SETTINGS = """
 engine = "slurm"
 [slurm]
@@ -70,7 +73,9 @@ class SlurmStage(Stage):
         gpus = "".join(
             f'[[gpus]]\nindex = {number}\nmodel = "H200"\nmemory = "141GB"\n' for number in range(self.spec.gpus)
         )
-        settings.write_text(f'socket = "{self.sockets}/%n.sock"\n{text}\n{gpus}')
+        number = int(name.removeprefix("n"))
+        own = f'locks = "{home}/locks"\nrun_uids = {{first = {_FIRST_UID + 100 * number}, count = 100}}\n'
+        settings.write_text(f'{own}socket = "{self.sockets}/%n.sock"\n{text}\n{gpus}')
         enrolment = home.parent / f"{name}.json"
         enrolment.write_text(self.factory.kifabrik(*words, "--json").out)
         self.factory.kifabrik("admin", "nodes", "--enrol", enrolment)

@@ -26,6 +26,7 @@ from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import format_time, now_utc
 from kifabrik.wiring.node import read_key
 
+pytestmark = pytest.mark.timeout(300)  # a cluster and two parties start within the first test
 GPUS = 2
 FOREVER = "import time\nprint('begun', flush=True)\ntime.sleep(600)"
 COUNTS = """
@@ -249,6 +250,20 @@ def test_a_sweep_is_one_array_and_each_task_has_its_parameters(stage, order):
     tasks = [line.split(" ") for line in queue if line.endswith(run.run)]
     assert len({number for number, *_ in tasks}) == 1, f"one array: {tasks}"
     assert sorted(task for _, task, *_ in tasks) == ["1", "2", "3"]
+
+
+def test_a_sealed_output_is_the_next_runs_input_on_the_cluster_too(stage, order, tmp_path):
+    first = """
+from pathlib import Path
+Path("/out/features").mkdir()
+Path("/out/features/sum").write_text(str(sum(int(r.split(",")[1]) for r in open("/data/line/values.csv") if r[0] != "n")))
+"""
+    prepare = order(first, name=stage.name("prepare"), outputs={"features": "/out/features"})
+    data = {"/data/features": f"output:{stage.name('prepare')}/features"}
+    train = order("print('sum', open('/data/features/sum').read())", name=stage.name("train"), data=data)
+    assert stage.end(train).state is RunState.SUCCEEDED
+    assert stage.end(prepare).state is RunState.SUCCEEDED
+    assert stage.log(train.run) == ["sum 100"]
 
 
 def test_an_sbatch_array_is_a_sweep(stage, tmp_path):

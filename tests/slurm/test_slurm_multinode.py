@@ -12,6 +12,8 @@ from slurm_stage import slurm_parties
 
 from kifabrik.runs.states import Outcome, RunState
 
+pytestmark = pytest.mark.timeout(300)  # a cluster and two parties start within the first test
+
 TALK = """
 import json, os, socket, subprocess, time
 from pathlib import Path

@@ -243,6 +243,22 @@ def test_a_node_without_its_agent_is_taken_out_and_the_job_runs_on_another(hooke
         hooked.start("n1.agent")
 
 
+def test_of_an_array_only_the_task_whose_node_is_not_fit_may_be_requeued(hooked, nodes, eventually):
+    hooked.kill("n1.agent")
+    try:
+        # One task can run at a time. It has a number of its own; the last would have that of the whole array.
+        number = submit(hooked, "true", "--exclude=n2", "--array=1-3%1", "--no-requeue")
+        show = ("scontrol", "--oneliner", "show", "job", number)
+        eventually(lambda: hooked.run(*show).count("Requeue=1") == 1)
+        lines = {line.split("ArrayTaskId=")[1].split()[0]: line for line in hooked.run(*show).splitlines()}
+        assert "Requeue=1" in lines["1"]
+        assert all("Requeue=0" in line for task, line in lines.items() if task != "1")
+        eventually(lambda: "JobState=PENDING" in hooked.run("scontrol", "--oneliner", "show", "job", f"{number}_1"))
+    finally:
+        hooked.run("scancel", number)
+        hooked.start("n1.agent")
+
+
 def test_leftovers_found_before_a_job_are_cleared_and_the_job_runs(hooked, nodes, eventually):
     left = leavings.stubborn_process(nodes["n1"].first_uid + 3)
     try:

@@ -195,6 +195,19 @@ def test_without_accounting_jobs_that_left_the_queue_are_unknown_and_not_lost(cl
     eventually(lambda: view.look([gone], [user]).accounting_answers)
 
 
+@pytest.mark.parametrize("wish", [{"begin": "now+1days"}, {"dependency": "afterok:1"}], ids=["begin", "dependency"])
+def test_accounting_knows_by_name_what_was_cancelled_before_it_could_begin(view, submitter, user, eventually, wish):
+    """Of an attempt that is unheard of, another job would be submitted."""
+    before = submitter.submit(submission("kf-before"), script("sleep 60"), user)
+    wish = {name: value.replace("afterok:1", f"afterok:{before}") for name, value in wish.items()}
+    name = f"kf-never-began-{next(iter(wish))}"
+    job = submitter.submit(submission(name, options=SlurmOptions(**wish)), script("true"), user)
+    submitter.cancel(job)
+    submitter.cancel(before)
+    (found,) = eventually(lambda: view.remembered([name]))
+    assert (found.key, found.state) == (JobKey(job), JobState.CANCELLED)
+
+
 def test_a_user_that_does_not_exist_and_root_are_refused(submitter):
     with pytest.raises(NotFoundError, match="no Unix user"):
         submitter.submit(submission("kf-x"), script("true"), "kf-nobody-at-all")

@@ -12,13 +12,22 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.utils import CryptographyDeprecationWarning
 
 from kifabrik.errors import IntegrityError
 
 MOST_CERTIFICATES: Final = 6
+UNREADABLE: Final = (
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+    ValueError,
+)
+"""What comes of looking for an extension or a key that a certificate does not have, or has in another form."""
 
 
 def read_certificate(der: bytes) -> x509.Certificate:
@@ -32,8 +41,20 @@ def read_certificate(der: bytes) -> x509.Certificate:
             # AMD numbers every certificate of a chip 0, which RFC 5280 does not allow.
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
             return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise IntegrityError("a certificate cannot be read") from None
+
+
+def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    """Return the key a certificate is for.
+
+    Raises:
+        IntegrityError: It is of a kind that is not understood.
+    """
+    try:
+        return certificate.public_key()
+    except UNREADABLE:
+        raise IntegrityError("a certificate is for a key that is not understood") from None
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
@@ -55,13 +76,17 @@ def verify_chain(chain: Sequence[x509.Certificate], roots: Collection[str], when
     if not 1 <= len(chain) <= MOST_CERTIFICATES:
         raise IntegrityError(f"a chain has 1 to {MOST_CERTIFICATES} certificates, not {len(chain)}")
     for certificate in chain:
-        if not certificate.not_valid_before_utc <= when <= certificate.not_valid_after_utc:
+        try:
+            valid = certificate.not_valid_before_utc <= when <= certificate.not_valid_after_utc
+        except ValueError:
+            valid = False
+        if not valid:
             raise IntegrityError("a certificate of the chain is not valid at this time")
     for below, (certificate, issuer) in enumerate(itertools.pairwise(chain)):
         _check_issuer(issuer, below)
         try:
             certificate.verify_directly_issued_by(issuer)
-        except (InvalidSignature, ValueError, TypeError):
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
             raise IntegrityError("a certificate of the chain is not by the one that follows it") from None
     if fingerprint(chain[-1]) not in roots:
         raise IntegrityError("the chain of certificates does not end in a root that is listed")
@@ -71,7 +96,7 @@ def _check_issuer(issuer: x509.Certificate, below: int) -> None:
     """Check that a certificate may issue others, with so many issuers between it and the leaf."""
     try:
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except UNREADABLE:
         raise IntegrityError("a certificate of the chain issues others and is no authority") from None
     if not constraints.ca or (constraints.path_length is not None and constraints.path_length < below):
         raise IntegrityError("a certificate of the chain issues others and is no authority")

@@ -20,7 +20,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from kifabrik.attestation.certificates import fingerprint, read_certificate, verify_chain
+from kifabrik.attestation.certificates import fingerprint, public_key_of, read_certificate, verify_chain
 from kifabrik.attestation.policy import EndorsedNode
 from kifabrik.attestation.tpm_credential import check_endorsement_key, child_name, make_credential
 from kifabrik.attestation.tpm_quote import check_attestation_key
@@ -191,15 +191,12 @@ def read_authorities(pem: bytes) -> list[x509.Certificate]:
     """
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise UsageError("the file holds no certificates in PEM form") from None
 
 
 def _key_bytes(certificate: x509.Certificate) -> bytes:
-    try:
-        return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, TypeError):
-        raise IntegrityError("the manufacturer's certificate has a key that is not understood") from None
+    return public_key_of(certificate).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _bytes(text: str) -> bytes:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.x509.oid import ObjectIdentifier
 
-from kifabrik.attestation.certificates import read_certificate, verify_chain
+from kifabrik.attestation.certificates import UNREADABLE, public_key_of, read_certificate, verify_chain
 from kifabrik.attestation.evidence import (
     Doubt,
     EvidenceError,
@@ -152,7 +152,7 @@ def verify_report(report: Report, chip: x509.Certificate) -> None:
     Raises:
         IntegrityError: It is not.
     """
-    key = chip.public_key()
+    key = public_key_of(chip)
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
         raise IntegrityError("the certificate of the chip has no key on P-384")
     try:
@@ -180,7 +180,7 @@ def _little(raw: bytes, at: int, size: int) -> int:
 def _extension(certificate: x509.Certificate, oid: ObjectIdentifier) -> bytes:
     try:
         found = certificate.extensions.get_extension_for_oid(oid).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except UNREADABLE:
         raise IntegrityError(f"the chip's certificate lacks extension {oid.dotted_string}") from None
     if not isinstance(found, x509.UnrecognizedExtension):
         raise IntegrityError(f"extension {oid.dotted_string} of the chip's certificate is something else")

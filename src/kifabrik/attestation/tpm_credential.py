@@ -71,7 +71,10 @@ def make_credential(endorsement: Public, name: bytes) -> Credential:
     """
     check_endorsement_key(endorsement)
     secret = secrets.token_bytes(SECRET_BYTES)
-    seed, encrypted_seed = _share_seed(endorsement)
+    try:
+        seed, encrypted_seed = _share_seed(endorsement)
+    except ValueError:
+        raise IntegrityError("the endorsement key cannot encrypt: it is no key a TPM makes") from None
     storage_key = _kdfa(endorsement, seed, _STORAGE, name, endorsement.symmetric_bits)
     cipher = Cipher(algorithms.AES(storage_key), CFB(bytes(_BLOCK_BYTES))).encryptor()
     sealed = cipher.update(_counted(secret)) + cipher.finalize()

@@ -122,3 +122,5 @@ def _believed_or_doubted() -> Iterator[None]:
     except IntegrityError as error:
         sentence = f"The node's evidence does not verify: {error.message}."
         raise EvidenceError(Doubt.NOT_ATTESTED, sentence) from None
+    except Exception:  # noqa: BLE001 - what a library says of foreign bytes must never stop a keyholder
+        raise EvidenceError(Doubt.NOT_ATTESTED, "The node's evidence cannot be read.") from None

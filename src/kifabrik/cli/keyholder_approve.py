@@ -22,7 +22,10 @@ from kifabrik.keyholder.keyholder import open_keyholder
 @home_option
 @json_option
 def approve(run: str, passphrase_file: Path | None, key_file: Path | None, home: Path, as_json: bool) -> None:
-    """Let the request of RUN go on. Everything else about it is still checked."""
+    """Let the request of RUN go on. Everything else about it is still checked.
+
+    Of a sweep, one word is for all its tasks, those to come included.
+    """
     with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
         keyholder.approve(run)
     if as_json:

@@ -61,11 +61,11 @@ class Attempts:
 
     def leave(self, stage: Stage, text: str = "") -> None:
         """Leave a note for the launchers on the other nodes."""
-        self._http.send(f"{self._path}/ranks/{self._rank}/stages/{stage}", NoteLeft(text=text))
+        self._http.send(f"{self._path}/notes", NoteLeft(rank=self._rank, stage=stage, text=text))
 
     def stage(self, stage: Stage, *, wait_s: float) -> StageView:
         """How far a stage has come, waiting at most `wait_s` until it is complete."""
-        return self._http.get(f"{self._path}/ranks/{self._rank}/stages/{stage}", StageView, wait_s=wait_s)
+        return self._http.get(f"{self._path}/notes", StageView, wait_s=wait_s, rank=self._rank, stage=stage)
 
     def hand_over(self, body: bytes, headers: Sequence[bytes]) -> None:
         """Hand every rank what was sealed for it."""
@@ -73,7 +73,8 @@ class Attempts:
 
     def fail(self, outcome: Outcome, message: str) -> None:
         """Say why the attempt cannot go on at this node."""
-        self._http.send(f"{self._path}/ranks/{self._rank}/fault", FaultLeft(outcome=outcome, message=message))
+        body = FaultLeft(rank=self._rank, outcome=outcome, message=message)
+        self._http.send(f"{self._path}/fault", body)
 
     def control(self, *, wait_s: float) -> Control:
         """What the factory asks of the launcher, waiting for it at most `wait_s`."""

@@ -10,20 +10,24 @@ print(done.published)
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kifabrik.customer.apply import lock_environment, prepare, submit
+from kifabrik.customer.apply import lock_environment, prepare_all, submit
 from kifabrik.customer.follow import read_log
 from kifabrik.customer.log_lines import LogLine
+from kifabrik.customer.named import ModelVersion
 from kifabrik.customer.profile import home_folder
+from kifabrik.customer.resolving import in_order
 from kifabrik.customer.results import PulledOutput, pull_output
+from kifabrik.customer.retry import FAILED, retry_tasks
 from kifabrik.customer.session import Session, open_session
-from kifabrik.errors import CapacityError, KifabrikError, NotFoundError, RefusedError, RunFailedError
+from kifabrik.customer.sweeps import TaskResult, promote, sweep_results, task_views
+from kifabrik.errors import CapacityError, KifabrikError, NotFoundError, RefusedError, RunFailedError, UsageError
 from kifabrik.jobs.jobfile import JobFile
 from kifabrik.jobs.reading import read_job_or_script
 from kifabrik.runs.states import RunState, is_end
@@ -142,6 +146,54 @@ class RunFuture:
         return self._view
 
 
+class SweepFuture:
+    """A sweep that was ordered: as a `RunFuture`, but with one result for each task."""
+
+    def __init__(self, session: Session, view: RunView) -> None:
+        self._session = session
+        self._whole = RunFuture(session, view, ())
+        self.run = view.run
+
+    def view(self) -> RunView:
+        """The sweep as the factory knows it now; `tasks` says how many tasks are in which state."""
+        return self._whole.view()
+
+    def done(self) -> bool:
+        """Whether all tasks have ended, in whichever way."""
+        return self._whole.done()
+
+    def cancel(self) -> bool:
+        """Stop all tasks; those that run are asked to and may take a while to end."""
+        return self._whole.cancel()
+
+    def results(self, timeout: float | None = None, *, sealed: bool = True) -> list[TaskResult]:
+        """Wait for all tasks to end and return them by number, those that failed included.
+
+        Args:
+            timeout: Seconds to wait at most.
+            sealed: Whether to open the sealed metrics; else only those the job publishes are there.
+
+        Raises:
+            TimeoutError: Not all have ended after `timeout` seconds.
+            RefusedError: The keyholder does not release the logs to this member.
+        """
+        self._whole.exception(timeout)
+        return sweep_results(self._session, self._session.catalogue().sweep(self.run), sealed=sealed)
+
+    def retry(self) -> "SweepFuture":
+        """Order again what failed or was refused, and only that; `results` of either shows all tasks."""
+        catalogue = self._session.catalogue()
+        sweep = catalogue.sweep(self.run)
+        views = task_views(self._session, sweep)
+        failed = [number for number, view in views.items() if view.state in FAILED]
+        return SweepFuture(self._session, retry_tasks(self._session, catalogue, sweep, failed))
+
+    def promote(self, number: int) -> ModelVersion:
+        """Make the model of a task the next version of the job's model."""
+        catalogue = self._session.catalogue()
+        return promote(self._session, catalogue, catalogue.sweep(self.run), number)[0]
+
+
 class Factory:
     """Orders runs; made by `connect`."""
 
@@ -162,14 +214,57 @@ class Factory:
             CapacityError: This cannot run here.
             KifabrikError: As `kifabrik apply`.
         """
-        parsed = job if isinstance(job, JobFile) else read_job_or_script(Path(job)).job
-        folder = Path() if isinstance(job, JobFile) else Path(job).resolve().parent
+        parsed, folder = _read(job)
         parsed = parsed.changed(variables=variables or {}, **changes)
-        prepared = prepare(self.session, parsed, folder)
-        if not prepared.plan.feasible:
-            raise CapacityError(f"this cannot run here: {prepared.plan.reason}")
-        view = submit(self.session, prepared, lock_environment(prepared))
+        if parsed.matrix is not None:
+            raise UsageError(f"{parsed.name} has a matrix", hint="Order it with factory.sweep(job).")
+        (view,) = self._order([(parsed, folder)])
         return RunFuture(self.session, view, tuple(parsed.outputs))
+
+    def sweep(self, job: str | Path | JobFile, matrix: Any = None, **changes: Any) -> SweepFuture:
+        """Order a sweep: one order, one task for each point of its matrix.
+
+        Args:
+            job: A job file, or its path.
+            matrix: A grid or a list, instead of the file's.
+            changes: Fields of the job file to replace, such as `max_parallel`.
+
+        Raises:
+            UsageError: It has no matrix.
+            CapacityError: This cannot run here.
+            KifabrikError: As `kifabrik apply`.
+        """
+        parsed, folder = _read(job)
+        wanted = parsed.matrix if matrix is None else matrix
+        parsed = parsed.changed(variables={}, **{**changes, "matrix": wanted})
+        if parsed.matrix is None:
+            raise UsageError(f"{parsed.name} has no matrix", hint="Give one, such as {'lr': [0.1, 0.01]}.")
+        (view,) = self._order([(parsed, folder)])
+        return SweepFuture(self.session, view)
+
+    def pipeline(self, *jobs: str | Path | JobFile) -> list[RunFuture]:
+        """Order jobs that need each other, each behind those it needs; return them in that order.
+
+        Raises:
+            UsageError: They need each other in a circle.
+            KifabrikError: As `submit`.
+        """
+        read = [_read(job) for job in jobs]
+        outputs = {job.name: tuple(job.outputs) for job, _ in read}
+        names = [job.name for job, _ in in_order(read)]
+        views = self._order(read)
+        return [RunFuture(self.session, view, outputs[name]) for name, view in zip(names, views, strict=True)]
+
+    def _order(self, jobs: Sequence[tuple[JobFile, Path]]) -> list[RunView]:
+        prepared = prepare_all(self.session, jobs)
+        for one in prepared:
+            if not one.plan.feasible:
+                raise CapacityError(f"this cannot run here: {one.plan.reason}")
+        views: list[RunView] = []
+        for one in prepared:
+            ordered = {view.run: view.order for view in views}
+            views.append(submit(self.session, one, lock_environment(one), ordered))
+        return views
 
     def map(
         self,
@@ -199,6 +294,13 @@ class Factory:
         finally:
             for future in waiting:
                 _quietly(future.cancel)
+
+
+def _read(job: str | Path | JobFile) -> tuple[JobFile, Path]:
+    """Return a job and the folder its paths start from."""
+    if isinstance(job, JobFile):
+        return job, Path()
+    return read_job_or_script(Path(job)).job, Path(job).resolve().parent
 
 
 def _quietly(action: Callable[[], object]) -> None:

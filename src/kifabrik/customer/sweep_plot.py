@@ -110,9 +110,8 @@ class _Axis:
         if len(self._known) <= _MOST_TICKS:
             return [(self.place(one), _number(one)) for one in self._known]
         steps = _round_steps(self._low, self._high)
-        return [
-            (self.place(10**one if self._log else one), _number(10**one if self._log else one)) for one in steps
-        ]
+        values = [10**one if self._log else one for one in steps]
+        return [(self.place(one), _number(one)) for one in values]
 
     def _scaled(self, value: float) -> float:
         return math.log10(value) if self._log else value

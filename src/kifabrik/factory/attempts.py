@@ -230,7 +230,7 @@ def newest_checkpoint(transaction: Transaction, run: Run) -> str:
 
 def node_keys_of(transaction: Transaction, attempt: Attempt) -> list[str]:
     """Keys of an attempt's nodes in hex, by rank, which is the order of its placement."""
-    keys = {node.node: node.key for node in transaction.runs.nodes()}
+    keys = transaction.runs.node_keys([share.node for share in attempt.placement])
     return [keys.get(share.node, "") for share in attempt.placement]
 
 
@@ -240,13 +240,14 @@ def node_key(transaction: Transaction, attempt: Attempt, rank: int) -> str:
     Raises:
         ConflictError: It has none, or none any more that is enrolled.
     """
-    keys = node_keys_of(transaction, attempt)
-    if rank >= len(keys) or not keys[rank]:
+    placed = attempt.placement[rank : rank + 1]
+    keys = transaction.runs.node_keys([share.node for share in placed])
+    if not keys:
         raise ConflictError(
             f"attempt {attempt.attempt} was given no enrolled node for rank {rank}",
             hint="Its launcher must end; nothing is taken from it.",
         )
-    return keys[rank]
+    return keys[placed[0].node]
 
 
 def fault_of(transaction: Transaction, tenant: str, attempt: str) -> Fault | None:

@@ -43,8 +43,9 @@ _ABOUT: Final[Mapping[str, tuple[str, ...]]] = {
 """Which references of an entry a row has too. The first names the thing. `keyholder.…`, `recipients.published`,
 `attestation.set` and `model.accepted` have no row of their own beside their statement, which `Check` compares."""
 
-_SAID_AGAIN: Final = frozenset({EntryKind.DATASET_ERASED})
-"""Entries that may stand twice about one thing: a certificate is replaced when it is complete."""
+_SAID_AGAIN: Final = frozenset({EntryKind.DATASET_ERASED, EntryKind.MEMBER_REMOVED})
+"""Entries that may stand twice about one thing: a certificate is replaced when it is complete, and a steward whose
+command was cut off signs a removal again."""
 
 _NO_ROW: Final = (
     "The log is signed and right: the database was changed by hand, or is older than its log. "

@@ -1,7 +1,8 @@
 """The launchers of one attempt on several nodes find each other here, and hear why they cannot go on.
 
 Invariants:
-- a rank joins and ends by the enrolled key of the node that the attempt was given for it;
+- a rank joins and ends by the enrolled key of the node that the attempt was given for it. Its signature under the
+  request is verified with the whole request, which is what goes on record;
 - a note stands once: the same again changes nothing, another one is a conflict;
 - whoever waits for a stage is woken when it is complete, and when the attempt has ended or cannot go on;
 - notes are dropped with the attempt's end. None holds a key that opens anything here.
@@ -30,6 +31,8 @@ _OF_LEAD = frozenset({Stage.JOINED, Stage.PROPOSED, Stage.REQUEST, Stage.READY})
 _OF_OTHERS = frozenset({Stage.JOINED, Stage.SHOWN, Stage.SIGNED, Stage.READY, Stage.ENDED})
 """What each leaves by `leave`; the rest has a way of its own."""
 _LONGEST_MESSAGE = 500
+_SIGNATURE_CHARACTERS = 88
+"""64 bytes in base64."""
 
 
 @dataclass(frozen=True)
@@ -166,8 +169,11 @@ def _readable(
 
 
 def _check(transaction: Transaction, attempt: Attempt, stage: Stage, rank: int, text: str) -> None:
-    if stage is Stage.READY:
-        return
+    longest = {Stage.READY: 0, Stage.SIGNED: _SIGNATURE_CHARACTERS}
+    if len(text) > longest.get(stage, len(text)):
+        raise UsageError(f"a note of stage {stage} has at most {longest[stage]} characters")
+    if stage in longest:
+        return  # a signature is verified where the whole request is
     envelope = Envelope.from_json(text)
     key = node_key(transaction, attempt, rank)
     if stage in (Stage.JOINED, Stage.SHOWN):

@@ -78,7 +78,7 @@ class Handover:
         until = time.monotonic() + _PASS_S
         ahead = threading.BoundedSemaphore(2 * _AT_ONCE)  # none is entered long before it can be submitted
         with ThreadPoolExecutor(_AT_ONCE, "handover") as pool:
-            for together in _in_turns(runs, self._last):
+            for together in in_turns(runs, self._last):
                 if time.monotonic() > until:
                     return False
                 tasks = self._enter(leadership, together)
@@ -154,7 +154,7 @@ class Handover:
         return self._say([(one, fates.get(one.attempt, nothing).sentence) for one in pending], leadership)
 
 
-def _in_turns(runs: Sequence[Run], last: str) -> list[list[Run]]:
+def in_turns(runs: Sequence[Run], last: str) -> list[list[Run]]:
     """Runs and arrays of tasks, each tenant's next in turn: one with many does not keep the others away.
 
     Args:

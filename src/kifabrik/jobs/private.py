@@ -32,7 +32,7 @@ class PrivateJob:
         points: Parameters of a sweep's tasks, by number from 1; none for one run.
     """
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str
     run: str

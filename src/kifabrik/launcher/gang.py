@@ -251,7 +251,7 @@ class Gang:
         signed = self._gather(Stage.SIGNED, "to sign the request for keys")
         if signed is None:
             return None
-        whole = merge_signatures(request, {rank: Envelope.from_json(text) for rank, text in signed.items()})
+        whole = merge_signatures(request, signed)
         asked = verify_attempt_request(whole)
         self._leases.request(whole)
         lease = await_answer(self._leases, asked, work, given_up=self._given_up, waiting=waiting)
@@ -305,7 +305,7 @@ class Gang:
             return None
         request = Envelope.from_json(texts[0])
         said = check_composed(request, asks, own, nodes)
-        self._api.leave(Stage.SIGNED, Envelope.sign(request.payload, self._node.key).to_json())
+        self._api.leave(Stage.SIGNED, base64.b64encode(request.signature_by(self._node.key)).decode())
         notes = self._gather(Stage.KEYS, "for the keys")
         if notes is None:
             return None

@@ -10,10 +10,11 @@ from typing import Final
 
 from kifabrik.client.connection import Connection
 from kifabrik.datasets.manifest import Manifest
+from kifabrik.leases.joining import NodeJoined
 from kifabrik.leases.statements import AttemptRequest, Lease, Refusal
 from kifabrik.models.provenance import Provenance
 from kifabrik.orders.order import Order
-from kifabrik.runs.statements import Finish, LogSegment, LogStream
+from kifabrik.runs.statements import Finish, LogSegment, LogStream, NodeEnded
 from kifabrik.signatures.keys import KEY_BYTES, SigningKey
 from kifabrik.signatures.statements import prepare_kinds
 from kifabrik.tenants.statements import Device, KeyholderStatement, Membership
@@ -23,7 +24,7 @@ from kifabrik.wire.tenants import Logged, Signed
 
 _KINDS: Final = (
     *(KeyholderStatement, Membership, Device, Order, Manifest),
-    *(AttemptRequest, Lease, Refusal, LogStream, LogSegment, Finish, Provenance),
+    *(AttemptRequest, Lease, Refusal, LogStream, LogSegment, Finish, Provenance, NodeJoined, NodeEnded),
 )
 
 _BODIES: Final = (Work, Progress, StreamOpened, SegmentAdded, Finished, Control, Signed, Logged, LeaseView)

@@ -7,12 +7,13 @@ Invariants:
 - what the nodes share is believed only if its keys are the ones the signed request names.
 """
 
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kifabrik.errors import IntegrityError
 from kifabrik.leases.statements import AttemptRequest, RequestingNode
-from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.dsse import Envelope, Signature
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import key_named, predicate, read_unverified, verify_statement
 
@@ -114,20 +115,26 @@ def check_composed(envelope: Envelope, expected: AttemptRequest, own: NodeJoined
     return said
 
 
-def merge_signatures(request: Envelope, signed: Mapping[int, Envelope]) -> Envelope:
-    """Return the request with the signatures of all its nodes.
+def merge_signatures(request: Envelope, signed: Mapping[int, str]) -> Envelope:
+    """Return the request with the signatures of all its nodes; whether they hold is for who verifies it.
+
+    Args:
+        request: Signed by the run key and the first node.
+        signed: The others' signatures by rank, from `Envelope.signature_by`, in base64.
 
     Raises:
-        IntegrityError: A node has signed something else.
+        IntegrityError: One of them is not base64, or of a rank the request does not name.
     """
-    found = {signature.keyid: signature for signature in request.signatures}
-    for rank, envelope in signed.items():
-        if envelope.payload != request.payload:
-            raise IntegrityError(f"node {rank} has signed another request")
-        found |= {one.keyid: one for one in envelope.signatures if one.keyid not in found}
     said, _ = read_unverified(request, AttemptRequest)
-    wanted = {key_named(key).keyid for key in (said.run_key, *said.node_keys)}
-    return Envelope(request.payload, tuple(one for keyid, one in found.items() if keyid in wanted))
+    found = list(request.signatures)
+    for rank, text in sorted(signed.items()):
+        if not 0 < rank < len(said.nodes):
+            raise IntegrityError(f"the request for keys names no node {rank}")
+        try:
+            found.append(Signature(key_named(said.nodes[rank].node_key).keyid, b64decode(text, validate=True)))
+        except ValueError:
+            raise IntegrityError(f"node {rank} has signed nothing") from None
+    return Envelope(request.payload, tuple(found))
 
 
 def check_shared(request: AttemptRequest, run_key: VerifyKey, recipient: str) -> None:

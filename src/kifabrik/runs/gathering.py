@@ -27,7 +27,7 @@ class Stage(StrEnum):
     REQUEST = "request"
     """The request for keys as rank 0 has composed and signed it."""
     SIGNED = "signed"
-    """The same request with the signature of a rank's node key."""
+    """The signature of a rank's node key under that request, in base64: the request is too large to repeat."""
     KEYS = "keys"
     """Rank 0 has an age body, every other rank the header that opens it."""
     READY = "ready"

@@ -48,6 +48,10 @@ class Envelope:
         message = pre_authentication_encoding(IN_TOTO_TYPE, payload)
         return cls(payload, tuple(Signature(key.public.keyid, key.sign(message)) for key in keys))
 
+    def signature_by(self, key: SigningKey) -> bytes:
+        """Sign the same payload with another key; the signature alone."""
+        return key.sign(pre_authentication_encoding(self.payload_type, self.payload))
+
     @property
     def digest(self) -> str:
         """SHA-256 of the payload in hex: the name others refer to this statement by."""

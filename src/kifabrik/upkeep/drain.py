@@ -39,12 +39,36 @@ def allow_requeue(job: HookJob, *, allowed: bool) -> str:
     Returns:
         Why that failed; empty if it did not.
     """
-    return _update(job, f"JobId={job.name}", f"Requeue={int(allowed)}")
+    try:
+        name = own_name(job.job, _commands(job).run("scontrol", "--oneliner", "show", "job", str(job.job)))
+    except KifabrikError as error:
+        return error.message
+    return _update(job, f"JobId={name}", f"Requeue={int(allowed)}")
+
+
+def own_name(number: int, said: str) -> str:
+    """What Slurm's commands take for a job alone.
+
+    The number of an array's last task is the array's, too; prologs are not told which task they are for.
+
+    Args:
+        number: Of the job.
+        said: What `scontrol --oneliner show job` wrote about it.
+    """
+    for line in said.splitlines():
+        words = dict(reversed([word.partition("=")[::2] for word in line.split()]))
+        if words.get("JobId") == str(number) and "ArrayTaskId" in words:
+            return f"{words['ArrayJobId']}_{words['ArrayTaskId']}"
+    return str(number)
+
+
+def _commands(job: HookJob) -> SlurmCommands:
+    return SlurmCommands(job.conf, patience_s=_PATIENCE_S)
 
 
 def _update(job: HookJob, *words: str) -> str:
     try:
-        SlurmCommands(job.conf, patience_s=_PATIENCE_S).run("scontrol", "update", *words)
+        _commands(job).run("scontrol", "update", *words)
     except KifabrikError as error:
         return error.message
     return ""

@@ -27,7 +27,6 @@ class HookJob:
         node: Slurm's name of this node.
         gpus: Numbers of the device files of its GPUs here.
         unreadable: What Slurm says of its GPUs, if it names no device files; else empty.
-        array: Number of the array and of its task, if it is one (`17_3`); else empty.
         restarts: How often Slurm has requeued it.
         conf: The cluster's slurm.conf; None for the system's own.
     """
@@ -38,14 +37,8 @@ class HookJob:
     node: str
     gpus: tuple[int, ...] = ()
     unreadable: str = ""
-    array: str = ""
     restarts: int = 0
     conf: Path | None = None
-
-    @property
-    def name(self) -> str:
-        """What Slurm's commands take for this job alone: the number of an array's last task is the array's, too."""
-        return self.array or str(self.job)
 
     @property
     def ours(self) -> bool:
@@ -68,7 +61,6 @@ class HookJob:
                 hint="slurmd calls it. What slurm.conf must name is printed with --print-script.",
             ) from None
         listed, conf = environment.get("SLURM_JOB_GPUS", ""), environment.get("SLURM_CONF", "")
-        array = environment.get("SLURM_ARRAY_JOB_ID", "")
         readable = not listed or _LIST.fullmatch(listed) is not None
         return cls(
             job,
@@ -77,7 +69,6 @@ class HookJob:
             node,
             tuple(sorted({int(number) for number in listed.split(",")})) if listed and readable else (),
             "" if readable else listed[:80],
-            f"{array}_{environment.get('SLURM_ARRAY_TASK_ID', '')}" if array else "",
             int(restarts) if (restarts := environment.get("SLURM_JOB_RESTART_COUNT", "")).isdigit() else 0,
             Path(conf) if conf else None,
         )

@@ -1,10 +1,16 @@
 """What a launcher and the service tell each other."""
 
+from typing import Annotated
+
 from pydantic import Field
 
+from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import Outcome, RunState
-from kifabrik.values import Place
+from kifabrik.values import MOST_NODES, Place
 from kifabrik.wire.body import Binary, Body, NodesText, Sha256, Text
+
+Rank = Annotated[int, Field(ge=0, lt=MOST_NODES)]
+"""Number of a node in its attempt, from 0."""
 
 
 class Work(Body):
@@ -75,8 +81,10 @@ class Control(Body):
 
 
 class NoteLeft(Body):
-    """What a rank leaves for the others: a DSSE envelope; nothing for stage `ready`."""
+    """What a rank leaves for the others; see `kifabrik.runs.gathering.Stage`."""
 
+    rank: Rank
+    stage: Stage
     text: NodesText = ""
 
 
@@ -90,6 +98,7 @@ class KeysLeft(Body):
 class FaultLeft(Body):
     """Why the attempt cannot go on at a node."""
 
+    rank: Rank
     outcome: Outcome
     message: str = ""
 

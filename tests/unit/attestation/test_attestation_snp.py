@@ -9,11 +9,16 @@ from pathlib import Path
 import pytest
 from snp_maker import CHIP, NOW, TCB, Processor
 
+from kifabrik.attestation.binding import Binding
 from kifabrik.attestation.certificates import read_certificate, verify_chain
-from kifabrik.attestation.evidence import EvidenceError, Expected
+from kifabrik.attestation.evidence import Evidence, EvidenceError, Expected
 from kifabrik.attestation.policy import SNP_REPORT, AttestationPolicy, EndorsedNode, Guest
 from kifabrik.attestation.snp import Report, SnpReports, verify_report
+from kifabrik.attestation.verify import Moment, verify_node
 from kifabrik.errors import IntegrityError
+from kifabrik.ledger.checkpoint import TreeHead, cosign, sign_tree_head
+from kifabrik.ledger.notes import NoteVerifier, SignatureType
+from kifabrik.signatures.keys import SigningKey
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "snp"
 ARK = "69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd"
@@ -149,8 +154,34 @@ def test_a_chain_that_is_broken_anywhere_is_refused() -> None:
             SnpReports().verify(evidence(report, other), expected(roots or root_of(other)))
 
 
+def test_a_certificate_of_a_version_that_does_not_exist_is_refused() -> None:
+    """Found by `make fuzz`: it is not a `ValueError` that says so."""
+    raw = vector("kds_vcek.der")
+    version = raw.index(bytes.fromhex("a003020102")) + 4
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        read_certificate(raw[:version] + b"\x42" + raw[version + 1 :])
+
+
 @pytest.mark.parametrize("report", [b"", b"x", bytes(0x4A0), bytes(0x4A1)])
 def test_what_is_no_report_is_refused(report: bytes) -> None:
     chain = Processor().chain()
     with pytest.raises(IntegrityError):
         SnpReports().verify(evidence(report, chain), expected(root_of(chain)))
+
+
+def test_an_error_a_library_invents_attests_nothing_and_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Odd:
+        def verify(self, _evidence, _expected):
+            raise ZeroDivisionError
+
+    monkeypatch.setattr("kifabrik.attestation.verify.VERIFIERS", {SNP_REPORT: Odd()})
+    key, witness = SigningKey.generate(), SigningKey.generate()
+    head = TreeHead("kifabrik.org/log/t-x", 5, bytes(32))
+    note = cosign(sign_tree_head(head, head.origin, key), "w", witness, int(NOW.timestamp()))
+    cosigner = NoteVerifier("w", witness.public, SignatureType.COSIGNATURE_V1)
+    moment = Moment(NoteVerifier(head.origin, key.public), cosigner, 3, 9, NOW)
+    binding = Binding("t-x", "r", "a", 1, "o", (), "e", "k", "x", NODE, "y")
+    policy = expected(("ab" * 32,)).policy
+    with pytest.raises(EvidenceError, match="cannot be read") as caught:
+        verify_node(Evidence(note, ({"type": SNP_REPORT},)).to_text(), binding, policy, moment)
+    assert caught.value.doubt == "not-attested"

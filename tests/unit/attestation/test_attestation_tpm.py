@@ -59,6 +59,12 @@ def test_a_credential_is_made_only_for_an_endorsement_key() -> None:
         make_credential(Public.parse(KEY), NAME)
 
 
+def test_an_endorsement_key_with_an_even_modulus_is_refused_when_it_is_used() -> None:
+    """Found by `make fuzz`: it can be read, and then cannot encrypt."""
+    with pytest.raises(IntegrityError, match="cannot encrypt"):
+        make_credential(Public.parse(ENDORSEMENT[:-1] + bytes([ENDORSEMENT[-1] & 0xFE])), NAME)
+
+
 def test_weak_algorithms_are_not_believed() -> None:
     sha1 = KEY[:2] + b"\x00\x04" + KEY[4:]
     with pytest.raises(IntegrityError, match="none that is believed"):

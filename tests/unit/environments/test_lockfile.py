@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kifabrik.environments.lockfile import Lock, Option, Pin
@@ -41,7 +41,7 @@ def test_the_digest_is_the_sha256_of_the_text():
     assert Lock.from_text(TEXT).digest == sha256_hex(TEXT.encode())
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(locks)
 def test_every_lock_reads_back_as_itself(lock):
     assert Lock.from_text(lock.text) == lock

@@ -76,6 +76,9 @@ def test_time_and_energy_are_charged_up_to_the_cap() -> None:
     assert PRICING.charge(rate, [reading(100, 50_000)], 1000) == Money.from_eur("0.15")
     assert PRICING.charge(rate, [reading(5000)], 1000) == Money.from_eur("1")
     assert PRICING.charge(rate, [], 1000) == Money()
+    of_both = PRICING.charge(rate, [reading(100, 50_000), reading(50, 50_000)], 1000, nodes=2)
+    assert of_both == PRICING.charge(rate, [reading(75, 100_000)], 1000)
+    assert PRICING.charge(rate, [reading(100)], 1000, nodes=2) == PRICING.charge(rate, [reading(50)], 1000)
 
 
 def test_use_counts_half_after_a_day() -> None:

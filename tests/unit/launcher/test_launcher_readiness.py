@@ -26,4 +26,4 @@ PROGRAM = """
 def test_a_ready_launcher_imports_nothing_more_for_its_first_call() -> None:
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM)]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert said == "[] True True 12\n"
+    assert said == "[] True True 14\n"

@@ -32,6 +32,7 @@ def test_a_whole_life_breaks_no_rule():
         (K.LEASE_REQUESTED, {"request": OTHER, "run": "r-1"}),
         (K.LEASE_REFUSED, {"request": OTHER, "reason": "no-grant"}),
         (K.MODEL_ACCEPTED, {"run": "r-1", "model": "b" * 64}),
+        (K.MODEL_PROMOTED, {"run": "r-1-1", "outputs": ("b" * 64,)}),
         (K.GRANT_REVOKED, {"grant": "g-1"}),
         (K.ERASURE_DECIDED, {"dataset": "d-1"}),
         (K.DATASET_ERASED, {"dataset": "d-1"}),

@@ -23,6 +23,7 @@ from kifabrik.factory.run_records import (
     Segment,
     StopCause,
     Usage,
+    Watched,
 )
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import footprint
@@ -123,6 +124,39 @@ def test_runs_and_attempts_come_back_as_they_went_in(store: SqlStore) -> None:
         assert transaction.runs.attempts_named(["a-1", "a-2"]) == [ATTEMPT]
         assert transaction.runs.run("t-b", "r-1") is None
         assert transaction.runs.attempt("t-b", "a-1") is None
+
+
+def test_what_is_watched_is_of_attempts_and_runs_that_go_on(store: SqlStore) -> None:
+    going_on = replace(ATTEMPT, state=RunState.PENDING, submits=2, taken="2026-11-23T08:00:01Z", placement=())
+    with store.write() as transaction:
+        transaction.runs.add_run(replace(RUN, state=RunState.PENDING, revision=3))
+        transaction.runs.add_attempt(going_on)
+        transaction.runs.add_attempt(replace(ATTEMPT, attempt="a-2", finished="2026-11-23T09:00:00Z"))
+        for name, stop in (("r-3", None), ("r-4", None)):
+            transaction.runs.add_run(
+                replace(RUN, run=name, order=name, stop=stop, finished="" if name == "r-3" else "now")
+            )
+            transaction.runs.add_attempt(replace(ATTEMPT, run=name, attempt=name.replace("r", "a")))
+    with store.read() as transaction:
+        found = {one.attempt: one for one in transaction.runs.watched()}
+    assert found.keys() == {"a-1", "a-3"}
+    assert found["a-1"] == Watched(
+        tenant="t-a",
+        run="r-1",
+        attempt="a-1",
+        cap_s=50,
+        created="2026-11-23T08:00:00Z",
+        submits=2,
+        taken="2026-11-23T08:00:01Z",
+        running="",
+        revision=3,
+        reason="It waits.",
+        deadline="2026-11-24T08:00:00Z",
+        state=RunState.PENDING,
+        placed=False,
+        stop=StopCause.CAP,
+    )
+    assert (found["a-3"].placed, found["a-3"].stop) == (True, None)
 
 
 def test_saving_a_run_keeps_every_change_that_may_happen(store: SqlStore) -> None:
@@ -362,6 +396,7 @@ def test_the_next_runs_of_each_tenant_are_found_by_priority_and_age(store: SqlSt
         found = {run.run for run in transaction.runs.queued_runs(2)}
         assert found == {"r-t-a2", "r-t-a0", "r-t-b2", "r-t-b0"}
         assert transaction.runs.count_queued() == 8
+        assert sorted(transaction.runs.queued_tenants()) == ["t-a", "t-b"]
         assert transaction.runs.count_unfinished("t-a") == (4, 4 * 400)
 
 
@@ -383,10 +418,7 @@ def test_a_reason_is_written_only_at_the_revision_it_was_made_for(store: SqlStor
         "SELECT * FROM orders WHERE tenant = 't' AND \"order\" = 'o'",
         "SELECT * FROM orders WHERE tenant = 't' ORDER BY position DESC LIMIT 50",
         "SELECT sweep, state, count(*) FROM runs WHERE tenant = 't' AND sweep IN ('s', 'u') GROUP BY sweep, state",
-        (
-            "SELECT * FROM runs WHERE finished = '' AND state = 'queued' AND tenant = 't' AND hold = ''"
-            " AND priority = 0 ORDER BY position LIMIT 64"
-        ),
+        "SELECT run FROM runs WHERE finished = '' AND state = 'q' AND hold = '' AND tenant = 't' AND priority = 0",
         "SELECT DISTINCT tenant, priority FROM runs WHERE finished = '' AND state = 'queued' AND hold = ''",
         "SELECT run FROM order_needs WHERE tenant = 't' AND need = 'r'",
         "SELECT * FROM attempts WHERE tenant = 't' AND run IN ('r', 's')",

@@ -33,10 +33,9 @@ def test_root_is_never_taken_for_a_tenant():
     assert not HookJob.from_environment(SAID | {"SLURM_JOB_UID": "0"}).ours
 
 
-def test_a_task_of_an_array_is_named_apart_from_the_array():
-    assert HookJob.from_environment(SAID).name == "17"
-    task = SAID | {"SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_RESTART_COUNT": "2"}
-    assert (HookJob.from_environment(task).name, HookJob.from_environment(task).restarts) == ("17_3", 2)
+def test_a_job_that_slurm_has_requeued_says_so():
+    assert HookJob.from_environment(SAID).restarts == 0
+    assert HookJob.from_environment(SAID | {"SLURM_JOB_RESTART_COUNT": "2"}).restarts == 2
 
 
 def test_a_job_without_gpus_has_none():

@@ -13,6 +13,7 @@ from kifabrik.launcher.care import NodeCare, Scrub
 from kifabrik.nodes.agent import ALIVE, Agent, AgentSettings
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.upkeep.agent import QUESTION, agent_fault
+from kifabrik.upkeep.drain import own_name
 from kifabrik.upkeep.fitness import missing_devices, no_room
 from kifabrik.upkeep.scripts import Hook, script
 
@@ -86,6 +87,17 @@ def test_an_agent_that_is_not_there_is_named_by_its_socket(tmp_path):
     assert agent_fault(path) == f"the node agent does not run ({path}: No such file or directory)"
     path.touch()
     assert "Connection refused" in agent_fault(path)
+
+
+def test_the_task_of_an_array_is_named_apart_from_the_array():
+    """As Slurm 22.05.8 writes it: the last task has the number of the whole array."""
+    said = (
+        "JobId=230 ArrayJobId=230 ArrayTaskId=4 ArrayTaskThrottle=3 JobName=a b JobState=RUNNING\n"
+        "JobId=233 ArrayJobId=230 ArrayTaskId=3 JobName=JobId=230 JobState=RUNNING\n"
+    )
+    assert (own_name(230, said), own_name(233, said)) == ("230_4", "230_3")
+    assert own_name(17, "JobId=17 JobName=x Requeue=0\n") == "17"
+    assert own_name(17, "") == "17"
 
 
 def test_too_little_disk_or_memory_is_said_with_both_numbers(tmp_path):

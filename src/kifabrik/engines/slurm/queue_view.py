@@ -25,6 +25,13 @@ _PIECE: Final = 5_000
 """Job numbers of one `sacct`: 50 kB of arguments, where Linux allows 128 kB in one (MAX_ARG_STRLEN)."""
 _PIECE_OF_NAMES: Final = 2_000
 _MOST_USERS: Final = 4_000
+_STATES: Final = (
+    *("PENDING", "RUNNING", "SUSPENDED", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED"),
+    *("BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY"),
+)
+_WHENEVER: Final = ("--endtime=now+365days", f"--state={','.join(_STATES)}")
+"""Asked by name and without these, accounting leaves out what was cancelled before it could begin: jobs that were
+held, waited for others, or for a later time (sacct(1), --starttime: only what was eligible within the time)."""
 
 
 class Form(StrEnum):
@@ -124,6 +131,7 @@ class QueueView:
             f"--user={user}",
             f"--name={name}",
             f"--starttime={_back(None)}",
+            *_WHENEVER,
         )
         past = {job.key: job for job in queue_text.read_accounting(text).jobs if job.name == name}
         return list((past | found).values())
@@ -137,7 +145,10 @@ class QueueView:
         found: list[JobFacts] = []
         for first in range(0, len(names), _PIECE_OF_NAMES):
             chosen = f"--name={','.join(names[first : first + _PIECE_OF_NAMES])}"
-            arguments = (*queue_text.accounting_arguments(), "--allusers", f"--starttime={_back(None)}", chosen)
+            arguments = (
+                *(*queue_text.accounting_arguments(), "--allusers"),
+                *(f"--starttime={_back(None)}", *_WHENEVER, chosen),
+            )
             found += queue_text.read_accounting(self._commands.run("sacct", *arguments)).jobs
         return found
 

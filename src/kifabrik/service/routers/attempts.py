@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 
 from kifabrik.errors import NotFoundError
 from kifabrik.factory.attempts import Asked
@@ -44,7 +44,7 @@ def _own(attempt: Ident, caller: Annotated[Principal, allow(*ATTEMPT)]) -> Princ
 
 
 Launcher = Annotated[Principal, Depends(_own)]
-Rank = Annotated[int, Path(ge=0, lt=MOST_NODES)]
+Rank = Annotated[int, Query(ge=0, lt=MOST_NODES)]
 
 
 @router.get("/work")
@@ -107,10 +107,10 @@ def control(
     return Watch(control_topic(caller.tenant, caller.attempt), read, lambda said: said.stop, wait)
 
 
-@router.post("/ranks/{rank}/stages/{stage}")
-def leave_note(rank: Rank, stage: Stage, body: NoteLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
+@router.post("/notes")
+def leave_note(body: NoteLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Leave a note for the launchers on the other nodes."""
-    factory.runs.gathering.leave(caller.tenant, caller.attempt, stage, rank, body.text)
+    factory.runs.gathering.leave(caller.tenant, caller.attempt, body.stage, body.rank, body.text)
     return {}
 
 
@@ -121,22 +121,22 @@ def hand_over_keys(body: KeysLeft, caller: Launcher, factory: TheFactory) -> dic
     return {}
 
 
-@router.post("/ranks/{rank}/fault")
-def leave_fault(rank: Rank, body: FaultLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
+@router.post("/fault")
+def leave_fault(body: FaultLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Say why the attempt cannot go on at a node; all its launchers are told to stop."""
-    fault = Fault(rank, str(body.outcome), body.message)
+    fault = Fault(body.rank, str(body.outcome), body.message)
     factory.runs.gathering.fail(caller.tenant, caller.attempt, fault)
     return {}
 
 
-@router.get("/ranks/{rank}/stages/{stage}", response_model=StageView)
+@router.get("/notes", response_model=StageView)
 @long_poll
-def stage_view(
-    rank: Rank,
+def notes(
     stage: Stage,
     caller: Launcher,
     factory: TheFactory,
     waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
+    rank: Rank = 0,
     wait: WaitSeconds = 0,
 ) -> Watch[StageView]:
     """How far a stage of an attempt on several nodes has come; waits until it is complete."""
@@ -157,7 +157,7 @@ def log(
     factory: TheFactory,
     waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
     after: Annotated[int, Query(ge=-1)] = -1,
-    rank: Annotated[int, Query(ge=0, lt=MOST_NODES)] = 0,
+    rank: Rank = 0,
     wait: WaitSeconds = 0,
 ) -> Watch[StreamView]:
     """Sealed segments of the log of one of an attempt's nodes with numbers above `after`; waits for one."""

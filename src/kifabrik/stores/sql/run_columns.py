@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, fields
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -41,6 +42,12 @@ def placement_from_json(value: list[list[Any]]) -> Placement:
 def untouched_footprint() -> str:
     """How the footprint of a run is written that no attempt was made at."""
     return _json(asdict(NOTHING_USED))
+
+
+@lru_cache(maxsize=256)
+def _placement_from_text(text: str) -> Placement:
+    """Read a placement; each note of a launcher looks at its attempt, whose placement may name a thousand nodes."""
+    return placement_from_json(json.loads(text))
 
 
 def run_to_columns(run: Run) -> dict[str, Any]:
@@ -129,7 +136,7 @@ def attempt_from_row(row: Row[Any]) -> Attempt:
     return record(
         Attempt,
         row,
-        placement=placement_from_json(json.loads(row.placement)),
+        placement=_placement_from_text(row.placement),
         place=Place(**json.loads(row.place)),
         state=RunState(row.state),
         outcome=Outcome(row.outcome) if row.outcome else None,

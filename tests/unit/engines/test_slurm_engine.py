@@ -1,0 +1,131 @@
+"""What the engine keeps of jobs from look to look, with Slurm's commands played."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pytest
+from slurm_shapes import accounting_line, queue_line
+
+from kifabrik.engines.slurm.account_plan import unix_user
+from kifabrik.engines.slurm.commands import SlurmCommands
+from kifabrik.engines.slurm.engine import SlurmEngine, SlurmSettings
+from kifabrik.engines.slurm.job_facts import Exit, JobFacts, JobKey
+from kifabrik.engines.slurm.states import JobState
+from kifabrik.errors import NotFoundError
+from kifabrik.factory.engine import Fate, Life
+from kifabrik.runs.states import Outcome
+
+TENANT = "t-abcdefghijklmnopqrstuvwxyz234567"
+USER = unix_user(TENANT)
+ATTEMPT = "a-abcdefghijklmnop"
+OTHER = "a-ponmlkjihgfedcba"
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+RUNNING = JobFacts(
+    JobKey(7), 7, f"{ATTEMPT}.1", USER, TENANT, "main", JobState.RUNNING, "", ("n1", "n2"), NOW, NOW, None, None, 0
+)
+CANCELLED = replace(RUNNING, state=JobState.CANCELLED, end=NOW, exit=Exit(0, 15))
+PREEMPTED = replace(RUNNING, state=JobState.PREEMPTED, end=NOW, exit=Exit())
+
+
+@dataclass(frozen=True)
+class PlayedCommands(SlurmCommands):
+    """A queue and accounting that a test fills, and what they were asked."""
+
+    queue: dict[int, JobFacts] = field(default_factory=dict)
+    accounting: list[JobFacts] = field(default_factory=list)
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    def run(self, program, *arguments, user="", stdin="", patience_s=0):
+        self.asked.append((program, *arguments))
+        if program == "sacct":
+            return "".join(accounting_line(job) for job in self.accounting)
+        chosen = [word.removeprefix("--jobs=") for word in arguments if word.startswith("--jobs=")]
+        users = next(word for word in arguments if word.startswith("--user=")).removeprefix("--user=").split(",")
+        if chosen and int(chosen[0]) not in self.queue:
+            raise NotFoundError("Invalid job id specified")
+        jobs = [self.queue[int(chosen[0])]] if chosen else self.queue.values()
+        return "".join(queue_line(job) for job in jobs if job.user in users)
+
+
+@pytest.fixture
+def slurm():
+    return PlayedCommands()
+
+
+@pytest.fixture
+def engine(slurm):
+    return SlurmEngine(slurm, SlurmSettings(("/stub",)), lambda: [TENANT])
+
+
+def test_a_forgotten_attempt_is_not_named_again_while_the_queue_shows_its_end(engine, slurm):
+    slurm.queue[7] = CANCELLED
+    assert engine.poll() == {ATTEMPT: Life.GONE}
+    engine.forget(ATTEMPT)
+    assert engine.poll() == {}
+    slurm.queue.clear()
+    assert engine.poll() == {}
+    assert not engine.fates([ATTEMPT])[ATTEMPT].outcome, "nothing of it is kept"
+
+
+def test_an_end_the_queue_has_told_is_kept_until_it_is_forgotten(engine, slurm):
+    slurm.queue[7] = CANCELLED
+    engine.poll()
+    slurm.queue.clear()
+    engine.poll()
+    assert engine.fates([ATTEMPT])[ATTEMPT].outcome is Outcome.STOPPED
+    assert not [words for words in slurm.asked if words[0] == "sacct"]
+    engine.forget(ATTEMPT)
+    assert engine.fates([ATTEMPT]) == {ATTEMPT: Fate()}
+
+
+def test_how_one_ended_that_was_last_seen_alive_is_said_by_accounting(engine, slurm):
+    slurm.queue[7] = RUNNING
+    engine.poll()
+    slurm.queue.clear()
+    assert engine.poll() == {}
+    slurm.accounting.append(PREEMPTED)
+    assert engine.fates([ATTEMPT])[ATTEMPT].outcome is Outcome.PREEMPTED
+
+
+def test_one_that_accounting_takes_for_running_is_not_judged(engine, slurm):
+    slurm.queue[7] = RUNNING
+    engine.poll()
+    slurm.queue.clear()
+    engine.poll()
+    slurm.accounting.append(RUNNING)
+    assert engine.fates([ATTEMPT]) == {}
+
+
+def test_fates_are_of_those_who_were_asked_about(engine, slurm):
+    slurm.queue.update({7: CANCELLED, 8: replace(CANCELLED, key=JobKey(8), raw=8, name=f"{OTHER}.1")})
+    engine.poll()
+    assert engine.fates([OTHER]).keys() == {OTHER}
+
+
+def test_a_claim_is_answered_by_a_look_at_its_one_job(engine, slurm):
+    slurm.queue.update({number: replace(RUNNING, key=JobKey(number), raw=number) for number in (7, 8)})
+    assert engine.holds(ATTEMPT, 7, USER, "n1")
+    assert [word for word in slurm.asked[0] if "=" in word][-2:] == ["--jobs=7", f"--user={USER}"]
+    assert engine.holds(ATTEMPT, 7, USER, "n2"), "the same look serves the gang's other nodes"
+    assert len(slurm.asked) == 1
+    assert not engine.holds(ATTEMPT, 7, USER, "n3")
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        replace(RUNNING, user="kf-somebodyelse00"),
+        replace(RUNNING, name=f"{OTHER}.1"),
+        replace(RUNNING, state=JobState.PENDING, nodes=()),
+        replace(CANCELLED),
+        replace(RUNNING, nodes=("n3",)),
+    ],
+    ids=["another user", "another attempt", "pending", "ended", "another node"],
+)
+def test_a_job_that_is_not_the_attempts_on_this_node_holds_nothing(engine, slurm, job):
+    slurm.queue[7] = job
+    assert not engine.holds(ATTEMPT, 7, USER, "n1")
+
+
+def test_a_job_slurm_does_not_know_holds_nothing(engine):
+    assert not engine.holds(ATTEMPT, 7, USER, "n1")

@@ -1,0 +1,121 @@
+"""Handing runs to a cluster: whose come first, and what is written down about those that wait."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from kifabrik.factory.engine import Fate
+from kifabrik.factory.factory import Factory
+from kifabrik.factory.handover import Handover, in_turns
+from kifabrik.factory.leader import Leadership
+from kifabrik.factory.records import Tenant
+from kifabrik.factory.run_records import Run
+from kifabrik.runs.states import RunState
+from kifabrik.values import Place, Resources, sha256_hex
+
+RUN = Run(
+    tenant="t-a",
+    run="r-1",
+    member="m-1",
+    purpose="p-1",
+    order="11" * 32,
+    code="33" * 32,
+    lock="44" * 32,
+    resources=Resources(cpus=1),
+    place=Place(),
+    python="3.11",
+    staged_bytes=0,
+    streamed_bytes=0,
+    priority=0,
+    outputs=0,
+    attempts=1,
+    retry_on=(),
+    max_duration_s=60,
+    cap_s=60,
+    rate_micro_eur=0,
+    budget_micro_eur=0,
+    most_micro_eur=0,
+    created="2026-11-23T08:00:00Z",
+    deadline="2026-11-24T08:00:00Z",
+)
+
+
+class ClusterPlayer:
+    """A cluster that takes every attempt and lets it wait for a reason."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, str]] = []
+        self.sentence = "Waits for its turn."
+
+    def submit(self, task) -> None:
+        self.taken.append((task.tenant, task.attempt))
+
+    def fates(self, attempts) -> Mapping[str, Fate]:
+        return {name: Fate(self.sentence) for name in attempts}
+
+
+def made(tenant: str, number: int, **changes) -> Run:
+    name = f"r-{tenant}{number}"
+    return replace(RUN, tenant=tenant, run=name, order=sha256_hex(name.encode()), **changes)
+
+
+def test_tenants_take_turns_and_each_ones_runs_come_by_priority_and_age():
+    runs = [made("t-b", 1), made("t-a", 1, position=1), made("t-a", 2, position=2), made("t-a", 3, priority=9)]
+    assert [run.run for (run,) in in_turns(runs, "")] == ["r-t-a3", "r-t-b1", "r-t-a1", "r-t-a2"]
+
+
+def test_a_pass_begins_after_the_tenant_the_last_one_ended_with():
+    runs = [made(f"t-{letter}", number) for letter in "abcd" for number in (1, 2)]
+    first = [run.tenant for (run,) in in_turns(runs, "t-b")]
+    assert first == ["t-c", "t-d", "t-a", "t-b", "t-c", "t-d", "t-a", "t-b"]
+
+
+@pytest.fixture
+def playing(opened: Factory) -> tuple[Factory, ClusterPlayer, Handover, Leadership]:
+    """A factory of two tenants, one of whose keyholders has never called, and a cluster."""
+    cluster = ClusterPlayer()
+    leadership = Leadership(opened.store, opened.log.clock)
+    assert leadership.hold()
+    with opened.store.write() as transaction:
+        for tenant, seen in (("t-a", opened.runs.book.now()), ("t-b", "")):
+            transaction.accounts.add_tenant(Tenant(tenant, tenant, "", 1, "2026-11-23T08:00:00Z"))
+            if seen:
+                transaction.accounts.set_keyholder_seen(tenant, seen)
+    return opened, cluster, Handover(opened.store, opened.runs.book, cluster), leadership  # type: ignore[arg-type]
+
+
+def test_all_runs_are_handed_over_but_those_whose_keyholder_is_away(playing):
+    factory, cluster, handover, leadership = playing
+    with factory.store.write() as transaction:
+        for number in range(300):
+            transaction.runs.add_run(made("t-a", number))
+        transaction.runs.add_run(made("t-b", 1))
+    for _ in range(20):
+        handover.look(leadership)
+    assert len(set(cluster.taken)) == len(cluster.taken) == 300
+    with factory.store.read() as transaction:
+        (waiting,) = transaction.runs.queued_runs(9)
+        assert {one.attempt for one in transaction.runs.watched()} == {name for _, name in cluster.taken}
+    assert (waiting.tenant, waiting.reason[:36]) == ("t-b", "Waits for the tenant's keyholder, wh")
+
+
+def test_why_the_clusters_queue_holds_runs_is_written_down_where_it_changed(playing):
+    factory, cluster, handover, leadership = playing
+    with factory.store.write() as transaction:
+        for number in range(3):
+            transaction.runs.add_run(made("t-a", number))
+    handover.look(leadership)
+    with factory.store.read() as transaction:
+        told = transaction.runs.watched()
+    assert {(one.state, one.reason, one.revision) for one in told} == {(RunState.PENDING, cluster.sentence, 3)}
+
+
+def test_the_tasks_of_a_sweep_are_handed_over_together():
+    tasks = [replace(made("t-a", number), run=f"r-s-{number}", sweep="r-s") for number in (1, 2, 3)]
+    turns = in_turns([*tasks, made("t-a", 9), made("t-b", 1)], "")
+    assert [[run.run for run in turn] for turn in turns] == [
+        ["r-s-1", "r-s-2", "r-s-3"],
+        ["r-t-b1"],
+        ["r-t-a9"],
+    ]
