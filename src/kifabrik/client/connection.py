@@ -213,6 +213,11 @@ def _json(body: _Sent | None) -> bytes:
     return b"{}" if body is None else body.model_dump_json().encode()
 
 
+def prepare_trust() -> None:
+    """Load the system's certificate authorities now, which else happens at the first call over TLS."""
+    _trust("")
+
+
 @cache
 def _trust(ca_pem: str) -> ssl.SSLContext:
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
-from kifabrik.client.connection import Connection
+from kifabrik.client.connection import prepare_trust
 from kifabrik.datasets.manifest import Manifest
 from kifabrik.leases.joining import NodeJoined
 from kifabrik.leases.statements import AttemptRequest, Lease, Refusal
@@ -37,7 +37,7 @@ def get_ready() -> None:
     prepare_kinds(_KINDS)
     for body in _BODIES:
         body.model_rebuild()
-    Connection("http://localhost").close()
+    prepare_trust()
     nobody = SigningKey(bytes(KEY_BYTES))
     nobody.public.verify(nobody.sign(b""), b"")
     for name in _LATE:
