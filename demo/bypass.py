@@ -19,6 +19,7 @@ from kifabrik.errors import KifabrikError
 from kifabrik.jobs.jobfile import read_job
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.orders.order import Input
+from kifabrik.values import Kind, new_id
 
 
 def main():
@@ -30,7 +31,8 @@ def main():
         ]
         job = read_job(job_file)
         item = Input(dataset, sealed[-1]["version"], sealed[-1]["manifest"])
-        prepared = PreparedRun(job, job_file.parent, dict.fromkeys(job.inputs(), item), {}, None)
+        inputs = dict.fromkeys(job.inputs(), item)
+        prepared = PreparedRun(new_id(Kind.RUN), job, job_file.parent, inputs, {}, {}, None)
         honest = session.runs.order
 
         def keep_and_order(order, code, lock, detail):

@@ -5,10 +5,12 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from kifabrik.sandbox.hierarchies import group_mounts
 from kifabrik.sandbox.leftovers import remove_leftovers
 from kifabrik.sandbox.uids import UidRange
 from rooms import FIRST_UID as UID
@@ -89,6 +91,21 @@ def test_leftovers_are_removed_and_living_runs_left_alone(tmp_path):
             assert living.poll() is None
     assert all_dead(UID + 1)
     remove_leftovers(UidRange(UID, 10, locks))
+
+
+def test_what_a_launcher_in_another_group_has_left_is_found_when_looking_everywhere(tmp_path):
+    uids = UidRange(UID, 10, tmp_path / "locks")
+    elsewhere = group_mounts()[0] / f"test-{UID}" / "deeper"
+    left = elsewhere / f"kifabrik-{UID + 7}"
+    left.mkdir(parents=True)
+    try:
+        remove_leftovers(uids)
+        assert left.exists()
+        assert remove_leftovers(uids, everywhere=True) == (str(left),)
+    finally:
+        for folder in (left, elsewhere, elsewhere.parent):
+            with suppress(FileNotFoundError):
+                folder.rmdir()
 
 
 def test_a_group_left_behind_is_emptied_and_reused(tmp_path):

@@ -21,7 +21,9 @@ from parties import FactoryProcess, Party, Person
 
 _TOKENS = ("keyholder", "steward", "auditor")
 _EXAMPLES = {"digest": "ab" * 32, "sha256": "ab" * 32, "path": "0/000.p/1"}
-_OPEN = {("POST", "/v1/tenants"), ("POST", "/v1/devices"), ("GET", "/v1/openapi.json")}
+_SIGNED = {("POST", "/v1/tenants"), ("POST", "/v1/devices"), ("POST", "/v1/nodes/claims")}
+"""What is believed for a signature, not for a token."""
+_OPEN = {*_SIGNED, ("GET", "/v1/openapi.json")}
 
 
 @dataclass

@@ -74,6 +74,15 @@ def find_hierarchies(process: Path = Path("/proc/self")) -> tuple[Hierarchy, ...
     return tuple(found)
 
 
+def group_mounts(process: Path = Path("/proc/self")) -> tuple[Path, ...]:
+    """Where control groups are mounted.
+
+    Args:
+        process: Folder with `mountinfo`.
+    """
+    return tuple(mount.point for mount in _mounts(process))
+
+
 def groups_of(process: Path) -> tuple[Path, ...]:
     """Folders of all control groups a process is in, one for each hierarchy that has controllers or is version 2.
 

@@ -127,7 +127,7 @@ def _groups(uids: UidRange, held: frozenset[int], proc: Path) -> Iterator[Remain
                 if match and _of_a_run(int(match[1]), uids) and int(match[1]) not in held:
                     yield Remain(
                         f"control group {folder}/{name} belongs to no run that goes on",
-                        f"The service removes it when a launcher next ends; by hand: rmdir {folder}/{name}",
+                        f"The service removes it at its next start; by hand: rmdir {folder}/{name}",
                         RemainKind.GROUP,
                         Path(folder, name),
                         uid=int(match[1]),

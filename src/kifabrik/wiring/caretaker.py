@@ -46,7 +46,7 @@ def taking_care(
         wake.set()
         thread.join()
 
-    _clear(runs, uids)
+    _clear(runs, uids, everywhere=True)
     thread = threading.Thread(target=work, name="caretaker", daemon=True)
     thread.start()
     try:
@@ -55,9 +55,9 @@ def taking_care(
         end()
 
 
-def _clear(runs: Path, uids: UidRange) -> None:
+def _clear(runs: Path, uids: UidRange, *, everywhere: bool = False) -> None:
     try:
-        remove_leftovers(uids)
+        remove_leftovers(uids, everywhere=everywhere)
         clear_left(runs)
     except (KifabrikError, OSError) as error:
         _logger.warning("clearing up after runs: %s", error)
