@@ -61,10 +61,14 @@ def shares(playing: Crowd, seconds: float) -> Picture:
     )
     places = NODES * GPUS
     model = a_run(playing, playing.parties[0], gpus(1))
-    for party, weight in zip(playing.parties, WEIGHTS, strict=True):
-        part = weight / sum(WEIGHTS)
-        playing.add_runs(model, [party.tenant], int(1.4 * part * places * seconds / SHORT_S) + places)
-    wait_for(lambda: min(waiting(playing).values()) > places, 120, pause=0.5)
+    # Nothing starts before both have their runs in the queue: else what the first used alone is made good later.
+    playing.cluster.run("scontrol", "update", "PartitionName=main", "State=DOWN")
+    wanted = {}
+    for party, user, weight in zip(playing.parties, playing.users, WEIGHTS, strict=True):
+        wanted[user] = int(1.4 * weight / sum(WEIGHTS) * places * seconds / SHORT_S) + places
+        playing.add_runs(model, [party.tenant], wanted[user])
+    wait_for(lambda: waiting(playing) == wanted, 300, pause=1)
+    playing.cluster.run("scontrol", "update", "PartitionName=main", "State=UP")
     begin = time.time()
     while time.time() - begin < seconds and min(waiting(playing).values()) > 0:
         time.sleep(2)

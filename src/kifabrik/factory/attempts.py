@@ -230,7 +230,7 @@ def newest_checkpoint(transaction: Transaction, run: Run) -> str:
 
 def node_keys_of(transaction: Transaction, attempt: Attempt) -> list[str]:
     """Keys of an attempt's nodes in hex, by rank, which is the order of its placement."""
-    keys = {node.node: node.key for node in transaction.runs.nodes()}
+    keys = transaction.runs.node_keys(share.node for share in attempt.placement)
     return [keys.get(share.node, "") for share in attempt.placement]
 
 

@@ -1,10 +1,12 @@
 """Rows of nodes, of what is free on them, and of who leads."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from kifabrik.factory.capacity import Placement, Share
 from kifabrik.factory.run_records import Leader, NodeRecord
-from kifabrik.stores.sql.rows import add_missing
+from kifabrik.stores.sql.rows import add_missing, chunks
 from kifabrik.stores.sql.run_columns import gpu_bits, gpu_indices, node_from_row, node_to_columns
 from kifabrik.stores.sql.schema.runs import leaders, nodes
 
@@ -37,6 +39,14 @@ class SqlFleetTable:
     def nodes(self) -> list[NodeRecord]:
         """All nodes, by name."""
         return [node_from_row(row) for row in self._sql.execute(select(*_COLUMNS).order_by(nodes.c.name))]
+
+    def node_keys(self, names: Iterable[str]) -> dict[str, str]:
+        """Keys of nodes, by their ids."""
+        found: dict[str, str] = {}
+        for chunk in chunks(set(names)):
+            rows = self._sql.execute(select(nodes.c.node, nodes.c.key).where(nodes.c.node.in_(chunk)))
+            found |= {row.node: row.key for row in rows}
+        return found
 
     def node_by_key(self, key: str) -> NodeRecord | None:
         """Find the node of a key."""
