@@ -81,6 +81,7 @@ def shares(playing: Crowd, seconds: float) -> Picture:
         say(f"  a tenant of weight {weight:g}", f"{value:,.0f}")
     say("  ratio", f"{ratio:.2f}, {ratio / wanted - 1:+.1%} of {wanted:g}")
     say("  GPUs busy", f"{busy:.0%}")
+    playing.served.stop()
     playing.clear()
     return Picture(
         f"GPU time of two tenants of weights 3 and 1, both with runs waiting for {end - begin:.0f} s",
