@@ -46,16 +46,20 @@ def main() -> None:
     made.add_argument("--nodes", type=int, default=1250)
     made.add_argument("--tenants", type=int, default=200)
     made.add_argument("--runs", type=int, default=10_000)
+    made.add_argument("--only", choices=("gang",), help="no load: a tenant suffices")
     made.add_argument("--profile", type=Path, help="write a profile of the passes here")
     wishes = made.parse_args()
     spec = ClusterSpec(FOLDER, nodes=wishes.nodes, cpus=64, extra=EXTRA)
     with crowd(spec, wishes.tenants, stub_s=STUB_S, limits=Limits(most_gpus=1)) as playing:
         gangs = a_gang(playing)
+        if wishes.only == "gang":
+            return
         model = a_run(playing)
-        bare = by_sbatch(playing)
+        by_sbatch(playing, "")
         by_array(playing, wishes.runs)
         sweeps(playing, model, wishes.runs)
         ours = handed_over(playing, model, wishes.runs)
+        bare = by_sbatch(playing, " beside them")
         passes = driven(playing, wishes.profile)
     hand_on(wishes.json, *pictures(wishes, gangs, bare, ours, passes))
 
@@ -137,14 +141,14 @@ def a_run(playing: Crowd) -> Run:
     return found
 
 
-def by_sbatch(playing: Crowd) -> dict[str, float]:
+def by_sbatch(playing: Crowd, beside: str) -> dict[str, float]:
     """Milliseconds of wall and CPU of a bare `sbatch`, one after the other and several at once."""
     resources = Resources(cpus=1, memory_bytes=5 * 10**8, gpu_count=1, gpu_model="H200")
     users = playing.users
 
     def submit(number: int) -> None:
         place = number % len(users)
-        wish = Submission(f"bare-{number}", resources, LIMIT_S, account=playing.tenants[place])
+        wish = Submission("bare", resources, LIMIT_S, account=playing.tenants[place])
         playing.cluster.run("sbatch", *arguments(wish), user=users[place], stdin=SCRIPT)
 
     found = {}
@@ -154,9 +158,9 @@ def by_sbatch(playing: Crowd) -> dict[str, float]:
             list(pool.map(submit, range(BARE)))
         found[f"wall, {label}"] = (time.monotonic() - began) / BARE * 1e3
         found[f"CPU, {label}"] = (sum(os.times()[:4]) - sum(used[:4])) / BARE * 1e3
-        playing.clear()
+    playing.cluster.run("scancel", "--name=bare")
     for name, value in found.items():
-        say(f"bare sbatch, a job: {name}", f"{value:.1f} ms")
+        say(f"bare sbatch{beside}, a job: {name}", f"{value:.1f} ms")
     return found
 
 

@@ -133,7 +133,13 @@ class Demand:
 
     def fits_empty(self, node: Node) -> bool:
         """Whether the node could hold the run if nothing else were on it."""
-        return self.suits(node) and self.share_of(node, node.everything) is not None
+        asked = self.resources  # asked about every node by every order: no share is chosen to say so
+        return (
+            self.suits(node)
+            and node.cpus >= asked.cpus
+            and node.memory_bytes >= self.memory_bytes
+            and len(node.usable_gpus(asked)) >= asked.gpu_count
+        )
 
     def share_of(self, node: Node, room: Room) -> Share | None:
         """The part of a node's free room the run would take, or None if it does not fit."""

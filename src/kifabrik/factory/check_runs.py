@@ -46,9 +46,11 @@ class RunCheck:
 
 def _shares(transaction: Transaction, going_on: Sequence[Attempt]) -> Iterator[Finding]:
     free = transaction.runs.free()
+    held: dict[str, list[Share]] = {}
+    for share in (share for one in going_on for share in one.placement):
+        held.setdefault(share.node, []).append(share)
     for node in transaction.runs.nodes():
-        held = [share for one in going_on for share in one.placement if share.node == node.node]
-        expected = _left(node, held)
+        expected = _left(node, held.get(node.node, []))
         if free[node.node] != expected:
             what = f"node {node.name} has {free[node.node]} free; by its attempts it is {expected}"
             yield Finding("", what, _SHARES)

@@ -101,18 +101,17 @@ class Handover:
             ahead.release()
 
     def _enter(self, leadership: Leadership, together: Sequence[Run]) -> list[Task]:
-        """Enter an attempt at each of some runs of one tenant; several are tasks of one sweep."""
+        """Enter an attempt at a run, or one at each of the next tasks of its sweep."""
         tenant = together[0].tenant
-        array = new_array() if len(together) > 1 else ""
         with self._store.write(tenant) as transaction:
             leadership.check(transaction)
-            before = Counter(one.run for one in transaction.runs.attempts_of(tenant, [run.run for run in together]))
+            waiting = _that_still_wait(transaction, together[0])
+            array = new_array() if len(waiting) > 1 else ""
+            before = Counter(one.run for one in transaction.runs.attempts_of(tenant, [run.run for run in waiting]))
             entered = []
-            for run in together:
-                found = find_run(transaction, tenant, run.run)
-                if found.state is RunState.QUEUED:
-                    found = with_what_others_left(transaction, found)
-                    entered.append(self._enter_one(transaction, found, before[run.run] + 1, array))
+            for run in waiting:
+                found = with_what_others_left(transaction, run)
+                entered.append(self._enter_one(transaction, found, before[run.run] + 1, array))
         limit_s = max((task.limit_s for task in entered), default=0)
         return [replace(task, limit_s=limit_s) for task in entered]
 
@@ -151,6 +150,14 @@ class Handover:
         fates = fates_of(self._cluster, pending)
         nothing = Fate()
         return self._say([(one, fates.get(one.attempt, nothing).sentence) for one in pending], leadership)
+
+
+def _that_still_wait(transaction: Transaction, run: Run) -> list[Run]:
+    """The run, or as many tasks of its sweep as one array takes: one submission, however many they are."""
+    if run.sweep:
+        return transaction.runs.queued_tasks(run.tenant, run.sweep, MOST_OF_AN_ARRAY)
+    found = find_run(transaction, run.tenant, run.run)
+    return [found] if found.state is RunState.QUEUED else []
 
 
 def in_turns(runs: Sequence[Run], last: str) -> list[list[Run]]:

@@ -7,6 +7,7 @@ in micro-euro.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 from kifabrik.factory.capacity import Demand, Gpu, Node, Placement
@@ -362,7 +363,7 @@ class NodeRecord:
     enabled: bool = True
     streams: bool = False
 
-    @property
+    @cached_property
     def capacity(self) -> Node:
         """What it offers."""
         return Node(

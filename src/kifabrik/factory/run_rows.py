@@ -63,6 +63,10 @@ class RunTable(Protocol):
         """Runs that wait and are not held back, at most so many of each tenant: its next ones."""
         ...
 
+    def queued_tasks(self, tenant: str, sweep: str, most: int) -> list[Run]:
+        """The next tasks of a sweep that wait and are not held back."""
+        ...
+
     def queued_tenants(self) -> list[str]:
         """Tenants that have runs waiting."""
         ...

@@ -31,7 +31,7 @@ from kifabrik.factory.run_book import RunBook, find_attempt, find_run
 from kifabrik.factory.run_records import Attempt, Run, StopCause, Watched
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import Outcome
-from kifabrik.values import parse_time
+from kifabrik.values import format_time, parse_time
 
 MOST_SUBMITS: Final = 3
 STOP_GRACE_S: Final = 600.0
@@ -77,6 +77,9 @@ class Supervisor:
         self._stopping: dict[str, float] = {}
         self._doomed: list[str] = []
         """Whom the cluster is to end at the end of this pass."""
+        self._now = book.clock()
+        self._late = ""
+        """The time of this pass, and the deadline that is over by it for good."""
 
     def look(self, leadership: Leadership) -> None:
         """Look at all launchers and attempts once."""
@@ -88,6 +91,8 @@ class Supervisor:
         gone = [one for one in going_on if lives.get(one.attempt, Life.GONE) is Life.GONE]
         fates = fates_of(self._cluster, gone) if self._cluster else {}
         until, left = time.monotonic() + _PASS_S, False
+        self._now = self._book.clock()
+        self._late = format_time(self._now - _LATE)
         for one in going_on:
             life = lives.get(one.attempt, Life.GONE)
             if life is Life.ALIVE:
@@ -116,16 +121,15 @@ class Supervisor:
             _logger.warning("attempt %s: %s", attempt.attempt, error.message)
 
     def _check_time(self, attempt: Watched) -> None:
-        now = self._book.clock()
         if attempt.stop is not None:
             since = self._stopping.setdefault(attempt.attempt, time.monotonic())
             if not attempt.placed or time.monotonic() - since > STOP_GRACE_S:
                 self._kill(attempt.attempt)
-        elif attempt.running and now > latest_end(attempt, now):
+        elif attempt.running and self._now > latest_end(attempt, self._now):
             _logger.warning("attempt %s is past its cap and is killed", attempt.attempt)
             self._mark(attempt, StopCause.CAP)
             self._kill(attempt.attempt)
-        elif not attempt.running and now > parse_time(attempt.deadline) + _LATE:
+        elif not attempt.running and self._late > attempt.deadline:  # as times are written they sort
             self._kill(attempt.attempt)
 
     def _kill(self, attempt: str) -> None:

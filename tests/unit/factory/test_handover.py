@@ -12,7 +12,7 @@ from kifabrik.factory.leader import Leadership
 from kifabrik.factory.records import Tenant
 from kifabrik.factory.run_records import Run
 from kifabrik.runs.states import RunState
-from kifabrik.values import Place, Resources, sha256_hex
+from kifabrik.values import Place, Resources, sha256_hex, task_run
 
 RUN = Run(
     tenant="t-a",
@@ -46,10 +46,15 @@ class ClusterPlayer:
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, str]] = []
+        self.arrays: list[int] = []
         self.sentence = "Waits for its turn."
 
     def submit(self, task) -> None:
         self.taken.append((task.tenant, task.attempt))
+
+    def submit_array(self, tasks) -> None:
+        self.arrays.append(len(tasks))
+        self.taken += [(task.tenant, task.attempt) for task in tasks]
 
     def fates(self, attempts, since) -> Mapping[str, Fate]:
         return {name: Fate(self.sentence) for name in attempts}
@@ -98,6 +103,22 @@ def test_all_runs_are_handed_over_but_those_whose_keyholder_is_away(playing):
         (waiting,) = transaction.runs.queued_runs(9)
         assert {one.attempt for one in transaction.runs.watched()} == {name for _, name in cluster.taken}
     assert (waiting.tenant, waiting.reason[:36]) == ("t-b", "Waits for the tenant's keyholder, wh")
+
+
+def test_tasks_of_a_sweep_are_one_array_however_many_tenants_wait(playing):
+    factory, cluster, handover, leadership = playing
+    sweep = "r-abcdefghijklmnop"
+    with factory.store.write() as transaction:
+        for number in range(1, 1202):
+            transaction.runs.add_run(replace(made("t-a", 0), run=task_run(sweep, number), sweep=sweep))
+        for number in range(600):  # so many that one pass reads but two runs of each tenant
+            tenant = f"t-{number}"
+            transaction.accounts.add_tenant(Tenant(tenant, tenant, "", 1, "2026-11-23T08:00:00Z"))
+            transaction.runs.add_run(made(tenant, 1))
+    for _ in range(5):
+        handover.look(leadership)
+    assert cluster.arrays == [1000, 201]
+    assert len(set(cluster.taken)) == 1201
 
 
 def test_why_the_clusters_queue_holds_runs_is_written_down_where_it_changed(playing):

@@ -36,6 +36,25 @@ def started(decision):
     return [start.run for start in decision.starts]
 
 
+@given(
+    gpus=st.lists(st.tuples(st.sampled_from(["H100", "H200"]), st.sampled_from([80, 141])), max_size=4),
+    resources=st.builds(
+        Resources,
+        cpus=st.integers(1, 3),
+        memory_bytes=st.integers(1, 3),
+        gpu_count=st.integers(0, 3),
+        gpu_model=st.sampled_from(["", "h200"]),
+        gpu_memory_bytes=st.sampled_from([0, 100]),
+    ),
+    staged=st.integers(0, 2),
+)
+def test_a_node_could_hold_a_run_exactly_if_an_empty_one_has_a_share_for_it(gpus, resources, staged):
+    found = tuple(Gpu(index, model, memory) for index, (model, memory) in enumerate(gpus))
+    node = Node("n-1", "box", Place(), cpus=2, memory_bytes=3, gpus=found)
+    demand = Demand(resources, Place(), staged_bytes=staged)
+    assert demand.fits_empty(node) == (demand.share_of(node, node.everything) is not None)
+
+
 def test_a_run_that_fits_starts_at_once():
     decision = decide([node()], [run("r1")])
     assert started(decision) == ["r1"]

@@ -6,6 +6,7 @@ flag instead of the base state; JSON from 23.11 on lists the base state and the 
 
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from kifabrik.errors import IntegrityError
@@ -111,6 +112,7 @@ def parse_state(words: str | Sequence[str]) -> JobState:
     return next((flag for flag in _FLAGS if flag in found), found[0])
 
 
+@lru_cache(maxsize=256)
 def _one(text: str) -> JobState:
     words = text.split()
     try:

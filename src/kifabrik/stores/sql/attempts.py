@@ -14,8 +14,9 @@ _COLUMNS = [column for column in attempts.c if column.name != "stream_header"]
 _WATCHED = (
     *(attempts.c[name] for name in ("tenant", "run", "attempt", "cap_s", "created", "submits", "taken", "running")),
     *(runs.c[name] for name in ("revision", "reason", "deadline")),
-    *(attempts.c.state, (attempts.c.placement != NOWHERE).label("placed"), runs.c.stop),
+    *(attempts.c.state, attempts.c.placement != NOWHERE, runs.c.stop),
 )
+"""In the order of the fields of `Watched`."""
 
 
 class SqlAttemptTable:
@@ -66,10 +67,9 @@ class SqlAttemptTable:
         query = select(*_WATCHED).select_from(attempts.join(runs, same))
         rows = self._sql.execute(query.where(attempts.c.finished == "", runs.c.finished == ""))
         states, causes = {str(one): one for one in RunState}, {str(one): one for one in StopCause}
-        return [
-            record(Watched, row, state=states[row.state], placed=bool(row.placed), stop=causes.get(row.stop))
-            for row in rows
-        ]
+        # By position, as there may be thousands in every pass.
+        found = [(*row[:-3], states[row[-3]], bool(row[-2]), causes.get(row[-1])) for row in rows]
+        return [Watched(*one) for one in found]
 
     def set_stream_header(self, tenant: str, attempt: str, header: bytes) -> None:
         """Keep the age header all segments of an attempt's log share."""

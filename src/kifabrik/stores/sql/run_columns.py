@@ -161,13 +161,24 @@ def node_to_columns(node: NodeRecord) -> dict[str, Any]:
 
 
 def node_from_row(row: Row[Any]) -> NodeRecord:
-    """The node of a row that has no columns of what is free."""
-    return record(
-        NodeRecord,
-        row,
-        place=Place(**json.loads(row.place)),
-        gpus=tuple(Gpu(**gpu) for gpu in json.loads(row.gpus)),
-        pythons=tuple(json.loads(row.pythons)),
+    """The node of a row that has no columns of what is free.
+
+    Every order looks at all nodes, of which there may be thousands and which seldom change: a row that was read
+    before gives the same record again.
+    """
+    return _node(row._fields, tuple(row))
+
+
+@lru_cache(maxsize=2**14)
+def _node(names: tuple[str, ...], values: tuple[Any, ...]) -> NodeRecord:
+    plain = dict(zip(names, values, strict=True))
+    return NodeRecord(
+        **plain
+        | {
+            "place": Place(**json.loads(plain["place"])),
+            "gpus": tuple(Gpu(**gpu) for gpu in json.loads(plain["gpus"])),
+            "pythons": tuple(json.loads(plain["pythons"])),
+        }
     )
 
 

@@ -96,6 +96,12 @@ class SqlRunTable:
             own += [run_from_row(row) for row in rows]
         return [run for own in found.values() for run in own]
 
+    def queued_tasks(self, tenant: str, sweep: str, most: int) -> list[Run]:
+        """The next tasks of a sweep that wait and are not held back."""
+        waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED), runs.c.hold == "")
+        query = select(runs).where(runs.c.tenant == tenant, runs.c.sweep == sweep, *waiting)
+        return [run_from_row(row) for row in self._sql.execute(query.order_by(runs.c.position).limit(most))]
+
     def queued_tenants(self) -> list[str]:
         """Tenants that have runs waiting that are not held back."""
         waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED), runs.c.hold == "")
