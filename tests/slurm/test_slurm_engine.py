@@ -238,10 +238,11 @@ def test_an_sbatch_script_runs_with_sealed_data(stage, tmp_path):
     stage.customer.kifabrik("apply", script, "--yes", "--name", "other", "--purpose", "nothing", expect=4)
 
 
-def test_a_sweep_is_one_array_and_each_task_has_its_parameters(stage, order):
+def test_a_sweep_is_one_array_and_each_task_has_its_parameters(stage, tmp_path):
     code = "import os\nprint('x is', os.environ['x'])"
-    run = order(code, matrix={"x": [3, 5, 8]}, resources={"cpu": 1, "memory": "200MB"})
-    assert stage.end(run).state is RunState.SUCCEEDED
+    job = stage.job(tmp_path / "job", code, matrix={"x": [3, 5, 8]}, resources={"cpu": 1, "memory": "200MB"})
+    run = stage.sdk.sweep(job)
+    assert stage.end(run.run).state is RunState.SUCCEEDED
     said = sorted(line for number in (1, 2, 3) for line in stage.log(f"{run.run}-{number}"))
     assert said == ["x is 3", "x is 5", "x is 8"]
     queue = stage.cluster.run(

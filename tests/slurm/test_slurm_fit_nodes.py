@@ -52,10 +52,11 @@ def stage():
 
 
 def _care(stage, name, first_uid):
-    """Give a node what nodes on one machine cannot share, and start its agent anew."""
+    """Give a node user ids that no other session has, and little to ask for; start its agent anew."""
     settings = stage.node_home(name) / "node.toml"
-    own = f'locks = "{settings.parent}/locks"\nrun_uids = {{first = {first_uid}, count = 10}}\n'
-    settings.write_text(own + 'least_disk = "1MB"\nleast_memory = "1MB"\n' + settings.read_text())
+    others = [line for line in settings.read_text().splitlines() if not line.startswith("run_uids =")]
+    own = [f"run_uids = {{first = {first_uid}, count = 10}}", 'least_disk = "1MB"', 'least_memory = "1MB"']
+    settings.write_text("\n".join([*own, *others]) + "\n")
     stage.agents[name].terminate()
     stage.agents[name].wait()
     stage.start_agent(name)

@@ -108,8 +108,9 @@ def test_ranks_on_real_nodes_reach_each_other_and_nothing_else(stage, tmp_path):
 
 
 def _requests(stage, run):
+    attempts = [one.attempt for one in stage.sdk.session.runs.show(run).attempts]
     said = stage.customer.kifabrik("ledger", "show", "--json").json()
-    return [one for one in said if one["kind"] == "lease.requested" and one["refs"].get("run") == run]
+    return [one for one in said if one["kind"] == "lease.requested" and one["refs"].get("attempt") in attempts]
 
 
 def test_a_gang_whose_node_is_lost_ends_everywhere(stage, tmp_path):
