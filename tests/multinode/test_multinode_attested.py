@@ -19,14 +19,21 @@ NODES = 3
 def machines(cluster, tmp_path_factory):
     """Each node has a TPM, is listed, and its boot accepted; the dataset is granted for attested nodes."""
     folder = tmp_path_factory.mktemp("tpms")
+    settings = [cluster.node_home(number) / "node.toml" for number in range(NODES)]
+    before = [file.read_text() for file in settings]
     with ExitStack() as cleanup:
         made = [cleanup.enter_context(contextmanager(switched_on)(folder, f"n{n}")) for n in range(NODES)]
         for number, machine in enumerate(made):
             name_tpm(cluster.node_home(number), machine)
             enrol_node(cluster, cluster.node_home(number), machine, folder / f"ceremony{number}")
-        words = ("--purpose", PURPOSE, "--attested", "--country", "DE", "--passphrase-file", cluster.secret)
-        cluster.customer.kifabrik("dataset", "grant", cluster.name("line"), *words)
+        secret = ("--passphrase-file", cluster.secret)
+        words = ("--purpose", PURPOSE, "--attested", "--country", "DE", *secret, "--json")
+        granted = cluster.customer.kifabrik("dataset", "grant", cluster.name("line"), *words).json()
         yield made
+        # The cluster is that of other modules, too: none of their runs is to be asked what it can no longer show.
+        cluster.customer.kifabrik("dataset", "revoke", granted["grant"], *secret)
+        for file, text in zip(settings, before, strict=True):
+            file.write_text(text)
 
 
 def test_every_node_shows_its_own_tpm_and_each_can_be_verified(cluster, machines, tmp_path):

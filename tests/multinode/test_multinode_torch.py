@@ -117,7 +117,7 @@ def trained(cluster, folder, command, nodes):
         max_duration="10m",
     )
     view = ended(cluster, future.run)
-    assert view.state is RunState.SUCCEEDED
+    assert view.state is RunState.SUCCEEDED, view.reason
     future.result(60).pull("model", folder / "model")
     said = "\n".join(line for lines in lines_of(cluster, future.run).values() for line in lines)
     # Two ranks of a node share a pipe, so one's line can end up behind another's.
