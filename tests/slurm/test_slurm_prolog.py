@@ -21,7 +21,8 @@ NODES = ("n1", "n2")
 FIRST_UID = 2_000_000 + os.getpid() % 100_000 * 100
 DISPATCHER = '#!/bin/sh\nexec "{folder}/$SLURMD_NODENAME/{hook}"\n'
 KIFABRIK = str(Path(sys.executable).with_name("kifabrik"))
-OURS = USERS[0]
+OURS = USERS[0].replace("tenant", "hooked")
+"""Not one of the users of the session's own cluster: it is removed with this module's."""
 CLUSTER = Path(f"/tmp/kifabrik-slurm-hooked-{os.getpid()}")
 ALL_PAGES = list(range(16))
 

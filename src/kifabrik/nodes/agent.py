@@ -37,6 +37,7 @@ _PASSED_ON: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, sig
 _MOST_MESSAGE_BYTES: Final = 4096
 _MOST_CALLERS: Final = 4096
 _DYING_S: Final = 10.0
+_FIRST_WORD_S: Final = 10.0
 _REFUSED: Final = 77
 _TRY_AGAIN: Final = 75
 _KILLED: Final = 137
@@ -125,11 +126,14 @@ class Agent:
                 connection.send(f"{status} {message}".encode())
 
     def _run(self, connection: socket.socket) -> tuple[int, str]:
-        if is_root(connection) and connection.recv(_MOST_MESSAGE_BYTES) == ALIVE:
+        connection.settimeout(_FIRST_WORD_S)
+        said = connection.recv(_MOST_MESSAGE_BYTES)  # before anything is refused: else the answer is lost with it
+        connection.settimeout(None)
+        if said == ALIVE and is_root(connection):
             return 0, ""
         caller = identify(connection)
         try:
-            asked = _ATTEMPT.fullmatch(connection.recv(_MOST_MESSAGE_BYTES).decode(errors="replace"))
+            asked = _ATTEMPT.fullmatch(said.decode(errors="replace"))
             if asked is None:
                 raise RefusedError("a stub names its attempt first")
             attempt = asked[1] or array_attempt(asked[2], caller.task)
