@@ -1,0 +1,1 @@
+"""Supply chains: simulate whole networks under many scenarios, and find the stock they need."""

@@ -1,0 +1,89 @@
+"""What a study of many scenarios gives: totals of each scenario, figures of each node and lane, courses over time.
+
+Rates are labelled: `beta` is the fill rate (units met from stock at once, of units asked for), `alpha` the cycle
+service (periods without any unit owed or lost, of periods with demand counted as all periods).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kifabrik.recipes.supply_chain.network import Network
+
+Floats = NDArray[np.float64]
+SCENARIO_FIGURES = (
+    "cost", "holding", "in_transit", "stockout", "lost_sales", "ordering", "transport", "revenue",
+    "demand", "met", "lost", "beta", "alpha", "stock_value", "backlog",
+)  # fmt: skip
+"""Of one scenario, over the whole network, after the warm-up: money in total over the periods counted (`cost` is net
+of nothing: revenue stands beside it); `demand`, `met`, `lost` of outside customers in units; `beta`, `alpha` over all
+nodes with outside demand; `stock_value` and `backlog` are means over periods."""
+NODE_FIGURES = (
+    "on_hand", "backlog", "raw", "in_transit", "demand", "met", "lost", "made", "orders",
+    "beta", "alpha", "cost", "use",
+)  # fmt: skip
+"""Of one node: means over periods of a scenario (`demand`, `met`, `lost`, `made`: units a period; `orders`: share of
+periods with an order; `use`: share of the making or order capacity; NaN where there is none; `cost`: money a period,
+with lanes in)."""
+LANE_FIGURES = ("shipped", "in_transit", "cost", "use")
+"""Of one lane: units shipped a period, units under way, money a period, share of its capacity (NaN without one)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a network was simulated.
+
+    Attributes:
+        scenarios: How many.
+        periods: Of each, warm-up included.
+        warm_up: Periods at the start that are not counted.
+        seed: Of all luck.
+        first: Number of the first scenario, where a study is spread over several runs.
+        traced: So many of the first scenarios have their course kept.
+    """
+
+    scenarios: int = 1000
+    periods: int = 365
+    warm_up: int = 0
+    seed: int = 1
+    first: int = 0
+    traced: int = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Results of a study.
+
+    Attributes:
+        network: What was simulated.
+        settings: How.
+        scenarios: Figure name (`SCENARIO_FIGURES`) to values [scenario].
+        nodes: Figure name (`NODE_FIGURES`) to means over scenarios [node], in the order of `network.nodes`.
+        nodes_error: The same for the standard error of that mean.
+        lanes: Figure name (`LANE_FIGURES`) to means [lane], in the order of `network.lanes`.
+        courses: Name of a course to values [period, traced scenario]. `backlog` (outside customers, units),
+            `stock_value`, `beta`, and for each watched node `on_hand NAME` and `backlog NAME`.
+        seconds: How long it took.
+    """
+
+    network: Network
+    settings: Settings
+    scenarios: dict[str, Floats]
+    nodes: dict[str, Floats]
+    nodes_error: dict[str, Floats]
+    lanes: dict[str, Floats]
+    courses: dict[str, NDArray[np.float32]]
+    seconds: float
+
+    def interval(self, figure: str, confidence: float = 0.95) -> tuple[float, float, float]:
+        """Mean of a scenario's figure, and the ends of its confidence interval (Student's t)."""
+        from scipy import stats  # noqa: PLC0415 - slow to import
+
+        values = self.scenarios[figure]
+        mean = float(values.mean())
+        if len(values) < 2:  # noqa: PLR2004
+            return mean, float("-inf"), float("inf")
+        error = float(values.std(ddof=1)) / len(values) ** 0.5
+        reach = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * error
+        return mean, mean - reach, mean + reach
