@@ -3,8 +3,9 @@
 S. P. Willems: Data Set—Real-World Multiechelon Supply Chains Used for Inventory Optimization. Manufacturing &
 Service Operations Management 10(1), 2008, pp. 19-23. The data are not part of kifabrik.
 
-A stage is a node; its `stageTime` is the time to make or fetch there, its `stageCost` what it adds to the value of a
-unit. Values are cumulated along arcs (one unit of each component in a unit), holding cost is a yearly share of them.
+A stage is a node; its `stageTime` is the time to make or fetch there (here: of every lane into it), its `stageCost`
+what it adds to the value of a unit. Values are cumulated along arcs (one unit of each component in a unit), holding
+cost is a yearly share of them.
 Stages without predecessors are supplied from outside at once. Times are days.
 """
 
@@ -190,5 +191,5 @@ def _rows(file: Path, needed: tuple[str, ...]) -> list[Stage]:
         raise UsageError(f"{file} cannot be read: {error}.") from None
     missing = [name for name in needed if not rows or name not in rows[0]]
     if missing:
-        raise UsageError(f"{file} has no column {', '.join(missing)}.", hint="Use the tidied tables of the data set.")
+        raise UsageError(f"{file} has no column {', '.join(missing)}.", hint="Use the tidied tables.")
     return [{name: value or "" for name, value in row.items() if name} for row in rows]

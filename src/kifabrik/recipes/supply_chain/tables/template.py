@@ -8,34 +8,29 @@ from kifabrik.recipes.supply_chain.tables.columns import TABLES
 from kifabrik.recipes.supply_chain.tables.schema import Column, Type, Unit
 from kifabrik.recipes.supply_chain.tables.write import refuse_existing
 
-_LEADS: Final = {
-    "en": (
-        "# Tables of a supply network",
-        "One CSV file (or one sheet of an XLSX file) for each table. Only `product_site` is required, and a supply for "
-        "every row of it (`sourcing`, `lanes` or `bom`). Empty cells take the default. Columns may have their SAP "
-        "names; other SAP fields are left aside, and so are columns that begin with `_`. Times are in days unless a "
-        "column `…_unit`, a heading such as `lead_time_weeks` or the cell itself (`2 weeks`) names another unit: "
-        f"{', '.join(Unit)}. They are rounded to whole periods. Check with `kifabrik supply-chain validate FOLDER`.",
-        ("column", "type", "unit", "default", "meaning", "SAP"),
-        "required",
-    ),
-    "de": (
-        "# Tabellen eines Liefernetzes",
-        "Je Tabelle eine CSV-Datei (oder ein Blatt einer XLSX-Datei). Nötig ist nur `product_site` und für jede ihrer "
-        "Zeilen eine Versorgung (`sourcing`, `lanes` oder `bom`). Leere Zellen nehmen die Vorgabe. Spalten dürfen wie "
-        "in SAP heißen; andere SAP-Felder und Spalten, die mit `_` beginnen, bleiben unbeachtet. Zeiten gelten in "
-        "Tagen, wenn nicht eine Spalte `…_unit`, eine Überschrift wie `lead_time_weeks` oder die Zelle (`2 weeks`) "
-        f"eine andere Einheit nennt: {', '.join(Unit)}. Sie werden auf ganze Perioden gerundet. Prüfen mit "
-        "`kifabrik supply-chain validate FOLDER`.",
-        ("Spalte", "Art", "Einheit", "Vorgabe", "Bedeutung", "SAP"),
-        "nötig",
-    ),
+_LEAD_EN: Final = f"""\
+One CSV file (or one sheet of an XLSX file) for each table. Only `product_site` is required, and a supply for every
+row of it (`sourcing`, `lanes` or `bom`). Empty cells take the default. Columns may have their SAP names; other SAP
+fields are left aside, and so are columns that begin with `_`. Times are in days unless a column `…_unit`, a heading
+such as `lead_time_weeks` or the cell itself (`2 weeks`) names another unit: {", ".join(Unit)}. They are rounded to
+whole periods. Check with `kifabrik supply-chain validate FOLDER`."""
+_LEAD_DE: Final = f"""\
+Je Tabelle eine CSV-Datei (oder ein Blatt einer XLSX-Datei). Nötig ist nur `product_site` und für jede ihrer Zeilen
+eine Versorgung (`sourcing`, `lanes` oder `bom`). Leere Zellen nehmen die Vorgabe. Spalten dürfen wie in SAP heißen;
+andere SAP-Felder und Spalten, die mit `_` beginnen, bleiben unbeachtet. Zeiten gelten in Tagen, wenn nicht eine
+Spalte `…_unit`, eine Überschrift wie `lead_time_weeks` oder die Zelle (`2 weeks`) eine andere Einheit nennt:
+{", ".join(Unit)}. Sie werden auf ganze Perioden gerundet. Prüfen mit `kifabrik supply-chain validate FOLDER`."""
+_HEADINGS_EN: Final = ("column", "type", "unit", "default", "meaning", "SAP")
+_HEADINGS_DE: Final = ("Spalte", "Art", "Einheit", "Vorgabe", "Bedeutung", "SAP")
+_WORDS: Final = {
+    "en": ("# Tables of a supply network", _LEAD_EN, _HEADINGS_EN, "required"),
+    "de": ("# Tabellen eines Liefernetzes", _LEAD_DE, _HEADINGS_DE, "nötig"),
 }
 
 
 def markdown(language: str = "en") -> str:
     """Explanation of all tables and columns, "en" or "de"."""
-    title, lead, headings, required = _LEADS[language]
+    title, lead, headings, required = _WORDS[language]
     parts = [title, "", lead, ""]
     for table in TABLES.values():
         sap = f" (SAP: {', '.join(table.sap)})" if table.sap else ""

@@ -57,7 +57,8 @@ def _changed(raw: RawTable, table: str, column: Column, change: RawRow) -> RawTa
         else:
             rows.append(row)
     if not hits:
-        raise UsageError(f"{_where(change)}, column key: no row of {table} matches '{change.cells.get('key', '')}'.")
+        key = change.cells.get("key", "")
+        raise UsageError(f"{_where(change)}, column key: no row of {table} matches '{key}'.")
     return RawTable(tuple(dict.fromkeys((*raw.headings, column.name))), tuple(rows), raw.unknown)
 
 
