@@ -32,7 +32,7 @@ class Scale:
 
     @classmethod
     def around(cls, values: Sequence[float], start: float, end: float, *, zero: bool = True) -> "Scale":
-        """A scale that holds the finite values, with zero if wanted, and with room where there is one value alone."""
+        """A scale that holds the finite values, with zero if wanted, and with room around one value alone."""
         seen = [value for value in values if math.isfinite(value)] or [0.0]
         low, high = min(seen), max(seen)
         if zero:

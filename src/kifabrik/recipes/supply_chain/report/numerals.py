@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - the dash and the minus of print are meant
 """Numbers as people of a language write them: 1.234,5 in German, 1,234.5 in English."""
 
 import math
@@ -45,7 +46,7 @@ class Numerals:
         if not math.isfinite(value):
             return NONE
         for size, word in _SCALES[self.language]:
-            if abs(value) >= size * 0.9995:  # noqa: PLR2004 - rounds to 1.00 of it
+            if abs(value) >= size * 0.9995:
                 return f"{self.number(value / size, _places(value / size))}\u00a0{word}"
         return self.number(value, _places(value))
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, RUF001 - texts, with Greek letters
 """Every text of the report, in every language it can be written in; both have the same keys."""
 
 from typing import Final
