@@ -233,15 +233,20 @@ def _placed(
     left, width = across
     wide = max(1, int(width / apart + 1e-6))
     rows = math.ceil(len(rest) / wide)
-    badge = 2 * _BADGE + 3
-    used = len(top) * badge + rows * apart
-    y = (_DOTS_HEIGHT - used) / 2
-    points = {at: (left + width / 2, y + badge * (number + 0.5)) for number, at in enumerate(top)}
-    y += len(top) * badge
-    for number, at in enumerate(rest):
-        in_row = min(wide, len(rest) - number // wide * wide)
-        x = left + width / 2 + (number % wide - (in_row - 1) / 2) * apart
-        points[at] = (x, y + apart * (number // wide + 0.5))
+    badge = 2 * _BADGE + 4
+    wide_top = max(1, int(width / badge + 1e-6))
+    tall = math.ceil(len(top) / wide_top) * badge
+    middle, y = left + width / 2, (_DOTS_HEIGHT - tall - rows * apart) / 2
+    return _grid(top, wide_top, badge, (middle, y)) | _grid(rest, wide, apart, (middle, y + tall))
+
+
+def _grid(nodes: Sequence[int], wide: int, apart: float, top: Point) -> dict[int, Point]:
+    """Rows of nodes, each centred below `top`."""
+    points = {}
+    for number, at in enumerate(nodes):
+        row, place = divmod(number, wide)
+        in_row = min(wide, len(nodes) - row * wide)
+        points[at] = (top[0] + (place - (in_row - 1) / 2) * apart, top[1] + apart * (row + 0.5))
     return points
 
 
