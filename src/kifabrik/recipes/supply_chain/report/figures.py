@@ -92,7 +92,9 @@ def summary(results: Results, tell: Teller) -> str:
     counted = settings.periods - settings.warm_up
     return tell.words(
         "summary" if math.isfinite(beta) else "summary_quiet",
-        scenarios=tell.numerals.number(settings.scenarios),
+        scenarios=tell.words("scenario_one")
+        if settings.scenarios == 1
+        else tell.words("scenario_many", number=tell.numerals.number(settings.scenarios)),
         length=tell.length(counted, after_of=True),
         beta=tell.numerals.percent(beta),
         stock=tell.numerals.amount(estimate(results, "stock_value").mean),
