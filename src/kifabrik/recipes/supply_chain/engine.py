@@ -24,8 +24,8 @@ from kifabrik.recipes.supply_chain.results import Results, Settings
 Floats = NDArray[np.float64]
 GROUP: Final = 32
 """Scenarios whose figures are added up together; blocks are multiples of it."""
-_CACHE_BYTES: Final = 768 * 1024
-_WIDEST: Final = 256
+_CACHE_BYTES: Final = 8 * 1024 * 1024
+_WIDEST: Final = 1024
 _FLUSH: Final = 16
 """Periods summed in single precision before they are added in double."""
 _SCRATCH: Final = 9
@@ -66,7 +66,7 @@ def simulate(
     begun = time.perf_counter()
     real = np.float32 if precision == "single" else np.float64
     compiled = compile_network(network, seed=settings.seed, real=real)
-    width = block_width(compiled)
+    width = block_width(compiled, -(-settings.scenarios // (workers or os.cpu_count() or 1)))
     places = {int(place): number for number, place in enumerate(compiled.order)}
     by_name = {node.name: places[place] for place, node in enumerate(network.nodes)}
     watched = np.array([by_name[name] for name in watch], dtype=np.int64)
@@ -117,12 +117,13 @@ def _check(network: Network, settings: Settings, watch: tuple[str, ...]) -> None
             raise UsageError(f"There is no node {name} to watch.")
 
 
-def block_width(compiled: Compiled) -> int:
-    """Scenarios side by side, so that what a period touches stays in a core's cache."""
+def block_width(compiled: Compiled, most: int = _WIDEST) -> int:
+    """Scenarios side by side: wide enough for long loops, at most `most`, and what a period touches in the cache."""
     plan = compiled.plan
     nodes, lanes = len(plan.node_ints), len(plan.lane_ints)
     each = 4 * (nodes * (6 + 8) + lanes * 4)
-    return int(min(_WIDEST, max(GROUP, _CACHE_BYTES // each // GROUP * GROUP)))
+    fits = min(_WIDEST, _CACHE_BYTES // each, most)
+    return max(GROUP, -(-fits // GROUP) * GROUP)
 
 
 def new_state(compiled: Compiled, width: int, real: Any) -> k.State:

@@ -26,6 +26,8 @@ _PLACES = OCTAVES << BINS
 _OFFSET = 127 << BINS
 _SHIFT = 23 - BINS
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
+_inlined = numba.njit(inline="always", error_model="numpy")
+"""For what every node does in every period: handing all arrays to a function takes longer than a short loop."""
 
 
 class Plan(NamedTuple):
@@ -206,7 +208,7 @@ def _demand(plan: Any, st: Any, i: int, t: int, first: int, replay: Any, zero: A
             out[i, s] = np.rint(out[i, s])
 
 
-@_jit
+@_inlined
 def _ask(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
     """Add up what node i is asked for in period t; takes it off its order position."""
     asked, orders, width = st.asked, st.orders, st.asked.shape[1]
@@ -234,7 +236,7 @@ def _ask(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
         position[i, s] -= asked[i, s]
 
 
-@_jit
+@_inlined
 def _count_position(plan: Any, st: Any, i: int) -> None:
     """Count the order position of a node that is not plain, after demand."""
     width = st.position.shape[1]
@@ -294,7 +296,7 @@ def _echelon(plan: Any, st: Any, i: int, zero: Any, stockpyl: bool) -> None:
             sum_[6, s] += units * st.moving[x, s]
 
 
-@_jit
+@_inlined
 def _order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None:
     """Let node i decide on its order of period t, in good units."""
     ints, reals = plan.node_ints, plan.node_reals
@@ -360,7 +362,7 @@ def _order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> Non
             order[i, s] = zero if st.trouble[d, s] > 0 else order[i, s]
 
 
-@_jit
+@_inlined
 def _place_orders(
     plan: Any, st: Any, i: int, t: int, first: int, periods: int, zero: Any, rec: Any, recording: bool
 ) -> None:
@@ -380,6 +382,11 @@ def _place_orders(
         if ints[i, PLAIN]:
             e = plan.group_lane[begin]
             if plan.lane_ints[e, SOURCE] < 0:
+                if plan.lane_ints[e, EXTRA] < 0 and plan.lane_ints[e, ARRIVED] < 0 and plan.lane_ints[e, KEEP] & 1 == 0 and not recording:
+                    slot = plan.lane_ints[e, RING_AT] + (t + plan.lane_ints[e, LEAD]) % plan.lane_ints[e, RING_LENGTH]
+                    for s in range(width):
+                        st.ring[slot, s] = order[i, s] * units
+                    continue
                 for s in range(width):
                     st.scratch[5, s] = order[i, s] * units
                 _from_outside(plan, st, e, t, first, periods, zero, rec, recording)
@@ -531,7 +538,7 @@ def _receive(plan: Any, st: Any, e: int, t: int, zero: Any) -> None:
             scratch[2, s] = zero if out else q
 
 
-@_jit
+@_inlined
 def _make(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
     """Receive components and make what can be made; writes what comes to stock into scratch 0."""
     ints = plan.node_ints
@@ -612,7 +619,7 @@ def _make(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
             st.making[row, s] = begun
 
 
-@_jit
+@_inlined
 def _serve(
     plan: Any, st: Any, i: int, t: int, first: int, periods: int, zero: Any, rec: Any, recording: bool
 ) -> None:
