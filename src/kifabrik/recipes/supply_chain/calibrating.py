@@ -69,7 +69,9 @@ class Calibration:
     season_p: float = 1.0
 
 
-def calibrate(path: Path, *, seed: int = 1, progress: Callable[[int], None] | None = None) -> tuple[Calibration, ...]:
+def calibrate(
+    path: Path, *, seed: int = 1, progress: Callable[[int], None] | None = None
+) -> tuple[Calibration, ...]:
     """Fit every series of a CSV, Parquet or XLSX file.
 
     Columns are `product`, `site`, `period` (a number) or `date`, `quantity`; or `lane`, `lead_time` (periods).
@@ -128,7 +130,11 @@ def _season(series: Series) -> tuple[str, tuple[float, ...], float]:
         kinds.append(("month", YEAR, _CYCLES * 365))
     best: tuple[str, tuple[float, ...], float] = ("", (), 1.0)
     for name, length, least in kinds:
-        if len(series.values) < least or series.values.min() == series.values.max() or series.name.startswith("lane "):
+        if (
+            len(series.values) < least
+            or series.values.min() == series.values.max()
+            or series.name.startswith("lane ")
+        ):
             continue
         phases = _phases(series, name)
         groups = [series.values[phases == phase] for phase in range(length)]
@@ -253,7 +259,9 @@ def draw_fit(calibration: Calibration, target: Path) -> None:
     fitted = calibration.fit
     values = calibration.series.values
     if calibration.factors:
-        values = values / np.maximum(np.array(calibration.factors)[_phases(calibration.series, calibration.season)], 1e-9)
+        values = values / np.maximum(
+            np.array(calibration.factors)[_phases(calibration.series, calibration.season)], 1e-9
+        )
     seen = np.sort(values)
     ranks = (np.arange(len(seen)) + 0.5) / len(seen)
     model = (fitted.candidates[0].distribution if fitted.candidates else empirical(seen)).quantile(ranks)

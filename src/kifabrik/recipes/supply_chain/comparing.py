@@ -100,7 +100,8 @@ def compare(
             base=base.network.name,
             scenarios=settings.scenarios,
             differences=tuple(
-                difference(figure, other.scenarios[figure], base.scenarios[figure], confidence) for figure in figures
+                difference(figure, other.scenarios[figure], base.scenarios[figure], confidence)
+                for figure in figures
             ),
         )
         for other in others

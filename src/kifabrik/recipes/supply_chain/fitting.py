@@ -136,7 +136,9 @@ def empirical(seen: Floats, *, most: int = 200) -> Distribution:
     """The distribution of what was seen itself; of more than `most` different values, means of equal shares."""
     values, counts = np.unique(seen, return_counts=True)
     if len(values) > most:
-        values, counts = np.unique([part.mean() for part in np.array_split(np.sort(seen), most)], return_counts=True)
+        values, counts = np.unique(
+            [part.mean() for part in np.array_split(np.sort(seen), most)], return_counts=True
+        )
     weights = counts / counts.sum()
     return Distribution(kind=Kind.EMPIRICAL, values=tuple(values.tolist()), weights=tuple(weights.tolist()))
 
@@ -186,7 +188,9 @@ def _estimated(kind: Kind, seen: Floats) -> Distribution | None:
             if len(sizes) < 2 or sizes.min() == sizes.max():  # noqa: PLR2004
                 return Distribution(kind=kind, mean=float(sizes.mean()), chance=chance)
             shape, _, scale = stats.gamma.fit(sizes, floc=0)
-            return Distribution(kind=kind, mean=float(shape * scale), sd=float(math.sqrt(shape) * scale), chance=chance)
+            return Distribution(
+                kind=kind, mean=float(shape * scale), sd=float(math.sqrt(shape) * scale), chance=chance
+            )
         case _:
             return Distribution(kind=kind, mean=mean, sd=sd)
 

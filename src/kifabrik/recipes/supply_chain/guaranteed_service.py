@@ -150,8 +150,6 @@ def place_safety_stock(stages: Sequence[Stage], arcs: Sequence[Arc], *, seconds:
     )
 
 
-
-
 def pooled_demand(stages: Sequence[Stage], arcs: Sequence[Arc]) -> tuple[Floats, Floats]:
     """Mean demand of each stage, and its bound z sigma over one period, [stage] each.
 
@@ -190,7 +188,14 @@ def _checked_order(stages: Sequence[Stage], arcs: Sequence[Arc]) -> tuple[str, .
     if not stages or len(before) < len(stages):
         raise UsageError("The guaranteed-service model needs stages with names that differ.")
     for stage in stages:
-        numbers = (stage.processing_time, stage.inbound, stage.holding_cost, stage.demand_sd, stage.z, stage.promise)
+        numbers = (
+            stage.processing_time,
+            stage.inbound,
+            stage.holding_cost,
+            stage.demand_sd,
+            stage.z,
+            stage.promise,
+        )
         if not all(number >= 0 for number in (*numbers, stage.lead_time_sd)):
             raise UsageError(f"The stage {stage.name} has a negative time, cost, deviation or safety factor.")
     for arc in arcs:

@@ -118,7 +118,9 @@ class _Search:
         return self.known[key]
 
     def plan(self, scales: Floats) -> Network:
-        return base_stocks(self.network, self.placement, scale=dict(zip(self.placement.stages, scales, strict=True)))
+        return base_stocks(
+            self.network, self.placement, scale=dict(zip(self.placement.stages, scales, strict=True))
+        )
 
 
 def optimise(
@@ -266,9 +268,7 @@ def _checked(
     """Today's plan, the proposed one, and plans with more and less safety, on luck not seen before."""
     today = simulate(fresh.network, fresh.settings, progress=fresh.progress)
     now = replace(_point("today", today, None, confidence), is_current=True)
-    proposed = replace(
-        _point(f"beta {beta:g}", fresh.at(best), today, confidence), target=beta, is_chosen=True
-    )
+    proposed = replace(_point(f"beta {beta:g}", fresh.at(best), today, confidence), target=beta, is_chosen=True)
     others = [_point(f"{scale:g} x safety", fresh.at(scale * best), today, confidence) for scale in FRONTIER_SCALES]
     points = sorted((now, proposed, *others), key=lambda point: (point.stock_value.mean, point.beta.mean))
     return now, proposed, Frontier(points=tuple(points), scenarios=fresh.settings.scenarios, confidence=confidence)

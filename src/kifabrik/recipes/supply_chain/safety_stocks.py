@@ -53,7 +53,9 @@ def from_network(network: Network, *, service: float = USUAL_SERVICE) -> Inputs:
     into: defaultdict[str, list[Lane]] = defaultdict(list)
     for lane, _ in used:
         into[lane.target].append(lane)
-    has_cost, has_value = (any(getattr(node, what) > 0 for node in network.nodes) for what in ("holding_cost", "value"))
+    has_cost, has_value = (
+        any(getattr(node, what) > 0 for node in network.nodes) for what in ("holding_cost", "value")
+    )
     stages = []
     for node in network.nodes:
         price = node.holding_cost if has_cost else node.value if has_value else 1.0
@@ -142,7 +144,10 @@ def base_stocks(network: Network, answer: Placement, *, scale: Mapping[str, floa
     scaled = replace(answer, safety_stocks=answer.safety_stocks * factors)
     local = local_levels(scaled)
     echelon = _echelon_levels(network, local)
-    nodes = [replace(node, policy=_with_level(node.policy, local[node.name], echelon.get(node.name, 0.0))) for node in network.nodes]
+    nodes = [
+        replace(node, policy=_with_level(node.policy, local[node.name], echelon.get(node.name, 0.0)))
+        for node in network.nodes
+    ]
     return replace(network, nodes=tuple(nodes))
 
 

@@ -211,7 +211,9 @@ def _solve(
     if not binaries:
         return values[: 2 * stages].reshape(2, stages), float(info.objective_function_value) + offset
     below = float(info.mip_dual_bound) + offset
-    is_solved = str(solver.getModelStatus()).endswith(("kOptimal", "kTimeLimit")) and info.primal_solution_status == 2  # noqa: PLR2004
+    is_solved = (
+        str(solver.getModelStatus()).endswith(("kOptimal", "kTimeLimit")) and info.primal_solution_status == 2
+    )  # noqa: PLR2004
     return (values[: 2 * stages].reshape(2, stages) if is_solved else None), below
 
 

@@ -31,9 +31,7 @@ def test_a_simulated_history_gives_back_family_and_moments_within_ten_percent(tr
 
 def test_p_values_of_true_families_are_not_small_by_luck_alone():
     true = TRUE[0]
-    chances = [
-        fit(true.quantile(np.random.default_rng(n).random(60)), bootstraps=39).p_value for n in range(30)
-    ]
+    chances = [fit(true.quantile(np.random.default_rng(n).random(60)), bootstraps=39).p_value for n in range(30)]
     assert 0.3 < np.mean(chances) < 0.75
 
 
@@ -59,7 +57,9 @@ def test_demand_is_classed_after_syntetos_and_boylan(values, pattern):
     assert fit(values, bootstraps=5).pattern is pattern
 
 
-@pytest.mark.parametrize(("values", "message"), [([1] * 19, "19 values are too few"), ([-1] + [1] * 30, "negative")])
+@pytest.mark.parametrize(
+    ("values", "message"), [([1] * 19, "19 values are too few"), ([-1] + [1] * 30, "negative")]
+)
 def test_bad_histories_are_refused_by_name(values, message):
     with pytest.raises(UsageError, match=f"bolt@Ulm: .*{message}"):
         fit(values, what="bolt@Ulm")

@@ -76,7 +76,9 @@ def _brute(stages, arcs):
             into[at] = max(into[at], times[place[arc.source]] + arc.lead_time)
         net = [i + stage.processing_time - s for i, s, stage in zip(into, times, stages, strict=True)]
         if min(net) >= 0:
-            best = min(best, sum(st.holding_cost * b * math.sqrt(t) for st, b, t in zip(stages, bounds, net, strict=True)))
+            best = min(
+                best, sum(st.holding_cost * b * math.sqrt(t) for st, b, t in zip(stages, bounds, net, strict=True))
+            )
     return best
 
 
@@ -84,7 +86,12 @@ def _brute(stages, arcs):
 def test_on_general_networks_no_choice_of_whole_times_is_cheaper(seed):
     luck = np.random.default_rng(seed)
     stages = [
-        _stage(n, int(luck.integers(0, 3)), float(luck.uniform(1, 3) * (n + 1)), **(_end(1 + n, int(luck.integers(2))) if n > 2 else {}))
+        _stage(
+            n,
+            int(luck.integers(0, 3)),
+            float(luck.uniform(1, 3) * (n + 1)),
+            **(_end(1 + n, int(luck.integers(2))) if n > 2 else {}),
+        )
         for n in range(5)
     ]
     pairs = [(0, 1), (0, 2), (1, 3), (2, 3), (2, 4), (0, 4)]
@@ -98,7 +105,12 @@ def test_on_general_networks_no_choice_of_whole_times_is_cheaper(seed):
 
 
 def test_one_demand_over_two_paths_counts_as_one():
-    stages = [_stage("a", 1, 1), _stage("b", 1, 1), _stage("c", 1, 1), _stage("d", 1, 1, demand_mean=10, **_end(2, 0))]
+    stages = [
+        _stage("a", 1, 1),
+        _stage("b", 1, 1),
+        _stage("c", 1, 1),
+        _stage("d", 1, 1, demand_mean=10, **_end(2, 0)),
+    ]
     means, bounds = pooled_demand(stages, _arcs(("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")))
     assert means == pytest.approx([20, 10, 10, 10])
     assert bounds == pytest.approx([4, 2, 2, 2])
