@@ -29,9 +29,7 @@ _SECOND_LOOK = 500
 @study_options
 @click.option("--what-if", default="", help="A name of the table scenarios.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where results go. [FOLDER-results]")
-@click.option(
-    "--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report."
-)
+@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report.")
 @click.option(
     "--critical",
     type=click.IntRange(min=0),
@@ -73,7 +71,9 @@ def run(
     page = write_report(results, target, language=language, **found)
     if as_json:
         figures = {name: results.interval(name) for name in results.scenarios}
-        show_json({"figures": plain_values(figures), "folder": str(target), "report": str(page), **plain_values(found)})
+        show_json(
+            {"figures": plain_values(figures), "folder": str(target), "report": str(page), **plain_values(found)}
+        )
         return
     _show(results)
     for node in found["critical"][:3]:
@@ -125,6 +125,11 @@ def _show(results: "Results") -> None:
             rows.append((label, f"{mean:.2%}", f"{low:.2%} to {high:.2%}", f"{tail:.2%}"))
         else:
             rows.append(
-                (f"{label} ({unit})", show_number(mean), f"{show_number(low)} to {show_number(high)}", show_number(tail))
+                (
+                    f"{label} ({unit})",
+                    show_number(mean),
+                    f"{show_number(low)} to {show_number(high)}",
+                    show_number(tail),
+                )
             )
     show_table(["FIGURE", "MEAN", "95 % INTERVAL", "BAD 5 %"], rows, right=(1, 2, 3))
