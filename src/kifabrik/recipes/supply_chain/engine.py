@@ -135,7 +135,7 @@ def new_state(compiled: Compiled, width: int, real: Any) -> k.State:
         return np.zeros((count, width), dtype=real)
 
     def filled(values: Floats) -> NDArray[Any]:
-        return np.ascontiguousarray(np.broadcast_to(values.astype(real)[:, None], (len(values), width)))
+        return np.repeat(values.astype(real)[:, None], width, axis=1)
 
     return k.State(
         level=filled(starts.level),
