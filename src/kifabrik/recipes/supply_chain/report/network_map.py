@@ -119,7 +119,7 @@ def _boxes(
             corner[at] = (start + number * (width + gap), top + place * row)
     middle = _BOX_HEIGHT / 2
     parts = [
-        _curve(
+        _way(
             (corner[source][0] + width, corner[source][1] + middle), (corner[target][0], corner[target][1] + middle)
         )
         for source, target in ways
@@ -167,7 +167,9 @@ def _dots(
     touching = [way for way in every if way[0] in marked or way[1] in marked]
     wanted = every if len(every) <= _MOST_LANES else touching
     shown = wanted if len(wanted) <= _MOST_LANES else wanted[:: math.ceil(len(wanted) / _MOST_LANES)]
-    parts = [_curve(points[source], points[target], faint=len(shown) > 80) for source, target in shown]  # noqa: PLR2004
+    parts = [
+        _way(points[source], points[target], faint=len(shown) > 80, straight=by_place) for source, target in shown
+    ]  # noqa: PLR2004
     for at, (x, y) in points.items():
         if at not in marked:
             title = element("title", network.nodes[at].name)
@@ -260,8 +262,8 @@ def _wide(column: Sequence[int], marked: set[int], apart: float, height: float) 
     return max(2 * _BADGE if top else apart, math.ceil((len(column) - top) / rows) * apart)
 
 
-def _curve(start: Point, end: Point, *, faint: bool = False) -> Markup:
-    if abs(end[0] - start[0]) < 1:
+def _way(start: Point, end: Point, *, faint: bool = False, straight: bool = False) -> Markup:
+    if straight or abs(end[0] - start[0]) < 1:
         return line(start, end, class_="lane faint" if faint else "lane")
     bend = (end[0] - start[0]) / 2
     return element(
