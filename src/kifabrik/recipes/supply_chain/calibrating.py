@@ -5,12 +5,14 @@ Invariants:
     - A season is used only if it shows beyond luck (Kruskal-Wallis test at 1 %) over at least two whole cycles.
 """
 
+import csv
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,8 @@ WEEK: Final = 7
 YEAR: Final = 12
 _SEASON_LEVEL: Final = 0.01
 _CYCLES: Final = 2
-_MONTH_DAYS: Final = 60
+_UNREADABLE: Final = (OSError, ValueError, KeyError, SyntaxError, BadZipFile, csv.Error)
+"""What the readers of CSV, Parquet (Arrow's errors are ValueErrors) and XLSX (a ZIP of XML) raise."""
 _NAMES: Final = {
     "product": ("product", "material", "matnr", "item"),
     "site": ("site", "plant", "werks", "location"),
@@ -217,9 +220,7 @@ def _columns(path: Path) -> dict[str, list[Any]]:
         raise UsageError(f"There is no file {path}.")
     try:
         rows = list(_rows(path))
-    except UsageError:
-        raise
-    except Exception as error:
+    except _UNREADABLE as error:
         raise UsageError(f"{path.name} cannot be read: {str(error).splitlines()[0]}.") from None
     if not rows:
         raise UsageError(f"{path.name} is empty.")
@@ -231,8 +232,6 @@ def _columns(path: Path) -> dict[str, list[Any]]:
 def _rows(path: Path) -> Iterator[list[Any]]:
     match path.suffix.lower():
         case ".csv":
-            import csv  # noqa: PLC0415
-
             with path.open(encoding="utf-8-sig", newline="") as file:
                 sample = file.readline()
                 file.seek(0)

@@ -161,7 +161,7 @@ def _ranked(seen: Floats) -> tuple[Candidate, ...]:
     return tuple(sorted(found, key=lambda candidate: candidate.aic))
 
 
-def _estimated(kind: Kind, seen: Floats) -> Distribution | None:
+def _estimated(kind: Kind, seen: Floats) -> Distribution | None:  # noqa: PLR0911 - one return a family
     """The family's member that fits best, None where there is none."""
     from scipy import stats  # noqa: PLC0415 - slow to import
 

@@ -163,13 +163,15 @@ def _linear(programme: Programme, longest: Floats, slopes: Floats) -> Floats:
     _load(solver, np.concatenate([-slopes, slopes]), _bounds(programme, longest), rows, slice(0, 0))
     solver.run()
     values = np.array(solver.getSolution().col_value)
-    return values.reshape(2, stages)
+    return np.asarray(values.reshape(2, stages), dtype=np.float64)
 
 
 def _solve(
     programme: Programme, longest: Floats, points: list[Floats], seconds: float
 ) -> tuple[Floats | None, float]:
     """Times of the programme with these breakpoints, and a lower bound of the true cost."""
+    import highspy  # noqa: PLC0415 - slow to import
+
     stages = len(longest)
     low, high = _bounds(programme, longest)
     pieces, offset = _pieces(programme, points)
@@ -214,13 +216,13 @@ def _solve(
     is_solved = (
         str(solver.getModelStatus()).endswith(("kOptimal", "kTimeLimit")) and info.primal_solution_status == 2
     )  # noqa: PLR2004
-    return (values[: 2 * stages].reshape(2, stages) if is_solved else None), below
+    return (values[: 2 * stages].reshape(2, stages) if has_times else None), below
 
 
 def _pieces(
     programme: Programme, points: list[Floats]
 ) -> tuple[list[tuple[int, float, float, tuple[float, float], bool]], float]:
-    """Chords (stage, start, end, (height at start, slope), needs a switch) of stages with a cost; the cost at zero."""
+    """Chords (stage, start, end, (height at start, slope), needs a switch), and the cost of bridging nothing."""
     pieces: list[tuple[int, float, float, tuple[float, float], bool]] = []
     offset = 0.0
     for stage, ends in enumerate(points):
@@ -261,7 +263,8 @@ def _times_rows(programme: Programme) -> list[_Row]:
 def _solver(seconds: float) -> Any:
     import highspy  # noqa: PLC0415 - slow to import
 
-    solver = highspy.Highs()
+    new: Any = highspy.Highs
+    solver = new()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("mip_rel_gap", _TOLERANCE / 10)
     if np.isfinite(seconds):

@@ -138,7 +138,7 @@ def test_no_time_still_gives_feasible_times_and_an_honest_gap():
 
 
 def test_a_cycle_is_named():
-    with pytest.raises(UsageError, match="cycle: .*a.*b"):
+    with pytest.raises(UsageError, match=r"cycle: .*a.*b"):
         place_safety_stock([_stage("a", 1, 1), _stage("b", 1, 1)], _arcs(("a", "b"), ("b", "a")))
 
 
