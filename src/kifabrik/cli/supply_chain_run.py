@@ -14,6 +14,7 @@ from kifabrik.cli.terminal import remark, show_json, show_table
 if TYPE_CHECKING:
     from kifabrik.recipes.supply_chain.network import Network
     from kifabrik.recipes.supply_chain.results import Results, Settings
+    from kifabrik.recipes.supply_chain.studies import CriticalNode, OutageResult
 
 _SECOND_LOOK = 500
 
@@ -93,7 +94,8 @@ def _second_look(network: "Network", settings: "Settings", critical: int, *, qui
         for one in network.disruptions
         if one.start is not None and settings.warm_up <= one.start and one.start + one.duration < settings.periods
     )
-    outages, nodes = (), ()
+    outages: tuple[OutageResult, ...] = ()
+    nodes: tuple[CriticalNode, ...] = ()
     if events:
         calm = replace(network, disruptions=tuple(one for one in network.disruptions if one not in events))
         with studying("outages", few.scenarios * (len(events) + 1), quiet=quiet) as progress:
@@ -112,7 +114,7 @@ def _show(results: "Results") -> None:
     rows = []
     for label, figure, unit in (
         ("fill rate β (units met at once)", "beta", "share"),
-        ("cycle service α (periods without shortage)", "alpha", "share"),
+        ("cycle service α (periods without shortage)", "alpha", "share"),  # noqa: RUF001 - its usual name
         ("cost", "cost", currency),
         ("revenue", "revenue", currency),
         ("value of stock, mean", "stock_value", currency),

@@ -16,15 +16,15 @@ SCENARIO_FIGURES = (
     "cost", "holding", "in_transit", "stockout", "lost_sales", "ordering", "transport", "revenue",
     "demand", "met", "lost", "beta", "alpha", "stock_value", "backlog",
 )  # fmt: skip
-"""Of one scenario, over the whole network, after the warm-up. Money is in total over the periods counted; revenue
-stands beside `cost`, not in it. `demand`, `met` and `lost` are units of outside customers; `beta` and `alpha` are over
-all nodes with outside demand; `stock_value` and `backlog` are means over periods."""
+"""Of one scenario, over the whole network, after the warm-up. Money is in total over the periods counted;
+revenue stands beside `cost`, not in it. `demand`, `met` and `lost` are units of outside customers; `beta` and
+`alpha` are over all nodes with outside demand; `stock_value` and `backlog` are means over periods."""
 NODE_FIGURES = (
     "on_hand", "backlog", "raw", "in_transit", "demand", "met", "lost", "made", "orders",
     "beta", "alpha", "cost", "use",
 )  # fmt: skip
-"""Of one node: means over the periods of a scenario. `demand`, `met`, `lost`, `made`: units a period; `orders`: share
-of periods with an order (NaN where the rule orders whatever is missing); `use`: share of the making or order
+"""Of one node: means over the periods of a scenario. `demand`, `met`, `lost`, `made`: units a period; `orders`:
+share of periods with an order (NaN where the rule orders whatever is missing); `use`: share of the making or order
 capacity, NaN where there is none; `cost`: money a period, with lanes in."""
 LANE_FIGURES = ("shipped", "in_transit", "cost", "use")
 """Of one lane: units shipped a period, units under way, money a period, share of its capacity (NaN without one)."""

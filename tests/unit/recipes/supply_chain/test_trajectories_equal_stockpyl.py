@@ -40,7 +40,6 @@ RULES = {
     "EBS": Rule.ECHELON_BASE_STOCK,
     "sS": Rule.MIN_MAX,
     "rQ": Rule.FIXED_LOT,
-    "FQ": Rule.FIXED_QUANTITY,
 }
 
 
@@ -164,12 +163,9 @@ def made(edges, rng, *, policy="BS", disruption="", capacity=0.0, orders=0, init
             "rQ": lambda node=node, level=level: Theirs(
                 type="rQ", reorder_point=level / 2, order_quantity=45.5, node=node
             ),
-            "FQ": lambda node=node: Theirs(type="FQ", order_quantity=21.5, node=node),
         }[policy]()
         if capacity:
             node.order_capacity = capacity
-        if policy == "FQ":
-            node.initial_inventory_level = 40.0
         if initial:
             node.initial_inventory_level = float(rng.uniform(0, 40))
             node.initial_shipments = float(rng.uniform(0, 15))
@@ -186,7 +182,7 @@ def made(edges, rng, *, policy="BS", disruption="", capacity=0.0, orders=0, init
 
 
 @pytest.mark.parametrize("shape", EDGES)
-@pytest.mark.parametrize("policy", ["BS", "sS", "rQ", "FQ"])
+@pytest.mark.parametrize("policy", ["BS", "sS", "rQ"])
 def test_every_rule_on_every_shape(shape, policy):
     assert_same(made(EDGES[shape], np.random.default_rng(3), policy=policy))
 

@@ -168,8 +168,9 @@ def _dots(
     wanted = every if len(every) <= _MOST_LANES else touching
     shown = wanted if len(wanted) <= _MOST_LANES else wanted[:: math.ceil(len(wanted) / _MOST_LANES)]
     parts = [
-        _way(points[source], points[target], faint=len(shown) > 80, straight=by_place) for source, target in shown
-    ]  # noqa: PLR2004
+        _way(points[source], points[target], faint=len(shown) > _FAINT, straight=by_place)
+        for source, target in shown
+    ]
     for at, (x, y) in points.items():
         if at not in marked:
             title = element("title", network.nodes[at].name)
