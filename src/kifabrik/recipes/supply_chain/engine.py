@@ -330,7 +330,7 @@ def _transit_rate(node: Any) -> float:
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.where(whole > 0, part / np.where(whole > 0, whole, 1), 1.0)
+    return np.asarray(np.where(whole > 0, part / np.where(whole > 0, whole, 1), 1.0))
 
 
 def _courses(traces: dict[int, NDArray[Any]], watch: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:

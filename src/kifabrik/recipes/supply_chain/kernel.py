@@ -1,8 +1,8 @@
 """The simulator's inner loops: a block of scenarios, side by side, through all periods.
 
 All arrays of state have shape [something, scenario], so each inner loop runs along scenarios in consecutive memory.
-Orders go from the last nodes to the first, shipments from the first to the last. What a node does not use is skipped
-outside the inner loops and costs nothing.
+Orders go from the last nodes to the first, shipments from the first to the last. What a node does not use is
+skipped outside the inner loops and costs nothing.
 
 Invariants:
     - A scenario's numbers do not depend on the other scenarios of its block.
@@ -382,8 +382,9 @@ def _place_orders(
         if ints[i, PLAIN]:
             e = plan.group_lane[begin]
             if plan.lane_ints[e, SOURCE] < 0:
-                if plan.lane_ints[e, EXTRA] < 0 and plan.lane_ints[e, ARRIVED] < 0 and plan.lane_ints[e, KEEP] & 1 == 0 and not recording:
-                    slot = plan.lane_ints[e, RING_AT] + (t + plan.lane_ints[e, LEAD]) % plan.lane_ints[e, RING_LENGTH]
+                lane = plan.lane_ints[e]
+                if lane[EXTRA] < 0 and lane[ARRIVED] < 0 and lane[KEEP] & 1 == 0 and not recording:
+                    slot = lane[RING_AT] + (t + lane[LEAD]) % lane[RING_LENGTH]
                     for s in range(width):
                         st.ring[slot, s] = order[i, s] * units
                     continue
@@ -942,7 +943,7 @@ def simulate_block(
         kept = courses.shape[2]
         if kept > 0:
             for s in range(min(width, kept)):
-                worth, owed, met, wanted = zero, zero, zero, zero
+                worth, owed, wanted = zero, zero, zero
                 for i in range(nodes):
                     here = max(st.level[i, s], zero)
                     worth += here * prices[i]

@@ -147,7 +147,7 @@ class _Tables:
                 values = np.rint(distribution.quantile((np.arange(4096) + 0.5) / 4096))
                 weights = np.full(4096, 1 / 4096)
             whole, place = np.unique(values, return_inverse=True)
-            row, steps = self._add(whole, np.bincount(place, weights))
+            row, steps = self._add(whole, np.asarray(np.bincount(place, weights), dtype=np.float64))
             self._known[key] = (row, steps, bool(whole[-1]), False)
             self._known[("longest", distribution)] = (int(whole[-1]), 0, False, False)
         return self._known[key][0], self._known[key][1], self._known[("longest", distribution)][0]
@@ -488,7 +488,7 @@ class _Compiler:
         lane, ints = self.lanes[e], self.lane_ints[e]
         lead = whole_lead(lane)
         length = int(ints[k.RING_LENGTH])
-        slots = {slot: lane.initial_shipments for slot in range(lead)}
+        slots = dict.fromkeys(range(lead), lane.initial_shipments)
         if not lane.source and not self.stockpyl:
             slots |= {lead + slot: lane.initial_orders for slot in range(lane.order_time)}
         for slot, amount in slots.items():
