@@ -360,8 +360,8 @@ def trajectories(
     Returns:
         Arrays [period, node], nodes as in `network.nodes`: `inventory_level` (on hand less owed), `order`,
         `demand`, `made`, `met`, `outside_shipped`, `outside_owed`, `shipped`, `raw`, `holding_cost`,
-        `stockout_cost`, `in_transit_cost`, `revenue`, `cost`, `fill_rate` (so far); and [period, lane]: `lane_shipped`,
-        `lane_backorder`, `lane_aside`, `lane_waiting`.
+        `stockout_cost`, `in_transit_cost`, `revenue`, `cost`, `fill_rate` (so far); and [period, lane]:
+        `lane_shipped`, `lane_backorder`, `lane_aside`, `lane_waiting`.
     """
     chosen = settings or Settings(scenarios=1, periods=periods)
     given = [name for name in demands if demands[name] is not None]

@@ -117,7 +117,7 @@ def _node(index: int, node: Mapping[str, Any]) -> Node:
     )
 
 
-def _demand(index: int, source: Mapping[str, Any]) -> Demand | None:
+def _demand(index: int, source: Mapping[str, Any]) -> Demand | None:  # noqa: C901, PLR0911 - one line per family
     kind = source.get("type")
     if kind is None:
         return None
