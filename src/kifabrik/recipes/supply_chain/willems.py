@@ -76,9 +76,7 @@ def read(stages: Path, arcs: Path, chain: int, *, holding_rate: float = _HOLDING
             before[arc["destination"]].append(arc["source"])
     values = _values(rows, before, stages)
     nodes = [_node(row, values[name], holding_rate, stages) for name, row in rows.items()]
-    network = Network(
-        name=f"Willems chain {chain}", nodes=tuple(nodes), lanes=tuple(_lanes(rows, before, stages))
-    )
+    network = Network(name=f"Willems chain {chain}", nodes=tuple(nodes), lanes=tuple(_lanes(rows, before, stages)))
     return sized(
         network,
         {node.name: Sizing(service=_share(rows[node.product], stages) or _SERVICE) for node in network.nodes},

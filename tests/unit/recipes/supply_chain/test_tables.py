@@ -243,7 +243,9 @@ def test_what_is_written_reads_back_the_same(tmp_path):
             Node(
                 product="A",
                 site="X",
-                policy=Policy(rule=Rule.MIN_MAX, level=9.1, reorder_point=-2.5, review=3, offset=1, minimum=2, lot=4),
+                policy=Policy(
+                    rule=Rule.MIN_MAX, level=9.1, reorder_point=-2.5, review=3, offset=1, minimum=2, lot=4
+                ),
                 demand=Demand(
                     each=Distribution(kind=Kind.EMPIRICAL, values=(0.0, 1 / 3), weights=(0.25, 0.75)),
                     factors=(0.5, 1.5),

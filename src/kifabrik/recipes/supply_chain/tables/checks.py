@@ -112,9 +112,7 @@ def _check_scenarios(parsed: Parsed) -> None:
         if table is None or table.name == "scenarios":
             parsed.report("scenarios", row.number, "table", f"'{row.text('table')}' is no table that can change.")
         elif row.text("column") not in table.by_name:
-            parsed.report(
-                "scenarios", row.number, "column", f"{table.name} has no column '{row.text('column')}'."
-            )
+            parsed.report("scenarios", row.number, "column", f"{table.name} has no column '{row.text('column')}'.")
         if ("factor" in row.values) == ("value" in row.values):
             parsed.report("scenarios", row.number, "factor", "Give either a factor or a value.")
 

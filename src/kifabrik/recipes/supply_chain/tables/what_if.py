@@ -127,5 +127,3 @@ def _times(written: str, factor: float, change: RawRow) -> str:
     if parts == written.split() and factor != 1 and not any(part in {"0", "inf"} for part in parts):
         raise UsageError(f"{_where(change)}: '{written}' cannot be multiplied.")
     return " ".join(parts)
-
-
