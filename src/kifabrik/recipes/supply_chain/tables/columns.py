@@ -12,7 +12,7 @@ _SITE: Final = Column("site", Type.TEXT, "Site.", "Standort.", required=True, sa
 # fmt: off
 _TRAVEL: Final = (
     Column("lead_time", Type.TIME, "From shipping to arrival.", "Vom Versand bis zur Ankunft.", sap=("APLFZ",)),
-    Column("lead_time_kind", Type.CHOICE, "How lead times scatter; empty: gamma if there is a deviation, else fixed.",
+    Column("lead_time_kind", Type.CHOICE, "Scatter; empty: gamma if there is a deviation, else fixed.",
            "Streuung der Lieferzeit; leer: gamma, wenn eine Abweichung angegeben ist, sonst fest.",
            choices=tuple(Kind)),
     Column("lead_time_sd", Type.TIME, "Standard deviation of the lead time.",
@@ -235,7 +235,8 @@ SCENARIOS: Final = Table("scenarios", "Named what-ifs: changes of other tables, 
            required=True),
     Column("table", Type.TEXT, "Which table changes.", "Welche Tabelle sich ändert.", required=True),
     Column("key", Type.TEXT, "Which rows: product@site, or column=value with commas between; * stands for "
-           "anything; empty: all.", "Welche Zeilen: product@site oder Spalte=Wert mit Kommas; * für alles; leer: alle."),
+           "anything; empty: all.",
+           "Welche Zeilen: product@site oder Spalte=Wert mit Kommas; * für alles; leer: alle."),
     Column("column", Type.TEXT, "Which column.", "Welche Spalte.", required=True),
     Column("factor", Type.NUMBER, "Multiplies what is there.", "Multipliziert, was da steht."),
     Column("value", Type.TEXT, "Stands instead of what is there.", "Steht anstelle dessen, was da steht."),
