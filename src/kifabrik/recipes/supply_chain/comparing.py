@@ -3,7 +3,7 @@
 Invariants:
     - Both sides of a difference are simulated with one seed: the luck of a node hangs on seed, scenario, period and
       its name, so what differs is what was changed.
-    - What a scenario costs here is its cost less its revenue: a sale that is lost counts as what it would have earned.
+    - What a scenario costs here is its cost less its revenue: a lost sale counts as what it would have earned.
 """
 
 import math

@@ -10,8 +10,8 @@ z sigma sqrt(tau) units of safety stock. The model finds the promises that make 
 
 (Graves and Willems 2000, "Optimizing strategic safety stock placement in supply chains", M&SOM 2(1); v_i, for lead
 times that vary, is ours.) The cost is concave, so it is bent into pieces: chords between breakpoints lie below it
-and give a lower bound, and wherever the answer falls between two of them a breakpoint is added (Magnanti, Shen, Shu,
-Simchi-Levi and Teo 2006, "Inventory placement in acyclic supply chain networks", Op. Res. Letters 34).
+and give a lower bound, and wherever the answer falls between two of them a breakpoint is added (Magnanti, Shen,
+Shu, Simchi-Levi and Teo 2006, "Inventory placement in acyclic supply chain networks", Op. Res. Letters 34).
 
 Invariants:
     - An answer's `cost` is exact for its times, and `bound` is below the cost of every feasible choice of times.

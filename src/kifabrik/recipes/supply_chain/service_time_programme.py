@@ -111,7 +111,7 @@ def solve_programme(programme: Programme, seconds: float) -> Found:
 
 def programme_net(programme: Programme, times: Floats) -> Floats:
     """Bridged times of these S and SI, [2, stage]."""
-    return np.maximum(0.0, np.round(times[1] + programme.processing - times[0], 6))
+    return np.asarray(np.maximum(0.0, np.round(times[1] + programme.processing - times[0], 6)))
 
 
 def _add(points: list[Floats], net_times: Floats) -> bool:
@@ -213,9 +213,7 @@ def _solve(
     if not binaries:
         return values[: 2 * stages].reshape(2, stages), float(info.objective_function_value) + offset
     below = float(info.mip_dual_bound) + offset
-    is_solved = (
-        str(solver.getModelStatus()).endswith(("kOptimal", "kTimeLimit")) and info.primal_solution_status == 2
-    )  # noqa: PLR2004
+    has_times = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     return (values[: 2 * stages].reshape(2, stages) if has_times else None), below
 
 
