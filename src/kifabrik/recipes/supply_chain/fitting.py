@@ -108,8 +108,8 @@ def fit(values: ArrayLike, *, what: str = "this history", seed: int = 1, bootstr
     ranked = _ranked(seen)
     if not ranked:
         return Fit(
-            distribution=empirical(seen), candidates=(), p_value=0.0, distance=1.0,
-            pattern=pattern, adi=adi, cv2=cv2, is_doubtful=True, seen=len(seen),
+            distribution=empirical(seen), candidates=(), p_value=0.0, distance=1.0, pattern=pattern, adi=adi,
+            cv2=cv2, is_doubtful=True, seen=len(seen),
         )  # fmt: skip
     best = ranked[0].distribution
     distance = _distance(seen, best)

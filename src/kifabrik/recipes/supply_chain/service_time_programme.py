@@ -15,6 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+_FEASIBLE: Final = 2
+"""HiGHS's `kSolutionStatusFeasible`."""
+
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 _TOLERANCE: Final = 1e-6
@@ -170,8 +173,6 @@ def _solve(
     programme: Programme, longest: Floats, points: list[Floats], seconds: float
 ) -> tuple[Floats | None, float]:
     """Times of the programme with these breakpoints, and a lower bound of the true cost."""
-    import highspy  # noqa: PLC0415 - slow to import
-
     stages = len(longest)
     low, high = _bounds(programme, longest)
     pieces, offset = _pieces(programme, points)
@@ -213,7 +214,7 @@ def _solve(
     if not binaries:
         return values[: 2 * stages].reshape(2, stages), float(info.objective_function_value) + offset
     below = float(info.mip_dual_bound) + offset
-    has_times = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    has_times = info.primal_solution_status == _FEASIBLE
     return (values[: 2 * stages].reshape(2, stages) if has_times else None), below
 
 

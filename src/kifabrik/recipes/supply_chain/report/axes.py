@@ -7,7 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from kifabrik.recipes.supply_chain.report.numerals import Numerals
+from kifabrik.recipes.supply_chain.report.numerals import Numerals, digits_of
 from kifabrik.recipes.supply_chain.report.svg import line, text
 
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -32,7 +32,7 @@ class Scale:
 
     @classmethod
     def around(cls, values: Sequence[float], start: float, end: float, *, zero: bool = True) -> "Scale":
-        """A scale that holds the finite values, with zero if wanted, and with room where there is one value alone."""
+        """A scale that holds the finite values, with zero if wanted, and with room around one value alone."""
         seen = [value for value in values if math.isfinite(value)] or [0.0]
         low, high = min(seen), max(seen)
         if zero:
@@ -97,8 +97,11 @@ class Frame:
         right, floor = self.width - self.right, self.height - self.bottom
         for value in y.marks():
             at = y(value)
-            digits = max(0, -math.floor(math.log10(100 * y.step) + 1e-9))
-            words = self.numerals.percent(value, digits) if percent else self.numerals.tick(value, y.step)
+            words = (
+                self.numerals.percent(value, digits_of(100 * y.step))
+                if percent
+                else self.numerals.tick(value, y.step)
+            )
             parts += [
                 line((self.left, at), (right, at), class_="axis" if value == 0 else "grid"),
                 text(self.left - 8, at + 3.6, words, class_="tick", text_anchor="end"),

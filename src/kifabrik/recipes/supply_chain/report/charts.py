@@ -125,10 +125,9 @@ def _plan(point: FrontierPoint, x: Scale, y: Scale, frame: Frame, words: tuple[s
     word = words[2] if point.is_current else words[3] if point.is_chosen else ""
     name = f"{word}: {point.name}" if word and word != point.name else point.name
     turned = at[0] > frame.width - _LABEL_ROOM - 20
-    place = {"x": at[0] - 10, "text_anchor": "end"} if turned else {"x": at[0] + 10, "text_anchor": "start"}
+    side, anchor, drop = (-10.0, "end", -10.0) if turned else (10.0, "start", 16.0)
     label = shortened(name, _LABEL_ROOM + 40, 11.5)
-    below_line = point.is_current
-    parts += [dot, element("text", label, y=at[1] + (17 if below_line else -9), class_=f"name {kind}", **place)]
+    parts += [dot, text(at[0] + side, at[1] + drop, label, class_=f"name {kind}", text_anchor=anchor)]
     return parts
 
 

@@ -62,7 +62,7 @@ def recovery(outage: OutageResult, label: str, x_label: str, numerals: Numerals)
     shown = _thinned(known[(known >= first) & (known <= last)])
     if not shown.size:
         return None
-    frame = Frame(numerals=numerals)
+    frame = Frame(width=640.0, numerals=numerals)
     x, y = frame.across([first, last + 1]), frame.up([*after[shown], *before[shown]])
     with_it = [(x(time + 0.5), y(after[time])) for time in shown]
     without = [(x(time + 0.5), y(before[time])) for time in shown]
@@ -93,7 +93,7 @@ def _bands(values: Floats) -> tuple[Floats, Floats]:
     kept = np.where(finite[shown], values[shown], np.nan)
     if not shown.size:
         return np.zeros(0), np.zeros((len(_RANKS), 0))
-    return shown + 0.5, np.nanpercentile(kept, _RANKS, axis=1)
+    return shown + np.float64(0.5), np.asarray(np.nanpercentile(kept, _RANKS, axis=1), dtype=np.float64)
 
 
 def _thinned(places: NDArray[np.intp]) -> NDArray[np.intp]:

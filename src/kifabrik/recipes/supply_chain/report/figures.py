@@ -92,7 +92,9 @@ def summary(results: Results, tell: Teller) -> str:
     counted = settings.periods - settings.warm_up
     return tell.words(
         "summary" if math.isfinite(beta) else "summary_quiet",
-        scenarios=tell.numerals.number(settings.scenarios),
+        scenarios=tell.words("scenario_one")
+        if settings.scenarios == 1
+        else tell.words("scenario_many", number=tell.numerals.number(settings.scenarios)),
         length=tell.length(counted, after_of=True),
         beta=tell.numerals.percent(beta),
         stock=tell.numerals.amount(estimate(results, "stock_value").mean),
@@ -176,14 +178,15 @@ def worst_rows(results: Results, tell: Teller) -> tuple[list[Row], int]:
     nodes, number = results.nodes, tell.numerals
     served = [at for at, node in enumerate(results.network.nodes) if node.demand is not None]
     served.sort(key=lambda at: (not math.isfinite(nodes["beta"][at]), nodes["beta"][at], -nodes["backlog"][at]))
-    scale = bar_scale([Estimate(1.0, 1.0, 1.0)])
+    missed = [float(1 - nodes["beta"][at]) for at in served[:_SHOWN]]
+    scale = bar_scale([Estimate(share, share, share) for share in missed])
     rows = []
-    for at in served[:_SHOWN]:
+    for at, share in zip(served, missed, strict=False):
         node, beta = results.network.nodes[at], float(nodes["beta"][at])
         rows.append(
             Row(
                 name=node.name,
-                bar=bar(Estimate(beta, beta, beta), scale),
+                bar=bar(Estimate(share, share, share), scale),
                 cells=(
                     number.percent(beta),
                     number.percent(float(nodes["alpha"][at])),

@@ -69,7 +69,8 @@ def untangled(columns: Sequence[Sequence[int]], ways: Sequence[tuple[int, int]])
 def at_places(network: Network, width: float, height: float, apart: float) -> list[Point] | None:
     """Where nodes stand by their `place`; several at one place go round it, `apart` from each other.
 
-    Longitudes and latitudes keep their proportions with north on top; other coordinates fill the drawing, downwards.
+    Longitudes and latitudes (small, and not all whole and positive) keep their proportions with north on top;
+    other coordinates fill the drawing, downwards.
 
     Returns:
         A point for each node; None if a node has no place, or all have the same.

@@ -119,7 +119,7 @@ def _boxes(
             corner[at] = (start + number * (width + gap), top + place * row)
     middle = _BOX_HEIGHT / 2
     parts = [
-        _curve(
+        _way(
             (corner[source][0] + width, corner[source][1] + middle), (corner[target][0], corner[target][1] + middle)
         )
         for source, target in ways
@@ -167,7 +167,10 @@ def _dots(
     touching = [way for way in every if way[0] in marked or way[1] in marked]
     wanted = every if len(every) <= _MOST_LANES else touching
     shown = wanted if len(wanted) <= _MOST_LANES else wanted[:: math.ceil(len(wanted) / _MOST_LANES)]
-    parts = [_curve(points[source], points[target], faint=len(shown) > 80) for source, target in shown]  # noqa: PLR2004
+    parts = [
+        _way(points[source], points[target], faint=len(shown) > _FAINT, straight=by_place)
+        for source, target in shown
+    ]
     for at, (x, y) in points.items():
         if at not in marked:
             title = element("title", network.nodes[at].name)
@@ -233,15 +236,20 @@ def _placed(
     left, width = across
     wide = max(1, int(width / apart + 1e-6))
     rows = math.ceil(len(rest) / wide)
-    badge = 2 * _BADGE + 3
-    used = len(top) * badge + rows * apart
-    y = (_DOTS_HEIGHT - used) / 2
-    points = {at: (left + width / 2, y + badge * (number + 0.5)) for number, at in enumerate(top)}
-    y += len(top) * badge
-    for number, at in enumerate(rest):
-        in_row = min(wide, len(rest) - number // wide * wide)
-        x = left + width / 2 + (number % wide - (in_row - 1) / 2) * apart
-        points[at] = (x, y + apart * (number // wide + 0.5))
+    badge = 2 * _BADGE + 4
+    wide_top = max(1, int(width / badge + 1e-6))
+    tall = math.ceil(len(top) / wide_top) * badge
+    middle, y = left + width / 2, (_DOTS_HEIGHT - tall - rows * apart) / 2
+    return _grid(top, wide_top, badge, (middle, y)) | _grid(rest, wide, apart, (middle, y + tall))
+
+
+def _grid(nodes: Sequence[int], wide: int, apart: float, top: Point) -> dict[int, Point]:
+    """Rows of nodes, each centred below `top`."""
+    points = {}
+    for number, at in enumerate(nodes):
+        row, place = divmod(number, wide)
+        in_row = min(wide, len(nodes) - row * wide)
+        points[at] = (top[0] + (place - (in_row - 1) / 2) * apart, top[1] + apart * (row + 0.5))
     return points
 
 
@@ -255,8 +263,8 @@ def _wide(column: Sequence[int], marked: set[int], apart: float, height: float) 
     return max(2 * _BADGE if top else apart, math.ceil((len(column) - top) / rows) * apart)
 
 
-def _curve(start: Point, end: Point, *, faint: bool = False) -> Markup:
-    if abs(end[0] - start[0]) < 1:
+def _way(start: Point, end: Point, *, faint: bool = False, straight: bool = False) -> Markup:
+    if straight or abs(end[0] - start[0]) < 1:
         return line(start, end, class_="lane faint" if faint else "lane")
     bend = (end[0] - start[0]) / 2
     return element(

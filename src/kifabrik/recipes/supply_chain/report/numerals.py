@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - the dash and the minus of print are meant
 """Numbers as people of a language write them: 1.234,5 in German, 1,234.5 in English."""
 
 import math
@@ -45,7 +46,7 @@ class Numerals:
         if not math.isfinite(value):
             return NONE
         for size, word in _SCALES[self.language]:
-            if abs(value) >= size * 0.9995:  # noqa: PLR2004 - rounds to 1.00 of it
+            if abs(value) >= size * 0.9995:
                 return f"{self.number(value / size, _places(value / size))}\u00a0{word}"
         return self.number(value, _places(value))
 
@@ -53,8 +54,8 @@ class Numerals:
         """A number on an axis whose marks are `step` apart: no digit more than the step needs."""
         for size, word in _SCALES[self.language]:
             if abs(value) >= size:
-                return f"{self.number(value / size, _needed(step / size))}\u00a0{word}"
-        return self.number(value, _needed(step))
+                return f"{self.number(value / size, digits_of(step / size))}\u00a0{word}"
+        return self.number(value, digits_of(step))
 
     def percent(self, share: float, digits: int = 1) -> str:
         """A share as a percentage."""
@@ -74,5 +75,6 @@ def _places(value: float) -> int:
     return max(0, min(6, _DIGITS - 1 - math.floor(math.log10(size))))
 
 
-def _needed(step: float) -> int:
-    return max(0, min(6, -math.floor(math.log10(step) + 1e-9))) if step > 0 else 0
+def digits_of(step: float) -> int:
+    """Digits after the point that marks `step` apart need, at most six."""
+    return next((digits for digits in range(6) if math.isclose(step * 10**digits, round(step * 10**digits))), 6)

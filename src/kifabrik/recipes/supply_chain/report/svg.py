@@ -24,7 +24,7 @@ def clean(text: str) -> str:
 
 
 def shortened(text: str, room: float, size: float) -> str:
-    """Text cut to fit `room` at a letter size, both in the same unit; its middle goes, as names differ at the ends."""
+    """Text cut to fit `room` at a letter size, in one unit; its middle goes, as names differ at the ends."""
     text, most = clean(text), max(3, int(room / (size * _CHARACTER)))
     if len(text) <= most:
         return text
@@ -33,7 +33,7 @@ def shortened(text: str, room: float, size: float) -> str:
 
 
 def element(tag: str, *inside: str, **attributes: str | float) -> Markup:
-    """An element; what is inside and not `Markup` is escaped, `class_` and `stroke_width` are written with hyphens."""
+    """An element; what is inside and not `Markup` is escaped, `stroke_width` is written with a hyphen."""
     written = "".join(
         f' {name.strip("_").replace("_", "-")}="{_value(value)}"' for name, value in attributes.items()
     )

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, RUF001 - texts, with Greek letters
 """Every text of the report, in every language it can be written in; both have the same keys."""
 
 from typing import Final
@@ -7,10 +8,12 @@ from kifabrik.recipes.supply_chain.report.numerals import Language
 WORDS: Final[dict[Language, dict[str, str]]] = {
     "en": {
         "kind": "Supply chain study",
-        "summary": "In {scenarios} scenarios of {length} each, {beta} of what customers asked for came from stock at"
+        "summary": "In {scenarios} of {length} each, {beta} of what customers asked for came from stock at"
         " once. On average {stock} {currency} were bound in stock, and a scenario cost {cost} {currency}.",
-        "summary_quiet": "In {scenarios} scenarios of {length} each, no outside customer asked for anything. On average"
+        "summary_quiet": "In {scenarios} of {length} each, no outside customer asked for anything. On average"
         " {stock} {currency} were bound in stock, and a scenario cost {cost} {currency}.",
+        "scenario_one": "1 scenario",
+        "scenario_many": "{number} scenarios",
         "day": "day",
         "days": "days",
         "days_of": "days",
@@ -55,11 +58,11 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         " in {periods} (backlog divided by what is shipped). Grey: not known.",
         "map_layers": "Materials flow from left to right.",
         "map_places": "Nodes stand where they are; several at one place are drawn around it.",
-        "map_dots": "The network has {nodes} nodes, so each is a dot, the riskiest in each column on top;"
-        " only the riskiest are named.",
+        "map_dots": "The network has {nodes} nodes, so each is a dot. The riskiest are numbered and on top of"
+        " their column.",
         "map_fewer": "Only the {drawn} riskiest of {nodes} nodes are drawn.",
-        "map_lanes_some": "Of {lanes} lanes, only those of the named nodes are drawn.",
-        "map_lanes_fewer": "Of the {lanes} lanes of the named nodes, only {drawn} are drawn.",
+        "map_lanes_some": "Of {lanes} lanes, only those of the numbered nodes are drawn.",
+        "map_lanes_fewer": "Of the {lanes} lanes of the numbered nodes, only {drawn} are drawn.",
         "map_low": "low",
         "map_high": "high",
         "map_flat": "No node stands out: the figure is the same everywhere it is known.",
@@ -130,6 +133,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "worst": "Customers served worst",
         "worst_says": "Nodes with outside customers, the lowest fill rate first.",
         "worst_more": "{shown} of {all} nodes with customers.",
+        "worst_bar": "Not met at once",
         "node_beta": "β",
         "node_alpha": "α",
         "node_backlog": "Backlog",
@@ -151,10 +155,12 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
     },
     "de": {
         "kind": "Studie einer Lieferkette",
-        "summary": "In {scenarios} Szenarien von je {length} kamen {beta} der nachgefragten Menge sofort aus dem"
+        "summary": "In {scenarios} von je {length} kamen {beta} der nachgefragten Menge sofort aus dem"
         " Bestand. Im Mittel waren {stock} {currency} im Bestand gebunden; ein Szenario kostete {cost} {currency}.",
-        "summary_quiet": "In {scenarios} Szenarien von je {length} fragte kein externer Kunde etwas nach. Im Mittel"
+        "summary_quiet": "In {scenarios} von je {length} fragte kein externer Kunde etwas nach. Im Mittel"
         " waren {stock} {currency} im Bestand gebunden; ein Szenario kostete {cost} {currency}.",
+        "scenario_one": "1 Szenario",
+        "scenario_many": "{number} Szenarien",
         "day": "Tag",
         "days": "Tage",
         "days_of": "Tagen",
@@ -199,11 +205,11 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         " gemessen in {periods} (Rückstand geteilt durch Versand). Grau: nicht bekannt.",
         "map_layers": "Das Material fließt von links nach rechts.",
         "map_places": "Knoten stehen an ihrem Ort; mehrere an einem Ort sind um ihn herum gezeichnet.",
-        "map_dots": "Das Netz hat {nodes} Knoten, daher ist jeder ein Punkt, in jeder Spalte der riskanteste oben;"
-        " nur die riskantesten sind benannt.",
+        "map_dots": "Das Netz hat {nodes} Knoten, daher ist jeder ein Punkt. Die riskantesten sind nummeriert"
+        " und stehen in ihrer Spalte oben.",
         "map_fewer": "Gezeichnet sind nur die {drawn} riskantesten von {nodes} Knoten.",
-        "map_lanes_some": "Von {lanes} Wegen sind nur die der benannten Knoten gezeichnet.",
-        "map_lanes_fewer": "Von den {lanes} Wegen der benannten Knoten sind nur {drawn} gezeichnet.",
+        "map_lanes_some": "Von {lanes} Wegen sind nur die der nummerierten Knoten gezeichnet.",
+        "map_lanes_fewer": "Von den {lanes} Wegen der nummerierten Knoten sind nur {drawn} gezeichnet.",
         "map_low": "niedrig",
         "map_high": "hoch",
         "map_flat": "Kein Knoten sticht hervor: Die Kennzahl ist überall gleich, wo sie bekannt ist.",
@@ -276,6 +282,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "worst": "Am schlechtesten bediente Kunden",
         "worst_says": "Knoten mit externen Kunden, der niedrigste Servicegrad zuerst.",
         "worst_more": "{shown} von {all} Knoten mit Kunden.",
+        "worst_bar": "Nicht sofort erfüllt",
         "node_beta": "β",
         "node_alpha": "α",
         "node_backlog": "Rückstand",

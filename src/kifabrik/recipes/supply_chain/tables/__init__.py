@@ -2,7 +2,8 @@
 
     network = read_network(Path("our-network"), scenario="demand +20 %")
 
-A folder of CSV files or one XLSX file holds the tables of `columns.TABLES`. Everything that is wrong is listed at once.
+A folder of CSV files or one XLSX file holds the tables of `columns.TABLES`. All that is wrong
+is listed at once.
 """
 
 from pathlib import Path

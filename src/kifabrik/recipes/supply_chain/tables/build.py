@@ -23,7 +23,6 @@ from kifabrik.recipes.supply_chain.tables.schema import DAYS, UNIT_NAMES, Unit
 Rows = dict[tuple[str, str], Row]
 _YEAR: Final = 365.0
 _NOTHING: Final = Row(0, {})
-_TWO: Final = 2
 
 
 def pair(row: Row, product: str = "product", site: str = "site") -> tuple[str, str]:
@@ -122,8 +121,9 @@ def _demand(parsed: Parsed, row: Row) -> Demand:
     else:
         average, sd, chance = average * length, sd * math.sqrt(length), 1.0
     each = _distribution(
-        parsed, ("demand", row.number, "kind"), kind, average, sd, chance, row.numbers("values"), row.numbers("weights")
-    )
+        parsed, ("demand", row.number, "kind"), kind, average, sd, chance, row.numbers("values"),
+        row.numbers("weights"),
+    )  # fmt: skip
     return Demand(
         each=each,
         factors=_factors(row),

@@ -148,7 +148,9 @@ def _row(parsed: Parsed, table: Table, raw: RawRow) -> Row:
     return Row(raw.number, values)
 
 
-def _written(parsed: Parsed, table: Table, column: Column, raw: RawRow) -> Iterator[tuple[str, Unit]]:
+def _written(  # noqa: C901 - three places a unit may be in
+    parsed: Parsed, table: Table, column: Column, raw: RawRow
+) -> Iterator[tuple[str, Unit]]:
     """What a cell says, with its unit: from the heading, from the unit's column, or the usual one."""
     cell = raw.cells.get(column.name, "")
     unit = column.default_unit

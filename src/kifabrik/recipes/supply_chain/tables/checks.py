@@ -1,8 +1,9 @@
-"""What must hold between tables: keys occur once, what is named is there, everything is supplied, nothing goes round."""
+"""What must hold between tables: keys occur once, what is named is there, all is supplied, nothing goes round."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 from kifabrik.recipes.supply_chain.network import Effect, Lane, Rule
 from kifabrik.recipes.supply_chain.tables.build import made_at, pair
@@ -39,7 +40,7 @@ def _check_keys(parsed: Parsed, table: Table) -> None:
         first.setdefault(key, row.number)
 
 
-def _check_known(parsed: Parsed) -> None:
+def _check_known(parsed: Parsed) -> None:  # noqa: C901 - one loop a table
     products = {row.text("product") for row in parsed.rows["products"]}
     sites = {row.text("site") for row in parsed.rows["sites"]}
     nodes = {pair(row) for row in parsed.rows["product_site"]}
@@ -79,7 +80,7 @@ def _check_node(
         parsed.report(table, row.number, column, f"{node[0]} at {node[1]} is not in product_site.")
 
 
-def _check_rules(parsed: Parsed) -> None:
+def _check_rules(parsed: Parsed) -> None:  # noqa: C901, PLR0912 - one line a rule
     for row in parsed.rows["product_site"]:
         rule = Rule(row.text("rule", Rule.BASE_STOCK))
         for column in _NEEDS.get(rule, ()):
@@ -111,9 +112,7 @@ def _check_scenarios(parsed: Parsed) -> None:
         if table is None or table.name == "scenarios":
             parsed.report("scenarios", row.number, "table", f"'{row.text('table')}' is no table that can change.")
         elif row.text("column") not in table.by_name:
-            parsed.report(
-                "scenarios", row.number, "column", f"{table.name} has no column '{row.text('column')}'."
-            )
+            parsed.report("scenarios", row.number, "column", f"{table.name} has no column '{row.text('column')}'.")
         if ("factor" in row.values) == ("value" in row.values):
             parsed.report("scenarios", row.number, "factor", "Give either a factor or a value.")
 
@@ -146,7 +145,7 @@ def _check_cycle(parsed: Parsed, lanes: list[Lane]) -> None:
     except CycleError as error:
         cycle: list[str] = error.args[1]
         path = " → ".join(cycle)
-        edges = set(zip(cycle, cycle[1:], strict=False))
+        edges = set(pairwise(cycle))
         for row in parsed.rows["bom"]:
             for site in made_at(parsed, row):
                 if (f"{row.text('component')}@{site}", f"{row.text('product')}@{site}") in edges:

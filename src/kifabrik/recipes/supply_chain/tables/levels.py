@@ -1,6 +1,6 @@
 """Base-stock levels to begin with: mean demand of the exposed time, and safety for its scatter.
 
-The usual formula (Silver, Pyke, Thomas: Inventory and Production Management in Supply Chains, 4th ed., 2017, ch. 6):
+The usual formula (Silver, Pyke, Thomas: Inventory and Production Management in Supply Chains, 2017, ch. 6):
 level = m·T + z·sqrt(s²·T + m²·v), with m and s of a period's demand, T lead time plus review, v variance of the
 lead time. Demand is passed upstream as if every node ordered what it was asked for; the optimiser does better.
 """

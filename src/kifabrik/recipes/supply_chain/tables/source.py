@@ -62,7 +62,9 @@ def read_tables(path: Path) -> Tables:
         UsageError: If there is no table in it, or a file cannot be read.
     """
     if not path.exists():
-        raise NotFoundError(f"There is nothing at {path}.", hint="`kifabrik supply-chain template FOLDER` makes one.")
+        raise NotFoundError(
+            f"There is nothing at {path}.", hint="`kifabrik supply-chain template FOLDER` makes one."
+        )
     grids = _folder(path) if path.is_dir() else _workbook(path)
     tables: Tables = {}
     for stem, grid in grids:

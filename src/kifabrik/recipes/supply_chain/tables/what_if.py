@@ -57,7 +57,8 @@ def _changed(raw: RawTable, table: str, column: Column, change: RawRow) -> RawTa
         else:
             rows.append(row)
     if not hits:
-        raise UsageError(f"{_where(change)}, column key: no row of {table} matches '{change.cells.get('key', '')}'.")
+        key = change.cells.get("key", "")
+        raise UsageError(f"{_where(change)}, column key: no row of {table} matches '{key}'.")
     return RawTable(tuple(dict.fromkeys((*raw.headings, column.name))), tuple(rows), raw.unknown)
 
 
@@ -126,5 +127,3 @@ def _times(written: str, factor: float, change: RawRow) -> str:
     if parts == written.split() and factor != 1 and not any(part in {"0", "inf"} for part in parts):
         raise UsageError(f"{_where(change)}: '{written}' cannot be multiplied.")
     return " ".join(parts)
-
-

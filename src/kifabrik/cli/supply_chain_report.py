@@ -1,0 +1,40 @@
+"""`kifabrik supply-chain report`."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from kifabrik.cli.terminal import remark
+
+
+@click.command(
+    epilog="""\b
+    Examples:
+      kifabrik supply-chain report results
+      kifabrik supply-chain report results --language de
+    """
+)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--language",
+    type=click.Choice(["de", "en"]),
+    default="en",
+    show_default=True,
+    help="Language of the report, and how numbers are written.",
+)
+def report(folder: Path, language: Literal["de", "en"]) -> None:
+    """Write the report of the results in FOLDER, as one HTML file in it."""
+    from kifabrik.recipes.supply_chain.report import write_report  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.supply_chain.saving import load_study  # noqa: PLC0415
+
+    study = load_study(folder)
+    path = write_report(
+        study.results,
+        folder,
+        language=language,
+        outages=study.outages,
+        critical=study.critical,
+        frontier=study.frontier,
+    )
+    remark(f"Report: {path}")
