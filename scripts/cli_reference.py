@@ -28,6 +28,7 @@ SECTIONS: Final = (
     ),
     ("The steward and the keyholder", ("tenant", "keyholder")),
     ("The factory", ("up", "node", "admin")),
+    ("Work that runs alone", ("supply-chain",)),
     ("The shell", ("completion",)),
 )
 

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kifabrik.cli.options import json_option
+from kifabrik.cli.terminal import show_json
+
 if TYPE_CHECKING:
     from kifabrik.recipes.supply_chain.network import Network
 
@@ -19,7 +22,8 @@ def import_network() -> None:
 @click.argument("arcs", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--chain", type=int, required=True, help="Number of the chain.")
-def willems(stages: Path, arcs: Path, folder: Path, chain: int) -> None:
+@json_option
+def willems(stages: Path, arcs: Path, folder: Path, chain: int, *, as_json: bool) -> None:
     """Write a chain of the Willems (2008) data, tables STAGES and ARCS (CSV), into FOLDER.
 
     \b
@@ -28,14 +32,15 @@ def willems(stages: Path, arcs: Path, folder: Path, chain: int) -> None:
     """  # noqa: D301 - \b is click's mark for a block kept as it is
     from kifabrik.recipes.supply_chain.willems import read  # noqa: PLC0415
 
-    _write(read(stages, arcs, chain), folder)
+    _write(read(stages, arcs, chain), folder, as_json=as_json)
 
 
 @import_network.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--name", default="", help="Which instance, in a file of several.")
-def stockpyl(file: Path, folder: Path, name: str) -> None:
+@json_option
+def stockpyl(file: Path, folder: Path, name: str, *, as_json: bool) -> None:
     """Write a network of stockpyl, saved as JSON in FILE, into FOLDER.
 
     \b
@@ -44,12 +49,15 @@ def stockpyl(file: Path, folder: Path, name: str) -> None:
     """  # noqa: D301 - \b is click's mark for a block kept as it is
     from kifabrik.recipes.supply_chain.stockpyl_json import read  # noqa: PLC0415
 
-    _write(read(file, name), folder)
+    _write(read(file, name), folder, as_json=as_json)
 
 
-def _write(network: "Network", folder: Path) -> None:
+def _write(network: "Network", folder: Path, *, as_json: bool) -> None:
     from kifabrik.cli.plain import plain  # noqa: PLC0415
     from kifabrik.recipes.supply_chain.tables.write import write_tables  # noqa: PLC0415
 
     write_tables(network, folder)
+    if as_json:
+        show_json({"folder": str(folder), "nodes": len(network.nodes), "lanes": len(network.lanes)})
+        return
     click.echo(f"Wrote {len(network.nodes)} nodes and {len(network.lanes)} lanes into {plain(str(folder))}.")

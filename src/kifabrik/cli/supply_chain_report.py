@@ -5,7 +5,8 @@ from typing import Literal
 
 import click
 
-from kifabrik.cli.terminal import remark
+from kifabrik.cli.options import json_option
+from kifabrik.cli.terminal import remark, show_json
 
 
 @click.command(
@@ -23,7 +24,8 @@ from kifabrik.cli.terminal import remark
     show_default=True,
     help="Language of the report, and how numbers are written.",
 )
-def report(folder: Path, language: Literal["de", "en"]) -> None:
+@json_option
+def report(folder: Path, language: Literal["de", "en"], *, as_json: bool) -> None:
     """Write the report of the results in FOLDER, as one HTML file in it."""
     from kifabrik.recipes.supply_chain.report import write_report  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.supply_chain.saving import load_study  # noqa: PLC0415
@@ -37,4 +39,7 @@ def report(folder: Path, language: Literal["de", "en"]) -> None:
         critical=study.critical,
         frontier=study.frontier,
     )
+    if as_json:
+        show_json({"report": str(path)})
+        return
     remark(f"Report: {path}")

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import click
 
+from kifabrik.cli.options import json_option
+from kifabrik.cli.terminal import show_json
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--example", is_flag=True, help="Write a worked example: a maker of pumps.")
-def template(folder: Path, *, example: bool) -> None:
+@json_option
+def template(folder: Path, *, example: bool, as_json: bool) -> None:
     """Write empty tables into FOLDER, with an explanation in German and English.
 
     \b
@@ -20,5 +24,8 @@ def template(folder: Path, *, example: bool) -> None:
     from kifabrik.recipes.supply_chain.tables.template import write_example, write_template  # noqa: PLC0415
 
     (write_example if example else write_template)(folder)
+    if as_json:
+        show_json({"folder": str(folder)})
+        return
     click.echo(f"Wrote the tables into {plain(str(folder))}. README.md (LIESMICH.md) there explains every column.")
     click.echo(f"Next: kifabrik supply-chain validate {plain(str(folder))}")
