@@ -87,6 +87,10 @@ _COMMANDS: Final = {
     "ledger": ("kifabrik.cli.ledger:ledger", "Show and verify the record of every use."),
     "env": ("kifabrik.cli.env:env", "Rebuild and verify the environment of a run."),
     "footprint": ("kifabrik.cli.footprint:footprint", "Show time, energy and cost of a run."),
+    "supply-chain": (
+        "kifabrik.cli.supply_chain:supply_chain",
+        "Simulate and optimise supply networks.",
+    ),
     "doctor": ("kifabrik.cli.doctor:doctor", "Check this machine and its connections."),
     "node": ("kifabrik.cli.node:node", "Look after a node: its keys, its agent, its jobs."),
     "admin": ("kifabrik.cli.admin:admin", "Operate a factory: sign-up codes, tenants, checks."),

@@ -24,8 +24,8 @@ from kifabrik.recipes.supply_chain.results import Results, Settings
 Floats = NDArray[np.float64]
 GROUP: Final = 32
 """Scenarios whose figures are added up together; blocks are multiples of it."""
-_CACHE_BYTES: Final = 768 * 1024
-_WIDEST: Final = 256
+_CACHE_BYTES: Final = 8 * 1024 * 1024
+_WIDEST: Final = 1024
 _FLUSH: Final = 16
 """Periods summed in single precision before they are added in double."""
 _SCRATCH: Final = 9
@@ -66,7 +66,7 @@ def simulate(
     begun = time.perf_counter()
     real = np.float32 if precision == "single" else np.float64
     compiled = compile_network(network, seed=settings.seed, real=real)
-    width = block_width(compiled)
+    width = block_width(compiled, -(-settings.scenarios // (workers or os.cpu_count() or 1)))
     places = {int(place): number for number, place in enumerate(compiled.order)}
     by_name = {node.name: places[place] for place, node in enumerate(network.nodes)}
     watched = np.array([by_name[name] for name in watch], dtype=np.int64)
@@ -117,12 +117,13 @@ def _check(network: Network, settings: Settings, watch: tuple[str, ...]) -> None
             raise UsageError(f"There is no node {name} to watch.")
 
 
-def block_width(compiled: Compiled) -> int:
-    """Scenarios side by side, so that what a period touches stays in a core's cache."""
+def block_width(compiled: Compiled, most: int = _WIDEST) -> int:
+    """Scenarios side by side: wide enough for long loops, at most `most`, and a period's state in the cache."""
     plan = compiled.plan
     nodes, lanes = len(plan.node_ints), len(plan.lane_ints)
     each = 4 * (nodes * (6 + 8) + lanes * 4)
-    return int(min(_WIDEST, max(GROUP, _CACHE_BYTES // each // GROUP * GROUP)))
+    fits = min(_WIDEST, _CACHE_BYTES // each, most)
+    return max(GROUP, -(-fits // GROUP) * GROUP)
 
 
 def new_state(compiled: Compiled, width: int, real: Any) -> k.State:
@@ -134,7 +135,7 @@ def new_state(compiled: Compiled, width: int, real: Any) -> k.State:
         return np.zeros((count, width), dtype=real)
 
     def filled(values: Floats) -> NDArray[Any]:
-        return np.ascontiguousarray(np.broadcast_to(values.astype(real)[:, None], (len(values), width)))
+        return np.repeat(values.astype(real)[:, None], width, axis=1)
 
     return k.State(
         level=filled(starts.level),
@@ -222,9 +223,6 @@ class _Books:
             self.money[name] = np.zeros(settings.scenarios)
         self.lane_rates = self._lane_rates()
 
-    def _rates(self, values: list[float]) -> Floats:
-        return np.array(values)
-
     def _lane_rates(self) -> tuple[Floats, Floats, Floats]:
         by_name = {node.name: node for node in self.nodes}
         unit, transit, override = [], [], []
@@ -233,7 +231,7 @@ class _Books:
             usual = 0.0 if source is None else _transit_rate(source)
             unit.append(lane.unit_cost)
             transit.append(usual if lane.in_transit_cost is None else lane.in_transit_cost)
-            # sums of a node's shipments are charged at the node's rate; what a lane says otherwise is the difference
+            # a node's shipments are charged at the node's rate; what a lane says otherwise is the difference
             override.append(0.0 if lane.in_transit_cost is None else lane.in_transit_cost - usual)
         return np.array(unit), np.array(transit), np.array(override)
 
@@ -329,7 +327,7 @@ def _transit_rate(node: Any) -> float:
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    return np.where(whole > 0, part / np.where(whole > 0, whole, 1), 1.0)
+    return np.asarray(np.where(whole > 0, part / np.where(whole > 0, whole, 1), 1.0))
 
 
 def _courses(traces: dict[int, NDArray[Any]], watch: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
@@ -360,10 +358,10 @@ def trajectories(
         settings: For what is drawn.
 
     Returns:
-        Arrays [period, node], nodes as in `network.nodes`: `inventory_level` (on hand less owed), `order`, `demand`,
-        `made`, `met`, `outside_shipped`, `outside_owed`, `shipped`, `raw`, `holding_cost`, `stockout_cost`,
-        `in_transit_cost`, `revenue`, `cost`, `fill_rate` (so far); and [period, lane]: `lane_shipped`,
-        `lane_backorder`, `lane_aside`, `lane_waiting`.
+        Arrays [period, node], nodes as in `network.nodes`: `inventory_level` (on hand less owed), `order`,
+        `demand`, `made`, `met`, `outside_shipped`, `outside_owed`, `shipped`, `raw`, `holding_cost`,
+        `stockout_cost`, `in_transit_cost`, `revenue`, `cost`, `fill_rate` (so far); and [period, lane]:
+        `lane_shipped`, `lane_backorder`, `lane_aside`, `lane_waiting`.
     """
     chosen = settings or Settings(scenarios=1, periods=periods)
     given = [name for name in demands if demands[name] is not None]
@@ -446,7 +444,7 @@ def _under_way(lane: Lane, shipped: Floats, periods: int) -> Floats:
     lead = round(lane.lead_time.expected())
     before = np.full(lead, lane.initial_shipments)
     sums = np.cumsum(np.concatenate([[0.0], before, shipped]))
-    return sums[lead + 1 :][:periods] - sums[1:][:periods]
+    return np.asarray(sums[lead + 1 :][:periods] - sums[1:][:periods])
 
 
 __all__ = ["GROUP", "INFINITE", "simulate", "trajectories"]

@@ -1,8 +1,8 @@
 """The simulator's inner loops: a block of scenarios, side by side, through all periods.
 
 All arrays of state have shape [something, scenario], so each inner loop runs along scenarios in consecutive memory.
-Orders go from the last nodes to the first, shipments from the first to the last. What a node does not use is skipped
-outside the inner loops and costs nothing.
+Orders go from the last nodes to the first, shipments from the first to the last. What a node does not use is
+skipped outside the inner loops and costs nothing.
 
 Invariants:
     - A scenario's numbers do not depend on the other scenarios of its block.
@@ -19,6 +19,8 @@ from kifabrik.recipes.supply_chain.luck import BINS, OCTAVES, REACH, SCORES, thr
 NO_DEMAND, CERTAIN, NORMAL, CONTINUOUS, DISCRETE, REPLAY = range(6)
 BASE_STOCK, ECHELON, MIN_MAX, FIXED_LOT, FIXED_QUANTITY = range(5)
 PRIORITY, PROPORTIONAL, FIRST_COME = range(3)
+EITHER = -2
+"""Start of a trouble that is there while one of two others is."""
 SUMS = 14
 ON_HAND, OWED, RAW, RAW_COST, TRANSIT, ASKED, MET, LOST = range(8)
 MADE, ORDERS, SHORT, SHIPPED_OUT, MET_OUT, ASKED_OUT = range(8, SUMS)
@@ -26,6 +28,8 @@ _PLACES = OCTAVES << BINS
 _OFFSET = 127 << BINS
 _SHIFT = 23 - BINS
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
+_inlined = numba.njit(inline="always", error_model="numpy")
+"""For what every node does in every period: handing all arrays to a function takes longer than a short loop."""
 
 
 class Plan(NamedTuple):
@@ -48,7 +52,7 @@ class Plan(NamedTuple):
     ends: Any  # ends of ranks, all discrete tables one after the other
     values: Any
     keys: Any  # [stream, 2]: nodes, then lanes, then disruptions, then shared lucks
-    troubles: Any  # [disruption, 4]: start (-1: by chance), duration, effect, unused
+    troubles: Any  # [disruption, 4]: start (-1: by chance; EITHER), duration, two others
     trouble_reals: Any  # [disruption, 4]: chance, probability, recovery, share
     echelon_start: Any  # [node + 1] into echelon
     echelon: Any  # nodes downstream
@@ -206,7 +210,7 @@ def _demand(plan: Any, st: Any, i: int, t: int, first: int, replay: Any, zero: A
             out[i, s] = np.rint(out[i, s])
 
 
-@_jit
+@_inlined
 def _ask(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
     """Add up what node i is asked for in period t; takes it off its order position."""
     asked, orders, width = st.asked, st.orders, st.asked.shape[1]
@@ -234,7 +238,7 @@ def _ask(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
         position[i, s] -= asked[i, s]
 
 
-@_jit
+@_inlined
 def _count_position(plan: Any, st: Any, i: int) -> None:
     """Count the order position of a node that is not plain, after demand."""
     width = st.position.shape[1]
@@ -294,7 +298,7 @@ def _echelon(plan: Any, st: Any, i: int, zero: Any, stockpyl: bool) -> None:
             sum_[6, s] += units * st.moving[x, s]
 
 
-@_jit
+@_inlined
 def _order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None:
     """Let node i decide on its order of period t, in good units."""
     ints, reals = plan.node_ints, plan.node_reals
@@ -360,7 +364,7 @@ def _order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> Non
             order[i, s] = zero if st.trouble[d, s] > 0 else order[i, s]
 
 
-@_jit
+@_inlined
 def _place_orders(
     plan: Any, st: Any, i: int, t: int, first: int, periods: int, zero: Any, rec: Any, recording: bool
 ) -> None:
@@ -380,6 +384,12 @@ def _place_orders(
         if ints[i, PLAIN]:
             e = plan.group_lane[begin]
             if plan.lane_ints[e, SOURCE] < 0:
+                lane = plan.lane_ints[e]
+                if lane[EXTRA] < 0 and lane[ARRIVED] < 0 and lane[KEEP] & 1 == 0 and not recording:
+                    slot = lane[RING_AT] + (t + lane[LEAD]) % lane[RING_LENGTH]
+                    for s in range(width):
+                        st.ring[slot, s] = order[i, s] * units
+                    continue
                 for s in range(width):
                     st.scratch[5, s] = order[i, s] * units
                 _from_outside(plan, st, e, t, first, periods, zero, rec, recording)
@@ -531,7 +541,7 @@ def _receive(plan: Any, st: Any, e: int, t: int, zero: Any) -> None:
             scratch[2, s] = zero if out else q
 
 
-@_jit
+@_inlined
 def _make(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
     """Receive components and make what can be made; writes what comes to stock into scratch 0."""
     ints = plan.node_ints
@@ -612,7 +622,7 @@ def _make(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
             st.making[row, s] = begun
 
 
-@_jit
+@_inlined
 def _serve(
     plan: Any, st: Any, i: int, t: int, first: int, periods: int, zero: Any, rec: Any, recording: bool
 ) -> None:
@@ -839,7 +849,11 @@ def _troubles(plan: Any, st: Any, t: int, first: int, keys: int, replayed: Any) 
     for d in range(plan.troubles.shape[0]):
         key0, key1 = plan.keys[keys + d, 0], plan.keys[keys + d, 1]
         start = plan.troubles[d, 0]
-        if replayed.shape[0] > 0:
+        if start == EITHER:
+            one, other = plan.troubles[d, 2], plan.troubles[d, 3]
+            for s in range(width):
+                st.trouble[d, s] = max(st.trouble[one, s], st.trouble[other, s])
+        elif replayed.shape[0] > 0:
             for s in range(width):
                 st.trouble[d, s] = replayed[d, t, s]
         elif start >= 0:
@@ -935,7 +949,7 @@ def simulate_block(
         kept = courses.shape[2]
         if kept > 0:
             for s in range(min(width, kept)):
-                worth, owed, met, wanted = zero, zero, zero, zero
+                worth, owed, wanted = zero, zero, zero
                 for i in range(nodes):
                     here = max(st.level[i, s], zero)
                     worth += here * prices[i]

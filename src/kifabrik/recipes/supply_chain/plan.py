@@ -147,7 +147,7 @@ class _Tables:
                 values = np.rint(distribution.quantile((np.arange(4096) + 0.5) / 4096))
                 weights = np.full(4096, 1 / 4096)
             whole, place = np.unique(values, return_inverse=True)
-            row, steps = self._add(whole, np.bincount(place, weights))
+            row, steps = self._add(whole, np.asarray(np.bincount(place, weights), dtype=np.float64))
             self._known[key] = (row, steps, bool(whole[-1]), False)
             self._known[("longest", distribution)] = (int(whole[-1]), 0, False, False)
         return self._known[key][0], self._known[key][1], self._known[("longest", distribution)][0]
@@ -180,6 +180,7 @@ class _Compiler:
         self.lane_ints[:, k.CROSSES] = 1
         self.extra = self.random = self.making = 0
         self.groups: list[list[list[int]]] = []
+        self.pairs: list[tuple[int, int]] = []
 
     def compile(self) -> Compiled:
         self._group()
@@ -206,6 +207,7 @@ class _Compiler:
             if node.demand and node.demand.shared_luck:
                 self.node_ints[i, k.LUCK] = lucks.index(node.demand.shared_luck)
         real = self.real
+        troubles, trouble_reals = self._troubles()
         plan = k.Plan(
             node_ints=self.node_ints,
             node_reals=self.node_reals.astype(real),
@@ -224,13 +226,8 @@ class _Compiler:
             ends=np.concatenate([*self.tables.ends, np.zeros(1, np.uint32)]).astype(np.uint32),
             values=np.concatenate([*self.tables.values, np.zeros(1)]).astype(real),
             keys=self._keys(lucks),
-            troubles=np.array(
-                [[-1 if d.start is None else d.start, d.duration, 0, 0] for d in self.network.disruptions],
-                dtype=np.int64,
-            ).reshape(-1, 4),
-            trouble_reals=np.array(
-                [[d.chance, d.probability, d.recovery, d.share] for d in self.network.disruptions], dtype=real
-            ).reshape(-1, 4),
+            troubles=troubles,
+            trouble_reals=trouble_reals,
             scores=luck.score_table(),
             normal=luck.normal_table().astype(real)[None, :],
             **echelon,
@@ -264,7 +261,7 @@ class _Compiler:
             by_name = disruption.effect is Effect.LANE_OUTAGE
             hit = [e for e, x in enumerate(self.lanes) if target == (x.name if by_name else x.supplier)]
             for e in hit:
-                self.lane_ints[e, k.D_LANE] = d
+                self._set(self.lane_ints, e, k.D_LANE, d)
             return bool(hit)
         nodes = [
             i for i, n in enumerate(self.nodes) if target == n.name or (target[:2] == "*@" and target[2:] == n.site)
@@ -282,18 +279,32 @@ class _Compiler:
         }
         for i in nodes:
             if column is not None:
-                self._set(self.node_ints, i, column, d, disruption)
+                self._set(self.node_ints, i, column, d)
                 continue
             for e in self._lanes_into(i):
-                self._set(self.lane_ints, e, lanes_column[disruption.effect], d, disruption)
+                self._set(self.lane_ints, e, lanes_column[disruption.effect], d)
         return bool(nodes)
 
-    def _set(self, ints: NDArray[np.int64], row: int, column: int, d: int, disruption: Disruption) -> None:
+    def _set(self, ints: NDArray[np.int64], row: int, column: int, d: int) -> None:
         if ints[row, column] >= 0:
-            raise UsageError(
-                f"Two disruptions of the kind {disruption.effect} hit {disruption.target}; one is possible."
-            )
+            d = self._either(int(ints[row, column]), d)
         ints[row, column] = d
+
+    def _either(self, first: int, second: int) -> int:
+        """A trouble that is there while one of two is; where shares differ, with the larger."""
+        pair = (first, second)
+        if pair not in self.pairs:
+            self.pairs.append(pair)
+        return len(self.network.disruptions) + self.pairs.index(pair)
+
+    def _troubles(self) -> tuple[Any, Any]:
+        """Ints and reals of all troubles, those that stand for two last."""
+        ints = [[-1 if d.start is None else d.start, d.duration, 0, 0] for d in self.network.disruptions]
+        reals = [[d.chance, d.probability, d.recovery, d.share] for d in self.network.disruptions]
+        for first, second in self.pairs:
+            ints.append([k.EITHER, 0, first, second])
+            reals.append([0.0, 0.0, 0.0, max(reals[first][3], reals[second][3])])
+        return np.array(ints, dtype=np.int64).reshape(-1, 4), np.array(reals, dtype=self.real).reshape(-1, 4)
 
     def _echelon(self) -> dict[str, Any]:
         nodes: list[list[int]] = [[] for _ in self.nodes]
@@ -464,6 +475,7 @@ class _Compiler:
             seen[lane.name] = seen.get(lane.name, 0) + 1
             names.append(f"lead {lane.name} {seen[lane.name]}")
         names += [f"trouble {disruption.name}" for disruption in self.network.disruptions]
+        names += [f"either {first} {second}" for first, second in self.pairs]
         names += [f"luck {name}" for name in lucks]
         return np.array([luck.stream(self.seed, name) for name in names], dtype=np.uint32).reshape(-1, 2)
 
@@ -488,7 +500,7 @@ class _Compiler:
         lane, ints = self.lanes[e], self.lane_ints[e]
         lead = whole_lead(lane)
         length = int(ints[k.RING_LENGTH])
-        slots = {slot: lane.initial_shipments for slot in range(lead)}
+        slots = dict.fromkeys(range(lead), lane.initial_shipments)
         if not lane.source and not self.stockpyl:
             slots |= {lead + slot: lane.initial_orders for slot in range(lane.order_time)}
         for slot, amount in slots.items():

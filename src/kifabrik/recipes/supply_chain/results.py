@@ -16,16 +16,16 @@ SCENARIO_FIGURES = (
     "cost", "holding", "in_transit", "stockout", "lost_sales", "ordering", "transport", "revenue",
     "demand", "met", "lost", "beta", "alpha", "stock_value", "backlog",
 )  # fmt: skip
-"""Of one scenario, over the whole network, after the warm-up: money in total over the periods counted (`cost` is net
-of nothing: revenue stands beside it); `demand`, `met`, `lost` of outside customers in units; `beta`, `alpha` over all
-nodes with outside demand; `stock_value` and `backlog` are means over periods."""
+"""Of one scenario, over the whole network, after the warm-up. Money is in total over the periods counted;
+revenue stands beside `cost`, not in it. `demand`, `met` and `lost` are units of outside customers; `beta` and
+`alpha` are over all nodes with outside demand; `stock_value` and `backlog` are means over periods."""
 NODE_FIGURES = (
     "on_hand", "backlog", "raw", "in_transit", "demand", "met", "lost", "made", "orders",
     "beta", "alpha", "cost", "use",
 )  # fmt: skip
-"""Of one node: means over periods of a scenario (`demand`, `met`, `lost`, `made`: units a period; `orders`: share of
-periods with an order; `use`: share of the making or order capacity; NaN where there is none; `cost`: money a period,
-with lanes in)."""
+"""Of one node: means over the periods of a scenario. `demand`, `met`, `lost`, `made`: units a period; `orders`:
+share of periods with an order (NaN where the rule orders whatever is missing); `use`: share of the making or order
+capacity, NaN where there is none; `cost`: money a period, with lanes in."""
 LANE_FIGURES = ("shipped", "in_transit", "cost", "use")
 """Of one lane: units shipped a period, units under way, money a period, share of its capacity (NaN without one)."""
 
@@ -63,7 +63,7 @@ class Results:
         nodes_error: The same for the standard error of that mean.
         lanes: Figure name (`LANE_FIGURES`) to means [lane], in the order of `network.lanes`.
         courses: Name of a course to values [period, traced scenario]. `backlog` (outside customers, units),
-            `stock_value`, `beta`, and for each watched node `on_hand NAME` and `backlog NAME`.
+            `stock_value` (on hand), `demand`, and for each watched node `on_hand NAME` and `backlog NAME`.
         seconds: How long it took.
     """
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.recipes.supply_chain.studied import critical_of, network_of, results_of
 
 from kifabrik.recipes.supply_chain.report.axes import Scale
 from kifabrik.recipes.supply_chain.report.courses import fan
@@ -14,7 +15,6 @@ from kifabrik.recipes.supply_chain.report.network_map import network_map
 from kifabrik.recipes.supply_chain.report.numerals import Numerals
 from kifabrik.recipes.supply_chain.report.risk import risk_of, shade
 from kifabrik.recipes.supply_chain.report.svg import shortened
-from tests.unit.recipes.supply_chain.studied import critical_of, network_of, results_of
 
 ENGLISH, GERMAN = Numerals("en"), Numerals("de")
 

@@ -8,12 +8,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from tests.unit.recipes.supply_chain.studied import critical_of, frontier_of, network_of, outage_of, results_of
 
 from kifabrik.recipes.supply_chain.network import Lane, Network, Node
 from kifabrik.recipes.supply_chain.report import write_report
 from kifabrik.recipes.supply_chain.report.words import WORDS
 from kifabrik.recipes.supply_chain.studies import CriticalNode
-from tests.unit.recipes.supply_chain.studied import critical_of, frontier_of, network_of, outage_of, results_of
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&{{ 7*7 }}\u202e\x00"
 

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from tests.unit.recipes.supply_chain.studied import critical_of, frontier_of, network_of, outage_of, results_of
 
 from kifabrik.cli.supply_chain_report import report
 from kifabrik.errors import CapacityError, UsageError
 from kifabrik.recipes.supply_chain.results import LANE_FIGURES, NODE_FIGURES, SCENARIO_FIGURES
 from kifabrik.recipes.supply_chain.saving import SETTINGS, TABLES, load, load_study, save
-from tests.unit.recipes.supply_chain.studied import critical_of, frontier_of, network_of, outage_of, results_of
 
 
 def saved(tmp_path, **studies):

@@ -18,7 +18,7 @@ _MARGIN: Final = 12.0
 _MOST_LAYERS, _MOST_BOXES, _MOST_BOX_LAYERS, _TALLEST = 24, 60, 8, 16
 _BOX_HEIGHT, _BOX_GAP, _MOST_BOX_WIDTH = 36.0, 12.0, 172.0
 _DOTS_HEIGHT: Final = 440.0
-_MOST_DOTS, _MOST_LANES = 4000, 500
+_MOST_DOTS, _MOST_LANES, _FAINT = 4000, 500, 80
 _WIDEST_APART, _LEAST_APART, _BADGE = 20.0, 4.5, 8.5
 _LEAST_GAP: Final = 14.0
 
@@ -168,8 +168,9 @@ def _dots(
     wanted = every if len(every) <= _MOST_LANES else touching
     shown = wanted if len(wanted) <= _MOST_LANES else wanted[:: math.ceil(len(wanted) / _MOST_LANES)]
     parts = [
-        _way(points[source], points[target], faint=len(shown) > 80, straight=by_place) for source, target in shown
-    ]  # noqa: PLR2004
+        _way(points[source], points[target], faint=len(shown) > _FAINT, straight=by_place)
+        for source, target in shown
+    ]
     for at, (x, y) in points.items():
         if at not in marked:
             title = element("title", network.nodes[at].name)

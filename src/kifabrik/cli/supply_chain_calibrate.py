@@ -1,0 +1,75 @@
+"""`kifabrik supply-chain calibrate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kifabrik.cli.options import json_option
+from kifabrik.cli.supply_chain_study import plain_values, show_number, show_p
+from kifabrik.cli.terminal import remark, show_json, show_table, warn
+
+if TYPE_CHECKING:
+    from kifabrik.recipes.supply_chain.calibrating import Calibration
+
+
+@click.command(
+    epilog="""\b
+    Examples:
+      kifabrik supply-chain calibrate sales.csv
+      kifabrik supply-chain calibrate sales.parquet --plots plots/ --json > fits.json
+    """
+)
+@click.argument("history", type=click.Path(path_type=Path))
+@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder for a drawing of each fit.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the bootstrap.")
+@json_option
+def calibrate(history: Path, plots: Path | None, seed: int, as_json: bool) -> None:
+    """Fit demand or lead times to HISTORY, a CSV, Parquet or XLSX file.
+
+    Columns: product, site, period or date, quantity; or lane, lead_time. The family is chosen by AIC, the P-value
+    is that of Kolmogorov's distance by parametric bootstrap; what fits no family is kept as it was seen.
+    """
+    from kifabrik.recipes.supply_chain.calibrating import calibrate as find  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.supply_chain.calibrating import draw_fit  # noqa: PLC0415
+
+    found = find(history, seed=seed)
+    if plots:
+        plots.mkdir(parents=True, exist_ok=True)
+        for number, one in enumerate(found, 1):
+            draw_fit(one, plots / f"{number:04d}.svg")
+    if as_json:
+        show_json({"series": [_document(one) for one in found]})
+        return
+    rows = [_row(one) for one in found]
+    columns = ["SERIES", "SEEN", "CLASS", "FAMILY", "MEAN", "SD", "P", "SEASON"]
+    show_table(columns, rows, right=(1, 4, 5, 6))
+    doubtful = [one.series.name for one in found if one.fit.is_doubtful]
+    if doubtful:
+        warn(f"No family fits {', '.join(doubtful[:5])}: kept as seen.")
+    if plots:
+        remark(f"{len(found)} drawings in {plots}, in this order.")
+
+
+def _row(one: "Calibration") -> tuple[str, ...]:
+    fitted = one.fit
+    return (
+        one.series.name,
+        str(fitted.seen),
+        fitted.pattern.value,
+        fitted.distribution.kind.value,
+        show_number(fitted.distribution.expected()),
+        show_number(fitted.distribution.deviation()),
+        show_p(fitted.p_value),
+        one.season or "-",
+    )
+
+
+def _document(one: "Calibration") -> dict[str, object]:
+    return {
+        "name": one.series.name,
+        "factors": list(one.factors),
+        "season": one.season,
+        "season_p": one.season_p,
+        "fit": plain_values(one.fit),
+    }

@@ -1,0 +1,118 @@
+"""`kifabrik supply-chain optimise`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from kifabrik.cli.options import json_option
+from kifabrik.cli.supply_chain_study import (
+    plain_values,
+    settings_of,
+    show_estimate,
+    show_number,
+    show_share,
+    study_options,
+    studying,
+)
+from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
+
+if TYPE_CHECKING:
+    from kifabrik.recipes.supply_chain.optimising import NodePlan, Optimum
+
+_SHOWN: Final = 20
+_CHECKS: Final = 8
+
+
+@click.command(
+    epilog="""\b
+    Examples:
+      kifabrik supply-chain optimise network/ --beta 0.98
+      kifabrik supply-chain optimise network.xlsx --scenarios 2000 --json > plan.json
+    """
+)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--beta", type=float, default=0.95, show_default=True, help="Fill rate to reach.")
+@click.option("--what-if", default="", help="A name of the table scenarios.")
+@click.option(
+    "--simulations", type=click.IntRange(min=3), default=60, show_default=True, help="Most in the search."
+)
+@click.option("--seconds", type=float, default=60, show_default=True, help="Most for the placement of stock.")
+@click.option("--all", "show_all", is_flag=True, help=f"Show every node, not the {_SHOWN} that change most.")
+@study_options
+@json_option
+def optimise(
+    folder: Path,
+    beta: float,
+    what_if: str,
+    simulations: int,
+    seconds: float,
+    show_all: bool,
+    scenarios: int,
+    periods: int,
+    warm_up: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Find the stock levels that reach a fill rate at least cost, and check them on fresh scenarios.
+
+    FOLDER holds the tables of the network (or is an XLSX file). Cost counts revenue that is lost.
+    """
+    from kifabrik.recipes.supply_chain.optimising import optimise as find  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.supply_chain.tables import read_network  # noqa: PLC0415 - slow to import
+
+    network = read_network(folder, what_if)
+    settings = settings_of(scenarios, periods, warm_up, seed)
+    with studying("simulating", scenarios * (simulations + _CHECKS), quiet=as_json) as progress:
+        found = find(network, settings, beta=beta, seconds=seconds, simulations=simulations, progress=progress)
+    if as_json:
+        show_json({**plain_values(found), "gap": found.placement.gap})
+        return
+    _show(found, len(found.nodes) if show_all else _SHOWN)
+
+
+def _show(found: "Optimum", shown: int) -> None:
+    points = [
+        (
+            f"{point.name}{' *' if point.is_chosen else ''}",
+            show_share(point.beta),
+            show_estimate(point.stock_value),
+            show_estimate(point.cost_difference) if not point.is_current else "today's",
+        )
+        for point in found.frontier.points
+    ]
+    show_table(["PLAN", "FILL RATE (BETA)", "STOCK VALUE", "COST AGAINST TODAY"], points, right=(1, 2, 3))
+    click.echo()
+    changed = sorted(found.nodes, key=_change, reverse=True)[:shown]
+    rows = [
+        (
+            node.name,
+            show_number(node.level_now),
+            show_number(node.level),
+            show_number(node.safety_now),
+            show_number(node.safety),
+            show_number(node.service_time),
+        )
+        for node in changed
+    ]
+    show_table(
+        ["NODE", "LEVEL NOW", "SHOULD BE", "SAFETY NOW", "SHOULD BE", "PROMISE"], rows, right=(1, 2, 3, 4, 5)
+    )
+    if len(changed) < len(found.nodes):
+        remark(f"{len(found.nodes) - len(changed)} more nodes change less; --all shows them.")
+    proven = "proven least" if found.placement.is_proven else f"at most {found.placement.gap:.2%} above the least"
+    remark(
+        f"Placement by guaranteed service: {proven}. {found.simulations} simulations of {found.frontier.scenarios}."
+    )
+    reached = f"fresh scenarios: beta {show_share(found.proposed.beta)}, asked for {found.target:.2%}"
+    if not found.is_reached:
+        warn(f"No safety stock reaches the fill rate; {reached}. Capacity or outages limit it.")
+    elif not found.holds:
+        warn(f"The plan does not hold: {reached}. Search with more scenarios.")
+    else:
+        done(f"The plan holds on {reached}.")
+
+
+def _change(node: "NodePlan") -> float:
+    change = abs(node.level - node.level_now)
+    return change if change == change else -1.0  # noqa: PLR0124 - not a number

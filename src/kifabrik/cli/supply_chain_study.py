@@ -1,0 +1,108 @@
+"""What studies of supply networks share on the command line: settings, a bar, and how figures are written.
+
+Everything of `kifabrik.recipes` is imported when a command runs, so that `kifabrik --help` stays quick.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import is_dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from kifabrik.recipes.supply_chain.results import Settings
+    from kifabrik.recipes.supply_chain.studies import Estimate
+
+F = TypeVar("F", bound=Callable[..., Any])
+_SMALL_P: Final = 0.001
+
+
+def study_options(command: F) -> F:
+    """Add `--scenarios`, `--periods`, `--warm-up` and `--seed`."""
+    for option in (
+        click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of all luck."),
+        click.option(
+            "--warm-up", type=click.IntRange(min=0), default=0, show_default=True, help="Periods not counted."
+        ),
+        click.option(
+            "--periods", type=click.IntRange(min=1), default=365, show_default=True, help="Of each scenario."
+        ),
+        click.option("--scenarios", type=click.IntRange(min=2), default=1000, show_default=True, help="How many."),
+    ):
+        command = option(command)
+    return command
+
+
+def settings_of(scenarios: int, periods: int, warm_up: int, seed: int) -> "Settings":
+    """Settings of a study."""
+    from kifabrik.recipes.supply_chain.results import Settings  # noqa: PLC0415 - slow to import
+
+    return Settings(scenarios=scenarios, periods=periods, warm_up=warm_up, seed=seed)
+
+
+@contextmanager
+def studying(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """Show a bar on a terminal while scenarios are simulated; gives what counts them."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+
+        def count(finished: int) -> None:
+            bar.advance(task, finished)
+
+        yield count
+
+
+def show_number(value: float | None) -> str:
+    """A number with four figures, thousands apart; a dash where there is none."""
+    if value is None or math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "never" if value > 0 else "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"  # noqa: PLR2004
+
+
+def show_share(value: "Estimate") -> str:
+    """A share with its interval, per cent."""
+    return f"{value.mean:.2%} ± {(value.high - value.low) / 2:.2%}"
+
+
+def show_estimate(value: "Estimate | None") -> str:
+    """A mean with half its interval."""
+    if value is None:
+        return "-"
+    reach = (value.high - value.low) / 2
+    return f"{show_number(value.mean)} ± {show_number(reach)}"
+
+
+def show_p(value: float) -> str:
+    """A P-value."""
+    return "< 0.001" if value < _SMALL_P else f"{value:.3f}"
+
+
+def plain_values(value: Any) -> Any:
+    """What JSON can say of a result: what is not finite becomes null, networks are left out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        from kifabrik.recipes.supply_chain.network import Network  # noqa: PLC0415 - slow to import
+
+        fields = {name: getattr(value, name) for name in value.__dataclass_fields__}
+        return {name: plain_values(each) for name, each in fields.items() if not isinstance(each, Network)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {str(name): plain_values(each) for name, each in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain_values(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,253 @@
+"""The tables and their columns: the one place from which reader, validator, template and documentation are made."""
+
+from typing import Final
+
+from kifabrik.recipes.supply_chain.distributions import Kind
+from kifabrik.recipes.supply_chain.network import Allocation, Effect, Rule, Semantics
+from kifabrik.recipes.supply_chain.tables.schema import Column, Table, Type
+
+_PRODUCT: Final = Column("product", Type.TEXT, "Product.", "Produkt.", required=True, sap=("MATNR",))
+_SITE: Final = Column("site", Type.TEXT, "Site.", "Standort.", required=True, sap=("WERKS", "BWKEY"))
+
+# fmt: off
+_TRAVEL: Final = (
+    Column("lead_time", Type.TIME, "From shipping to arrival.", "Vom Versand bis zur Ankunft.", sap=("APLFZ",)),
+    Column("lead_time_kind", Type.CHOICE, "Scatter; empty: gamma if there is a deviation, else fixed.",
+           "Streuung der Lieferzeit; leer: gamma, wenn eine Abweichung angegeben ist, sonst fest.",
+           choices=tuple(Kind)),
+    Column("lead_time_sd", Type.TIME, "Standard deviation of the lead time.",
+           "Standardabweichung der Lieferzeit.", unit_column="lead_time_unit"),
+    Column("lead_time_cv", Type.AMOUNT, "Deviation over mean, instead of lead_time_sd (as SAP IBP has it).",
+           "Variationskoeffizient statt lead_time_sd (wie in SAP IBP).", unit="ratio",
+           sap=("LEADTIMECV", "LEADTIMEVARIABILITY", "LEADTIMECOEFFICIENTOFVARIATION")),
+    Column("lead_time_values", Type.NUMBERS, "For empirical: what happens, in the lead time's unit; "
+           "for uniform: lowest and highest.",
+           "Bei empirical: vorkommende Werte in der Einheit der Lieferzeit; bei uniform: kleinster, größter."),
+    Column("lead_time_weights", Type.NUMBERS, "For empirical: probability of each value.",
+           "Bei empirical: Wahrscheinlichkeit je Wert."),
+    Column("order_time", Type.TIME, "Until an order reaches the source.",
+           "Bis die Bestellung die Quelle erreicht."),
+    Column("crossing", Type.LOGICAL, "Whether a later shipment may arrive earlier.",
+           "Ob eine spätere Lieferung früher ankommen darf.", default="yes"),
+    Column("mode", Type.TEXT, "How it travels.", "Transportart.", sap=("VSART",)),
+    Column("quota", Type.AMOUNT, "Share of orders among alternatives; all empty: by priority.",
+           "Anteil unter Alternativen; alle leer: nach priority.", sap=("QUOTE",)),
+    Column("priority", Type.COUNT, "Lower is tried first.", "Kleinere zuerst.", default="0", sap=("PREIH",)),
+    Column("capacity", Type.RATE, "Most that is ordered; empty: no limit.", "Höchstbestellung; leer: keine Grenze.",
+           default="inf", unit="unit of the product per capacity_unit"),
+    Column("lot", Type.AMOUNT, "Orders are rounded up to multiples.", "Rundung der Bestellung auf Vielfache.",
+           default="0", unit="unit of the product", sap=("BSTRF",)),
+    Column("unit_cost", Type.AMOUNT, "For each unit: transport; from suppliers also the price.",
+           "Je Einheit: Transport; von Lieferanten auch der Preis.", default="0", unit="money", sap=("NETPR",)),
+    Column("price_unit", Type.AMOUNT, "Units that unit_cost is for.", "Preiseinheit zu unit_cost.", default="1",
+           unit="unit of the product", sap=("PEINH",)),
+    Column("order_cost", Type.AMOUNT, "For each period with an order here.", "Je Periode mit Bestellung.",
+           default="0", unit="money"),
+    Column("in_transit_cost", Type.AMOUNT, "For each unit under way, a period; empty: the source's.",
+           "Je Einheit unterwegs und Periode; leer: wie bei der Quelle.", unit="money"),
+    Column("initial_orders", Type.AMOUNT, "Ordered in each period of order_time before the start.",
+           "Bestellt in jeder Periode von order_time vor dem Beginn.", default="0", unit="unit of the product"),
+    Column("initial_shipments", Type.AMOUNT, "Shipped in each period of lead_time before the start.",
+           "Versandt in jeder Periode der Lieferzeit vor dem Beginn.", default="0", unit="unit of the product"),
+)
+
+NETWORK: Final = Table("network", "One row about the whole network; may be missing.",
+    "Eine Zeile über das ganze Netz; darf fehlen.", (), (
+    Column("name", Type.TEXT, "Name, for reports; empty: that of the folder.", "Name; leer: der des Ordners."),
+    Column("period_days", Type.AMOUNT, "Length of a period.", "Länge einer Periode.", default="1", unit="days"),
+    Column("currency", Type.TEXT, "Of all money.", "Währung aller Beträge.", default="EUR", sap=("WAERS",)),
+    Column("semantics", Type.CHOICE, "How the model is read.", "Lesart des Modells.", default=Semantics.KIFABRIK,
+           choices=tuple(Semantics)),
+))
+PRODUCTS: Final = Table("products", "Products, with what holds at all sites.",
+    "Produkte und was an allen Standorten gilt.", ("product",), (
+    _PRODUCT,
+    Column("description", Type.TEXT, "For people.", "Bezeichnung.", sap=("MAKTX",)),
+    Column("unit", Type.TEXT, "Unit of amounts.", "Mengeneinheit.", default="pcs", sap=("MEINS",)),
+    Column("value", Type.AMOUNT, "What a unit is worth.", "Wert je Einheit.", unit="money", sap=("STPRS",)),
+    Column("price", Type.AMOUNT, "Earned for a unit.", "Erlös je Einheit.", unit="money", sap=("KBETR",)),
+    Column("holding_rate", Type.AMOUNT, "Yearly holding cost as a share of the value.",
+           "Jährlicher Lagerkostensatz als Anteil am Wert.", default="0", unit="share a year"),
+), sap=("MARA", "MAKT"))
+SITES: Final = Table("sites", "Sites.", "Standorte.", ("site",), (
+    _SITE,
+    Column("description", Type.TEXT, "For people.", "Bezeichnung.", sap=("NAME1",)),
+    Column("longitude", Type.NUMBER, "East, or x of a drawing.", "Länge, oder x einer Zeichnung.", unit="degrees"),
+    Column("latitude", Type.NUMBER, "North, or y of a drawing.", "Breite, oder y einer Zeichnung.", unit="degrees"),
+), sap=("T001W",))
+PRODUCT_SITE: Final = Table("product_site", "Which product is held where, and how it is ordered: the nodes.",
+    "Welches Produkt wo liegt und wie es bestellt wird: die Knoten.", ("product", "site"), (
+    _PRODUCT, _SITE,
+    Column("rule", Type.CHOICE, "How it orders.", "Bestellregel.", default=Rule.BASE_STOCK, choices=tuple(Rule)),
+    Column("level", Type.AMOUNT, "Order-up-to level; empty: from safety_stock or service_level.",
+           "Bestellniveau; leer: aus safety_stock oder service_level.", unit="unit of the product", sap=("MABST",)),
+    Column("reorder_point", Type.NUMBER, "At or below it, s-S and r-Q order.", "Bestellpunkt bei s-S und r-Q.",
+           unit="unit of the product", sap=("MINBE",)),
+    Column("quantity", Type.AMOUNT, "Lot of r-Q and fixed-quantity.", "Losgröße bei r-Q und fixed-quantity.",
+           unit="unit of the product", sap=("BSTFE",)),
+    Column("safety_stock", Type.AMOUNT, "With an empty level: stock above the mean demand of the exposed time.",
+           "Bei leerem level: Bestand über dem mittleren Bedarf der Wiederbeschaffungszeit.",
+           unit="unit of the product", sap=("EISBE",)),
+    Column("service_level", Type.SHARE, "With level and safety_stock empty: cycle service they are sized for.",
+           "Wenn level und safety_stock leer sind: Lieferbereitschaft, für die bemessen wird.", default="0.95",
+           sap=("LGRAD",)),
+    Column("delivery_time", Type.TIME, "Lead time of lanes and sourcing that name none.",
+           "Lieferzeit, wo lanes und sourcing keine nennen.", sap=("PLIFZ",)),
+    Column("review", Type.COUNT, "Orders every so many periods.", "Bestellrhythmus.", default="1", unit="periods"),
+    Column("offset", Type.COUNT, "First period with an order.", "Erste Bestellperiode.", default="0",
+           unit="periods"),
+    Column("minimum", Type.AMOUNT, "Smallest order.", "Mindestbestellmenge.", default="0",
+           unit="unit of the product", sap=("BSTMI",)),
+    Column("lot", Type.AMOUNT, "Orders are rounded up to multiples.", "Rundungswert.", default="0",
+           unit="unit of the product", sap=("BSTRF",)),
+    Column("allocation", Type.CHOICE, "Who is served first.", "Wer zuerst bedient wird.",
+           default=Allocation.PRIORITY, choices=tuple(Allocation)),
+    Column("holding_cost", Type.AMOUNT, "For each unit on hand, a period; empty: from holding_rate and value.",
+           "Je Einheit und Periode; leer: aus holding_rate und value.", unit="money"),
+    Column("holding_rate", Type.AMOUNT, "Yearly share of the value; empty: the product's.",
+           "Jährlicher Anteil am Wert; leer: der des Produkts.", unit="share a year"),
+    Column("in_transit_cost", Type.AMOUNT, "For each unit on its way to others, a period; empty: holding cost.",
+           "Je Einheit auf dem Weg zu anderen und Periode; leer: wie holding_cost.", unit="money"),
+    Column("stockout_cost", Type.AMOUNT, "For each unit owed, a period.", "Je Einheit Rückstand und Periode.",
+           default="0", unit="money"),
+    Column("lost_sale_cost", Type.AMOUNT, "For each unit not sold.", "Je entgangene Einheit.", default="0",
+           unit="money"),
+    Column("order_cost", Type.AMOUNT, "For each period with an order.", "Je Periode mit Bestellung.", default="0",
+           unit="money"),
+    Column("price", Type.AMOUNT, "Earned for a unit; empty: the product's.", "Erlös; leer: der des Produkts.",
+           unit="money"),
+    Column("value", Type.AMOUNT, "Worth of a unit; empty: the product's.", "Wert; leer: der des Produkts.",
+           unit="money", sap=("STPRS", "VERPR")),
+    Column("order_capacity", Type.RATE, "Most that is ordered; empty: no limit.",
+           "Höchste Bestellmenge; leer: keine Grenze.", default="inf", unit="unit of the product per unit of time"),
+    Column("storage", Type.AMOUNT, "Room; empty: no limit.", "Lagerplatz; leer: keine Grenze.", default="inf",
+           unit="unit of the product"),
+    Column("service_target", Type.SHARE, "Service the optimiser must reach.",
+           "Service, den die Optimierung erreichen muss.", default="0"),
+    Column("promised_time", Type.TIME, "Service time promised to customers.", "Zugesagte Lieferzeit an Kunden."),
+    Column("longitude", Type.NUMBER, "Empty: the site's.", "Leer: die des Standorts.", unit="degrees"),
+    Column("latitude", Type.NUMBER, "Empty: the site's.", "Leer: die des Standorts.", unit="degrees"),
+    Column("unit", Type.TEXT, "Unit of amounts; empty: the product's.", "Mengeneinheit; leer: die des Produkts."),
+), required=True, sap=("MARC", "MBEW"))
+BOM: Final = Table("bom", "What a product is made of, of components at the same site.",
+    "Woraus ein Produkt besteht, aus Komponenten am selben Standort.", ("product", "site", "component"), (
+    _PRODUCT,
+    Column("site", Type.TEXT, "Site; empty: wherever `production` makes the product.",
+           "Standort; leer: überall, wo `production` das Produkt herstellt.", sap=("WERKS",)),
+    Column("component", Type.TEXT, "Component.", "Komponente.", required=True, sap=("IDNRK",)),
+    Column("quantity", Type.AMOUNT, "Units in base_quantity of the product.",
+           "Menge in base_quantity des Produkts.", default="1", unit="unit of the component", sap=("MENGE",)),
+    Column("base_quantity", Type.AMOUNT, "Units of the product that quantity is for.", "Basismenge.", default="1",
+           unit="unit of the product", sap=("BMENG",)),
+    Column("scrap", Type.PERCENT, "Additional need of the component.", "Komponentenausschuss (Mehrbedarf).",
+           default="0", unit="%", sap=("AUSSS",)),
+), sap=("STPO", "STKO"))
+PRODUCTION: Final = Table("production", "How long making takes and how much can be made.",
+    "Wie lange die Fertigung dauert und wie viel sie schafft.", ("product", "site"), (
+    _PRODUCT, _SITE,
+    Column("making_time", Type.TIME, "From components to stock.", "Eigenfertigungszeit.", sap=("DZEIT",)),
+    Column("capacity", Type.RATE, "Most that is made; empty: no limit.", "Kapazität; leer: keine Grenze.",
+           default="inf", unit="unit of the product per capacity_unit", sap=("KAPAZ",)),
+    Column("yield", Type.SHARE, "Good units for each unit made.", "Ausbeute.", default="1"),
+    Column("work_centre", Type.TEXT, "For people.", "Arbeitsplatz.", sap=("ARBPL",)),
+), sap=("PLKO", "CRHD"))
+SOURCING: Final = Table("sourcing", "Outside suppliers.", "Lieferanten von außen.",
+    ("product", "site", "component", "supplier", "mode"), (
+    _PRODUCT, _SITE,
+    Column("supplier", Type.TEXT, "Supplier.", "Lieferant.", sap=("LIFNR",)),
+    Column("component", Type.TEXT, "What is brought; empty: the product itself.",
+           "Was geliefert wird; leer: das Produkt selbst."),
+    Column("quantity", Type.AMOUNT, "Units of the component in one of the product.",
+           "Menge der Komponente je Produkt.", default="1", unit="unit of the component"),
+    *_TRAVEL,
+), sap=("EORD", "EINA", "EINE"))
+LANES: Final = Table("lanes", "Transfers: a product moves from site to site.",
+    "Umlagerungen: ein Produkt geht von Standort zu Standort.",
+    ("product", "from_site", "to_site", "for_product", "component", "mode"), (
+    _PRODUCT,
+    Column("from_site", Type.TEXT, "Where it comes from.", "Woher.", required=True, sap=("RESWK",)),
+    Column("to_site", Type.TEXT, "Where it goes.", "Wohin.", required=True, sap=("WERKS",)),
+    Column("for_product", Type.TEXT, "What it is used for there; empty: the product itself.",
+           "Wofür es dort gebraucht wird; leer: das Produkt selbst."),
+    Column("component", Type.TEXT, "What it counts as there; empty: the product.",
+           "Als was es dort zählt; leer: das Produkt."),
+    Column("quantity", Type.AMOUNT, "Units in one of for_product.", "Menge je for_product.", default="1",
+           unit="unit of the product"),
+    Column("customer_rank", Type.COUNT, "Lower is served first by the source.", "Kleinere zuerst bedient.",
+           default="0"),
+    *_TRAVEL,
+))
+DEMAND: Final = Table("demand", "What outside customers ask for.", "Was Kunden von außen verlangen.",
+    ("product", "site"), (
+    _PRODUCT, _SITE,
+    Column("kind", Type.CHOICE, "Distribution; empty: normal if there is a deviation, else fixed.",
+           "Verteilung; leer: normal, wenn eine Abweichung angegeben ist, sonst fest.", choices=tuple(Kind)),
+    Column("mean", Type.AMOUNT, "Mean in one `per`; if intermittent, of a demand that happens.",
+           "Mittelwert je `per`; bei intermittent: eines Bedarfs, der eintritt.", unit="unit of the product",
+           sap=("PLNMG",)),
+    Column("sd", Type.AMOUNT, "Standard deviation in one `per`.", "Standardabweichung je `per`.",
+           unit="unit of the product"),
+    Column("cv", Type.AMOUNT, "Deviation over mean, instead of sd.", "Variationskoeffizient statt sd.",
+           unit="ratio"),
+    Column("chance", Type.SHARE, "If intermittent: that one `per` has any demand.",
+           "Bei intermittent: Wahrscheinlichkeit eines Bedarfs je `per`.", default="1"),
+    Column("values", Type.NUMBERS, "If empirical: what happens; if uniform: lowest and highest.",
+           "Bei empirical: vorkommende Werte; bei uniform: kleinster und größter.", unit="unit of the product"),
+    Column("weights", Type.NUMBERS, "If empirical: probability of each value.",
+           "Bei empirical: Wahrscheinlichkeit je Wert."),
+    Column("per", Type.CHOICE, "What mean and sd are for: one hour, day, week, month, year or period.",
+           "Worauf sich mean und sd beziehen.", default="period",
+           choices=("period", "hour", "day", "week", "month", "year")),
+    Column("factors", Type.NUMBERS, "Seasonal factors, in turn.", "Saisonfaktoren, der Reihe nach."),
+    Column("factor_time", Type.TIME, "How long each factor holds; empty: one period.",
+           "Wie lange ein Faktor gilt; leer: eine Periode."),
+    Column("backorder_share", Type.SHARE, "Share of unmet demand that waits.",
+           "Anteil des unerfüllten Bedarfs, der wartet.", default="1"),
+    Column("shared_luck", Type.TEXT, "Name of a luck shared with others.", "Name eines gemeinsamen Zufalls."),
+    Column("loading", Type.NUMBER, "Correlation with it, -1 to 1.", "Korrelation damit, -1 bis 1.", default="0"),
+), sap=("PBED",))
+INVENTORY: Final = Table("inventory", "Stock at the start; without a row: what the policy would order at first.",
+    "Anfangsbestand; ohne Zeile: was die Regel anfangs bestellen würde.", ("product", "site", "location"), (
+    _PRODUCT, _SITE,
+    Column("location", Type.TEXT, "Part of the site; rows are added up.", "Lagerort; wird addiert.",
+           sap=("LGORT",)),
+    Column("on_hand", Type.NUMBER, "Stock.", "Bestand.", required=True, unit="unit of the product",
+           sap=("LABST",)),
+), sap=("MARD",))
+DISRUPTIONS: Final = Table("disruptions", "What can go wrong.", "Was schiefgehen kann.", ("name", "target"), (
+    Column("name", Type.TEXT, "What it is called.", "Name.", required=True),
+    Column("effect", Type.CHOICE, "What it does.", "Wirkung.", required=True, choices=tuple(Effect)),
+    Column("target", Type.TEXT, "product@site, *@site, a supplier, or a lane: product@site -> product@site (mode).",
+           "product@site, *@site, Lieferant oder Lane: product@site -> product@site (mode).", required=True),
+    Column("start", Type.TIME, "First period of a dated one; empty: it comes by chance.",
+           "Beginn eines datierten Ereignisses; leer: es kommt zufällig."),
+    Column("duration", Type.TIME, "Of a dated one.", "Dauer eines datierten.", unit_column="start_unit"),
+    Column("chance", Type.SHARE, "Of a dated one: that it happens.", "Datiert: dass es eintritt.", default="1"),
+    Column("probability", Type.SHARE, "By chance: that it begins in a period.",
+           "Zufällig: dass es in einer Periode beginnt.", default="0"),
+    Column("recovery", Type.SHARE, "By chance: that it ends in a period.",
+           "Zufällig: dass es in einer Periode endet.", default="1"),
+    Column("share", Type.SHARE, "Of capacity or stock that is lost.", "Verlorener Anteil.", default="1"),
+))
+SCENARIOS: Final = Table("scenarios", "Named what-ifs: changes of other tables, one a row.",
+    "Benannte Was-wäre-wenn: Änderungen anderer Tabellen, je Zeile eine.", (), (
+    Column("name", Type.TEXT, "Of the what-if; several rows may share it.", "Name; auch für mehrere Zeilen.",
+           required=True),
+    Column("table", Type.TEXT, "Which table changes.", "Welche Tabelle sich ändert.", required=True),
+    Column("key", Type.TEXT, "Which rows: product@site, or column=value with commas between; * stands for "
+           "anything; empty: all.",
+           "Welche Zeilen: product@site oder Spalte=Wert mit Kommas; * für alles; leer: alle."),
+    Column("column", Type.TEXT, "Which column.", "Welche Spalte.", required=True),
+    Column("factor", Type.NUMBER, "Multiplies what is there.", "Multipliziert, was da steht."),
+    Column("value", Type.TEXT, "Stands instead of what is there.", "Steht anstelle dessen, was da steht."),
+))
+# fmt: on
+
+TABLES: Final = {
+    table.name: table
+    for table in (
+        NETWORK, PRODUCTS, SITES, PRODUCT_SITE, BOM, PRODUCTION, SOURCING, LANES, DEMAND, INVENTORY, DISRUPTIONS,
+        SCENARIOS,
+    )
+}  # fmt: skip
+"""All tables, in the order in which they are best filled in."""

@@ -1,0 +1,184 @@
+"""Raw tables: cells as written, from a folder of CSV files or the sheets of one XLSX file."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.recipes.supply_chain.tables.columns import TABLES
+from kifabrik.recipes.supply_chain.tables.schema import UNIT_NAMES, Table, Type
+
+_GERMAN_NUMBER: Final = re.compile(r"(?<![\w.,])-?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?![\w.,])")
+_FILE_NAMES: Final = {
+    **{name: name for name in TABLES},
+    **{alias.lower(): name for name, table in TABLES.items() for alias in table.sap},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """A row as written.
+
+    Attributes:
+        number: Where it is in its file, the heading being row 1.
+        cells: Heading to what is written; blank cells are left out.
+    """
+
+    number: int
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """A table as written.
+
+    Attributes:
+        headings: Names of columns, aliases replaced.
+        rows: Rows that are not blank.
+        unknown: Headings that mean nothing here.
+    """
+
+    headings: tuple[str, ...]
+    rows: tuple[RawRow, ...]
+    unknown: tuple[str, ...] = ()
+
+
+Tables = dict[str, RawTable]
+"""Table name to table; a table that is not there is left out."""
+
+
+def read_tables(path: Path) -> Tables:
+    """Tables of a folder of CSV files or of an XLSX file.
+
+    CSV may be parted by comma, semicolon (then a decimal comma is understood) or tab, in UTF-8 or Windows-1252.
+    Files and sheets whose names are no table's are left aside.
+
+    Raises:
+        NotFoundError: If there is nothing at this path.
+        UsageError: If there is no table in it, or a file cannot be read.
+    """
+    if not path.exists():
+        raise NotFoundError(
+            f"There is nothing at {path}.", hint="`kifabrik supply-chain template FOLDER` makes one."
+        )
+    grids = _folder(path) if path.is_dir() else _workbook(path)
+    tables: Tables = {}
+    for stem, grid in grids:
+        name = _FILE_NAMES.get(stem.strip().lower().replace("-", "_").replace(" ", "_"))
+        if name is None:
+            continue
+        table = _table(TABLES[name], grid)
+        tables[name] = _joined(TABLES[name], tables[name], table) if name in tables else table
+    if not tables:
+        raise UsageError(
+            f"There is no table in {path}.",
+            hint=f"Known tables: {', '.join(TABLES)}. `kifabrik supply-chain template FOLDER` writes empty ones.",
+        )
+    return tables
+
+
+def _folder(path: Path) -> Iterable[tuple[str, list[list[str]]]]:
+    for file in sorted(path.iterdir()):
+        if file.suffix.lower() == ".csv":
+            yield file.stem, _csv(file)
+
+
+def _csv(file: Path) -> list[list[str]]:
+    content = file.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    try:
+        grid = list(csv.reader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error as error:
+        raise UsageError(f"{file} is not a CSV file: {error}.") from None
+    if delimiter == ";":
+        grid = [[_decimal_point(cell) for cell in row] for row in grid]
+    return grid
+
+
+def _decimal_point(cell: str) -> str:
+    return _GERMAN_NUMBER.sub(lambda found: found[0].replace(".", "").replace(",", "."), cell)
+
+
+def _workbook(path: Path) -> Iterable[tuple[str, list[list[str]]]]:
+    if path.suffix.lower() not in {".xlsx", ".xlsm"}:
+        raise UsageError(f"{path} is neither a folder of CSV files nor an XLSX file.")
+    try:
+        import openpyxl  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise UsageError("Reading XLSX needs openpyxl.", hint="pip install 'kifabrik[supply-chain]'") from None
+    from zipfile import BadZipFile  # noqa: PLC0415
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (BadZipFile, KeyError, ValueError, OSError) as error:
+        raise UsageError(f"{path} cannot be read as XLSX: {error}.") from None
+    try:
+        for sheet in book.worksheets:
+            yield sheet.title, [[_written(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+    finally:
+        book.close()
+
+
+def _written(cell: Any) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell)
+
+
+def _table(table: Table, grid: Sequence[Sequence[str]]) -> RawTable:
+    if not grid:
+        return RawTable((), ())
+    names = _names(table)
+    headings, unknown = [], []
+    for written in grid[0]:
+        heading = written.strip().lstrip("#")
+        name = names.get(heading.lower().replace(" ", "_").replace("-", "_"), "")
+        headings.append(name)
+        if not name and heading and not _is_foreign(heading):
+            unknown.append(heading)
+    rows = []
+    for number, line in enumerate(grid[1:], start=2):
+        cells = {
+            name: cell.strip() for name, cell in zip(headings, line, strict=False) if name and cell and cell.strip()
+        }
+        if cells:
+            rows.append(RawRow(number, cells))
+    return RawTable(tuple(name for name in headings if name), tuple(rows), tuple(unknown))
+
+
+def _names(table: Table) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for column in table.columns:
+        names.update({alias.lower(): column.name for alias in column.sap})
+    for column in table.columns:
+        names[column.name] = column.name
+        if column.type in {Type.TIME, Type.RATE}:
+            names[column.where_unit] = column.where_unit
+            names.update({f"{column.name}_{unit}": f"{column.name}_{unit}" for unit in UNIT_NAMES})
+    return names
+
+
+def _is_foreign(heading: str) -> bool:
+    """Whether a heading looks like a field of another system, or a remark."""
+    return heading.isupper() or heading.startswith("_") or heading.lower() in {"note", "notes", "remark"}
+
+
+def _joined(table: Table, one: RawTable, other: RawTable) -> RawTable:
+    """Two exports of one table, such as MARC and MBEW: cells of equal keys put together."""
+    rows = {tuple(row.cells.get(part, "") for part in table.key): row for row in one.rows}
+    for row in other.rows:
+        key = tuple(row.cells.get(part, "") for part in table.key)
+        rows[key] = RawRow(rows[key].number, row.cells | rows[key].cells) if key in rows else row
+    headings = tuple(dict.fromkeys((*one.headings, *other.headings)))
+    return RawTable(headings, tuple(rows.values()), (*one.unknown, *other.unknown))

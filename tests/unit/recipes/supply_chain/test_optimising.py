@@ -1,0 +1,129 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from kifabrik.errors import UsageError
+from kifabrik.recipes.supply_chain.distributions import Distribution, Kind, fixed
+from kifabrik.recipes.supply_chain.engine import simulate
+from kifabrik.recipes.supply_chain.guaranteed_service import place_safety_stock
+from kifabrik.recipes.supply_chain.network import Demand, Lane, Network, Node, Policy, Rule
+from kifabrik.recipes.supply_chain.optimising import optimise
+from kifabrik.recipes.supply_chain.results import Settings
+from kifabrik.recipes.supply_chain.safety_stocks import base_stocks, from_network
+
+SETTINGS = Settings(scenarios=96, periods=200, warm_up=40)
+
+
+def one(lead=4, **more):
+    """A shop with normal demand."""
+    demand = Demand(each=Distribution(kind=Kind.NORMAL, mean=100, sd=20))
+    node = Node(product="p", site="shop", demand=demand, holding_cost=1, value=10, policy=Policy(level=900), **more)
+    return Network(
+        name="one", nodes=(node,), lanes=(Lane(source="", target="p@shop", component="raw", lead_time=fixed(lead)),)
+    )
+
+
+def split(rule=Rule.BASE_STOCK):
+    """A depot with two shops."""
+    demand = Demand(each=Distribution(kind=Kind.NORMAL, mean=50, sd=15))
+    policy = Policy(rule=rule, level=500, reorder_point=400)
+    nodes = (
+        Node(product="p", site="depot", holding_cost=1, value=10, policy=policy),
+        Node(product="p", site="a", demand=demand, holding_cost=1.5, value=12, policy=policy),
+        Node(product="p", site="b", demand=demand, holding_cost=1.5, value=12, policy=policy),
+    )
+    lanes = (
+        Lane(source="", target="p@depot", component="raw", lead_time=fixed(6)),
+        Lane(source="p@depot", target="p@a", component="p", lead_time=fixed(2)),
+        Lane(source="p@depot", target="p@b", component="p", lead_time=fixed(3)),
+    )
+    return Network(name="split", nodes=nodes, lanes=lanes)
+
+
+def _placed(network, **more):
+    inputs = from_network(network, **more)
+    return place_safety_stock(inputs.stages, inputs.arcs)
+
+
+def test_a_single_node_gets_the_textbook_level_and_its_cycle_service():
+    answer = _placed(one(), service=0.95)
+    level = 4 * 100 + stats.norm.ppf(0.95) * 20 * 2
+    network = base_stocks(one(), answer)
+    assert network.nodes[0].policy.level == pytest.approx(level)
+    results = simulate(network, replace(SETTINGS, scenarios=512))
+    assert results.scenarios["alpha"].mean() == pytest.approx(0.95, abs=0.01)
+
+
+def test_an_echelon_level_is_the_sum_of_local_levels_it_feeds():
+    answer = _placed(split())
+    local = [node.policy.level for node in base_stocks(split(), answer).nodes]
+    echelon = [node.policy.level for node in base_stocks(split(Rule.ECHELON_BASE_STOCK), answer).nodes]
+    assert echelon == pytest.approx([sum(local), local[1], local[2]])
+
+
+def test_a_reorder_point_moves_and_the_order_up_to_level_keeps_its_distance():
+    answer = _placed(split())
+    local = [node.policy.level for node in base_stocks(split(), answer).nodes]
+    for level, node in zip(local, base_stocks(split(Rule.MIN_MAX), answer).nodes, strict=True):
+        assert node.policy.reorder_point == pytest.approx(level)
+        assert node.policy.level == pytest.approx(level + 100)
+
+
+def test_units_needed_follow_quantities_yields_and_quotas():
+    base = split()
+    lanes = (base.lanes[0], replace(base.lanes[1], quantity=3, quota=1), replace(base.lanes[2], quantity=2))
+    lanes = (*lanes, Lane(source="", target="p@a", component="p", quota=3))
+    nodes = (*base.nodes[:2], replace(base.nodes[2], yields=0.5))
+    inputs = from_network(replace(base, nodes=nodes, lanes=lanes))
+    assert {(arc.target, arc.quantity) for arc in inputs.arcs} == {("p@a", 0.75), ("p@b", 4.0)}
+
+
+def test_the_fill_rate_is_met_at_the_least_stock_and_holds_on_fresh_luck():
+    found = optimise(one(), SETTINGS, beta=0.98)
+    assert found.is_reached
+    assert found.holds
+    assert found.proposed.beta.mean == pytest.approx(0.98, abs=0.003)
+    spread = 20 * 2
+    loss = lambda z: stats.norm.pdf(z) - z * stats.norm.sf(z)  # noqa: E731
+    short = lambda z: spread * loss(z) - 20 * np.sqrt(3) * loss((z * spread + 100) / (20 * np.sqrt(3)))  # noqa: E731
+    exact = next(z for z in np.arange(-1, 4, 0.001) if short(z) <= 0.02 * 100)
+    assert found.nodes[0].safety == pytest.approx(exact * spread, abs=4)
+    assert found.nodes[0].safety_now == pytest.approx(500)
+    assert found.proposed.stock_difference.high < 0
+
+
+def test_the_frontier_rises_and_knows_today_and_the_choice():
+    found = optimise(split(), SETTINGS, beta=0.97, simulations=40)
+    points = found.frontier.points
+    assert sum(point.is_current for point in points) == sum(point.is_chosen for point in points) == 1
+    scaled = [point.beta.mean for point in points if not point.is_current]
+    assert scaled == sorted(scaled)
+    assert found.simulations <= 40 + 8 + 12
+    assert found.holds
+
+
+def test_refining_is_no_dearer_than_scaling_all_alike():
+    plain = optimise(split(), SETTINGS, beta=0.97, simulations=12)
+    refined = optimise(split(), SETTINGS, beta=0.97, simulations=60)
+    assert refined.proposed.cost.mean <= plain.proposed.cost.mean * 1.005
+    assert refined.holds
+
+
+def test_a_fill_rate_out_of_reach_is_said():
+    found = optimise(one(making_capacity=50.0, initial_stock=0.0), SETTINGS, beta=0.99, simulations=8)
+    assert not found.is_reached
+    assert not found.holds
+
+
+@pytest.mark.parametrize("beta", [0, 1, 98])
+def test_a_fill_rate_outside_zero_and_one_is_refused(beta):
+    with pytest.raises(UsageError, match="not between 0 and 1"):
+        optimise(one(), SETTINGS, beta=beta)
+
+
+def test_without_outside_demand_there_is_nothing_to_do():
+    network = replace(one(), nodes=(replace(one().nodes[0], demand=None),))
+    with pytest.raises(UsageError, match="nothing to serve"):
+        optimise(network, SETTINGS)
