@@ -12,6 +12,9 @@ from kifabrik.recipes.supply_chain.report.svg import line, text
 
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 _MARKS: Final = 5
+_SAME: Final = 1e-9
+"""Values closer than this share of their size are drawn as one: marks could not tell them apart."""
+_LEAST: Final = 1e-290
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,10 @@ class Scale:
         low, high = min(seen), max(seen)
         if zero:
             low, high = min(low, 0.0), max(high, 0.0)
-        if high - low <= 1e-9 * max(abs(high), abs(low)):
-            high, low = (
-                (high + 1.0, low) if zero and low == high == 0 else (high + abs(high) * 0.05, low - abs(low) * 0.05)
-            )
+        size = max(abs(low), abs(high))
+        if high - low <= _SAME * max(size, _LEAST):
+            room = 0.05 * size or 1.0
+            low, high = (low if zero and low == 0 else low - room), high + room
         return cls(low, high, start, end)
 
     def __call__(self, value: float) -> float:
