@@ -260,9 +260,11 @@ def _times_rows(programme: Programme) -> list[_Row]:
 
 
 def _solver(seconds: float) -> Any:
-    import highspy  # noqa: PLC0415 - slow to import
+    from highspy._core import _Highs  # noqa: PLC0415 - slow to import
 
-    new: Any = highspy.Highs
+    # highspy.Highs registers callbacks at birth, and that prints a banner on stdout before it can be silenced:
+    # it would stand before the document of `--json`.
+    new: Any = _Highs
     solver = new()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("mip_rel_gap", _TOLERANCE / 10)

@@ -145,3 +145,8 @@ def test_a_cycle_is_named():
 def test_a_negative_time_names_its_stage():
     with pytest.raises(UsageError, match="stage a has a negative"):
         place_safety_stock([_stage("a", -1, 1)], [])
+
+
+def test_the_solver_prints_nothing(capfd):
+    place_safety_stock(*FIGURE_6_14)
+    assert capfd.readouterr() == ("", "")
