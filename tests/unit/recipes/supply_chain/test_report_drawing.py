@@ -79,6 +79,14 @@ def test_each_node_stands_in_one_layer_and_never_right_of_what_it_supplies(width
             assert where[places[lane.source]] <= where[places[lane.target]]
 
 
+def test_a_network_too_large_for_boxes_stands_at_its_places():
+    for width, by_place in ((5, False), (40, True)):
+        network = network_of([width, width], place=lambda layer, number: (9.5 + layer, 48.5 + number / 10))
+        drawn = network_map(network, risk_of(results_of(network), ()), "map", ENGLISH)
+        assert (drawn.by_place, drawn.is_dots) == (by_place, by_place)
+        assert drawn.drawn == len(network.nodes)
+
+
 def test_untangling_removes_a_crossing():
     assert untangled([[0, 1], [2, 3]], [(0, 3), (1, 2)]) in ([[0, 1], [3, 2]], [[1, 0], [2, 3]])
 

@@ -47,7 +47,7 @@ class Map:
 
 
 def network_map(network: Network, risk: Risk, label: str, numerals: Numerals) -> Map:
-    """Draw a network.
+    """Draw a network: in boxes with names where they fit, else as dots, at their places where these are known.
 
     Args:
         network: What to draw.
@@ -57,14 +57,14 @@ def network_map(network: Network, risk: Risk, label: str, numerals: Numerals) ->
     """
     places = {node.name: at for at, node in enumerate(network.nodes)}
     ways = sorted({(places[lane.source], places[lane.target]) for lane in network.lanes if lane.source})
-    spots = at_places(network, _WIDTH - 80, _DOTS_HEIGHT - 60, 13.0) if len(network.nodes) <= _MOST_LANES else None
-    if spots is not None:
-        points = {at: (x + 40, y + 30) for at, (x, y) in enumerate(spots)}
-        return _dots(network, risk, points, ways, 5.0, label, by_place=True)
     columns = layers(network, _MOST_LAYERS)
     tallest = max(len(column) for column in columns)
     if len(network.nodes) <= _MOST_BOXES and len(columns) <= _MOST_BOX_LAYERS and tallest <= _TALLEST:
         return _boxes(network, risk, untangled(columns, ways), ways, label, numerals)
+    spots = at_places(network, _WIDTH - 80, _DOTS_HEIGHT - 60, 13.0) if len(network.nodes) <= _MOST_LANES else None
+    if spots is not None:
+        points = {at: (x + 40, y + 30) for at, (x, y) in enumerate(spots)}
+        return _dots(network, risk, points, ways, 5.0, label, by_place=True)
     kept = set(_drawn(network, risk))
     columns = [column for column in ([at for at in column if at in kept] for column in columns) if column]
     if len(kept) <= _MOST_LANES:

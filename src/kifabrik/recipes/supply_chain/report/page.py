@@ -19,7 +19,7 @@ from kifabrik.recipes.supply_chain.report.teller import Teller
 from kifabrik.recipes.supply_chain.results import Results
 from kifabrik.recipes.supply_chain.studies import CriticalNode, Frontier, OutageResult
 
-_MOST_FANS: Final = 12
+_MOST_FANS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ def page(
             tell.numerals,
         ),
         "critical": findings.critical_rows(critical, tell),
-        "critical_tested": number(len(critical)),
+        "nodes": number(len(results.network.nodes)),
         "critical_length": tell.length(critical[0].periods if critical else 0, after_of=True),
         "outages": findings.outage_views(outages, tell),
         "frontier": _frontier(frontier, tell),
@@ -128,8 +128,8 @@ def _fans(results: Results, tell: Teller) -> Iterator[Fan]:
         if watched:
             key = "fan_on_hand" if watched == "on_hand" else "fan_node_backlog"
             title = tell.words(key, name=name.removeprefix(f"{watched} "))
-        elif name in {"stock_value", "backlog", "beta"}:
-            title = tell.words(f"fan_{name}", currency=tell.currency)
+        elif name in {"stock_value", "backlog", "beta", "demand"}:
+            title = tell.words(f"fan_{name}", currency=tell.currency, period=tell.period)
         else:
             title = name
         picture = fan(
