@@ -54,7 +54,7 @@ def optimise(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Find the stock levels that reach a fill rate at least cost, and check them on fresh scenarios.
+    """Find stock levels that just reach a fill rate, cheaply, and check them on fresh scenarios.
 
     FOLDER holds the tables of the network (or is an XLSX file). Cost counts revenue that is lost.
     """
@@ -105,6 +105,11 @@ def _show(found: "Optimum", shown: int) -> None:
         f"Placement by guaranteed service: {proven}. {found.simulations} simulations of {found.frontier.scenarios}."
     )
     reached = f"fresh scenarios: beta {show_share(found.proposed.beta)}, asked for {found.target:.2%}"
+    dearest = found.proposed.cost.low
+    if any(
+        point.cost.high < dearest and point.beta.mean > found.proposed.beta.mean for point in found.frontier.points
+    ):
+        remark("More safety serves better and costs less in all: consider a higher --beta.")
     if not found.is_reached:
         warn(f"No safety stock reaches the fill rate; {reached}. Capacity or outages limit it.")
     elif not found.holds:

@@ -133,9 +133,11 @@ def optimise(
     confidence: float = 0.95,
     progress: Progress | None = None,
 ) -> Optimum:
-    """Find levels that reach a fill rate at least cost.
+    """Find levels that just reach a fill rate, and where safety stock does so cheaply.
 
-    Cost is what the simulation counts, less revenue; where no node has a holding cost, the value of stock.
+    Safety is not raised beyond the fill rate, even where shortages cost so much that more would pay: the frontier
+    shows that. Cost, which decides between groups, is what the simulation counts, less revenue; where no node has a
+    holding cost, the value of stock. The search is a heuristic: its answer is checked, not proven cheapest.
 
     Args:
         network: The network, with the levels of today.

@@ -155,7 +155,7 @@ def _descend(programme: Programme, longest: Floats, times: Floats, until: float)
         if trial_cost >= cost - 1e-12 * abs(cost):
             break
         times, net, cost = trial, trial_net, trial_cost
-    return Found(service_times=np.round(times[0], 6), net_times=net, cost=cost, bound=0.0)
+    return Found(service_times=np.abs(np.round(times[0], 6)), net_times=net, cost=cost, bound=0.0)
 
 
 def _linear(programme: Programme, longest: Floats, slopes: Floats) -> Floats:

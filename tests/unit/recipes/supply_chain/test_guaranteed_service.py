@@ -1,7 +1,11 @@
 """Optima printed in Snyder and Shen, Fundamentals of Supply Chain Theory, 2nd ed. (Wiley 2019), chapter 6."""
 
+import csv
+import gzip
 import itertools
 import math
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,3 +154,56 @@ def test_a_negative_time_names_its_stage():
 def test_the_solver_prints_nothing(capfd):
     place_safety_stock(*FIGURE_6_14)
     assert capfd.readouterr() == ("", "")
+
+
+def _willems(chain):
+    """A chain of Willems 2008 (M&SOM 10(1)). Its `stageCost` is what a stage adds: holding needs the sum upstream."""
+    roots = (parent / "shared/data/supply_chain" for parent in Path(__file__).resolve().parents)
+    folder = next((root for root in roots if root.is_dir()), None)
+    if folder is None:
+        pytest.skip("shared/data/supply_chain is not beside the checkout")
+
+    def rows(name):
+        with gzip.open(folder / f"willems_{name}.csv.gz", "rt") as file:
+            return [row for row in csv.DictReader(file) if row["chain"] == chain]
+
+    arcs = [Arc(source=row["source"], target=row["destination"]) for row in rows("arcs")]
+    stages = {row["Stage Name"]: row for row in rows("stages")}
+    before = {name: [arc.source for arc in arcs if arc.target == name] for name in stages}
+    cost = {}
+    for name in TopologicalSorter(before).static_order():
+        cost[name] = float(stages[name]["stageCost"] or 0) + sum(cost[source] for source in before[name])
+    return [
+        _stage(
+            name,
+            math.ceil(float(row["stageTime"] or 0)),
+            cost[name],
+            **(
+                _end(float(row["stdDevDemand"] or 0), float(row["maxServiceTime"] or 0)) if row["avgDemand"] else {}
+            ),
+        )
+        for name, row in stages.items()
+    ], arcs
+
+
+@pytest.mark.parametrize("chain", ["1", "5", "10", "15"])
+def test_real_chains_are_proven_and_cost_something(chain):
+    stages, arcs = _willems(chain)
+    answer = place_safety_stock(stages, arcs, seconds=20)
+    assert answer.cost > 0
+    assert answer.is_proven
+
+
+def test_a_chain_too_hard_for_its_time_says_its_gap():
+    stages, arcs = _willems("24")
+    answer = place_safety_stock(stages, arcs, seconds=2)
+    assert 0 < answer.bound < answer.cost
+    assert 0 < answer.gap < 0.5
+    place = {stage.name: number for number, stage in enumerate(stages)}
+    inbound = np.array([float(stage.inbound) for stage in stages])
+    for arc in arcs:
+        at = place[arc.target]
+        inbound[at] = max(inbound[at], answer.service_times[place[arc.source]] + arc.lead_time)
+    needed = inbound + [stage.processing_time for stage in stages] - answer.service_times
+    assert (answer.net_times >= needed - 1e-5).all()
+    assert (answer.service_times <= [stage.promise for stage in stages]).all()
