@@ -40,7 +40,7 @@ def main() -> None:
 
 def chain(size: int):
     """A serial system of stockpyl."""
-    from stockpyl.supply_chain_network import serial_system
+    from stockpyl.supply_chain_network import serial_system  # noqa: PLC0415
 
     return serial_system(
         num_nodes=size,
@@ -58,7 +58,7 @@ def chain(size: int):
 
 def stockpyl_seconds(peer) -> float:
     """Seconds of one scenario in stockpyl."""
-    from stockpyl.sim import simulation
+    from stockpyl.sim import simulation  # noqa: PLC0415
 
     begun = time.perf_counter()
     simulation(peer, THEIR_PERIODS, rand_seed=1, progress_bar=False, consistency_checks="N")

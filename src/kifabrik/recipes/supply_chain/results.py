@@ -63,7 +63,7 @@ class Results:
         nodes_error: The same for the standard error of that mean.
         lanes: Figure name (`LANE_FIGURES`) to means [lane], in the order of `network.lanes`.
         courses: Name of a course to values [period, traced scenario]. `backlog` (outside customers, units),
-            `stock_value` (on hand), `demand`, and for each watched node `on_hand NAME` and `backlog NAME`.
+            `stock_value` (on hand), `demand` (outside), and for each watched node `on_hand NAME` and `backlog NAME`.
         seconds: How long it took.
     """
 

@@ -157,7 +157,7 @@ def test_the_solver_prints_nothing(capfd):
 
 
 def _willems(chain):
-    """A chain of Willems 2008 (M&SOM 10(1)). Its `stageCost` is what a stage adds: holding needs the sum upstream."""  # noqa: E501
+    """A chain of Willems 2008. Its `stageCost` is what a stage adds: holding needs the sum upstream."""
     roots = (parent / "shared/data/supply_chain" for parent in Path(__file__).resolve().parents)
     folder = next((root for root in roots if root.is_dir()), None)
     if folder is None:
