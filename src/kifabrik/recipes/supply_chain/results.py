@@ -62,8 +62,8 @@ class Results:
         nodes: Figure name (`NODE_FIGURES`) to means over scenarios [node], in the order of `network.nodes`.
         nodes_error: The same for the standard error of that mean.
         lanes: Figure name (`LANE_FIGURES`) to means [lane], in the order of `network.lanes`.
-        courses: Name of a course to values [period, traced scenario]. `backlog` (outside customers, units),
-            `stock_value` (on hand), `demand` (outside), and for each watched node `on_hand NAME` and `backlog NAME`.
+        courses: Name of a course to values [period, traced scenario]. `backlog` and `demand` (outside customers,
+            units), `stock_value` (on hand), and for each watched node `on_hand NAME` and `backlog NAME`.
         seconds: How long it took.
     """
 
