@@ -222,6 +222,7 @@ class _Books:
         for name in (*names, "demand", "met", "lost", "alpha", "stock_value", "backlog"):
             self.money[name] = np.zeros(settings.scenarios)
         self.lane_rates = self._lane_rates()
+        self.before = self._before()
 
     def _lane_rates(self) -> tuple[Floats, Floats, Floats]:
         by_name = {node.name: node for node in self.nodes}
@@ -235,10 +236,22 @@ class _Books:
             override.append(0.0 if lane.in_transit_cost is None else lane.in_transit_cost - usual)
         return np.array(unit), np.array(transit), np.array(override)
 
+    def _before(self) -> Floats:
+        """Units under way from before the start, summed over the periods counted [node they came from]."""
+        number = {node.name: place for place, node in enumerate(self.nodes)}
+        sums = np.zeros(len(self.nodes))
+        counted = np.arange(self.settings.warm_up, self.settings.periods)
+        for lane in self.network.lanes:
+            if lane.source and lane.initial_shipments:
+                left = np.maximum(0, round(lane.lead_time.expected()) - 1 - counted)
+                sums[number[lane.source]] += lane.initial_shipments * left.sum()
+        return sums
+
     def enter(self, first: int, state: k.State) -> None:
         """Enter a block."""
         nodes, width = len(self.nodes), state.total.shape[1]
         sums = state.total.reshape(nodes, k.SUMS, width)
+        sums[:, k.TRANSIT] += self.before[:, None]
         here = slice(first, first + width)
         each = self.nodes
         holding = np.array([n.holding_cost for n in each])

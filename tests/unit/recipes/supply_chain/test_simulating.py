@@ -122,3 +122,18 @@ def test_a_disruption_of_nothing_is_refused():
             Network(name="shop", nodes=network.nodes, lanes=network.lanes, disruptions=(out,)),
             Settings(scenarios=1, periods=2),
         )
+
+
+def test_what_was_under_way_before_the_start_is_charged():
+    nodes = (
+        Node(product="a", site="s", policy=Policy(level=30), holding_cost=2),
+        Node(product="b", site="s", policy=Policy(level=40), demand=_demand(fixed(10.0)), holding_cost=3),
+    )
+    lanes = (
+        Lane(source="", target="a@s", component="x"),
+        Lane(source="a@s", target="b@s", component="a", lead_time=fixed(3), initial_shipments=7),
+    )
+    network = Network(name="two", nodes=nodes, lanes=lanes)
+    course = trajectories(network, 12, {}, {})
+    found = simulate(network, Settings(scenarios=1, periods=12), precision="double")
+    assert found.scenarios["in_transit"][0] == pytest.approx(course["in_transit_cost"].sum(), rel=1e-12)
