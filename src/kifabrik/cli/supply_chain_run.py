@@ -1,7 +1,6 @@
 """`kifabrik supply-chain run`."""
 
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -62,10 +61,8 @@ def run(
     network = read_network(folder, what_if)
     settings = settings_of(scenarios, periods, warm_up, seed)
     watch = tuple(node.name for node in network.nodes if node.demand)[:6]
-    begun = time.perf_counter()
     with studying("simulating", scenarios, quiet=as_json) as progress:
         results = simulate(network, settings, watch=watch, workers=workers, progress=progress)
-    rate = len(network.nodes) * scenarios * periods / (time.perf_counter() - begun)
     found = _second_look(network, settings, critical, quiet=as_json)
     target = out or Path(f"{os.fspath(folder).rstrip('/')}-results")
     save(results, target, **found)
@@ -79,7 +76,7 @@ def run(
     _show(results)
     for node in found["critical"][:3]:
         remark(f"Two weeks without {node.name} cost {show_number(node.cost)} {network.currency}.")
-    remark(f"{rate / 1e6:,.0f} million node-periods a second. Tables and report: {page}")
+    remark(f"Tables and report: {page}")
 
 
 def _second_look(network: "Network", settings: "Settings", critical: int, *, quiet: bool) -> dict[str, Any]:
