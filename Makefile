@@ -56,7 +56,8 @@ reference: install ## write the reference of commands in docs/cli.md
 	@$(BIN)/python scripts/cli_reference.py
 
 lock: install ## resolve the locked packages anew
-	@$(BIN)/uv pip compile pyproject.toml --group dev --extra factory --extra node --extra model-signing --extra postgres --extra supply-chain \
+	@$(BIN)/uv pip compile pyproject.toml --group dev --extra factory --extra node --extra model-signing --extra postgres \
+	  --extra pharma --extra plant --extra sap --extra supply-chain \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o locks/dev.txt
 	@$(BIN)/uv pip compile --group fuzz \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o locks/fuzz.txt

@@ -23,12 +23,12 @@ SECTIONS: Final = (
         "A member's work",
         (
             *("login", "dataset", "apply", "ps", "logs", "results", "retry", "stop", "why"),
-            *("model", "ledger", "env", "footprint", "doctor"),
+            *("model", "ledger", "env", "footprint", "sap", "doctor"),
         ),
     ),
     ("The steward and the keyholder", ("tenant", "keyholder")),
     ("The factory", ("up", "node", "admin")),
-    ("Work that runs alone", ("supply-chain",)),
+    ("Work that runs alone", ("supply-chain", "pharma", "plant")),
     ("The shell", ("completion",)),
 )
 
