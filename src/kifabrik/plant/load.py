@@ -82,7 +82,8 @@ class Load:
         count = int(np.ceil((last - first) / step - 1e-9))
         ticks = first + step * np.arange(count + 1)
         energy = np.concatenate([[0.0], np.cumsum(self.watts * np.diff(self.edges))])
-        return np.diff(np.interp(ticks, self.edges, energy)) / step
+        mean: Floats = np.diff(np.interp(ticks, self.edges, energy)) / step
+        return mean
 
 
 @dataclass(frozen=True)
