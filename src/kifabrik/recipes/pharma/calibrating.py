@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -142,7 +143,7 @@ def _bins(similarity: Floats) -> list[tuple[float, float]]:
             edges.append(EDGES[at])
     while len(edges) > 2 and _inside(similarity, edges[-2], edges[-1]).sum() < _LEAST_IN_BIN:  # noqa: PLR2004
         del edges[-2]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def _inside(similarity: Floats, low: float, high: float) -> NDArray[np.bool_]:

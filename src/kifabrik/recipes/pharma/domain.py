@@ -1,7 +1,7 @@
 """Where a model may be trusted: near its training compounds, and within the range of their properties.
 
-Two checks, because each is blind where the other sees: a long alkyl chain on a known core is near by fingerprint and
-far by properties; a new core with ordinary properties is the other way round.
+Two checks, because each is blind where the other sees: a long alkyl chain on a known core is near by fingerprint
+and far by properties; a new core with ordinary properties is the other way round.
 """
 
 from dataclasses import dataclass

@@ -138,6 +138,15 @@ class Columns:
         return Measured(number.value, relation, row.cells.get(self.unit.get(endpoint, ""), "").strip())
 
 
+def identity_of(row: Row, file: str) -> str:
+    """The name of a row's compound, from the column usually called so; made of file and row where there is none."""
+    lower = {name.lower(): name for name in row.cells}
+    names = (*(lower[name] for name in _IDS if name in lower), TITLE)
+    return next(
+        (row.cells[name].strip() for name in names if row.cells.get(name, "").strip()), f"{file}-{row.number}"
+    )
+
+
 def date_of(cell: str) -> str:
     """A date as ISO 8601 (2024-05-31, 2024-05, 2024); empty if it is none.
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.compounds import Compounds, read_compounds, write_compounds, write_table
 from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
 from kifabrik.recipes.pharma.keeping import digest, fresh_folder, read_document, versions, write_document
+from kifabrik.recipes.pharma.molecules import Standardiser
 from kifabrik.recipes.pharma.preparing import Prepared
 from kifabrik.recipes.pharma.rejects import ADVICE, Reject
 
@@ -39,10 +40,12 @@ class Facts:
     Attributes:
         endpoints: What was measured, by name.
         sources: Files it was made from.
+        standardiser: How structures were cleaned up.
     """
 
     endpoints: dict[str, Endpoint] = field(hash=False)
     sources: tuple[Source, ...]
+    standardiser: Standardiser
 
     def plain(self) -> dict[str, Any]:
         """As JSON says it."""
@@ -52,6 +55,7 @@ class Facts:
                 for one in self.endpoints.values()
             ],
             "sources": [{"name": one.name, "sha256": one.sha256} for one in self.sources],
+            "standardiser": asdict(self.standardiser),
         }
 
     @classmethod
@@ -67,18 +71,22 @@ class Facts:
                 for one in document["endpoints"]
             ]
             sources = tuple(Source(name=str(one["name"]), sha256=str(one["sha256"])) for one in document["sources"])
+            standardiser = Standardiser(**document["standardiser"])
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{path} does not say what was measured.", hint="Make the folder again.") from error
-        return cls(endpoints={one.name: one for one in endpoints}, sources=sources)
+        return cls(endpoints={one.name: one for one in endpoints}, sources=sources, standardiser=standardiser)
 
 
-def save_prepared(prepared: Prepared, files: Sequence[Path], folder: Path) -> Facts:
+def save_prepared(
+    prepared: Prepared, files: Sequence[Path], folder: Path, standardiser: Standardiser | None = None
+) -> Facts:
     """Write a folder of prepared compounds.
 
     Args:
         prepared: What to write.
         files: Where it came from.
         folder: Where to; made if it is not there.
+        standardiser: How structures were cleaned up.
 
     Returns:
         What the folder says of its table.
@@ -93,6 +101,7 @@ def save_prepared(prepared: Prepared, files: Sequence[Path], folder: Path) -> Fa
     facts = Facts(
         endpoints={one.name: one for one in prepared.endpoints},
         sources=tuple(Source(name=path.name, sha256=digest(path)) for path in files),
+        standardiser=standardiser or Standardiser(),
     )
     counts = Counter(one.reason.value for one in prepared.rejects)
     content = {

@@ -17,7 +17,7 @@ from typing import Final, TextIO
 
 from kifabrik.errors import UsageError
 
-STRUCTURE: Final = ""
+STRUCTURE: Final = "\0structure"
 """Name of the cell that holds the structure: a SMILES or a molblock."""
 TITLE: Final = "_Name"
 """Name of the cell that holds the title of an SDF record, or what follows the SMILES in a SMILES file."""
