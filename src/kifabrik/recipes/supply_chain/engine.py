@@ -19,7 +19,7 @@ from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain import kernel as k
 from kifabrik.recipes.supply_chain.network import INFINITE, Lane, Network, Semantics
 from kifabrik.recipes.supply_chain.plan import Compiled, compile_network
-from kifabrik.recipes.supply_chain.results import Results, Settings
+from kifabrik.recipes.supply_chain.results import Results, Settings, Tallies
 
 Floats = NDArray[np.float64]
 GROUP: Final = 32
@@ -324,6 +324,7 @@ class _Books:
             lanes=self._lanes(count * periods),
             courses=_courses(traces, watch),
             seconds=seconds,
+            tallies=Tallies(nodes=self.sums, lanes=self.lane_sums),
         )
 
     def _lanes(self, counted: int) -> dict[str, Floats]:
@@ -344,13 +345,29 @@ def _ratio(part: Floats, whole: Floats) -> Floats:
 
 
 def _courses(traces: dict[int, NDArray[Any]], watch: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
-    all_ = np.concatenate([traces[first] for first in sorted(traces)], axis=2)
-    if not all_.shape[2]:
+    if not any(course.shape[2] for course in traces.values()):
         return {}
+    all_ = np.concatenate([traces[first] for first in sorted(traces)], axis=2)
     courses = {"backlog": all_[0], "stock_value": all_[1], "demand": all_[2]}
     for place, name in enumerate(watch):
         courses[f"on_hand {name}"], courses[f"backlog {name}"] = all_[3 + 2 * place], all_[4 + 2 * place]
     return courses
+
+
+def conclude(network: Network, settings: Settings, scenarios: Mapping[str, Floats], tallies: Tallies) -> Results:
+    """Make results, without courses, from figures of all scenarios and the tallies of all groups.
+
+    Args:
+        network: What was simulated.
+        settings: Of the whole study.
+        scenarios: Figures of all scenarios in order.
+        tallies: Of all groups in order.
+    """
+    books = _Books(network, compile_network(network, seed=settings.seed, real=np.float32), settings)
+    for name in books.money:
+        books.money[name] = scenarios[name]
+    books.sums, books.lane_sums = tallies.nodes, tallies.lanes
+    return books.close({}, (), 0.0)
 
 
 def trajectories(
