@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PartType(click.ParamType[tuple[int, int]]):
-    """`2/4`: the part numbered 2, from 0, of four."""
+    """`2/4`: the part numbered 2, from 1, of four."""
 
     name = "N/PARTS"
 
@@ -27,7 +27,7 @@ class PartType(click.ParamType[tuple[int, int]]):
             return value
         match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(value))
         if match is None:
-            self.fail(f"{value!r} is not a part such as 0/4.", param, ctx)
+            self.fail(f"{value!r} is not a part such as 1/4.", param, ctx)
         return int(match[1]), int(match[2])
 
 
@@ -36,7 +36,7 @@ class PartType(click.ParamType[tuple[int, int]]):
     Examples:
       kifabrik supply-chain run pumps --scenarios 10000 --periods 365
       kifabrik supply-chain run pumps --what-if growth --out growth-results --language de
-      kifabrik supply-chain run pumps --scenarios 100000 --part 0/4      on each of four machines
+      kifabrik supply-chain run pumps --scenarios 100000 --part 1/4      on each of four machines
     """
 )
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -51,7 +51,7 @@ class PartType(click.ParamType[tuple[int, int]]):
     show_default=True,
     help="Name so many most critical nodes: each fails for two weeks. 0: none.",
 )
-@click.option("--part", type=PartType(), help="Simulate this share of the scenarios only, such as 0/4.")
+@click.option("--part", type=PartType(), help="Simulate this share of the scenarios only, such as 1/4.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads. [one for each core]")
 @json_option
 def run(

@@ -41,21 +41,21 @@ def share(whole: Settings, part: int, parts: int) -> Settings:
 
     Args:
         whole: Settings of the whole.
-        part: Its number, from 0.
+        part: Its number, from 1.
         parts: How many there are.
 
     Raises:
         UsageError: There is no such part, or there are fewer groups of scenarios than parts.
     """
     groups = -(-whole.scenarios // GROUP)
-    if not 0 <= part < parts:
-        raise UsageError(f"There is no part {part} of {parts}.", hint="Parts are numbered from 0.")
+    if not 1 <= part <= parts:
+        raise UsageError(f"There is no part {part} of {parts}.", hint="Parts are numbered from 1.")
     if parts > groups:
         raise UsageError(
             f"{whole.scenarios} scenarios cannot be spread over {parts} parts.",
             hint=f"Each part takes at least {GROUP} scenarios: at most {groups} parts.",
         )
-    first, end = (GROUP * (groups * number // parts) for number in (part, part + 1))
+    first, end = (GROUP * (groups * number // parts) for number in (part - 1, part))
     count = min(end, whole.scenarios) - first
     return replace(
         whole, scenarios=count, first=whole.first + first, traced=max(0, min(count, whole.traced - first))
@@ -93,7 +93,7 @@ def load_part(folder: Path) -> Part:
     except FileNotFoundError:
         raise UsageError(
             f"{folder} is not part of a study: {TALLIES} is missing.",
-            hint="Parts are written by `kifabrik supply-chain run --part 0/4`.",
+            hint="Parts are written by `kifabrik supply-chain run --part 1/4`.",
         ) from None
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} cannot be read.", hint="Run this part again.") from error

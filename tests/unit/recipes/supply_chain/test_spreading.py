@@ -28,13 +28,13 @@ def run(network, part, parts):
 
 @pytest.fixture(scope="module")
 def three(network):
-    return [run(network, part, 3) for part in range(3)]
+    return [run(network, part, 3) for part in (1, 2, 3)]
 
 
 def test_a_study_in_parts_has_bit_for_bit_the_figures_of_one_in_one_piece(network, three, tmp_path):
     for number, part in enumerate(three):
         save_part(part, tmp_path / str(number))
-    whole = run(network, 0, 1).results
+    whole = run(network, 1, 1).results
     gathered = gather([load_part(tmp_path / name) for name in "201"])
     assert gathered.settings == whole.settings == WHOLE
     for figures in ("scenarios", "nodes", "nodes_error", "lanes", "courses"):
@@ -45,14 +45,14 @@ def test_a_study_in_parts_has_bit_for_bit_the_figures_of_one_in_one_piece(networ
 
 
 def test_parts_begin_at_whole_groups_and_leave_nothing_out():
-    shares = [share(replace(WHOLE, scenarios=1000), part, 7) for part in range(7)]
+    shares = [share(replace(WHOLE, scenarios=1000), part, 7) for part in range(1, 8)]
     assert [one.first % 32 for one in shares] == [0] * 7
     assert sum(one.scenarios for one in shares) == 1000
     assert sum(one.traced for one in shares) == 70
     assert all(now.first + now.scenarios == then.first for now, then in pairwise(shares))
 
 
-@pytest.mark.parametrize(("part", "parts", "said"), [(3, 3, "no part 3 of 3"), (0, 6, "over 6 parts")])
+@pytest.mark.parametrize(("part", "parts", "said"), [(4, 3, "no part 4 of 3"), (0, 3, "no part 0 of 3"), (1, 6, "over 6 parts")])
 def test_a_part_that_cannot_be_is_refused(part, parts, said):
     with pytest.raises(UsageError, match=said):
         share(WHOLE, part, parts)
