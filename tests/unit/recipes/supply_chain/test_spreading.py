@@ -11,7 +11,7 @@ from kifabrik.recipes.supply_chain.spreading import Part, gather, load_part, sav
 from kifabrik.recipes.supply_chain.tables import read_network
 from kifabrik.recipes.supply_chain.tables.template import write_example
 
-WHOLE = Settings(scenarios=150, periods=40, warm_up=5, seed=3, traced=70)
+WHOLE = Settings(scenarios=993, periods=20, warm_up=5, seed=3, traced=70)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,9 @@ def test_parts_begin_at_whole_groups_and_leave_nothing_out():
     assert all(now.first + now.scenarios == then.first for now, then in pairwise(shares))
 
 
-@pytest.mark.parametrize(("part", "parts", "said"), [(4, 3, "no part 4 of 3"), (0, 3, "no part 0 of 3"), (1, 6, "over 6 parts")])
+@pytest.mark.parametrize(
+    ("part", "parts", "said"), [(4, 3, "no part 4 of 3"), (0, 3, "no part 0 of 3"), (1, 33, "over 33 parts")]
+)
 def test_a_part_that_cannot_be_is_refused(part, parts, said):
     with pytest.raises(UsageError, match=said):
         share(WHOLE, part, parts)
@@ -62,9 +64,9 @@ def test_parts_that_do_not_make_up_one_study_are_refused(network, three):
     first, second, third = three
     for parts, said in (
         ([], "no parts"),
-        ([first, third], "Scenarios 32 to 95 are missing"),
-        ([second, third], "Scenarios 0 to 31 are missing"),
-        ([first, second], "Scenarios 96 to 149 are missing"),
+        ([first, third], "Scenarios 320 to 671 are missing"),
+        ([second, third], "Scenarios 0 to 319 are missing"),
+        ([first, second], "Scenarios 672 to 992 are missing"),
         ([first, second, second, third], "stand in two parts"),
         ([first, Part(second.results, replace(WHOLE, seed=4)), third], "different studies"),
         (
