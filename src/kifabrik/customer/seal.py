@@ -230,7 +230,9 @@ def _seal(
         contents = sealed.contents
         envelope = sign_manifest(sealed.manifest, session.profile.device)
         names = Names(
-            envelope.digest, target.dataset, {"name": name, "files": contents.file_count, "size": contents.files_size}
+            envelope.digest,
+            target.dataset,
+            {"name": name, "files": contents.file_count, "size": contents.files_size},
         )
         detail = make_detail(names, session.catalogue_recipient, session.profile.device)
         logged = _register(session, target, name, envelope, detail)

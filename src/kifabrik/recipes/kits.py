@@ -153,6 +153,17 @@ def number_of(what: str, least: int, most: int) -> Callable[[str], str]:
     return check
 
 
+def size_of(what: str) -> Callable[[str], str]:
+    """A check of amounts of memory."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(r"[1-9]\d{0,5}[KMGT]i?B", value):
+            raise UsageError(f"{what} must be a size such as 4GB, not {value!r}")
+        return value
+
+    return check
+
+
 def _values(kit: Kit, chosen: Mapping[str, str]) -> dict[str, str]:
     known = {setting.name: setting for setting in kit.settings}
     strange = sorted(set(chosen) - set(known))

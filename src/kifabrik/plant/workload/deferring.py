@@ -31,7 +31,16 @@ def put_off(trace: Trace, fleet: Fleet, signals: Signals) -> Floats:
         span = len(signals.heat_wanted)
         heat = signals.heat_wanted[np.arange(hours) % span]
         room = np.clip(signals.permitted_watts / fleet.full_watts, 0.0, 1.0)[np.arange(hours) % span]
-        _choose(which, trace.submit, trace.estimate, trace.until, trace.gpus, heat, room * fleet.gpus * _KEPT_FREE, ready)
+        _choose(
+            which,
+            trace.submit,
+            trace.estimate,
+            trace.until,
+            trace.gpus,
+            heat,
+            room * fleet.gpus * _KEPT_FREE,
+            ready,
+        )
     return ready
 
 

@@ -219,4 +219,3 @@ def _hand_over(home: Ints, placed: Ints, first: Ints, nodes: Ints, which: Ints) 
     count = np.diff(home)
     target = np.repeat(first[which] - home[:-1], count) + np.arange(home[-1])
     nodes[target] = placed
-

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.kits import CODE, Kit, Setting, name_of, number_of
+from kifabrik.recipes.kits import CODE, Kit, Setting, name_of, number_of, size_of
 from kifabrik.recipes.supply_chain.tables.template import write_example
 
 _MOST_RUNS: Final = 48
@@ -124,7 +124,7 @@ SUPPLY_CHAIN: Final = Kit(
         Setting("critical", "10", "most critical nodes to name", number_of("critical", 0, 1000)),
         Setting("language", "en", "of the report: de or en", _language),
         Setting("cpu", "2", "cores of each run", number_of("cpu", 1, 4096)),
-        Setting("memory", "4GB", "of each run"),
+        Setting("memory", "4GB", "of each run", size_of("memory")),
         Setting("budget", "5", "euros at most", number_of("budget", 1, 1_000_000)),
     ),
     files=_files,
