@@ -111,5 +111,5 @@ def _describe_one(molecule: Mol, row: Values) -> None:
     row[MORGAN_COUNTS:at] = avalon
     row[at : at + ERG_VALUES] = rdReducedGraphs.GetErGFingerprint(molecule)
     with np.errstate(over="ignore"):
-        row[at + ERG_VALUES :] = descriptors.one_by_one(molecule)
+        row[at + ERG_VALUES :] = descriptors.together(molecule)
     row[~np.isfinite(row)] = np.nan
