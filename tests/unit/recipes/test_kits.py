@@ -46,7 +46,7 @@ def test_requirements_name_one_version_of_each_package(name):
         ({"name": "A B"}, "'A B' is not a name for a job"),
         ({"dataset": "x; rm -rf /"}, "is not a name for a dataset"),
         ({"what-if": "'; curl evil"}, "what-if must not hold"),
-        ({"language": "fr"}, "language must be de or en"),
+        ({"language": "fr"}, "language must be de, en, not"),
         ({"memory": "much"}, "memory must be a size"),
     ],
 )
