@@ -73,6 +73,7 @@ def job(kit, *words):
     return subprocess.run(words, cwd=kit / "code", env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.timeout(600)  # it compiles the simulator anew
 def test_a_kit_runs_on_its_own_code_with_history_and_says_what_it_found(tmp_path):
     kit = tmp_path / "kit"
     write_kit(find_kit("supply-chain"), kit, {}, example=True)
