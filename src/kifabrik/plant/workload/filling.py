@@ -1,8 +1,9 @@
 """Scale a trace to a fleet: so many jobs over so long a span that they ask for a given share of its GPU time.
 
-Jobs are drawn from the trace with replacement. Each keeps its tenant and its place in the week, so days and nights and
-weekends stay; the week is drawn. Where fewer, larger jobs are wanted than the trace has, the size of each is multiplied
-by a power of two that is drawn, and all durations are stretched by what is left: their ratios stay.
+Jobs are drawn from the trace with replacement. Each keeps its tenant and its place in the week, so days and
+nights and weekends stay; the week is drawn. Where fewer, larger jobs are wanted than the trace has, the size of
+each is multiplied by a power of two that is drawn, and all durations are stretched by what is left: their ratios
+stay.
 """
 
 import math

@@ -86,17 +86,26 @@ def read_trace(path: Path) -> Trace:
     read = _READERS.get(plain.suffix.lower(), _read_csv)
     rows = _Rows(str(path))
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        with _opened(path) as file:
             read(file, rows)
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise UsageError(f"{path} cannot be read: {error}", hint="Give a text file, or one packed by gzip.") from None
+        raise UsageError(
+            f"{path} cannot be read: {error}", hint="Give a text file, or one packed by gzip."
+        ) from None
     return rows.trace(plain.stem)
+
+
+def _opened(path: Path) -> TextIO:
+    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
 
 
 def _read_csv(file: TextIO, rows: _Rows) -> None:
     lines = csv.reader(file)
     heading = [name.strip().lower() for name in next(lines, [])]
-    at = {ours: next((heading.index(name) for name in names if name in heading), -1) for ours, names in COLUMNS.items()}
+    at = {
+        ours: next((heading.index(name) for name in names if name in heading), -1)
+        for ours, names in COLUMNS.items()
+    }
     missing = [f"{ours} (or {', '.join(COLUMNS[ours][1:])})" for ours in _NEEDED if at[ours] < 0]
     if missing:
         raise UsageError(
@@ -110,7 +119,9 @@ def _read_csv(file: TextIO, rows: _Rows) -> None:
         if len(cells) != len(heading):
             raise UsageError(f"{line}: {len(cells)} fields, but {len(heading)} columns.", hint="Check its commas.")
 
-        def value(ours: str, read: Callable[[str, str], float], line: str = line, cells: list[str] = cells) -> float:
+        def value(
+            ours: str, read: Callable[[str, str], float], line: str = line, cells: list[str] = cells
+        ) -> float:
             return read(cells[at[ours]].strip(), f"{line}, field {heading[at[ours]]}")
 
         rows.add(
@@ -124,7 +135,7 @@ def _read_csv(file: TextIO, rows: _Rows) -> None:
 
 
 def _read_swf(file: TextIO, rows: _Rows) -> None:
-    """Jobs that ran, by processors; those without a time or processors (cancelled before the start) are left out."""
+    """Jobs that ran, by processors; those without a time or processors (never started) are left out."""
     for number, text in enumerate(file, 1):
         fields = text.split(";", 1)[0].split()
         if not fields:
@@ -154,7 +165,9 @@ def _read_runs(file: TextIO, rows: _Rows) -> None:
     try:
         runs = json.load(file)
     except json.JSONDecodeError as error:
-        raise UsageError(f"{rows.where}, line {error.lineno}: {error.msg}.", hint="Write it: kifabrik ps --json") from None
+        raise UsageError(
+            f"{rows.where}, line {error.lineno}: {error.msg}.", hint="Write it: kifabrik ps --json"
+        ) from None
     if not isinstance(runs, list):
         raise UsageError(f"{rows.where} is not a list of runs.", hint="Write it: kifabrik ps --json > runs.json")
     for number, run in enumerate(runs, 1):
