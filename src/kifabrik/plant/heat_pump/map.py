@@ -41,7 +41,9 @@ class CopMap:
         from scipy.interpolate import RegularGridInterpolator  # noqa: PLC0415
 
         axes = (self.source, self.flow, self.load)
-        clipped = [np.clip(value, axis[0], axis[-1]) for value, axis in zip((source, flow, load), axes, strict=True)]
+        clipped = [
+            np.clip(value, axis[0], axis[-1]) for value, axis in zip((source, flow, load), axes, strict=True)
+        ]
         points = np.stack(np.broadcast_arrays(*clipped), axis=-1)
         return np.asarray(RegularGridInterpolator(axes, self.cop)(points), dtype=np.float64)
 
