@@ -5,6 +5,11 @@ import click
 from kifabrik.cli.main import LazyGroup
 
 
-@click.group(cls=LazyGroup, lazy={})
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "schedule": ("kifabrik.cli.plant_schedule:schedule", "Schedule a trace of jobs and compare policies."),
+    },
+)
 def plant() -> None:
     """The digital twin of a site: power, cooling, river, heat, reports."""
