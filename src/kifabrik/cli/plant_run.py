@@ -75,11 +75,11 @@ def show_study(study: "Study") -> None:
     click.secho(f"{site.name}, {site.year}: {site.fleet().gpus:,} GPUs, load {study.load}", bold=True)
     click.echo(f"river: {study.river_source}\nweather: {study.weather_source}\n")
     if not study.measured:
-        warn("Without tables river and weather are estimated; name their folder with --data.")
+        warn("River and weather are estimates; name the folder of tables with --data.")
     show_table(["ELECTRICITY IN", "", "HEAT OUT", ""], _balance(summary), right=(1, 3))
     click.echo(
-        f"balance: {summary.balance:+.2e} of the electricity ({'closed' if summary.closed else 'NOT CLOSED'}); "
-        f"IT = idle {energy(summary.idle)} + runs {energy(summary.it - summary.idle)}\n"
+        f"balance {summary.balance:+.1e} of electricity ({'closed' if summary.closed else 'NOT CLOSED'}); "
+        f"IT = idle {energy(summary.idle)} + jobs {energy(summary.it - summary.idle)}\n"
     )
     show_table(["FIGURE", "VALUE", "MEANING"], _figures(summary), right=(1,))
     click.echo()
@@ -110,7 +110,7 @@ def _figures(summary: "Summary") -> list[tuple[str, str, str]]:
         ("CUE, market", figure(summary.cue_market, 3, "kg/kWh"), "by contracts"),
         ("WUE, withdrawn", figure(summary.wue_withdrawn, 1, "l/kWh"), "taken and given back (EN 50600-4-9)"),
         ("WUE, consumed", figure(summary.wue_consumed, 5, "l/kWh"), "evaporated"),
-        ("cost", figure(summary.cost / 1e6, 2, "M EUR"), f"electricity; heat sold for {sold}"),
+        ("cost", figure(summary.cost / 1e6, 2, "M EUR"), f"electricity; heat sold: {sold}"),
     ]
 
 
