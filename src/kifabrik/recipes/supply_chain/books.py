@@ -44,7 +44,8 @@ class Books:
         self._lock = Lock()
         self._has_all = np.append(compiled.plan.node_ints[1:, lay.BOOK], compiled.rows["books"])
         self._has_all = np.flatnonzero(self._has_all - compiled.plan.node_ints[:, lay.BOOK] == lay.SUMS)
-        self._booked = np.flatnonzero(compiled.plan.lane_ints[:, lay.LANE_BOOK] >= 0)
+        books = compiled.plan.lane_ints[:, lay.LANE_BOOK]
+        self._booked = np.argsort(books)[np.count_nonzero(books < 0) :]  # in the order of their rows
         self._unit, self._transit, self._difference = self._lane_rates()
         self._node_before, self._lane_before = self._before()
 
