@@ -1,7 +1,7 @@
 """`kifabrik pharma train`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from kifabrik.recipes.pharma.endpoints import Endpoint
     from kifabrik.recipes.pharma.model import Model
     from kifabrik.recipes.pharma.sides import Sides
+
+
+_LEFT_TO_REPORT: Final = frozenset({"balanced accuracy", "calibration error", "RMSE"})
 
 
 @click.command(
@@ -74,6 +77,7 @@ def train(
 ) -> None:
     """Train a model on the training data in FOLDER, which `split` wrote; its test data is not looked at."""
     from kifabrik.recipes.pharma.boosting import Recipe  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.pharma.card import write_card  # noqa: PLC0415
     from kifabrik.recipes.pharma.model import save  # noqa: PLC0415
     from kifabrik.recipes.pharma.sides import load_split  # noqa: PLC0415
     from kifabrik.recipes.pharma.training import Training, steps  # noqa: PLC0415
@@ -104,6 +108,7 @@ def train(
             progress=progress,
         )
     save(model, out)
+    write_card(model, None, out)
     if as_json:
         show_json({"model": str(out), "recipe": model.recipe.value, **model.facts})
         return
@@ -125,7 +130,7 @@ def _endpoint(sides: "Sides", name: str) -> "Endpoint":
 
 
 def _show(model: "Model") -> None:
-    names = list(model.facts["inner"]["recipe"])
+    names = [name for name in model.facts["inner"]["recipe"] if name not in _LEFT_TO_REPORT]
     rows = []
     for which, found in model.facts["inner"].items():
         label = f"CatBoost, {model.recipe.value}" if which == "recipe" else which

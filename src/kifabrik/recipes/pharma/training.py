@@ -25,7 +25,7 @@ from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
 from kifabrik.recipes.pharma.features import maplight
 from kifabrik.recipes.pharma.fingerprints import morgan
 from kifabrik.recipes.pharma.keeping import versions
-from kifabrik.recipes.pharma.measures import HEADLINE, SMALL_IS_GOOD, measure
+from kifabrik.recipes.pharma.measures import HEADLINE, SMALL_IS_GOOD, measure_folds
 from kifabrik.recipes.pharma.model import Lineage, Model
 from kifabrik.recipes.pharma.molecules import Standardiser
 from kifabrik.recipes.pharma.neighbours import Packed, nearest
@@ -130,8 +130,9 @@ def train(
     )
     is_class = endpoint.kind is Kind.CLASS
     near = _near(data, wishes.folds)
-    inner = {"recipe": _plain(measure(data.kind, data.target, left_out))} | {
-        which.value: _plain(measure(data.kind, data.target, found)) for which, found in simple.items()
+    inner = {
+        name: _plain(measure_folds(data.kind, data.target, found, data.fold))
+        for name, found in {"recipe": left_out, **{which.value: found for which, found in simple.items()}}.items()
     }
     return Model(
         endpoint=endpoint,
@@ -212,7 +213,8 @@ def _choose(data: _Data, wishes: Training, done: Callable[[int], None]) -> tuple
             parts = [found[recipe, number] for number in numbers[:_COMPARED]]
             left = np.concatenate([part[0] for part in parts])
             guessed = np.concatenate([part[1] for part in parts])
-            compared[recipe.value] = measure(data.kind, data.target[left], guessed)[HEADLINE[data.kind]]
+            judged = measure_folds(data.kind, data.target[left], guessed, data.fold[left])
+            compared[recipe.value] = judged[HEADLINE[data.kind]]
     recipe = wishes.recipe or _better(data.kind, compared)
     rest = [(recipe, number) for number in numbers if (recipe, number) not in found]
     found.update(zip(rest, _run(data, rest, wishes, done), strict=True))
