@@ -111,9 +111,8 @@ def judge(train, test, task: str, recipe: Recipe, seed: int):
 
 def show(done, tasks, recipes, seeds: int) -> None:
     """Mean, standard deviation and the mean of members, beside the published row."""
-    print(
-        f"\n{'task':32}{'measure':9}{'recipe':10}{'seeds':>5}  {'ours':17}{'all seeds':>9}{'no twins':>10}  MapLight"
-    )
+    figures = f"{'ours':17}{'all seeds':>9}{'no twins':>10}  MapLight"
+    print(f"\n{'task':32}{'measure':9}{'recipe':10}{'seeds':>5}  {figures}")
     for task in tasks:
         measure, name, published = PUBLISHED[task]
         for recipe in recipes:

@@ -38,6 +38,7 @@ _LEFT_TO_REPORT: Final = frozenset({"balanced accuracy", "calibration error", "R
     show_default=True,
     help="How trees are grown; auto: the better one by inner cross-validation.",
 )
+@click.option("--trees", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="In a set.")
 @click.option(
     "--members", type=click.IntRange(1, 50), default=1, show_default=True, help="Sets of trees to take the mean of."
 )
@@ -64,6 +65,7 @@ def train(
     out: Path,
     endpoint: str,
     recipe: str,
+    trees: int,
     members: int,
     folds: int,
     level: float,
@@ -86,6 +88,7 @@ def train(
     sides = load_split(folder)
     wishes = Training(
         recipe=None if recipe == "auto" else Recipe(recipe),
+        trees=trees,
         members=members,
         folds=folds,
         level=level,

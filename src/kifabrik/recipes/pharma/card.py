@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kifabrik.durable import write_whole
-from kifabrik.recipes.pharma.boosting import TREES, Recipe
+from kifabrik.recipes.pharma.boosting import Recipe
 from kifabrik.recipes.pharma.calibrating import Shape
 from kifabrik.recipes.pharma.domain import PROPERTIES
 from kifabrik.recipes.pharma.endpoints import Kind
@@ -82,9 +82,9 @@ def _endpoint(model: Model) -> tuple[tuple[str, str], ...]:
 def _algorithm(model: Model) -> tuple[tuple[str, str], ...]:
     kind = "log loss" if model.endpoint.kind is Kind.CLASS else "absolute error on standardised values"
     fast = ", a tenth of the columns at each split, 32 borders" if model.recipe is Recipe.FAST else ""
-    members = len(model.members)
+    members, facts = len(model.members), model.facts
     sets = "one set" if members == 1 else f"mean of {members} sets"
-    chosen = ", ".join(f"{name} {value:.3f}" for name, value in model.facts["compared"].items())
+    chosen = ", ".join(f"{name} {value:.3f}" for name, value in facts["compared"].items())
     return (
         (
             "Descriptors",
@@ -92,7 +92,7 @@ def _algorithm(model: Model) -> tuple[tuple[str, str], ...]:
         ),
         (
             "Learner",
-            f"CatBoost, {TREES:,} trees, random strength 2{fast}; {kind}; {sets}, seed {model.facts['seed']}",
+            f"CatBoost, {facts['trees']:,} trees, random strength 2{fast}; {kind}; {sets}, seed {facts['seed']}",
         ),
         (
             "Chosen by",

@@ -66,7 +66,9 @@ def learning_curve(
     for part in PARTS:
         at = np.flatnonzero(eighth < part)
         if len(at) >= _LEAST and np.ptp(target[at]) > 0:
-            found = scores([grow(model.recipe, kind, seen[at], target[at], seed)], kind, unseen)
+            found = scores(
+                [grow(model.recipe, kind, seen[at], target[at], seed, int(model.facts["trees"]))], kind, unseen
+            )
             found = found if kind is Kind.CLASS else found * model.scaling.sd + model.scaling.mean
             steps.append(Step(len(at), measure(kind, true, found)[HEADLINE[kind]]))
         if progress:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.baselines import Baseline, baseline_scores
-from kifabrik.recipes.pharma.boosting import Recipe, Table, grow, scores, side_by_side
+from kifabrik.recipes.pharma.boosting import TREES, Recipe, Table, grow, scores, side_by_side
 from kifabrik.recipes.pharma.calibrating import Calibration, bands_of
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.domain import Domain
@@ -47,6 +47,7 @@ class Training:
 
     Attributes:
         recipe: How to grow trees; None: the better of both by inner cross-validation.
+        trees: In a set.
         members: Sets of trees with seeds of their own, whose mean is taken.
         folds: Of the inner cross-validation.
         level: Share that intervals are to cover.
@@ -58,6 +59,7 @@ class Training:
     """
 
     recipe: Recipe | None = None
+    trees: int = TREES
     members: int = 1
     folds: int = 5
     level: float = 0.9
@@ -153,6 +155,7 @@ def train(
             "positive": int(values.sum()) if is_class else None,
             "range": [float(values.min()), float(values.max())],
             "seed": wishes.seed,
+            "trees": wishes.trees,
             "folds": wishes.folds,
             "compared": compared,
             "inner": inner,
@@ -192,12 +195,12 @@ def _check(endpoint: Endpoint, values: Floats, wishes: Training) -> None:
         raise UsageError(f"{name} has values of 0 or less, which have no logarithm.", hint="Leave out --log.")
 
 
-def _grown(data: _Data, recipe: Recipe, number: int, seed: int) -> tuple[NDArray[np.intp], Floats]:
+def _grown(data: _Data, wishes: Training, recipe: Recipe, number: int) -> tuple[NDArray[np.intp], Floats]:
     """Places of a fold, and scores for it by trees that have not seen it."""
     seen, left = data.parts(number)
     if np.ptp(data.target[seen]) == 0:
         return left, np.full(len(left), data.target[seen][0])
-    model = grow(recipe, data.kind, data.features[seen], data.target[seen], seed)
+    model = grow(recipe, data.kind, data.features[seen], data.target[seen], wishes.seed, wishes.trees)
     return left, scores([model], data.kind, data.features[left])
 
 
@@ -229,7 +232,7 @@ def _run(
     data: _Data, tasks: Sequence[tuple[Recipe, int]], wishes: Training, done: Callable[[int], None]
 ) -> list[tuple[NDArray[np.intp], Floats]]:
     return side_by_side(
-        [partial(_grown, data, recipe, number, wishes.seed) for recipe, number in tasks],
+        [partial(_grown, data, wishes, recipe, number) for recipe, number in tasks],
         wishes.workers,
         lambda: done(1),
     )
