@@ -13,6 +13,8 @@ from kifabrik.cli.main import LazyGroup
         "train": ("kifabrik.cli.pharma_train:train", "Train a model of one endpoint."),
         "evaluate": ("kifabrik.cli.pharma_evaluate:evaluate", "Judge a model on test data."),
         "predict": ("kifabrik.cli.pharma_predict:predict", "Predict compounds, with intervals."),
+        "index": ("kifabrik.cli.pharma_index:index", "Make an index of a library."),
+        "search": ("kifabrik.cli.pharma_search:search", "Find similar molecules or substructures."),
     },
 )
 def pharma() -> None:

@@ -37,9 +37,9 @@ from rdkit.rdBase import BlockLogs
 from kifabrik.durable import make_folder, put_in_place, write_whole
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.fingerprints import BITS, RADIUS, WORDS, of_molecules, read_molecule
+from kifabrik.recipes.pharma.left_out import RejectsFile
 from kifabrik.recipes.pharma.libraries import Library, Molecules
 from kifabrik.recipes.pharma.popcount import count_bits
-from kifabrik.recipes.pharma.left_out import RejectsFile
 
 HEADER: Final = "index.json"
 _FINGERPRINTS: Final = "fingerprints.npy"
