@@ -15,6 +15,8 @@ from kifabrik.cli.main import LazyGroup
         "predict": ("kifabrik.cli.pharma_predict:predict", "Predict compounds, with intervals."),
         "report": ("kifabrik.cli.pharma_report:report", "Write a model's report and model card."),
         "trained-on": ("kifabrik.cli.pharma_trained_on:trained_on", "Find the models a compound trained."),
+        "index": ("kifabrik.cli.pharma_index:index", "Make an index of a library."),
+        "search": ("kifabrik.cli.pharma_search:search", "Find similar molecules or substructures."),
     },
 )
 def pharma() -> None:

@@ -4,7 +4,9 @@ Source of the list: MapLight-TDC, `get_chosen_descriptors` (Notwell and Wood, ar
 
 Invariants:
     - Values are those of `rdkit.Chem.Descriptors`; what RDKit cannot compute is NaN, never an invented number.
-    - `together` and `one_by_one` agree in 32 bits; where `together` meets what RDKit refuses, it asks one by one.
+    - `together` and `one_by_one` agree in 32 bits as long as numpy multiplies matrices in one thread: of molecules
+      above 80 atoms RDKit's `Ipc` depends on the number of threads; that of `together` does not.
+    - Where `together` meets what RDKit refuses, it asks one by one.
 """
 
 import math
@@ -92,11 +94,8 @@ _FRAGMENTS: Final = tuple(name for name in NAMES if name.startswith("fr_"))
 _ALONE: Final = tuple(name for name in NAMES if name not in {*_SHARED, *_FRAGMENTS})
 _ORDER: Final = np.array([NAMES.index(name) for name in (*_SHARED, *_FRAGMENTS, *_ALONE)])
 _QED: Any = QED
-_DESCRIPTORS: Any = Descriptors
 _AROMATIC_ORDER: Final = 1.5
 _ATOMIC_NUMBERS: Final = 119
-_LARGE: Final = 64
-"""Atoms above which rounding decides the digits of `Ipc`, so that only RDKit's own matrix products repeat them."""
 
 
 def together(molecule: Mol) -> NDArray[np.float64]:
@@ -160,11 +159,7 @@ def _shared(molecule: Mol) -> list[float]:
     heavy = int((atoms[0] > 1).sum())
     circles = [_morgan(radius).GetSparseCountFingerprint(molecule) for radius in (1, 2, 3)]
     rotatable = rdMolDescriptors.CalcNumRotatableBonds(molecule)
-    possible = _patterns().possible(molecule, skeleton)
-    asked = [number for number in possible if number < _ACCEPTORS_AT]
-    fragments = [0] * len(_FRAGMENTS)
-    for number, count in zip(asked, _patterns().counts(molecule, asked), strict=True):
-        fragments[number] = count
+    counts = _patterns().counts(molecule, skeleton, _ALERTS_AT)
     return [
         *_graph(molecule, skeleton, atoms, outer).tolist(),
         *rdMolDescriptors.SMR_VSA_(molecule),
@@ -177,8 +172,8 @@ def _shared(molecule: Mol) -> list[float]:
         int(atoms[4].sum()),
         *(len(one.GetNonzeroElements()) / heavy if heavy else 0.0 for one in circles),
         rotatable,
-        _qed(molecule, log_p, rotatable, possible) if heavy == atoms.shape[1] else _QED.qed(molecule),
-        *fragments,
+        _qed(molecule, log_p, rotatable, counts) if heavy == atoms.shape[1] else _QED.qed(molecule),
+        *counts[:_ACCEPTORS_AT],
     ]
 
 
@@ -211,24 +206,20 @@ def _graph(
         weighted,
         rdMolDescriptors.CalcHallKierAlpha(molecule),
     )
-    if atoms.shape[1] > _LARGE:
-        values[_SHARED.index("Ipc")] = _DESCRIPTORS.Ipc(molecule)
     return values
 
 
-def _qed(molecule: Mol, log_p: float, rotatable: int, possible: Sequence[int]) -> float:
+def _qed(molecule: Mol, log_p: float, rotatable: int, counts: Sequence[int]) -> float:
     """Drug-likeness (Bickerton et al., Nature Chem. 4 (2012) 90) of a molecule without hydrogen atoms."""
     rings = molecule.GetRingInfo().NumRings()
-    acceptors = [number for number in possible if _ACCEPTORS_AT <= number < _ALERTS_AT]
-    alerts = [number for number in possible if number >= _ALERTS_AT]
     properties = _QED.QEDproperties(
         MW=rdMolDescriptors._CalcMolWt(molecule),  # noqa: SLF001 - as QED calls it
         ALOGP=log_p,
-        HBA=sum(_patterns().counts(molecule, acceptors)),
+        HBA=sum(counts[_ACCEPTORS_AT:_ALERTS_AT]),
         HBD=rdMolDescriptors.CalcNumHBD(molecule),
         PSA=rdMolDescriptors.CalcTPSA(molecule),
         ROTB=rotatable,
         AROM=len(Chem.GetSSSR(Chem.DeleteSubstructs(Chem.Mol(molecule), QED.AliphaticRings))) if rings else 0,
-        ALERTS=_patterns().present(molecule, alerts),
+        ALERTS=sum(counts[_ALERTS_AT:]),
     )
     return float(_QED.qed(molecule, qedProperties=properties))

@@ -2,15 +2,17 @@
 
 A molecule has a substructure only if it has, for each bond of the pattern, one that fits. Whether an atom or a bond
 fits depends on a few of its properties, so the answers are kept by those. Atoms that a pattern describes by their
-surroundings (`$(...)`) rule nothing out.
+surroundings (`$(...)`) rule nothing out, except that an atom which is the whole pattern needs the bonds of one of
+its surroundings. A pattern that is one plain atom is counted on the way.
 
 Invariants:
     - Counts equal those of asking for each pattern.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
+from rdkit import Chem
 from rdkit.Chem import Mol
 
 from kifabrik.recipes.pharma.skeleton import AtomKind, BondKind, Skeleton
@@ -28,28 +30,43 @@ class Patterns:
         self._atoms: dict[str, Any] = {}
         self._orders: dict[str, Any] = {}
         self._bonds: dict[tuple[int, int, int], int] = {}
-        self._needs = tuple(self._need(query) for query in self._queries)
+        self._lone = {
+            number: 1 << _place(self._atoms, query.GetAtomWithIdx(0))
+            for number, query in enumerate(self._queries)
+            if query.GetNumAtoms() == 1 and _SURROUNDINGS not in query.GetAtomWithIdx(0).GetSmarts()
+        }
+        self._stand_for = {
+            number: _surroundings(query) for number, query in enumerate(self._queries) if number not in self._lone
+        }
+        self._needs = tuple(
+            (number, tuple(self._need(pattern) for pattern in patterns), self._queries[number].GetNumAtoms())
+            for number, patterns in self._stand_for.items()
+        )
         self._atom_fits: dict[AtomKind, int] = {}
         self._order_fits: dict[BondKind, int] = {}
         self._bond_fits: dict[tuple[int, int, int], int] = {}
 
-    def possible(self, molecule: Mol, skeleton: Skeleton) -> list[int]:
-        """Numbers of the patterns that the molecule may have, ascending."""
-        have = self._have(molecule, skeleton)
-        return [number for number, need in enumerate(self._needs) if need & have == need]
-
-    def counts(self, molecule: Mol, numbers: Iterable[int]) -> list[int]:
+    def counts(self, molecule: Mol, skeleton: Skeleton, only_present: int) -> list[int]:
         """How often each is there, each set of atoms once, at most 1,000 times.
 
         Args:
             molecule: Where to look.
-            numbers: Of patterns.
+            skeleton: Of the molecule.
+            only_present: Patterns from this number on count once at most.
         """
-        return [len(molecule.GetSubstructMatches(self._queries[number])) for number in numbers]
-
-    def present(self, molecule: Mol, numbers: Iterable[int]) -> int:
-        """How many of the patterns with these numbers are there."""
-        return sum(molecule.HasSubstructMatch(self._queries[number]) for number in numbers)
+        fits, have = self._have(molecule, skeleton)
+        found = [0] * len(self._queries)
+        for number, bit in self._lone.items():
+            found[number] = sum(fit & bit > 0 for fit in fits)
+        size = len(fits)
+        for number, needs, atoms in self._needs:
+            if atoms <= size and any(need & have == need for need in needs):
+                query = self._queries[number]
+                if number < only_present:
+                    found[number] = len(molecule.GetSubstructMatches(query))
+                else:
+                    found[number] = int(molecule.HasSubstructMatch(query))
+        return [min(count, 1) if number >= only_present else count for number, count in enumerate(found)]
 
     def _need(self, query: Any) -> int:
         """One bit for each distinct bond that a pattern asks for."""
@@ -62,8 +79,8 @@ class Patterns:
             need |= self._bonds.setdefault((one, other, _place(self._orders, bond)), 1 << len(self._bonds))
         return need
 
-    def _have(self, molecule: Mol, skeleton: Skeleton) -> int:
-        """The bits that the bonds of a molecule fit."""
+    def _have(self, molecule: Mol, skeleton: Skeleton) -> tuple[list[int], int]:
+        """The bits that each atom of a molecule fits, and those that its bonds fit."""
         if len(self._atom_fits) + len(self._bond_fits) > _MOST_KEPT:
             self._atom_fits.clear()
             self._bond_fits.clear()
@@ -83,7 +100,7 @@ class Patterns:
             if fit is None:
                 fit = self._bond_fits[key] = self._bond_fit(*key)
             have |= fit
-        return have
+        return fits, have
 
     def _bond_fit(self, begin: int, end: int, order: int) -> int:
         """The bits of a bond whose atoms and order fit these parts of the patterns."""
@@ -93,6 +110,31 @@ class Patterns:
             if order >> by & 1
             and ((begin >> one & 1 and end >> other & 1) or (begin >> other & 1 and end >> one & 1))
         )
+
+
+def _surroundings(query: Any) -> list[Any]:
+    """What a pattern that is one atom may stand for, as patterns; any other pattern is itself."""
+    text = query.GetAtomWithIdx(0).GetSmarts()
+    if query.GetNumAtoms() > 1 or not text.startswith("[$("):
+        return [query]
+    found: list[Any] = []
+    for alternative in _split(_split(text[1:-1], ";")[0], ","):
+        first = _split(alternative, "&")[0]
+        found.append(Chem.MolFromSmarts(first[2:-1]) if first.startswith("$(") else query)
+    return found
+
+
+def _split(text: str, at: str) -> list[str]:
+    """Split where no bracket is open."""
+    parts = [""]
+    depth = 0
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == at and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
 
 
 def _place(known: dict[str, Any], part: Any) -> int:
