@@ -9,6 +9,7 @@ from kifabrik.cli.main import LazyGroup
     cls=LazyGroup,
     lazy={
         "schedule": ("kifabrik.cli.plant_schedule:schedule", "Schedule a trace of jobs and compare policies."),
+        "placement": ("kifabrik.cli.plant_placement:placement", "Compare how policies place parts of GPUs."),
     },
 )
 def plant() -> None:
