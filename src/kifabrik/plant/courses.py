@@ -95,7 +95,9 @@ def river_of(table: Table, span: Span, folder: Path | None = None, year: int | N
     path = find_table(table.file, folder)
     if path is None:
         wanted = f" (no table {table.file} found)" if table.file else ""
-        return River(_cosine(table.otherwise, span, _WARMEST_HOUR), f"yearly course from the site file{wanted}", False)
+        return River(
+            _cosine(table.otherwise, span, _WARMEST_HOUR), f"yearly course from the site file{wanted}", False
+        )
     days = _river_days(path)
     year = year or table.year or span.year
     if year not in {day.year for day in days}:
@@ -219,7 +221,9 @@ def _reference_year(path: Path) -> tuple[Floats, Floats]:
     for number, row in _reference_rows(path):
         where = f"{path}, line {number}"
         if len(row) < 12:  # noqa: PLR2004 - up to RF
-            raise UsageError(f"{where}: {len(row)} columns; a test reference year has 17.", hint="Use DWD's file as is.")
+            raise UsageError(
+                f"{where}: {len(row)} columns; a test reference year has 17.", hint="Use DWD's file as is."
+            )
         try:
             dry.append(float(row[5]))
             humidity.append(float(row[11]))

@@ -1,7 +1,8 @@
 """The counterflow exchanger between loop and river: effectiveness and number of transfer units, compiled.
 
 Sources: VDI Heat Atlas, section C1; F. P. Incropera et al., "Fundamentals of Heat and Mass Transfer", chapter 11.
-How the transfer falls with the flows: each side's coefficient goes with its flow to the power of 0.8 (Dittus-Boelter).
+How the transfer falls with the flows: each side's coefficient goes with its flow to the power of 0.8, as
+Dittus and Boelter have it.
 """
 
 import math
@@ -16,7 +17,7 @@ _EVEN: Final = 1e-9
 _HALVINGS: Final = 40
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def effectiveness(units: float, ratio: float) -> float:
     """Effectiveness of a counterflow exchanger.
 
@@ -30,13 +31,13 @@ def effectiveness(units: float, ratio: float) -> float:
     return (1.0 - falling) / (1.0 - ratio * falling)
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def resistance(share: float) -> float:
     """What a side adds to the resistance to heat at a share of its design's flow; 1 at the design."""
     return float(share**-0.8)
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def transferred(
     rated_ua: float, hot: float, cold: float, hot_resistance: float, cold_share: float, pinch: float
 ) -> float:
@@ -57,7 +58,7 @@ def transferred(
     return effectiveness(ua / least, least / most) * least * pinch
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def river_flow(
     heat: float, rated_ua: float, hot: float, hot_resistance: float, pinch: float, capacity: float, rated: float,
     least: float, most: float,

@@ -11,11 +11,13 @@ from kifabrik.plant.site import Customer
 from kifabrik.plant.spans import Span
 
 
-def heat_demand(customers: Sequence[Customer], celsius: Floats, span: Span, holidays: Sequence[date] = ()) -> Floats:
+def heat_demand(
+    customers: Sequence[Customer], celsius: Floats, span: Span, holidays: Sequence[date] = ()
+) -> Floats:
     """Power that customers want, hour by hour; each customer's year adds up to its annual need.
 
-    The profile is BDEW's "SigLinDe" method for gas (BDEW/VKU/GEODE guideline), as demandlib implements it: a sigmoid
-    of the outdoor temperature, days of the week, hours of the day; hot water included.
+    The profile is that of the guideline of BDEW, VKU and GEODE for gas, as demandlib has it: a sigmoid of the
+    outdoor temperature, days of the week, hours of the day; hot water included.
 
     Args:
         customers: Who.
@@ -39,11 +41,13 @@ def heat_demand(customers: Sequence[Customer], celsius: Floats, span: Span, holi
     temperature = pd.Series(np.clip(celsius, -20, 40), index=index)
     for customer in customers:
         if (customer.profile in {"EFH", "MFH"}) != (customer.building_class > 0):
-            message = f"{customer.name}: the profile {customer.profile} does not go with class {customer.building_class}."
+            message = (
+                f"{customer.name}: the profile {customer.profile} does not go with class {customer.building_class}."
+            )
             raise UsageError(message, hint="EFH and MFH have a building_class from 1 to 11, all others none.")
         profile = HeatBuilding(
             index,
-            holidays={day: "holiday" for day in holidays},
+            holidays=dict.fromkeys(holidays, "holiday"),
             temperature=temperature,
             shlp_type=customer.profile,
             building_class=customer.building_class,

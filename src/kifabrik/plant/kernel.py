@@ -1,7 +1,8 @@
 """One minute of the plant, and a year of minutes: the balances of heat and electricity, compiled.
 
 Invariants:
-    - Energy is kept in each step: what comes in as electricity leaves as heat to river, air, ground, customers or tank.
+    - Energy is kept in each step: what comes in as electricity leaves as heat to river, air, ground, customers
+      or tank.
     - Heat goes to customers first, then to the river as far as exchanger and permit allow, then to the dry cooler,
       then to the chiller; what none of them can take is not let in: the IT power falls to what they can.
     - A step reads nothing but its conditions and the heat in the tank.
@@ -25,7 +26,8 @@ _MOST_SPEED: Final = 1.2
 
 SERIES: Final = (
     "it", "losses", "air_fans", "loop_pump", "river_pump", "heat_pump", "network_pump", "dry_fans", "chiller",
-    "auxiliary", "to_river", "to_air", "to_ground", "to_customers", "to_store", "backup", "source_heat", "pump_heat",
+    "auxiliary", "to_river", "to_air", "to_ground", "to_customers", "to_store", "backup", "source_heat",
+    "pump_heat",
     "river_water", "river_mixed", "loop_back", "sprayed", "permitted", "store", "river_room", "cop", "chiller_heat",
     "dry_heat",
 )  # fmt: skip
@@ -106,21 +108,21 @@ class Outside(NamedTuple):
     network_flow: float
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def cube(share: float, rating: float, least: float) -> float:
     """Power of a pump or fan by the affinity law: the cube of its flow's share, not slower than `least`."""
     speed = min(max(share, least), _MOST_SPEED)
     return rating * speed * speed * speed
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def loss(power: float, parts: Any) -> float:
     """Loss of transformer or supply that passes `power` on, W."""
     share = power / parts[0]
     return float(parts[0] * (parts[1] + parts[2] * share + parts[3] * share * share))
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _place(axis: Any, value: float) -> tuple[int, float]:
     """Where a value lies on an axis: the point below it, and how far on to the next."""
     last = len(axis) - 1
@@ -132,21 +134,27 @@ def _place(axis: Any, value: float) -> tuple[int, float]:
     return below, (value - axis[below]) / (axis[below + 1] - axis[below])
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def cop_at(plant: Any, source: float, flow: float, load: float) -> float:
     """COP of a machine, linear between the points of the map."""
     i, x = _place(plant.cop_source, source)
     j, y = _place(plant.cop_flow, flow)
     k, z = _place(plant.cop_load, load)
     c = plant.cop
-    low = (c[i, j, k] * (1 - x) + c[i + 1, j, k] * x) * (1 - y) + (c[i, j + 1, k] * (1 - x) + c[i + 1, j + 1, k] * x) * y
+    low = (c[i, j, k] * (1 - x) + c[i + 1, j, k] * x) * (1 - y) + (
+        c[i, j + 1, k] * (1 - x) + c[i + 1, j + 1, k] * x
+    ) * y
     k += 1
-    top = (c[i, j, k] * (1 - x) + c[i + 1, j, k] * x) * (1 - y) + (c[i, j + 1, k] * (1 - x) + c[i + 1, j + 1, k] * x) * y
+    top = (c[i, j, k] * (1 - x) + c[i + 1, j, k] * x) * (1 - y) + (
+        c[i, j + 1, k] * (1 - x) + c[i + 1, j + 1, k] * x
+    ) * y
     return float(low * (1 - z) + top * z)
 
 
-@_jit  # type: ignore[untyped-decorator]
-def minute(plant: Any, outside: Any, it: float, stored: float, step: float, out: Any) -> float:
+@_jit
+def minute(  # noqa: PLR0915 - reads like the balances: one after the other
+    plant: Any, outside: Any, it: float, stored: float, step: float, out: Any
+) -> float:
     """Balances of one step.
 
     Args:
@@ -178,11 +186,15 @@ def minute(plant: Any, outside: Any, it: float, stored: float, step: float, out:
     network_pump = min(network_pump, outside.demand + network_loss)
     wanted = outside.demand + network_loss - network_pump
     tank = plant.store_capacity
-    tank_loss = plant.store_leak * max(outside.network_flow - plant.ground, 0.0) * (stored / tank if tank > 0 else 0.0)
+    tank_loss = (
+        plant.store_leak * max(outside.network_flow - plant.ground, 0.0) * (stored / tank if tank > 0 else 0.0)
+    )
     tank_loss = min(tank_loss, stored / step)
     most = plant.machine_heat * plant.machines
     loading = min(tank / (plant.store_hours * 3600.0), max(tank - stored, 0.0) / step + tank_loss)
-    machines = min(max(math.ceil((wanted + loading) / plant.machine_heat), 1.0), plant.machines) if most > 0 else 1.0
+    machines = (
+        min(max(math.ceil((wanted + loading) / plant.machine_heat), 1.0), plant.machines) if most > 0 else 1.0
+    )
     load = min(wanted + loading, most) / (machines * plant.machine_heat) if most > 0 else 0.0
     cop = cop_at(plant, back, outside.network_flow, load) * plant.drive
     source_share = 1.0 - plant.drive / cop  # of the heat delivered, what comes from the loop
@@ -212,7 +224,15 @@ def minute(plant: Any, outside: Any, it: float, stored: float, step: float, out:
         for _ in range(3):  # the pump's own heat counts against the permit
             wish = min(max(to_river / (outside.capacity * plant.river_rise), least_water), most_water)
             water, to_river = river_flow(
-                to_river, plant.river_ua, hot, resisting, pinch, outside.capacity, plant.river_rated, wish, most_water
+                to_river,
+                plant.river_ua,
+                hot,
+                resisting,
+                pinch,
+                outside.capacity,
+                plant.river_rated,
+                wish,
+                most_water,
             )
             river_pump = cube(water / plant.river_most, plant.river_pump, plant.river_least)
             if to_river + river_pump <= room:
@@ -246,7 +266,9 @@ def minute(plant: Any, outside: Any, it: float, stored: float, step: float, out:
     rest -= max(chilled, 0.0)
 
     # what the transformer passes on, and what the connection must
-    passed = it + ups + fans + loop_pump + river_pump + electric + network_pump + dry_fans + chiller + plant.auxiliary
+    passed = (
+        it + ups + fans + loop_pump + river_pump + electric + network_pump + dry_fans + chiller + plant.auxiliary
+    )
     transformer = loss(passed, plant.transformer)
 
     out[IT], out[LOSSES], out[AIR_FANS], out[LOOP_PUMP] = it, ups + transformer, fans, loop_pump
@@ -264,10 +286,10 @@ def minute(plant: Any, outside: Any, it: float, stored: float, step: float, out:
     out[STORE], out[RIVER_ROOM] = stored + to_store * step, room
     out[COP] = heat / electric if electric > 0 else np.nan
     out[CHILLER_HEAT], out[DRY_HEAT] = max(chilled, 0.0), max(dry, 0.0)
-    return max(rest, passed + transformer - plant.connection)
+    return float(max(rest, passed + transformer - plant.connection))
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def permitted(plant: Any, outside: Any, stored: float, step: float, scratch: Any) -> float:
     """Most IT power that the coolers can take away and the connection can bring, W."""
     top, bottom = plant.full_watts, 0.0
@@ -282,10 +304,10 @@ def permitted(plant: Any, outside: Any, stored: float, step: float, scratch: Any
     return float(bottom)
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def run(
-    plant: Any, wanted: Any, river: Any, flow: Any, capacity: Any, limit: Any, rise_limit: Any, air: Any, wet_bulb: Any,
-    demand: Any, network_flow: Any, step: float, every: int, out: Any,
+    plant: Any, wanted: Any, river: Any, flow: Any, capacity: Any, limit: Any, rise_limit: Any, air: Any,
+    wet_bulb: Any, demand: Any, network_flow: Any, step: float, every: int, out: Any,
 ) -> None:  # fmt: skip
     """All steps of a span.
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from kifabrik.errors import UsageError
-from kifabrik.plant.load import Fleet, Load
+from kifabrik.plant.load import Fleet, Floats, Load
 from kifabrik.plant.spans import Span
 
 _CONSTANT: Final = re.compile(r"^constant:(\d+(?:\.\d+)?)$")
@@ -52,19 +52,19 @@ def constant(fleet: Fleet, share: float, span: Span) -> Load:
 
 def daily(fleet: Fleet, low: float, high: float, span: Span) -> Load:
     """A cosine over each day in steps of an hour, highest at 15:00."""
-    hours = np.arange(span.hours)
+    hours = np.arange(span.hours, dtype=np.float64)
     wave = 0.5 * (1 + np.cos(2 * np.pi * (hours % 24 + 0.5 - _BUSIEST_HOUR) / 24))
     shares = low + (high - low) * wave
-    return Load(
-        np.arange(span.hours + 1) * 3600.0, fleet.idle_watts + shares * (fleet.full_watts - fleet.idle_watts)
-    )
+    edges: Floats = np.arange(span.hours + 1) * 3600.0
+    watts: Floats = fleet.idle_watts + shares * (fleet.full_watts - fleet.idle_watts)
+    return Load(edges, watts)
 
 
 def read_load(path: Path, span: Span) -> Load:
     """Read power from a CSV file with the columns `time` and `watts`.
 
-    A time is in seconds from the start of the year, or ISO 8601; one without an offset is Central European Time without
-    summer time. Power holds until the next line; the last line ends the load, its power is not used.
+    A time is in seconds from the start of the year, or ISO 8601; one without an offset is Central European Time
+    without summer time. Power holds until the next line; the last line ends the load, its power is not used.
 
     Args:
         path: Of the file.
@@ -86,7 +86,8 @@ def read_load(path: Path, span: Span) -> Load:
             if len(edges) > 1 and edges[-1] <= edges[-2]:
                 message = f"{where}: {row['time']} is not after the line before."
                 raise UsageError(
-                    message, hint="On a day of 25 hours give the offset with each time, as in 2026-10-25T02:00+01:00."
+                    message,
+                    hint="On a day of 25 hours give the offset with each time, as in 2026-10-25T02:00+01:00.",
                 )
     if len(edges) < 2:  # noqa: PLR2004
         raise UsageError(f"{path} has no piece of time: it needs two lines at least.", hint=_HINT)
@@ -110,7 +111,9 @@ def _seconds(text: str, span: Span, where: str) -> float:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{where}: {text!r} is no time.", hint="Write 2026-10-25T02:00+01:00, or seconds.") from None
+        raise UsageError(
+            f"{where}: {text!r} is no time.", hint="Write 2026-10-25T02:00+01:00, or seconds."
+        ) from None
     time = time if time.tzinfo else time.replace(tzinfo=_ZONE)
     return (time - datetime(span.year, 1, 1, tzinfo=_ZONE)).total_seconds()
 

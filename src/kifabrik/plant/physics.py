@@ -51,7 +51,7 @@ class Year:
     @cached_property
     def electricity(self) -> Floats:
         """All that comes in, W; shape (steps,)."""
-        return np.sum([self.series[name] for name in ELECTRIC], axis=0)
+        return np.asarray(np.sum([self.series[name] for name in ELECTRIC], axis=0), dtype=np.float64)
 
     @property
     def curtailed(self) -> float:
@@ -178,12 +178,18 @@ def _by_the_minute(load: Load, steps: int, site: Site) -> Floats:
     if not len(load.watts) or len(load.edges) != len(load.watts) + 1:
         raise UsageError("The load is empty.", hint="It needs at least one piece of time with its power.")
     if not (np.isfinite(load.watts).all() and np.isfinite(load.edges).all() and (np.diff(load.edges) > 0).all()):
-        raise UsageError("The load's times do not rise, or its power is not a number.", hint="Check the load's source.")
+        raise UsageError(
+            "The load's times do not rise, or its power is not a number.", hint="Check the load's source."
+        )
     if (load.watts < 0).any():
-        raise UsageError("The load has negative power.", hint="Nodes do not give power back: check the load's source.")
+        raise UsageError(
+            "The load has negative power.", hint="Nodes do not give power back: check the load's source."
+        )
     if load.edges[-1] > steps * STEP + 1:
         days = load.edges[-1] / 86_400
-        raise UsageError(f"The load lasts {days:.1f} days; the year {site.year} has {steps // 1440}.", hint="Cut it.")
+        raise UsageError(
+            f"The load lasts {days:.1f} days; the year {site.year} has {steps // 1440}.", hint="Cut it."
+        )
     mean = load.mean_watts(STEP)
     wanted = np.zeros(steps)
     start = round(float(load.edges[0]) / STEP)

@@ -1,6 +1,6 @@
-"""Quantities with units, as they stand in a site file: `14.3 kW`, `25 m³/s`, `21.5 °C`; numbers without one are refused.
+"""Quantities with units, as they stand in a site file: `14.3 kW`, `25 m³/s`, `21.5 °C`.
 
-What comes out is SI, or °C for temperatures at an edge.
+Numbers without a unit are refused. What comes out is SI, or °C for temperatures at an edge.
 """
 
 import re

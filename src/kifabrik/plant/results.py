@@ -163,7 +163,11 @@ def summarise(year: Year) -> Summary:
         ref=metrics.renewable_energy_factor(power.renewable * core, core),
         erf=metrics.energy_reuse_factor(energy["source_heat"], core),
         cer=metrics.cooling_efficiency_ratio(
-            energy["to_river"] - energy["river_pump"] + energy["dry_heat"] + energy["chiller_heat"] + energy["source_heat"],
+            energy["to_river"]
+            - energy["river_pump"]
+            + energy["dry_heat"]
+            + energy["chiller_heat"]
+            + energy["source_heat"],
             sum(energy[name] for name in COOLING),
         ),
         cue_location=metrics.carbon_usage_effectiveness(core * _KWH * power.carbon_location, it),

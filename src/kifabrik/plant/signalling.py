@@ -36,5 +36,7 @@ def signals_under(site: Site, conditions: Conditions) -> Signals:
     lost = year.series["to_ground"] + conditions.demand
     cop = np.nan_to_num(year.series["cop"], nan=4.0)
     offered = year.site.cooling.loop.captured * full
-    wanted = (lost * (1 - site.heat.pump.drive / cop)).reshape(hourly).mean(axis=1) / offered if full > 0 else permitted
+    wanted = (
+        (lost * (1 - site.heat.pump.drive / cop)).reshape(hourly).mean(axis=1) / offered if full > 0 else permitted
+    )
     return Signals(permitted_watts=permitted, heat_wanted=np.clip(wanted, 0.0, 1.0))

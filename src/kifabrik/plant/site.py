@@ -133,7 +133,9 @@ class Exchanger(Part):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if not (self.hot_in > self.hot_out > self.cold_in and self.hot_in > self.cold_out > self.cold_in):
-            message = "the exchanger's temperatures cross: hot_in > hot_out > cold_in and hot_in > cold_out > cold_in"
+            message = (
+                "the exchanger's temperatures cross: hot_in > hot_out > cold_in and hot_in > cold_out > cold_in"
+            )
             raise ValueError(message)
         return self
 
@@ -279,7 +281,9 @@ class Customer(Part):
     """Customers by a standard profile (BDEW) and what they need in a year of the weather used."""
 
     name: str
-    profile: Literal["EFH", "MFH", "GMK", "GPD", "GHA", "GBD", "GKO", "GBH", "GWA", "GGA", "GBA", "GGB", "GMF", "GHD"]
+    profile: Literal[
+        "EFH", "MFH", "GMK", "GPD", "GHA", "GBD", "GKO", "GBH", "GWA", "GGA", "GBA", "GGB", "GMF", "GHD"
+    ]
     building_class: int = Field(default=0, ge=0, le=11)
     annual: Energy
 

@@ -1,6 +1,7 @@
 """Reading a site file: YAML with units; what is wrong is named by key and line."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +37,27 @@ def find_site(name: str) -> Path:
     raise UsageError(f"There is no site file {name}.", hint=hint)
 
 
+@dataclass(frozen=True)
+class SiteFile:
+    """A site, and the text it was read from.
+
+    Attributes:
+        site: What it says.
+        text: As it stood in the file.
+        changes: Values that were set after reading, by path.
+    """
+
+    site: Site
+    text: str
+    changes: Mapping[str, Any]
+
+
 def load_site(name: str, changes: Mapping[str, Any] | None = None) -> Site:
+    """Read a site; as `open_site`, without its text."""
+    return open_site(name, changes).site
+
+
+def open_site(name: str, changes: Mapping[str, Any] | None = None) -> SiteFile:
     """Read a site.
 
     Args:
@@ -51,7 +72,7 @@ def load_site(name: str, changes: Mapping[str, Any] | None = None) -> Site:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error
-    return parse_site(text, str(path), changes)
+    return SiteFile(parse_site(text, str(path), changes), text, dict(changes or {}))
 
 
 def parse_site(text: str, where: str, changes: Mapping[str, Any] | None = None) -> Site:
@@ -96,7 +117,9 @@ def _change(document: dict[str, Any], key: str, value: Any) -> None:
         field = model.model_fields.get(name) if hasattr(model, "model_fields") else None
         model = field.annotation if field else None
     if not isinstance(place, dict) or last not in getattr(model, "model_fields", {}):
-        raise UsageError(f"A site has no {key}.", hint="Paths are those of its file, such as river.year or it.gpus.")
+        raise UsageError(
+            f"A site has no {key}.", hint="Paths are those of its file, such as river.year or it.gpus."
+        )
     place[last] = value
 
 
@@ -127,5 +150,7 @@ def _told(error: ValidationError, lines: Mapping[tuple[str | int, ...], int], wh
         named = ".".join(str(part) for part in path) or "the site"
         reason = {"missing": "is missing", "extra_forbidden": "is not known here"}.get(one["type"])
         said = one["msg"].removeprefix("Value error, ")
-        told.append(f"{where}, line {near}: {named} {reason}" if reason else f"{where}, line {near}: {named}: {said}")
+        told.append(
+            f"{where}, line {near}: {named} {reason}" if reason else f"{where}, line {near}: {named}: {said}"
+        )
     return "\n".join(told)

@@ -12,9 +12,9 @@ from kifabrik.plant.load import Floats
 
 TEMPERATURES: Final[Floats] = np.arange(0.0, 101.0, 10.0)
 """°C; at 0 °C the value of 0.1 °C is taken, at 100 °C that of 99.9 °C."""
-HEAT_CAPACITIES: Final[Floats] = np.array(
-    [4.2185, 4.1939, 4.1765, 4.1616, 4.1469, 4.1313, 4.1146, 4.0969, 4.0784, 4.0593, 4.0403]
-) * 1e6
+HEAT_CAPACITIES: Final[Floats] = (
+    np.array([4.2185, 4.1939, 4.1765, 4.1616, 4.1469, 4.1313, 4.1146, 4.0969, 4.0784, 4.0593, 4.0403]) * 1e6
+)
 """J/(m³ K) at these temperatures."""
 
 

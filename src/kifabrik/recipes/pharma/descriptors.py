@@ -4,7 +4,9 @@ Source of the list: MapLight-TDC, `get_chosen_descriptors` (Notwell and Wood, ar
 
 Invariants:
     - Values are those of `rdkit.Chem.Descriptors`; what RDKit cannot compute is NaN, never an invented number.
-    - `together` and `one_by_one` agree in 32 bits; where `together` meets what RDKit refuses, it asks one by one.
+    - `together` and `one_by_one` agree in 32 bits as long as numpy multiplies matrices in one thread: of molecules
+      above 80 atoms RDKit's `Ipc` depends on the number of threads; that of `together` does not.
+    - Where `together` meets what RDKit refuses, it asks one by one.
 """
 
 import math
@@ -19,6 +21,7 @@ from rdkit.Chem import QED, Descriptors, Mol, rdFingerprintGenerator, rdMolDescr
 
 from kifabrik.recipes.pharma.graph_kernels import graph_values
 from kifabrik.recipes.pharma.pattern_counts import Patterns
+from kifabrik.recipes.pharma.skeleton import Skeleton, read
 
 NAMES: Final[tuple[str, ...]] = tuple(
     """
@@ -90,10 +93,9 @@ _SHARED: Final[tuple[str, ...]] = (
 _FRAGMENTS: Final = tuple(name for name in NAMES if name.startswith("fr_"))
 _ALONE: Final = tuple(name for name in NAMES if name not in {*_SHARED, *_FRAGMENTS})
 _ORDER: Final = np.array([NAMES.index(name) for name in (*_SHARED, *_FRAGMENTS, *_ALONE)])
+_QED: Any = QED
 _AROMATIC_ORDER: Final = 1.5
 _ATOMIC_NUMBERS: Final = 119
-_LARGE: Final = 64
-"""Atoms above which rounding decides the digits of `Ipc`, so that only RDKit's own matrix products repeat them."""
 
 
 def together(molecule: Mol) -> NDArray[np.float64]:
@@ -137,36 +139,29 @@ def _patterns() -> Patterns:
 
 
 _ACCEPTORS_AT: Final = len(_FRAGMENTS)
-_ALERTS_AT: Final = _ACCEPTORS_AT + len(QED.Acceptors)
+_ALERTS_AT: Final = _ACCEPTORS_AT + len(_QED.Acceptors)
 
 
 def _pattern_of(name: str) -> Mol:
     """The pattern of a fragment descriptor, which RDKit keeps as a default argument."""
     function: Any = getattr(Descriptors, name)
-    return function.__defaults__[1]
+    pattern: Mol = function.__defaults__[1]
+    return pattern
 
 
 def _shared(molecule: Mol) -> list[float]:
     """Values of `_SHARED`, then of `_FRAGMENTS`."""
-    atoms = np.array(
-        [
-            (a.GetAtomicNum(), a.GetDegree(), a.GetTotalNumHs(), a.GetFormalCharge(), a.GetNumRadicalElectrons())
-            for a in molecule.GetAtoms()
-        ]
-    ).T
+    skeleton = read(molecule)
+    atoms = skeleton.atom_table()
     outer = _outer_electrons()[atoms[0]]
     charges = _charges(molecule)
     log_p, refractivity = rdMolDescriptors.CalcCrippenDescriptors(molecule)
     heavy = int((atoms[0] > 1).sum())
     circles = [_morgan(radius).GetSparseCountFingerprint(molecule) for radius in (1, 2, 3)]
     rotatable = rdMolDescriptors.CalcNumRotatableBonds(molecule)
-    possible = _patterns().possible(molecule)
-    asked = [number for number in possible if number < _ACCEPTORS_AT]
-    fragments = [0] * len(_FRAGMENTS)
-    for number, count in zip(asked, _patterns().counts(molecule, asked), strict=True):
-        fragments[number] = count
+    counts = _patterns().counts(molecule, skeleton, _ALERTS_AT)
     return [
-        *_graph(molecule, atoms, outer).tolist(),
+        *_graph(molecule, skeleton, atoms, outer).tolist(),
         *rdMolDescriptors.SMR_VSA_(molecule),
         *rdMolDescriptors.SlogP_VSA_(molecule),
         *rdMolDescriptors.PEOE_VSA_(molecule),
@@ -177,8 +172,8 @@ def _shared(molecule: Mol) -> list[float]:
         int(atoms[4].sum()),
         *(len(one.GetNonzeroElements()) / heavy if heavy else 0.0 for one in circles),
         rotatable,
-        _qed(molecule, log_p, rotatable, possible) if heavy == atoms.shape[1] else QED.qed(molecule),
-        *fragments,
+        _qed(molecule, log_p, rotatable, counts) if heavy == atoms.shape[1] else _QED.qed(molecule),
+        *counts[:_ACCEPTORS_AT],
     ]
 
 
@@ -194,48 +189,37 @@ def _charges(molecule: Mol) -> tuple[float, float, float, float]:
     return largest, smallest, max(sizes), min(sizes)
 
 
-def _graph(molecule: Mol, atoms: NDArray[np.int64], outer: NDArray[np.int64]) -> NDArray[np.float64]:
+def _graph(
+    molecule: Mol, skeleton: Skeleton, atoms: NDArray[np.int64], outer: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """What `graph_kernels` computes."""
-    bonds = [
-        (
-            bond.GetBeginAtomIdx(),
-            bond.GetEndAtomIdx(),
-            _AROMATIC_ORDER if bond.GetIsAromatic() else float(bond.GetBondType()),
-        )
-        for bond in molecule.GetBonds()
-    ]
-    ends = np.array([bond[:2] for bond in bonds], np.int64).reshape(-1, 2).T
-    order = np.array([bond[2] for bond in bonds], np.float64)
+    order = np.array([_AROMATIC_ORDER if aromatic else kind for kind, aromatic, _ in skeleton.bonds], np.float64)
     surface, _ = rdMolDescriptors._CalcLabuteASAContribs(molecule)  # noqa: SLF001 - Descriptors calls it so
     distance = Chem.GetDistanceMatrix(molecule)
     weighted = Chem.GetDistanceMatrix(molecule, useBO=True, useAtomWts=False, prefix="Balaban")
     values: NDArray[np.float64] = graph_values(
         np.vstack([atoms[:3], outer]),
-        np.ascontiguousarray(ends),
+        skeleton.end_table(),
         order,
         np.array(surface),
         distance,
         weighted,
         rdMolDescriptors.CalcHallKierAlpha(molecule),
     )
-    if atoms.shape[1] > _LARGE:
-        values[_SHARED.index("Ipc")] = Descriptors.Ipc(molecule)
     return values
 
 
-def _qed(molecule: Mol, log_p: float, rotatable: int, possible: Sequence[int]) -> float:
+def _qed(molecule: Mol, log_p: float, rotatable: int, counts: Sequence[int]) -> float:
     """Drug-likeness (Bickerton et al., Nature Chem. 4 (2012) 90) of a molecule without hydrogen atoms."""
     rings = molecule.GetRingInfo().NumRings()
-    acceptors = [number for number in possible if _ACCEPTORS_AT <= number < _ALERTS_AT]
-    alerts = [number for number in possible if number >= _ALERTS_AT]
-    properties = QED.QEDproperties(
+    properties = _QED.QEDproperties(
         MW=rdMolDescriptors._CalcMolWt(molecule),  # noqa: SLF001 - as QED calls it
         ALOGP=log_p,
-        HBA=sum(_patterns().counts(molecule, acceptors)),
+        HBA=sum(counts[_ACCEPTORS_AT:_ALERTS_AT]),
         HBD=rdMolDescriptors.CalcNumHBD(molecule),
         PSA=rdMolDescriptors.CalcTPSA(molecule),
         ROTB=rotatable,
         AROM=len(Chem.GetSSSR(Chem.DeleteSubstructs(Chem.Mol(molecule), QED.AliphaticRings))) if rings else 0,
-        ALERTS=_patterns().present(molecule, alerts),
+        ALERTS=sum(counts[_ALERTS_AT:]),
     )
-    return float(QED.qed(molecule, qedProperties=properties))
+    return float(_QED.qed(molecule, qedProperties=properties))

@@ -10,8 +10,9 @@ Invariants:
     - Counts are not cut at 127, where the published code's 8-bit integers end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
@@ -25,6 +26,7 @@ from rdkit.Chem import DataStructs, Mol, rdFingerprintGenerator, rdReducedGraphs
 from rdkit.rdBase import BlockLogs
 
 from kifabrik.recipes.pharma import descriptors
+from kifabrik.recipes.pharma.feature_cache import FeatureCache
 from kifabrik.recipes.pharma.fingerprints import read_molecule
 
 MORGAN_COUNTS: Final = 1024
@@ -70,20 +72,40 @@ def maplight(smiles: Sequence[str], *, workers: int = 1, cache: Path | None = No
     Args:
         smiles: One molecule each; what cannot be read gets a row of NaN.
         workers: Processes; 1 computes in this one.
-        cache: A folder that keeps features between calls; made if missing.
+        cache: A folder that keeps features between calls, made if missing; see `feature_cache`.
 
     Returns:
         Values of shape (n, 2563).
     """
-    del cache
-    chunks = [smiles[start : start + _CHUNK] for start in range(0, len(smiles), _CHUNK)]
-    if workers > 1 and len(chunks) > 1:
-        with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=get_context("spawn")) as pool:
-            parts = list(pool.map(describe, chunks))
-    else:
-        parts = [describe(chunk) for chunk in chunks]
-    values = np.concatenate(parts) if parts else np.empty((0, len(NAMES)), np.float32)
+    kept = FeatureCache(cache) if cache else None
+    known = kept.find(smiles) if kept else {}
+    missing = list(dict.fromkeys(text for text in smiles if text not in known))
+    with feature_pool(workers if len(missing) > _CHUNK else 1) as run:
+        chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
+        for chunk, values in zip(chunks, run(chunks), strict=True):
+            fresh = list(zip(chunk, values, strict=True))
+            known.update(fresh)
+            if kept:
+                kept.keep(fresh)
+    values = np.stack([known[text] for text in smiles]) if len(smiles) else np.empty((0, len(NAMES)), np.float32)
     return Features(values, NAMES, np.any(np.isnan(values), axis=1, keepdims=True)[:, 0])
+
+
+Run = Callable[[Iterable[Sequence[str]]], Iterator[Values]]
+
+
+@contextmanager
+def feature_pool(workers: int) -> Iterator[Run]:
+    """Processes that describe chunks of SMILES and give values back in the same order.
+
+    Args:
+        workers: Processes; with 1, this one.
+    """
+    if workers <= 1:
+        yield lambda chunks: map(describe, chunks)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield lambda chunks: pool.map(describe, chunks)
 
 
 def describe(smiles: Sequence[str]) -> Values:

@@ -30,7 +30,7 @@ _LN2: Final = math.log(2.0)
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def adjacency(atoms: int, begin: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
     """Neighbours of each atom, ascending.
 
@@ -59,7 +59,7 @@ def adjacency(atoms: int, begin: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
     return start, neighbour, by
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def path_sums(start: Ints, neighbour: Ints, simple: Floats, valence: Floats) -> Floats:  # noqa: C901
     """Path counts and connectivity sums over paths of three, four and five atoms.
 
@@ -117,7 +117,7 @@ def path_sums(start: Ints, neighbour: Ints, simple: Floats, valence: Floats) -> 
     return out
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def estate(number: Ints, degree: Ints, valence: Ints, distance: Floats) -> Floats:
     """Electrotopological state of each atom (Hall, Mohney and Kier, J. Chem. Inf. Comput. Sci. 31 (1991) 76).
 
@@ -147,7 +147,7 @@ def estate(number: Ints, degree: Ints, valence: Ints, distance: Floats) -> Float
     return moved + intrinsic
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def estate_values(state: Floats, surface: Floats) -> Floats:
     """What RDKit derives from the electrotopological state.
 
@@ -169,7 +169,7 @@ def estate_values(state: Floats, surface: Floats) -> Floats:
     return out
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def entropy(counts: Floats) -> float:
     """Information of counts, in bits, as `rdkit.ML.InfoTheory` adds it up."""
     total = 0.0
@@ -185,7 +185,7 @@ def entropy(counts: Floats) -> float:
     return sum_ / _LN2
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def balaban(start: Ints, neighbour: Ints, weighted: Floats) -> float:
     """Balaban's J (Chem. Phys. Lett. 89 (1982) 399).
 
@@ -209,7 +209,7 @@ def balaban(start: Ints, neighbour: Ints, weighted: Floats) -> float:
     return float(bonds) / float(cycles + 1) * total if cycles + 1 != 0 else 0.0
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _classes(weighted: Floats) -> Ints:
     """Atoms whose sorted distances agree to four decimals are of one class; the first class is 1."""
     atoms = weighted.shape[0]
@@ -234,7 +234,7 @@ def _classes(weighted: Floats) -> Ints:
     return class_
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _add(keys: Ints, counts: Floats, used: int, key: int, count: float) -> int:
     """Count under a key; new keys come last."""
     for at in range(used):
@@ -246,7 +246,7 @@ def _add(keys: Ints, counts: Floats, used: int, key: int, count: float) -> int:
     return used + 1
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def bertz(start: Ints, neighbour: Ints, by: Ints, order: Floats, number: Ints, weighted: Floats) -> float:
     """Bertz' complexity (J. Am. Chem. Soc. 103 (1981) 3599).
 
@@ -294,7 +294,7 @@ def bertz(start: Ints, neighbour: Ints, by: Ints, order: Floats, number: Ints, w
     return float(atoms * entropy(kind_counts[:kinds_used]) + connections)
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def _pairwise(values: Floats) -> float:
     """Sum in the order of `numpy.sum`."""
     size = values.size
@@ -320,7 +320,7 @@ def _pairwise(values: Floats) -> float:
     return float(total)
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def ipc(start: Ints, neighbour: Ints) -> float:
     """Information of the characteristic polynomial (Bonchev and Trinajstic, J. Chem. Phys. 67 (1977) 4517)."""
     atoms = start.size - 1
@@ -352,7 +352,7 @@ def ipc(start: Ints, neighbour: Ints) -> float:
     return float(total * entropy(coefficients))
 
 
-@_jit  # type: ignore[untyped-decorator]
+@_jit
 def graph_values(
     atoms: Ints, bonds: Ints, order: Floats, surface: Floats, distance: Floats, weighted: Floats, alpha: float
 ) -> Floats:

@@ -1,20 +1,25 @@
-"""Counts of many substructures in one molecule, asking only for those its atoms and bonds do not rule out.
+"""Counts of many substructures in one molecule, asking only for those its bonds do not rule out.
 
-A molecule has a substructure only if it has, for each atom and bond of the pattern, one that fits. Whether an atom
-fits depends on a few of its properties, so the answer is kept by those; atoms that a pattern describes by their
-surroundings (`$(...)`) rule nothing out.
+A molecule has a substructure only if it has, for each bond of the pattern, one that fits. Whether an atom or a bond
+fits depends on a few of its properties, so the answers are kept by those. Atoms that a pattern describes by their
+surroundings (`$(...)`) rule nothing out, except that an atom which is the whole pattern needs the bonds of one of
+its surroundings. A pattern that is one plain atom is counted on the way.
 
 Invariants:
     - Counts equal those of asking for each pattern.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
+from rdkit import Chem
 from rdkit.Chem import Mol
+
+from kifabrik.recipes.pharma.skeleton import AtomKind, BondKind, Skeleton
 
 _MOST_KEPT: Final = 200_000
 """Kinds of atoms and bonds kept; beyond, all are forgotten, so that memory stays bounded."""
+_SURROUNDINGS: Final = "$"
 
 
 class Patterns:
@@ -22,95 +27,123 @@ class Patterns:
 
     def __init__(self, queries: Sequence[Any]) -> None:
         self._queries = tuple(queries)
-        self._atoms: dict[str, tuple[int, Any]] = {}
-        self._bonds: dict[tuple[str, str, str], tuple[int, Any]] = {}
-        self._needs = tuple(self._need(query) for query in self._queries)
-        self._kinds: dict[tuple[Any, ...], tuple[int, int]] = {}
-        self._links: dict[tuple[int, int, Any, bool], int] = {}
+        self._atoms: dict[str, Any] = {}
+        self._orders: dict[str, Any] = {}
+        self._bonds: dict[tuple[int, int, int], int] = {}
+        self._lone = {
+            number: 1 << _place(self._atoms, query.GetAtomWithIdx(0))
+            for number, query in enumerate(self._queries)
+            if query.GetNumAtoms() == 1 and _SURROUNDINGS not in query.GetAtomWithIdx(0).GetSmarts()
+        }
+        self._stand_for = {
+            number: _surroundings(query) for number, query in enumerate(self._queries) if number not in self._lone
+        }
+        self._needs = tuple(
+            (number, tuple(self._need(pattern) for pattern in patterns), self._queries[number].GetNumAtoms())
+            for number, patterns in self._stand_for.items()
+        )
+        self._atom_fits: dict[AtomKind, int] = {}
+        self._order_fits: dict[BondKind, int] = {}
+        self._bond_fits: dict[tuple[int, int, int], int] = {}
 
-    def possible(self, molecule: Mol) -> list[int]:
-        """Numbers of the patterns that the molecule may have, ascending."""
-        have = self._have(molecule)
-        return [number for number, need in enumerate(self._needs) if need & have == need]
-
-    def counts(self, molecule: Mol, numbers: Iterator[int] | Sequence[int]) -> list[int]:
+    def counts(self, molecule: Mol, skeleton: Skeleton, only_present: int) -> list[int]:
         """How often each is there, each set of atoms once, at most 1,000 times.
 
         Args:
             molecule: Where to look.
-            numbers: Of patterns.
+            skeleton: Of the molecule.
+            only_present: Patterns from this number on count once at most.
         """
-        return [len(molecule.GetSubstructMatches(self._queries[number])) for number in numbers]
-
-    def present(self, molecule: Mol, numbers: Iterator[int] | Sequence[int]) -> int:
-        """How many of the patterns with these numbers are there."""
-        return sum(molecule.HasSubstructMatch(self._queries[number]) for number in numbers)
+        fits, have = self._have(molecule, skeleton)
+        found = [0] * len(self._queries)
+        for number, bit in self._lone.items():
+            found[number] = sum(fit & bit > 0 for fit in fits)
+        size = len(fits)
+        for number, needs, atoms in self._needs:
+            if atoms <= size and any(need & have == need for need in needs):
+                query = self._queries[number]
+                if number < only_present:
+                    found[number] = len(molecule.GetSubstructMatches(query))
+                else:
+                    found[number] = int(molecule.HasSubstructMatch(query))
+        return [min(count, 1) if number >= only_present else count for number, count in enumerate(found)]
 
     def _need(self, query: Any) -> int:
-        """The bits of the atoms and bonds that a pattern asks for."""
+        """One bit for each distinct bond that a pattern asks for."""
         need = 0
-        for atom in query.GetAtoms():
-            text = atom.GetSmarts()
-            if "$" not in text:
-                need |= self._bit(self._atoms, text, atom)
         for bond in query.GetBonds():
-            ends = bond.GetBeginAtom().GetSmarts(), bond.GetEndAtom().GetSmarts()
-            if "$" not in "".join(ends):
-                need |= self._bit(self._bonds, (ends[0], bond.GetSmarts(), ends[1]), bond)
+            ends = bond.GetBeginAtom(), bond.GetEndAtom()
+            if any(_SURROUNDINGS in end.GetSmarts() for end in ends):
+                continue
+            one, other = sorted(_place(self._atoms, end) for end in ends)
+            need |= self._bonds.setdefault((one, other, _place(self._orders, bond)), 1 << len(self._bonds))
         return need
 
-    def _bit(self, known: dict[Any, tuple[int, Any]], key: Any, part: Any) -> int:
-        if key not in known:
-            known[key] = 1 << (len(self._atoms) + len(self._bonds)), part
-        return known[key][0]
-
-    def _have(self, molecule: Mol) -> int:
-        """The bits that the atoms and bonds of a molecule fit."""
-        if len(self._kinds) + len(self._links) > _MOST_KEPT:
-            self._kinds.clear()
-            self._links.clear()
+    def _have(self, molecule: Mol, skeleton: Skeleton) -> tuple[list[int], int]:
+        """The bits that each atom of a molecule fits, and those that its bonds fit."""
+        if len(self._atom_fits) + len(self._bond_fits) > _MOST_KEPT:
+            self._atom_fits.clear()
+            self._bond_fits.clear()
+        fits = []
+        for at, kind in enumerate(skeleton.atoms):
+            fit = self._atom_fits.get(kind)
+            if fit is None:
+                fit = self._atom_fits[kind] = _fit(self._atoms, molecule.GetAtomWithIdx(at))
+            fits.append(fit)
         have = 0
-        ids = []
-        rings = molecule.GetRingInfo()
-        for at, atom in enumerate(molecule.GetAtoms()):
-            key = (
-                atom.GetAtomicNum(),
-                atom.GetIsotope(),
-                atom.GetFormalCharge(),
-                atom.GetIsAromatic(),
-                atom.GetDegree(),
-                atom.GetTotalNumHs(),
-                atom.GetTotalValence(),
-                rings.NumAtomRings(at),
-                rings.MinAtomRingSize(at),
-            )
-            kind = self._kinds.get(key)
-            if kind is None:
-                mask = sum(bit for bit, query in self._atoms.values() if query.Match(atom))
-                kind = self._kinds[key] = len(self._kinds), mask
-            ids.append(kind[0])
-            have |= kind[1]
-        for bond in molecule.GetBonds():
-            link = (
-                ids[bond.GetBeginAtomIdx()],
-                ids[bond.GetEndAtomIdx()],
-                bond.GetBondType(),
-                bond.IsInRing(),
-            )
-            mask = self._links.get(link, -1)
-            if mask < 0:
-                mask = self._links[link] = sum(bit for bit, query in self._bonds.values() if _fits(query, bond))
-            have |= mask
-        return have
+        for at, (ends, order) in enumerate(zip(skeleton.ends, skeleton.bonds, strict=True)):
+            order_fit = self._order_fits.get(order)
+            if order_fit is None:
+                order_fit = self._order_fits[order] = _fit(self._orders, molecule.GetBondWithIdx(at))
+            key = fits[ends[0]], fits[ends[1]], order_fit
+            fit = self._bond_fits.get(key)
+            if fit is None:
+                fit = self._bond_fits[key] = self._bond_fit(*key)
+            have |= fit
+        return fits, have
+
+    def _bond_fit(self, begin: int, end: int, order: int) -> int:
+        """The bits of a bond whose atoms and order fit these parts of the patterns."""
+        return sum(
+            bit
+            for (one, other, by), bit in self._bonds.items()
+            if order >> by & 1
+            and ((begin >> one & 1 and end >> other & 1) or (begin >> other & 1 and end >> one & 1))
+        )
 
 
-def _fits(query: Any, bond: Any) -> bool:
-    """Whether a bond with its atoms, either way round, is what a pattern's bond asks for."""
-    if not query.Match(bond):
-        return False
-    asked = query.GetBeginAtom(), query.GetEndAtom()
-    ends = bond.GetBeginAtom(), bond.GetEndAtom()
-    return bool(
-        (asked[0].Match(ends[0]) and asked[1].Match(ends[1]))
-        or (asked[0].Match(ends[1]) and asked[1].Match(ends[0]))
-    )
+def _surroundings(query: Any) -> list[Any]:
+    """What a pattern that is one atom may stand for, as patterns; any other pattern is itself."""
+    text = query.GetAtomWithIdx(0).GetSmarts()
+    if query.GetNumAtoms() > 1 or not text.startswith("[$("):
+        return [query]
+    found: list[Any] = []
+    for alternative in _split(_split(text[1:-1], ";")[0], ","):
+        first = _split(alternative, "&")[0]
+        found.append(Chem.MolFromSmarts(first[2:-1]) if first.startswith("$(") else query)
+    return found
+
+
+def _split(text: str, at: str) -> list[str]:
+    """Split where no bracket is open."""
+    parts = [""]
+    depth = 0
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == at and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _place(known: dict[str, Any], part: Any) -> int:
+    """The number of a distinct part of the patterns."""
+    text = part.GetSmarts()
+    known.setdefault(text, part)
+    return list(known).index(text)
+
+
+def _fit(known: dict[str, Any], part: Any) -> int:
+    """One bit for each part of the patterns that an atom or bond fits."""
+    return sum(query.Match(part) << number for number, query in enumerate(known.values()))
