@@ -11,6 +11,11 @@ from kifabrik.cli.main import LazyGroup
         "template": ("kifabrik.cli.plant_template:template", "Write a site file to start from."),
         "validate": ("kifabrik.cli.plant_validate:validate", "Check a site file and say what it comes to."),
         "run": ("kifabrik.cli.plant_run:run", "Simulate a year of a site minute by minute."),
+        "compare": (
+            "kifabrik.cli.plant_compare:compare",
+            "Put years under changed values and policies side by side.",
+        ),
+        "report": ("kifabrik.cli.plant_report:report", "Report a year: HTML, PDF, and what the law asks for."),
         "schedule": ("kifabrik.cli.plant_schedule:schedule", "Schedule a trace of jobs and compare policies."),
         "placement": ("kifabrik.cli.plant_placement:placement", "Compare how policies place parts of GPUs."),
     },

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="constant:SHARE or daily:LOW-HIGH of the way from idle to full power, or a CSV file (time, watts).",
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write all series there.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write series and reports there.")
+@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report.")
 @json_option
 def run(
     site: str,
@@ -40,6 +41,7 @@ def run(
     data: Path | None,
     load_name: str,
     out: Path | None,
+    language: Literal["de", "en"],
     *,
     as_json: bool,
 ) -> None:
@@ -54,15 +56,17 @@ def run(
     simulated = simulate(file.site, load, folder=data)
     study = study_of(simulated, file, load_name)
     if out:
+        from kifabrik.plant.report import write_report, write_sheet  # noqa: PLC0415
         from kifabrik.plant.saving import save  # noqa: PLC0415
 
         save(study, out, simulated)
+        page, _ = write_report(study, out, language), write_sheet(study, out)
     if as_json:
         show_json({**asdict(study.summary), "river": study.river_source, "weather": study.weather_source})
         return
     show_study(study)
     if out:
-        remark(f"Series: {out}")
+        remark(f"Series, report and one page in German: {page}")
 
 
 def show_study(study: "Study") -> None:
