@@ -1,8 +1,6 @@
 """`kifabrik plant schedule`."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from kifabrik.cli.options import json_option
+from kifabrik.cli.plant_progress import counting
 from kifabrik.cli.terminal import done, remark, show_json, show_table
 from kifabrik.errors import UsageError
 from kifabrik.values import format_duration
@@ -95,7 +94,7 @@ def schedule(
     weights = _weights(shares, trace.tenants)
     found: list[Schedule] = []
     for policy in wanted:
-        with _scheduling(policy.value, trace.jobs, quiet=as_json) as progress:
+        with counting(policy.value, trace.jobs, quiet=as_json) as progress:
             found.append(
                 decide(
                     trace,
@@ -163,9 +162,7 @@ def _capped(trace: "Trace", limit: float | None, measured: Path | None, seed: in
     if limit is None and measured is None:
         return trace
     if limit is None or measured is None:
-        raise UsageError(
-            "A power limit needs measurements, and they a limit.", hint="Give --power-limit and --measured."
-        )
+        raise UsageError("A power limit needs measurements, and they a limit.", hint="Give both options.")
     from kifabrik.plant.workload.capping import cap, read_measured  # noqa: PLC0415
 
     return cap(trace, read_measured(measured), limit, seed=seed)
@@ -184,21 +181,6 @@ def _weights(shares: Sequence[str], tenants: tuple[str, ...]) -> dict[str, float
                 f"'{text}' is not TENANT=SHARE with a share above 0.", hint=f"Tenants: {', '.join(tenants[:12])}"
             )
     return found
-
-
-@contextmanager
-def _scheduling(what: str, total: int, *, quiet: bool) -> "Iterator[Callable[[int], None] | None]":
-    """Show a bar on a terminal while jobs come; gives what counts them."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda came: bar.advance(task, came)
 
 
 def _tell(*, wanted_names: list[str], found: "list[Schedule]", as_json: bool) -> None:
