@@ -229,9 +229,8 @@ def _seal(
         sealed = Sealer(head, session.store, folder / "spool", on_sealed=progress).seal(plan, index)
         contents = sealed.contents
         envelope = sign_manifest(sealed.manifest, session.profile.device)
-        names = Names(
-            envelope.digest, target.dataset, {"name": name, "files": contents.file_count, "size": contents.files_size}
-        )
+        counts = {"name": name, "files": contents.file_count, "size": contents.files_size}
+        names = Names(envelope.digest, target.dataset, counts)
         detail = make_detail(names, session.catalogue_recipient, session.profile.device)
         logged = _register(session, target, name, envelope, detail)
         index.finish(envelope.digest)

@@ -228,8 +228,8 @@ class _Puller:
     def _say_what_changed(self, selection: Selection, before: SetProgress, now: SetProgress) -> None:
         if before.schema != now.schema:
             self.work.warnings.append(
-                f"{selection.name}: its columns are others than in the version before ({_difference(before, now)}), "
-                "so all of it is taken"
+                f"{selection.name}: its columns are not those of the version before "
+                f"({_difference(before, now)}), so all of it is taken"
             )
         elif before.question != now.question and before.delta:
             self.work.warnings.append(f"{selection.name}: the plan asks for something else, so all of it is taken")
