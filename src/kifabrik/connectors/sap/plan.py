@@ -50,6 +50,18 @@ T = TypeVar("T", bound="Part")
 Url = Annotated[str, BeforeValidator(_url)]
 
 
+def check_url(text: str) -> str:
+    """Return the URL of a service as it is used.
+
+    Raises:
+        UsageError: It is none, or would send secrets in the clear.
+    """
+    try:
+        return _url(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} {error}") from None
+
+
 class Part(BaseModel):
     """Keys nobody knows are errors, and nothing is changed after reading."""
 

@@ -34,14 +34,13 @@ def read_table(folder: Path, name: str) -> pa.Table:
     """
     paths = sorted((folder / name).glob("*.parquet"))
     if not paths:
-        raise NotFoundError(
-            f"{folder} has no table {name!r}", hint=f"It has: {', '.join(tables(folder)) or 'none'}."
-        )
+        known = ", ".join(tables(folder)) or "none"
+        raise NotFoundError(f"{folder} has no table {name!r}", hint=f"It has: {known}.")
     return put_together([(path.name, pq.read_table(path)) for path in paths])
 
 
 def put_together(parts: Sequence[tuple[str, pa.Table]]) -> pa.Table:
-    """Return the rows that hold after these parts, given by file name in order; a part's word beats earlier ones."""
+    """Return the rows that hold after these parts, given by file name in order; the last word on a key counts."""
     rows = [(at, part) for at, (name, part) in enumerate(parts) if not name.endswith(_REMOVED)]
     whole = pa.concat_tables(part for _, part in rows)
     versions = {name.partition("-")[0] for name, _ in parts}
