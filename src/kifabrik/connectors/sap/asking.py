@@ -173,7 +173,7 @@ class Caller:
         while True:
             turn += 1
             outcome = self._once(method, address, headers or {}, body)
-            if isinstance(outcome, Answer) and outcome.status < httpx.codes.BAD_REQUEST:
+            if isinstance(outcome, Answer) and outcome.status < httpx.codes.MULTIPLE_CHOICES:
                 return outcome
             if isinstance(outcome, Answer) and outcome.status == httpx.codes.UNAUTHORIZED and not renewed:
                 renewed = True
