@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Self
@@ -21,7 +22,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
-from kifabrik.connectors.sap.plan import CertificateSignIn, Plan, SignIn
+from kifabrik.connectors.sap.plan import CertificateSignIn, Plan, PushPlan, SignIn
 from kifabrik.connectors.sap.sign_in import Credentials, credentials_of, trust_of
 from kifabrik.errors import (
     CapacityError,
@@ -229,13 +230,13 @@ class Caller:
             self._patience.sleep(wait_s)
 
 
-def caller_of(plan: Plan) -> Caller:
+def caller_of(plan: Plan | PushPlan) -> Caller:
     """Return a connection to the service of a plan."""
     patience = Patience(plan.limits.tries, plan.limits.requests_per_second)
-    return connect(plan.service, plan.sign_in, plan, patience)
+    return connect(plan.service, plan.sign_in, ca=plan.ca, patience=patience)
 
 
-def connect(service: str, sign_in: SignIn, plan: Any = None, patience: Patience | None = None) -> Caller:
+def connect(service: str, sign_in: SignIn, *, ca: Path | None = None, patience: Patience | None = None) -> Caller:
     """Return a connection to a service.
 
     Raises:
@@ -243,7 +244,7 @@ def connect(service: str, sign_in: SignIn, plan: Any = None, patience: Patience 
         UsageError: A certificate cannot be used.
     """
     certificate = sign_in if isinstance(sign_in, CertificateSignIn) else None
-    trust = trust_of(getattr(plan, "ca", None), certificate)
+    trust = trust_of(ca, certificate)
     return Caller(service, credentials_of(sign_in, trust), trust, patience)
 
 
