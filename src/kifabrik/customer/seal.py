@@ -229,8 +229,11 @@ def _seal(
         sealed = Sealer(head, session.store, folder / "spool", on_sealed=progress).seal(plan, index)
         contents = sealed.contents
         envelope = sign_manifest(sealed.manifest, session.profile.device)
-        counts = {"name": name, "files": contents.file_count, "size": contents.files_size}
-        names = Names(envelope.digest, target.dataset, counts)
+        names = Names(
+            envelope.digest,
+            target.dataset,
+            {"name": name, "files": contents.file_count, "size": contents.files_size},
+        )
         detail = make_detail(names, session.catalogue_recipient, session.profile.device)
         logged = _register(session, target, name, envelope, detail)
         index.finish(envelope.digest)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain import kernel as k
-from kifabrik.recipes.supply_chain.network import INFINITE, Lane, Network, Semantics
-from kifabrik.recipes.supply_chain.plan import Compiled, compile_network
-from kifabrik.recipes.supply_chain.results import Results, Settings
+from kifabrik.recipes.supply_chain.network import INFINITE, Network, Semantics
+from kifabrik.recipes.supply_chain.plan import Compiled, compile_network, whole_lead
+from kifabrik.recipes.supply_chain.results import Results, Settings, Tallies
 
 Floats = NDArray[np.float64]
 GROUP: Final = 32
@@ -30,7 +30,7 @@ _FLUSH: Final = 16
 """Periods summed in single precision before they are added in double."""
 _SCRATCH: Final = 9
 _NODE_RECORDS: Final = 7
-_LANE_RECORDS: Final = 5
+_LANE_RECORDS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,22 +236,34 @@ class _Books:
             override.append(0.0 if lane.in_transit_cost is None else lane.in_transit_cost - usual)
         return np.array(unit), np.array(transit), np.array(override)
 
-    def _before(self) -> Floats:
-        """Units under way from before the start, summed over the periods counted [node they came from]."""
+    def _lane_prices(self) -> Floats:
+        """What the source of each lane earns for a unit."""
+        prices = {node.name: node.price for node in self.nodes}
+        return np.array([prices.get(lane.source, 0.0) for lane in self.network.lanes])
+
+    def _before(self) -> tuple[Floats, Floats]:
+        """Units under way since before the start, summed over the periods counted: [source node] and [lane]."""
         number = {node.name: place for place, node in enumerate(self.nodes)}
-        sums = np.zeros(len(self.nodes))
+        nodes, lanes = np.zeros(len(self.nodes)), np.zeros(len(self.network.lanes))
         counted = np.arange(self.settings.warm_up, self.settings.periods)
-        for lane in self.network.lanes:
-            if lane.source and lane.initial_shipments:
-                left = np.maximum(0, round(lane.lead_time.expected()) - 1 - counted)
-                sums[number[lane.source]] += lane.initial_shipments * left.sum()
-        return sums
+        for e, lane in enumerate(self.network.lanes):
+            if self.compiled.plan.lane_ints[e, k.D_TRANSIT] >= 0:
+                continue  # counted as it moves
+            lead = whole_lead(lane)
+            lanes[e] = lane.initial_shipments * np.maximum(0, lead - 1 - counted).sum()
+            if lane.source:
+                nodes[number[lane.source]] += lanes[e]
+            elif self.network.semantics is not Semantics.STOCKPYL:
+                for leaves in range(lane.order_time):
+                    lanes[e] += lane.initial_orders * ((counted >= leaves) & (counted < leaves + lead)).sum()
+        return nodes, lanes
 
     def enter(self, first: int, state: k.State) -> None:
         """Enter a block."""
         nodes, width = len(self.nodes), state.total.shape[1]
         sums = state.total.reshape(nodes, k.SUMS, width)
-        sums[:, k.TRANSIT] += self.before[:, None]
+        before_nodes, before_lanes = self.before
+        sums[:, k.TRANSIT] += before_nodes[:, None]
         here = slice(first, first + width)
         each = self.nodes
         holding = np.array([n.holding_cost for n in each])
@@ -262,22 +274,27 @@ class _Books:
         price = np.array([n.price for n in each])
         unit, _, override = self.lane_rates
         lanes = state.lane_total.reshape(-1, 2, width)
+        lanes[:, 1] += before_lanes[:, None]
         outside = np.array([n.demand is not None for n in each])
         money = self.money
-        money["holding"][here] = holding @ sums[:, k.ON_HAND] + sums[:, k.RAW_COST].sum(axis=0)
-        money["in_transit"][here] = transit @ sums[:, k.TRANSIT] + override @ lanes[:, 1]
-        money["stockout"][here] = backlog @ sums[:, k.OWED]
-        money["lost_sales"][here] = missed @ sums[:, k.LOST]
-        money["ordering"][here] = fixed @ sums[:, k.ORDERS]
-        money["transport"][here] = unit @ lanes[:, 0]
-        money["revenue"][here] = price @ sums[:, k.SHIPPED_OUT]
-        money["demand"][here] = sums[:, k.ASKED_OUT].sum(axis=0)
-        money["met"][here] = sums[:, k.MET_OUT].sum(axis=0)
-        money["lost"][here] = sums[:, k.LOST].sum(axis=0)
-        money["alpha"][here] = 1 - sums[outside, k.SHORT].mean(axis=0) / self.counted if outside.any() else np.nan
-        money["stock_value"][here] = self.prices @ (sums[:, k.ON_HAND] + sums[:, k.TRANSIT]) / self.counted
-        money["backlog"][here] = sums[outside, k.OWED].sum(axis=0) / self.counted
-        cost = holding[:, None] * sums[:, k.ON_HAND] + sums[:, k.RAW_COST] + transit[:, None] * sums[:, k.TRANSIT]
+        money["holding"][here] = _added(holding, sums[:, k.ON_HAND]) + _added(1.0, sums[:, k.ELSEWHERE])
+        money["in_transit"][here] = _added(transit, sums[:, k.TRANSIT]) + _added(override, lanes[:, 1])
+        money["stockout"][here] = _added(backlog, sums[:, k.OWED])
+        money["lost_sales"][here] = _added(missed, sums[:, k.LOST])
+        money["ordering"][here] = _added(fixed, sums[:, k.ORDERS])
+        money["transport"][here] = _added(unit, lanes[:, 0])
+        money["revenue"][here] = _added(price, sums[:, k.SHIPPED_OUT])
+        if self.network.semantics is Semantics.STOCKPYL:
+            money["revenue"][here] += _added(self._lane_prices(), lanes[:, 0])
+        money["demand"][here] = _added(1.0, sums[:, k.ASKED_OUT])
+        money["met"][here] = _added(1.0, sums[:, k.MET_OUT])
+        money["lost"][here] = _added(1.0, sums[:, k.LOST])
+        asked = int(outside.sum())
+        short = _added(1.0, sums[outside, k.SHORT])
+        money["alpha"][here] = 1 - short / (asked * self.counted) if asked else np.nan
+        money["stock_value"][here] = _added(self.prices, sums[:, k.ON_HAND] + sums[:, k.TRANSIT]) / self.counted
+        money["backlog"][here] = _added(1.0, sums[outside, k.OWED]) / self.counted
+        cost = holding[:, None] * sums[:, k.ON_HAND] + sums[:, k.ELSEWHERE] + transit[:, None] * sums[:, k.TRANSIT]
         cost += backlog[:, None] * sums[:, k.OWED] + missed[:, None] * sums[:, k.LOST]
         cost += fixed[:, None] * sums[:, k.ORDERS]
         into = np.array([self.compiled.plan.lane_ints[e, k.TARGET] for e in range(len(lanes))])
@@ -324,6 +341,7 @@ class _Books:
             lanes=self._lanes(count * periods),
             courses=_courses(traces, watch),
             seconds=seconds,
+            tallies=Tallies(nodes=self.sums, lanes=self.lane_sums),
         )
 
     def _lanes(self, counted: int) -> dict[str, Floats]:
@@ -339,18 +357,46 @@ def _transit_rate(node: Any) -> float:
     return float(node.holding_cost if node.in_transit_cost is None else node.in_transit_cost)
 
 
+def _added(rates: Floats | float, rows: Floats) -> Floats:
+    """Sum of `rows` [row, scenario], each times its rate, in the order of rows however many scenarios there are.
+
+    A product of matrices is not: BLAS adds in another order for other widths, and NumPy for a single column.
+    """
+    weighed = rows * (rates if isinstance(rates, float) else rates[:, None])
+    width = weighed.shape[1]
+    if width == 1:
+        weighed = np.repeat(weighed, 2, axis=1)
+    return np.asarray(np.add.reduce(weighed, axis=0)[:width])
+
+
 def _ratio(part: Floats, whole: Floats) -> Floats:
     return np.asarray(np.where(whole > 0, part / np.where(whole > 0, whole, 1), 1.0))
 
 
 def _courses(traces: dict[int, NDArray[Any]], watch: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
-    all_ = np.concatenate([traces[first] for first in sorted(traces)], axis=2)
-    if not all_.shape[2]:
+    if not any(course.shape[2] for course in traces.values()):
         return {}
+    all_ = np.concatenate([traces[first] for first in sorted(traces)], axis=2)
     courses = {"backlog": all_[0], "stock_value": all_[1], "demand": all_[2]}
     for place, name in enumerate(watch):
         courses[f"on_hand {name}"], courses[f"backlog {name}"] = all_[3 + 2 * place], all_[4 + 2 * place]
     return courses
+
+
+def conclude(network: Network, settings: Settings, scenarios: Mapping[str, Floats], tallies: Tallies) -> Results:
+    """Make results, without courses, from figures of all scenarios and the tallies of all groups.
+
+    Args:
+        network: What was simulated.
+        settings: Of the whole study.
+        scenarios: Figures of all scenarios in order.
+        tallies: Of all groups in order.
+    """
+    books = _Books(network, compile_network(network, seed=settings.seed, real=np.float32), settings)
+    for name in books.money:
+        books.money[name] = scenarios[name]
+    books.sums, books.lane_sums = tallies.nodes, tallies.lanes
+    return books.close({}, (), 0.0)
 
 
 def trajectories(
@@ -374,7 +420,7 @@ def trajectories(
         Arrays [period, node], nodes as in `network.nodes`: `inventory_level` (on hand less owed), `order`,
         `demand`, `made`, `met`, `outside_shipped`, `outside_owed`, `shipped`, `raw`, `holding_cost`,
         `stockout_cost`, `in_transit_cost`, `revenue`, `cost`, `fill_rate` (so far); and [period, lane]:
-        `lane_shipped`, `lane_backorder`, `lane_aside`, `lane_waiting`.
+        `lane_shipped`, `lane_backorder`, `lane_aside`, `lane_waiting`, `lane_under_way`.
     """
     chosen = settings or Settings(scenarios=1, periods=periods)
     given = [name for name in demands if demands[name] is not None]
@@ -403,17 +449,18 @@ def trajectories(
         stockpyl=network.semantics is Semantics.STOCKPYL,
     )
     back = np.argsort(compiled.order)
-    return _follow(network, record.nodes[:, :, back, 0], record.lanes[:, :, :, 0], periods)
+    return _follow(network, record.nodes[:, :, back, 0], record.lanes[:, :, :, 0])
 
 
-def _follow(network: Network, nodes: Floats, lanes: Floats, periods: int) -> dict[str, Floats]:
+def _follow(network: Network, nodes: Floats, lanes: Floats) -> dict[str, Floats]:
     level, order, demand, made, met, owed, shipped_out = nodes
-    shipped, backorder, aside, waiting, raw = lanes
+    shipped, backorder, aside, waiting, raw, under_way = lanes
     number = {node.name: place for place, node in enumerate(network.nodes)}
     out = shipped_out.copy()
     held = np.maximum(level, 0)
     raw_total, raw_cost = np.zeros_like(level), np.zeros_like(level)
-    moving = np.zeros_like(level)
+    moving_cost = np.zeros_like(level)
+    sold = shipped_out.copy()
     for e, lane in enumerate(network.lanes):
         to = number[lane.target]
         raw_total[:, to] += raw[:, e]
@@ -421,15 +468,18 @@ def _follow(network: Network, nodes: Floats, lanes: Floats, periods: int) -> dic
             continue
         source = number[lane.source]
         out[:, source] += shipped[:, e]
+        if network.semantics is Semantics.STOCKPYL:
+            sold[:, source] += shipped[:, e]
         held[:, source] += aside[:, e]
         raw_cost[:, to] += network.nodes[source].holding_cost * (raw[:, e] + waiting[:, e])
-        moving[:, source] += _under_way(lane, shipped[:, e], periods)
+        rate = _transit_rate(network.nodes[source]) if lane.in_transit_cost is None else lane.in_transit_cost
+        moving_cost[:, source] += rate * under_way[:, e]
     each = network.nodes
     cost = {
         "holding_cost": np.array([n.holding_cost for n in each]) * held + raw_cost,
         "stockout_cost": np.array([n.stockout_cost for n in each]) * np.maximum(-level, 0),
-        "in_transit_cost": np.array([_transit_rate(n) for n in each]) * moving,
-        "revenue": np.array([n.price for n in each]) * out,
+        "in_transit_cost": moving_cost,
+        "revenue": np.array([n.price for n in each]) * sold,
     }
     asked = np.cumsum(demand, axis=0)
     return {
@@ -449,15 +499,8 @@ def _follow(network: Network, nodes: Floats, lanes: Floats, periods: int) -> dic
         "lane_backorder": backorder,
         "lane_aside": aside,
         "lane_waiting": waiting,
+        "lane_under_way": under_way,
     }
-
-
-def _under_way(lane: Lane, shipped: Floats, periods: int) -> Floats:
-    """Units under way at the end of each period, where the lead time is fixed and nothing stood still."""
-    lead = round(lane.lead_time.expected())
-    before = np.full(lead, lane.initial_shipments)
-    sums = np.cumsum(np.concatenate([[0.0], before, shipped]))
-    return np.asarray(sums[lead + 1 :][:periods] - sums[1:][:periods])
 
 
 __all__ = ["GROUP", "INFINITE", "simulate", "trajectories"]

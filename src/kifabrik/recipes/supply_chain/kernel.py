@@ -22,8 +22,10 @@ PRIORITY, PROPORTIONAL, FIRST_COME = range(3)
 EITHER = -2
 """Start of a trouble that is there while one of two others is."""
 SUMS = 14
-ON_HAND, OWED, RAW, RAW_COST, TRANSIT, ASKED, MET, LOST = range(8)
+ON_HAND, OWED, RAW, ELSEWHERE, TRANSIT, ASKED, MET, LOST = range(8)
 MADE, ORDERS, SHORT, SHIPPED_OUT, MET_OUT, ASKED_OUT = range(8, SUMS)
+"""Of sums: ELSEWHERE is money, the holding cost of raw material, of what is set aside and of what waits outside;
+TRANSIT is units under way in the periods counted, whenever they left."""
 _PLACES = OCTAVES << BINS
 _OFFSET = 127 << BINS
 _SHIFT = 23 - BINS
@@ -78,11 +80,11 @@ NODE_REALS = 14
 SOURCE, TARGET, L_ORDER_AT, L_ORDER_LENGTH, ORDER_TIME, RING_AT, RING_LENGTH, LEAD, LEAD_TABLE, LEAD_STEPS = range(
     10
 )
-CROSSES, D_TO, D_TRANSIT, D_RECEIPTS, D_LANE, EXTRA, ARRIVED, KEEP = range(10, 18)
-LANE_INTS = 18
+CROSSES, D_TO, D_TRANSIT, D_RECEIPTS, D_LANE, EXTRA, ARRIVED, KEEP, BEFORE_LEAVING = range(10, 19)
+LANE_INTS = 19
 # columns of lane_reals
-UNITS, QUOTA, CAPACITY, LANE_LOT, BEFORE, ON_THE_WAY = range(6)
-LANE_REALS = 6
+UNITS, QUOTA, CAPACITY, LANE_LOT, SOURCE_RATE = range(5)
+LANE_REALS = 5
 
 
 class State(NamedTuple):
@@ -103,7 +105,7 @@ class State(NamedTuple):
     aside: Any  # [extra lane]: set aside at the source
     waiting: Any  # [extra lane]: arrived and not received
     held: Any  # [extra lane]: ordered at a supplier who is out
-    moving: Any  # [extra lane]: under way, for echelon positions
+    moving: Any  # [extra lane]: under way, for echelon positions and where it can stand still
     arrival: Any  # [random lane]: latest arrival so far
     trouble: Any  # [disruption]
     happens: Any  # [disruption]
@@ -366,7 +368,7 @@ def _order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> Non
 
 @_inlined
 def _place_orders(
-    plan: Any, st: Any, i: int, t: int, first: int, periods: int, zero: Any, rec: Any, recording: bool
+    plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, rec: Any, recording: bool
 ) -> None:
     """Pass node i's order on to its lanes."""
     ints = plan.node_ints
@@ -392,7 +394,7 @@ def _place_orders(
                     continue
                 for s in range(width):
                     st.scratch[5, s] = order[i, s] * units
-                _from_outside(plan, st, e, t, first, periods, zero, rec, recording)
+                _from_outside(plan, st, e, t, first, span, zero, rec, recording)
             continue
         for s in range(width):
             st.scratch[4, s] = order[i, s] * units
@@ -405,7 +407,7 @@ def _place_orders(
                 st.orders[row, s] = q
                 st.coming[g, s] += q
             if plan.lane_ints[e, SOURCE] < 0:
-                _from_outside(plan, st, e, t, first, periods, zero, rec, recording)
+                _from_outside(plan, st, e, t, first, span, zero, rec, recording)
 
 
 @_jit
@@ -437,7 +439,7 @@ def _share_of_lane(plan: Any, st: Any, e: int, i: int, units: Any, zero: Any) ->
 
 @_jit
 def _from_outside(
-    plan: Any, st: Any, e: int, t: int, first: int, periods: int, zero: Any, rec: Any, recording: bool
+    plan: Any, st: Any, e: int, t: int, first: int, span: Any, zero: Any, rec: Any, recording: bool
 ) -> None:
     """An outside supplier ships what scratch 5 says, after the order's time."""
     width = st.position.shape[1]
@@ -451,15 +453,24 @@ def _from_outside(
             st.scratch[5, s] = zero if out else q
     _lead_times(plan, st, e, t, first)
     random = plan.lane_ints[e, ARRIVED] >= 0
+    moved = plan.lane_ints[e, D_TRANSIT] >= 0
+    leaves = plan.lane_ints[e, BEFORE_LEAVING]
     if plan.lane_ints[e, KEEP] & 1:
         for s in range(width):
             lead = st.scratch[3, s] if random else zero + plan.lane_ints[e, LEAD]
             st.lane_part[2 * e, s] += st.scratch[5, s]
-            st.lane_part[2 * e + 1, s] += st.scratch[5, s] * min(lead, zero + (periods - t))
+            if not moved:
+                st.lane_part[2 * e + 1, s] += st.scratch[5, s] * _periods_under_way(t, leaves, lead, span, zero)
     if recording:
         for s in range(width):
             rec.lanes[0, t, e, s] = st.scratch[5, s]
     _ship(plan, st, e, t, zero)
+
+
+@_inlined
+def _periods_under_way(t: int, leaves: int, lead: Any, span: Any, zero: Any) -> Any:
+    """At how many ends of counted periods it is under way, if it is sent in t, leaves later and takes `lead`."""
+    return max(zero, min(t + lead, zero + span[1]) - max(t + leaves, span[0]))
 
 
 @_jit
@@ -474,8 +485,9 @@ def _ship(plan: Any, st: Any, e: int, t: int, zero: Any) -> None:
         for s in range(width):
             st.moving[x, s] += scratch[5, s]
     if ints[e, ARRIVED] >= 0:
+        begin = 0 if ints[e, D_TRANSIT] >= 0 else t  # what can stand still moves by itself
         for s in range(width):
-            slot = (t + np.int64(scratch[3, s])) % length
+            slot = (begin + np.int64(scratch[3, s])) % length
             ring[at + slot, s] += scratch[5, s]
     elif ints[e, D_TRANSIT] >= 0:
         for s in range(width):
@@ -539,6 +551,9 @@ def _receive(plan: Any, st: Any, e: int, t: int, zero: Any) -> None:
             out = st.trouble[d, s] > 0
             st.waiting[x, s] = q if out else zero
             scratch[2, s] = zero if out else q
+        book, rate = ints[e, TARGET] * SUMS + ELSEWHERE, plan.lane_reals[e, SOURCE_RATE]
+        for s in range(width):
+            st.part[book, s] += st.waiting[x, s] * rate
 
 
 @_inlined
@@ -623,9 +638,7 @@ def _make(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
 
 
 @_inlined
-def _serve(
-    plan: Any, st: Any, i: int, t: int, first: int, periods: int, zero: Any, rec: Any, recording: bool
-) -> None:
+def _serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, rec: Any, recording: bool) -> None:
     """Ship from node i to its customers what it owes and can; keeps its books."""
     ints = plan.node_ints
     width = st.position.shape[1]
@@ -657,7 +670,7 @@ def _serve(
         if plan.lane_ints[e, EXTRA] < 0 and plan.lane_ints[e, ARRIVED] < 0 and allocation == PRIORITY:
             lead = plan.lane_ints[e, LEAD]
             slot = plan.lane_ints[e, RING_AT] + (t + lead) % plan.lane_ints[e, RING_LENGTH]
-            weight = zero + min(lead, periods - t)
+            weight = _periods_under_way(t, 0, lead, span, zero)
             for s in range(width):
                 before = owed[e, s]
                 need = before + st.orders[row, s] * units
@@ -671,7 +684,7 @@ def _serve(
             if plan.lane_ints[e, KEEP] & 1 or recording:
                 _keep_lane(plan, st, e, t, rec, recording, slot, weight)
         else:
-            _serve_lane(plan, st, i, e, row, t, first, periods, zero, rec, recording)
+            _serve_lane(plan, st, i, e, row, t, first, span, zero, rec, recording)
     if ints[i, DEMAND] != NO_DEMAND:
         waits = plan.node_reals[i, WAITS]
         out_owed, outside = st.owed_out, st.outside
@@ -718,7 +731,7 @@ def _serve(
             units = plan.group_units[g]
             for s in range(width):
                 part[book + RAW, s] += st.raw[g, s] / units
-                part[book + RAW_COST, s] += st.raw[g, s] * plan.group_rate[g]
+                part[book + ELSEWHERE, s] += st.raw[g, s] * plan.group_rate[g]
     if recording:
         for s in range(width):
             rec.nodes[0, t, i, s] = level[i, s]
@@ -789,7 +802,7 @@ def _serve_lane(
     row: int,
     t: int,
     first: int,
-    periods: int,
+    span: Any,
     zero: Any,
     rec: Any,
     recording: bool,
@@ -824,11 +837,18 @@ def _serve_lane(
                 st.aside[x, s] = zero
         scratch[6, s] += max(out - before, zero)
         scratch[7, s] = out
+    if paused >= 0:
+        rate = plan.lane_reals[e, SOURCE_RATE]
+        for s in range(width):
+            st.part[i * SUMS + ELSEWHERE, s] += st.aside[x, s] * rate
     for s in range(width):
-        under_way = min(scratch[3, s] if random else zero + ints[e, LEAD], zero + (periods - t))
-        st.part[i * SUMS + TRANSIT, s] += scratch[7, s] * under_way
         st.lane_part[2 * e, s] += scratch[7, s]
-        st.lane_part[2 * e + 1, s] += scratch[7, s] * under_way
+    if ints[e, D_TRANSIT] < 0:
+        for s in range(width):
+            lead = scratch[3, s] if random else zero + ints[e, LEAD]
+            under_way = scratch[7, s] * _periods_under_way(t, 0, lead, span, zero)
+            st.part[i * SUMS + TRANSIT, s] += under_way
+            st.lane_part[2 * e + 1, s] += under_way
     if recording:
         for s in range(width):
             rec.lanes[0, t, e, s] = scratch[7, s]
@@ -885,12 +905,24 @@ def _shared_lucks(plan: Any, st: Any, t: int, first: int, keys: int) -> None:
 
 
 @_jit
-def _advance(plan: Any, st: Any, zero: Any) -> None:
-    """Move what is under way on lanes that can stand still by one period."""
+def _advance(plan: Any, st: Any, t: int, span: Any, zero: Any) -> None:
+    """Count what is under way on lanes that can stand still, and move it by one period where it does not."""
     for e in range(plan.lane_ints.shape[0]):
         d = plan.lane_ints[e, D_TRANSIT]
         if d < 0:
             continue
+        x, source = plan.lane_ints[e, EXTRA], plan.lane_ints[e, SOURCE]
+        if t >= span[0]:
+            for s in range(st.ring.shape[1]):
+                st.lane_part[2 * e + 1, s] += st.moving[x, s]
+            if source >= 0:
+                for s in range(st.ring.shape[1]):
+                    st.part[source * SUMS + TRANSIT, s] += st.moving[x, s]
+        if plan.lane_ints[e, ARRIVED] >= 0:
+            last = plan.lane_ints[e, ARRIVED]
+            for s in range(st.ring.shape[1]):
+                still = st.trouble[d, s] > 0 and st.arrival[last, s] > t
+                st.arrival[last, s] += zero + 1 if still else zero
         at, length = plan.lane_ints[e, RING_AT], plan.lane_ints[e, RING_LENGTH]
         for slot in range(length):
             for s in range(st.ring.shape[1]):
@@ -898,6 +930,18 @@ def _advance(plan: Any, st: Any, zero: Any) -> None:
                     continue
                 after = st.ring[at + slot + 1, s] if slot + 1 < length else zero
                 st.ring[at + slot, s] = after + (st.ring[at + slot, s] if slot == 0 else zero)
+
+
+@_jit
+def _record_under_way(plan: Any, st: Any, t: int, rec: Any) -> None:
+    """Note what is on each lane at the end of period t."""
+    for e in range(plan.lane_ints.shape[0]):
+        at, length = plan.lane_ints[e, RING_AT], plan.lane_ints[e, RING_LENGTH]
+        emptied = plan.lane_ints[e, ARRIVED] >= 0 or plan.lane_ints[e, D_TRANSIT] >= 0
+        for slot in range(length):
+            if emptied or slot != t % length:
+                for s in range(st.ring.shape[1]):
+                    rec.lanes[5, t, e, s] += st.ring[at + slot, s]
 
 
 @_jit
@@ -910,6 +954,14 @@ def flush(part: Any, total: Any) -> None:
 
 
 @_jit
+def _forget(total: Any, every: int, kept: int) -> None:
+    """Set sums to zero, but of each `every` the one in place `kept`."""
+    for row in range(total.shape[0]):
+        if row % every != kept:
+            total[row, :] = 0
+
+
+@_jit
 def simulate_block(
     plan: Any, st: Any, first: int, begin: int, end: int, periods: int, warm_up: int, every: int, stockpyl: bool,
     any_transit: bool, zero: Any, replay: Any, replayed: Any, courses: Any, watched: Any, prices: Any, rec: Any,
@@ -919,6 +971,7 @@ def simulate_block(
     nodes = plan.out_start.shape[0] - 1
     keys = nodes + plan.lane_ints.shape[0]
     width = st.position.shape[1]
+    span = (warm_up, periods)
     for t in range(begin, end):
         if plan.troubles.shape[0] > 0:
             _troubles(plan, st, t, first, keys, replayed)
@@ -932,17 +985,19 @@ def simulate_block(
             if not plan.node_ints[i, PLAIN]:
                 _count_position(plan, st, i)
             _order(plan, st, i, t, zero, stockpyl)
-            _place_orders(plan, st, i, t, first, periods, zero, rec, recording)
+            _place_orders(plan, st, i, t, first, span, zero, rec, recording)
         for i in range(nodes):
             _make(plan, st, i, t, zero)
-            _serve(plan, st, i, t, first, periods, zero, rec, recording)
+            _serve(plan, st, i, t, first, span, zero, rec, recording)
         if any_transit:
-            _advance(plan, st, zero)
+            _advance(plan, st, t, span, zero)
+        if recording:
+            _record_under_way(plan, st, t, rec)
         if t + 1 == warm_up:
             flush(st.part, st.total)
             flush(st.lane_part, st.lane_total)
-            st.total[:] = 0
-            st.lane_total[:] = 0
+            _forget(st.total, SUMS, TRANSIT)
+            _forget(st.lane_total, 2, 1)
         elif (t + 1) % every == 0 or t + 1 == periods:
             flush(st.part, st.total)
             flush(st.lane_part, st.lane_total)

@@ -448,10 +448,14 @@ class _Compiler:
                 f"The lead time of {lane.name} is {longest} periods; at most {_MOST_LEAD} are possible."
             )
         ints[k.RING_LENGTH] = longest + 1
+        ints[k.BEFORE_LEAVING] = before
         reals[[k.CAPACITY, k.LANE_LOT]] = lane.capacity, lane.lot
+        reals[k.SOURCE_RATE] = self.nodes[ints[k.SOURCE]].holding_cost if lane.source else 0.0
         reals[k.QUOTA] = lane.quota / quotas if quotas > 0 else -1.0
         charged = lane.unit_cost or lane.order_cost or lane.in_transit_cost is not None or lane.capacity < INFINITE
-        ints[k.KEEP] |= (1 if charged else 0) | (4 if alone else 0)
+        sold = self.stockpyl and lane.source and self.nodes[ints[k.SOURCE]].price
+        moves = ints[k.D_TRANSIT] >= 0
+        ints[k.KEEP] |= (1 if charged or sold else 0) | (2 if moves else 0) | (4 if alone else 0)
         special = [ints[column] >= 0 for column in (k.D_TO, k.D_TRANSIT, k.D_RECEIPTS, k.D_LANE)]
         if any(special) or ints[k.KEEP] & 2:
             ints[k.EXTRA] = self.extra
