@@ -13,7 +13,7 @@ from kifabrik.recipes.supply_chain.results import Settings
 Floats = NDArray[np.float64]
 GROUP: Final = 32
 """Scenarios whose figures are added up together; blocks are multiples of it."""
-_WIDEST: Final = 1024
+_WIDEST: Final = 512
 _BYTES: Final = 256 * 1024 * 1024
 """Of a block's state. Loops must be long to be worth beginning; no cache has room for a large network anyway."""
 _FLUSH: Final = 16
