@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kifabrik.recipes.supply_chain.kernel import layout as lay
-from kifabrik.recipes.supply_chain.kernel.block import simulate_block
+from kifabrik.recipes.supply_chain.kernel.block import add_groups, simulate_block
 from kifabrik.recipes.supply_chain.plan import Compiled
 from kifabrik.recipes.supply_chain.results import Settings
 
 Floats = NDArray[np.float64]
 GROUP: Final = 32
 """Scenarios whose figures are added up together; blocks are multiples of it."""
-_WIDEST: Final = 1024
+_WIDEST: Final = 512
 _BYTES: Final = 256 * 1024 * 1024
 """Of a block's state. Loops must be long to be worth beginning; no cache has room for a large network anyway."""
 _FLUSH: Final = 16
@@ -100,8 +100,10 @@ def run(
 
 
 def in_groups(values: NDArray[Any]) -> Floats:
-    """Sums of groups of scenarios; from [row, scenario] to [row, group]."""
-    return np.add.reduceat(values, np.arange(0, values.shape[1], GROUP), axis=1, dtype=np.float64)
+    """Sums of groups of scenarios, in double precision; from [row, scenario] to [row, group]."""
+    sums = np.zeros((len(values), -(-values.shape[1] // GROUP)))
+    add_groups(values, GROUP, sums)
+    return sums
 
 
 def forget(compiled: Compiled, state: lay.State) -> None:
@@ -132,10 +134,13 @@ def inside(compiled: Compiled, state: lay.State, t: int) -> tuple[Floats, Floats
     units, periods = np.empty((2, len(ints), rings.shape[1]))
     units[by_ring] = np.add.reduceat(rings, begins, axis=0)
     periods[by_ring] = np.add.reduceat(rings * np.minimum(left, travels)[:, None], begins, axis=0)
-    for i in np.flatnonzero(plan.node_ints[:, lay.MAKES] > 0):
+    groups = np.flatnonzero(plan.raw_at >= 0)
+    lanes = plan.group_lane[plan.group_lane_start[groups]]
+    units[lanes] += in_groups(state.raw)
+    making = in_groups(state.making)
+    for i in np.flatnonzero(plan.node_ints[:, lay.MAKING_LENGTH] > 0):
         at, length = plan.node_ints[i, [lay.MAKING_AT, lay.MAKING_LENGTH]]
-        making = in_groups(state.making[at : at + length]).sum(axis=0)
+        begun = making[at : at + length].sum(axis=0)
         for g in range(plan.group_start[i], plan.group_start[i + 1]):
-            e = plan.group_lane[plan.group_lane_start[g]]
-            units[e] += making * plan.group_units[g] + in_groups(state.raw[plan.raw_at[g]][None, :])[0]
+            units[plan.group_lane[plan.group_lane_start[g]]] += begun * plan.group_units[g]
     return units, periods

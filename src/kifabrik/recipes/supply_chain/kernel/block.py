@@ -60,6 +60,17 @@ def _flush(part: Any, total: Any) -> None:
             part[row, s] = 0
 
 
+@kept
+def add_groups(values: Any, group: int, sums: Any) -> None:
+    """Add values [row, scenario] to sums [row, group of so many scenarios]."""
+    for row in range(values.shape[0]):
+        for g in range(sums.shape[1]):
+            sum_ = 0.0
+            for s in range(g * group, min((g + 1) * group, values.shape[1])):
+                sum_ += values[row, s]
+            sums[row, g] += sum_
+
+
 def _block(sources: int) -> Callable[..., int]:
     """The kernel; `sources` is part of its key on disk."""
 
