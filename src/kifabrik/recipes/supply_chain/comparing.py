@@ -18,6 +18,13 @@ from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain.engine import simulate
 from kifabrik.recipes.supply_chain.guaranteed_service import needed_for
 from kifabrik.recipes.supply_chain.network import Disruption, Effect, Network, Policy, Rule
+from kifabrik.recipes.supply_chain.recovering import (
+    TOLERANCE,
+    recovery_of,
+    recovery_times,
+    slowest_way,
+    window_of,
+)
 from kifabrik.recipes.supply_chain.results import Results, Settings
 from kifabrik.recipes.supply_chain.safety_stocks import demand_means, from_network, main_level
 from kifabrik.recipes.supply_chain.studies import CriticalNode, Estimate, OutageResult, by_cost
@@ -25,8 +32,6 @@ from kifabrik.recipes.supply_chain.studies import CriticalNode, Estimate, Outage
 Floats = NDArray[np.float64]
 Progress = Callable[[int], None]
 COMPARED: Final = ("cost", "revenue", "holding", "stockout", "transport", "beta", "alpha", "stock_value", "backlog")
-TOLERANCE: Final = 0.01
-"""Backlog above that of the undisturbed twin, in shares of a period's demand, that counts as recovered."""
 _SCREENED: Final = 32
 """Scenarios of the first look at candidates."""
 _ALL_TRIED: Final = 40
@@ -149,7 +154,8 @@ def stress(
         network: The network; disruptions it has anyway happen on both sides.
         events: Dated ones.
         settings: Of all simulations.
-        tolerance: Extra backlog that counts as recovered, in shares of the demand of a mean period.
+        tolerance: Extra backlog, averaged over four weeks, that counts as recovered: share of a mean period's
+            outside demand.
         confidence: Of intervals.
         progress: Told the number of scenarios just finished.
 
@@ -166,7 +172,7 @@ def stress(
             )
     traced = replace(settings, traced=settings.scenarios)
     base = simulate(network, traced, progress=progress)
-    allowed = tolerance * float(base.nodes["demand"].sum())
+    allowed = tolerance * float(base.courses["demand"].mean())
     found = []
     for event in events:
         result = simulate(with_event(network, event), traced, progress=progress)
@@ -182,37 +188,24 @@ def with_event(network: Network, event: Disruption) -> Network:
 def _outage(event: Disruption, result: Results, base: Results, allowed: float, confidence: float) -> OutageResult:
     with_it, without = result.courses["backlog"].astype(np.float64), base.courses["backlog"].astype(np.float64)
     start = event.start or 0
-    recovery = recovery_times(with_it, without, end=start + event.duration, allowed=allowed)
+    times = recovery_times(
+        with_it,
+        without,
+        end=start + event.duration,
+        allowed=allowed,
+        window=window_of(base.network),
+        quiet=slowest_way(base.network),
+    )
     return OutageResult(
         name=event.name,
         start=start,
         periods=event.duration,
         cost_difference=Estimate.paired(outlay(result), outlay(base), confidence),
-        recovery_mean=float(recovery.mean()),
-        recovery_p95=float(np.quantile(recovery, 0.95, method="higher")),
+        recovery=recovery_of(times),
         backlog_with=with_it.mean(axis=1),
         backlog_without=without.mean(axis=1),
         beta_difference=Estimate.paired(result.scenarios["beta"], base.scenarios["beta"], confidence),
     )
-
-
-def recovery_times(with_it: Floats, without: Floats, *, end: int, allowed: float) -> Floats:
-    """Periods after `end` until backlog is back, for good, within `allowed` of the undisturbed twin [scenario].
-
-    Args:
-        with_it: Backlog [period, scenario].
-        without: The same of the undisturbed twins.
-        end: First period after the event.
-        allowed: Units.
-
-    Returns:
-        Zero where it never was above, infinite where it still is in the last period.
-    """
-    above = (with_it - without) > allowed
-    periods = above.shape[0]
-    last = np.where(above.any(axis=0), periods - np.argmax(above[::-1], axis=0), 0)
-    times = np.maximum(0.0, last - end)
-    return np.where(above[-1], np.inf, times)
 
 
 def critical_nodes(
