@@ -108,7 +108,8 @@ def stress(
     network = read_network(folder)
     settings = settings_of(scenarios, periods, warm_up, seed)
     if critical is not None:
-        tries = scenarios * min(len(network.nodes) + 1, 2 * critical + 1)
+        few = len(network.nodes) <= max(comparing.ALL_TRIED, 4 * critical)
+        tries = scenarios * ((len(network.nodes) if few else 2 * critical) + 1)
         with studying("simulating", tries, quiet=as_json) as progress:
             nodes = comparing.critical_nodes(network, settings, weeks=weeks, most=critical, progress=progress)
         if as_json:

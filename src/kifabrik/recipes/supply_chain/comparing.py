@@ -34,7 +34,7 @@ Progress = Callable[[int], None]
 COMPARED: Final = ("cost", "revenue", "holding", "stockout", "transport", "beta", "alpha", "stock_value", "backlog")
 _SCREENED: Final = 32
 """Scenarios of the first look at candidates."""
-_ALL_TRIED: Final = 40
+ALL_TRIED: Final = 40
 """Up to so many nodes each one is tried."""
 
 
@@ -216,7 +216,23 @@ def critical_nodes(
     most: int = 10,
     progress: Progress | None = None,
 ) -> tuple[CriticalNode, ...]:
-    """The nodes whose failure costs most, dearest first.
+    """The nodes whose failure costs most, dearest first; see `failures`.
+
+    Raises:
+        UsageError: If the failure does not fit into the periods.
+    """
+    return failures(network, settings, weeks=weeks, most=most, progress=progress)[:most]
+
+
+def failures(
+    network: Network,
+    settings: Settings,
+    *,
+    weeks: float = 2,
+    most: int = 10,
+    progress: Progress | None = None,
+) -> tuple[CriticalNode, ...]:
+    """What the failure of each node tried costs, dearest first.
 
     Of up to 40 nodes each one is tried. Of more, those `4 x most` are tried that have most at risk (see `exposure`)
     for a first look on 32 scenarios; the dearer half of them on all.
@@ -225,7 +241,7 @@ def critical_nodes(
         network: The network.
         settings: Of all simulations. The failure begins after a quarter of the periods counted.
         weeks: How long a node fails.
-        most: How many nodes are named.
+        most: How many nodes are to be known well.
         progress: Told the number of scenarios just finished.
 
     Raises:
@@ -240,10 +256,11 @@ def critical_nodes(
         )
     names = candidates(network, periods, most=most)
     full = replace(settings, traced=0)
-    if len(names) > 2 * most and settings.scenarios > _SCREENED:
-        looked = _failures(network, names, start, periods, replace(full, scenarios=_SCREENED), progress)
-        names = tuple(node.name for node in looked[: 2 * most])
-    return _failures(network, names, start, periods, full, progress)[:most]
+    if len(names) <= 2 * most or settings.scenarios <= _SCREENED or len(names) == len(network.nodes):
+        return _failures(network, names, start, periods, full, progress)
+    looked = _failures(network, names, start, periods, replace(full, scenarios=_SCREENED), progress)
+    again = tuple(node.name for node in looked[: 2 * most])
+    return by_cost((*_failures(network, again, start, periods, full, progress), *looked[2 * most :]))
 
 
 def _failures(
@@ -262,7 +279,7 @@ def _failures(
 def candidates(network: Network, periods: int, *, most: int = 10) -> tuple[str, ...]:
     """Nodes worth trying: all of a small network, else the `4 x most` with most at risk."""
     names = [node.name for node in network.nodes]
-    if len(names) <= max(_ALL_TRIED, 4 * most):
+    if len(names) <= max(ALL_TRIED, 4 * most):
         return tuple(names)
     risk = exposure(network, periods)
     return tuple(names[number] for number in np.argsort(-risk, kind="stable")[: 4 * most])

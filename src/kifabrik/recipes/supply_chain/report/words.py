@@ -53,7 +53,9 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "seconds": "Time taken",
         "seconds_value": "{seconds} s",
         "map": "The network, coloured by risk",
-        "map_cost": "Colour: what a failure of the node for {length} costs. Grey: not tested, or not among the most critical.",
+        "map_cost": "Colour: what a failure of the node for {length} costs.",
+        "map_untested": "Grey: {grey} of {nodes} nodes, whose failure was not simulated. By demand that needs them and"
+        " their own stock, others have more at risk.",
         "map_delay": "Colour: how long a unit waits at the node on average because stock is missing,"
         " in {periods} (backlog divided by what is shipped). Grey: not known.",
         "map_layers": "Materials flow from left to right.",
@@ -204,7 +206,9 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "seconds": "Rechenzeit",
         "seconds_value": "{seconds} s",
         "map": "Das Netz, gefärbt nach Risiko",
-        "map_cost": "Farbe: was ein Ausfall des Knotens von {length} kostet. Grau: nicht geprüft oder nicht unter den kritischsten.",
+        "map_cost": "Farbe: was ein Ausfall des Knotens von {length} kostet.",
+        "map_untested": "Grau: {grey} von {nodes} Knoten, deren Ausfall nicht simuliert wurde. Nach dem Bedarf, der sie"
+        " braucht, und ihrem eigenen Bestand steht bei anderen mehr auf dem Spiel.",
         "map_delay": "Farbe: wie lange eine Einheit am Knoten im Mittel wartet, weil Bestand fehlt,"
         " gemessen in {periods} (Rückstand geteilt durch Versand). Grau: nicht bekannt.",
         "map_layers": "Das Material fließt von links nach rechts.",
