@@ -166,6 +166,11 @@ def evaluate(
             f"{len(test)} test compounds have a value of {name}, and they are all alike.",
             hint="Split again: with a larger --test, another --seed or --by.",
         )
+    if model.scaling.log and values.min() <= 0:
+        raise UsageError(
+            f"{(values <= 0).sum()} test compounds have a {name} of 0 or less, which has no logarithm.",
+            hint="The model takes logarithms; train it again with --no-log.",
+        )
     done = progress or (lambda _one: None)
     said = model.predict(test.smiles, workers=workers, cache=cache)
     done(1)

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
+from kifabrik.recipes.pharma import stacking
 from kifabrik.recipes.pharma.baselines import Baseline, baseline_scores
 from kifabrik.recipes.pharma.boosting import TREES, Recipe, Table, grow, scores, side_by_side
 from kifabrik.recipes.pharma.calibrating import Calibration, bands_of
-from kifabrik.recipes.pharma.compounds import Compounds
+from kifabrik.recipes.pharma.compounds import Compounds, Values
 from kifabrik.recipes.pharma.domain import Domain
 from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
 from kifabrik.recipes.pharma.features import maplight
@@ -31,6 +32,7 @@ from kifabrik.recipes.pharma.molecules import Standardiser
 from kifabrik.recipes.pharma.neighbours import Packed, nearest
 from kifabrik.recipes.pharma.scaling import Scaling
 from kifabrik.recipes.pharma.splitting import folds
+from kifabrik.recipes.pharma.stacking import Growing, Helper, grow_helpers
 
 LEAST: Final = 30
 """Compounds below which nothing is trained: five folds would have six each."""
@@ -54,6 +56,7 @@ class Training:
         log: Whether numbers are taken as logarithms; None: if they span two decades.
         seed: Of luck.
         shows_neighbours: Whether the model may keep and show training structures.
+        helpers: Other endpoints of the same table, whose predictions are features.
         workers: Models grown at once, and processes for features.
         cache: A folder that keeps features between calls.
     """
@@ -66,6 +69,7 @@ class Training:
     log: bool | None = None
     seed: int = 1
     shows_neighbours: bool = False
+    helpers: tuple[Endpoint, ...] = ()
     workers: int = 1
     cache: Path | None = None
 
@@ -112,14 +116,19 @@ def train(
     values = known.endpoints[endpoint.name].value
     _check(endpoint, values, wishes)
     scaling = Scaling() if endpoint.kind is Kind.CLASS else Scaling.of(values, log=wishes.log)
-    data = _Data(
-        endpoint.kind,
-        maplight(known.smiles, workers=wishes.workers, cache=wishes.cache).values,
-        morgan(known.smiles),
-        scaling.forth(values),
-        folds(known, wishes.folds, wishes.seed),
-    )
     done = progress or (lambda _one: None)
+    rest = _helping(compounds, endpoint, wishes)
+    table = _joined(known, rest)
+    features = maplight(table.smiles, workers=wishes.workers, cache=wishes.cache).values
+    fold = folds(table, wishes.folds, wishes.seed)
+    flagged = int(np.isnan(features[: len(known)]).any(axis=1).sum())
+    helpers: tuple[Helper, ...] = ()
+    if wishes.helpers:
+        how = Growing(recipe=Recipe.FAST, trees=wishes.trees, seed=wishes.seed, workers=wishes.workers, done=done)
+        helpers, columns = grow_helpers(table, wishes.helpers, features, fold, how)
+        features = np.column_stack([features, columns])
+    features = features[: len(known)]
+    data = _Data(endpoint.kind, features, morgan(known.smiles), scaling.forth(values), fold[: len(known)])
     recipe, compared, left_out = _choose(data, wishes, done)
     simple = _simple(data, wishes, done)
     members = side_by_side(
@@ -141,12 +150,18 @@ def train(
         recipe=recipe,
         scaling=scaling,
         members=tuple(members),
+        helpers=helpers,
         calibration=Calibration.of(left_out, data.target) if is_class else None,
         bands=() if is_class else bands_of(data.target - left_out, near, data.fold, wishes.level),
         level=wishes.level,
         domain=Domain.of(data.packed, data.features),
         fingerprints=data.packed,
-        lineage=Lineage(id=known.id, inchikey=known.inchikey, smiles=known.smiles, value=tuple(values.tolist())),
+        lineage=Lineage(
+            id=table.id,
+            inchikey=table.inchikey,
+            smiles=table.smiles,
+            value=(*values.tolist(), *([math.nan] * len(rest))),
+        ),
         shows_neighbours=wishes.shows_neighbours,
         standardiser=standardiser or Standardiser(),
         facts={
@@ -159,7 +174,7 @@ def train(
             "folds": wishes.folds,
             "compared": compared,
             "inner": inner,
-            "flagged": int(np.isnan(data.features).any(axis=1).sum()),
+            "flagged": flagged,
             "versions": versions(),
             "seconds": round(time.perf_counter() - begun, 1),
         },
@@ -169,7 +184,39 @@ def train(
 def steps(wishes: Training) -> int:
     """How many models `train` grows, for a bar."""
     trees = wishes.folds + (_COMPARED if wishes.recipe is None else 0)
-    return trees + wishes.members + len(Baseline) * wishes.folds
+    return stacking.steps(len(wishes.helpers), wishes.folds) + trees + wishes.members + len(Baseline) * wishes.folds
+
+
+def _helping(compounds: Compounds, endpoint: Endpoint, wishes: Training) -> Compounds:
+    """Compounds that have no value of the endpoint, but of one that helps."""
+    names = [one.name for one in wishes.helpers]
+    missing = [name for name in names if name not in compounds.endpoints or name == endpoint.name]
+    if missing:
+        raise UsageError(
+            f"{missing[0]} cannot help: it is not another endpoint of the training data.",
+            hint=f"Endpoints are: {', '.join(compounds.endpoints)}.",
+        )
+    has = [np.isfinite(compounds.endpoints[name].value) for name in names]
+    helps = np.any(has, axis=0) if has else np.zeros(len(compounds), dtype=bool)
+    return compounds[np.flatnonzero(helps & ~np.isfinite(compounds.endpoints[endpoint.name].value))]
+
+
+def _joined(one: Compounds, other: Compounds) -> Compounds:
+    """Two parts of one table, one after the other."""
+    return Compounds(
+        id=one.id + other.id,
+        smiles=one.smiles + other.smiles,
+        inchikey=one.inchikey + other.inchikey,
+        date=one.date + other.date,
+        endpoints={
+            name: Values(
+                value=np.concatenate([values.value, other.endpoints[name].value]),
+                relation=values.relation + other.endpoints[name].relation,
+                count=np.concatenate([values.count, other.endpoints[name].count]),
+            )
+            for name, values in one.endpoints.items()
+        },
+    )
 
 
 def _check(endpoint: Endpoint, values: Floats, wishes: Training) -> None:

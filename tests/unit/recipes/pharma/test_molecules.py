@@ -98,3 +98,8 @@ def test_stereoisomers_share_the_skeleton_and_not_the_key() -> None:
     assert isinstance(right, Compound)
     assert left.skeleton == right.skeleton
     assert left.inchikey != right.inchikey
+
+
+def test_processes_change_nothing() -> None:
+    asked = ["CCO", "C1CC", "[Na+].CC(=O)[O-]", ""] * 600
+    assert list(standardise(asked, workers=2)) == [standard(one) for one in asked]

@@ -162,6 +162,26 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     assert "y" in refused.value.hint
 
 
+def test_a_unit_for_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no endpoint"):
+        prepared(tmp_path, "smiles,y\nCCO,1\n", Wishes(units={"IC50": "nM"}))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_what_excel_saves_is_read(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path / "t.txt", "Smiles\tLöslichkeit\r\nCCO\t1,5\r\nCCN\t2,5\r\n", encoding)
+    assert sorted(prepare([path]).compounds.endpoints["Löslichkeit"].value) == [1.5, 2.5]
+
+
+def test_cells_that_are_no_text_spoil_only_their_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b'smiles,y\nCCO,1\nC\x00CN,2\nCCC,1e999\n"CC\nBr",3\nCCCl,4\n')
+    made = prepare([path])
+    assert max(made.compounds.endpoints["y"].value) == 4
+    assert 1.0 in made.compounds.endpoints["y"].value
+    assert Reason.NOT_A_NUMBER in [one.reason for one in made.rejects]
+
+
 def test_a_folder_gives_back_what_was_put_in(tmp_path: Path) -> None:
     made = prepared(tmp_path, 'id,smiles,y,date,note\na,CCO,0.1,2024-05-31,"x, y"\nb,CCN,2,2024-06-01,\n')
     facts = save_prepared(made, [tmp_path / "table.csv"], tmp_path / "out")
