@@ -15,6 +15,7 @@ from kifabrik.cli.main import LazyGroup
         "predict": ("kifabrik.cli.pharma_predict:predict", "Predict compounds, with intervals."),
         "index": ("kifabrik.cli.pharma_index:index", "Make an index of a library."),
         "search": ("kifabrik.cli.pharma_search:search", "Find similar molecules or substructures."),
+        "screen": ("kifabrik.cli.pharma_screen:screen", "Find the best molecules of a library."),
     },
 )
 def pharma() -> None:
