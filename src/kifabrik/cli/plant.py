@@ -5,6 +5,21 @@ import click
 from kifabrik.cli.main import LazyGroup
 
 
-@click.group(cls=LazyGroup, lazy={})
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "template": ("kifabrik.cli.plant_template:template", "Write a site file to start from."),
+        "validate": ("kifabrik.cli.plant_validate:validate", "Check a site file and say what it comes to."),
+        "run": ("kifabrik.cli.plant_run:run", "Simulate a year of a site minute by minute."),
+        "schedule": ("kifabrik.cli.plant_schedule:schedule", "Schedule a trace of jobs and compare policies."),
+    },
+)
 def plant() -> None:
-    """The digital twin of a site: power, cooling, river, heat, reports."""
+    """The digital twin of a site: power, cooling, river, heat, reports.
+
+    \b
+    First steps:
+      kifabrik plant run munich
+      kifabrik plant template munich --out munich.yaml
+      kifabrik plant run munich.yaml --set river.year=2003 --out results
+    """  # noqa: D301 - \b is click's mark for a block kept as it is

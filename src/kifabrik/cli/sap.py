@@ -5,6 +5,20 @@ import click
 from kifabrik.cli.main import LazyGroup
 
 
-@click.group(cls=LazyGroup, lazy={})
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "probe": ("kifabrik.cli.sap_probe:probe", "Say what an OData service has, and what it truly supports."),
+        "pull": ("kifabrik.cli.sap_pull:pull", "Pull what a plan names straight into a sealed dataset."),
+    },
+)
 def sap() -> None:
-    """Bring SAP data in sealed, and results back."""
+    """Bring SAP data in sealed, and results back.
+
+    What is pulled stands in a plan that a person confirms: docs/sap.md has one to begin with.
+
+    \b
+    First steps:
+      kifabrik sap probe https://s4.example/sap/opu/odata/sap/API_PRODUCT_SRV
+      kifabrik sap pull plan.yaml
+    """  # noqa: D301 - \b is click's mark for a block kept as it is

@@ -5,7 +5,7 @@ runs is the version that is installed here. The environment is locked to the pac
 
 Invariants:
     - An existing file is never replaced.
-    - Nothing of kifabrik beyond `errors`, `durable` and the recipe itself is in a kit.
+    - Nothing of kifabrik beyond `errors`, `durable`, `run_log` and the recipe itself is in a kit.
 """
 
 import re
@@ -21,7 +21,7 @@ from kifabrik.errors import ConflictError, NotFoundError, UsageError
 CODE: Final = "code"
 """Folder of a kit that becomes the job's working folder."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_SHARED: Final = ("__init__.py", "errors.py", "durable.py", "recipes/__init__.py")
+_SHARED: Final = ("__init__.py", "errors.py", "durable.py", "recipes/__init__.py", "recipes/run_log.py")
 _LEFT_OUT: Final = ("__pycache__", "example", "kit.py")
 
 
@@ -69,7 +69,10 @@ class Kit:
     needs: tuple[str, ...] = ("pydantic",)
 
 
-KITS: Final = {"supply-chain": "kifabrik.recipes.supply_chain.kit:SUPPLY_CHAIN"}
+KITS: Final = {
+    "supply-chain": "kifabrik.recipes.supply_chain.kit:SUPPLY_CHAIN",
+    "pharma-train": "kifabrik.recipes.pharma.kit:PHARMA_TRAIN",
+}
 """Name of a kit to where it is declared; imported when it is asked for."""
 
 
@@ -159,6 +162,17 @@ def size_of(what: str) -> Callable[[str], str]:
     def check(value: str) -> str:
         if not re.fullmatch(r"[1-9]\d{0,5}[KMGT]i?B", value):
             raise UsageError(f"{what} must be a size such as 4GB, not {value!r}")
+        return value
+
+    return check
+
+
+def choice_of(what: str, *choices: str) -> Callable[[str], str]:
+    """A check of words."""
+
+    def check(value: str) -> str:
+        if value not in choices:
+            raise UsageError(f"{what} must be {', '.join(filter(None, choices))}, not {value!r}")
         return value
 
     return check

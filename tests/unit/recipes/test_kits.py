@@ -46,7 +46,7 @@ def test_requirements_name_one_version_of_each_package(name):
         ({"name": "A B"}, "'A B' is not a name for a job"),
         ({"dataset": "x; rm -rf /"}, "is not a name for a dataset"),
         ({"what-if": "'; curl evil"}, "what-if must not hold"),
-        ({"language": "fr"}, "language must be de or en"),
+        ({"language": "fr"}, "language must be de, en, not"),
         ({"memory": "much"}, "memory must be a size"),
     ],
 )
@@ -73,6 +73,7 @@ def job(kit, *words):
     return subprocess.run(words, cwd=kit / "code", env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.timeout(600)  # it compiles the simulator anew
 def test_a_kit_runs_on_its_own_code_with_history_and_says_what_it_found(tmp_path):
     kit = tmp_path / "kit"
     write_kit(find_kit("supply-chain"), kit, {}, example=True)

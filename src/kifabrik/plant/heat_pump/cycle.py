@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import numpy as np
 
-
 _HALVINGS: Final = 2
 """Solves until the intermediate pressure is the geometric mean of the others, which needs the least work."""
 
@@ -49,7 +48,7 @@ class Design:
         back: Of the water coming back from the network.
         flow: Of the water to the network.
         efficiency: Isentropic, of both compressors.
-        efficiency_line: What of that remains: pairs of flow as a share of the design's and factor. Empty: TESPy's own.
+        efficiency_line: What of that remains: pairs of flow (share of the design's) and factor. Empty: TESPy's.
         control: Away from the design.
     """
 

@@ -1,7 +1,7 @@
 """Write the map of the heat pump's COP: `python -m kifabrik.plant.heat_pump.making`.
 
-The map that ships beside this module was made this way; a minute on one core. It also holds what the same model gives
-for the machine of TESPy's comparison with Ebsilon, so that anybody can see how far the two are apart.
+The map that ships beside this module was made this way; a minute on one core. It also holds what the same model
+gives for the machine of TESPy's comparison with Ebsilon, so that anybody can see how far the two are apart.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from kifabrik.durable import write_whole
 from kifabrik.plant.heat_pump.cycle import EBSILON, EBSILON_COP, WASTE_HEAT, Machine

@@ -16,9 +16,9 @@ _KEPT_FREE: Final = 0.5
 def put_off(trace: Trace, fleet: Fleet, signals: Signals) -> Floats:
     """When each job enters its queue: at its submission, or at the best hour that lets it end by its deadline.
 
-    The best hour is where most heat is wanted over the job's estimated time and the permitted power suffices for the
-    work already booked; of equally good ones the earliest. Jobs choose in order of submission, and what one booked
-    the next finds taken.
+    The best hour is where most heat is wanted over the job's estimated time and the permitted power suffices for
+    the work already booked; of equally good ones the earliest. Jobs choose in order of submission, and what one
+    booked the next finds taken.
 
     Returns:
         Seconds; shape (jobs,).

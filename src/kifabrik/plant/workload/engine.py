@@ -1,15 +1,16 @@
 """Events of one pool of equal nodes: jobs end, jobs come, jobs start.
 
 At each moment first all ends, then all arrivals, then one pass over the queue. The rules of a pass:
-    - Jobs start in order (of a tenant: `rank`; of tenants: 0, or decayed use where the policy is fair) until one, the
-      head, does not fit. A job that does not fit under the permitted power stops the pass: nobody overtakes for power.
+    - Jobs start in order (of a tenant: `rank`; of tenants: 0, or decayed use where the policy is fair) until one,
+      the head, does not fit. A job that does not fit under the permitted power stops the pass: nobody overtakes
+      for power.
     - With backfill the head gets a reservation: the nodes on which, by the estimates of running jobs, it can start
       first. A later job may start if it is expected to end by then, or fits beside the reservation.
     - A reservation stands until its job starts, another job becomes head, or a job ends before its estimate.
-    - A job no larger than a node goes to the node with the fewest free GPUs that suffice, a larger one to whole free
-      nodes; of equal nodes the lowest-numbered is taken.
+    - A job no larger than a node goes to the node with the fewest free GPUs that suffice, a larger one to whole
+      free nodes; of equal nodes the lowest-numbered is taken.
 
-EASY backfilling is of Lifka (JSSPP 1995), in the form of Mu'alem and Feitelson (IEEE TPDS 12(6), 2001, section 2.2).
+EASY backfilling: Lifka (JSSPP 1995), in the form of Mu'alem and Feitelson (IEEE TPDS 12(6), 2001, section 2.2).
 """
 
 import math
@@ -29,7 +30,7 @@ NOW, SHADOW, POWER, HOUR = range(4)
 """Columns of `State.clock`: seconds, when the reservation begins, watts, when the permitted power changes next."""
 ANY: Final = 1e300
 _inlined = numba.njit(inline="always", error_model="numpy", boundscheck=False)
-"""For all that gets a whole state: counting references to its arrays at each call takes longer than what is done."""
+"""For all that gets a whole state: counting references to its arrays at each call takes longer than the work."""
 _SECONDS_OF_AN_HOUR: Final = 3600.0
 _SLACK: Final = 1e-6
 _ZERO = np.uint64(0)
@@ -309,20 +310,26 @@ def _backfill_of(jobs: Jobs, state: State, rules: Rules, tenant: int) -> int:
 
 
 @_inlined
-def _pass(jobs: Jobs, state: State, rules: Rules) -> None:
-    """Start what may start now."""
-    order = np.argsort(state.use / rules.shares, kind="mergesort") if rules.fair else np.zeros(1, np.int64)
+def _start_in_order(jobs: Jobs, state: State, rules: Rules, order: Any) -> int:
+    """Start from the head of the queue on; gives the head that does not fit, or -1 if nothing else may start."""
     while True:
         head = _head(jobs, state, order)
         if head < 0:
-            return
+            return -1
         if not _fits(state.size, jobs.takes[head], rules.node_gpus):
-            break
+            return int(head)
         if not _may_draw(jobs, state, rules, head):
-            return
+            return -1
         _drop_reservation(state)
         _start(jobs, state, rules, head, False)
-    if not rules.backfill or state.counts[WAITING] == 1 or state.size[0] == len(state.free):
+
+
+@_inlined
+def _pass(jobs: Jobs, state: State, rules: Rules) -> None:
+    """Start what may start now."""
+    order = np.argsort(state.use / rules.shares, kind="mergesort") if rules.fair else np.zeros(1, np.int64)
+    head = _start_in_order(jobs, state, rules, order)
+    if head < 0 or not rules.backfill or state.counts[WAITING] == 1 or state.size[0] == len(state.free):
         return
     if state.counts[HEAD] != head:
         _reserve(jobs, state, rules, head)

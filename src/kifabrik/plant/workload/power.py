@@ -1,8 +1,8 @@
 """From a schedule to the IT power: a step function whose energy is that of the runs and of what idles, exactly.
 
-A run carries its GPUs' power and, for each GPU, one part of what a node at work adds once; parts that no run carries
-are idle. All powers are whole sixteenths of a watt and all times whole seconds, so sums over a year of up to 17 MW are
-exact in 64-bit floats, whatever their order.
+A run carries its GPUs' power and, for each GPU, one part of what a node at work adds once; parts that no run
+carries are idle. All powers are whole sixteenths of a watt and all times whole seconds, so sums over a year of up
+to 17 MW are exact in 64-bit floats, whatever their order.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """When and where each job of a trace runs on a fleet.
 
-Each kind of node is a partition of its own. Jobs that do not fit into one go to another; otherwise a job goes to the
-partition with the fewest GPU seconds per GPU so far, so that all carry the same load.
+Each kind of node is a partition of its own. Jobs that do not fit into one go to another; otherwise a job goes to
+the partition with the fewest GPU seconds per GPU so far, so that all carry the same load.
 """
 
 import math
@@ -207,8 +207,8 @@ def _limit(fleet: Fleet, nodes: NodeType, signals: Signals | None, watts: Floats
     least = nodes.count * nodes.idle_watts + float(watts.max())
     if float(limit.max()) < least:
         raise UsageError(
-            f"The permitted power never suffices: {nodes.name} gets at most {limit.max() / 1000:,.0f} kW, its largest"
-            f" job needs {least / 1000:,.0f} kW with all other nodes idle.",
+            f"The permitted power never suffices: {nodes.name} gets at most {limit.max() / 1000:,.0f} kW,"
+            f" its largest job needs {least / 1000:,.0f} kW with all other nodes idle.",
             hint="Check the limits of the river and the cooling in the site file.",
         )
     return limit

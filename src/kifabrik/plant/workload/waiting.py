@@ -1,7 +1,8 @@
 """Waiting jobs of one size as a tree of least estimates: the first that ends in time is found in log n steps.
 
-A queue of any length can so be searched whole for jobs to backfill; no depth has to be cut off. One flat array holds
-the trees of all sizes: tree `t` has `leaves[t]` leaves (a power of two) from `root[t]` on, node 1 being its root.
+A queue of any length can so be searched whole for jobs to backfill; no depth has to be cut off. One flat array
+holds the trees of all sizes: tree `t` has `leaves[t]` leaves (a power of two) from `root[t]` on, node 1 being its
+root.
 """
 
 from typing import Any

@@ -8,16 +8,12 @@ What it prints is the run's log, which is sealed; metrics go to the file that `K
 """
 
 import argparse
-import json
-import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from kifabrik.errors import KifabrikError
+from kifabrik.recipes import run_log
 from kifabrik.recipes.supply_chain.calibrating import calibrate, draw_fit
 from kifabrik.recipes.supply_chain.engine import simulate
 from kifabrik.recipes.supply_chain.follow_up import follow_up, watched
@@ -31,22 +27,12 @@ from kifabrik.recipes.supply_chain.tables import read_network
 
 HISTORY: Final = ("history.csv", "history.parquet", "history.xlsx")
 METRICS: Final = ("beta", "alpha", "cost", "stock_value")
-_STEPS: Final = 10
-"""Lines of progress for each piece of work."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the words after the command say; return the exit status."""
     said = _parser().parse_args(arguments)
-    try:
-        if said.work == "run":
-            _run(said)
-        else:
-            _conclude(gather([load_part(part) for part in said.parts]), said)
-    except KifabrikError as error:
-        print(f"error: {error.message}", f"hint: {error.hint}" if error.hint else "", sep="\n", file=sys.stderr)
-        return 1
-    return 0
+    return run_log.attempt(lambda: _run(said) if said.work == "run" else _gather(said))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,10 +60,10 @@ def _run(said: argparse.Namespace) -> None:
     whole = Settings(scenarios=said.scenarios, periods=said.periods, warm_up=said.warm_up, seed=said.seed)
     part, _, parts = said.part.partition("/")
     settings = share(whole, int(part), int(parts)) if said.part else whole
-    print(f"{len(network.nodes)} nodes, {len(network.lanes)} lanes; {settings.scenarios:,} scenarios", flush=True)
-    print("The first period comes after up to half a minute of compiling.", flush=True)
-    with _lines("simulating", settings.scenarios) as progress:
-        results = simulate(network, settings, watch=watched(network), workers=_cores(), progress=progress)
+    run_log.say(f"{len(network.nodes)} nodes, {len(network.lanes)} lanes; {settings.scenarios:,} scenarios")
+    run_log.say("The first period comes after up to half a minute of compiling.")
+    with run_log.progress("simulating", settings.scenarios) as progress:
+        results = simulate(network, settings, watch=watched(network), workers=run_log.cores(), progress=progress)
     if said.part:
         save_part(Part(results, whole), said.out)
     else:
@@ -95,49 +81,24 @@ def _network(path: Path, what_if: str, out: Path) -> Network:
     for number, one in enumerate(fits, 1):
         draw_fit(one, folder / f"{number:04d}.svg")
         kind, chance = one.fit.distribution.kind.value, one.fit.p_value
-        print(f"history of {one.series.name}: {kind}, P {chance:.3f}, season {one.season or 'none'}", flush=True)
+        run_log.say(f"history of {one.series.name}: {kind}, P {chance:.3f}, season {one.season or 'none'}")
     return with_history(network, fits)
 
 
+def _gather(said: argparse.Namespace) -> None:
+    _conclude(gather([load_part(part) for part in said.parts]), said)
+
+
 def _conclude(results: Results, said: argparse.Namespace) -> None:
-    found = follow_up(results.network, results.settings, said.critical, bar=_lines)
+    found = follow_up(results.network, results.settings, said.critical, bar=run_log.progress)
     save(results, said.out, outages=found.outages, critical=found.critical)
     write_report(results, said.out, language=said.language, outages=found.outages, critical=found.critical)
     for name in METRICS:
         mean, low, high = results.interval(name)
-        print(f"{name} {mean:.6g}, 95 % interval {low:.6g} to {high:.6g}", flush=True)
-        _report(name, mean)
+        run_log.say(f"{name} {mean:.6g}, 95 % interval {low:.6g} to {high:.6g}")
+        run_log.report(name, mean)
     for node in found.critical:
-        print(f"two weeks without {node.name} cost {node.cost:,.0f} {results.network.currency}", flush=True)
-
-
-def _report(name: str, value: float) -> None:
-    path = os.environ.get("KIFABRIK_METRICS")
-    if path:
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"name": name, "value": value}) + "\n")
-
-
-@contextmanager
-def _lines(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Print a line each time another tenth is done: a log has no bar."""
-    begun, done, shown = time.monotonic(), 0, 0
-
-    def count(finished: int) -> None:
-        nonlocal done, shown
-        done += finished
-        if done * _STEPS // total > shown:
-            shown = done * _STEPS // total
-            spent = time.monotonic() - begun
-            left = spent * (total - done) / done
-            print(f"{what}: {done:,} of {total:,}, {done / spent:,.0f} a second, {left:,.0f} s left", flush=True)
-
-    yield count
-
-
-def _cores() -> int:
-    """Cores this run has asked for; those of this machine where nobody says."""
-    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+        run_log.say(f"two weeks without {node.name} cost {node.cost:,.0f} {results.network.currency}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.kits import CODE, Kit, Setting, name_of, number_of, size_of
+from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, name_of, number_of, size_of
 from kifabrik.recipes.supply_chain.tables.template import write_example
 
 _MOST_RUNS: Final = 48
@@ -94,12 +94,6 @@ def _steps(folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def _language(value: str) -> str:
-    if value not in {"de", "en"}:
-        raise UsageError(f"language must be de or en, not {value!r}")
-    return value
-
-
 def _what_if(value: str) -> str:
     if any(letter in value for letter in "'\n\\"):
         raise UsageError("what-if must not hold a quotation mark, a backslash or a line break")
@@ -122,7 +116,7 @@ SUPPLY_CHAIN: Final = Kit(
         Setting("seed", "1", "of all luck", number_of("seed", 0, 2**32 - 1)),
         Setting("what-if", "", "name of a row of the table scenarios", _what_if),
         Setting("critical", "10", "most critical nodes to name", number_of("critical", 0, 1000)),
-        Setting("language", "en", "of the report: de or en", _language),
+        Setting("language", "en", "of the report: de or en", choice_of("language", "de", "en")),
         Setting("cpu", "2", "cores of each run", number_of("cpu", 1, 4096)),
         Setting("memory", "4GB", "of each run", size_of("memory")),
         Setting("budget", "5", "euros at most", number_of("budget", 1, 1_000_000)),
