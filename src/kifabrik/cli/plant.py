@@ -16,6 +16,8 @@ from kifabrik.cli.main import LazyGroup
             "Put years under changed values and policies side by side.",
         ),
         "report": ("kifabrik.cli.plant_report:report", "Report a year: HTML, PDF, and what the law asks for."),
+        "serve": ("kifabrik.cli.plant_serve:serve", "Serve a live page of the plant."),
+        "meters": ("kifabrik.cli.plant_meters:meters", "Read meters of a real site and find what is odd."),
         "schedule": ("kifabrik.cli.plant_schedule:schedule", "Schedule a trace of jobs and compare policies."),
         "placement": ("kifabrik.cli.plant_placement:placement", "Compare how policies place parts of GPUs."),
     },

@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 )
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--year", type=click.IntRange(2024, 2100), help="Whose law to apply. [the study's year]")
+@click.option("--meters", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Store of meters.")
 @click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the fields.")
 @json_option
-def enefg(folder: Path, year: int | None, language: Literal["de", "en"], *, as_json: bool) -> None:
+def enefg(
+    folder: Path, year: int | None, meters: Path | None, language: Literal["de", "en"], *, as_json: bool
+) -> None:
     """Say what EnEfG § 11 asks of the year in FOLDER, and fill the fields of both registers.
 
     FOLDER is one that `kifabrik plant run --out` wrote. Each field says what it rests on; gaps are listed.
@@ -49,8 +52,13 @@ def enefg(folder: Path, year: int | None, language: Literal["de", "en"], *, as_j
     summary = study.summary
     found = verdicts({"pue": summary.pue, "erf": summary.erf, "ref": summary.ref}, start, year)
     last = date(year, 12, 31)
+    metered = {}
+    if meters:
+        from kifabrik.plant.metering.store import Store  # noqa: PLC0415
+
+        metered = Store(meters).year(year)
     registers = [one for one in rules().registers if one.begin <= last <= one.until]
-    filled = {one.id: fill(one, study) for one in registers if concerned(one, study)}
+    filled = {one.id: fill(one, study, metered) for one in registers if concerned(one, study)}
     if as_json:
         show_json(_document(found, registers, filled, language))
         return
@@ -92,6 +100,9 @@ def _show_register(register: "Register", filled: "list[Filled] | None", year: in
     else:
         show_table(["FIELD", "VALUE", "BASIS"], [row[1:] for row in rows], right=(1,))
     gaps = [getattr(one.field, language) for one in filled if one.basis.value == "gap"]
+    for one in filled:
+        if one.remark and one.basis.value != "gap":
+            warn(f"{getattr(one.field, language)}: {one.remark}.")
     if gaps:
         warn(f"{len(gaps)} gaps: {'; '.join(gaps)}.")
 

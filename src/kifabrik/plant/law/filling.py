@@ -72,7 +72,22 @@ def fill(register: Register, study: Study, metered: Mapping[str, Metered] | None
         metered: By the id of a field: what meters gave; taken if it covers the whole year, and else remarked.
     """
     stated, estimated = _stated(study), _estimated(study)
-    return [_filled(field, stated, estimated, metered or {}) for field in register.fields]
+    measured = with_ratios(metered or {})
+    return [_filled(field, stated, estimated, measured) for field in register.fields]
+
+
+def with_ratios(metered: Mapping[str, Metered]) -> dict[str, Metered]:
+    """Meters' values and the figures of merit that follow from them alone."""
+    found = dict(metered)
+    total, it = metered.get("electricity_total"), metered.get("electricity_it")
+    for figure, above, below, factor in (
+        ("pue", total, it, 1.0),
+        ("erf", metered.get("heat_reused"), total, 100.0),
+        ("wue", metered.get("water_withdrawn"), it, 1000.0),
+    ):
+        if above and below and below.value > 0:
+            found[figure] = Metered(factor * above.value / below.value, min(above.coverage, below.coverage))
+    return found
 
 
 def concerned(register: Register, study: Study) -> bool:
