@@ -17,6 +17,7 @@ from kifabrik.cli.main import LazyGroup
         ),
         "report": ("kifabrik.cli.plant_report:report", "Report a year: HTML, PDF, and what the law asks for."),
         "schedule": ("kifabrik.cli.plant_schedule:schedule", "Schedule a trace of jobs and compare policies."),
+        "governor": ("kifabrik.cli.plant_governor:governor", "Say how much power river and heat demand permit."),
         "placement": ("kifabrik.cli.plant_placement:placement", "Compare how policies place parts of GPUs."),
     },
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from kifabrik.cli.options import json_option
+from kifabrik.cli.plant_changes import changes_of, changes_option
 from kifabrik.cli.plant_progress import counting
 from kifabrik.cli.terminal import done, remark, show_json, show_table
 from kifabrik.errors import UsageError
@@ -39,7 +40,7 @@ _NODE: Final = (2000.0, 1000.0, 1000.0)
 )
 @click.argument("trace_file", metavar="TRACE", type=click.Path(path_type=Path))
 @click.option("--site", help="A site file, or the name of a shipped site.")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change the site, as river.year=2003.")
+@changes_option
 @click.option("--gpus", type=click.IntRange(min=1), help="Nodes of eight GPUs instead of a site, so many GPUs.")
 @click.option(
     "--policy", "policies", multiple=True, type=click.Choice(_POLICIES), help="May be given several times."
@@ -54,6 +55,7 @@ _NODE: Final = (2000.0, 1000.0, 1000.0)
 @click.option("--load", "share", type=float, help="Scale the trace to ask for this share of all GPU time.")
 @click.option("--jobs", type=click.IntRange(min=1), help="With --load: so many jobs, larger if need be.")
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Of a scaled or made-up trace. [365]")
+@click.option("--largest", type=click.IntRange(min=1), help="Leave out jobs that ask for more GPUs.")
 @click.option("--shares", "shares", multiple=True, metavar="TENANT=SHARE", help="For fair-share; 1 by default.")
 @click.option("--power-limit", type=float, help="Of GPUs, as a share of the highest; needs --measured.")
 @click.option(
@@ -78,6 +80,7 @@ def schedule(
     share: float | None,
     jobs: int | None,
     days: float | None,
+    largest: int | None,
     shares: Sequence[str],
     power_limit: float | None,
     measured: Path | None,
@@ -100,6 +103,7 @@ def schedule(
     wanted = [Policy(name) for name in policies] or [Policy.FIFO, Policy.SJF, Policy.BACKFILL, Policy.FAIR_SHARE]
     fleet, signals = _fleet(site, changes, gpus, data, followed=Policy.HEAT_AWARE in wanted)
     trace = _scaled(_read(trace_file, days, seed), fleet.gpus, share, jobs, days, seed)
+    trace = trace.pick(trace.gpus <= largest) if largest else trace
     trace = _capped(trace, power_limit, measured, seed)
     if deferrable:
         from kifabrik.plant.workload.deferring import may_wait  # noqa: PLC0415
@@ -150,20 +154,8 @@ def _fleet(
     from kifabrik.plant.signalling import signals  # noqa: PLC0415
     from kifabrik.plant.site_file import load_site  # noqa: PLC0415
 
-    loaded = load_site(str(site), _changes(changes))
+    loaded = load_site(str(site), changes_of(changes))
     return loaded.fleet(), signals(loaded, folder=data) if followed else None
-
-
-def _changes(texts: Sequence[str]) -> dict[str, object]:
-    import yaml  # noqa: PLC0415 - slow to import
-
-    found = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise UsageError(f"'{text}' is not KEY=VALUE.", hint="For example river.year=2003")
-        found[key] = yaml.safe_load(value)
-    return found
 
 
 def _read(path: Path, days: float | None, seed: int) -> "Trace":
@@ -221,7 +213,7 @@ def _plants(site: str, changes: Sequence[str], data: Path | None, found: "list[S
     from kifabrik.plant.site_file import load_site  # noqa: PLC0415
     from kifabrik.plant.workload.power import load_of  # noqa: PLC0415
 
-    loaded = load_site(site, _changes(changes))
+    loaded = load_site(site, changes_of(changes))
     conditions = conditions_of(loaded, data)
     return [summarise(simulate(loaded, load_of(one), conditions=conditions)) for one in found]
 

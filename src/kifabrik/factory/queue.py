@@ -9,7 +9,7 @@ Invariants:
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,6 +26,7 @@ from kifabrik.factory.pricing import cap_within
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, NodeRecord, Run, Watched
 from kifabrik.factory.schedule import Decision, Holding, Promise, Situation, TenantShare, Waiting, schedule
+from kifabrik.plant.governor.rules import Permit
 from kifabrik.prices.pricelist import cost
 from kifabrik.runs.states import RunState
 from kifabrik.values import Kind, Money, format_time, new_id, parse_time, sweep_of, task_number
@@ -52,13 +53,22 @@ class Queue:
         accounts: Issues attempts' tokens.
         book: Moves runs.
         engine: Starts launchers.
+        power: Says what the plant's governor permits at a time (seconds since the epoch); None: no limit.
     """
 
-    def __init__(self, store: Store, accounts: Accounts, book: RunBook, engine: Engine) -> None:
+    def __init__(
+        self,
+        store: Store,
+        accounts: Accounts,
+        book: RunBook,
+        engine: Engine,
+        power: Callable[[float], Permit | None] = lambda _now: None,
+    ) -> None:
         self._store = store
         self._accounts = accounts
         self._book = book
         self._engine = engine
+        self._power = power
         self._said: dict[str, float] = {}
 
     def look(self, leadership: Leadership) -> None:
@@ -95,6 +105,7 @@ class Queue:
             ],
             tenants=_shares(transaction, tenants, now),
             now=now.timestamp(),
+            power=self._power(now.timestamp()),
         )
 
     def _start(

@@ -31,8 +31,8 @@ def put_off(trace: Trace, fleet: Fleet, signals: Signals) -> Floats:
 
     An hour is good for a job as far as its power gives heat that is wanted beyond what all other work gives, and
     bad as far as it exceeds what is permitted. Of equally good hours the earliest is taken, so nothing waits that
-    need not. Jobs choose in order of submission and see what those before them chose; work that cannot wait counts from
-    its submission.
+    need not. Jobs choose in order of submission and see what those before them chose; work that cannot wait counts
+    from its submission.
 
     Returns:
         Seconds; shape (jobs,).
