@@ -9,6 +9,7 @@ from kifabrik.cli.main import LazyGroup
     cls=LazyGroup,
     lazy={
         "probe": ("kifabrik.cli.sap_probe:probe", "Say what an OData service has, and what it truly supports."),
+        "push": ("kifabrik.cli.sap_push:push", "Compare results with a service, and write them back."),
         "pull": ("kifabrik.cli.sap_pull:pull", "Pull what a plan names straight into a sealed dataset."),
     },
 )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.baselines import Baseline, baseline_scores
-from kifabrik.recipes.pharma.boosting import Recipe, Table, grow, scores, side_by_side
+from kifabrik.recipes.pharma.boosting import TREES, Recipe, Table, grow, scores, side_by_side
 from kifabrik.recipes.pharma.calibrating import Calibration, bands_of
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.domain import Domain
@@ -25,7 +25,7 @@ from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
 from kifabrik.recipes.pharma.features import maplight
 from kifabrik.recipes.pharma.fingerprints import morgan
 from kifabrik.recipes.pharma.keeping import versions
-from kifabrik.recipes.pharma.measures import HEADLINE, SMALL_IS_GOOD, measure
+from kifabrik.recipes.pharma.measures import HEADLINE, SMALL_IS_GOOD, measure_folds
 from kifabrik.recipes.pharma.model import Lineage, Model
 from kifabrik.recipes.pharma.molecules import Standardiser
 from kifabrik.recipes.pharma.neighbours import Packed, nearest
@@ -47,6 +47,7 @@ class Training:
 
     Attributes:
         recipe: How to grow trees; None: the better of both by inner cross-validation.
+        trees: In a set.
         members: Sets of trees with seeds of their own, whose mean is taken.
         folds: Of the inner cross-validation.
         level: Share that intervals are to cover.
@@ -58,6 +59,7 @@ class Training:
     """
 
     recipe: Recipe | None = None
+    trees: int = TREES
     members: int = 1
     folds: int = 5
     level: float = 0.9
@@ -130,8 +132,9 @@ def train(
     )
     is_class = endpoint.kind is Kind.CLASS
     near = _near(data, wishes.folds)
-    inner = {"recipe": _plain(measure(data.kind, data.target, left_out))} | {
-        which.value: _plain(measure(data.kind, data.target, found)) for which, found in simple.items()
+    inner = {
+        name: _plain(measure_folds(data.kind, data.target, found, data.fold))
+        for name, found in {"recipe": left_out, **{which.value: found for which, found in simple.items()}}.items()
     }
     return Model(
         endpoint=endpoint,
@@ -152,6 +155,7 @@ def train(
             "positive": int(values.sum()) if is_class else None,
             "range": [float(values.min()), float(values.max())],
             "seed": wishes.seed,
+            "trees": wishes.trees,
             "folds": wishes.folds,
             "compared": compared,
             "inner": inner,
@@ -191,12 +195,12 @@ def _check(endpoint: Endpoint, values: Floats, wishes: Training) -> None:
         raise UsageError(f"{name} has values of 0 or less, which have no logarithm.", hint="Leave out --log.")
 
 
-def _grown(data: _Data, recipe: Recipe, number: int, seed: int) -> tuple[NDArray[np.intp], Floats]:
+def _grown(data: _Data, wishes: Training, recipe: Recipe, number: int) -> tuple[NDArray[np.intp], Floats]:
     """Places of a fold, and scores for it by trees that have not seen it."""
     seen, left = data.parts(number)
     if np.ptp(data.target[seen]) == 0:
         return left, np.full(len(left), data.target[seen][0])
-    model = grow(recipe, data.kind, data.features[seen], data.target[seen], seed)
+    model = grow(recipe, data.kind, data.features[seen], data.target[seen], wishes.seed, wishes.trees)
     return left, scores([model], data.kind, data.features[left])
 
 
@@ -212,7 +216,8 @@ def _choose(data: _Data, wishes: Training, done: Callable[[int], None]) -> tuple
             parts = [found[recipe, number] for number in numbers[:_COMPARED]]
             left = np.concatenate([part[0] for part in parts])
             guessed = np.concatenate([part[1] for part in parts])
-            compared[recipe.value] = measure(data.kind, data.target[left], guessed)[HEADLINE[data.kind]]
+            judged = measure_folds(data.kind, data.target[left], guessed, data.fold[left])
+            compared[recipe.value] = judged[HEADLINE[data.kind]]
     recipe = wishes.recipe or _better(data.kind, compared)
     rest = [(recipe, number) for number in numbers if (recipe, number) not in found]
     found.update(zip(rest, _run(data, rest, wishes, done), strict=True))
@@ -227,7 +232,7 @@ def _run(
     data: _Data, tasks: Sequence[tuple[Recipe, int]], wishes: Training, done: Callable[[int], None]
 ) -> list[tuple[NDArray[np.intp], Floats]]:
     return side_by_side(
-        [partial(_grown, data, recipe, number, wishes.seed) for recipe, number in tasks],
+        [partial(_grown, data, wishes, recipe, number) for recipe, number in tasks],
         wishes.workers,
         lambda: done(1),
     )

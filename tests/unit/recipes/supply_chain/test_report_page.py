@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from tests.unit.recipes.supply_chain.studied import critical_of, frontier_of, network_of, outage_of, results_of
+from studied import critical_of, frontier_of, network_of, outage_of, results_of
 
 from kifabrik.recipes.supply_chain.network import Lane, Network, Node
 from kifabrik.recipes.supply_chain.report import write_report
