@@ -77,7 +77,7 @@ def governor(
     levels = (
         forecast_levels(loaded, read_forecast(forecast))
         if forecast
-        else year_levels(loaded, now, max(hours, ahead + 24), data)
+        else year_levels(loaded, now, max(hours, ahead + 48), data)
     )
     plant = plant_of(loaded)
     rules = Rules(ahead_hours=ahead, floor_watts=floor * _MEGA, settle_s=settle * 60)

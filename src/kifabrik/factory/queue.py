@@ -26,6 +26,7 @@ from kifabrik.factory.pricing import cap_within
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, NodeRecord, Run, Watched
 from kifabrik.factory.schedule import Decision, Holding, Promise, Situation, TenantShare, Waiting, schedule
+from kifabrik.plant.governor.flexible import waits_until
 from kifabrik.plant.governor.rules import Permit
 from kifabrik.prices.pricelist import cost
 from kifabrik.runs.states import RunState
@@ -95,9 +96,10 @@ class Queue:
         active = {(run.tenant, run.run): run for run in transaction.runs.active_runs()}
         tenants = {run.tenant for run in (*waiting, *active.values())}
         away = {tenant: keyholder_away(transaction, tenant, now) for tenant in {run.tenant for run in waiting}}
+        power = self._power(now.timestamp())
         return Situation(
             nodes=enabled_nodes(nodes),
-            waiting=[_waiting(run, away[run.tenant]) for run in waiting],
+            waiting=[_waiting(run, away[run.tenant] or postponed(run, power, now)) for run in waiting],
             holding=[
                 _holding(attempt, active[attempt.tenant, attempt.run], now)
                 for attempt in transaction.runs.unfinished_attempts()
@@ -105,7 +107,7 @@ class Queue:
             ],
             tenants=_shares(transaction, tenants, now),
             now=now.timestamp(),
-            power=self._power(now.timestamp()),
+            power=power,
         )
 
     def _start(
@@ -227,7 +229,15 @@ def _key(run: Run) -> str:
     return f"{run.tenant}/{run.run}"
 
 
-def _waiting(run: Run, away: str) -> Waiting:
+def postponed(run: Run, power: Permit | None, now: datetime) -> str:
+    """Why a run that may wait for a better hour of the plant does, as a sentence; empty if it should not."""
+    if power is None or not run.flexible_until:
+        return ""
+    lasting = PREPARING_S + run.cap_s + GRACE_S
+    return waits_until(power.outlook, now.timestamp(), lasting, parse_time(run.flexible_until).timestamp())
+
+
+def _waiting(run: Run, blocked: str) -> Waiting:
     return Waiting(
         run=_key(run),
         tenant=run.tenant,
@@ -236,7 +246,7 @@ def _waiting(run: Run, away: str) -> Waiting:
         priority=run.priority,
         ordered=parse_time(run.created).timestamp() + run.position * 1e-6,
         rate=run.rate_micro_eur,
-        blocked=away,
+        blocked=blocked,
         promise=run.promise,
     )
 

@@ -93,7 +93,7 @@ def run_cases(
 def reconciler(
     factory: Factory, engine: Engine, cluster: Cluster | None = None, home: Path | None = None
 ) -> Reconciler:
-    """Join the loop that drives all runs; those of this machine follow the power permit in the factory's home."""
+    """Join the loop that drives all runs; they follow the power permit in the factory's home."""
     store, log, runs = factory.store, factory.log, factory.runs
 
     def power(now: float) -> Permit | None:
@@ -103,7 +103,7 @@ def reconciler(
         factory.hints,
         Leadership(store, log.clock, holder=str(ProcessId.own()), gone=_ended_here),
         Supervisor(store, log, factory.accounts, runs.book, runs.endings, engine, cluster),
-        Handover(store, runs.book, cluster)
+        Handover(store, runs.book, cluster, power)
         if cluster
         else Queue(store, factory.accounts, runs.book, engine, power),
         Deadlines(store, log, runs.book),
@@ -131,7 +131,7 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
     """
     cluster = factory.runs.cluster
     if cluster is not None:
-        loop = reconciler(factory, cluster, cluster)
+        loop = reconciler(factory, cluster, cluster, home)
         loop.start()
         try:
             yield

@@ -47,8 +47,9 @@ def write_permit(folder: Path, permit: Permit) -> bool:
 def read_permit(folder: Path) -> Permit | None:
     """The permit in a factory's home; None where there is none, or what stands there makes no sense."""
     try:
-        return Permit(**json.loads((folder / PERMIT).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        said = json.loads((folder / PERMIT).read_text(encoding="utf-8"))
+        return Permit(**{**said, "outlook": tuple((float(at), float(value)) for at, value in said["outlook"])})
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 

@@ -81,11 +81,13 @@ class Level:
         at: Its beginning, seconds since the epoch.
         watts: IT power.
         binding: What holds it down.
+        heat_wanted: Share of all heat the nodes can give that customers want.
     """
 
     at: float
     watts: float
     binding: Binding
+    heat_wanted: float = 0.0
 
 
 def permitted(plant: Plant, hour: Hour) -> Level:
@@ -98,9 +100,10 @@ def permitted(plant: Plant, hour: Hour) -> Level:
     river = min(hour.flow * WATER * warming, plant.river_watts)
     heat = river + plant.other_watts + max(0.0, hour.heat_wanted)
     watts = heat / plant.heat_per_watt
+    wanted = max(0.0, hour.heat_wanted) / (plant.heat_per_watt * plant.full_watts)
     if watts >= plant.full_watts:
-        return Level(hour.at, plant.full_watts, Binding.NOTHING)
-    return Level(hour.at, watts, binding_of(hour))
+        return Level(hour.at, plant.full_watts, Binding.NOTHING, wanted)
+    return Level(hour.at, watts, binding_of(hour), wanted)
 
 
 def binding_of(hour: Hour) -> Binding:

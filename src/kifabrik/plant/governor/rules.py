@@ -10,13 +10,16 @@ Invariants:
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from kifabrik.errors import UsageError
+from kifabrik.plant.governor.flexible import worth
 from kifabrik.plant.governor.river import SAYS, Binding, Level
 
+MOST_HOURS: Final = 7 * 24
+"""Hours of the outlook a permit carries."""
 _HOUR: Final = 3600.0
 _MEGA: Final = 1e6
 
@@ -55,6 +58,7 @@ class Permit:
         since: When this amount was set, seconds since the epoch.
         until: When nothing will bind any more; 0 where nothing binds now or no end is in sight.
         reason: One sentence.
+        outlook: When each coming hour begins, and what it is worth to work that may wait (`flexible`).
     """
 
     watts: float
@@ -63,6 +67,7 @@ class Permit:
     since: float
     until: float
     reason: str
+    outlook: tuple[tuple[float, float], ...] = ()
 
     @property
     def share(self) -> float:
@@ -102,13 +107,14 @@ def decide(
     least = min(coming[: rules.ahead_hours], key=lambda level: level.watts)
     watts = max(least.watts, min(rules.floor_watts, full_watts))
     until = _until(coming, rules)
+    outlook = tuple((level.at, worth(level, full_watts)) for level in coming[:MOST_HOURS])
     if before is not None and watts > before.watts:
         little = watts - before.watts <= rules.rise_share * full_watts and watts < full_watts
         if little or now - before.since < rules.settle_s:
-            return before
+            return replace(before, outlook=outlook)
     reason = _reason(full_watts, watts, least, until)
     since = before.since if before is not None and before.watts == watts else now
-    return Permit(watts, full_watts, idle_watts, since, until, reason)
+    return Permit(watts, full_watts, idle_watts, since, until, reason, outlook)
 
 
 def _until(levels: Sequence[Level], rules: Rules) -> float:

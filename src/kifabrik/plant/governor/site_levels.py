@@ -56,7 +56,8 @@ def year_levels(site: Site, now: float, count: int, folder: Path | None = None) 
         UsageError: A table is wrong.
     """
     conditions = conditions_of(site, folder)
-    allowed = signals_under(site, conditions).permitted_watts
+    signals = signals_under(site, conditions)
+    allowed = signals.permitted_watts
     full = site.fleet().full_watts
     moment = datetime.fromtimestamp(now, UTC).astimezone(_ZONE)
     first = conditions.span.day_of((moment.month, moment.day)) * 24 + moment.hour
@@ -66,9 +67,9 @@ def year_levels(site: Site, now: float, count: int, folder: Path | None = None) 
         index = (first + number) % conditions.span.hours
         step = index * HOUR_STEPS
         at = begin + number * _HOUR
-        watts = float(allowed[index])
+        watts, wanted = float(allowed[index]), float(signals.heat_wanted[index])
         if watts >= full * _NEARLY:
-            levels.append(Level(at, full, Binding.NOTHING))
+            levels.append(Level(at, full, Binding.NOTHING, wanted))
             continue
         hour = Hour(
             at=at,
@@ -77,5 +78,5 @@ def year_levels(site: Site, now: float, count: int, folder: Path | None = None) 
             limit_celsius=float(conditions.limit[step]),
             limit_warming=float(conditions.rise_limit[step]),
         )
-        levels.append(Level(at, watts, binding_of(hour)))
+        levels.append(Level(at, watts, binding_of(hour), wanted))
     return levels
