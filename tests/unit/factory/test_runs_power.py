@@ -1,14 +1,17 @@
 """The queue under the plant's permit: fewer runs at once, none stopped, and every one that waits says why."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kifabrik.factory.capacity import Demand, Gpu, Node, Share
+from kifabrik.factory.queue import postponed
+from kifabrik.factory.run_records import Run
 from kifabrik.factory.schedule import Holding, Situation, Waiting, schedule
 from kifabrik.plant.governor.rules import Permit
-from kifabrik.values import Place, Resources
+from kifabrik.values import Place, Resources, parse_time
 
 GB = 10**9
 REASON = "The river is at its temperature limit until about 19:00 UTC: 7.8 of 13 MW are permitted."
@@ -74,3 +77,25 @@ def test_starts_never_exceed_the_permit(share, asked, taken):
     started = sum(len(one.gpus) for start in found.starts for one in start.placement)
     assert not started or taken + started <= power.most(8)
     assert len(found.starts) + len(found.reasons) == len(asked)
+
+
+def flexible(until):
+    asked = Resources(cpus=1, memory_bytes=GB)
+    return Run(
+        tenant="t-a", run="r-1", member="m-1", purpose="p", order="", code="", lock="", resources=asked, place=Place(),
+        python="3.11", staged_bytes=0, streamed_bytes=0, priority=0, outputs=0, attempts=1, retry_on=(),
+        max_duration_s=600, cap_s=600, rate_micro_eur=0, budget_micro_eur=0, most_micro_eur=0,
+        created="2026-11-23T08:00:00Z", deadline="2026-11-30T08:00:00Z", flexible_until=until,
+    )  # fmt: skip
+
+
+def test_a_run_that_may_wait_is_kept_for_the_better_hour_and_no_longer():
+    now = parse_time("2026-11-23T08:00:00Z")
+    hours = [(now.timestamp() + 3600 * number, worth) for number, worth in enumerate((0.2, 0.2, 0.9))]
+    power = replace(HALF, watts=13e6, outlook=tuple(hours))
+    said = "May wait, and does: from about 10:00 UTC its heat is wanted more, or the river is cooler."
+    assert postponed(flexible("2026-11-23T20:00:00Z"), power, now) == said
+    assert postponed(flexible("2026-11-23T20:00:00Z"), power, now + timedelta(hours=2)) == ""
+    assert postponed(flexible("2026-11-23T10:10:00Z"), power, now) == "", "it would end too late"
+    assert postponed(flexible(""), power, now) == ""
+    assert postponed(flexible("2026-11-23T20:00:00Z"), None, now) == ""
