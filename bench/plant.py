@@ -1,4 +1,4 @@
-"""A year of a plant: jobs scheduled with backfill, their power, the physics minute by minute; beside published peers.
+"""A year of a plant: jobs scheduled with backfill, their power, the physics by the minute; beside published peers.
 
 python bench/plant.py [--traces ../shared/data/traces] [--most 5000000] [--json PATH]
 
@@ -50,8 +50,8 @@ PEERS = (
     Peer("Helios simulator", 68_503, 61, 800, 147.0),
     Peer("AccaSim", 200_000, 365, 120, 125.0),
 )
-"""RAPS: CPU seconds, 356 days of a system of 9,400 nodes (jobs: 1,500 a day assumed, as in its replay), hourly steps
-of power. Helios: CPU seconds, 61 days (nodes assumed). AccaSim: 1,600 jobs a second (on a system of 120 nodes)."""
+"""RAPS: CPU seconds, 356 days of 9,400 nodes (jobs: 1,500 a day assumed, as in its replay), power by the
+hour. Helios: CPU seconds, 61 days (nodes assumed). AccaSim: 1,600 jobs a second (on a system of 120 nodes)."""
 
 
 def main() -> None:
