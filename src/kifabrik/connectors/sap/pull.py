@@ -8,10 +8,13 @@ Invariants:
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from kifabrik.connectors.sap.asking import Caller, caller_of
 from kifabrik.connectors.sap.changes import GONE, take_changes
@@ -34,6 +37,8 @@ from kifabrik.values import format_time, now_utc
 ACCOUNT: Final = "pull.json"
 """Name of the member that says what was pulled, when, by whose word."""
 OnRows = Callable[[str, int, int], None]
+Derive = Callable[[Mapping[str, pa.Table]], Mapping[str, bytes]]
+"""Makes further members, by path, of all tables that were pulled."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,13 @@ def fetch_service(caller: Caller) -> Service:
 
 
 def pull(
-    session: Session, plan: Plan, *, again: bool = False, on_rows: OnRows | None = None, part_rows: int = 0
+    session: Session,
+    plan: Plan,
+    *,
+    again: bool = False,
+    derive: Derive | None = None,
+    on_rows: OnRows | None = None,
+    part_rows: int = 0,
 ) -> Pulled:
     """Pull what a plan names and seal it as the next version of its dataset.
 
@@ -93,6 +104,7 @@ def pull(
         session: Of the member.
         plan: What a person confirmed.
         again: Whether to take all of it, and forget what an interrupted pull got done.
+        derive: Makes further members of what was pulled; all of it is taken then.
         on_rows: Told set, rows so far, and how many there will be (-1: unknown).
         part_rows: Rows of a Parquet file; 0 for the usual number.
 
@@ -100,7 +112,9 @@ def pull(
         KifabrikError: The service, the factory or the plan stand in the way; the command can be repeated.
     """
     with caller_of(plan) as caller:
-        puller = Puller(plan, caller, session.profile.opener, again=again, on_rows=on_rows, part_rows=part_rows)
+        puller = Puller(
+            plan, caller, session.profile.opener, again=again, derive=derive, on_rows=on_rows, part_rows=part_rows
+        )
         sealed = seal_version(
             session,
             plan.dataset,
@@ -119,6 +133,7 @@ class Puller:
         caller: Its service, signed in.
         device: Progress is sealed to it.
         again: Whether to take all of it.
+        derive: Makes further members of what was pulled; all of it is taken then.
         on_rows: Told set, rows so far, and how many there will be (-1: unknown).
         part_rows: Rows of a Parquet file; 0 for the usual number.
 
@@ -134,13 +149,15 @@ class Puller:
         device: Identity,
         *,
         again: bool = False,
+        derive: Derive | None = None,
         on_rows: OnRows | None = None,
         part_rows: int = 0,
     ) -> None:
         service = fetch_service(caller)
         self._plan, self._caller, self._device = plan, caller, device
         self._selections = [select(service, wanted) for wanted in plan.pull]
-        self._again, self._on_rows, self._part_rows = again, on_rows, part_rows
+        self._again, self._derive = again or derive is not None, derive
+        self._on_rows, self._part_rows = on_rows, part_rows
         self._resumed = False
         self.work: Work
 
@@ -164,6 +181,8 @@ class Puller:
             for record in earlier.usable().values()
             if len(record.shard.files) == 1
         }
+        if self._derive is not None:
+            self.work.copies = {}
         kept: list[ShardRecord] = []
         made: list[MadeShard] = []
         for selection in self._selections:
@@ -256,8 +275,21 @@ class Puller:
         for selection in self._selections:
             if not self.work.state.sets[selection.name].done:
                 yield from gather(self.work, selection)
+        if self._derive is not None:
+            yield from (in_memory(path, data) for path, data in self._derive(self._tables()).items())
         yield in_memory(ACCOUNT, json.dumps(self._account(), indent=1, ensure_ascii=False).encode())
         self.work.files.save(self.work.state)
+
+    def _tables(self) -> dict[str, pa.Table]:
+        """All tables that were pulled, from the members as they are sealed."""
+        copies = self.work.copies or {}
+        names = dict.fromkeys(path.partition("/")[0] for path in copies)
+        return {
+            name: pa.concat_tables(
+                pq.read_table(pa.BufferReader(data)) for path, data in copies.items() if path.startswith(f"{name}/")
+            )
+            for name in names
+        }
 
     def _account(self) -> dict[str, object]:
         plan = self._plan

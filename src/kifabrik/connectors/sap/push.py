@@ -201,7 +201,8 @@ def _check(plan: PushPlan, difference: Difference) -> None:
     push = plan.push
     if len(difference.changes) > push.rows:
         raise CapacityError(
-            f"{len(difference.changes):,} rows of {push.entity_set} would change, and the plan allows {push.rows:,}",
+            f"{len(difference.changes):,} rows of {push.entity_set} would change, "
+            f"and the plan allows {push.rows:,}",
             hint="Look at the results; raise rows in the plan only if so many are meant.",
         )
     if difference.added and not push.create:
@@ -223,7 +224,8 @@ def _check_size(where: str, difference: Difference, most: Decimal) -> None:
                 abs(Decimal(str(old))), Decimal(1)
             ):
                 raise CapacityError(
-                    f"{where} {change.key}: {name} would go from {old} to {new}, more than the plan's largest_change",
+                    f"{where} {change.key}: {name} would go from {old} to {new}, "
+                    "more than the largest_change of the plan",
                     hint="Look at the results; a change of that size needs a plan that allows it.",
                 )
 
