@@ -19,6 +19,8 @@ from kifabrik.cli.main import LazyGroup
         "serve": ("kifabrik.cli.plant_serve:serve", "Serve a live page of the plant."),
         "meters": ("kifabrik.cli.plant_meters:meters", "Read meters of a real site and find what is odd."),
         "schedule": ("kifabrik.cli.plant_schedule:schedule", "Schedule a trace of jobs and compare policies."),
+        "governor": ("kifabrik.cli.plant_governor:governor", "Say how much power river and heat demand permit."),
+        "placement": ("kifabrik.cli.plant_placement:placement", "Compare how policies place parts of GPUs."),
     },
 )
 def plant() -> None:

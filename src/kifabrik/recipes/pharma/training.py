@@ -16,21 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
+from kifabrik.recipes.pharma import stacking
 from kifabrik.recipes.pharma.baselines import Baseline, baseline_scores
-from kifabrik.recipes.pharma.boosting import Recipe, Table, grow, scores, side_by_side
+from kifabrik.recipes.pharma.boosting import TREES, Recipe, Table, grow, scores, side_by_side
 from kifabrik.recipes.pharma.calibrating import Calibration, bands_of
-from kifabrik.recipes.pharma.compounds import Compounds
+from kifabrik.recipes.pharma.compounds import Compounds, Values
 from kifabrik.recipes.pharma.domain import Domain
 from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
 from kifabrik.recipes.pharma.features import maplight
 from kifabrik.recipes.pharma.fingerprints import morgan
 from kifabrik.recipes.pharma.keeping import versions
-from kifabrik.recipes.pharma.measures import HEADLINE, SMALL_IS_GOOD, measure
+from kifabrik.recipes.pharma.measures import HEADLINE, SMALL_IS_GOOD, measure_folds
 from kifabrik.recipes.pharma.model import Lineage, Model
 from kifabrik.recipes.pharma.molecules import Standardiser
 from kifabrik.recipes.pharma.neighbours import Packed, nearest
 from kifabrik.recipes.pharma.scaling import Scaling
 from kifabrik.recipes.pharma.splitting import folds
+from kifabrik.recipes.pharma.stacking import Growing, Helper, grow_helpers
 
 LEAST: Final = 30
 """Compounds below which nothing is trained: five folds would have six each."""
@@ -47,23 +49,27 @@ class Training:
 
     Attributes:
         recipe: How to grow trees; None: the better of both by inner cross-validation.
+        trees: In a set.
         members: Sets of trees with seeds of their own, whose mean is taken.
         folds: Of the inner cross-validation.
         level: Share that intervals are to cover.
         log: Whether numbers are taken as logarithms; None: if they span two decades.
         seed: Of luck.
         shows_neighbours: Whether the model may keep and show training structures.
+        helpers: Other endpoints of the same table, whose predictions are features.
         workers: Models grown at once, and processes for features.
         cache: A folder that keeps features between calls.
     """
 
     recipe: Recipe | None = None
+    trees: int = TREES
     members: int = 1
     folds: int = 5
     level: float = 0.9
     log: bool | None = None
     seed: int = 1
     shows_neighbours: bool = False
+    helpers: tuple[Endpoint, ...] = ()
     workers: int = 1
     cache: Path | None = None
 
@@ -110,14 +116,19 @@ def train(
     values = known.endpoints[endpoint.name].value
     _check(endpoint, values, wishes)
     scaling = Scaling() if endpoint.kind is Kind.CLASS else Scaling.of(values, log=wishes.log)
-    data = _Data(
-        endpoint.kind,
-        maplight(known.smiles, workers=wishes.workers, cache=wishes.cache).values,
-        morgan(known.smiles),
-        scaling.forth(values),
-        folds(known, wishes.folds, wishes.seed),
-    )
     done = progress or (lambda _one: None)
+    rest = _helping(compounds, endpoint, wishes)
+    table = _joined(known, rest)
+    features = maplight(table.smiles, workers=wishes.workers, cache=wishes.cache).values
+    fold = folds(table, wishes.folds, wishes.seed)
+    flagged = int(np.isnan(features[: len(known)]).any(axis=1).sum())
+    helpers: tuple[Helper, ...] = ()
+    if wishes.helpers:
+        how = Growing(recipe=Recipe.FAST, trees=wishes.trees, seed=wishes.seed, workers=wishes.workers, done=done)
+        helpers, columns = grow_helpers(table, wishes.helpers, features, fold, how)
+        features = np.column_stack([features, columns])
+    features = features[: len(known)]
+    data = _Data(endpoint.kind, features, morgan(known.smiles), scaling.forth(values), fold[: len(known)])
     recipe, compared, left_out = _choose(data, wishes, done)
     simple = _simple(data, wishes, done)
     members = side_by_side(
@@ -130,20 +141,27 @@ def train(
     )
     is_class = endpoint.kind is Kind.CLASS
     near = _near(data, wishes.folds)
-    inner = {"recipe": _plain(measure(data.kind, data.target, left_out))} | {
-        which.value: _plain(measure(data.kind, data.target, found)) for which, found in simple.items()
+    inner = {
+        name: _plain(measure_folds(data.kind, data.target, found, data.fold))
+        for name, found in {"recipe": left_out, **{which.value: found for which, found in simple.items()}}.items()
     }
     return Model(
         endpoint=endpoint,
         recipe=recipe,
         scaling=scaling,
         members=tuple(members),
+        helpers=helpers,
         calibration=Calibration.of(left_out, data.target) if is_class else None,
         bands=() if is_class else bands_of(data.target - left_out, near, data.fold, wishes.level),
         level=wishes.level,
         domain=Domain.of(data.packed, data.features),
         fingerprints=data.packed,
-        lineage=Lineage(id=known.id, inchikey=known.inchikey, smiles=known.smiles, value=tuple(values.tolist())),
+        lineage=Lineage(
+            id=table.id,
+            inchikey=table.inchikey,
+            smiles=table.smiles,
+            value=(*values.tolist(), *([math.nan] * len(rest))),
+        ),
         shows_neighbours=wishes.shows_neighbours,
         standardiser=standardiser or Standardiser(),
         facts={
@@ -152,10 +170,11 @@ def train(
             "positive": int(values.sum()) if is_class else None,
             "range": [float(values.min()), float(values.max())],
             "seed": wishes.seed,
+            "trees": wishes.trees,
             "folds": wishes.folds,
             "compared": compared,
             "inner": inner,
-            "flagged": int(np.isnan(data.features).any(axis=1).sum()),
+            "flagged": flagged,
             "versions": versions(),
             "seconds": round(time.perf_counter() - begun, 1),
         },
@@ -165,7 +184,39 @@ def train(
 def steps(wishes: Training) -> int:
     """How many models `train` grows, for a bar."""
     trees = wishes.folds + (_COMPARED if wishes.recipe is None else 0)
-    return trees + wishes.members + len(Baseline) * wishes.folds
+    return stacking.steps(len(wishes.helpers), wishes.folds) + trees + wishes.members + len(Baseline) * wishes.folds
+
+
+def _helping(compounds: Compounds, endpoint: Endpoint, wishes: Training) -> Compounds:
+    """Compounds that have no value of the endpoint, but of one that helps."""
+    names = [one.name for one in wishes.helpers]
+    missing = [name for name in names if name not in compounds.endpoints or name == endpoint.name]
+    if missing:
+        raise UsageError(
+            f"{missing[0]} cannot help: it is not another endpoint of the training data.",
+            hint=f"Endpoints are: {', '.join(compounds.endpoints)}.",
+        )
+    has = [np.isfinite(compounds.endpoints[name].value) for name in names]
+    helps = np.any(has, axis=0) if has else np.zeros(len(compounds), dtype=bool)
+    return compounds[np.flatnonzero(helps & ~np.isfinite(compounds.endpoints[endpoint.name].value))]
+
+
+def _joined(one: Compounds, other: Compounds) -> Compounds:
+    """Two parts of one table, one after the other."""
+    return Compounds(
+        id=one.id + other.id,
+        smiles=one.smiles + other.smiles,
+        inchikey=one.inchikey + other.inchikey,
+        date=one.date + other.date,
+        endpoints={
+            name: Values(
+                value=np.concatenate([values.value, other.endpoints[name].value]),
+                relation=values.relation + other.endpoints[name].relation,
+                count=np.concatenate([values.count, other.endpoints[name].count]),
+            )
+            for name, values in one.endpoints.items()
+        },
+    )
 
 
 def _check(endpoint: Endpoint, values: Floats, wishes: Training) -> None:
@@ -191,12 +242,12 @@ def _check(endpoint: Endpoint, values: Floats, wishes: Training) -> None:
         raise UsageError(f"{name} has values of 0 or less, which have no logarithm.", hint="Leave out --log.")
 
 
-def _grown(data: _Data, recipe: Recipe, number: int, seed: int) -> tuple[NDArray[np.intp], Floats]:
+def _grown(data: _Data, wishes: Training, recipe: Recipe, number: int) -> tuple[NDArray[np.intp], Floats]:
     """Places of a fold, and scores for it by trees that have not seen it."""
     seen, left = data.parts(number)
     if np.ptp(data.target[seen]) == 0:
         return left, np.full(len(left), data.target[seen][0])
-    model = grow(recipe, data.kind, data.features[seen], data.target[seen], seed)
+    model = grow(recipe, data.kind, data.features[seen], data.target[seen], wishes.seed, wishes.trees)
     return left, scores([model], data.kind, data.features[left])
 
 
@@ -212,7 +263,8 @@ def _choose(data: _Data, wishes: Training, done: Callable[[int], None]) -> tuple
             parts = [found[recipe, number] for number in numbers[:_COMPARED]]
             left = np.concatenate([part[0] for part in parts])
             guessed = np.concatenate([part[1] for part in parts])
-            compared[recipe.value] = measure(data.kind, data.target[left], guessed)[HEADLINE[data.kind]]
+            judged = measure_folds(data.kind, data.target[left], guessed, data.fold[left])
+            compared[recipe.value] = judged[HEADLINE[data.kind]]
     recipe = wishes.recipe or _better(data.kind, compared)
     rest = [(recipe, number) for number in numbers if (recipe, number) not in found]
     found.update(zip(rest, _run(data, rest, wishes, done), strict=True))
@@ -227,7 +279,7 @@ def _run(
     data: _Data, tasks: Sequence[tuple[Recipe, int]], wishes: Training, done: Callable[[int], None]
 ) -> list[tuple[NDArray[np.intp], Floats]]:
     return side_by_side(
-        [partial(_grown, data, recipe, number, wishes.seed) for recipe, number in tasks],
+        [partial(_grown, data, wishes, recipe, number) for recipe, number in tasks],
         wishes.workers,
         lambda: done(1),
     )
