@@ -2,13 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
 from kifabrik.cli.options import json_option
-from kifabrik.cli.plant_sites import energy, figure, opened, site_options
+from kifabrik.cli.plant_sites import energy, figure, opened, plain_numbers, site_options
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
+
+_MUCH: Final = 0.02
 
 if TYPE_CHECKING:
     from kifabrik.plant.results import Summary
@@ -62,7 +64,9 @@ def run(
         save(study, out, simulated)
         page, _ = write_report(study, out, language), write_sheet(study, out)
     if as_json:
-        show_json({**asdict(study.summary), "river": study.river_source, "weather": study.weather_source})
+        show_json(
+            {**plain_numbers(asdict(study.summary)), "river": study.river_source, "weather": study.weather_source}
+        )
         return
     show_study(study)
     if out:
@@ -84,6 +88,9 @@ def show_study(study: "Study") -> None:
     show_table(["FIGURE", "VALUE", "MEANING"], _figures(summary), right=(1,))
     click.echo()
     show_table(["RIVER AND HEAT", "VALUE"], _river_and_heat(summary), right=(1,))
+    if summary.curtailed > _MUCH * summary.wanted:
+        share = summary.curtailed / summary.wanted
+        warn(f"{share:.0%} of the IT energy is cut: cooling or grid connection are too small for this load.")
 
 
 def _balance(summary: "Summary") -> list[tuple[str, str, str, str]]:
