@@ -2,7 +2,7 @@
 
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -10,7 +10,32 @@ from kifabrik.cli.options import json_option
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
 from kifabrik.errors import UsageError
 
-_LARGE = 1000.0
+_LARGE: Final = 1000.0
+_SMALL: Final = 10.0
+_WORDS: Final = {
+    "head": (
+        "{name}: EnEfG § 11 zum Ende von {year}, in Betrieb seit {start}",
+        "{name}: EnEfG § 11 at the end of {year}, in operation since {start}",
+    ),
+    "columns": ("§,WERT VON,WERT,GRENZE,WANN,", "§,FIGURE,VALUE,BOUND,WHEN,"),
+    "fields": ("ANGABE,WERT,GRUNDLAGE", "FIELD,VALUE,BASIS"),
+    "binds": ("gilt", "binds"),
+    "from": ("ab {day}", "from {day}"),
+    "met": ("erfüllt", "met"),
+    "not met": ("NICHT ERFÜLLT", "NOT MET"),
+    "not yet met": ("noch nicht erfüllt", "not yet met"),
+    "note": (
+        "Die PUE zählt Strom nicht, der nur Abwärme aufwertet (§ 11 Abs. 2 Satz 3). Werte sind simuliert.",
+        "PUE leaves out electricity that only upgrades waste heat (§ 11 Abs. 2 Satz 3). Values are simulated.",
+    ),
+    "due": ("{law}; fällig {day}", "{law}; due {day}"),
+    "small": ("Der Standort liegt unter der Größe dieses Registers.", "The site is below this register's size."),
+    "gaps": ("{count} Lücken: {names}.", "{count} gaps: {names}."),
+    "measured": ("gemessen", "measured"),
+    "estimated": ("geschätzt", "estimated"),
+    "stated": ("angegeben", "stated"),
+    "gap": ("Lücke", "gap"),
+}
 
 if TYPE_CHECKING:
     from kifabrik.plant.law.filling import Filled
@@ -62,58 +87,75 @@ def enefg(
     if as_json:
         show_json(_document(found, registers, filled, language))
         return
-    _show_verdicts(study, found, start, year)
+    _show_verdicts(study, found, start, year, language)
     for register in registers:
         _show_register(register, filled.get(register.id), year, language)
 
 
-def _show_verdicts(study: "Study", found: "list[Verdict]", start: date, year: int) -> None:
-    click.secho(f"{study.site.name}: EnEfG § 11 at the end of {year}, in operation since {start}", bold=True)
+def _say(language: str, key: str, **parts: object) -> str:
+    return _WORDS[key][language == "en"].format(**parts)
+
+
+def _show_verdicts(study: "Study", found: "list[Verdict]", start: date, year: int, language: str) -> None:
+    click.secho(_say(language, "head", name=study.site.name, year=year, start=start), bold=True)
     rows = []
     for one in found:
         bound = one.threshold
         sign = f"<= {bound.at_most:g}" if bound.at_most is not None else f">= {bound.at_least:g}"
-        binds = "binds" if one.binding else f"from {one.since}"
+        binds = _say(language, "binds") if one.binding else _say(language, "from", day=one.since)
         rows.append(
-            (bound.law.removeprefix("EnEfG "), bound.figure.upper(), f"{one.value:.3f}", sign, binds, _word(one))
+            (
+                bound.law.removeprefix("EnEfG "),
+                bound.figure.upper(),
+                f"{one.value:.3f}",
+                sign,
+                binds,
+                _word(one, language),
+            )
         )
-    show_table(["§", "FIGURE", "VALUE", "BOUND", "WHEN", ""], rows, right=(2,))
-    remark("PUE leaves out electricity that only upgrades waste heat (§ 11 Abs. 2 Satz 3). Values are simulated.")
+    show_table(_say(language, "columns").split(","), rows, right=(2,))
+    remark(_say(language, "note"))
 
 
-def _word(verdict: "Verdict") -> str:
-    if verdict.met:
-        return "met"
-    return "NOT MET" if verdict.binding else "not yet met"
+def _word(verdict: "Verdict", language: str) -> str:
+    missed = "not met" if verdict.binding else "not yet met"
+    return _say(language, "met" if verdict.met else missed)
 
 
-def _show_register(register: "Register", filled: "list[Filled] | None", year: int, language: str) -> None:
+def _show_register(
+    register: "Register", filled: "list[Filled] | None", year: int, language: Literal["de", "en"]
+) -> None:
     click.echo()
     month, day = register.due
-    click.secho(f"{register.law}; due {date(year + 1, month, day)}", bold=True)
+    click.secho(_say(language, "due", law=register.law, day=date(year + 1, month, day)), bold=True)
     if filled is None:
-        remark("The site is below this register's size.")
+        remark(_say(language, "small"))
         return
-    rows = [(one.field.symbol or "", getattr(one.field, language), *_cells(one)) for one in filled]
+    rows = [(one.field.symbol or "", getattr(one.field, language), *_cells(one, language)) for one in filled]
     if any(row[0] for row in rows):
-        show_table(["SYMBOL", "FIELD", "VALUE", "BASIS"], rows, right=(2,))
+        show_table(["SYMBOL", *_say(language, "fields").split(",")], rows, right=(2,))
     else:
-        show_table(["FIELD", "VALUE", "BASIS"], [row[1:] for row in rows], right=(1,))
+        show_table(_say(language, "fields").split(","), [row[1:] for row in rows], right=(1,))
     gaps = [getattr(one.field, language) for one in filled if one.basis.value == "gap"]
     for one in filled:
         if one.remark and one.basis.value != "gap":
             warn(f"{getattr(one.field, language)}: {one.remark}.")
     if gaps:
-        warn(f"{len(gaps)} gaps: {'; '.join(gaps)}.")
+        warn(_say(language, "gaps", count=len(gaps), names="; ".join(gaps)))
 
 
-def _cells(one: "Filled") -> tuple[str, str]:
+def _cells(one: "Filled", language: Literal["de", "en"]) -> tuple[str, str]:
     if one.value is None:
-        return "-", one.basis.value
+        return "-", _say(language, one.basis.value)
+    from kifabrik.plant.report.words import Speaker  # noqa: PLC0415 - slow to import
+
     text = str(one.value)
     if isinstance(one.value, float):
-        text = f"{one.value:,.0f}" if abs(one.value) >= _LARGE else f"{one.value:.4g}"
-    return f"{text} {one.field.unit}".rstrip(), one.basis.value
+        digits = (
+            0 if abs(one.value) >= _LARGE or one.value == int(one.value) else 3 if abs(one.value) < _SMALL else 1
+        )
+        text = Speaker(language).number(one.value, digits)
+    return f"{text} {one.field.unit}".rstrip(), _say(language, one.basis.value)
 
 
 def _document(

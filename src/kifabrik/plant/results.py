@@ -9,6 +9,7 @@ from kifabrik.plant import metrics
 from kifabrik.plant.kernel import SERIES
 from kifabrik.plant.physics import ELECTRIC, HEAT_OUT, UPGRADE, Year
 from kifabrik.plant.spans import STEP
+from kifabrik.plant.water import heat_capacity
 
 _KWH: Final = 3.6e6
 _MINUTES_PER_HOUR: Final = 60.0
@@ -30,7 +31,7 @@ class Summary:
         curtailed: IT energy that was wanted and not let in.
         curtailed_hours: Time in which power was cut.
         upgrade: Electricity used only to upgrade heat and to hand it over.
-        to_river: Heat.
+        to_river: Heat, by the river's flow and how much warmer it is behind the outlet.
         to_air: Heat.
         to_ground: Heat lost by network and tank.
         to_customers: Heat delivered by the plant.
@@ -128,10 +129,13 @@ def summarise(year: Year) -> Summary:
     upgrade = sum(energy[name] for name in UPGRADE)
     core = total - upgrade
     it = energy["it"]
-    out = sum(energy[name] for name in HEAT_OUT)
-    demand = float(year.conditions.demand.sum()) * STEP / _KWH
     river = year.conditions.river.celsius
     warming = series["river_mixed"] - river
+    # by its temperatures, not by what the plant says it gave: the balance shall not close by itself
+    carried = warming * heat_capacity(river) * year.conditions.flow * site.river.mixing
+    to_river = float(carried.sum()) * STEP / _KWH
+    out = to_river + sum(energy[name] for name in HEAT_OUT if name != "to_river")
+    demand = float(year.conditions.demand.sum()) * STEP / _KWH
     used = series["river_water"] > 0
     power = site.electricity
     withdrawn = float(series["river_water"].sum()) * STEP
@@ -148,7 +152,7 @@ def summarise(year: Year) -> Summary:
         curtailed=float(cut.sum()) * STEP / _KWH,
         curtailed_hours=_hours(cut > 1.0),
         upgrade=upgrade,
-        to_river=energy["to_river"],
+        to_river=to_river,
         to_air=energy["to_air"],
         to_ground=energy["to_ground"],
         to_customers=energy["to_customers"],

@@ -89,6 +89,7 @@ def parse_site(text: str, where: str, changes: Mapping[str, Any] | None = None) 
     try:
         root = yaml.compose(text, yaml.SafeLoader)
         document = yaml.safe_load(text)
+        lines = _lines(root, where)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -98,7 +99,6 @@ def parse_site(text: str, where: str, changes: Mapping[str, Any] | None = None) 
         raise UsageError(f"{where} is nested too deeply.", hint=_HINT) from None
     if not isinstance(document, dict):
         raise UsageError(f"{where} is not a site file: it holds no keys.", hint=_HINT)
-    lines = _lines(root, where)
     for key, value in (changes or {}).items():
         _change(document, key, value)
     try:

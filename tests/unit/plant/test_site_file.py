@@ -52,7 +52,7 @@ def test_what_is_wrong_is_named_by_key_and_line(old, new, told):
         parse_site(TEXT.replace(old, new, 1), "site.yaml")
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "- 1", "a: 1\na: 2", "x: *y", "\x00"])
+@pytest.mark.parametrize("text", ["", "a: [", "- 1", "a: 1\na: 2", "x: *y", "x: &y [*y]", "\x00"])
 def test_what_is_no_site_is_said_in_a_sentence(text):
     with pytest.raises(UsageError, match=r"site\.yaml"):
         parse_site(text, "site.yaml")
