@@ -3,6 +3,7 @@
 Written by hand for this one model, with the simulator's random numbers, layout and single precision: blocks of
 scenarios side by side, sums of single precision flushed into double.
 """
+# ruff: noqa: C901, PLR0912 - one function, as short as the model allows
 
 import numba
 import numpy as np
@@ -23,7 +24,7 @@ def chain(
             dice[0, s], _ = luck.threefry(keys[0], keys[1], np.uint32(first + s), np.uint32(t))
         for s in range(width):
             drawn = mean + sd * _continuous(normal, 0, dice[0, s])
-            order[size, s] = drawn if drawn > zero else zero
+            order[size, s] = max(zero, drawn)
         for back in range(size):
             i = size - 1 - back
             for s in range(width):
