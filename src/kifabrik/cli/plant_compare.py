@@ -1,9 +1,7 @@
 """`kifabrik plant compare`."""
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from kifabrik.cli.options import json_option
-from kifabrik.cli.plant_sites import change_of, figure, site_options
+from kifabrik.cli.plant_progress import counting
+from kifabrik.cli.plant_sites import change_of, figure, plain_numbers, site_options
 from kifabrik.cli.terminal import remark, show_json, show_table
 from kifabrik.errors import UsageError
 from kifabrik.values import format_duration
@@ -69,7 +68,7 @@ def compare(
     same = dict(change_of(text) for text in changes) | ({"year": year} if year else {})
     work = _jobs(trace_file, share, jobs, flexible, patience)
     count = len(comparing.combinations(variations))
-    with _counting(count, quiet=as_json) as progress:
+    with counting("years", count, quiet=as_json) as progress:
         cases = comparing.compare(
             site,
             variations,
@@ -138,21 +137,6 @@ def _show(cases: "Sequence[Case]") -> None:
 def _plain(case: "Case") -> dict[str, Any]:
     return {
         "values": dict(case.values),
-        "summary": asdict(case.study.summary),
-        "queue": asdict(case.queue) if case.queue else None,
+        "summary": plain_numbers(asdict(case.study.summary)),
+        "queue": plain_numbers(asdict(case.queue)) if case.queue else None,
     }
-
-
-@contextmanager
-def _counting(total: int, *, quiet: bool) -> "Iterator[Callable[[int], None] | None]":
-    """Show a bar on a terminal while years are simulated; gives what counts them."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("years", total=total)
-        yield lambda finished: bar.advance(task, finished)

@@ -109,6 +109,22 @@ def test_a_load_that_is_none_is_refused(edges, watts, told, tmp_path):
         simulate(munich(), Load(np.array(edges), np.array(watts)), folder=tmp_path)
 
 
+def test_without_a_heat_pump_nothing_is_reused_and_no_network_runs(tmp_path):
+    site = munich(heat__pump__heat="0 kW")
+    summary = summarise(simulate(site, constant(site.fleet(), 0.5, SPAN), folder=tmp_path))
+    assert summary.erf == summary.upgrade == summary.to_customers == 0
+    assert summary.backup > summary.demand
+    assert summary.closed
+
+
+def test_a_site_twice_its_cooling_is_cut_to_what_can_be_taken_away(tmp_path):
+    site = munich(it__gpus=20_000)
+    summary = summarise(simulate(site, constant(site.fleet(), 1.0, SPAN), folder=tmp_path))
+    assert summary.curtailed == pytest.approx(summary.wanted - summary.it)
+    assert summary.curtailed > 0.3 * summary.wanted
+    assert summary.closed
+
+
 def test_half_a_year_of_load_leaves_the_rest_idle_of_it(tmp_path):
     whole = constant(munich().fleet(), 0.5, SPAN)
     half = Load(np.array([0.0, SPAN.seconds / 2]), whole.watts)
