@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -92,7 +92,7 @@ def tables_of(texts: Mapping[str, str]) -> Tables:
         grids = {name: list(csv.reader(io.StringIO(text), strict=True)) for name, text in texts.items()}
     except csv.Error as error:
         raise UsageError(f"This is no CSV: {error}.") from None
-    return {name: _table(TABLES[name], grid) for name, grid in grids.items()}
+    return {name: _table(TABLES[name], Grid.of(name, grid)) for name, grid in grids.items()}
 
 
 def _folder(path: Path) -> Iterable[tuple[str, list[list[str]]]]:
