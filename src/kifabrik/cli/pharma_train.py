@@ -31,6 +31,7 @@ _LEFT_TO_REPORT: Final = frozenset({"balanced accuracy", "calibration error", "R
     "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the model."
 )
 @click.option("--endpoint", default="", help="What to learn. [the only one there is]")
+@click.option("--also", "helpers", multiple=True, help="Another endpoint of the data that may help; once for each.")
 @click.option(
     "--recipe",
     type=click.Choice(["auto", "maplight", "fast"]),
@@ -64,6 +65,7 @@ def train(
     folder: Path,
     out: Path,
     endpoint: str,
+    helpers: tuple[str, ...],
     recipe: str,
     trees: int,
     members: int,
@@ -95,6 +97,7 @@ def train(
         log=log,
         seed=seed,
         shows_neighbours=show_neighbours,
+        helpers=tuple(_endpoint(sides, name) for name in helpers),
         workers=workers,
         cache=cache,
     )

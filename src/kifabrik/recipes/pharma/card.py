@@ -95,6 +95,10 @@ def _algorithm(model: Model) -> tuple[tuple[str, str], ...]:
             f"CatBoost, {facts['trees']:,} trees, random strength 2{fast}; {kind}; {sets}, seed {facts['seed']}",
         ),
         (
+            "Helped by",
+            ", ".join(one.endpoint.name for one in model.helpers) or "no other endpoint",
+        ),
+        (
             "Chosen by",
             f"inner cross-validation over scaffolds on the training data: {chosen}" if chosen else "hand",
         ),

@@ -38,5 +38,7 @@ def importance(model: Model) -> Importance:
         blocks[name] = float(shares[at : at + width].sum())
         at += width
     first = len(NAMES) - _BLOCKS["RDKit descriptors"]
-    order = first + np.argsort(-shares[first:], kind="stable")
+    if model.helpers:
+        blocks["other endpoints"] = float(shares[at:].sum())
+    order = first + np.argsort(-shares[first : len(NAMES)], kind="stable")
     return Importance(blocks, tuple((NAMES[at], float(shares[at])) for at in order if shares[at] > 0))

@@ -45,6 +45,8 @@ def learning_curve(
 ) -> Sequence[Step]:
     """Train with an eighth, a quarter, half and all of the training data, whole scaffolds at a time.
 
+    Helpers are left out: what they say of training compounds is not kept.
+
     Args:
         model: Gives endpoint, recipe and scaling.
         train: Training data.

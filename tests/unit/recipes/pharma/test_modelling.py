@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from measured_tables import as_classes, compounds_of, series
+from measured_tables import as_classes, compounds_of, prepared, series
 
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.recipes.pharma.boosting import Recipe
@@ -15,8 +15,10 @@ from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
 from kifabrik.recipes.pharma.evaluating import evaluate
 from kifabrik.recipes.pharma.measures import Measure
+from kifabrik.recipes.pharma.measuring import Wishes
 from kifabrik.recipes.pharma.model import Model, load, save
 from kifabrik.recipes.pharma.predicting import predict_file
+from kifabrik.recipes.pharma.preparing import Prepared
 from kifabrik.recipes.pharma.report.page import page
 from kifabrik.recipes.pharma.splitting import Method, split
 from kifabrik.recipes.pharma.tracing import trace
@@ -224,3 +226,50 @@ def test_the_better_recipe_is_chosen_without_test_data(tmp_path: Path) -> None:
     compared = model.facts["compared"]
     assert set(compared) == {"maplight", "fast"}
     assert model.recipe.value == min(compared, key=compared.get)
+
+
+@pytest.fixture(scope="module")
+def helped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Compounds, Model]:
+    """A model of an endpoint few compounds have, helped by one that all have and that says almost the same."""
+    lines = [
+        f"c{at},{smiles},{value if at % 2 else ''},{value + at % 3}"
+        for at, (smiles, value) in enumerate(series(96))
+    ]
+    made = prepare_text(tmp_path_factory.mktemp("helped"), "id,smiles,y,z\n" + "\n".join(lines) + "\n")
+    few, many = made.endpoints
+    return made.compounds, train(made.compounds, few, replace(QUICK, helpers=(many,)))
+
+
+def prepare_text(folder: Path, text: str) -> Prepared:
+    return prepared(folder, text, Wishes(endpoints=("y", "z")))
+
+
+def test_a_helper_predicts_and_is_kept(helped: tuple[Compounds, Model], tmp_path: Path) -> None:
+    _, model = helped
+    save(model, tmp_path)
+    assert (tmp_path / "helper-0.cbm").exists()
+    asked = ["CCCOCc1ccccc1", "CCOCCc1ccncc1"]
+    again = load(tmp_path)
+    assert [one.endpoint.name for one in again.helpers] == ["z"]
+    assert np.array_equal(model.predict(asked).value, again.predict(asked).value)
+
+
+def test_compounds_that_trained_only_a_helper_are_in_the_lineage(helped: tuple[Compounds, Model]) -> None:
+    compounds, model = helped
+    assert set(model.lineage.inchikey) == set(compounds.inchikey)
+    assert len(model.fingerprints) == len(compounds.measured("y"))
+    assert model.predict(compounds.measured("y").smiles).nearest.max() < len(model.fingerprints)
+
+
+def test_an_endpoint_does_not_help_itself(helped: tuple[Compounds, Model]) -> None:
+    compounds, model = helped
+    with pytest.raises(UsageError, match="not another endpoint"):
+        train(compounds, model.endpoint, replace(QUICK, helpers=(model.endpoint,)))
+
+
+def test_the_same_training_leaves_the_same_files_to_the_byte(tmp_path: Path) -> None:
+    compounds, endpoint = compounds_of(series(40), tmp_path)
+    for name in ("one", "two"):
+        save(train(compounds, endpoint, replace(QUICK, trees=10)), tmp_path / name)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
