@@ -55,7 +55,7 @@ def judge(wishes: argparse.Namespace, name: str):
     print(f"{name}: {len(known.compounds)} to train, {found.count} to test ({len(twins)} twins left out)")
     print(f"  Pearson r {r.value:.3f} ({r.low:.3f} to {r.high:.3f}); aim {AIM[name]:.3f}")
     for which, measures in found.baselines.items():
-        print(f"  {which.value:24} {measures[Measure.PEARSON]:.3f}")
+        print(f"  {which.value:24} {np.nan_to_num(measures[Measure.PEARSON]):.3f}")
     print(f"  intervals promise {model.level:.0%}, hold {found.covered:.1%}")
     for one in found.bins:
         print(f"    similarity {one.low:.1f} to {one.high:.1f}: {one.covered:.0%} of {one.count}")

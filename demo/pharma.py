@@ -3,8 +3,8 @@
     make demo-pharma
 
 A company learns from 1,017 sodium channel inhibitors (ChEMBL document CHEMBL2321810, as RDKit distributes it). The
-factory sees neither structures nor measurements nor the model. The sealed model then screens a sealed library (4,999
-molecules of the NCI open collection), without ever being opened outside.
+factory sees neither structures nor measurements nor the model. The sealed model then screens a sealed library
+(4,999 molecules of the NCI open collection), without ever being opened outside.
 """
 
 import csv

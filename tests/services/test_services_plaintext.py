@@ -84,7 +84,7 @@ def test_no_file_is_ever_written_with_a_row(house, private):
     calls = "trace=write,writev,pwrite64,openat"
     log = private.folders[0] / "calls"
     process = private("strace", "-f", "-q", "-y", "-s", "200000", "-e", calls, "-o", str(log))
-    out, err = process.communicate(timeout=110)
+    _, err = process.communicate(timeout=110)
     assert process.returncode == 0, err
     written = [
         line

@@ -9,7 +9,10 @@ import pytest
 
 from kifabrik.errors import CapacityError, UnavailableError, UsageError
 
-PRODUCTS = "{entity_set: Products, rows: 5000, fields: [description, value, price, weight, introduced, changedAt, active, batchSize]}"
+PRODUCTS = (
+    "{entity_set: Products, rows: 5000, "
+    "fields: [description, value, price, weight, introduced, changedAt, active, batchSize]}"
+)
 ORDERS = (
     "{entity_set: Orders, rows: 5000, fields: [supplier, orderedOn, createdAt, note], "
     "expand: {items: {fields: [plant, product, quantity, netPrice, deliveryDate]}}}"

@@ -24,7 +24,11 @@ def push(request, peer, tmp_path):
 service: {peer.service("supply", request.param)}
 purpose: supply-planning
 confirmed: {{by: Anna Huber, on: 2026-11-20, because: "our own service"}}
-sign_in: {{kind: oauth2, token_url: "{peer.token_url}", client_id: kifabrik, client_secret: {{env: KIFABRIK_TEST_SAP_SECRET}}}}
+sign_in:
+  kind: oauth2
+  token_url: {peer.token_url}
+  client_id: kifabrik
+  client_secret: {{env: KIFABRIK_TEST_SAP_SECRET}}
 limits: {{requests_per_second: 1000}}
 push:
   entity_set: Forecasts

@@ -95,6 +95,10 @@ def governor(
         return
     show_table(["HOUR (UTC)", "PERMITTED", "OF ALL", "HELD DOWN BY"], _rows(coming, plant.full_watts), right=(1, 2))
     remark(f"{permit.reason} {permit.share:.0%} of GPUs may work.")
+    if coming and min(level.watts for level in coming[:ahead]) > max(permit.watts, floor * _MEGA):
+        remark(
+            f"More is possible; a permit rises by more than a little, and once it has stood for {settle:g} minutes."
+        )
     if factory:
         done(f"{factory} follows this{'' if changed else ', as before'}.")
 

@@ -26,6 +26,7 @@ from kifabrik.factory.members import Members
 from kifabrik.factory.objects import Objects
 from kifabrik.factory.plan import Planner
 from kifabrik.factory.ports import Store
+from kifabrik.factory.power import PowerWatch
 from kifabrik.factory.pricing import Pricing
 from kifabrik.factory.queue import Queue
 from kifabrik.factory.reconcile import Reconciler
@@ -96,9 +97,10 @@ def reconciler(
     """Join the loop that drives all runs; they follow the power permit in the factory's home."""
     store, log, runs = factory.store, factory.log, factory.runs
 
-    def power(now: float) -> Permit | None:
+    def permit(now: float) -> Permit | None:
         return standing_permit(home, now) if home else None
 
+    power = PowerWatch(permit, cluster)
     return Reconciler(
         factory.hints,
         Leadership(store, log.clock, holder=str(ProcessId.own()), gone=_ended_here),

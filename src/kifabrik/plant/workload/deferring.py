@@ -30,9 +30,9 @@ def put_off(trace: Trace, fleet: Fleet, signals: Signals) -> Floats:
     """When each job enters its queue: at its submission, or at the best hour that lets it end by its deadline.
 
     An hour is good for a job as far as its power gives heat that is wanted beyond what all other work gives, and
-    bad as far as it exceeds what is permitted. Of equally good hours the earliest is taken, so nothing waits that
-    need not. Jobs choose in order of submission and see what those before them chose; work that cannot wait counts
-    from its submission.
+    bad as far as the nodes' power would exceed what is permitted. Of equally good hours the earliest is taken, so
+    nothing waits that need not. Jobs choose in order of submission and see what those before them chose; work that
+    cannot wait counts from its submission.
 
     Returns:
         Seconds; shape (jobs,).
@@ -46,7 +46,18 @@ def put_off(trace: Trace, fleet: Fleet, signals: Signals) -> Floats:
         drawn = np.minimum(fleet.idle_watts + _hourly(trace, watts * ~waits, len(hours)), fleet.full_watts)
         wanted = (signals.heat_wanted * fleet.full_watts)[hours % len(signals.heat_wanted)]
         permitted = signals.permitted_watts[hours % len(signals.permitted_watts)]
-        _choose(which, trace.submit, trace.estimate, trace.until, watts, wanted, permitted, drawn, ready)
+        _choose(
+            which,
+            trace.submit,
+            trace.estimate,
+            trace.until,
+            watts,
+            wanted,
+            permitted,
+            fleet.full_watts,
+            drawn,
+            ready,
+        )
     return ready
 
 
@@ -71,6 +82,7 @@ def _choose(
     watts: Any,
     wanted: Any,
     permitted: Any,
+    full: float,
     drawn: Any,
     ready: Any,
 ) -> None:
@@ -83,7 +95,7 @@ def _choose(
             score = 0.0
             for at in range(hour, min(hour + lasting, len(drawn))):
                 score += min(max(wanted[at] - drawn[at], 0.0), watts[job])
-                score -= min(max(drawn[at] + watts[job] - permitted[at], 0.0), watts[job])
+                score -= min(max(min(drawn[at] + watts[job], full) - permitted[at], 0.0), watts[job])
             if score > best_score + 1e-6:
                 best, best_score = hour, score
         for at in range(best, min(best + lasting, len(drawn))):

@@ -13,9 +13,13 @@ from kifabrik.recipes.supply_chain.results import Settings
 Floats = NDArray[np.float64]
 GROUP: Final = 32
 """Scenarios whose figures are added up together; blocks are multiples of it."""
-_WIDEST: Final = 512
+_WIDE: Final = 512
+"""Loops must be long to be worth beginning; longer ones are no faster."""
+_WIDEST: Final = 4096
+"""Of small networks more scenarios go into a block, as long as their state fits into the fast cache of a core:"""
+_FAST_BYTES: Final = 2 * 1024 * 1024
 _BYTES: Final = 256 * 1024 * 1024
-"""Of a block's state. Loops must be long to be worth beginning; no cache has room for a large network anyway."""
+"""Most that the state of a block may take; no cache has room for a large network anyway."""
 _FLUSH: Final = 16
 """Periods summed in single precision before they are added in double."""
 
@@ -24,7 +28,7 @@ def block_width(compiled: Compiled, scenarios: int, threads: int) -> int:
     """Scenarios side by side: as many as are worth it, a state of bounded size, all threads equally busy."""
     rows = _rows(compiled)
     each = 4 * (sum(rows.values()) + rows["total"] + rows["lane_total"])
-    widest = max(GROUP, min(_WIDEST, _BYTES // each))
+    widest = max(GROUP, min(_WIDE, _BYTES // each), min(_WIDEST, _FAST_BYTES // each))
     rounds = -(-scenarios // (widest * threads))
     return -(-scenarios // (rounds * threads * GROUP)) * GROUP
 

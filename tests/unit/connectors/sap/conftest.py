@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from scripted import House, Script  # noqa: E402
+from scripted import House, Script
 
 
 @pytest.fixture

@@ -122,11 +122,11 @@ class Script:
                 if said.cut:
                     self.close_connection = True
 
-            do_POST = do_PATCH = do_PUT = do_MERGE = do_DELETE = do_HEAD = do_GET
-
             def log_message(self, *_words):
                 pass
 
+        for method in ("POST", "PATCH", "PUT", "DELETE"):
+            setattr(Handler, f"do_{method}", Handler.do_GET)
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

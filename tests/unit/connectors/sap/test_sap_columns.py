@@ -13,6 +13,7 @@ from kifabrik.connectors.sap.literals import fitting, to_json
 from kifabrik.connectors.sap.model import Field, Version
 from kifabrik.errors import IntegrityError, UsageError
 
+NAIVE = datetime  # V2's Edm.DateTime has no time zone
 V2, V4 = Version.V2, Version.V4
 
 
@@ -37,8 +38,8 @@ def make(kind, values, version=V4, as_text=False, **facets):
             ["9999-12-31T23:59:59.9999990Z"],
             [datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)],
         ),
-        (V2, "Edm.DateTime", ["/Date(-62135596800000)/"], [datetime(1, 1, 1)]),
-        (V2, "Edm.DateTime", ["/Date(1741392000001)/"], [datetime(2025, 3, 8, 0, 0, 0, 1000)]),
+        (V2, "Edm.DateTime", ["/Date(-62135596800000)/"], [NAIVE(1, 1, 1)]),
+        (V2, "Edm.DateTime", ["/Date(1741392000001)/"], [NAIVE(2025, 3, 8, 0, 0, 0, 1000)]),
         (V2, "Edm.DateTimeOffset", ["/Date(1735689600000+0060)/"], [datetime(2025, 1, 1, tzinfo=UTC)]),
         (V2, "Edm.Time", ["PT06H30M00S", "PT1H2M3.5S", "PT0S"], [time(6, 30), time(1, 2, 3, 500000), time(0)]),
         (V4, "Edm.Guid", ["f5a3c2d0-0000-1000-8000-000000000000"], ["f5a3c2d0-0000-1000-8000-000000000000"]),
@@ -104,7 +105,7 @@ def test_as_text_keeps_what_the_service_writes():
 
 
 def test_a_type_without_a_column_is_refused():
-    with pytest.raises(UsageError, match="Edm.GeographyPoint, which makes no column"):
+    with pytest.raises(UsageError, match=r"Edm\.GeographyPoint, which makes no column"):
         make("Edm.GeographyPoint", [])
 
 
@@ -130,7 +131,7 @@ def test_a_number_is_rounded_to_what_the_field_holds_and_no_further():
     field = Field("x", "Edm.Decimal", precision=5, scale=3)
     assert fitting(field, 1.0005) == Decimal("1.000")
     assert fitting(field, 1.0015) == Decimal("1.002")
-    with pytest.raises(UsageError, match="cannot hold '100.0'"):
+    with pytest.raises(UsageError, match=r"cannot hold '100\.0'"):
         fitting(field, 100.0)
     with pytest.raises(UsageError, match="cannot hold 'nan'"):
         fitting(field, float("nan"))

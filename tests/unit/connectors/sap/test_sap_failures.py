@@ -153,7 +153,7 @@ def test_bytes_that_are_not_utf8_are_an_error(house, script):
 
 def test_a_lone_surrogate_is_an_error(house, script):
     script.items[12]["name"] = "\ud800"
-    with pytest.raises(IntegrityError, match="a value of 'name' is no Edm.String"):
+    with pytest.raises(IntegrityError, match=r"a value of 'name' is no Edm\.String"):
         house.pull()
 
 

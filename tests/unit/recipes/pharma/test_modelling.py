@@ -265,3 +265,11 @@ def test_an_endpoint_does_not_help_itself(helped: tuple[Compounds, Model]) -> No
     compounds, model = helped
     with pytest.raises(UsageError, match="not another endpoint"):
         train(compounds, model.endpoint, replace(QUICK, helpers=(model.endpoint,)))
+
+
+def test_the_same_training_leaves_the_same_files_to_the_byte(tmp_path: Path) -> None:
+    compounds, endpoint = compounds_of(series(40), tmp_path)
+    for name in ("one", "two"):
+        save(train(compounds, endpoint, replace(QUICK, trees=10)), tmp_path / name)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name

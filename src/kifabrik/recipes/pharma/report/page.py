@@ -167,6 +167,6 @@ def _warnings(model: Model, evaluation: dict[str, Any]) -> list[str]:
     outside = evaluation["count"] - evaluation["inside"]
     if outside:
         found.append(
-            f"{outside:,} of {evaluation['count']:,} test compounds lie outside the domain: not to be trusted."
+            f"{outside:,} of {evaluation['count']:,} test compounds lie outside the domain: trust these less."
         )
     return found
