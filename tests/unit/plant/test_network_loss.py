@@ -14,7 +14,6 @@ def leaving(entering, kilograms):
     return GROUND + (entering - GROUND) * math.exp(-PER_METRE * LENGTH / (kilograms * HEAT))
 
 
-@pytest.mark.filterwarnings("ignore")  # pandapipes' own
 def solved(entering, kilograms):
     """The same by pandapipes."""
     import pandapipes as pp
@@ -28,10 +27,12 @@ def solved(entering, kilograms):
     )  # fmt: skip
     pp.create_ext_grid(net, start, p_bar=6, t_k=entering + 273.15, type="pt")
     pp.create_sink(net, end, mdot_kg_per_s=kilograms)
-    pp.pipeflow(net, mode="sequential")
+    pp.pipeflow(net, mode="sequential", use_numba=False)
     return float(net.res_junction.t_k.iloc[-1]) - 273.15
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("flow", "kilograms"), [(75.0, 30.0), (65.0, 10.0)])
 def test_one_figure_for_losses_agrees_with_pandapipes(flow, kilograms):
