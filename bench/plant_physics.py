@@ -44,7 +44,8 @@ def main() -> None:
     peer = solve * span.steps
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"a year of {span.steps:,} minutes, {site.fleet().gpus:,} GPUs, CPU seconds of one core:")
-    print(f"  river, weather, demand {prepare:6.2f}   physics {physics:6.2f}   sums {totals:6.2f}   all {whole:6.2f}")
+    parts = f"river, weather, demand {prepare:6.2f}   physics {physics:6.2f}   sums {totals:6.2f}"
+    print(f"  {parts}   all {whole:6.2f}")
     print(f"  memory {memory:.2f} GB, libraries and all; balance {summarise(year).balance:+.1e}")
     print(f"  TESPy, one state of the heat pump {solve * 1000:.0f} ms: {peer / 3600:,.1f} h for all steps")
     print(f"  {peer / whole:,.0f} x")
