@@ -38,6 +38,7 @@ from kifabrik.factory.stop import Stopping
 from kifabrik.factory.supervise import Supervisor
 from kifabrik.factory.versions import Versions
 from kifabrik.launcher.care import NodeCare
+from kifabrik.meters.footprint import Site
 from kifabrik.plant.governor.permit_file import standing_permit
 from kifabrik.plant.governor.rules import Permit
 from kifabrik.prices.pricelist import PriceList
@@ -71,9 +72,10 @@ def run_cases(
     book: RunBook,
     pricing: Pricing,
     cluster: Cluster | None,
+    site: Site | None = None,
 ) -> RunCases:
     """Join the use cases of runs."""
-    endings = Endings(book, pricing)
+    endings = Endings(book, pricing, site)
     return RunCases(
         fleet=Fleet(store),
         planner=Planner(store, pricing),

@@ -23,11 +23,11 @@ from kifabrik.plant.workload.heaps import push, remove, walk_begin, walk_next
 from kifabrik.plant.workload.nodes import jit, lowest, put, smallest_that_holds, take
 from kifabrik.plant.workload.waiting import first_within, set_leaf
 
-ARRIVED, WAITING, RUNNING, HEAD, RESERVED, STAMP, LATER = range(7)
+ARRIVED, WAITING, RUNNING, HEAD, RESERVED, STAMP = range(6)
 """Columns of `State.counts`: arrivals so far, jobs waiting, jobs running, the job reserved for (or -1), nodes
-reserved, mark of the last walk over ends, whether the pass is due although nothing came or ended."""
-NOW, SHADOW, POWER, HOUR = range(4)
-"""Columns of `State.clock`: seconds, when the reservation begins, watts, when the permitted power changes next."""
+reserved, mark of the last walk over ends."""
+NOW, SHADOW, POWER = range(3)
+"""Columns of `State.clock`: seconds, when the reservation begins, watts drawn."""
 ANY: Final = 1e300
 _inlined = numba.njit(inline="always", error_model="numpy", boundscheck=False)
 """For all that gets a whole state: counting references to its arrays at each call takes longer than the work."""

@@ -81,11 +81,11 @@ def state_of(pool: Pool, jobs: Jobs, idle_watts: float) -> State:
     values, root, leaves = plant_trees(np.diff(np.append(jobs.cell_first, count)))
     tenants = len(jobs.tenant_cells) - 1
     most = min(count, nodes * full) + 2
-    counts = np.zeros(7, dtype=np.int64)
+    counts = np.zeros(6, dtype=np.int64)
     counts[HEAD] = -1
     return State(
         counts=counts,
-        clock=np.array([0.0, 0.0, idle_watts, 0.0]),
+        clock=np.array([0.0, 0.0, idle_watts]),
         start=np.full(count, np.inf),
         end=np.full(count, np.inf),
         expected=np.full(count, np.inf),
