@@ -18,11 +18,10 @@ Invariants:
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +39,7 @@ from kifabrik.recipes.pharma.fingerprints import BITS, RADIUS, WORDS, of_molecul
 from kifabrik.recipes.pharma.left_out import RejectsFile
 from kifabrik.recipes.pharma.libraries import Library, Molecules
 from kifabrik.recipes.pharma.popcount import count_bits
+from kifabrik.recipes.pharma.processes import processes
 
 HEADER: Final = "index.json"
 _FINGERPRINTS: Final = "fingerprints.npy"
@@ -207,7 +207,7 @@ def _pool(workers: int) -> Iterator[Executor | None]:
     if workers <= 1:
         yield None
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes(workers) as pool:
         yield pool
 
 
