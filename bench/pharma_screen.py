@@ -57,10 +57,8 @@ def staging(model: Path, count: int, sample: int, *, low: bool) -> Picture:
         good = drawn[np.isfinite(goal[drawn])]
         clock = Clock()
         learnt = first_stage.learn(Path(folder), [smiles[at] for at in good], goal[good], 1)
-        print(
         cpu = clock.read()[0]
         print(f"small model, {sample:,} molecules: {cpu:.0f} CPU s, rank correlation {learnt.rank_correlation:.2f}")
-        )
         clock = Clock()
         scores = first_stage._scorer(Path(folder))(morgan(smiles))  # noqa: SLF001
         cpu, _ = clock.read()
@@ -101,8 +99,8 @@ def muv(seeds: int) -> Picture:
             test = np.setdiff1d(np.arange(len(known)), train)
             similarity = nearest(packed[known[test]], packed[known[order[:half]]])
             model = CatBoostClassifier(
-                iterations=300, depth=6, learning_rate=0.1, rsm=0.3, border_count=1, auto_class_weights="SqrtBalanced",
-                thread_count=1, random_seed=seed, verbose=False, allow_writing_files=False,
+                iterations=300, depth=6, learning_rate=0.1, rsm=0.3, border_count=1,
+                auto_class_weights="SqrtBalanced", thread_count=1, random_seed=seed, verbose=False, allow_writing_files=False,
             )  # fmt: skip
             model.fit(unpack(packed[known[train]]).astype(np.float32), active[train])
             said = model.predict_proba(unpack(packed[known[test]]).astype(np.float32), thread_count=1)[:, 1]
