@@ -33,6 +33,17 @@ KEPT = (0.5, 1, 2, 5, 10)
 BEST = 0.01
 BATCH = 250
 EARLY = 0.01
+TREES = {
+    "iterations": 300,
+    "depth": 6,
+    "learning_rate": 0.1,
+    "rsm": 0.3,
+    "border_count": 1,
+    "auto_class_weights": "SqrtBalanced",
+    "thread_count": 1,
+    "verbose": False,
+    "allow_writing_files": False,
+}
 
 
 def staging(model: Path, count: int, sample: int, *, low: bool) -> Picture:
@@ -98,10 +109,7 @@ def muv(seeds: int) -> Picture:
             train = np.concatenate([order[:half], order[active.sum() : active.sum() + 2_000]])
             test = np.setdiff1d(np.arange(len(known)), train)
             similarity = nearest(packed[known[test]], packed[known[order[:half]]])
-            model = CatBoostClassifier(
-                iterations=300, depth=6, learning_rate=0.1, rsm=0.3, border_count=1,
-                auto_class_weights="SqrtBalanced", thread_count=1, random_seed=seed, verbose=False, allow_writing_files=False,
-            )  # fmt: skip
+            model = CatBoostClassifier(**TREES, random_seed=seed)
             model.fit(unpack(packed[known[train]]).astype(np.float32), active[train])
             said = model.predict_proba(unpack(packed[known[test]]).astype(np.float32), thread_count=1)[:, 1]
             ranks = np.argsort(np.argsort(similarity)) + np.argsort(np.argsort(said))
