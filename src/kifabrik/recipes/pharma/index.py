@@ -34,7 +34,7 @@ from rdkit.Chem import Mol
 from rdkit.rdBase import BlockLogs
 
 from kifabrik.durable import make_folder, put_in_place, write_whole
-from kifabrik.errors import UsageError
+from kifabrik.errors import CapacityError, UsageError
 from kifabrik.recipes.pharma.fingerprints import BITS, RADIUS, WORDS, of_molecules, read_molecule
 from kifabrik.recipes.pharma.left_out import RejectsFile
 from kifabrik.recipes.pharma.libraries import Library, Molecules
@@ -132,20 +132,24 @@ def build(
 
     Raises:
         UsageError: The library cannot be read, holds no molecule, or the folder holds something else.
+        CapacityError: The folder cannot be written, or its disk is full.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / HEADER).exists():
         raise UsageError(f"{folder} holds something that is no index.", hint="Give a new or empty folder.")
     fresh = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    make_folder(fresh)
     try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        make_folder(fresh)
         header = _build(library, fresh, workers, patterns, progress or (lambda _rows: None))
         if folder.exists():
             shutil.rmtree(folder)
         fresh.rename(folder)
-    except BaseException:
+    except OSError as error:
+        raise CapacityError(
+            f"{folder} cannot be written: {error.strerror or error}.", hint="Make room, or give another folder."
+        ) from error
+    finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        raise
     return header
 
 
