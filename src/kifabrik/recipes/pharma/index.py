@@ -126,8 +126,8 @@ def build(
         library: Streamed once.
         folder: Of the index; must not hold anything else.
         workers: Processes; 1 computes in this one.
-        patterns: Also make pattern fingerprints, which quicken substructure search about twentyfold and take about
-            twice the time and disk.
+        patterns: Also make pattern fingerprints, which quicken substructure search; they take two to three times
+            the time, and twice the disk.
         progress: Told the rows of each chunk that is done.
 
     Raises:
