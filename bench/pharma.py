@@ -210,9 +210,8 @@ def _search(index, peer, packed, asked, most, threshold) -> Picture:
         for one, other in zip(found, peers, strict=True)
     )
     print(f"{what}, {len(asked)} queries in a batch, {len(packed):,} molecules, CPU ms a query in one thread")
-    print(
-        f"  as RDKit's to the last bit: {'yes' if same else 'NO'}; as FPSim2's to 32 bits: {'yes' if agree else 'NO'}"
-    )
+    print(f"  as RDKit's to the last bit: {'yes' if same else 'NO'}")
+    print(f"  as FPSim2's to 32 bits: {'yes' if agree else 'NO'}")
     ours, fpsim2 = cpu / len(asked) * 1e3, peer_cpu / len(asked) * 1e3
     print(f"  kifabrik                 {ours:8.2f}   ({wall / len(asked) * 1e3:.2f} wall)")
     print(f"  FPSim2                   {fpsim2:8.2f}   ({peer_wall / len(asked) * 1e3:.2f} wall)")

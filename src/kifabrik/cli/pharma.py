@@ -31,4 +31,5 @@ def pharma() -> None:
       kifabrik pharma evaluate model split
       kifabrik pharma report model
       kifabrik pharma predict model new.smi --out predictions.csv
+      kifabrik pharma screen model library.smi.gz --out screened
     """  # noqa: D301 - \b is click's mark for a block kept as it is

@@ -20,7 +20,7 @@ from kifabrik.cli.terminal import done, show_json, warn
 )
 @click.argument("library", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of the index.")
-@click.option("--substructure", is_flag=True, help="Also make what quickens substructure search; twice the time.")
+@click.option("--substructure", is_flag=True, help="Also make what quickens substructure search.")
 @library_options
 @workers_option
 @json_option

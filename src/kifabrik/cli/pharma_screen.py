@@ -29,7 +29,7 @@ _WEAK = 0.6
     epilog="""\b
     Examples:
       kifabrik pharma screen model library.smi.gz --out screened
-      kifabrik pharma screen model library.parquet --out screened --keep 2 --rule lipinski --alerts pains
+      kifabrik pharma screen model library.parquet --out screened --keep 10 --rule lipinski --alerts pains
       kifabrik pharma screen model library.csv --out screened --limit weight=200..450 --low --diverse 50
       kifabrik pharma screen model library.smi --out screened --first similarity --actives actives.smi
     """
@@ -47,7 +47,7 @@ _WEAK = 0.6
     help="Quick first stage; with none the model sees every molecule.",
 )
 @click.option("--actives", type=click.Path(path_type=Path, dir_okay=False), help="Known actives, for similarity.")
-@click.option("--keep", type=float, default=1.0, show_default=True, help="Per cent that the model sees.")
+@click.option("--keep", type=float, default=5.0, show_default=True, help="Per cent that the model sees.")
 @click.option("--sample", type=click.IntRange(min=500), default=5000, show_default=True, help="To learn from.")
 @click.option("--hits", type=click.IntRange(min=1), default=1000, show_default=True, help="How many to write.")
 @click.option("--diverse", type=click.IntRange(min=0), default=0, help="Pick so many hits unlike each other.")

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Generic, Self, TypeVar
+
+from kifabrik.recipes.pharma.processes import processes
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -95,7 +96,7 @@ class Crew:
 
     def _submit(self, task: Task[T, R], item: T) -> "Future[R]":
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))
+            self._pool = processes(self._workers)
         try:
             return self._pool.submit(task.do, item)
         except BrokenProcessPool as error:

@@ -11,11 +11,9 @@ Invariants:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +26,7 @@ from rdkit.rdBase import BlockLogs
 from kifabrik.recipes.pharma import descriptors
 from kifabrik.recipes.pharma.feature_cache import FeatureCache
 from kifabrik.recipes.pharma.fingerprints import read_molecule
+from kifabrik.recipes.pharma.processes import processes
 
 MORGAN_COUNTS: Final = 1024
 AVALON_COUNTS: Final = 1024
@@ -104,7 +103,7 @@ def feature_pool(workers: int) -> Iterator[Run]:
     if workers <= 1:
         yield lambda chunks: map(describe, chunks)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes(workers) as pool:
         yield lambda chunks: pool.map(describe, chunks)
 
 

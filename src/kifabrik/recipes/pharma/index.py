@@ -18,11 +18,10 @@ Invariants:
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,11 +34,12 @@ from rdkit.Chem import Mol
 from rdkit.rdBase import BlockLogs
 
 from kifabrik.durable import make_folder, put_in_place, write_whole
-from kifabrik.errors import UsageError
+from kifabrik.errors import CapacityError, UsageError
 from kifabrik.recipes.pharma.fingerprints import BITS, RADIUS, WORDS, of_molecules, read_molecule
 from kifabrik.recipes.pharma.left_out import RejectsFile
 from kifabrik.recipes.pharma.libraries import Library, Molecules
 from kifabrik.recipes.pharma.popcount import count_bits
+from kifabrik.recipes.pharma.processes import processes
 
 HEADER: Final = "index.json"
 _FINGERPRINTS: Final = "fingerprints.npy"
@@ -126,26 +126,30 @@ def build(
         library: Streamed once.
         folder: Of the index; must not hold anything else.
         workers: Processes; 1 computes in this one.
-        patterns: Also make pattern fingerprints, which quicken substructure search about twentyfold and take about
-            twice the time and disk.
+        patterns: Also make pattern fingerprints, which quicken substructure search; they take two to three times
+            the time, and twice the disk.
         progress: Told the rows of each chunk that is done.
 
     Raises:
         UsageError: The library cannot be read, holds no molecule, or the folder holds something else.
+        CapacityError: The folder cannot be written, or its disk is full.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / HEADER).exists():
         raise UsageError(f"{folder} holds something that is no index.", hint="Give a new or empty folder.")
     fresh = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    make_folder(fresh)
     try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        make_folder(fresh)
         header = _build(library, fresh, workers, patterns, progress or (lambda _rows: None))
         if folder.exists():
             shutil.rmtree(folder)
         fresh.rename(folder)
-    except BaseException:
+    except OSError as error:
+        raise CapacityError(
+            f"{folder} cannot be written: {error.strerror or error}.", hint="Make room, or give another folder."
+        ) from error
+    finally:
         shutil.rmtree(fresh, ignore_errors=True)
-        raise
     return header
 
 
@@ -207,7 +211,7 @@ def _pool(workers: int) -> Iterator[Executor | None]:
     if workers <= 1:
         yield None
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes(workers) as pool:
         yield pool
 
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kifabrik.durable import make_folder, write_whole
-from kifabrik.errors import UsageError
+from kifabrik.errors import CapacityError, UsageError
 from kifabrik.recipes.pharma import first_stage, hits, second_stage
 from kifabrik.recipes.pharma.crew import Crew, Task
 from kifabrik.recipes.pharma.filters import NO_FILTERS
@@ -60,8 +60,15 @@ def screen(plan: Plan, progress: Progress | None = None) -> hits.Summary:
 
     Raises:
         UsageError: The folder holds another screen, or the library, the model or the actives cannot be used.
+        CapacityError: The folder cannot be written, or its disk is full; what was done is kept.
     """
-    return _Screen(plan, progress or (lambda _stage, _done, _total: None)).run()
+    try:
+        return _Screen(plan, progress or (lambda _stage, _done, _total: None)).run()
+    except OSError as error:
+        raise CapacityError(
+            f"{plan.out} cannot be written: {error.strerror or error}.",
+            hint="Make room, or change who may write there; the same command then goes on.",
+        ) from error
 
 
 class _Screen:

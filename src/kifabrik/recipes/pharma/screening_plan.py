@@ -60,7 +60,7 @@ class Plan:
     out: Path
     first: First = First.LEARNT
     actives: Library | None = None
-    keep: float = 1.0
+    keep: float = 5.0
     sample: int = 5_000
     hits: int = 1_000
     diverse: int = 0

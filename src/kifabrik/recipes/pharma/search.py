@@ -9,10 +9,9 @@ Invariants:
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +23,7 @@ from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.fingerprints import Packed
 from kifabrik.recipes.pharma.index import Index, pattern_words
 from kifabrik.recipes.pharma.popcount import best, count_bits, covering
+from kifabrik.recipes.pharma.processes import processes
 
 _BLOCK: Final = 2_048
 """Molecules in a block: 512 KiB of fingerprints, which a core's second cache holds."""
@@ -201,7 +201,7 @@ def _confirm(
         for places in pieces:
             yield places, _matches(smarts, column.take(places).to_pylist())
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes(workers) as pool:
         waiting: deque[tuple[NDArray[np.int64], Any]] = deque()
         try:
             for places in pieces:

@@ -12,7 +12,7 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 from rdkit.rdBase import BlockLogs
 
-from kifabrik.errors import UsageError
+from kifabrik.errors import CapacityError, UsageError
 from kifabrik.recipes.pharma.fingerprints import morgan
 from kifabrik.recipes.pharma.index import HEADER, build, open_index
 from kifabrik.recipes.pharma.libraries import Library
@@ -154,3 +154,9 @@ def test_a_damaged_index_is_refused(tmp_path):
         open_index(tmp_path / "index")
     with pytest.raises(UsageError, match="no index"):
         open_index(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "a.smi").write_text("CCO\n")
+    with pytest.raises(CapacityError, match="cannot be written"):
+        build(Library(tmp_path / "a.smi"), tmp_path / "a.smi" / "index")
