@@ -17,6 +17,7 @@ from kifabrik.cli.main import LazyGroup
         "trained-on": ("kifabrik.cli.pharma_trained_on:trained_on", "Find the models a compound trained."),
         "index": ("kifabrik.cli.pharma_index:index", "Make an index of a library."),
         "search": ("kifabrik.cli.pharma_search:search", "Find similar molecules or substructures."),
+        "screen": ("kifabrik.cli.pharma_screen:screen", "Find the best molecules of a library."),
     },
 )
 def pharma() -> None:

@@ -1,9 +1,9 @@
 """Which molecules a screen leaves out: limits of simple properties, and published structural alerts.
 
-Sources: rule of five, Lipinski et al., Adv. Drug Deliv. Rev. 23 (1997) 3; oral bioavailability, Veber et al., J.
-Med. Chem. 45 (2002) 2615; lead-like, Teague et al., Angew. Chem. Int. Ed. 38 (1999) 3743, with the numbers ZINC uses;
-alerts from RDKit's FilterCatalog (PAINS: Baell and Holloway, J. Med. Chem. 53 (2010) 2719; Brenk et al., ChemMedChem 3
-(2008) 435; NIH: Doveston et al., Org. Biomol. Chem. 13 (2015) 859).
+Sources: rule of five, Lipinski et al., Adv. Drug Deliv. Rev. 23 (1997) 3; oral bioavailability, Veber et al.,
+J. Med. Chem. 45 (2002) 2615; lead-like, Teague et al., Angew. Chem. Int. Ed. 38 (1999) 3743, with the numbers ZINC
+uses; alerts from RDKit's FilterCatalog (PAINS: Baell and Holloway, J. Med. Chem. 53 (2010) 2719; Brenk et al.,
+ChemMedChem 3 (2008) 435; NIH: Doveston et al., Org. Biomol. Chem. 13 (2015) 859).
 """
 
 import math
@@ -136,6 +136,9 @@ class Filters:
             if match is not None:
                 return f"{alerts.value} alert: {match.GetDescription()}"
         return ""
+
+
+NO_FILTERS: Final = Filters()
 
 
 @cache
