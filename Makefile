@@ -34,7 +34,7 @@ test-slurm: install ## run the tests against a real Slurm cluster on this machin
 
 slurm-cluster: install ## build that cluster to play with; docs/slurm.md
 	@scripts/install-slurm
-	@$(BIN)/python -m tests.slurm.cluster up --folder /tmp/kifabrik-slurm
+	@$(BIN)/python tests/slurm/cluster.py up --folder /tmp/kifabrik-slurm
 
 MINUTES ?= 20
 SEED ?=

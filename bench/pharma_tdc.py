@@ -121,7 +121,7 @@ def show(done, tasks, recipes, seeds: int) -> None:
                 continue
             values = np.array([run["official"] for run in runs])
             together = measure(runs[0]["true"], np.mean([run["scores"] for run in runs], axis=0))
-            ours = f"{values.mean():.3f} ± {values.std():.3f}"
+            ours = f"{values.mean():.3f} ± {values.std():.3f}" if len(runs) > 1 else f"{values.mean():.3f}"
             apart = np.mean([run["apart"] for run in runs])
             print(
                 f"{task:32}{name:9}{recipe.value:10}{len(runs):5}  {ours:17}{together:9.3f}"

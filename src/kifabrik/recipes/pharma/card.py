@@ -80,7 +80,8 @@ def _endpoint(model: Model) -> tuple[tuple[str, str], ...]:
 
 
 def _algorithm(model: Model) -> tuple[tuple[str, str], ...]:
-    kind = "log loss" if model.endpoint.kind is Kind.CLASS else "absolute error on standardised values"
+    of_numbers = "absolute" if model.recipe is Recipe.MAPLIGHT else "squared"
+    kind = "log loss" if model.endpoint.kind is Kind.CLASS else f"{of_numbers} error on standardised values"
     fast = ", a tenth of the columns at each split, 32 borders" if model.recipe is Recipe.FAST else ""
     members, facts = len(model.members), model.facts
     sets = "one set" if members == 1 else f"mean of {members} sets"

@@ -218,7 +218,7 @@ PHARMA_SCREEN: Final = Kit(
         Setting("model", "compound-model", "name of the model, as the job was called", name_of("model")),
         Setting("dataset", "library", "dataset with one table of molecules", name_of("dataset")),
         Setting("purpose", "pharma-research", "what the data is used for", name_of("purpose")),
-        Setting("keep", "1", "per cent of the library that the model sees", _per_cent),
+        Setting("keep", "5", "per cent of the library that the model sees", _per_cent),
         Setting("hits", "1000", "how many", number_of("hits", 1, 10_000_000)),
         Setting("diverse", "0", "pick so many hits unlike each other", number_of("diverse", 0, 1_000_000)),
         Setting("best", "high", "high or low values", choice_of("best", "high", "low")),
