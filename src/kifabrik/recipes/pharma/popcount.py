@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -25,14 +24,16 @@ _SLACK: Final = 1e-6
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
 
 
-@intrinsic
-def _bits(_context: Any, word: Any) -> Any:
+def _population(_context: Any, word: Any) -> Any:
     """The processor's population count."""
 
-    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.uint64(word), generate
+
+
+_bits: Any = intrinsic(_population)
 
 
 @_jit
@@ -93,7 +94,7 @@ def _rise(similarities: NDArray[np.float64], rows: NDArray[np.int64], at: int) -
 
 
 @_jit
-def best(
+def best(  # noqa: C901, PLR0912 - one loop, written out for the compiler
     molecules: Words,
     counts: NDArray[np.int32],
     rows: NDArray[np.int64],
@@ -137,7 +138,7 @@ def best(
                 continue
             words = queries[query]
             cut = 0.0
-            known = np.int32(-1)
+            known = -1
             for at in range(first, last):
                 y = counts[at]
                 if y != known:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kifabrik.recipes.supply_chain.comparing import critical_nodes, stress
+from kifabrik.recipes.supply_chain.comparing import failures, stress
 from kifabrik.recipes.supply_chain.network import Network
 from kifabrik.recipes.supply_chain.results import Settings
 from kifabrik.recipes.supply_chain.studies import CriticalNode, OutageResult
@@ -56,7 +56,7 @@ def follow_up(network: Network, settings: Settings, most_critical: int, *, bar: 
     room = (settings.periods - settings.warm_up) * _ROOM * network.period_days
     if most_critical and room > _FAILURE_DAYS:
         with bar("failures", few.scenarios * (len(network.nodes) + 1)) as progress:
-            critical = critical_nodes(network, few, most=most_critical, progress=progress)
+            critical = failures(network, few, most=most_critical, progress=progress)
     return FollowUp(outages, critical)
 
 
