@@ -14,6 +14,7 @@ from kifabrik.cli.main import LazyGroup
         "forecast": ("kifabrik.cli.sap_templates:forecast", "Pull history; seal it with a forecast of demand."),
         "upload": ("kifabrik.cli.sap_files:upload", "Seal CSV or Parquet files with types."),
         "share": ("kifabrik.cli.sap_files:share", "Seal tables shared by Delta Sharing."),
+        "secret": ("kifabrik.cli.sap_secret:secret", "Keep a secret in the keyholder's store."),
         "push": ("kifabrik.cli.sap_push:push", "Compare results with a service, and write them back."),
     },
 )
