@@ -1,8 +1,11 @@
 """`kifabrik sap`."""
 
+from importlib.util import find_spec
+
 import click
 
 from kifabrik.cli.main import LazyGroup
+from kifabrik.errors import UsageError
 
 
 @click.group(
@@ -28,3 +31,17 @@ def sap() -> None:
       kifabrik sap probe https://s4.example/sap/opu/odata/sap/API_PRODUCT_SRV
       kifabrik sap pull plan.yaml
     """  # noqa: D301 - \b is click's mark for a block kept as it is
+    require("sap", "httpx", "pyarrow")
+
+
+def require(extra: str, *modules: str) -> None:
+    """Say which extra is missing, before something is begun that needs it.
+
+    Raises:
+        UsageError: A module is not installed.
+    """
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"this needs the extra {extra} ({missing[0]} is missing)", hint=f"pip install 'kifabrik[{extra}]'"
+        )

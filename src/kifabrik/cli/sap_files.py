@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.sap import require
 from kifabrik.cli.sap_secret import store_of, store_options
 from kifabrik.cli.terminal import done, show_json, show_table
 
@@ -53,6 +54,7 @@ def share(plan: Path, passphrase_file: Path | None, key_file: Path | None, home:
 
     Their files are fetched into memory and sealed; none is written to this machine's disk in the clear.
     """
+    require("sap", "delta_sharing")
     from kifabrik.connectors.sap.bring import take_share  # noqa: PLC0415 - slow to import
     from kifabrik.connectors.sap.file_plan import read_share_plan  # noqa: PLC0415
     from kifabrik.customer.session import open_session  # noqa: PLC0415

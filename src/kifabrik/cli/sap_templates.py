@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.sap import require
 from kifabrik.cli.sap_pull import pulling, show_pulled
 from kifabrik.cli.sap_secret import store_of, store_options
 from kifabrik.cli.terminal import remark, show_json, warn
@@ -37,6 +38,7 @@ def network(plan: Path, passphrase_file: Path | None, key_file: Path | None, hom
     The network is checked before it is sealed. The dataset is what the recipe supply-chain takes:
     the simulator finds tables and history in it.
     """
+    require("supply-chain", "numpy", "scipy", "numba")
     from kifabrik.connectors.sap.network_tables import make_network  # noqa: PLC0415 - slow to import
     from kifabrik.connectors.sap.templates import read_network_plan  # noqa: PLC0415
 
@@ -92,6 +94,7 @@ def forecast(
     The forecast is level and season; how well it would have done over the last weeks is said beside the
     naive one. With --to it also lies on this machine in the clear, to push it back.
     """
+    require("supply-chain", "numpy", "scipy", "numba")
     from kifabrik.connectors.sap.forecasting import FORECAST, make_forecast  # noqa: PLC0415 - slow to import
     from kifabrik.connectors.sap.templates import read_forecast_plan  # noqa: PLC0415
 

@@ -122,9 +122,16 @@ class Confirmed(Part):
 
 
 class Expand(Part):
-    """Children of an entity, which become a table of their own."""
+    """Children of an entity, which become a table of their own.
+
+    Args:
+        fields: Which fields, always with the keys.
+        rows: The most children there may be in all.
+        as_text: Fields to keep as the service writes them.
+    """
 
     fields: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=500)]
+    rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 1_000_000
     as_text: tuple[Identifier, ...] = ()
 
 
