@@ -147,6 +147,7 @@ class Wanted(Part):
         changes: Whether to pull only changes the next time, where the service can.
         as_text: Fields to keep as the service writes them.
         page_rows: Rows to ask for at a time; a service may give fewer.
+        ordered: Whether to ask for rows in the order of their keys; some services cannot sort.
     """
 
     entity_set: Identifier
@@ -157,6 +158,7 @@ class Wanted(Part):
     changes: bool = False
     as_text: tuple[Identifier, ...] = ()
     page_rows: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    ordered: bool = True
 
     @model_validator(mode="after")
     def _check(self) -> "Wanted":
