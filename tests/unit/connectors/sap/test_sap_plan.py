@@ -57,7 +57,7 @@ def test_a_plan_that_leaves_something_open_is_refused(old, new, says):
 
 
 def test_a_misspelt_key_is_guessed():
-    with pytest.raises(UsageError, match="unknown key 'pull.0.filtr'") as raised:
+    with pytest.raises(UsageError, match=r"unknown key 'pull\.0\.filtr'") as raised:
         parse(Plan, PLAN.replace("rows: 10", "rows: 10, filtr: x"), "plan.yaml")
     assert raised.value.hint == "Did you mean 'filter'?"
 
