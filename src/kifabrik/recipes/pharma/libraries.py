@@ -147,7 +147,7 @@ class Library:
                 if len(line) == _LONGEST_LINE:
                     yield "", "", _TOO_LONG
                     continue
-                smiles, _, rest = line.strip().replace("\t", " ").partition(" ")
+                smiles, _, rest = line.rstrip().replace("\t", " ").partition(" ")
                 yield smiles, rest.strip(), ""
 
     def _table_rows(self, separator: str) -> Iterator[tuple[str, str, str]]:
