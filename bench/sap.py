@@ -103,7 +103,10 @@ def small(home: Path, folder: Path, repeat: int, target) -> None:
     )
     pictures = [
         Picture(
-            title, "rows/s", tuple(Bar(name, rate, kinds[name.split()[0]]) for name, rate in rates.items()), **more
+            title,
+            "rows/s",
+            tuple(Bar(name, rate, kinds[name.split()[0].rstrip(",")]) for name, rate in rates.items()),
+            **more,
         )
         for title, rates, more in (
             ("From SAP's server to a sealed dataset, pages of 50", theirs, {"targets": targets}),

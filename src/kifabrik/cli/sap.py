@@ -1,8 +1,11 @@
 """`kifabrik sap`."""
 
+from importlib.util import find_spec
+
 import click
 
 from kifabrik.cli.main import LazyGroup
+from kifabrik.errors import UsageError
 
 
 @click.group(
@@ -14,6 +17,7 @@ from kifabrik.cli.main import LazyGroup
         "forecast": ("kifabrik.cli.sap_templates:forecast", "Pull history; seal it with a forecast of demand."),
         "upload": ("kifabrik.cli.sap_files:upload", "Seal CSV or Parquet files with types."),
         "share": ("kifabrik.cli.sap_files:share", "Seal tables shared by Delta Sharing."),
+        "secret": ("kifabrik.cli.sap_secret:secret", "Keep a secret in the keyholder's store."),
         "push": ("kifabrik.cli.sap_push:push", "Compare results with a service, and write them back."),
     },
 )
@@ -27,3 +31,17 @@ def sap() -> None:
       kifabrik sap probe https://s4.example/sap/opu/odata/sap/API_PRODUCT_SRV
       kifabrik sap pull plan.yaml
     """  # noqa: D301 - \b is click's mark for a block kept as it is
+    require("sap", "httpx", "pyarrow")
+
+
+def require(extra: str, *modules: str) -> None:
+    """Say which extra is missing, before something is begun that needs it.
+
+    Raises:
+        UsageError: A module is not installed.
+    """
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"this needs the extra {extra} ({missing[0]} is missing)", hint=f"pip install 'kifabrik[{extra}]'"
+        )

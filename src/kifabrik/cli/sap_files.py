@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.sap import require
+from kifabrik.cli.sap_secret import store_of, store_options
 from kifabrik.cli.terminal import done, show_json, show_table
 
 if TYPE_CHECKING:
@@ -44,20 +46,22 @@ def upload(plan: Path, home: Path, as_json: bool) -> None:
     """
 )
 @click.argument("plan", type=click.Path(path_type=Path))
+@store_options
 @home_option
 @json_option
-def share(plan: Path, home: Path, as_json: bool) -> None:
+def share(plan: Path, passphrase_file: Path | None, key_file: Path | None, home: Path, as_json: bool) -> None:
     """Seal tables that Datasphere or Business Data Cloud share by Delta Sharing.
 
     Their files are fetched into memory and sealed; none is written to this machine's disk in the clear.
     """
+    require("sap", "delta_sharing")
     from kifabrik.connectors.sap.bring import take_share  # noqa: PLC0415 - slow to import
     from kifabrik.connectors.sap.file_plan import read_share_plan  # noqa: PLC0415
     from kifabrik.customer.session import open_session  # noqa: PLC0415
 
     read = read_share_plan(plan)
     with open_session(home) as session:
-        brought = take_share(session, read)
+        brought = take_share(session, read, store_of(home, passphrase_file, key_file))
     _show(brought, as_json=as_json)
 
 

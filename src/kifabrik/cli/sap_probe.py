@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.sap_secret import store_of, store_options
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
@@ -30,8 +31,18 @@ if TYPE_CHECKING:
 @click.argument("url", required=False)
 @click.option("--plan", type=click.Path(path_type=Path), help="Take address and sign-in from this plan.")
 @click.option("--set", "only", default="", help="Look at this entity set, with all its fields.")
+@store_options
+@home_option
 @json_option
-def probe(url: str | None, plan: Path | None, only: str, as_json: bool) -> None:
+def probe(
+    url: str | None,
+    plan: Path | None,
+    only: str,
+    passphrase_file: Path | None,
+    key_file: Path | None,
+    home: Path,
+    as_json: bool,
+) -> None:
     """Say what the OData service at URL has, and what it truly supports.
 
     Each set is tried: whether it pages, keeps a page size, counts, and tracks changes. A probe reads no
@@ -44,7 +55,10 @@ def probe(url: str | None, plan: Path | None, only: str, as_json: bool) -> None:
 
     if (url is None) == (plan is None):
         raise click.UsageError("Name the URL of a service, or a plan with --plan.")
-    caller = caller_of(read_plan(plan)) if plan else connect(check_url(url or ""), sign_in_from_environment())
+    store = store_of(home, passphrase_file, key_file)
+    caller = (
+        caller_of(read_plan(plan), store) if plan else connect(check_url(url or ""), sign_in_from_environment())
+    )
     with caller:
         found = look(caller, only=only)
     if as_json:

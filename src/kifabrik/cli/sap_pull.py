@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.sap_secret import store_of, store_options
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 )
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--again", is_flag=True, help="Take all of it, whatever an earlier pull has.")
+@store_options
 @home_option
 @json_option
-def pull(plan: Path, again: bool, home: Path, as_json: bool) -> None:
+def pull(
+    plan: Path, again: bool, passphrase_file: Path | None, key_file: Path | None, home: Path, as_json: bool
+) -> None:
     """Pull what PLAN names and seal it as the next version of its dataset.
 
     Rows are sealed as they come: none is written to this machine's disk in the clear. An interrupted
@@ -39,10 +43,11 @@ def pull(plan: Path, again: bool, home: Path, as_json: bool) -> None:
     from kifabrik.customer.session import open_session  # noqa: PLC0415
 
     read = read_plan(plan)
+    store = store_of(home, passphrase_file, key_file)
     if not as_json:
         remark(f"Confirmed by {read.confirmed.by} on {read.confirmed.on}: {read.confirmed.because}")
     with open_session(home) as session, pulling(quiet=as_json) as on_rows:
-        pulled = pull_plan(session, read, again=again, on_rows=on_rows)
+        pulled = pull_plan(session, read, again=again, store=store, on_rows=on_rows)
     if as_json:
         show_json(asdict(pulled))
         return

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.sap_secret import store_of, store_options
 from kifabrik.cli.terminal import done, remark, show_json, show_table
 
 if TYPE_CHECKING:
@@ -25,8 +26,18 @@ _SHOWN: Final = 20
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--apply", "write_it", is_flag=True, help="Write; without it, nothing is written.")
+@store_options
+@home_option
 @json_option
-def push(plan: Path, results: Path, write_it: bool, as_json: bool) -> None:
+def push(
+    plan: Path,
+    results: Path,
+    write_it: bool,
+    passphrase_file: Path | None,
+    key_file: Path | None,
+    home: Path,
+    as_json: bool,
+) -> None:
     """Compare RESULTS (Parquet or CSV) with what a service has; write the difference with --apply.
 
     PLAN says where results go, how many rows may change, and who confirms it. Nothing is deleted, and
@@ -38,7 +49,7 @@ def push(plan: Path, results: Path, write_it: bool, as_json: bool) -> None:
     from kifabrik.connectors.sap.writing import write  # noqa: PLC0415
 
     read = read_push_plan(plan)
-    with caller_of(read) as caller:
+    with caller_of(read, store_of(home, passphrase_file, key_file)) as caller:
         difference, entity, service = compare(caller, read, results)
         written = write(caller, service, entity, difference) if write_it else None
     if as_json:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.sap import require
 from kifabrik.cli.sap_pull import pulling, show_pulled
+from kifabrik.cli.sap_secret import store_of, store_options
 from kifabrik.cli.terminal import remark, show_json, warn
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from kifabrik.connectors.sap.network_tables import NetworkMade
     from kifabrik.connectors.sap.plan import Plan
     from kifabrik.connectors.sap.pull import Derive, Pulled
+    from kifabrik.connectors.sap.secrets import SecretStore
 
 
 @click.command(
@@ -26,14 +29,16 @@ if TYPE_CHECKING:
     """
 )
 @click.argument("plan", type=click.Path(path_type=Path))
+@store_options
 @home_option
 @json_option
-def network(plan: Path, home: Path, as_json: bool) -> None:
+def network(plan: Path, passphrase_file: Path | None, key_file: Path | None, home: Path, as_json: bool) -> None:
     """Pull master data, and seal it with the supply network it makes.
 
     The network is checked before it is sealed. The dataset is what the recipe supply-chain takes:
     the simulator finds tables and history in it.
     """
+    require("supply-chain", "numpy", "scipy", "numba")
     from kifabrik.connectors.sap.network_tables import make_network  # noqa: PLC0415 - slow to import
     from kifabrik.connectors.sap.templates import read_network_plan  # noqa: PLC0415
 
@@ -44,7 +49,7 @@ def network(plan: Path, home: Path, as_json: bool) -> None:
         made.append(make_network(read.network, tables))
         return made[0].files
 
-    pulled = _pull(home, read, derive, quiet=as_json)
+    pulled = _pull(home, read, derive, store_of(home, passphrase_file, key_file), quiet=as_json)
     found = made[0]
     counts = {
         "nodes": len(found.network.nodes),
@@ -73,14 +78,23 @@ def network(plan: Path, home: Path, as_json: bool) -> None:
 )
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--to", "target", type=click.Path(path_type=Path), help="Also write the forecast here, in the clear.")
+@store_options
 @home_option
 @json_option
-def forecast(plan: Path, target: Path | None, home: Path, as_json: bool) -> None:
+def forecast(
+    plan: Path,
+    target: Path | None,
+    passphrase_file: Path | None,
+    key_file: Path | None,
+    home: Path,
+    as_json: bool,
+) -> None:
     """Pull history, and seal it with a forecast of weekly demand and safety stocks.
 
     The forecast is level and season; how well it would have done over the last weeks is said beside the
     naive one. With --to it also lies on this machine in the clear, to push it back.
     """
+    require("supply-chain", "numpy", "scipy", "numba")
     from kifabrik.connectors.sap.forecasting import FORECAST, make_forecast  # noqa: PLC0415 - slow to import
     from kifabrik.connectors.sap.templates import read_forecast_plan  # noqa: PLC0415
 
@@ -93,7 +107,7 @@ def forecast(plan: Path, target: Path | None, home: Path, as_json: bool) -> None
         made.append(make_forecast(read.forecast, tables))
         return {FORECAST: made[0].file}
 
-    pulled = _pull(home, read, derive, quiet=as_json)
+    pulled = _pull(home, read, derive, store_of(home, passphrase_file, key_file), quiet=as_json)
     found = made[0]
     if target is not None:
         target.write_bytes(found.file)
@@ -119,12 +133,12 @@ def forecast(plan: Path, target: Path | None, home: Path, as_json: bool) -> None
         remark(f"In the clear: {target}")
 
 
-def _pull(home: Path, plan: "Plan", derive: "Derive", *, quiet: bool) -> "Pulled":
+def _pull(home: Path, plan: "Plan", derive: "Derive", store: "SecretStore", *, quiet: bool) -> "Pulled":
     from kifabrik.connectors.sap.pull import pull  # noqa: PLC0415 - slow to import
     from kifabrik.customer.session import open_session  # noqa: PLC0415
 
     with open_session(home) as session, pulling(quiet=quiet) as on_rows:
-        return pull(session, plan, derive=derive, on_rows=on_rows)
+        return pull(session, plan, derive=derive, store=store, on_rows=on_rows)
 
 
 def _document(pulled: "Pulled") -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """Fetch the next item in a thread while this one is worked on."""
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, Queue
 from threading import Event, Thread
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
-_WAIT_S: Final = 0.2
+_WAIT_S: Final = 0.05
+_PATIENCE_S: Final = 2.0
+"""For a thread that waits for somebody else; it is a daemon, and what it may still bring nobody reads."""
 
 
 class _End:
@@ -33,12 +36,10 @@ class _Ahead(Generic[T]):
 
     def close(self) -> None:
         self._stop.set()
-        while self._thread.is_alive():
-            try:
+        until = time.monotonic() + _PATIENCE_S
+        while self._thread.is_alive() and time.monotonic() < until:
+            with suppress(Empty):
                 self._items.get(timeout=_WAIT_S)
-            except Empty:
-                continue
-        self._thread.join()
 
     def _run(self) -> None:
         try:

@@ -23,6 +23,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpx
 
 from kifabrik.connectors.sap.plan import CertificateSignIn, Plan, PushPlan, SignIn
+from kifabrik.connectors.sap.secrets import SecretStore
 from kifabrik.connectors.sap.sign_in import Credentials, credentials_of, trust_of
 from kifabrik.errors import (
     CapacityError,
@@ -230,22 +231,36 @@ class Caller:
             self._patience.sleep(wait_s)
 
 
-def caller_of(plan: Plan | PushPlan) -> Caller:
+def caller_of(plan: Plan | PushPlan, store: SecretStore | None = None) -> Caller:
     """Return a connection to the service of a plan."""
     patience = Patience(plan.limits.tries, plan.limits.requests_per_second)
-    return connect(plan.service, plan.sign_in, ca=plan.ca, patience=patience)
+    return connect(plan.service, plan.sign_in, ca=plan.ca, patience=patience, store=store)
 
 
-def connect(service: str, sign_in: SignIn, *, ca: Path | None = None, patience: Patience | None = None) -> Caller:
+def connect(
+    service: str,
+    sign_in: SignIn,
+    *,
+    ca: Path | None = None,
+    patience: Patience | None = None,
+    store: SecretStore | None = None,
+) -> Caller:
     """Return a connection to a service.
+
+    Args:
+        service: Its URL.
+        sign_in: How.
+        ca: File with its certificate authority, if it is the company's own.
+        patience: How hard to try.
+        store: The keyholder's secrets, for a sign-in that names one.
 
     Raises:
         SignInError: A secret is not where it should be.
         UsageError: A certificate cannot be used.
     """
     certificate = sign_in if isinstance(sign_in, CertificateSignIn) else None
-    trust = trust_of(ca, certificate)
-    return Caller(service, credentials_of(sign_in, trust), trust, patience)
+    trust = trust_of(ca, certificate, store)
+    return Caller(service, credentials_of(sign_in, trust, store), trust, patience)
 
 
 def fault_of(answer: Answer) -> KifabrikError:

@@ -12,6 +12,7 @@ from kifabrik.connectors.sap.file_plan import FileTable, SharedTable, SharePlan,
 from kifabrik.connectors.sap.files import read_files
 from kifabrik.connectors.sap.gathering import in_memory
 from kifabrik.connectors.sap.pull import ACCOUNT
+from kifabrik.connectors.sap.secrets import SecretStore
 from kifabrik.connectors.sap.sharing import open_share, read_shared
 from kifabrik.customer.seal import Earlier, SealedDataset, seal_version
 from kifabrik.customer.session import Session
@@ -42,13 +43,13 @@ def upload(session: Session, plan: UploadPlan) -> Brought:
     return _bring(session, plan, {name: (read_files(name, one), one) for name, one in plan.tables.items()})
 
 
-def take_share(session: Session, plan: SharePlan) -> Brought:
+def take_share(session: Session, plan: SharePlan, store: SecretStore | None = None) -> Brought:
     """Seal tables another party shares.
 
     Raises:
         KifabrikError: The share or the factory stands in the way.
     """
-    client = open_share(plan)
+    client = open_share(plan, store)
     return _bring(session, plan, {name: (read_shared(client, name, one), one) for name, one in plan.tables.items()})
 
 

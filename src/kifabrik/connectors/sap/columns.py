@@ -25,12 +25,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kifabrik.connectors.sap.model import Field, Version
 from kifabrik.errors import IntegrityError, UsageError
 
-_DAY_MS: Final = 86_400_000
-_V2_TIME: Final = re.compile(r"/Date\((-?\d{1,18})(?:([+-])(\d{1,4}))?\)/")
+_V2_TIME: Final = r"^/Date\((-?\d{1,18})(?:[+-]\d{1,4})?\)/$"
 _V4_CLOCK: Final = re.compile(r"(?P<h>\d\d):(?P<m>\d\d)(?::(?P<s>\d\d)(?:[.](?P<f>\d{1,12}))?)?")
 _V2_CLOCK: Final = re.compile(
     r"PT(?:(?P<h>\d{1,2})H)?(?:(?P<m>\d{1,2})M)?(?:(?P<s>\d{1,2})(?:[.](?P<f>\d{1,12}))?S)?"
@@ -138,12 +138,14 @@ def _texts(values: Values) -> pa.Array:
     )
 
 
-def _whole(value: Any) -> int | None:
-    if type(value) is str and value.strip() == value:
-        return int(value)
-    if value is None or type(value) is int:
-        return value
-    raise TypeError
+def _whole(kind: pa.DataType) -> tuple[pa.DataType, Maker]:
+    def make(values: Values) -> pa.Array:
+        types = set(map(type, values))
+        if types <= {int, type(None)}:
+            return pa.array(values, kind)
+        return pa.array(_number_texts(values), pa.string()).cast(kind)
+
+    return kind, make
 
 
 def _float(value: Any) -> float | None:
@@ -179,36 +181,22 @@ def _exact_microseconds(text: str) -> str:
     return _OVER_MICROSECONDS.sub(r"\1", text)
 
 
-def _v2_milliseconds(value: str | None) -> int | None:
-    if value is None:
-        return None
-    found = _V2_TIME.fullmatch(value)
-    if found is None:
-        raise ValueError
-    # The number is UTC; the offset only says in which zone it was entered.
-    return int(found[1])
+def _v2_milliseconds(values: Values) -> pa.Array:
+    """The numbers in `/Date(...)/`: UTC, and an offset only says in which zone they were entered."""
+    numbers = pc.replace_substring_regex(pa.array(values, pa.string()), _V2_TIME, r"\1")
+    return numbers.cast(pa.int64())  # fails for what was no such text, for then nothing was replaced
 
 
 def _v2_times(kind: pa.DataType) -> tuple[pa.DataType, Maker]:
-    def make(values: Values) -> pa.Array:
-        zone = kind.tz
-        return (
-            pa.array([_v2_milliseconds(one) for one in values], pa.int64())
-            .cast(pa.timestamp("ms", zone))
-            .cast(kind)
-        )
-
-    return kind, make
+    return kind, lambda values: _v2_milliseconds(values).cast(pa.timestamp("ms", kind.tz)).cast(kind)
 
 
 def _v2_dates(values: Values) -> pa.Array:
-    days = []
-    for one in values:
-        milliseconds = _v2_milliseconds(one)
-        if milliseconds is not None and milliseconds % _DAY_MS:
-            raise ValueError
-        days.append(None if milliseconds is None else milliseconds // _DAY_MS)
-    return pa.array(days, pa.int32()).cast(pa.date32())
+    moments = _v2_milliseconds(values).cast(pa.timestamp("ms"))
+    days = moments.cast(pa.date32())
+    if not days.cast(pa.timestamp("ms")).equals(moments):
+        raise ValueError  # there is a time of day, so it is no date
+    return days
 
 
 def _clock(form: re.Pattern[str]) -> tuple[pa.DataType, Maker]:
@@ -237,11 +225,11 @@ def _each(kind: pa.DataType, read: Callable[[Any], Any]) -> tuple[pa.DataType, M
 
 _PLAIN: Final = {
     **dict.fromkeys(("Edm.String", "Edm.Guid", "Edm.Duration"), (pa.string(), _strings)),
-    "Edm.Byte": _each(pa.uint8(), _whole),
-    "Edm.SByte": _each(pa.int8(), _whole),
-    "Edm.Int16": _each(pa.int16(), _whole),
-    "Edm.Int32": _each(pa.int32(), _whole),
-    "Edm.Int64": _each(pa.int64(), _whole),
+    "Edm.Byte": _whole(pa.uint8()),
+    "Edm.SByte": _whole(pa.int8()),
+    "Edm.Int16": _whole(pa.int16()),
+    "Edm.Int32": _whole(pa.int32()),
+    "Edm.Int64": _whole(pa.int64()),
     "Edm.Double": _each(pa.float64(), _float),
     "Edm.Single": _each(pa.float32(), _float),
     "Edm.Boolean": _each(pa.bool_(), _logical),

@@ -94,6 +94,7 @@ def _gather(work: Work, selection: Selection, progress: SetProgress) -> Iterator
             own.add(page.rows)
             for navigation, table in selection.children.items():
                 builders[table.name].add(child_rows(work.caller, selection, navigation, page.rows))
+                _check_children(selection, navigation, builders[table.name].total)
             work.on_rows(selection.name, own.total, progress.count)
             delta = page.delta or delta
             if max(builder.rows for builder in builders.values()) >= work.part_rows:
@@ -204,6 +205,15 @@ def _check_room(selection: Selection, progress: SetProgress, page: Page, rows: i
         raise CapacityError(
             f"{selection.name} has {many} rows, and the plan allows {most:,}",
             hint="Narrow the filter, or raise rows in the plan if that is what was agreed.",
+        )
+
+
+def _check_children(selection: Selection, navigation: str, rows: int) -> None:
+    most = selection.wanted.expand[navigation].rows
+    if rows > most:
+        raise CapacityError(
+            f"{selection.name}/{navigation} has more than the {most:,} rows the plan allows",
+            hint=f"Set rows under expand, {navigation}, if so many are meant.",
         )
 
 

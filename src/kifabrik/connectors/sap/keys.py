@@ -8,7 +8,7 @@ the number of rows announced: 12 to 24 bytes a row. Among ten million keys two s
 import hashlib
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from kifabrik.connectors.sap.pages import Row
 
@@ -35,13 +35,30 @@ class Hasher:
         Raises:
             KeyError: The row lacks a part of its key.
         """
-        state = self._start.copy()
-        state.update(repr([_plain(row[name]) for name in self._names]).encode(errors="surrogatepass"))
-        return int.from_bytes(state.digest()) or 1
+        return self.many([row])[0]
 
+    def many(self, rows: Sequence[Row]) -> list[int]:
+        """Return the numbers of many rows' keys.
 
-def _plain(value: Any) -> str:
-    return value if type(value) is str else str(value)
+        Raises:
+            KeyError: A row lacks a part of its key.
+        """
+        copy, number = self._start.copy, int.from_bytes
+        found = []
+        for text in self._texts(rows):
+            state = copy()
+            state.update(text.encode(errors="surrogatepass"))
+            found.append(number(state.digest()) or 1)
+        return found
+
+    def _texts(self, rows: Sequence[Row]) -> list[str]:
+        if len(self._names) == 1:
+            (name,) = self._names
+            return [str(row[name]) for row in rows]
+        # The length before each part keeps parts from running into each other.
+        return [
+            "".join([f"{len(part)}:{part}" for part in (str(row[name]) for name in self._names)]) for row in rows
+        ]
 
 
 class Seen:
@@ -75,6 +92,22 @@ class Seen:
         table[at] = number
         self._count += 1
         return True
+
+    def add_all(self, numbers: Sequence[int]) -> int:
+        """Add numbers up to the first that was there already; return its place, or -1."""
+        while self._count + len(numbers) >= len(self._table) * _FULL_AT:
+            self._grow()
+        table, mask = self._table, len(self._table) - 1
+        for place, number in enumerate(numbers):
+            at = number & mask
+            while there := table[at]:
+                if there == number:
+                    self._count += place
+                    return place
+                at = (at + 1) & mask
+            table[at] = number
+        self._count += len(numbers)
+        return -1
 
     def update(self, numbers: Iterable[int]) -> None:
         """Add many, whether they are there or not."""

@@ -100,7 +100,7 @@ def read_page(answer: Answer, version: Version, where: str) -> Page:
     if not isinstance(rows, list) or any(type(row) is not dict for row in rows):
         raise IntegrityError(f"{where}: the answer is no page of OData V{version.value}")
     upcoming, delta, count = (inner.get(name, inner.get(name.replace("odata.", ""))) for name in names)
-    gone = [row for row in rows if _is_removed(row)]
+    gone = [row for row in rows if _is_removed(row)] if _may_tell_of_removals(answer.body) else []
     if gone:
         rows = [row for row in rows if not _is_removed(row)]
     return Page(rows, str(upcoming or ""), str(delta or ""), _count(count), gone)
@@ -125,6 +125,10 @@ def read_json(answer: Answer, where: str) -> dict[str, Any]:
     if type(body) is not dict:
         raise IntegrityError(f"{where}: the answer is no object")
     return body
+
+
+def _may_tell_of_removals(body: bytes) -> bool:
+    return b"removed" in body or b"$deletedEntity" in body
 
 
 def _is_removed(row: Mapping[str, Any]) -> bool:

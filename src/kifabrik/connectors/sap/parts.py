@@ -53,18 +53,18 @@ class PartBuilder:
             ConflictError: One has a key that came before.
             IntegrityError: One lacks a field, or a value is not of its type.
         """
-        for row in rows:
-            try:
-                number = self._hash(row)
-            except KeyError as error:
-                raise self._lacks(error) from None
-            if not self._seen.add(number):
-                raise ConflictError(
-                    f"{self.table.name}: the same key came a second time, in row {self.total + 1}",
-                    hint="The data moved while its pages were read. Repeat the command: this set begins anew.",
-                )
-            self.fresh.append(number)
-            self.total += 1
+        try:
+            numbers = self._hash.many(rows)
+        except KeyError as error:
+            raise self._lacks(error) from None
+        twice = self._seen.add_all(numbers)
+        if twice >= 0:
+            raise ConflictError(
+                f"{self.table.name}: the same key came a second time, in row {self.total + twice + 1}",
+                hint="The data moved while its pages were read. Repeat the command: this set begins anew.",
+            )
+        self.fresh.extend(numbers)
+        self.total += len(rows)
         self._waiting += rows
         self.rows += len(rows)
         if len(self._waiting) >= _BATCH_ROWS:

@@ -122,9 +122,16 @@ class Confirmed(Part):
 
 
 class Expand(Part):
-    """Children of an entity, which become a table of their own."""
+    """Children of an entity, which become a table of their own.
+
+    Args:
+        fields: Which fields, always with the keys.
+        rows: The most children there may be in all.
+        as_text: Fields to keep as the service writes them.
+    """
 
     fields: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=500)]
+    rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 1_000_000
     as_text: tuple[Identifier, ...] = ()
 
 
@@ -140,6 +147,7 @@ class Wanted(Part):
         changes: Whether to pull only changes the next time, where the service can.
         as_text: Fields to keep as the service writes them.
         page_rows: Rows to ask for at a time; a service may give fewer.
+        ordered: Whether to ask for rows in the order of their keys; some services cannot sort.
     """
 
     entity_set: Identifier
@@ -150,6 +158,7 @@ class Wanted(Part):
     changes: bool = False
     as_text: tuple[Identifier, ...] = ()
     page_rows: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    ordered: bool = True
 
     @model_validator(mode="after")
     def _check(self) -> "Wanted":

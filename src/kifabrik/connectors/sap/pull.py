@@ -24,6 +24,7 @@ from kifabrik.connectors.sap.model import Service
 from kifabrik.connectors.sap.pages import ACCEPT, read_page
 from kifabrik.connectors.sap.plan import Plan
 from kifabrik.connectors.sap.progress import ProgressFiles, SetProgress, State
+from kifabrik.connectors.sap.secrets import SecretStore
 from kifabrik.connectors.sap.selection import Selection, select
 from kifabrik.customer.seal import Earlier, SealedDataset, seal_version
 from kifabrik.customer.session import Session
@@ -95,6 +96,7 @@ def pull(
     *,
     again: bool = False,
     derive: Derive | None = None,
+    store: SecretStore | None = None,
     on_rows: OnRows | None = None,
     part_rows: int = 0,
 ) -> Pulled:
@@ -105,13 +107,14 @@ def pull(
         plan: What a person confirmed.
         again: Whether to take all of it, and forget what an interrupted pull got done.
         derive: Makes further members of what was pulled; all of it is taken then.
+        store: The keyholder's secrets, for a plan that names one.
         on_rows: Told set, rows so far, and how many there will be (-1: unknown).
         part_rows: Rows of a Parquet file; 0 for the usual number.
 
     Raises:
         KifabrikError: The service, the factory or the plan stand in the way; the command can be repeated.
     """
-    with caller_of(plan) as caller:
+    with caller_of(plan, store) as caller:
         puller = Puller(
             plan, caller, session.profile.opener, again=again, derive=derive, on_rows=on_rows, part_rows=part_rows
         )

@@ -78,7 +78,7 @@ class Selection:
                 "$select": ",".join(self._selected()),
                 "$expand": ",".join(self._expanded()),
                 "$filter": self.wanted.filter,
-                "$orderby": ",".join(self.table.keys),
+                "$orderby": ",".join(self.table.keys) if self.wanted.ordered else "",
                 "$count" if v4 else "$inlinecount": "true" if v4 else "allpages",
                 "$top": str(top) if top else "",
                 "$skip": str(skip) if skip else "",

@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kifabrik.connectors.sap.file_plan import SharedTable, SharePlan
+from kifabrik.connectors.sap.secrets import SecretStore
 from kifabrik.errors import CapacityError, IntegrityError, SignInError, UnavailableError, UsageError
 
 LARGEST_FILE: Final = 2**30
 _TIMEOUT: Final = httpx.Timeout(300, connect=15)
 
 
-def open_share(plan: SharePlan) -> Any:
+def open_share(plan: SharePlan, store: SecretStore | None = None) -> Any:
     """Return a client of the share.
 
     Raises:
@@ -29,7 +30,7 @@ def open_share(plan: SharePlan) -> Any:
     from delta_sharing.protocol import DeltaSharingProfile  # noqa: PLC0415 - slow to import
     from delta_sharing.rest_client import DataSharingRestClient  # noqa: PLC0415
 
-    text = plan.profile.read()
+    text = plan.profile.read(store)
     try:
         profile = DeltaSharingProfile.from_json(text)
     except (ValueError, KeyError, TypeError):

@@ -1,7 +1,7 @@
 """Ways to sign in, as what a request needs: headers, and a certificate of one's own.
 
 Invariants:
-- a secret is read when it is used, and is in no error, no repr and no file;
+- a secret is in no error, no repr and no file;
 - a token is renewed before it ends, and once when the service says that it has ended.
 """
 
@@ -15,6 +15,7 @@ import httpx
 import truststore
 
 from kifabrik.connectors.sap.plan import BasicSignIn, CertificateSignIn, NoSignIn, OAuthSignIn
+from kifabrik.connectors.sap.secrets import SecretStore
 from kifabrik.errors import SignInError, UnavailableError, UsageError
 
 _EARLY_S: Final = 30.0
@@ -49,8 +50,8 @@ class Open:
 class Basic:
     """User and password (RFC 7617)."""
 
-    def __init__(self, sign_in: BasicSignIn) -> None:
-        pair = f"{sign_in.user}:{sign_in.password.read()}".encode()
+    def __init__(self, sign_in: BasicSignIn, store: SecretStore | None = None) -> None:
+        pair = f"{sign_in.user}:{sign_in.password.read(store)}".encode()
         self._header = f"Basic {base64.b64encode(pair).decode()}"
 
     def headers(self) -> dict[str, str]:
@@ -65,8 +66,9 @@ class Basic:
 class ClientCredentials:
     """Bearer tokens from a sign-in service (RFC 6749, section 4.4; RFC 6750)."""
 
-    def __init__(self, sign_in: OAuthSignIn, trust: ssl.SSLContext) -> None:
+    def __init__(self, sign_in: OAuthSignIn, trust: ssl.SSLContext, store: SecretStore | None = None) -> None:
         self._sign_in = sign_in
+        self._secret: str = sign_in.client_secret.read(store)
         self._trust = trust
         self._token = ""
         self._renew_at = 0.0
@@ -87,7 +89,7 @@ class ClientCredentials:
         form = {"grant_type": "client_credentials"}
         if self._sign_in.scope:
             form["scope"] = self._sign_in.scope
-        pair = (self._sign_in.client_id, self._sign_in.client_secret.read())
+        pair = (self._sign_in.client_id, self._secret)
         asked = time.monotonic()
         try:
             with httpx.Client(verify=self._trust, timeout=_TIMEOUT) as client:
@@ -126,7 +128,9 @@ def _object(answer: httpx.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def trust_of(ca: Path | None, certificate: CertificateSignIn | None) -> ssl.SSLContext:
+def trust_of(
+    ca: Path | None, certificate: CertificateSignIn | None, store: SecretStore | None = None
+) -> ssl.SSLContext:
     """Return whom to trust: the system's authorities or the company's own, and the certificate to show.
 
     Raises:
@@ -137,7 +141,7 @@ def trust_of(ca: Path | None, certificate: CertificateSignIn | None) -> ssl.SSLC
         if ca is not None:
             context = ssl.create_default_context(cafile=str(ca))
         if certificate is not None:
-            phrase = certificate.passphrase.read() if certificate.passphrase is not None else ""
+            phrase = certificate.passphrase.read(store) if certificate.passphrase is not None else ""
             # A function, so that a key that wants a passphrase never asks on the terminal.
             context.load_cert_chain(certificate.certificate, certificate.key, lambda: phrase)
     except FileNotFoundError as error:
@@ -152,7 +156,9 @@ def trust_of(ca: Path | None, certificate: CertificateSignIn | None) -> ssl.SSLC
 
 
 def credentials_of(
-    sign_in: BasicSignIn | OAuthSignIn | CertificateSignIn | NoSignIn, trust: ssl.SSLContext
+    sign_in: BasicSignIn | OAuthSignIn | CertificateSignIn | NoSignIn,
+    trust: ssl.SSLContext,
+    store: SecretStore | None = None,
 ) -> Credentials:
     """Return what lets requests in.
 
@@ -161,8 +167,8 @@ def credentials_of(
     """
     match sign_in:
         case BasicSignIn():
-            return Basic(sign_in)
+            return Basic(sign_in, store)
         case OAuthSignIn():
-            return ClientCredentials(sign_in, trust)
+            return ClientCredentials(sign_in, trust, store)
         case _:
             return Open()

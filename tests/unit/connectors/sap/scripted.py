@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import secrets
+import ssl
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from kifabrik.seals.identities import Identity
 from kifabrik.transfer.opening import open_contents, unpack
 from kifabrik.transfer.sealing import Sealer, VersionHead
 
+TRUST = ssl.create_default_context()
 TENANT, DATASET = "t-" + "a" * 32, "d-" + "b" * 16
 FIELDS = '<Property Name="ID" Type="Edm.Int32" Nullable="false"/><Property Name="name" Type="Edm.String"/>'
 
@@ -207,7 +209,7 @@ pull: [{pull}]""",
     ):
         plan = self.plan(pull)
         patience = Patience(tries, 10_000, self.waits.append)
-        with Caller(plan.service, credentials or Open(), True, patience) as caller:
+        with Caller(plan.service, credentials or Open(), TRUST, patience) as caller:
             puller = Puller(plan, caller, self.device, part_rows=part_rows, on_rows=on_rows, again=again)
             return puller.pulled(self._seal(puller))
 

@@ -1,10 +1,17 @@
 """What services do wrong on the way: nothing is lost, nothing is doubled, and a sentence says what happened."""
 
+import threading
+import time
+
 import pytest
 from scripted import FIELDS, Said, metadata
 
+from kifabrik.connectors.sap.ahead import ahead
 from kifabrik.errors import CapacityError, ConflictError, IntegrityError, SignInError, UnavailableError, UsageError
 
+PART = (
+    '<EntityType Name="Part"><Key><PropertyRef Name="no"/></Key><Property Name="no" Type="Edm.Int32"/></EntityType>'
+)
 CHANGES = "{entity_set: Items, rows: 1000, fields: [name], changes: true}"
 
 
@@ -251,3 +258,49 @@ def test_metadata_with_a_document_type_is_refused(house, script):
     script.metadata = b'<!DOCTYPE x [<!ENTITY a "aaaa">]>' + script.metadata
     with pytest.raises(IntegrityError, match="document type"):
         house.pull()
+
+
+def test_an_interrupted_wait_does_not_hold_the_command():
+    held = threading.Event()
+
+    def slow():
+        yield 1
+        held.wait(30)
+
+    def interrupted():
+        with ahead(slow()) as coming:
+            next(coming)
+            raise KeyboardInterrupt
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - begun < 15
+    held.set()
+
+
+def test_more_children_than_the_plan_allows_are_refused(house, script):
+    script.metadata = metadata(
+        f'{FIELDS}<NavigationProperty Name="parts" Type="Collection(S.Part)"/>',
+        PART,
+    )
+    for item in script.items:
+        item["parts"] = [{"no": 1}, {"no": 2}]
+    plan = "{{entity_set: Items, rows: 30, fields: [name], expand: {{parts: {{fields: [no], rows: {}}}}}}}"
+    with pytest.raises(CapacityError, match="Items/parts has more than the 59 rows"):
+        house.pull(plan.format(59))
+    house.pull(plan.format(60))
+    assert house.table("Items_parts").num_rows == 60
+
+
+def test_children_that_go_on_elsewhere_are_fetched_to_their_end(house, script):
+    script.metadata = metadata(
+        f'{FIELDS}<NavigationProperty Name="parts" Type="Collection(S.Part)"/>',
+        PART,
+    )
+    script.items = [
+        {"ID": 1, "name": "a", "parts": [{"no": 1}], "parts@odata.nextLink": "Items(1)/parts?$skiptoken=1"}
+    ]
+    script.before = lambda asked: Said({"value": [{"no": 2}, {"no": 3}]}) if "Items(1)" in asked.path else None
+    house.pull("{entity_set: Items, rows: 30, fields: [name], expand: {parts: {fields: [no]}}}")
+    assert house.table("Items_parts").to_pylist() == [{"Items_ID": 1, "no": number} for number in (1, 2, 3)]

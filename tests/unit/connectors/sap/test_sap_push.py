@@ -1,7 +1,7 @@
 """Writing to a service that guards itself: tokens against forged requests, entity tags, failures half way."""
 
 import pytest
-from scripted import FIELDS, Said, metadata
+from scripted import FIELDS, TRUST, Said, metadata
 
 from kifabrik.connectors.sap.asking import Caller, Patience
 from kifabrik.connectors.sap.plan import PushPlan, parse
@@ -49,7 +49,7 @@ def push(script, tmp_path):
         source = tmp_path / "results.csv"
         source.write_text(text)
         plan = parse(PushPlan, PLAN.format(url=script.url, rows=rows, create=create), "back.yaml")
-        with Caller(plan.service, Open(), True, Patience(3, 10_000, lambda _s: None)) as caller:
+        with Caller(plan.service, Open(), TRUST, Patience(3, 10_000, lambda _s: None)) as caller:
             difference, entity, service = compare(caller, plan, source)
             return write(caller, service, entity, difference) if apply else difference
 
