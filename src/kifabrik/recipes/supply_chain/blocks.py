@@ -1,6 +1,6 @@
 """Blocks of scenarios: how wide they are, their state, and what is in it."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from kifabrik.recipes.supply_chain.plan import Compiled
 from kifabrik.recipes.supply_chain.results import Settings
 
 Floats = NDArray[np.float64]
+Device = Literal["cpu", "cuda"]
 GROUP: Final = 32
 """Scenarios whose figures are added up together; blocks are multiples of it."""
 _WIDE: Final = 512
@@ -20,15 +21,19 @@ _WIDEST: Final = 4096
 _FAST_BYTES: Final = 2 * 1024 * 1024
 _BYTES: Final = 256 * 1024 * 1024
 """Most that the state of a block may take; no cache has room for a large network anyway."""
+_GPU_BYTES: Final = 2 * 1024 * 1024 * 1024
+"""The same on a GPU, where each scenario is a thread, and tens of thousands are needed."""
 _FLUSH: Final = 16
 """Periods summed in single precision before they are added in double."""
 
 
-def block_width(compiled: Compiled, scenarios: int, threads: int) -> int:
+def block_width(compiled: Compiled, scenarios: int, threads: int, device: Device = "cpu") -> int:
     """Scenarios side by side: as many as are worth it, a state of bounded size, all threads equally busy."""
     rows = _rows(compiled)
     each = 4 * (sum(rows.values()) + rows["total"] + rows["lane_total"])
     widest = max(GROUP, min(_WIDE, _BYTES // each), min(_WIDEST, _FAST_BYTES // each))
+    if device == "cuda":
+        widest = max(GROUP, _GPU_BYTES // each)
     rounds = -(-scenarios // (widest * threads))
     return -(-scenarios // (rounds * threads * GROUP)) * GROUP
 
@@ -79,8 +84,16 @@ def run(
     replayed: Any = None,
     record: lay.Record | None = None,
     stockpyl: bool = False,
+    device: Device = "cpu",
 ) -> None:
-    """Run a block through some periods, from one to before the other."""
+    """Run a block through some periods, from one to before the other; on a GPU nothing is replayed or recorded."""
+    span = (settings.warm_up, settings.periods)
+    if device == "cuda":
+        from kifabrik.recipes.supply_chain.kernel.device import simulate_on_gpu  # noqa: PLC0415 - slow to import
+
+        numbers = (settings.first + first, *periods, span, _FLUSH, stockpyl, compiled.any_transit, real(0))
+        simulate_on_gpu(compiled.plan, state, courses, *numbers, watched, prices.astype(real))
+        return
     nothing = np.zeros((0, 0, 0), dtype=real)
     empty = lay.Record(nodes=np.zeros((0, 0, 0, 0), dtype=real), lanes=np.zeros((0, 0, 0, 0), dtype=real))
     simulate_block(
@@ -88,7 +101,7 @@ def run(
         state,
         settings.first + first,
         *periods,
-        (settings.warm_up, settings.periods),
+        span,
         _FLUSH,
         stockpyl,
         compiled.any_transit,

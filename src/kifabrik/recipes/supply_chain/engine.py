@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain.blocks import GROUP, block_width, forget, inside, new_state, run
+from kifabrik.recipes.supply_chain.blocks import GROUP, Device, block_width, forget, inside, new_state, run
 from kifabrik.recipes.supply_chain.books import Books
 from kifabrik.recipes.supply_chain.following import trajectories
 from kifabrik.recipes.supply_chain.network import Network, Semantics
@@ -40,6 +40,7 @@ def simulate(
     progress: Callable[[int], None] | None = None,
     precision: Literal["single", "double"] = "single",
     tallied: bool = False,
+    device: Device = "cpu",
 ) -> Results:
     """Simulate a network under many scenarios.
 
@@ -51,16 +52,17 @@ def simulate(
         progress: Told the number of scenarios just finished.
         precision: Of the state. Sums are always kept in double precision.
         tallied: Whether the results hold what makes parts of a study one study again.
+        device: Where scenarios are played. For GPUs this is tested on numba's simulator of one only.
 
     Raises:
-        UsageError: If a watched node is not there, or the settings make no sense.
+        UsageError: If a watched node is not there, the settings make no sense, or a GPU is wanted and missing.
     """
     _check(network, settings, watch)
     begun = time.perf_counter()
     real = np.float32 if precision == "single" else np.float64
     compiled = compile_network(network, seed=settings.seed, real=real)
-    threads = workers or os.cpu_count() or 1
-    width = block_width(compiled, settings.scenarios, threads)
+    threads = 1 if device == "cuda" else workers or os.cpu_count() or 1
+    width = block_width(compiled, settings.scenarios, threads, device)
     places = {int(place): number for number, place in enumerate(compiled.order)}
     by_name = {node.name: places[place] for place, node in enumerate(network.nodes)}
     watched = np.array([by_name[name] for name in watch], dtype=np.int64)
@@ -76,7 +78,7 @@ def simulate(
         courses = np.zeros((3 + 2 * len(watched), settings.periods, min(block.traced, block.width)), dtype=real)
         inputs: dict[str, Any] = {
             "courses": courses, "watched": watched, "prices": books.prices,
-            "stockpyl": network.semantics is Semantics.STOCKPYL,
+            "stockpyl": network.semantics is Semantics.STOCKPYL, "device": device,
         }  # fmt: skip
         if settings.warm_up:
             run(compiled, state, settings, block.first, real, periods=(0, settings.warm_up), **inputs)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from kifabrik.recipes.supply_chain.kernel import layout as lay
 from kifabrik.recipes.supply_chain.kernel.drawing import draw_demand, draw_shared_lucks, draw_troubles
-from kifabrik.recipes.supply_chain.kernel.jit import SOURCES, called, kept
+from kifabrik.recipes.supply_chain.kernel.jit import SOURCES, called, kept, larger, smaller
 from kifabrik.recipes.supply_chain.kernel.making import advance, make
 from kifabrik.recipes.supply_chain.kernel.ordering import ask, count_position, order, place_orders
 from kifabrik.recipes.supply_chain.kernel.serving import serve
@@ -35,11 +35,11 @@ def _record_under_way(plan: Any, st: Any, t: int, rec: Any) -> None:
 @called
 def _trace(plan: Any, st: Any, t: int, courses: Any, watched: Any, prices: Any, zero: Any) -> None:
     """Note backlog, stock value and demand of the first scenarios, and the watched nodes' stock."""
-    width = min(st.level.shape[1], courses.shape[2])
+    width = smaller(st.level.shape[1], courses.shape[2])
     for i in range(prices.shape[0]):
         price = prices[i]
         for s in range(width):
-            courses[1, t, s] += max(st.level[i, s], zero) * price
+            courses[1, t, s] += larger(st.level[i, s], zero) * price
         if plan.node_ints[i, lay.DEMAND] != lay.NO_DEMAND:
             for s in range(width):
                 courses[0, t, s] += st.owed_out[i, s]
@@ -47,8 +47,8 @@ def _trace(plan: Any, st: Any, t: int, courses: Any, watched: Any, prices: Any, 
     for w in range(watched.shape[0]):
         for s in range(width):
             here = st.level[watched[w], s]
-            courses[3 + 2 * w, t, s] = max(here, zero)
-            courses[4 + 2 * w, t, s] = max(-here, zero)
+            courses[3 + 2 * w, t, s] = larger(here, zero)
+            courses[4 + 2 * w, t, s] = larger(-here, zero)
 
 
 @called
@@ -66,7 +66,7 @@ def add_groups(values: Any, group: int, sums: Any) -> None:
     for row in range(values.shape[0]):
         for g in range(sums.shape[1]):
             sum_ = 0.0
-            for s in range(g * group, min((g + 1) * group, values.shape[1])):
+            for s in range(g * group, smaller((g + 1) * group, values.shape[1])):
                 sum_ += values[row, s]
             sums[row, g] += sum_
 

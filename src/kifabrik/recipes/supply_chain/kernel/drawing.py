@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kifabrik.recipes.supply_chain.kernel import layout as lay
-from kifabrik.recipes.supply_chain.kernel.jit import called, inlined
+from kifabrik.recipes.supply_chain.kernel.jit import called, inlined, larger, smaller
 from kifabrik.recipes.supply_chain.luck import BINS, OCTAVES, REACH, SCORES, threefry
 
 _PLACES = OCTAVES << BINS
@@ -83,7 +83,7 @@ def draw_demand(plan: Any, st: Any, i: int, t: int, first: int, replay: Any, zer
         sd = plan.node_reals[i, lay.SD] * factor
         for s in range(width):
             drawn = mean + sd * _continuous(plan.normal, 0, dice[0, s])
-            out[i, s] = max(zero, drawn)
+            out[i, s] = larger(zero, drawn)
     elif kind == lay.CONTINUOUS:
         for s in range(width):
             out[i, s] = _continuous(plan.tables, row, dice[0, s]) * factor
@@ -93,7 +93,7 @@ def draw_demand(plan: Any, st: Any, i: int, t: int, first: int, replay: Any, zer
             out[i, s] = _discrete(plan, row, steps, dice[0, s]) * factor
     if plan.node_ints[i, lay.WHOLE]:
         for s in range(width):
-            out[i, s] = np.rint(out[i, s])
+            out[i, s] = round(out[i, s])
 
 
 @called
@@ -106,10 +106,10 @@ def _draw_with_shared_luck(plan: Any, st: Any, i: int, factor: Any, zero: Any) -
         score = loading * st.shared[luck, s] + rest * _continuous(plan.normal, 0, st.dice[0, s])
         if kind == lay.NORMAL:
             drawn = mean + sd * score
-            out[i, s] = max(zero, drawn)
+            out[i, s] = larger(zero, drawn)
         else:
             at = (score + REACH) * (SCORES / (2 * REACH))
-            at = min(max(at, 0.0), SCORES - 1e-3)
+            at = smaller(larger(at, 0.0), SCORES - 1e-3)
             low = np.int64(at)
             rank = plan.scores[low] + (plan.scores[low + 1] - plan.scores[low]) * (at - low)
             u = np.uint32(rank)
@@ -144,7 +144,7 @@ def draw_lead_times(plan: Any, st: Any, e: int, t: int, first: int) -> None:
         leads[lay.LEADS, s] = _discrete(plan, row, steps, st.dice[0, s]) + extra
     if not ints[e, lay.CROSSES]:
         for s in range(width):
-            arrival = max(st.arrival[x, s], np.float32(t) + leads[lay.LEADS, s])
+            arrival = larger(st.arrival[x, s], np.float32(t) + leads[lay.LEADS, s])
             st.arrival[x, s] = arrival
             leads[lay.LEADS, s] = arrival - np.float32(t)
 
@@ -159,7 +159,7 @@ def draw_troubles(plan: Any, st: Any, t: int, first: int, keys: int, replayed: A
         if start == lay.EITHER:
             one, other = plan.troubles[d, 2], plan.troubles[d, 3]
             for s in range(width):
-                st.trouble[d, s] = max(st.trouble[one, s], st.trouble[other, s])
+                st.trouble[d, s] = larger(st.trouble[one, s], st.trouble[other, s])
         elif replayed.shape[0] > 0:
             for s in range(width):
                 st.trouble[d, s] = replayed[d, t, s]

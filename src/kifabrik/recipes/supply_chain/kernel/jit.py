@@ -35,6 +35,18 @@ def kept(function: F) -> F:
     return cast("F", numba.njit(cache=True, **_OPTIONS)(function))
 
 
+@inlined
+def larger(one: Any, other: Any) -> Any:
+    """The larger of two; numba's own `max` cannot be compiled for GPUs."""
+    return one if one > other else other  # noqa: FURB136
+
+
+@inlined
+def smaller(one: Any, other: Any) -> Any:
+    """The smaller of two."""
+    return one if one < other else other  # noqa: FURB136
+
+
 def _sources() -> int:
     here = Path(__file__).parent
     text = b"".join(file.read_bytes() for file in (*sorted(here.glob("*.py")), here.parent / "luck.py"))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kifabrik.recipes.supply_chain.kernel import layout as lay
-from kifabrik.recipes.supply_chain.kernel.jit import called, inlined
+from kifabrik.recipes.supply_chain.kernel.jit import called, inlined, smaller
 
 
 @called
@@ -103,13 +103,13 @@ def make(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
             else:
                 for s in range(width):
                     here = st.raw[raw, s] / units
-                    scratch[lay.MADE_NOW, s] = min(here, scratch[lay.MADE_NOW, s])
+                    scratch[lay.MADE_NOW, s] = smaller(here, scratch[lay.MADE_NOW, s])
         cap = plan.node_reals[i, lay.MAKE_CAP]
         if cap < np.inf:
             d = ints[i, lay.D_CAPACITY]
             for s in range(width):
                 loss = st.trouble[d, s] * plan.trouble_reals[d, 3] if d >= 0 else zero
-                scratch[lay.MADE_NOW, s] = min(scratch[lay.MADE_NOW, s], cap * (1 - loss))
+                scratch[lay.MADE_NOW, s] = smaller(scratch[lay.MADE_NOW, s], cap * (1 - loss))
         d = ints[i, lay.D_OUT]
         if d >= 0:
             for s in range(width):

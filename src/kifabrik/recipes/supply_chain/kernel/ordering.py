@@ -1,12 +1,13 @@
 """Orders: what a node is asked for, what it orders, and where."""
 # ruff: noqa: C901, PLR0912 - branches for what a node can do; loops must stand in one function
 
+import math
 from typing import Any
 
 import numpy as np
 
 from kifabrik.recipes.supply_chain.kernel import layout as lay
-from kifabrik.recipes.supply_chain.kernel.jit import called, inlined
+from kifabrik.recipes.supply_chain.kernel.jit import called, inlined, larger, smaller
 from kifabrik.recipes.supply_chain.kernel.sending import send_from_outside
 
 
@@ -52,7 +53,7 @@ def count_position(plan: Any, st: Any, i: int) -> None:
         else:
             for s in range(width):
                 here = st.coming[plan.coming_at[g], s] / units
-                position[i, s] = min(here, position[i, s])
+                position[i, s] = smaller(here, position[i, s])
     for s in range(width):
         position[i, s] += st.level[i, s] - st.asked[i, s]
     length = plan.node_ints[i, lay.MAKING_LENGTH]
@@ -69,10 +70,10 @@ def _echelon(plan: Any, st: Any, i: int, zero: Any, stockpyl: bool) -> None:
     sum_ = st.scratch
     for s in range(width):
         level = st.level[i, s]
-        sum_[lay.POSITION, s] = st.position[i, s] - level + max(level, zero)
+        sum_[lay.POSITION, s] = st.position[i, s] - level + larger(level, zero)
     if stockpyl and plan.node_ints[i, lay.SINK]:
         for s in range(width):
-            sum_[lay.POSITION, s] -= max(-st.level[i, s], zero)
+            sum_[lay.POSITION, s] -= larger(-st.level[i, s], zero)
     elif not stockpyl:
         for s in range(width):
             sum_[lay.POSITION, s] -= st.owed_out[i, s]
@@ -80,10 +81,10 @@ def _echelon(plan: Any, st: Any, i: int, zero: Any, stockpyl: bool) -> None:
         d = plan.echelon[place]
         units = plan.echelon_units[place]
         for s in range(width):
-            sum_[lay.POSITION, s] += units * max(st.level[d, s], zero)
+            sum_[lay.POSITION, s] += units * larger(st.level[d, s], zero)
         if stockpyl and plan.node_ints[d, lay.SINK]:
             for s in range(width):
-                sum_[lay.POSITION, s] -= units * max(-st.level[d, s], zero)
+                sum_[lay.POSITION, s] -= units * larger(-st.level[d, s], zero)
         elif not stockpyl:
             for s in range(width):
                 sum_[lay.POSITION, s] -= units * st.owed_out[d, s]
@@ -108,7 +109,7 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
     if ints[i, lay.PLAIN_RULE]:
         for s in range(width):
             q = level - position[i, s]
-            order[i, s] = max(zero, q)
+            order[i, s] = larger(zero, q)
         return
     if (t - ints[i, lay.OFFSET]) % ints[i, lay.REVIEW] != 0:
         for s in range(width):
@@ -118,11 +119,11 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
     point, quantity = reals[i, lay.POINT], reals[i, lay.QUANTITY]
     if rule == lay.BASE_STOCK:
         for s in range(width):
-            order[i, s] = max(level - position[i, s], zero)
+            order[i, s] = larger(level - position[i, s], zero)
     elif rule == lay.ECHELON:
         _echelon(plan, st, i, zero, stockpyl)
         for s in range(width):
-            order[i, s] = max(level - st.scratch[lay.POSITION, s], zero)
+            order[i, s] = larger(level - st.scratch[lay.POSITION, s], zero)
     elif rule == lay.MIN_MAX:
         for s in range(width):
             here = position[i, s]
@@ -132,7 +133,7 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
             here = position[i, s]
             lots = zero
             if here <= point:
-                lots = zero + 1 if stockpyl else np.floor((point - here) / quantity) + 1
+                lots = zero + 1 if stockpyl else math.floor((point - here) / quantity) + 1
             order[i, s] = lots * quantity
     else:
         for s in range(width):
@@ -145,24 +146,24 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
     )
     if lot > 0:
         for s in range(width):
-            order[i, s] = np.ceil(order[i, s] / lot - 1e-6) * lot
+            order[i, s] = math.ceil(order[i, s] / lot - 1e-6) * lot
     if minimum > 0:
         for s in range(width):
             q = order[i, s]
             order[i, s] = minimum if zero < q < minimum else q
     if storage < np.inf:
         for s in range(width):
-            room = storage - position[i, s] - max(st.asked[i, s] - st.level[i, s], zero)
-            order[i, s] = max(zero, min(order[i, s], room))
+            room = storage - position[i, s] - larger(st.asked[i, s] - st.level[i, s], zero)
+            order[i, s] = larger(zero, smaller(order[i, s], room))
     if cap < np.inf:
         d = ints[i, lay.D_CAPACITY]
         if d >= 0:
             lost = plan.trouble_reals[d, 3]
             for s in range(width):
-                order[i, s] = min(order[i, s], cap * (1 - st.trouble[d, s] * lost))
+                order[i, s] = smaller(order[i, s], cap * (1 - st.trouble[d, s] * lost))
         else:
             for s in range(width):
-                order[i, s] = min(order[i, s], cap)
+                order[i, s] = smaller(order[i, s], cap)
     d = ints[i, lay.D_ORDERS]
     if d >= 0:
         for s in range(width):
@@ -235,10 +236,10 @@ def _share_of_lane(plan: Any, st: Any, e: int, i: int, units: Any, zero: Any) ->
             scratch[lay.SENT, s] = zero if st.trouble[d, s] > 0 else scratch[lay.SENT, s]
     if lot > 0:
         for s in range(width):
-            scratch[lay.SENT, s] = np.ceil(scratch[lay.SENT, s] / lot - 1e-6) * lot
+            scratch[lay.SENT, s] = math.ceil(scratch[lay.SENT, s] / lot - 1e-6) * lot
     if cap < np.inf:
         for s in range(width):
-            scratch[lay.SENT, s] = min(scratch[lay.SENT, s], cap)
+            scratch[lay.SENT, s] = smaller(scratch[lay.SENT, s], cap)
     if quota < 0:
         for s in range(width):
-            scratch[lay.UNPLACED, s] = max(zero, scratch[lay.UNPLACED, s] - scratch[lay.SENT, s])
+            scratch[lay.UNPLACED, s] = larger(zero, scratch[lay.UNPLACED, s] - scratch[lay.SENT, s])

@@ -7,19 +7,21 @@ import numpy as np
 
 from kifabrik.recipes.supply_chain.kernel import layout as lay
 from kifabrik.recipes.supply_chain.kernel.drawing import draw_lead_times
-from kifabrik.recipes.supply_chain.kernel.jit import called, inlined
+from kifabrik.recipes.supply_chain.kernel.jit import called, inlined, larger, smaller
 
 
 @inlined
 def periods_under_way(t: int, leaves: int, lead: int, span: Any, zero: Any) -> Any:
     """At how many ends of counted periods it is under way, if it is sent in t, leaves later and takes `lead`."""
-    return zero + np.float32(max(0, min(t + lead, span[1]) - max(t + leaves, span[0])))
+    return zero + np.float32(larger(0, smaller(t + lead, span[1]) - larger(t + leaves, span[0])))
 
 
 @inlined
 def drawn_periods_under_way(t: int, leaves: int, lead: Any, span: Any, zero: Any) -> Any:
     """The same for a lead time in the type of `zero`."""
-    return max(zero, min(np.float32(t) + lead, zero + np.float32(span[1])) - np.float32(max(t + leaves, span[0])))
+    return larger(
+        zero, smaller(np.float32(t) + lead, zero + np.float32(span[1])) - np.float32(larger(t + leaves, span[0]))
+    )
 
 
 @called

@@ -7,7 +7,7 @@ import numpy as np
 
 from kifabrik.recipes.supply_chain.kernel import layout as lay
 from kifabrik.recipes.supply_chain.kernel.drawing import draw_lead_times
-from kifabrik.recipes.supply_chain.kernel.jit import called, inlined
+from kifabrik.recipes.supply_chain.kernel.jit import called, inlined, larger, smaller
 from kifabrik.recipes.supply_chain.kernel.sending import book_lane, drawn_periods_under_way, periods_under_way, send
 
 
@@ -22,7 +22,7 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
     one = zero + np.float32(1)
     near = zero + np.float32(1.00001)
     for s in range(width):
-        scratch[lay.LEFT, s] = max(level[i, s], zero) + scratch[lay.MADE_NOW, s]
+        scratch[lay.LEFT, s] = larger(level[i, s], zero) + scratch[lay.MADE_NOW, s]
         level[i, s] += scratch[lay.MADE_NOW, s] - asked[i, s]
         part[book + lay.MADE, s] += scratch[lay.MADE_NOW, s]
         scratch[lay.MET_NOW, s] = zero  # met from stock at once
@@ -49,11 +49,11 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
                 before = owed[e, s]
                 need = before + st.orders[row, s] * units
                 here = scratch[lay.LEFT, s]
-                out = min(here, need)
+                out = smaller(here, need)
                 scratch[lay.LEFT, s] = here - out
                 owed[e, s] = need - out
                 st.ring[slot, s] = out
-                scratch[lay.MET_NOW, s] += max(out - before, zero)
+                scratch[lay.MET_NOW, s] += larger(out - before, zero)
                 part[book + lay.TRANSIT, s] += out * weight
             if plan.lane_ints[e, lay.LANE_BOOK] >= 0 or recording:
                 book_lane(plan, st, e, t, rec, recording, slot, weight)
@@ -66,14 +66,14 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
             before = out_owed[i, s]
             new = outside[i, s]
             here = scratch[lay.LEFT, s]
-            out = min(here, before + new)
+            out = smaller(here, before + new)
             if allocation != lay.PRIORITY:
-                out = min(here, scratch[lay.OLD_SHARE, s] * before + scratch[lay.NEW_SHARE, s] * new)
+                out = smaller(here, scratch[lay.OLD_SHARE, s] * before + scratch[lay.NEW_SHARE, s] * new)
             scratch[lay.LEFT, s] = here - out
-            met = max(out - before, zero)
+            met = larger(out - before, zero)
             scratch[lay.MET_NOW, s] += met
             left = before + new - out
-            gone = (_one_less(waits, zero)) * min(left, new)
+            gone = (_one_less(waits, zero)) * smaller(left, new)
             out_owed[i, s] = left - gone
             level[i, s] += gone
             st.position[i, s] += gone
@@ -87,13 +87,13 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
     if d >= 0:
         share = plan.trouble_reals[d, 3]
         for s in range(width):
-            lost = max(level[i, s], zero) * share if st.trouble[d, s] == 2 else zero  # noqa: PLR2004
+            lost = larger(level[i, s], zero) * share if st.trouble[d, s] == 2 else zero  # noqa: PLR2004
             level[i, s] -= lost
             st.position[i, s] -= lost
     for s in range(width):
         here = level[i, s]
-        part[book + lay.ON_HAND, s] += max(here, zero)
-        part[book + lay.OWED, s] += max(-here, zero)
+        part[book + lay.ON_HAND, s] += larger(here, zero)
+        part[book + lay.OWED, s] += larger(-here, zero)
         part[book + lay.ASKED, s] += asked[i, s]
         part[book + lay.MET, s] += scratch[lay.MET_NOW, s]
         part[book + lay.SHORT, s] += one if scratch[lay.MET_NOW, s] * near < asked[i, s] else zero
@@ -152,13 +152,13 @@ def _shares(plan: Any, st: Any, i: int, zero: Any) -> None:
     for s in range(width):
         here, old, new = scratch[lay.LEFT, s], scratch[lay.OLD_SHARE, s], st.asked[i, s]
         if plan.node_ints[i, lay.ALLOCATION] == lay.FIRST_COME:
-            served = min(here, old)
+            served = smaller(here, old)
             scratch[lay.OLD_SHARE, s] = served / old if old > zero else zero
             rest = here - served
-            scratch[lay.NEW_SHARE, s] = min(rest, new) / new if new > zero else zero
+            scratch[lay.NEW_SHARE, s] = smaller(rest, new) / new if new > zero else zero
         else:
             both = old + new
-            share = min(here, both) / both if both > zero else zero
+            share = smaller(here, both) / both if both > zero else zero
             scratch[lay.OLD_SHARE, s] = share
             scratch[lay.NEW_SHARE, s] = share
 
@@ -191,9 +191,9 @@ def _serve_lane(
         before = owed[e, s]
         new = st.orders[row, s] * units
         here = scratch[lay.LEFT, s]
-        ready = min(here, before + new)
+        ready = smaller(here, before + new)
         if by_share:
-            ready = min(here, scratch[lay.OLD_SHARE, s] * before + scratch[lay.NEW_SHARE, s] * new)
+            ready = smaller(here, scratch[lay.OLD_SHARE, s] * before + scratch[lay.NEW_SHARE, s] * new)
         if lane_out >= 0 and st.trouble[lane_out, s] > 0:
             ready = zero
         scratch[lay.LEFT, s] = here - ready
@@ -206,7 +206,7 @@ def _serve_lane(
             else:
                 out = ready + st.aside[x, s]
                 st.aside[x, s] = zero
-        scratch[lay.MET_NOW, s] += max(out - before, zero)
+        scratch[lay.MET_NOW, s] += larger(out - before, zero)
         scratch[lay.SENT, s] = out
     node_book, book = plan.node_ints[i, lay.BOOK], ints[e, lay.LANE_BOOK]
     if paused >= 0:
