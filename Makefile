@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help install demo demo-supply-chain demo-pharma test soak test-slurm slurm-cluster check format fuzz bench reference lock clean
+.PHONY: help install demo demo-supply-chain demo-pharma test soak test-services test-slurm slurm-cluster check format fuzz bench reference lock clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -23,6 +23,10 @@ demo-pharma: install ## play training on sealed compounds
 
 test: install ## run all tests
 	@$(BIN)/pytest -q -n auto --dist loadfile
+
+test-services: install ## run the tests against SAP's own OData server (from npm; Node 20)
+	@scripts/install-services
+	@$(BIN)/pytest -q -n auto --dist loadfile tests/services
 
 test-slurm: install ## run the tests against a real Slurm cluster on this machine (root; installs Debian's Slurm)
 	@scripts/install-slurm

@@ -14,16 +14,16 @@ FOLDER = Path(__file__).parents[1] / ".peers"
 PACKAGES = ("submitit==1.5.4", "click==8.5.1", "typer==0.29.2")
 
 
-def python() -> Path | None:
+def python(folder: Path = FOLDER, packages: tuple[str, ...] = PACKAGES) -> Path | None:
     """The interpreter of the peers' environment, or None if it cannot be made."""
-    program, done = FOLDER / "bin/python", FOLDER / "made"
-    wanted = "\n".join(PACKAGES)
+    program, done = folder / "bin/python", folder / "made"
+    wanted = "\n".join(packages)
     if done.exists() and done.read_text() == wanted:
         return program
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
     try:
-        subprocess.run([uv, "venv", "-q", "--clear", "--python", sys.executable, FOLDER], check=True)
-        subprocess.run([uv, "pip", "install", "-q", "--python", program, *PACKAGES], check=True)
+        subprocess.run([uv, "venv", "-q", "--clear", "--python", sys.executable, folder], check=True)
+        subprocess.run([uv, "pip", "install", "-q", "--python", program, *packages], check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     done.write_text(wanted)

@@ -3,7 +3,8 @@
     make demo-pharma
 
 A company learns from 1,017 sodium channel inhibitors (ChEMBL document CHEMBL2321810, as RDKit distributes it). The
-factory sees neither structures nor measurements nor the model.
+factory sees neither structures nor measurements nor the model. The sealed model then screens a sealed library
+(4,999 molecules of the NCI open collection), without ever being opened outside.
 """
 
 import csv
@@ -12,15 +13,18 @@ import time
 from play import CUSTOMER, ROOT, chapter, kifabrik, note, paint, two_parties
 from recipes import play_recipe
 
-STEPS = 5
+STEPS = 8
 
 
 def main():
     started = time.monotonic()
     print(paint("1", "kifabrik: learn from your own compounds, sealed"))
     with two_parties(STEPS) as secret:
-        kit = play_recipe("pharma-train", {"recipe": "fast"}, secret, STEPS, needles=needles)
-        chapter(5, "The model predicts here, and says where it must not be trusted", STEPS)
+        kit = play_recipe("pharma-train", {"recipe": "fast"}, secret, 2, STEPS, needles=needles)
+        wishes = {"keep": 20, "hits": 20, "rule": "lipinski"}
+        screen = play_recipe("pharma-screen", wishes, secret, 5, STEPS, needles=library, folder="screen")
+        print("".join(f"     {line}" for line in (screen / "result" / "hits.csv").open().readlines()[:6]))
+        chapter(8, "The model predicts here, and says where it must not be trusted", STEPS)
         (kit / "new.smi").write_text("".join(f"{smiles} {name}\n" for smiles, name in NEW))
         words = ("pharma", "predict", kit / "result", kit / "new.smi", "--out", kit / "predictions.csv")
         kifabrik(CUSTOMER, *words, shown="pharma predict work/result work/new.smi --out work/predictions.csv")
@@ -34,6 +38,11 @@ NEW = (
     ("CC(=O)Oc1ccccc1C(=O)O", "aspirin"),
     ("CN1C=NC2=C1C(=O)N(C(=O)N2C)C", "caffeine"),
 )
+
+
+def library(kit):
+    """Molecules of the library, as they were sealed and as they come back."""
+    return [line.split()[0] for line in (kit / "input" / "library.smi").read_text().splitlines()]
 
 
 def needles(kit):

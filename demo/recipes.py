@@ -5,29 +5,31 @@ import json
 from play import CUSTOMER, chapter, kifabrik, show_search
 
 
-def play_recipe(recipe, settings, secret, steps, *, needles):
-    """Play steps 2 to 4; return the recipe's folder.
+def play_recipe(recipe, settings, secret, step, steps, *, needles, folder="work"):
+    """Play three steps from `step` on; return the recipe's folder.
 
     `needles` makes pieces of plaintext, of that folder, to search the factory for.
     """
-    kit = CUSTOMER / "work"
+    kit = CUSTOMER / folder
     chosen = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-    chapter(2, "The recipe is written: job files, requirements, its own code, example input", steps)
+    chapter(step, "The recipe is written: job files, requirements, its own code, example input", steps)
     said = kifabrik(
         CUSTOMER, "recipe", "new", recipe, kit, "--example", *chosen, "--json",
-        shown=f"recipe new {recipe} work --example …", quiet=True,
+        shown=f"recipe new {recipe} {folder} --example …", quiet=True,
     )  # fmt: skip
     values = json.loads(said)["settings"]
     dataset, purpose, name = values["dataset"], values["purpose"], values["name"]
 
-    chapter(3, "The input is sealed, and one purpose is granted", steps)
-    kifabrik(CUSTOMER, "dataset", "seal", dataset, kit / "input", shown=f"dataset seal {dataset} work/input")
+    chapter(step + 1, "The input is sealed, and one purpose is granted", steps)
+    kifabrik(CUSTOMER, "dataset", "seal", dataset, kit / "input", shown=f"dataset seal {dataset} {folder}/input")
     grant = ("dataset", "grant", dataset, "--purpose", purpose, "--passphrase-file", secret)
     kifabrik(CUSTOMER, *grant, shown=f"dataset grant {dataset} --purpose {purpose}")
 
-    chapter(4, "It runs without network on data the factory cannot read; what it makes comes back sealed", steps)
+    chapter(
+        step + 2, "It runs without network on data the factory cannot read; what it makes comes back sealed", steps
+    )
     jobs = sorted(kit.glob("*.yaml"), reverse=True)
-    shown = " ".join(f"work/{job.name}" for job in jobs)
+    shown = " ".join(f"{folder}/{job.name}" for job in jobs)
     kifabrik(CUSTOMER, "apply", *jobs, "--yes", shown=f"apply {shown}")
     kifabrik(CUSTOMER, "model", "pull", name, "--to", kit / "result", shown=f"model pull {name}")
     show_search("input, code and results", [piece.encode() for piece in needles(kit) if len(piece) > 24])

@@ -23,7 +23,7 @@ def main():
     print(paint("1", "kifabrik: simulate your supply chain on sealed tables"))
     with two_parties(STEPS) as secret:
         settings = {"runs": 3, "scenarios": SCENARIOS, "language": "de"}
-        kit = play_recipe("supply-chain", settings, secret, STEPS, needles=needles)
+        kit = play_recipe("supply-chain", settings, secret, 2, STEPS, needles=needles)
         chapter(5, "The figures are those of the same study in one piece, here", STEPS)
         same_as_here(kit)
     print(f"\n{paint('1;32', '✓')} All {STEPS} steps worked, in {time.monotonic() - started:.0f} s.")

@@ -13,6 +13,11 @@ from kifabrik.cli.main import LazyGroup
         "train": ("kifabrik.cli.pharma_train:train", "Train a model of one endpoint."),
         "evaluate": ("kifabrik.cli.pharma_evaluate:evaluate", "Judge a model on test data."),
         "predict": ("kifabrik.cli.pharma_predict:predict", "Predict compounds, with intervals."),
+        "report": ("kifabrik.cli.pharma_report:report", "Write a model's report and model card."),
+        "trained-on": ("kifabrik.cli.pharma_trained_on:trained_on", "Find the models a compound trained."),
+        "index": ("kifabrik.cli.pharma_index:index", "Make an index of a library."),
+        "search": ("kifabrik.cli.pharma_search:search", "Find similar molecules or substructures."),
+        "screen": ("kifabrik.cli.pharma_screen:screen", "Find the best molecules of a library."),
     },
 )
 def pharma() -> None:
@@ -24,5 +29,6 @@ def pharma() -> None:
       kifabrik pharma split prepared --out split
       kifabrik pharma train split --out model
       kifabrik pharma evaluate model split
+      kifabrik pharma report model
       kifabrik pharma predict model new.smi --out predictions.csv
     """  # noqa: D301 - \b is click's mark for a block kept as it is

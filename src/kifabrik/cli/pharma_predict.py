@@ -53,4 +53,4 @@ def predict(
     remark(f"{found.predicted:,} of {found.rows:,} compounds predicted: {out}")
     outside = found.predicted - found.in_domain
     if outside:
-        warn(f"{outside:,} of them are unlike the training compounds (in_domain is no): do not trust these.")
+        warn(f"{outside:,} of them are unlike the training compounds (in_domain: no): trust these less.")

@@ -6,12 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-
-if TYPE_CHECKING:
-    from kifabrik.recipes.pharma.measures import Interval
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,10 +54,3 @@ def counting(what: str, total: int | None, *, quiet: bool) -> Iterator[Callable[
 def show_figure(value: float | None) -> str:
     """A figure of a model; a dash where there is none."""
     return "-" if value is None or not math.isfinite(value) else f"{value:.3f}"
-
-
-def show_interval(value: "Interval | None") -> str:
-    """A figure with its 95 % interval."""
-    if value is None or not math.isfinite(value.value):
-        return "-"
-    return f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})"

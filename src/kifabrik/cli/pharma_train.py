@@ -1,7 +1,7 @@
 """`kifabrik pharma train`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from kifabrik.recipes.pharma.sides import Sides
 
 
+_LEFT_TO_REPORT: Final = frozenset({"balanced accuracy", "calibration error", "RMSE"})
+
+
 @click.command(
     epilog="""\b
     Examples:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the model."
 )
 @click.option("--endpoint", default="", help="What to learn. [the only one there is]")
+@click.option("--also", "helpers", multiple=True, help="Another endpoint of the data that may help; once for each.")
 @click.option(
     "--recipe",
     type=click.Choice(["auto", "maplight", "fast"]),
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How trees are grown; auto: the better one by inner cross-validation.",
 )
+@click.option("--trees", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="In a set.")
 @click.option(
     "--members", type=click.IntRange(1, 50), default=1, show_default=True, help="Sets of trees to take the mean of."
 )
@@ -60,7 +65,9 @@ def train(
     folder: Path,
     out: Path,
     endpoint: str,
+    helpers: tuple[str, ...],
     recipe: str,
+    trees: int,
     members: int,
     folds: int,
     level: float,
@@ -74,6 +81,7 @@ def train(
 ) -> None:
     """Train a model on the training data in FOLDER, which `split` wrote; its test data is not looked at."""
     from kifabrik.recipes.pharma.boosting import Recipe  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.pharma.card import write_card  # noqa: PLC0415
     from kifabrik.recipes.pharma.model import save  # noqa: PLC0415
     from kifabrik.recipes.pharma.sides import load_split  # noqa: PLC0415
     from kifabrik.recipes.pharma.training import Training, steps  # noqa: PLC0415
@@ -82,12 +90,14 @@ def train(
     sides = load_split(folder)
     wishes = Training(
         recipe=None if recipe == "auto" else Recipe(recipe),
+        trees=trees,
         members=members,
         folds=folds,
         level=level,
         log=log,
         seed=seed,
         shows_neighbours=show_neighbours,
+        helpers=tuple(_endpoint(sides, name) for name in helpers),
         workers=workers,
         cache=cache,
     )
@@ -104,6 +114,7 @@ def train(
             progress=progress,
         )
     save(model, out)
+    write_card(model, None, out)
     if as_json:
         show_json({"model": str(out), "recipe": model.recipe.value, **model.facts})
         return
@@ -125,7 +136,7 @@ def _endpoint(sides: "Sides", name: str) -> "Endpoint":
 
 
 def _show(model: "Model") -> None:
-    names = list(model.facts["inner"]["recipe"])
+    names = [name for name in model.facts["inner"]["recipe"] if name not in _LEFT_TO_REPORT]
     rows = []
     for which, found in model.facts["inner"].items():
         label = f"CatBoost, {model.recipe.value}" if which == "recipe" else which

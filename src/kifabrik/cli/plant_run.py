@@ -2,13 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
 from kifabrik.cli.options import json_option
-from kifabrik.cli.plant_sites import energy, figure, opened, site_options
+from kifabrik.cli.plant_sites import energy, figure, opened, plain_numbers, site_options
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
+
+_MUCH: Final = 0.02
 
 if TYPE_CHECKING:
     from kifabrik.plant.results import Summary
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="constant:SHARE or daily:LOW-HIGH of the way from idle to full power, or a CSV file (time, watts).",
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write all series there.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write series and reports there.")
+@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report.")
 @json_option
 def run(
     site: str,
@@ -40,6 +43,7 @@ def run(
     data: Path | None,
     load_name: str,
     out: Path | None,
+    language: Literal["de", "en"],
     *,
     as_json: bool,
 ) -> None:
@@ -54,15 +58,19 @@ def run(
     simulated = simulate(file.site, load, folder=data)
     study = study_of(simulated, file, load_name)
     if out:
+        from kifabrik.plant.report import write_report, write_sheet  # noqa: PLC0415
         from kifabrik.plant.saving import save  # noqa: PLC0415
 
         save(study, out, simulated)
+        page, _ = write_report(study, out, language), write_sheet(study, out)
     if as_json:
-        show_json({**asdict(study.summary), "river": study.river_source, "weather": study.weather_source})
+        show_json(
+            {**plain_numbers(asdict(study.summary)), "river": study.river_source, "weather": study.weather_source}
+        )
         return
     show_study(study)
     if out:
-        remark(f"Series: {out}")
+        remark(f"Series, report and one page in German: {page}")
 
 
 def show_study(study: "Study") -> None:
@@ -71,15 +79,18 @@ def show_study(study: "Study") -> None:
     click.secho(f"{site.name}, {site.year}: {site.fleet().gpus:,} GPUs, load {study.load}", bold=True)
     click.echo(f"river: {study.river_source}\nweather: {study.weather_source}\n")
     if not study.measured:
-        warn("Without tables river and weather are estimated; name their folder with --data.")
+        warn("River and weather are estimates; name the folder of tables with --data.")
     show_table(["ELECTRICITY IN", "", "HEAT OUT", ""], _balance(summary), right=(1, 3))
     click.echo(
-        f"balance: {summary.balance:+.2e} of the electricity ({'closed' if summary.closed else 'NOT CLOSED'}); "
-        f"IT = idle {energy(summary.idle)} + runs {energy(summary.it - summary.idle)}\n"
+        f"balance {summary.balance:+.1e} of electricity ({'closed' if summary.closed else 'NOT CLOSED'}); "
+        f"IT = idle {energy(summary.idle)} + jobs {energy(summary.it - summary.idle)}\n"
     )
     show_table(["FIGURE", "VALUE", "MEANING"], _figures(summary), right=(1,))
     click.echo()
     show_table(["RIVER AND HEAT", "VALUE"], _river_and_heat(summary), right=(1,))
+    if summary.curtailed > _MUCH * summary.wanted:
+        share = summary.curtailed / summary.wanted
+        warn(f"{share:.0%} of the IT energy is cut: cooling or grid connection are too small for this load.")
 
 
 def _balance(summary: "Summary") -> list[tuple[str, str, str, str]]:
@@ -106,7 +117,7 @@ def _figures(summary: "Summary") -> list[tuple[str, str, str]]:
         ("CUE, market", figure(summary.cue_market, 3, "kg/kWh"), "by contracts"),
         ("WUE, withdrawn", figure(summary.wue_withdrawn, 1, "l/kWh"), "taken and given back (EN 50600-4-9)"),
         ("WUE, consumed", figure(summary.wue_consumed, 5, "l/kWh"), "evaporated"),
-        ("cost", figure(summary.cost / 1e6, 2, "M EUR"), f"electricity; heat sold for {sold}"),
+        ("cost", figure(summary.cost / 1e6, 2, "M EUR"), f"electricity; heat sold: {sold}"),
     ]
 
 

@@ -1,8 +1,6 @@
 """`kifabrik plant schedule`."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,12 +8,15 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from kifabrik.cli.options import json_option
+from kifabrik.cli.plant_changes import changes_of, changes_option
+from kifabrik.cli.plant_progress import counting
 from kifabrik.cli.terminal import done, remark, show_json, show_table
 from kifabrik.errors import UsageError
 from kifabrik.values import format_duration
 
 if TYPE_CHECKING:
     from kifabrik.plant.load import Fleet, Load, Signals
+    from kifabrik.plant.results import Summary
     from kifabrik.plant.workload.figures import Figures
     from kifabrik.plant.workload.scheduling import Schedule
     from kifabrik.plant.workload.trace import Trace
@@ -32,11 +33,14 @@ _NODE: Final = (2000.0, 1000.0, 1000.0)
       kifabrik plant schedule philly.csv.gz --gpus 2400
       kifabrik plant schedule philly.csv.gz --site munich --load 0.8 --jobs 500000
       kifabrik plant schedule runs.json --gpus 16 --policy fifo --policy backfill
+      kifabrik plant schedule philly.csv.gz --site munich --load 0.5 --plant \\
+          --policy backfill --policy heat-aware --deferrable 0.5
       kifabrik plant schedule tenants.yaml --site munich --days 28 --out load.csv
     """
 )
 @click.argument("trace_file", metavar="TRACE", type=click.Path(path_type=Path))
 @click.option("--site", help="A site file, or the name of a shipped site.")
+@changes_option
 @click.option("--gpus", type=click.IntRange(min=1), help="Nodes of eight GPUs instead of a site, so many GPUs.")
 @click.option(
     "--policy", "policies", multiple=True, type=click.Choice(_POLICIES), help="May be given several times."
@@ -51,11 +55,15 @@ _NODE: Final = (2000.0, 1000.0, 1000.0)
 @click.option("--load", "share", type=float, help="Scale the trace to ask for this share of all GPU time.")
 @click.option("--jobs", type=click.IntRange(min=1), help="With --load: so many jobs, larger if need be.")
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Of a scaled or made-up trace. [365]")
+@click.option("--largest", type=click.IntRange(min=1), help="Leave out jobs that ask for more GPUs.")
 @click.option("--shares", "shares", multiple=True, metavar="TENANT=SHARE", help="For fair-share; 1 by default.")
 @click.option("--power-limit", type=float, help="Of GPUs, as a share of the highest; needs --measured.")
 @click.option(
     "--measured", type=click.Path(path_type=Path), help="Times and powers by limit: a file summary_power_*.csv."
 )
+@click.option("--deferrable", type=click.FloatRange(0, 1), help="Let this share of jobs be put off.")
+@click.option("--defer-hours", type=float, default=24.0, show_default=True, help="By how much.")
+@click.option("--plant", "with_plant", is_flag=True, help="Add what the site's year makes of it: heat, river.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of all luck.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the site's tables.")
 @click.option(
@@ -65,15 +73,20 @@ _NODE: Final = (2000.0, 1000.0, 1000.0)
 def schedule(
     trace_file: Path,
     site: str | None,
+    changes: Sequence[str],
     gpus: int | None,
     policies: Sequence[str],
     sharing: str,
     share: float | None,
     jobs: int | None,
     days: float | None,
+    largest: int | None,
     shares: Sequence[str],
     power_limit: float | None,
     measured: Path | None,
+    deferrable: float | None,
+    defer_hours: float,
+    with_plant: bool,
     seed: int,
     data: Path | None,
     out: Path | None,
@@ -88,14 +101,21 @@ def schedule(
     from kifabrik.plant.workload.scheduling import schedule as decide  # noqa: PLC0415
 
     wanted = [Policy(name) for name in policies] or [Policy.FIFO, Policy.SJF, Policy.BACKFILL, Policy.FAIR_SHARE]
-    fleet, signals = _fleet(site, gpus, data, followed=Policy.HEAT_AWARE in wanted)
+    fleet, signals = _fleet(site, changes, gpus, data, followed=Policy.HEAT_AWARE in wanted)
     trace = _scaled(_read(trace_file, days, seed), fleet.gpus, share, jobs, days, seed)
+    trace = trace.pick(trace.gpus <= largest) if largest else trace
     trace = _capped(trace, power_limit, measured, seed)
-    until = days * _DAY if days and (share or trace_file.suffix == ".yaml") else float("inf")
+    if deferrable:
+        from kifabrik.plant.workload.deferring import may_wait  # noqa: PLC0415
+
+        trace = may_wait(trace, deferrable, defer_hours, seed=seed)
+    until = (days or 365) * _DAY if share or trace_file.suffix == ".yaml" or with_plant else float("inf")
+    if with_plant and (site is None or days is not None):
+        raise UsageError("--plant takes a whole year of a site.", hint="Give --site, and leave out --days.")
     weights = _weights(shares, trace.tenants)
     found: list[Schedule] = []
     for policy in wanted:
-        with _scheduling(policy.value, trace.jobs, quiet=as_json) as progress:
+        with counting(policy.value, trace.jobs, quiet=as_json) as progress:
             found.append(
                 decide(
                     trace,
@@ -108,7 +128,8 @@ def schedule(
                     progress=progress,
                 )
             )
-    _tell(wanted_names=[policy.value for policy in wanted], found=found, as_json=as_json)
+    plants = _plants(str(site), changes, data, found) if with_plant else None
+    _tell([policy.value for policy in wanted], found, plants, as_json=as_json)
     if out:
         from kifabrik.plant.workload.power import load_of  # noqa: PLC0415
 
@@ -118,7 +139,7 @@ def schedule(
 
 
 def _fleet(
-    site: str | None, gpus: int | None, data: Path | None, *, followed: bool
+    site: str | None, changes: Sequence[str], gpus: int | None, data: Path | None, *, followed: bool
 ) -> "tuple[Fleet, Signals | None]":
     from kifabrik.plant.load import Fleet, NodeType  # noqa: PLC0415
 
@@ -133,7 +154,7 @@ def _fleet(
     from kifabrik.plant.signalling import signals  # noqa: PLC0415
     from kifabrik.plant.site_file import load_site  # noqa: PLC0415
 
-    loaded = load_site(str(site))
+    loaded = load_site(str(site), changes_of(changes))
     return loaded.fleet(), signals(loaded, folder=data) if followed else None
 
 
@@ -163,9 +184,7 @@ def _capped(trace: "Trace", limit: float | None, measured: Path | None, seed: in
     if limit is None and measured is None:
         return trace
     if limit is None or measured is None:
-        raise UsageError(
-            "A power limit needs measurements, and they a limit.", hint="Give --power-limit and --measured."
-        )
+        raise UsageError("A power limit needs measurements, and they a limit.", hint="Give both options.")
     from kifabrik.plant.workload.capping import cap, read_measured  # noqa: PLC0415
 
     return cap(trace, read_measured(measured), limit, seed=seed)
@@ -186,22 +205,20 @@ def _weights(shares: Sequence[str], tenants: tuple[str, ...]) -> dict[str, float
     return found
 
 
-@contextmanager
-def _scheduling(what: str, total: int, *, quiet: bool) -> "Iterator[Callable[[int], None] | None]":
-    """Show a bar on a terminal while jobs come; gives what counts them."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+def _plants(site: str, changes: Sequence[str], data: Path | None, found: "list[Schedule]") -> "list[Summary]":
+    """The site's year under each schedule."""
+    from kifabrik.plant.conditions import conditions_of  # noqa: PLC0415
+    from kifabrik.plant.physics import simulate  # noqa: PLC0415
+    from kifabrik.plant.results import summarise  # noqa: PLC0415
+    from kifabrik.plant.site_file import load_site  # noqa: PLC0415
+    from kifabrik.plant.workload.power import load_of  # noqa: PLC0415
 
-    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda came: bar.advance(task, came)
+    loaded = load_site(site, changes_of(changes))
+    conditions = conditions_of(loaded, data)
+    return [summarise(simulate(loaded, load_of(one), conditions=conditions)) for one in found]
 
 
-def _tell(*, wanted_names: list[str], found: "list[Schedule]", as_json: bool) -> None:
+def _tell(names: list[str], found: "list[Schedule]", plants: "list[Summary] | None", *, as_json: bool) -> None:
     from kifabrik.plant.workload.figures import figures_of  # noqa: PLC0415
     from kifabrik.plant.workload.power import energies_of  # noqa: PLC0415
 
@@ -218,17 +235,20 @@ def _tell(*, wanted_names: list[str], found: "list[Schedule]", as_json: bool) ->
                         **asdict(each),
                         "run_joules": float(energy.run_joules.sum()),
                         "idle_joules": energy.idle_joules,
+                        **({"plant": asdict(plants[number])} if plants else {}),
                     }
-                    for name, each, energy in zip(wanted_names, figures, energies, strict=True)
+                    for number, (name, each, energy) in enumerate(zip(names, figures, energies, strict=True))
                 ],
             }
         )
         return
     rows = [
         (name, *_cells(each), f"{energy.joules / 3.6e9:,.1f}")
-        for name, each, energy in zip(wanted_names, figures, energies, strict=True)
+        for name, each, energy in zip(names, figures, energies, strict=True)
     ]
     show_table(["POLICY", "USE", "WAIT", "P95", "SLOWDOWN", "ENDED", "IT MWH"], rows, right=(1, 2, 3, 4, 5, 6))
+    if plants:
+        _tell_plants(names, plants)
     one = figures[0]
     remark(
         f"{one.jobs:,} jobs of {found[0].trace.name} on {found[0].fleet.gpus:,} GPUs, {one.span / _DAY:,.1f} days."
@@ -236,6 +256,25 @@ def _tell(*, wanted_names: list[str], found: "list[Schedule]", as_json: bool) ->
     remark(
         "Wait: mean from submission to start. Slowdown: (wait + run) / run, jobs under a minute as one of a minute."
     )
+
+
+def _tell_plants(names: list[str], plants: "list[Summary]") -> None:
+    columns = ["POLICY", "HEAT MWH", "COVERED", "AT LIMIT", "CHILLER", "CUT MWH", "RIVER +K"]
+    rows = [
+        (
+            name,
+            f"{one.to_customers / 1000:,.1f}",
+            f"{one.covered:.1%}",
+            f"{one.limit_hours:,.0f}h",
+            f"{one.chiller_hours:,.0f}h",
+            f"{one.curtailed / 1000:,.1f}",
+            f"{one.river_warming_mean:.3f}",
+        )
+        for name, one in zip(names, plants, strict=True)
+    ]
+    click.echo()
+    show_table(columns, rows, right=(1, 2, 3, 4, 5, 6))
+    remark("At limit: hours in which the river's permit held the plant back. Cut: IT energy that was not let in.")
 
 
 def _cells(one: "Figures") -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What commands about a site share: which site, what is changed in it, where tables are, how figures look."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,6 +59,14 @@ def change_of(text: str) -> tuple[str, Any]:
         return key.strip(), yaml.safe_load(value)
     except yaml.YAMLError:
         raise UsageError(f"{value!r} is not a value.", hint="Write it as in the site file.") from None
+
+
+def plain_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What JSON can say: a number that is none becomes null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
 
 
 def energy(kwh: float) -> str:

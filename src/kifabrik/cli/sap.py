@@ -10,6 +10,11 @@ from kifabrik.cli.main import LazyGroup
     lazy={
         "probe": ("kifabrik.cli.sap_probe:probe", "Say what an OData service has, and what it truly supports."),
         "pull": ("kifabrik.cli.sap_pull:pull", "Pull what a plan names straight into a sealed dataset."),
+        "network": ("kifabrik.cli.sap_templates:network", "Pull master data; seal it with the network it makes."),
+        "forecast": ("kifabrik.cli.sap_templates:forecast", "Pull history; seal it with a forecast of demand."),
+        "upload": ("kifabrik.cli.sap_files:upload", "Seal CSV or Parquet files with types."),
+        "share": ("kifabrik.cli.sap_files:share", "Seal tables shared by Delta Sharing."),
+        "push": ("kifabrik.cli.sap_push:push", "Compare results with a service, and write them back."),
     },
 )
 def sap() -> None:

@@ -5,11 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
+
+if TYPE_CHECKING:
+    from kifabrik.connectors.sap.pull import Pulled
 
 
 @click.command(
@@ -42,6 +46,11 @@ def pull(plan: Path, again: bool, home: Path, as_json: bool) -> None:
     if as_json:
         show_json(asdict(pulled))
         return
+    show_pulled(pulled)
+
+
+def show_pulled(pulled: "Pulled") -> None:
+    """Print what was taken and sealed."""
     for warning in pulled.warnings:
         warn(warning)
     rows = [

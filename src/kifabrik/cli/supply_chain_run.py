@@ -79,7 +79,9 @@ def run(
     whole = settings_of(scenarios, periods, warm_up, seed)
     settings = share(whole, *part) if part else whole
     with studying("simulating", settings.scenarios, quiet=as_json) as progress:
-        results = simulate(network, settings, watch=watched(network), workers=workers, progress=progress)
+        results = simulate(
+            network, settings, watch=watched(network), workers=workers, progress=progress, tallied=part is not None
+        )
     target = out or Path(f"{os.fspath(folder).rstrip('/')}-{f'part-{part[0]}' if part else 'results'}")
     if part is None:
         conclude_study(results, target, critical, language, as_json=as_json)

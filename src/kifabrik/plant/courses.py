@@ -94,10 +94,7 @@ def river_of(table: Table, span: Span, folder: Path | None = None, year: int | N
     """
     path = find_table(table.file, folder)
     if path is None:
-        wanted = f" (no table {table.file} found)" if table.file else ""
-        return River(
-            _cosine(table.otherwise, span, _WARMEST_HOUR), f"yearly course from the site file{wanted}", False
-        )
+        return River(_cosine(table.otherwise, span, _WARMEST_HOUR), _stand_in(table), False)
     days = _river_days(path)
     year = year or table.year or span.year
     if year not in {day.year for day in days}:
@@ -124,11 +121,9 @@ def weather_of(table: Table, span: Span, folder: Path | None = None) -> Weather:
     """
     path = find_table(table.file, folder)
     if path is None:
-        wanted = f" (no table {table.file} found)" if table.file else ""
         minutes = _cosine(table.otherwise, span, _WARMEST_AIR_HOUR)
         hourly = minutes.reshape(span.hours, -1).mean(axis=1)
-        source = f"yearly course from the site file{wanted}"
-        return Weather(minutes, wet_bulb(minutes, 70.0), hourly, source, False)  # 70 %: assumed
+        return Weather(minutes, wet_bulb(minutes, 70.0), hourly, _stand_in(table), False)  # 70 %: assumed
     dry, humidity = _reference_year(path)
     leap = span.hours - _YEAR_HOURS
     if leap:
@@ -138,6 +133,10 @@ def weather_of(table: Table, span: Span, folder: Path | None = None) -> Weather:
     steps = np.arange(span.steps) + 0.5
     wet = np.interp(steps, at, wet_bulb(dry, humidity))
     return Weather(np.interp(steps, at, dry), wet, dry, path.name, True)
+
+
+def _stand_in(table: Table) -> str:
+    return "a yearly course from the site file" + ("; its table was not found" if table.file else "")
 
 
 def wet_bulb(celsius: Floats, humidity: Floats | float) -> Floats:

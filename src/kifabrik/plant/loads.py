@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from kifabrik.errors import UsageError
-from kifabrik.plant.load import Fleet, Floats, Load
+from kifabrik.plant.load import Fleet, Load
 from kifabrik.plant.spans import Span
 
 _CONSTANT: Final = re.compile(r"^constant:(\d+(?:\.\d+)?)$")
@@ -55,8 +55,8 @@ def daily(fleet: Fleet, low: float, high: float, span: Span) -> Load:
     hours = np.arange(span.hours, dtype=np.float64)
     wave = 0.5 * (1 + np.cos(2 * np.pi * (hours % 24 + 0.5 - _BUSIEST_HOUR) / 24))
     shares = low + (high - low) * wave
-    edges: Floats = np.arange(span.hours + 1) * 3600.0
-    watts: Floats = fleet.idle_watts + shares * (fleet.full_watts - fleet.idle_watts)
+    edges = np.linspace(0.0, span.seconds, span.hours + 1)
+    watts = fleet.idle_watts + shares * (fleet.full_watts - fleet.idle_watts)
     return Load(edges, watts)
 
 

@@ -157,7 +157,7 @@ def plant_of(site: Site) -> Plant:
         back=network.back,
         ground=network.ground,
         leak=network.leak,
-        network_pump=network.pump.rating,
+        network_pump=network.pump.rating if heat.pump.heat > 0 else 0.0,
         network_least=network.pump.least,
         network_rated=max(heat.pump.heat, 1.0),
         store_capacity=store,

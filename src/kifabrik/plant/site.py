@@ -326,8 +326,10 @@ class Site(Part):
     heat: Heat
 
     def fleet(self) -> Fleet:
-        """The nodes; with `it.gpus` their counts are scaled in proportion, each kind rounded."""
+        """The nodes; with `it.gpus` their counts are scaled in proportion, rounded so that their sum is kept."""
         kinds = self.it.nodes
         now = sum(kind.count * kind.gpus for kind in kinds)
         factor = self.it.gpus / now if self.it.gpus and now else 1.0
-        return Fleet(tuple(kind.of(round(kind.count * factor)) for kind in kinds))
+        ends = [round(factor * sum(kind.count for kind in kinds[: number + 1])) for number in range(len(kinds))]
+        counts = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+        return Fleet(tuple(kind.of(count) for kind, count in zip(kinds, counts, strict=True)))

@@ -71,6 +71,7 @@ class Kit:
 
 KITS: Final = {
     "supply-chain": "kifabrik.recipes.supply_chain.kit:SUPPLY_CHAIN",
+    "pharma-screen": "kifabrik.recipes.pharma.kit:PHARMA_SCREEN",
     "pharma-train": "kifabrik.recipes.pharma.kit:PHARMA_TRAIN",
 }
 """Name of a kit to where it is declared; imported when it is asked for."""

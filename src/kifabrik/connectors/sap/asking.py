@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Self
@@ -21,7 +22,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
-from kifabrik.connectors.sap.plan import CertificateSignIn, Plan, SignIn
+from kifabrik.connectors.sap.plan import CertificateSignIn, Plan, PushPlan, SignIn
 from kifabrik.connectors.sap.sign_in import Credentials, credentials_of, trust_of
 from kifabrik.errors import (
     CapacityError,
@@ -42,7 +43,6 @@ _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 60.0
 _LONGEST_WAIT_S: Final = 900.0
 """What a service may ask for with `Retry-After`; more is for a person to decide."""
-_GONE: Final = 410
 _SAFE: Final = "/:?&=$!'(),;@*%+-._~"
 """What stands as it is in an address; `%` too, for links come quoted."""
 
@@ -59,6 +59,25 @@ class Answer:
 
 class GoneError(NotFoundError):
     """A link that was good once is no longer: a delta link the service has forgotten."""
+
+
+_STATE: Final = (ConflictError, "{} is in another state", "Look at it again.")
+_LATER: Final = (
+    UnavailableError,
+    "the service cannot answer {} now",
+    "Repeat the command later; it goes on where it stopped.",
+)
+_UNTAKEN: Final = (UsageError, "the service does not take {}", "Check the plan.")
+_FAULTS: Final[Mapping[int, tuple[type[KifabrikError], str, str]]] = {
+    401: (SignInError, "the service does not let us in to {}", "Check sign_in in the plan, and the secret."),
+    403: (RefusedError, "the service refuses {}", "Ask for the authorisation."),
+    404: (NotFoundError, "there is no {}", "Check service and entity set."),
+    409: _STATE,
+    410: (GoneError, "{} is gone", "Pull all of it."),
+    412: _STATE,
+    428: _STATE,
+    **dict.fromkeys(_AGAIN, _LATER),
+}
 
 
 @dataclass(frozen=True)
@@ -155,7 +174,7 @@ class Caller:
         while True:
             turn += 1
             outcome = self._once(method, address, headers or {}, body)
-            if isinstance(outcome, Answer) and outcome.status < httpx.codes.BAD_REQUEST:
+            if isinstance(outcome, Answer) and outcome.status < httpx.codes.MULTIPLE_CHOICES:
                 return outcome
             if isinstance(outcome, Answer) and outcome.status == httpx.codes.UNAUTHORIZED and not renewed:
                 renewed = True
@@ -211,13 +230,13 @@ class Caller:
             self._patience.sleep(wait_s)
 
 
-def caller_of(plan: Plan) -> Caller:
+def caller_of(plan: Plan | PushPlan) -> Caller:
     """Return a connection to the service of a plan."""
     patience = Patience(plan.limits.tries, plan.limits.requests_per_second)
-    return connect(plan.service, plan.sign_in, plan, patience)
+    return connect(plan.service, plan.sign_in, ca=plan.ca, patience=patience)
 
 
-def connect(service: str, sign_in: SignIn, plan: Any = None, patience: Patience | None = None) -> Caller:
+def connect(service: str, sign_in: SignIn, *, ca: Path | None = None, patience: Patience | None = None) -> Caller:
     """Return a connection to a service.
 
     Raises:
@@ -225,7 +244,7 @@ def connect(service: str, sign_in: SignIn, plan: Any = None, patience: Patience 
         UsageError: A certificate cannot be used.
     """
     certificate = sign_in if isinstance(sign_in, CertificateSignIn) else None
-    trust = trust_of(getattr(plan, "ca", None), certificate)
+    trust = trust_of(ca, certificate)
     return Caller(service, credentials_of(sign_in, trust), trust, patience)
 
 
@@ -234,29 +253,13 @@ def fault_of(answer: Answer) -> KifabrikError:
     where = urlsplit(answer.address).path
     said = _said(answer.body)
     status = answer.status
-    if status == httpx.codes.UNAUTHORIZED:
-        return SignInError(
-            f"the service does not let us in ({status}){said}", hint="Check sign_in in the plan, and the secret."
-        )
-    if status == httpx.codes.FORBIDDEN:
-        return RefusedError(f"the service refuses {where} ({status}){said}", hint="Ask for the authorisation.")
-    if status == _GONE:
-        return GoneError(f"{where} is gone ({status}){said}")
-    if status == httpx.codes.NOT_FOUND:
-        return NotFoundError(f"there is no {where} ({status}){said}", hint="Check service and entity set.")
-    if status in {httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED, httpx.codes.PRECONDITION_REQUIRED}:
-        return ConflictError(f"{where} is in another state ({status}){said}", hint="Look at it again.")
-    if status in _AGAIN:
-        return UnavailableError(
-            f"the service cannot answer {where} now ({status}){said}",
-            hint="Repeat the command later; it goes on where it stopped.",
-        )
     if httpx.codes.is_redirect(status):
         return UsageError(
             f"{where} has moved to {answer.headers.get('location', '?')[:200]}",
             hint="If you know that address, name it in the plan; a page to sign in means other credentials.",
         )
-    return UsageError(f"the service does not take {where} ({status}){said}", hint="Check the plan.")
+    kind, sentence, hint = _FAULTS.get(status, _UNTAKEN)
+    return kind(f"{sentence.format(where)} ({status}){said}", hint=hint)
 
 
 def _said(body: bytes) -> str:

@@ -26,6 +26,9 @@ from kifabrik.errors import IntegrityError, NotFoundError, UsageError
 MOST_CHANGES: Final = 500_000
 """More are taken by a full pull, which holds no more than a part in memory."""
 REMOVED: Final = ".removed"
+"""In the name of a file with keys only."""
+GONE: Final = " gone"
+"""Behind the name of a table: how many of its keys are gone. No table has a blank in its name."""
 _PREDICATE: Final = re.compile(r"\((.*)\)$")
 _QUOTED: Final = re.compile(r"(?:(?P<name>\w+)=)?(?:'(?P<text>(?:[^']|'')*)'|(?P<plain>[^,']+))(?:,|$)")
 
@@ -80,7 +83,7 @@ def _take(work: Work, selection: Selection, before: SetProgress) -> list[MadeSha
     )
     made = _parts(work, selection, progress, list(changed.values()), list(removed.values()))
     progress.keys = [work.files.save_keys(numbers)]
-    progress.rows = {table.name: len(changed), f"{table.name} removed": len(removed)}
+    progress.rows = {table.name: len(changed), f"{table.name}{GONE}": len(removed)}
     progress.kept = len(numbers)
     work.state.sets[selection.name] = progress
     return made

@@ -37,16 +37,6 @@ _V2_CLOCK: Final = re.compile(
 )
 _OVER_MICROSECONDS: Final = re.compile(r"([.]\d{6})0+(?=Z|[+-]|$)")
 _MOST_PRECISION: Final = 38
-_TEXT: Final = frozenset({"Edm.String", "Edm.Guid", "Edm.Duration"})
-_WHOLE: Final = {
-    "Edm.Byte": pa.uint8(),
-    "Edm.SByte": pa.int8(),
-    "Edm.Int16": pa.int16(),
-    "Edm.Int32": pa.int32(),
-    "Edm.Int64": pa.int64(),
-}
-_FLOATS: Final = {"Edm.Double": pa.float64(), "Edm.Single": pa.float32()}
-
 Values = Sequence[Any]
 Maker = Callable[[Values], pa.Array]
 
@@ -101,21 +91,13 @@ class Column:
 
 def _choose(field: Field, version: Version) -> tuple[pa.DataType, Maker]:
     kind = field.type
-    if kind in _TEXT:
-        return pa.string(), _strings
-    if kind in _WHOLE:
-        return _WHOLE[kind], lambda values: pa.array([_whole(one) for one in values], _WHOLE[kind])
-    if kind in _FLOATS:
-        return _FLOATS[kind], lambda values: pa.array([_float(one) for one in values], _FLOATS[kind])
     if kind == "Edm.Decimal":
         return _decimal(field)
-    if kind == "Edm.Boolean":
-        return pa.bool_(), lambda values: pa.array([_logical(one) for one in values], pa.bool_())
-    if kind == "Edm.Binary":
-        return pa.binary(), lambda values: pa.array([_binary(one) for one in values], pa.binary())
-    times = _V2_TIMES if version is Version.V2 else _V4_TIMES
-    if kind in times:
-        return _V2_DATE if kind == "Edm.DateTime" and field.date_only else times[kind]
+    if kind == "Edm.DateTime" and version is Version.V2 and field.date_only:
+        return _V2_DATE
+    found = _PLAIN.get(kind) or (_V2_TIMES if version is Version.V2 else _V4_TIMES).get(kind)
+    if found is not None:
+        return found
     raise UsageError(
         f"{field.name!r} has the type {kind}, which makes no column",
         hint="Leave the field out of the plan, or name it under as_text.",
@@ -249,6 +231,22 @@ def _clock_microseconds(form: re.Pattern[str], value: str | None) -> int | None:
     return ((hours * 60 + minutes) * 60 + seconds) * 10**6 + int(fraction[:6])
 
 
+def _each(kind: pa.DataType, read: Callable[[Any], Any]) -> tuple[pa.DataType, Maker]:
+    return kind, lambda values: pa.array([read(one) for one in values], kind)
+
+
+_PLAIN: Final = {
+    **dict.fromkeys(("Edm.String", "Edm.Guid", "Edm.Duration"), (pa.string(), _strings)),
+    "Edm.Byte": _each(pa.uint8(), _whole),
+    "Edm.SByte": _each(pa.int8(), _whole),
+    "Edm.Int16": _each(pa.int16(), _whole),
+    "Edm.Int32": _each(pa.int32(), _whole),
+    "Edm.Int64": _each(pa.int64(), _whole),
+    "Edm.Double": _each(pa.float64(), _float),
+    "Edm.Single": _each(pa.float32(), _float),
+    "Edm.Boolean": _each(pa.bool_(), _logical),
+    "Edm.Binary": _each(pa.binary(), _binary),
+}
 _UTC: Final = pa.timestamp("us", "UTC")
 _V2_DATE: Final = (pa.date32(), _v2_dates)
 _V4_TIMES: Final = {

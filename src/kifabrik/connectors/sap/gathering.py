@@ -53,6 +53,8 @@ class Work:
     warnings: list[str] = field(default_factory=list)
     first: dict[str, Page] = field(default_factory=dict)
     """Pages that were fetched to see whether a link is still good."""
+    copies: dict[str, bytes] | None = None
+    """Members by path, for what is made of them at once; None if nothing is."""
 
     @property
     def salt(self) -> bytes:
@@ -172,6 +174,8 @@ def part(work: Work, progress: SetProgress, table: Table, data: bytes, rows: int
     number = sum(path.startswith(f"{table.name}/") for path, _, _ in progress.parts)
     path = f"{table.name}/{work.state.version:05d}-{number:05d}{kind}.parquet"
     progress.parts.append((path, _digest(data), rows))
+    if work.copies is not None:
+        work.copies[path] = data
     return in_memory(path, data)
 
 

@@ -10,7 +10,7 @@ Invariants:
 
 from collections.abc import Iterator
 from typing import Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
 from kifabrik.connectors.sap.model import EntityType, Field, Navigation, Service, Version
@@ -44,8 +44,8 @@ def _root(data: bytes) -> Element:
     if b"<!DOCTYPE" in data[:4096] or b"<!ENTITY" in data:
         raise IntegrityError("$metadata has a document type, which OData never has", hint=_HINT)
     try:
-        root = ElementTree.fromstring(data)  # noqa: S314 - no document type, so no entities
-    except (ElementTree.ParseError, ValueError) as error:
+        root = ET.fromstring(data)  # noqa: S314 - no document type, so no entities
+    except (ET.ParseError, ValueError) as error:
         raise IntegrityError(f"$metadata is not XML: {error}", hint=_HINT) from None
     if _local(root) != "Edmx":
         raise IntegrityError(f"$metadata is {_local(root)!r}, not a description of a service", hint=_HINT)

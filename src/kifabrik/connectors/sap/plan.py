@@ -50,6 +50,18 @@ T = TypeVar("T", bound="Part")
 Url = Annotated[str, BeforeValidator(_url)]
 
 
+def check_url(text: str) -> str:
+    """Return the URL of a service as it is used.
+
+    Raises:
+        UsageError: It is none, or would send secrets in the clear.
+    """
+    try:
+        return _url(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} {error}") from None
+
+
 class Part(BaseModel):
     """Keys nobody knows are errors, and nothing is changed after reading."""
 
@@ -199,6 +211,58 @@ class Plan(Part):
         if len(set(names)) != len(names):
             raise ValueError("an entity set stands twice under pull")
         return self
+
+
+class Push(Part):
+    """Where results go.
+
+    Args:
+        entity_set: Its name.
+        fields: Field of the entity to column of the results; all keys among them.
+        rows: The most rows that may change at once.
+        create: Whether rows may be added.
+        filter: `$filter` for the rows to compare with, where the set is large.
+        largest_change: The most a number may change, as a share of what it was (0.5: by half).
+    """
+
+    entity_set: Identifier
+    fields: Mapping[Identifier, Annotated[str, Field(min_length=1, max_length=200)]]
+    rows: Annotated[int, Field(ge=1, le=100_000)]
+    create: bool = False
+    filter: Annotated[str, Field(max_length=4000)] = ""
+    largest_change: Annotated[float, Field(gt=0)] | None = None
+
+
+class PushPlan(Part):
+    """Results to write to a service; docs/sap.md shows one.
+
+    Args:
+        service: URL of the service, without `$metadata`.
+        purpose: What for, as in grants.
+        confirmed: Who says that it may be written to.
+        push: What goes where.
+        sign_in: How.
+        ca: File with the certificate authority of the service, in PEM, if it is the company's own.
+        limits: How fast.
+    """
+
+    service: Url
+    purpose: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    confirmed: Confirmed
+    push: Push
+    sign_in: SignIn = NoSignIn()
+    ca: Path | None = None
+    limits: Limits = Limits()
+
+
+def read_push_plan(path: Path) -> PushPlan:
+    """Read the plan of a push.
+
+    Raises:
+        NotFoundError: There is no such file.
+        UsageError: It is no plan; names the key.
+    """
+    return parse(PushPlan, plan_text(path), str(path))
 
 
 def read_plan(path: Path) -> Plan:

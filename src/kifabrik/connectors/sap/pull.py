@@ -8,13 +8,16 @@ Invariants:
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from kifabrik.connectors.sap.asking import Caller, caller_of
-from kifabrik.connectors.sap.changes import take_changes
+from kifabrik.connectors.sap.changes import GONE, take_changes
 from kifabrik.connectors.sap.gathering import Work, describe, first_link, gather, in_memory
 from kifabrik.connectors.sap.metadata import LARGEST_BYTES, read_metadata
 from kifabrik.connectors.sap.model import Service
@@ -27,12 +30,15 @@ from kifabrik.customer.session import Session
 from kifabrik.datasets.index import ShardRecord
 from kifabrik.datasets.made import Made, MadeShard
 from kifabrik.errors import IntegrityError, NotFoundError, UsageError
+from kifabrik.seals.identities import Identity
 from kifabrik.transfer.objects import silent
 from kifabrik.values import format_time, now_utc
 
 ACCOUNT: Final = "pull.json"
 """Name of the member that says what was pulled, when, by whose word."""
 OnRows = Callable[[str, int, int], None]
+Derive = Callable[[Mapping[str, pa.Table]], Mapping[str, bytes]]
+"""Makes further members, by path, of all tables that were pulled."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,13 @@ def fetch_service(caller: Caller) -> Service:
 
 
 def pull(
-    session: Session, plan: Plan, *, again: bool = False, on_rows: OnRows | None = None, part_rows: int = 0
+    session: Session,
+    plan: Plan,
+    *,
+    again: bool = False,
+    derive: Derive | None = None,
+    on_rows: OnRows | None = None,
+    part_rows: int = 0,
 ) -> Pulled:
     """Pull what a plan names and seal it as the next version of its dataset.
 
@@ -92,6 +104,7 @@ def pull(
         session: Of the member.
         plan: What a person confirmed.
         again: Whether to take all of it, and forget what an interrupted pull got done.
+        derive: Makes further members of what was pulled; all of it is taken then.
         on_rows: Told set, rows so far, and how many there will be (-1: unknown).
         part_rows: Rows of a Parquet file; 0 for the usual number.
 
@@ -99,9 +112,9 @@ def pull(
         KifabrikError: The service, the factory or the plan stand in the way; the command can be repeated.
     """
     with caller_of(plan) as caller:
-        service = fetch_service(caller)
-        selections = [select(service, wanted) for wanted in plan.pull]
-        puller = _Puller(session, plan, caller, selections, again, on_rows, part_rows)
+        puller = Puller(
+            plan, caller, session.profile.opener, again=again, derive=derive, on_rows=on_rows, part_rows=part_rows
+        )
         sealed = seal_version(
             session,
             plan.dataset,
@@ -109,34 +122,54 @@ def pull(
             bar=lambda _label, _total: nullcontext(silent),
             description=puller.title,
         )
-        puller.work.files.tidy(puller.work.state)
-    return Pulled(sealed, puller.sets(), puller.resumed, tuple(puller.work.warnings))
+    return puller.pulled(sealed)
 
 
-class _Puller:
+class Puller:
+    """Decides what the next version of a dataset holds, and makes it.
+
+    Args:
+        plan: What a person confirmed.
+        caller: Its service, signed in.
+        device: Progress is sealed to it.
+        again: Whether to take all of it.
+        derive: Makes further members of what was pulled; all of it is taken then.
+        on_rows: Told set, rows so far, and how many there will be (-1: unknown).
+        part_rows: Rows of a Parquet file; 0 for the usual number.
+
+    Raises:
+        UsageError: The service lacks something the plan wants.
+        KifabrikError: It cannot be reached.
+    """
+
     def __init__(
         self,
-        session: Session,
         plan: Plan,
         caller: Caller,
-        selections: list[Selection],
-        again: bool,
-        on_rows: OnRows | None,
-        part_rows: int,
+        device: Identity,
+        *,
+        again: bool = False,
+        derive: Derive | None = None,
+        on_rows: OnRows | None = None,
+        part_rows: int = 0,
     ) -> None:
-        self._session, self._plan, self._caller = session, plan, caller
-        self._selections, self._again = selections, again
+        service = fetch_service(caller)
+        self._plan, self._caller, self._device = plan, caller, device
+        self._selections = [select(service, wanted) for wanted in plan.pull]
+        self._again, self._derive = again or derive is not None, derive
         self._on_rows, self._part_rows = on_rows, part_rows
-        self.resumed = False
+        self._resumed = False
         self.work: Work
 
     @property
     def title(self) -> str:
+        """What the sealed contents say of the version."""
         return f"{len(self._selections)} entity sets of {self._plan.service}, for {self._plan.purpose}"[:4000]
 
     @contextmanager
     def packing(self, earlier: Earlier) -> Iterator[Made]:
-        files = ProgressFiles(earlier.folder / "sap", self._session.profile.opener)
+        """Decide what is taken over and what is asked for; see `kifabrik.customer.seal.Packing`."""
+        files = ProgressFiles(earlier.folder / "sap", self._device)
         state, base = self._state(files.load(), earlier)
         self.work = Work(self._caller, files, state)
         if self._on_rows is not None:
@@ -148,6 +181,8 @@ class _Puller:
             for record in earlier.usable().values()
             if len(record.shard.files) == 1
         }
+        if self._derive is not None:
+            self.work.copies = {}
         kept: list[ShardRecord] = []
         made: list[MadeShard] = []
         for selection in self._selections:
@@ -166,7 +201,7 @@ class _Puller:
             return fresh, {}
         fresh.salt = known.salt
         if known.version == earlier.version:
-            self.resumed = bool(known.sets)
+            self._resumed = bool(known.sets)
             return known, known.base
         if known.version == earlier.version - 1 and known.complete and earlier.last is not None:
             fresh.base = known.sets
@@ -228,8 +263,8 @@ class _Puller:
     def _say_what_changed(self, selection: Selection, before: SetProgress, now: SetProgress) -> None:
         if before.schema != now.schema:
             self.work.warnings.append(
-                f"{selection.name}: its columns are others than in the version before ({_difference(before, now)}), "
-                "so all of it is taken"
+                f"{selection.name}: its columns are not those of the version before "
+                f"({_difference(before, now)}), so all of it is taken"
             )
         elif before.question != now.question and before.delta:
             self.work.warnings.append(f"{selection.name}: the plan asks for something else, so all of it is taken")
@@ -240,8 +275,21 @@ class _Puller:
         for selection in self._selections:
             if not self.work.state.sets[selection.name].done:
                 yield from gather(self.work, selection)
+        if self._derive is not None:
+            yield from (in_memory(path, data) for path, data in self._derive(self._tables()).items())
         yield in_memory(ACCOUNT, json.dumps(self._account(), indent=1, ensure_ascii=False).encode())
         self.work.files.save(self.work.state)
+
+    def _tables(self) -> dict[str, pa.Table]:
+        """All tables that were pulled, from the members as they are sealed."""
+        copies = self.work.copies or {}
+        names = dict.fromkeys(path.partition("/")[0] for path in copies)
+        return {
+            name: pa.concat_tables(
+                pq.read_table(pa.BufferReader(data)) for path, data in copies.items() if path.startswith(f"{name}/")
+            )
+            for name in names
+        }
 
     def _account(self) -> dict[str, object]:
         plan = self._plan
@@ -256,17 +304,20 @@ class _Puller:
             },
         }
 
-    def sets(self) -> tuple[PulledSet, ...]:
-        return tuple(
+    def pulled(self, sealed: SealedDataset) -> Pulled:
+        """Return what came of it, once the version is registered."""
+        self.work.files.tidy(self.work.state)
+        sets = tuple(
             PulledSet(
                 name,
                 one.changes,
-                {table: rows for table, rows in one.rows.items() if not table.endswith(" removed")},
-                sum(rows for table, rows in one.rows.items() if table.endswith(" removed")),
+                {table: rows for table, rows in one.rows.items() if not table.endswith(GONE)},
+                sum(rows for table, rows in one.rows.items() if table.endswith(GONE)),
                 one.kept,
             )
             for name, one in self.work.state.sets.items()
         )
+        return Pulled(sealed, sets, self._resumed, tuple(self.work.warnings))
 
 
 def _headers(selection: Selection) -> dict[str, str]:

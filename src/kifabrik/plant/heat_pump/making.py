@@ -18,7 +18,7 @@ from kifabrik.plant.heat_pump.map import MAP_FILE
 
 SOURCES: Final = (10, 15, 20, 25, 30, 35, 40)
 FLOWS: Final = (55, 60, 65, 70, 75, 80, 85, 90)
-LOADS: Final = (0.4, 0.7, 1.0)
+LOADS: Final = (0.6, 0.8, 1.0)
 
 
 def main() -> None:

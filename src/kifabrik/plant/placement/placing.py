@@ -124,20 +124,22 @@ def _empty(nodes: Nodes, pods: Pods) -> Cluster:
 
 @jit
 def _score(cluster: Cluster, node: int, kind: Any, policy: int) -> int:
+    """A node's score, -1 where the pod does not fit; under the random policy all that fit score the same."""
     cpu, memory, gpus, milli = kind[0], kind[1], kind[2], kind[3]
+    score = 0
     if not fits(cluster, node, cpu, memory, gpus, milli):
-        return -1
-    if policy == _FGD:
-        return int(score_fgd(cluster, node, cpu, gpus, milli)[0])
-    if policy == _DOT_PRODUCT:
-        return int(score_dot_product(cluster, node, cpu, gpus, milli))
-    if policy == _CLUSTERING:
-        return int(score_clustering(cluster, node, gpus, milli))
-    if policy == _PACKING:
-        return int(score_packing(cluster, node, gpus, milli))
-    if policy == _RANDOM:
-        return 0
-    return int(score_best_fit(cluster, node, cpu, gpus, milli))
+        score = -1
+    elif policy == _FGD:
+        score = score_fgd(cluster, node, cpu, gpus, milli)[0]
+    elif policy == _DOT_PRODUCT:
+        score = score_dot_product(cluster, node, cpu, gpus, milli)
+    elif policy == _CLUSTERING:
+        score = score_clustering(cluster, node, gpus, milli)
+    elif policy == _PACKING:
+        score = score_packing(cluster, node, gpus, milli)
+    elif policy != _RANDOM:
+        score = score_best_fit(cluster, node, cpu, gpus, milli)
+    return score
 
 
 @jit
@@ -176,6 +178,17 @@ def _take(cluster: Cluster, node: int, kind: Any, policy: int) -> None:
 
 
 @jit
+def _fitting_node(score: Any, number: int) -> int:
+    """The node with so many before it that fit, too."""
+    for node in range(len(score)):
+        if score[node] >= 0:
+            if number == 0:
+                return node
+            number -= 1
+    return -1
+
+
+@jit
 def _place(cluster: Cluster, kinds: Any, arrivals: Any, policy: int, seed: int) -> tuple[int, int]:
     """Place pods in order; gives the thousandths given away, and how many pods found no place.
 
@@ -193,12 +206,11 @@ def _place(cluster: Cluster, kinds: Any, arrivals: Any, policy: int, seed: int) 
             if scored[kind, node] != version[node]:
                 scored[kind, node] = version[node]
                 score[kind, node] = _score(cluster, node, kinds[kind], policy)
-            if policy == _RANDOM and score[kind, node] >= 0:
-                fitting += 1
-                if np.random.randint(0, fitting) == 0:  # noqa: NPY002 - the generator of compiled code
-                    best = node
-            elif score[kind, node] > best_score:
+            fitting += score[kind, node] >= 0
+            if score[kind, node] > best_score:
                 best, best_score = node, score[kind, node]
+        if policy == _RANDOM and fitting > 0:
+            best = _fitting_node(score[kind], np.random.randint(0, fitting))  # noqa: NPY002
         if best < 0:
             refused += 1
             continue

@@ -1,7 +1,7 @@
 """What a lower power limit of GPUs costs in time and saves in power, by measurement.
 
-The measurements are of the Zeus project (You et al., NSDI'23; `trace/summary_power_*.csv` of ml-energy/zeus): time of
-an epoch and mean power of training jobs under each power limit of a GPU.
+The measurements are of the Zeus project (You et al., NSDI'23; `trace/summary_power_*.csv` of ml-energy/zeus): time
+of an epoch and mean power of training jobs under each power limit of a GPU.
 """
 
 import csv

@@ -1,7 +1,7 @@
 """Made-up work of a mix of tenants: what nobody has traced yet.
 
-A tenant orders jobs as a Poisson process whose rate follows the hour of the day and the day of the week; durations are
-log-normal, as those of Philly and Helios nearly are (Hu et al., SC'21, section 3); sizes are drawn from a table.
+A tenant orders jobs as a Poisson process whose rate follows the hour of the day and the day of the week; durations
+are log-normal (assumed: those of traces have such long tails); sizes are drawn from a table.
 """
 
 import math

@@ -14,7 +14,7 @@ from kifabrik.recipes.pharma.endpoints import Kind
 from kifabrik.recipes.pharma.fingerprints import unpack
 from kifabrik.recipes.pharma.neighbours import Packed, nearest
 
-TREES: Final = 200
+TREES: Final = 100
 _LEAF: Final = 2
 
 Floats = NDArray[np.float64]

@@ -20,6 +20,8 @@ PROPERTIES: Final = (
 _PLACES: Final = [NAMES.index(name) for name in PROPERTIES]
 _SHARE: Final = 0.05
 """The share of training compounds that are themselves further from their neighbours than the threshold."""
+_LEAST: Final = 0.3
+"""The threshold is never below it: unrelated drug-like compounds often are as similar as that by ECFP4."""
 _WARNING: Final = 3.0
 """Warning leverage 3 (p + 1) / n (Gramatica, QSAR Comb. Sci. 26:694, 2007)."""
 
@@ -54,7 +56,7 @@ class Domain:
         mean = seen.mean(axis=0)
         matrix = np.column_stack([np.ones(len(seen)), seen - mean])
         return cls(
-            similarity=float(np.quantile(nearest_others(packed), _SHARE)),
+            similarity=max(_LEAST, float(np.quantile(nearest_others(packed), _SHARE))),
             leverage=_WARNING * (len(PROPERTIES) + 1) / len(seen),
             mean=tuple(mean.tolist()),
             inverse=tuple(map(tuple, np.linalg.pinv(matrix.T @ matrix).tolist())),

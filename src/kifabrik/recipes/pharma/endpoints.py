@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.numbers import Relation
@@ -38,6 +38,20 @@ class Endpoint:
     kind: Kind
     unit: str = ""
     says: str = ""
+
+    def plain(self) -> dict[str, str]:
+        """As JSON says it."""
+        return {"name": self.name, "kind": self.kind.value, "unit": self.unit, "says": self.says}
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> "Endpoint":
+        """Read what `plain` gave.
+
+        Raises:
+            KeyError: If something is missing.
+            ValueError: If the kind is not known.
+        """
+        return cls(str(plain["name"]), Kind(plain["kind"]), str(plain["unit"]), str(plain["says"]))
 
 
 @dataclass(frozen=True, slots=True)

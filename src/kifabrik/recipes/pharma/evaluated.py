@@ -1,12 +1,14 @@
 """What `evaluate` leaves beside a model: `evaluation.json`, and `test-predictions.csv` with each compound."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from kifabrik.recipes.pharma.compounds import write_table
 from kifabrik.recipes.pharma.evaluating import Evaluation
 from kifabrik.recipes.pharma.keeping import digest, read_document, versions, write_document
+from kifabrik.recipes.pharma.learning import Step
 from kifabrik.recipes.pharma.model import DOCUMENT, load
 from kifabrik.recipes.pharma.sides import Sides
 
@@ -14,13 +16,14 @@ EVALUATION: Final = "evaluation.json"
 COMPOUNDS: Final = "test-predictions.csv"
 
 
-def save_evaluation(found: Evaluation, sides: Sides, folder: Path) -> None:
+def save_evaluation(found: Evaluation, sides: Sides, folder: Path, *, learning: Sequence[Step] = ()) -> None:
     """Keep what was found beside the model.
 
     Args:
         found: By `evaluate`.
         sides: The data it was judged on.
         folder: Of the model.
+        learning: Points of its learning curve, where it was made.
     """
     model = load(folder)
     test = sides.test.measured(model.endpoint.name)
@@ -51,6 +54,7 @@ def save_evaluation(found: Evaluation, sides: Sides, folder: Path) -> None:
             "similarity": _plain(said.similarity),
             "in_domain": [bool(one) for one in said.in_domain],
         },
+        "learning": [{"compounds": one.compounds, "value": one.value} for one in learning],
         "versions": versions(),
     }
     write_document(folder / EVALUATION, "evaluation", content)

@@ -21,7 +21,7 @@ from kifabrik.recipes.pharma.calibrating import EDGES
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.endpoints import Kind
 from kifabrik.recipes.pharma.fingerprints import morgan
-from kifabrik.recipes.pharma.measures import Interval, Measure, with_intervals
+from kifabrik.recipes.pharma.measures import Interval, Measure, measure, with_intervals
 from kifabrik.recipes.pharma.model import Model, Predictions
 from kifabrik.recipes.pharma.neighbours import similarities
 from kifabrik.recipes.pharma.splitting import check_apart, leaks
@@ -96,7 +96,7 @@ class Evaluation:
     measures: dict[Measure, Interval] = field(hash=False)
     in_domain: dict[Measure, Interval] = field(hash=False)
     inside: int
-    baselines: dict[Baseline, dict[Measure, Interval]] = field(hash=False)
+    baselines: dict[Baseline, dict[Measure, float]] = field(hash=False)
     bins: tuple[SimilarityBin, ...]
     covered: float | None
     cliffs: Cliffs
@@ -114,7 +114,10 @@ class Evaluation:
                 "measures": _named(self.measures),
                 "inside": self.inside,
                 "in_domain": _named(self.in_domain),
-                "baselines": {which.value: _named(found) for which, found in self.baselines.items()},
+                "baselines": {
+                    which.value: {name.value: value for name, value in found.items()}
+                    for which, found in self.baselines.items()
+                },
                 "bins": [asdict(one) for one in self.bins],
                 "covered": self.covered,
                 "cliffs": asdict(self.cliffs),
@@ -162,6 +165,11 @@ def evaluate(
         raise UsageError(
             f"{len(test)} test compounds have a value of {name}, and they are all alike.",
             hint="Split again: with a larger --test, another --seed or --by.",
+        )
+    if model.scaling.log and values.min() <= 0:
+        raise UsageError(
+            f"{(values <= 0).sum()} test compounds have a {name} of 0 or less, which has no logarithm.",
+            hint="The model takes logarithms; train it again with --no-log.",
         )
     done = progress or (lambda _one: None)
     said = model.predict(test.smiles, workers=workers, cache=cache)
@@ -214,7 +222,7 @@ def _baselines(
     true: Floats,
     seed: int,
     done: Callable[[int], None],
-) -> dict[Baseline, dict[Measure, Interval]]:
+) -> dict[Baseline, dict[Measure, float]]:
     kind = model.endpoint.kind
     target = model.scaling.forth(train.endpoints[model.endpoint.name].value)
     near, far = morgan(train.smiles), morgan(test.smiles)
@@ -222,7 +230,7 @@ def _baselines(
     found = {}
     for which in Baseline:
         guessed = baseline_scores(which, kind, near, target, far, seed)
-        found[which] = with_intervals(kind, true, guessed * sd + mean, seed=seed)
+        found[which] = measure(kind, true, guessed * sd + mean)
         done(1)
     return found
 

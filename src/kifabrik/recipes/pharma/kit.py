@@ -1,5 +1,6 @@
-"""Training on confidential compounds as a kit: one job, or a sweep over endpoints and seeds."""
+"""Training on confidential compounds, and screening with what was learnt, as kits."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -40,6 +41,72 @@ _README: Final = """\
 """
 
 
+_SCREEN: Final = """\
+# Find the best molecules of a sealed library by a sealed model, which is never opened outside.
+name: {name}
+purpose: {purpose}
+data:
+  /data/model: model:{model}
+  /data/library: {dataset}
+workdir: {code}
+environment: {{requirements: requirements.txt}}
+run: >-
+  {run}
+resources: {{cpu: {cpu}, memory: {memory}}}
+outputs: {{hits: /out/hits}}
+checkpoint: /checkpoint        # another attempt goes on where this one ended
+max_duration: 24h
+budget: {budget} EUR
+retry: {{attempts: 3, on: [preemption, node-failure]}}
+"""
+
+_SCREEN_README: Final = """\
+# Screening a sealed library with a sealed model
+
+    {steps}
+
+- The model is one that `kifabrik recipe new pharma-train` has made; every dataset behind it needs a live grant for
+  this purpose, too. The folder you seal holds one table of molecules (SMILES, CSV or Parquet; .gz).
+- What comes back: hits.csv, hits.sdf, rejects.csv and summary.json (docs/pharma-screening.md names the columns).
+- `code/` is the recipe as it is installed here. It is yours: change it, it travels sealed.
+"""
+
+
+def _screen_files(values: Mapping[str, str]) -> dict[str, str]:
+    words = ["screen /data/model /data/library --out /out/hits --resume /checkpoint"]
+    words += [f"--{name} {values[name]}" for name in ("keep", "hits", "diverse", "best", "seed")]
+    words += [f"--{name} {each}" for name in ("rule", "alerts") for each in values[name].split(",") if each]
+    common = {key: values[key] for key in ("name", "purpose", "dataset", "model", "cpu", "memory", "budget")}
+    job = _SCREEN.format(code=CODE, run=f"{_PROGRAM} {' '.join(words)}", **common)
+    return {"README.md": _SCREEN_README.format(steps="\n    ".join(_screen_steps(Path(), values))), "job.yaml": job}
+
+
+def _screen_steps(folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
+    return (
+        f"kifabrik dataset seal {values['dataset']} {folder / 'input'}",
+        f"kifabrik dataset grant {values['dataset']} --purpose {values['purpose']}",
+        f"kifabrik apply {folder / 'job.yaml'}",
+        f"kifabrik model pull {values['name']} --to {folder / 'hits'}",
+    )
+
+
+def _screen_example(folder: Path) -> None:
+    """Write 4,999 molecules of the National Cancer Institute's open collection, as RDKit distributes them."""
+    from rdkit import RDConfig  # noqa: PLC0415 - slow to import, and an extra
+
+    source = Path(RDConfig.RDDataDir) / "NCI" / "first_5K.smi"
+    if not source.is_file():
+        raise UsageError("this RDKit comes without the example library", hint="Take the one from PyPI.")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "library.smi").write_bytes(source.read_bytes())
+
+
+def _per_cent(value: str) -> str:
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,4})?", value) or not 0 < float(value) <= 100:  # noqa: PLR2004
+        raise UsageError(f"keep must be more than 0 and at most 100 per cent, not {value!r}")
+    return value
+
+
 def _files(values: Mapping[str, str]) -> dict[str, str]:
     endpoints = [each for each in values["endpoints"].split(",") if each]
     first, count = int(values["seed"]), int(values["seeds"])
@@ -77,6 +144,12 @@ def _steps(folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
         *chosen,
         f"kifabrik model pull {name} --to {folder / 'model'}",
     )
+
+
+def _words(value: str) -> str:
+    if not re.fullmatch(r"[a-z-]*(,[a-z-]+)*", value):
+        raise UsageError(f"{value!r} is not a list of words with commas between")
+    return value
 
 
 def _plain(value: str) -> str:
@@ -133,4 +206,30 @@ PHARMA_TRAIN: Final = Kit(
     files=_files,
     steps=_steps,
     example=_example,
+)
+
+PHARMA_SCREEN: Final = Kit(
+    name="pharma-screen",
+    about="Find the best molecules of a sealed library by a sealed model; the hits come back.",
+    package="pharma",
+    extra="pharma",
+    settings=(
+        Setting("name", "compound-hits", "name of the job", name_of("job")),
+        Setting("model", "compound-model", "name of the model, as the job was called", name_of("model")),
+        Setting("dataset", "library", "dataset with one table of molecules", name_of("dataset")),
+        Setting("purpose", "pharma-research", "what the data is used for", name_of("purpose")),
+        Setting("keep", "1", "per cent of the library that the model sees", _per_cent),
+        Setting("hits", "1000", "how many", number_of("hits", 1, 10_000_000)),
+        Setting("diverse", "0", "pick so many hits unlike each other", number_of("diverse", 0, 1_000_000)),
+        Setting("best", "high", "high or low values", choice_of("best", "high", "low")),
+        Setting("rule", "", "lipinski, veber or lead-like; several with commas", _words),
+        Setting("alerts", "", "pains, brenk or nih; several with commas", _words),
+        Setting("seed", "1", "of luck", number_of("seed", 0, 2**31)),
+        Setting("cpu", "2", "cores", number_of("cpu", 1, 4096)),
+        Setting("memory", "6GB", "of the run", size_of("memory")),
+        Setting("budget", "5", "euros at most", number_of("budget", 1, 1_000_000)),
+    ),
+    files=_screen_files,
+    steps=_screen_steps,
+    example=_screen_example,
 )

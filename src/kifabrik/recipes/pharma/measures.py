@@ -1,5 +1,6 @@
 """How good predictions are: measures, and their bootstrap intervals."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -50,7 +51,12 @@ class Interval:
 
 
 def _mcc(true: Floats, found: Floats) -> float:
-    return float(metrics.matthews_corrcoef(true, found >= _HALF))
+    """Matthews correlation of classes at a probability of one half; 0 where one class is never said."""
+    said, is_one = found >= _HALF, true == 1
+    hits, misses = float((said & is_one).sum()), float((~said & is_one).sum())
+    alarms, rests = float((said & ~is_one).sum()), float((~said & ~is_one).sum())
+    below = math.sqrt((hits + alarms) * (hits + misses) * (rests + alarms) * (rests + misses))
+    return (hits * rests - alarms * misses) / below if below else 0.0
 
 
 def _balanced(true: Floats, found: Floats) -> float:
@@ -67,7 +73,7 @@ def calibration_error(true: Floats, found: Floats) -> float:
 
 
 def _pearson(true: Floats, found: Floats) -> float:
-    return float(np.corrcoef(true, found)[0, 1]) if np.ptp(found) > 0 and np.ptp(true) > 0 else np.nan
+    return float(np.corrcoef(true, found)[0, 1]) if np.ptp(found) > 0 and np.ptp(true) > 0 else math.nan
 
 
 def _spearman(true: Floats, found: Floats) -> float:
@@ -83,15 +89,20 @@ def _mae(true: Floats, found: Floats) -> float:
 
 
 def _r2(true: Floats, found: Floats) -> float:
-    return float(metrics.r2_score(true, found)) if np.ptp(true) > 0 else np.nan
+    return float(metrics.r2_score(true, found)) if np.ptp(true) > 0 else math.nan
 
 
 def _auc(true: Floats, found: Floats) -> float:
-    return float(metrics.roc_auc_score(true, found)) if np.ptp(true) > 0 else np.nan
+    """Area under the ROC curve as the Mann-Whitney statistic."""
+    ones = int(true.sum())
+    if ones in {0, len(true)}:
+        return math.nan
+    ranks = stats.rankdata(found)[true == 1].sum()
+    return float((ranks - ones * (ones + 1) / 2) / (ones * (len(true) - ones)))
 
 
 def _pr(true: Floats, found: Floats) -> float:
-    return float(metrics.average_precision_score(true, found)) if true.any() else np.nan
+    return float(metrics.average_precision_score(true, found)) if true.any() else math.nan
 
 
 def _brier(true: Floats, found: Floats) -> float:
@@ -131,6 +142,16 @@ def measure(kind: Kind, true: Floats, found: Floats) -> dict[Measure, float]:
     return {name: function(true, found) for name, function in _FUNCTIONS[kind].items()}
 
 
+def measure_folds(kind: Kind, true: Floats, found: Floats, fold: NDArray[np.intp]) -> dict[Measure, float]:
+    """Means over folds: models of different folds need not rank alike. NaN where no fold has a value."""
+    parts = [measure(kind, true[fold == number], found[fold == number]) for number in np.unique(fold)]
+    made = {}
+    for name in _FUNCTIONS[kind]:
+        seen = [part[name] for part in parts if math.isfinite(part[name])]
+        made[name] = float(np.mean(seen)) if seen else math.nan
+    return made
+
+
 def with_intervals(
     kind: Kind, true: Floats, found: Floats, *, seed: int = 1, rounds: int = 1000
 ) -> dict[Measure, Interval]:
@@ -146,6 +167,6 @@ def with_intervals(
     made = {}
     for name, value in measure(kind, true, found).items():
         seen = [each for each in draws[name] if np.isfinite(each)]
-        low, high = np.percentile(seen, [2.5, 97.5]) if seen else (np.nan, np.nan)
+        low, high = np.percentile(seen, [2.5, 97.5]) if seen else (math.nan, np.nan)
         made[name] = Interval(value, float(low), float(high))
     return made

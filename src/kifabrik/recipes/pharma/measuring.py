@@ -18,7 +18,7 @@ _SIDES: Final = {
     "unit": ("unit", "units", "einheit", "standard_units"),
     "date": ("date", "datum", "measured", "year"),
 }
-_ENOUGH: Final = 0.9
+_ENOUGH: Final = 0.6
 """A column is one of measurements if so many of its filled cells are numbers."""
 _DATES: Final = (
     (re.compile(r"^(\d{4})-(\d{1,2})-(\d{1,2})"), (1, 2, 3)),

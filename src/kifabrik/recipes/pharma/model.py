@@ -1,6 +1,6 @@
 """A trained model: predictions with intervals, and the folder it is kept in.
 
-The folder holds `model.json` (everything but the trees), `member-N.cbm` (CatBoost's own format),
+The folder holds `model.json` (everything but the trees), `member-N.cbm` and `helper-N.cbm` (CatBoost's own format),
 `fingerprints.npy` (uint64, n x 32) and `lineage.csv` (which compounds trained it). Nothing in it is pickled.
 
 Invariants:
@@ -25,17 +25,20 @@ from kifabrik.recipes.pharma.boosting import Recipe
 from kifabrik.recipes.pharma.calibrating import Band, Calibration, Shape, reach_of
 from kifabrik.recipes.pharma.compounds import write_table
 from kifabrik.recipes.pharma.domain import Domain
-from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
+from kifabrik.recipes.pharma.endpoints import Endpoint
 from kifabrik.recipes.pharma.features import maplight
 from kifabrik.recipes.pharma.fingerprints import WORDS, morgan
 from kifabrik.recipes.pharma.keeping import digest, fresh_folder, read_document, write_document
 from kifabrik.recipes.pharma.molecules import Compound, Refused, Standardiser, standardise
 from kifabrik.recipes.pharma.neighbours import Packed, nearest
 from kifabrik.recipes.pharma.scaling import Scaling
+from kifabrik.recipes.pharma.stacking import Helper, with_helpers
 
 DOCUMENT: Final = "model.json"
 FINGERPRINTS: Final = "fingerprints.npy"
 LINEAGE: Final = "lineage.csv"
+_MEMBER: Final = "member-{}.cbm"
+_HELPER: Final = "helper-{}.cbm"
 _AGAIN: Final = "Train it again, or take it from where it was kept."
 
 Floats = NDArray[np.float64]
@@ -43,13 +46,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """Which compounds trained a model.
+    """Which compounds trained a model: first those it is near to, then those that trained helpers only.
 
     Attributes:
         id: Name of each compound.
         inchikey: Its InChIKey.
         smiles: Its structure; empty texts unless the model may show neighbours.
-        value: What was measured; NaN unless the model may show neighbours.
+        value: What was measured of the endpoint; NaN unless it was, and unless the model may show neighbours.
     """
 
     id: tuple[str, ...]
@@ -101,6 +104,7 @@ class Model:
         recipe: How its trees were grown.
         scaling: From its numbers to those of the endpoint.
         members: Trees, one set for each seed.
+        helpers: Trees of other endpoints, whose predictions are features of the members.
         calibration: From scores to probabilities; None for numbers.
         bands: Intervals by similarity; none for classes.
         level: Share the intervals are to cover.
@@ -116,6 +120,7 @@ class Model:
     recipe: Recipe
     scaling: Scaling
     members: tuple[CatBoost, ...]
+    helpers: tuple[Helper, ...] = ()
     calibration: Calibration | None
     bands: tuple[Band, ...]
     level: float
@@ -149,7 +154,8 @@ class Model:
             leverage[good] = self.domain.leverages(features.values)
             in_domain[good] = self.domain.holds(similarity[good], leverage[good])
             flagged[good] = features.flagged
-            scores = boosting.scores(self.members, self.endpoint.kind, features.values)
+            stacked = with_helpers(features.values, self.helpers)
+            scores = boosting.scores(self.members, self.endpoint.kind, stacked)
             value[good], low[good], high[good] = self.interval(scores, similarity[good])
         standard = iter(clean)
         return Predictions(
@@ -190,12 +196,12 @@ def save(model: Model, folder: Path) -> None:
     """
     fresh_folder(folder)
     (folder / DOCUMENT).unlink(missing_ok=True)
-    for old in folder.glob("member-*.cbm"):
+    for old in folder.glob("*.cbm"):
         old.unlink()
-    names = []
-    for number, member in enumerate(model.members):
-        names.append(f"member-{number}.cbm")
-        boosting.write(member, folder / names[-1])
+    trees = {_MEMBER.format(number): member for number, member in enumerate(model.members)}
+    trees |= {_HELPER.format(number): helper.trees for number, helper in enumerate(model.helpers)}
+    for name, member in trees.items():
+        boosting.write(member, folder / name)
     with (folder / FINGERPRINTS).open("wb") as file:
         np.save(file, model.fingerprints.astype("<u8"), allow_pickle=False)
     lineage = model.lineage
@@ -206,12 +212,8 @@ def save(model: Model, folder: Path) -> None:
         rows = list(zip(*columns, lineage.smiles, lineage.value, strict=True))
     write_table(folder / LINEAGE, header, rows)
     content = {
-        "endpoint": {
-            "name": model.endpoint.name,
-            "kind": model.endpoint.kind.value,
-            "unit": model.endpoint.unit,
-            "says": model.endpoint.says,
-        },
+        "endpoint": model.endpoint.plain(),
+        "helpers": [helper.endpoint.plain() for helper in model.helpers],
         "recipe": model.recipe.value,
         "scaling": model.scaling.plain(),
         "calibration": model.calibration.plain() if model.calibration else None,
@@ -220,7 +222,7 @@ def save(model: Model, folder: Path) -> None:
         "domain": model.domain.plain(),
         "shows_neighbours": model.shows_neighbours,
         "standardiser": {"tautomers": model.standardiser.tautomers, "most_atoms": model.standardiser.most_atoms},
-        "parts": {name: digest(folder / name) for name in (*names, FINGERPRINTS, LINEAGE)},
+        "parts": {name: digest(folder / name) for name in (*trees, FINGERPRINTS, LINEAGE)},
         "facts": model.facts,
     }
     write_document(folder / DOCUMENT, "model", content)
@@ -237,12 +239,17 @@ def load(folder: Path) -> Model:
     try:
         parts = {str(name): str(value) for name, value in document["parts"].items()}
         _check(folder, parts)
-        endpoint, calibration = document["endpoint"], document["calibration"]
+        calibration = document["calibration"]
+        count = sum(name.startswith(_MEMBER[:6]) for name in parts)
         return Model(
-            endpoint=Endpoint(endpoint["name"], Kind(endpoint["kind"]), endpoint["unit"], endpoint["says"]),
+            endpoint=Endpoint.of(document["endpoint"]),
             recipe=Recipe(document["recipe"]),
             scaling=Scaling(**document["scaling"]),
-            members=tuple(boosting.read(folder / name) for name in parts if name.endswith(".cbm")),
+            members=tuple(boosting.read(folder / _MEMBER.format(number)) for number in range(count)),
+            helpers=tuple(
+                Helper(Endpoint.of(one), boosting.read(folder / _HELPER.format(number)))
+                for number, one in enumerate(document["helpers"])
+            ),
             calibration=Calibration(Shape(calibration["shape"]), tuple(calibration["x"]), tuple(calibration["y"]))
             if calibration
             else None,

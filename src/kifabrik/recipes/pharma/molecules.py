@@ -6,15 +6,16 @@ Invariants of `Standardiser`:
 - it never raises for bad structures, however large or broken: they come back with a reason.
 """
 
+import operator
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from typing import Any, Final
 
 from rdkit import Chem, rdBase
 from rdkit.Chem.MolStandardize import rdMolStandardize
 
+from kifabrik.recipes.pharma.crew import Crew, Task
 from kifabrik.recipes.pharma.rejects import Reason
 
 SKELETON: Final = 14
@@ -94,7 +95,7 @@ class Standardiser:
                 return Refused(Reason.CLEANING_FAILED, _first_line(error))
 
     def _standardise(self, text: str) -> Compound | Refused:
-        if len(text) > _LONGEST and "\n" not in text:
+        if len(text) > _LONGEST and not _is_molblock(text):
             return Refused(Reason.TOO_LARGE, f"{len(text):,} letters")
         molecule = _read(text)
         if molecule is None:
@@ -148,8 +149,24 @@ def standardise(
     if workers <= 1 or len(texts) < _FEW:
         yield from map(standardiser, texts)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(standardiser, texts, chunksize=_BATCH)
+    chunks = (tuple(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH))
+    task = Task(partial(_standardise_many, standardiser), _halved, operator.add, _given_up)
+    with Crew(workers) as crew:
+        for found in crew.work(task, chunks):
+            yield from found
+
+
+def _standardise_many(standardiser: Standardiser, texts: tuple[str, ...]) -> tuple[Compound | Refused, ...]:
+    return tuple(map(standardiser, texts))
+
+
+def _halved(texts: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    middle = len(texts) // 2
+    return (texts[:middle], texts[middle:]) if middle else ()
+
+
+def _given_up(texts: tuple[str, ...]) -> tuple[Compound | Refused, ...]:
+    return tuple(Refused(Reason.CLEANING_FAILED, "it ended the process that cleaned it up") for _ in texts)
 
 
 def shortened(text: str) -> str:
@@ -158,8 +175,12 @@ def shortened(text: str) -> str:
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
 
 
+def _is_molblock(text: str) -> bool:
+    return "\n" in text and "M  END" in text
+
+
 def _read(text: str) -> Any:
-    if "\n" in text:
+    if _is_molblock(text):
         return Chem.MolFromMolBlock(text, sanitize=True, removeHs=True)
     return Chem.MolFromSmiles(text.strip())
 

@@ -1,7 +1,8 @@
 """Inner loops of fingerprint search: shared bits, counted in machine code, block by block.
 
 Molecules are sorted by the number of bits that are on. A block of them stays in the processor's cache while all
-queries of a batch pass over it; a block whose counts cannot reach what a query still needs is skipped.
+queries of a batch pass over it; a block whose counts cannot reach what a query still needs is skipped, and a
+molecule is left as soon as the rest of its bits could not make it a hit.
 
 The similarity is Tversky's, z / (a x + b y + (1 - a - b) z), where x and y are the bits of query and molecule and z
 those they share; a = b = 1 is Tanimoto's. It is computed as RDKit does, so values are the same to the last bit.
@@ -9,30 +10,38 @@ those they share; a = b = 1 is Tanimoto's. It is computed as RDKit does, so valu
 Sources: Swamidass and Baldi, J. Chem. Inf. Model. 47 (2007) 302, for the bound by counts.
 """
 
+import math
 from typing import Any, Final
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 Words = NDArray[np.uint64]
 _WORDS: Final = 32
+_FIRST_LOOK: Final = 8
+"""Words, a line of the cache, after which a molecule is left that could not share enough even if it had all further
+bits of the query."""
+_SECOND_LOOK: Final = 16
+_int: Any = np.int64
+_OUT_OF_REACH: Final = 1 << 20
 _SLACK: Final = 1e-6
 """Less than one shared bit, more than rounding: what the quick test may let through in vain."""
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy", boundscheck=False)
 
 
-@intrinsic
-def _bits(_context: Any, word: Any) -> Any:
+def _population(_context: Any, word: Any) -> Any:
     """The processor's population count."""
 
-    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, arguments: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.uint64(word), generate
+
+
+_bits: Any = intrinsic(_population)
 
 
 @_jit
@@ -93,7 +102,16 @@ def _rise(similarities: NDArray[np.float64], rows: NDArray[np.int64], at: int) -
 
 
 @_jit
-def best(
+def _bits_from(words: NDArray[np.uint64], first: int) -> int:
+    """Bits that are on from a word on."""
+    count = _int(0)
+    for word in range(first, _WORDS):
+        count += _int(_bits(words[word]))
+    return int(count)
+
+
+@_jit
+def best(  # noqa: C901, PLR0912 - one loop, written out for the compiler
     molecules: Words,
     counts: NDArray[np.int32],
     rows: NDArray[np.int64],
@@ -129,27 +147,37 @@ def best(
         first = number * block
         last = min(first + block, counts.size)
         for query in range(queries.shape[0]):
-            x = query_counts[query]
+            x = _int(query_counts[query])
             full = sizes[query] >= most
             need = similarities[query, 0] if full else threshold
             nearest = min(max(x, counts[first]), counts[last - 1])
             if _similarity(min(x, nearest), x, nearest, a, b) < need:
                 continue
             words = queries[query]
-            cut = 0.0
-            known = np.int32(-1)
+            after_first = _bits_from(words, _FIRST_LOOK)
+            after_second = _bits_from(words, _SECOND_LOOK)
+            cut = _int(0)
+            known = _int(-1)
             for at in range(first, last):
-                y = counts[at]
+                y = _int(counts[at])
                 if y != known:
                     known = y
-                    cut = need * (a * x + b * y) / (1 - need * (1 - a - b)) - _SLACK
+                    cut = _int(math.ceil(need * (a * x + b * y) / (1 - need * (1 - a - b)) - _SLACK))
                     if _similarity(min(x, y), x, y, a, b) < need:
-                        cut = 1e9
+                        cut = _int(_OUT_OF_REACH)
                 if cut > x:
                     continue
-                z = np.uint64(0)
-                for word in range(_WORDS):
-                    z += _bits(molecules[at, word] & words[word])
+                z = _int(0)
+                for word in range(_FIRST_LOOK):
+                    z += _int(_bits(molecules[at, word] & words[word]))
+                if z + after_first < cut:
+                    continue
+                for word in range(_FIRST_LOOK, _SECOND_LOOK):
+                    z += _int(_bits(molecules[at, word] & words[word]))
+                if z + after_second < cut:
+                    continue
+                for word in range(_SECOND_LOOK, _WORDS):
+                    z += _int(_bits(molecules[at, word] & words[word]))
                 if z < cut:
                     continue
                 similarity = _similarity(float(z), x, y, a, b)
@@ -167,7 +195,7 @@ def best(
                 sizes[query] = size + 1
                 if sizes[query] >= most:
                     need = max(threshold, similarities[query, 0])
-                    known = -1
+                    known = _int(-1)
 
 
 @_jit

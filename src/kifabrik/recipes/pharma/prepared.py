@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.compounds import Compounds, read_compounds, write_compounds, write_table
-from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
+from kifabrik.recipes.pharma.endpoints import Endpoint
 from kifabrik.recipes.pharma.keeping import digest, fresh_folder, read_document, versions, write_document
 from kifabrik.recipes.pharma.molecules import Standardiser
 from kifabrik.recipes.pharma.preparing import Prepared
@@ -50,10 +50,7 @@ class Facts:
     def plain(self) -> dict[str, Any]:
         """As JSON says it."""
         return {
-            "endpoints": [
-                {"name": one.name, "kind": one.kind.value, "unit": one.unit, "says": one.says}
-                for one in self.endpoints.values()
-            ],
+            "endpoints": [one.plain() for one in self.endpoints.values()],
             "sources": [{"name": one.name, "sha256": one.sha256} for one in self.sources],
             "standardiser": asdict(self.standardiser),
         }
@@ -66,10 +63,7 @@ class Facts:
             UsageError: If it does not hold them.
         """
         try:
-            endpoints = [
-                Endpoint(str(one["name"]), Kind(one["kind"]), str(one["unit"]), str(one["says"]))
-                for one in document["endpoints"]
-            ]
+            endpoints = [Endpoint.of(one) for one in document["endpoints"]]
             sources = tuple(Source(name=str(one["name"]), sha256=str(one["sha256"])) for one in document["sources"])
             standardiser = Standardiser(**document["standardiser"])
         except (KeyError, TypeError, ValueError) as error:

@@ -107,6 +107,11 @@ def prepare(
         columns = Columns.of(rows, wishes, path.name)
         _look(path.name, rows, columns, seen, rejects, standardiser, workers, progress)
     names = list(dict.fromkeys(name for one in seen for name in one.columns.endpoints))
+    strangers = [name for name in wishes.units if name not in names]
+    if strangers:
+        raise UsageError(
+            f"--unit names {strangers[0]}, which is no endpoint.", hint=f"Endpoints: {', '.join(names)}."
+        )
     endpoints, values, tolerances = [], {}, {}
     for name in names:
         endpoint, found = _values(name, seen, wishes, rejects)

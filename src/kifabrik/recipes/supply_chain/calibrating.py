@@ -9,7 +9,7 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -113,6 +113,21 @@ def calibrate_series(series: Series, *, seed: int = 1) -> Calibration:
     )
 
 
+def season_of(series: Series, ahead: int) -> tuple[Floats, NDArray[np.intp]]:
+    """The season of a series, if it shows one, and where in it each period is.
+
+    Args:
+        series: The history.
+        ahead: Periods after its end to place, too.
+
+    Returns:
+        Factors, mean one (none: no season shows), and the place of each period of the history and after it.
+    """
+    season, factors, _ = _season(series)
+    longer = replace(series, values=np.zeros(len(series.values) + ahead))
+    return np.array(factors), _phases(longer, season)
+
+
 def _without(series: Series, season: str, factors: tuple[float, ...]) -> Floats:
     """Values without their season; those of phases in which there never is any are left out."""
     if not factors:
@@ -170,7 +185,19 @@ def read_history(path: Path) -> tuple[Series, ...]:
     Raises:
         UsageError: If it cannot be read as such a table; row and column are named.
     """
-    columns = _columns(path)
+    return series_of(_columns(path), path)
+
+
+def series_of(columns: Mapping[str, list[Any]], path: Path) -> tuple[Series, ...]:
+    """Series of a table's columns, by name.
+
+    Args:
+        columns: Values by lower-case name.
+        path: What the table is called in errors.
+
+    Raises:
+        UsageError: If it is no such table; row and column are named.
+    """
     named = {want: columns[name] for want, names in _NAMES.items() for name in names if name in columns}
     if "lead_time" in named and "lane" in named:
         return _lead_times(path, named)

@@ -63,7 +63,14 @@ def _run(said: argparse.Namespace) -> None:
     run_log.say(f"{len(network.nodes)} nodes, {len(network.lanes)} lanes; {settings.scenarios:,} scenarios")
     run_log.say("The first period comes after up to half a minute of compiling.")
     with run_log.progress("simulating", settings.scenarios) as progress:
-        results = simulate(network, settings, watch=watched(network), workers=run_log.cores(), progress=progress)
+        results = simulate(
+            network,
+            settings,
+            watch=watched(network),
+            workers=run_log.cores(),
+            progress=progress,
+            tallied=bool(said.part),
+        )
     if said.part:
         save_part(Part(results, whole), said.out)
     else:

@@ -6,53 +6,43 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain import kernel as k
 from kifabrik.recipes.supply_chain import luck
-from kifabrik.recipes.supply_chain.distributions import Distribution, Kind
+from kifabrik.recipes.supply_chain.distributions import Kind
+from kifabrik.recipes.supply_chain.kernel import layout as lay
 from kifabrik.recipes.supply_chain.network import (
     INFINITE,
     Allocation,
     Disruption,
     Effect,
-    Lane,
     Network,
     Node,
-    Policy,
     Rule,
     Semantics,
 )
+from kifabrik.recipes.supply_chain.quantiles import Tables
+from kifabrik.recipes.supply_chain.starting import (
+    Starts,
+    component_units,
+    ordered_before,
+    starting_state,
+    whole_lead,
+)
 
 _RULES: Final = {
-    Rule.BASE_STOCK: k.BASE_STOCK,
-    Rule.ECHELON_BASE_STOCK: k.ECHELON,
-    Rule.MIN_MAX: k.MIN_MAX,
-    Rule.FIXED_LOT: k.FIXED_LOT,
-    Rule.FIXED_QUANTITY: k.FIXED_QUANTITY,
+    Rule.BASE_STOCK: lay.BASE_STOCK,
+    Rule.ECHELON_BASE_STOCK: lay.ECHELON,
+    Rule.MIN_MAX: lay.MIN_MAX,
+    Rule.FIXED_LOT: lay.FIXED_LOT,
+    Rule.FIXED_QUANTITY: lay.FIXED_QUANTITY,
 }
 _ALLOCATIONS: Final = {
-    Allocation.PRIORITY: k.PRIORITY,
-    Allocation.PROPORTIONAL: k.PROPORTIONAL,
-    Allocation.FIRST_COME: k.FIRST_COME,
+    Allocation.PRIORITY: lay.PRIORITY,
+    Allocation.PROPORTIONAL: lay.PROPORTIONAL,
+    Allocation.FIRST_COME: lay.FIRST_COME,
 }
-_MOST_VALUES: Final = 400
-_MOST_STEPS: Final = 16
 _MOST_LEAD: Final = 5000
-_TAIL: Final = 1e-10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Starts:
-    """Where everything is before the first period; all in double precision, one value for all scenarios."""
-
-    level: NDArray[np.float64]
-    position: NDArray[np.float64]
-    orders: NDArray[np.float64]
-    ring: NDArray[np.float64]
-    coming: NDArray[np.float64]
-    moving: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,102 +53,15 @@ class Compiled:
         plan: Its arrays.
         starts: Its beginning.
         order: Place in `network.nodes` of each node of the plan.
-        rows: How many rows of state are needed: making, extra lanes, random lanes, shared lucks.
+        rows: How many rows of state are needed, by name.
         any_transit: Whether anything under way can stand still.
-        replayed: Nodes whose demand is given, in the order of their rows.
     """
 
-    plan: k.Plan
+    plan: lay.Plan
     starts: Starts
     order: NDArray[np.int64]
     rows: dict[str, int]
     any_transit: bool
-
-
-def first_order(policy: Policy, cap: float = INFINITE) -> float:
-    """What a policy orders when there is nothing: the stock a node has at the start, if none is given."""
-    match policy.rule:
-        case Rule.BASE_STOCK | Rule.ECHELON_BASE_STOCK:
-            amount = policy.level
-        case Rule.MIN_MAX:
-            amount = policy.level if policy.reorder_point >= 0 else 0.0
-        case Rule.FIXED_LOT:
-            amount = policy.quantity if policy.reorder_point >= 0 else 0.0
-        case Rule.FIXED_QUANTITY:
-            amount = policy.quantity
-    return max(0.0, min(amount, cap))
-
-
-def whole_lead(lane: Lane) -> int:
-    """A fixed lead time in periods."""
-    return round(lane.lead_time.expected())
-
-
-class _Tables:
-    """Tables of quantiles, each kept once."""
-
-    def __init__(self) -> None:
-        self.continuous: list[NDArray[np.float64]] = []
-        self.begins: list[Any] = []
-        self.ends: list[Any] = []
-        self.values: list[Any] = []
-        self._at = 0
-        self._known: dict[Any, tuple[int, int, bool, bool]] = {}
-
-    def demand(self, distribution: Distribution) -> tuple[int, int, bool, bool]:
-        """Row, steps, whether discrete, whether to be rounded."""
-        if distribution not in self._known:
-            self._known[distribution] = self._demand(distribution)
-        return self._known[distribution]
-
-    def _demand(self, distribution: Distribution) -> tuple[int, int, bool, bool]:
-        whole = distribution.kind in {Kind.POISSON, Kind.NEGATIVE_BINOMIAL}
-        found = self._values(distribution)
-        if found is not None:
-            row, steps = self._add(*found)
-            return row, steps, True, False
-        self.continuous.append(luck.continuous_table(distribution))
-        return len(self.continuous) - 1, 0, False, whole
-
-    def _values(self, distribution: Distribution) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        if distribution.kind is Kind.EMPIRICAL:
-            values, weights = np.asarray(distribution.values), np.asarray(distribution.weights)
-        elif distribution.kind in {Kind.POISSON, Kind.NEGATIVE_BINOMIAL}:
-            low, high = distribution.quantile([_TAIL, 1 - _TAIL])
-            if high - low > _MOST_VALUES:
-                return None
-            values = np.arange(low, high + 1)
-            if distribution.kind is Kind.POISSON:
-                weights = stats.poisson.pmf(values, distribution.mean)
-            else:
-                success = distribution.mean / distribution.sd**2
-                weights = stats.nbinom.pmf(values, distribution.mean * success / (1 - success), success)
-        else:
-            return None
-        return (values, weights) if luck.discrete_table(values, weights)[3] <= _MOST_STEPS else None
-
-    def lead(self, distribution: Distribution) -> tuple[int, int, int]:
-        """Row, steps and longest of a lead time."""
-        key = ("lead", distribution)
-        if key not in self._known:
-            if distribution.kind is Kind.EMPIRICAL:
-                values, weights = np.rint(distribution.values), np.asarray(distribution.weights)
-            else:
-                values = np.rint(distribution.quantile((np.arange(4096) + 0.5) / 4096))
-                weights = np.full(4096, 1 / 4096)
-            whole, place = np.unique(values, return_inverse=True)
-            row, steps = self._add(whole, np.asarray(np.bincount(place, weights), dtype=np.float64))
-            self._known[key] = (row, steps, bool(whole[-1]), False)
-            self._known[("longest", distribution)] = (int(whole[-1]), 0, False, False)
-        return self._known[key][0], self._known[key][1], self._known[("longest", distribution)][0]
-
-    def _add(self, values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[int, int]:
-        begins, ends, values, steps = luck.discrete_table(values, weights)
-        self.begins.append(begins + self._at)
-        self.ends.append(ends)
-        self.values.append(values)
-        self._at += len(values)
-        return len(self.begins) - 1, steps
 
 
 class _Compiler:
@@ -171,14 +74,14 @@ class _Compiler:
         self.nodes = [network.nodes[place] for place in self.order]
         self.number = {node.name: number for number, node in enumerate(self.nodes)}
         self.lanes = network.lanes
-        self.tables = _Tables()
-        self.node_ints = np.full((len(self.nodes), k.NODE_INTS), -1, dtype=np.int64)
-        self.node_reals = np.zeros((len(self.nodes), k.NODE_REALS))
-        self.lane_ints = np.full((len(self.lanes), k.LANE_INTS), -1, dtype=np.int64)
-        self.lane_reals = np.zeros((len(self.lanes), k.LANE_REALS))
-        self.lane_ints[:, k.KEEP] = 0
-        self.lane_ints[:, k.CROSSES] = 1
-        self.extra = self.random = self.making = 0
+        self.tables = Tables()
+        self.node_ints = np.full((len(self.nodes), lay.NODE_INTS), -1, dtype=np.int64)
+        self.node_reals = np.zeros((len(self.nodes), lay.NODE_REALS))
+        self.lane_ints = np.full((len(self.lanes), lay.LANE_INTS), -1, dtype=np.int64)
+        self.lane_reals = np.zeros((len(self.lanes), lay.LANE_REALS))
+        self.lane_ints[:, lay.MOVES] = 0
+        self.lane_ints[:, lay.CROSSES] = 1
+        self.extra = self.random = self.making = self.lane_books = 0
         self.groups: list[list[list[int]]] = []
         self.pairs: list[tuple[int, int]] = []
 
@@ -189,13 +92,12 @@ class _Compiler:
         for i, node in enumerate(self.nodes):
             self._node(i, node)
         self._rings()
+        self._books()
         out_start, out_lane = self._out()
         group_start = np.cumsum([0, *(len(groups) for groups in self.groups)])
         flat = [group for groups in self.groups for group in groups]
         owner = [i for i, groups in enumerate(self.groups) for _ in groups]
-        units = np.array(
-            [self.lanes[g[0]].quantity / self.nodes[i].yields for i, g in zip(owner, flat, strict=True)]
-        )
+        units = component_units(self.network, self.nodes, self.groups)
         rates = [
             next(
                 (self.nodes[self.number[self.lanes[e].source]].holding_cost for e in g if self.lanes[e].source), 0.0
@@ -205,10 +107,10 @@ class _Compiler:
         lucks = sorted({n.demand.shared_luck for n in self.nodes if n.demand and n.demand.shared_luck})
         for i, node in enumerate(self.nodes):
             if node.demand and node.demand.shared_luck:
-                self.node_ints[i, k.LUCK] = lucks.index(node.demand.shared_luck)
+                self.node_ints[i, lay.LUCK] = lucks.index(node.demand.shared_luck)
         real = self.real
         troubles, trouble_reals = self._troubles()
-        plan = k.Plan(
+        plan = lay.Plan(
             node_ints=self.node_ints,
             node_reals=self.node_reals.astype(real),
             out_start=out_start,
@@ -218,6 +120,8 @@ class _Compiler:
             group_lane=np.array([e for group in flat for e in group], dtype=np.int64),
             group_units=units.astype(real),
             group_rate=np.array(rates, dtype=real),
+            raw_at=_rows_where([self.node_ints[i, lay.MAKES] > 0 for i in owner]),
+            coming_at=_rows_where([not self.node_ints[i, lay.PLAIN] for i in owner]),
             lane_ints=self.lane_ints,
             lane_reals=self.lane_reals.astype(real),
             factors=np.array(self.factors, dtype=real),
@@ -232,9 +136,13 @@ class _Compiler:
             normal=luck.normal_table().astype(real)[None, :],
             **echelon,
         )
-        starts = self._starts(plan, units)
-        rows = {"making": self.making, "extra": self.extra, "random": self.random, "lucks": len(lucks)}
-        any_transit = bool((self.lane_ints[:, k.D_TRANSIT] >= 0).any())
+        rows = {
+            "making": self.making, "extra": self.extra, "random": self.random, "lucks": len(lucks),
+            "raw": int(plan.raw_at.max(initial=-1)) + 1, "ring": self.ring_rows, "orders": self.order_rows,
+            "books": self.book_rows, "lane_books": self.lane_books * lay.LANE_SUMS,
+        }  # fmt: skip
+        starts = starting_state(self.network, self.nodes, self.groups, plan, rows)
+        any_transit = bool((self.lane_ints[:, lay.D_TRANSIT] >= 0).any())
         return Compiled(plan=plan, starts=starts, order=self.order, rows=rows, any_transit=any_transit)
 
     def _group(self) -> None:
@@ -261,21 +169,21 @@ class _Compiler:
             by_name = disruption.effect is Effect.LANE_OUTAGE
             hit = [e for e, x in enumerate(self.lanes) if target == (x.name if by_name else x.supplier)]
             for e in hit:
-                self._set(self.lane_ints, e, k.D_LANE, d)
+                self._set(self.lane_ints, e, lay.D_LANE, d)
             return bool(hit)
         nodes = [
             i for i, n in enumerate(self.nodes) if target == n.name or (target[:2] == "*@" and target[2:] == n.site)
         ]
         column = {
-            Effect.ORDERS_PAUSE: k.D_ORDERS,
-            Effect.OUTAGE: k.D_OUT,
-            Effect.CAPACITY_LOSS: k.D_CAPACITY,
-            Effect.STOCK_LOSS: k.D_STOCK,
+            Effect.ORDERS_PAUSE: lay.D_ORDERS,
+            Effect.OUTAGE: lay.D_OUT,
+            Effect.CAPACITY_LOSS: lay.D_CAPACITY,
+            Effect.STOCK_LOSS: lay.D_STOCK,
         }.get(disruption.effect)
         lanes_column = {
-            Effect.SHIPMENTS_PAUSE: k.D_TO,
-            Effect.TRANSIT_PAUSE: k.D_TRANSIT,
-            Effect.RECEIPTS_PAUSE: k.D_RECEIPTS,
+            Effect.SHIPMENTS_PAUSE: lay.D_TO,
+            Effect.TRANSIT_PAUSE: lay.D_TRANSIT,
+            Effect.RECEIPTS_PAUSE: lay.D_RECEIPTS,
         }
         for i in nodes:
             if column is not None:
@@ -302,7 +210,7 @@ class _Compiler:
         ints = [[-1 if d.start is None else d.start, d.duration, 0, 0] for d in self.network.disruptions]
         reals = [[d.chance, d.probability, d.recovery, d.share] for d in self.network.disruptions]
         for first, second in self.pairs:
-            ints.append([k.EITHER, 0, first, second])
+            ints.append([lay.EITHER, 0, first, second])
             reals.append([0.0, 0.0, 0.0, max(reals[first][3], reals[second][3])])
         return np.array(ints, dtype=np.int64).reshape(-1, 4), np.array(reals, dtype=self.real).reshape(-1, 4)
 
@@ -327,7 +235,7 @@ class _Compiler:
                     to = self.number[self.lanes[e].target]
                     lanes[i].append(e)
                     lane_units[i].append(1.0 if self.stockpyl else share[j])
-                    self.lane_ints[e, k.KEEP] |= 2
+                    self.lane_ints[e, lay.MOVES] = 1
                     if (to, self.lanes[e].component) not in seen:
                         seen.add((to, self.lanes[e].component))
                         share[to] = share.get(to, 0.0) + share[j] * self.lanes[e].quantity / self.nodes[to].yields
@@ -349,28 +257,28 @@ class _Compiler:
         ints, reals, policy = self.node_ints[i], self.node_reals[i], node.policy
         if i == 0:
             self.factors = [1.0]
-        ints[[k.RULE, k.REVIEW, k.OFFSET]] = _RULES[policy.rule], policy.review, policy.offset
-        ints[k.ALLOCATION] = _ALLOCATIONS[node.allocation]
-        reals[[k.LEVEL, k.POINT, k.QUANTITY]] = policy.level, policy.reorder_point, policy.quantity
-        reals[[k.MINIMUM, k.LOT, k.STORAGE]] = policy.minimum, policy.lot, node.storage
+        ints[[lay.RULE, lay.REVIEW, lay.OFFSET]] = _RULES[policy.rule], policy.review, policy.offset
+        ints[lay.ALLOCATION] = _ALLOCATIONS[node.allocation]
+        reals[[lay.LEVEL, lay.POINT, lay.QUANTITY]] = policy.level, policy.reorder_point, policy.quantity
+        reals[[lay.MINIMUM, lay.LOT, lay.STORAGE]] = policy.minimum, policy.lot, node.storage
         cap = INFINITE if self.stockpyl and node.order_capacity == 0 else node.order_capacity
-        reals[[k.ORDER_CAP, k.MAKE_CAP, k.WAITS]] = cap, node.making_capacity, node.backorder_share
-        ints[k.MAKING_LENGTH], ints[k.MAKING_AT] = node.making_time, self.making
+        reals[[lay.ORDER_CAP, lay.MAKE_CAP, lay.WAITS]] = cap, node.making_capacity, node.backorder_share
+        ints[lay.MAKING_LENGTH], ints[lay.MAKING_AT] = node.making_time, self.making
         self.making += node.making_time
         lanes = [self.lanes[e] for e in self._lanes_into(i)]
         limited = any(lane.capacity < INFINITE or lane.lot > 0 for lane in lanes)
-        ints[k.PLAIN] = not limited and all(len(group) == 1 for group in self.groups[i]) and self._balanced(i)
-        ints[k.PLAIN_RULE] = (
+        ints[lay.PLAIN] = not limited and all(len(group) == 1 for group in self.groups[i]) and self._balanced(i)
+        ints[lay.PLAIN_RULE] = (
             policy.rule is Rule.BASE_STOCK
             and (policy.review, policy.minimum, policy.lot, node.storage, cap) == (1, 0, 0, INFINITE, INFINITE)
-            and ints[k.D_ORDERS] < 0
+            and ints[lay.D_ORDERS] < 0
             and node.order_cost == 0
         )
         many = len(self.groups[i]) > 1
-        ints[k.MAKES] = many or node.making_capacity < INFINITE or node.making_time > 0 or ints[k.D_OUT] >= 0
-        ints[k.DEMAND], ints[k.FACTOR_AT], ints[k.FACTORS], ints[k.WHOLE] = k.NO_DEMAND, 0, 1, 0
+        ints[lay.MAKES] = many or node.making_capacity < INFINITE or node.making_time > 0 or ints[lay.D_OUT] >= 0
+        ints[lay.DEMAND], ints[lay.FACTOR_AT], ints[lay.FACTORS], ints[lay.WHOLE] = lay.NO_DEMAND, 0, 1, 0
         if node.name in self.replayed:
-            ints[[k.DEMAND, k.TABLE]] = k.REPLAY, self.replayed[node.name]
+            ints[[lay.DEMAND, lay.TABLE]] = lay.REPLAY, self.replayed[node.name]
         elif node.demand:
             self._draws(ints, reals, node)
 
@@ -379,87 +287,95 @@ class _Compiler:
         assert demand is not None  # noqa: S101
         each = demand.each
         if demand.factors:
-            ints[[k.FACTOR_AT, k.FACTORS]] = len(self.factors), len(demand.factors)
+            ints[[lay.FACTOR_AT, lay.FACTORS]] = len(self.factors), len(demand.factors)
             self.factors.extend(demand.factors)
-        reals[k.LOADING], reals[k.REST] = demand.loading, np.sqrt(max(0.0, 1 - demand.loading**2))
+        reals[lay.LOADING], reals[lay.REST] = demand.loading, np.sqrt(max(0.0, 1 - demand.loading**2))
         if each.is_certain:
-            ints[k.DEMAND], reals[k.MEAN] = k.CERTAIN, float(each.quantile(0.5))
+            ints[lay.DEMAND], reals[lay.MEAN] = lay.CERTAIN, float(each.quantile(0.5))
         elif each.kind is Kind.NORMAL:
-            ints[k.DEMAND], reals[k.MEAN], reals[k.SD] = k.NORMAL, each.mean, each.sd
+            ints[lay.DEMAND], reals[lay.MEAN], reals[lay.SD] = lay.NORMAL, each.mean, each.sd
         else:
             row, steps, discrete, whole = self.tables.demand(each)
-            ints[[k.DEMAND, k.TABLE, k.STEPS]] = k.DISCRETE if discrete else k.CONTINUOUS, row, steps
-            ints[k.WHOLE] = whole or (each.kind in {Kind.POISSON, Kind.NEGATIVE_BINOMIAL} and bool(demand.factors))
+            ints[[lay.DEMAND, lay.TABLE, lay.STEPS]] = lay.DISCRETE if discrete else lay.CONTINUOUS, row, steps
+            ints[lay.WHOLE] = whole or (
+                each.kind in {Kind.POISSON, Kind.NEGATIVE_BINOMIAL} and bool(demand.factors)
+            )
 
     def _balanced(self, i: int) -> bool:
-        coming = [self._ordered(e) / self.lanes[e].quantity for e in self._lanes_into(i)]
+        coming = [ordered_before(self.lanes[e]) / self.lanes[e].quantity for e in self._lanes_into(i)]
         lanes = [self.lanes[e] for e in self._lanes_into(i)]
         same_rows = len({lane.initial_orders / lane.quantity for lane in lanes}) == 1
         return same_rows and len(set(coming)) == 1
-
-    def _ordered(self, e: int) -> float:
-        """Ordered on a lane, and not received, before the start."""
-        lane = self.lanes[e]
-        return lane.initial_shipments * self._lead(lane) + lane.initial_orders * lane.order_time
-
-    def _lead(self, lane: Lane) -> int:
-        return whole_lead(lane)
 
     def _rings(self) -> None:
         ring = orders = 0
         for i in range(len(self.nodes)):
             into = self._lanes_into(i)
             ints = self.node_ints[i]
-            if ints[k.PLAIN]:
-                ints[k.ORDER_AT], ints[k.ORDER_LENGTH] = orders, max(self.lanes[e].order_time for e in into) + 1
-                orders += int(ints[k.ORDER_LENGTH])
+            if ints[lay.PLAIN]:
+                ints[lay.ORDER_AT], ints[lay.ORDER_LENGTH] = orders, max(self.lanes[e].order_time for e in into) + 1
+                orders += int(ints[lay.ORDER_LENGTH])
             for group in self.groups[i]:
                 quotas = sum(self.lanes[e].quota for e in group)
                 for e in group:
                     self._lane(e, quotas, alone=len(group) == 1)
                     row = self.lane_ints[e]
-                    if ints[k.PLAIN]:
-                        row[[k.L_ORDER_AT, k.L_ORDER_LENGTH]] = ints[[k.ORDER_AT, k.ORDER_LENGTH]]
-                        self.lane_reals[e, k.UNITS] = self.lanes[e].quantity / self.nodes[i].yields
+                    if ints[lay.PLAIN]:
+                        row[[lay.L_ORDER_AT, lay.L_ORDER_LENGTH]] = ints[[lay.ORDER_AT, lay.ORDER_LENGTH]]
+                        self.lane_reals[e, lay.UNITS] = self.lanes[e].quantity / self.nodes[i].yields
                     else:
-                        row[[k.L_ORDER_AT, k.L_ORDER_LENGTH]] = orders, self.lanes[e].order_time + 1
+                        row[[lay.L_ORDER_AT, lay.L_ORDER_LENGTH]] = orders, self.lanes[e].order_time + 1
                         orders += self.lanes[e].order_time + 1
-                        self.lane_reals[e, k.UNITS] = 1.0
-                    row[k.RING_AT] = ring
-                    ring += int(row[k.RING_LENGTH])
+                        self.lane_reals[e, lay.UNITS] = 1.0
+                    row[lay.RING_AT] = ring
+                    ring += int(row[lay.RING_LENGTH])
         self.ring_rows, self.order_rows = ring, orders
 
     def _lane(self, e: int, quotas: float, *, alone: bool) -> None:
         lane, ints, reals = self.lanes[e], self.lane_ints[e], self.lane_reals[e]
-        ints[k.SOURCE] = self.number[lane.source] if lane.source else -1
-        ints[k.TARGET], ints[k.ORDER_TIME] = self.number[lane.target], lane.order_time
+        ints[lay.SOURCE] = self.number[lane.source] if lane.source else -1
+        ints[lay.TARGET], ints[lay.ORDER_TIME] = self.number[lane.target], lane.order_time
         before = 0 if lane.source else lane.order_time
         if lane.lead_time.is_certain:
-            ints[k.LEAD] = whole_lead(lane) + before
-            longest = int(ints[k.LEAD])
+            ints[lay.LEAD] = whole_lead(lane) + before
+            longest = int(ints[lay.LEAD])
         else:
             row, steps, longest = self.tables.lead(lane.lead_time)
             longest += before
-            ints[[k.LEAD, k.LEAD_TABLE, k.LEAD_STEPS, k.ARRIVED]] = longest, row, steps, self.random
-            ints[k.CROSSES] = lane.crossing
+            ints[[lay.LEAD, lay.LEAD_TABLE, lay.LEAD_STEPS, lay.ARRIVED]] = longest, row, steps, self.random
+            ints[lay.CROSSES] = lane.crossing
             self.random += 1
         if longest > _MOST_LEAD:
             raise UsageError(
                 f"The lead time of {lane.name} is {longest} periods; at most {_MOST_LEAD} are possible."
             )
-        ints[k.RING_LENGTH] = longest + 1
-        ints[k.BEFORE_LEAVING] = before
-        reals[[k.CAPACITY, k.LANE_LOT]] = lane.capacity, lane.lot
-        reals[k.SOURCE_RATE] = self.nodes[ints[k.SOURCE]].holding_cost if lane.source else 0.0
-        reals[k.QUOTA] = lane.quota / quotas if quotas > 0 else -1.0
+        ints[lay.RING_LENGTH] = longest + 1
+        ints[lay.BEFORE_LEAVING] = before
+        reals[[lay.CAPACITY, lay.LANE_LOT]] = lane.capacity, lane.lot
+        reals[lay.SOURCE_RATE] = self.nodes[ints[lay.SOURCE]].holding_cost if lane.source else 0.0
+        reals[lay.QUOTA] = lane.quota / quotas if quotas > 0 else -1.0
         charged = lane.unit_cost or lane.order_cost or lane.in_transit_cost is not None or lane.capacity < INFINITE
-        sold = self.stockpyl and lane.source and self.nodes[ints[k.SOURCE]].price
-        moves = ints[k.D_TRANSIT] >= 0
-        ints[k.KEEP] |= (1 if charged or sold else 0) | (2 if moves else 0) | (4 if alone else 0)
-        special = [ints[column] >= 0 for column in (k.D_TO, k.D_TRANSIT, k.D_RECEIPTS, k.D_LANE)]
-        if any(special) or ints[k.KEEP] & 2:
-            ints[k.EXTRA] = self.extra
+        sold = self.stockpyl and lane.source and self.nodes[ints[lay.SOURCE]].price
+        ints[lay.ALONE] = alone
+        ints[lay.MOVES] |= ints[lay.D_TRANSIT] >= 0
+        hit = any(ints[column] >= 0 for column in (lay.D_TO, lay.D_TRANSIT, lay.D_RECEIPTS, lay.D_LANE))
+        if hit or ints[lay.MOVES]:
+            ints[lay.EXTRA] = self.extra
             self.extra += 1
+        # what the others ship follows from what is made of it: see lane_figures
+        if charged or sold or hit or not alone or not lane.lead_time.is_certain:
+            ints[lay.LANE_BOOK] = self.lane_books * lay.LANE_SUMS
+            self.lane_books += 1
+
+    def _books(self) -> None:
+        """Rows of nodes' books; only nodes where the unusual sums can be other than zero have rows for them."""
+        aside = {int(self.lane_ints[e, lay.SOURCE]) for e in np.flatnonzero(self.lane_ints[:, lay.D_TO] >= 0)}
+        waits = {int(self.lane_ints[e, lay.TARGET]) for e in np.flatnonzero(self.lane_ints[:, lay.D_RECEIPTS] >= 0)}
+        self.book_rows = 0
+        for i, ints in enumerate(self.node_ints):
+            usual = ints[lay.DEMAND] == lay.NO_DEMAND and ints[lay.PLAIN_RULE] and not ints[lay.MAKES]
+            ints[lay.BOOK] = self.book_rows
+            self.book_rows += lay.USUAL_SUMS if usual and i not in aside | waits else lay.SUMS
 
     def _out(self) -> tuple[Any, Any]:
         out: list[list[int]] = [[] for _ in self.nodes]
@@ -468,7 +384,7 @@ class _Compiler:
                 out[self.number[lane.source]].append(e)
         for i, lanes in enumerate(out):
             lanes.sort(key=lambda e: self.lanes[e].customer_rank)
-            self.node_ints[i, k.SINK] = not lanes
+            self.node_ints[i, lay.SINK] = not lanes
         flat = [e for lanes in out for e in lanes]
         return np.cumsum([0, *map(len, out)]), np.array(flat, dtype=np.int64)
 
@@ -482,41 +398,6 @@ class _Compiler:
         names += [f"either {first} {second}" for first, second in self.pairs]
         names += [f"luck {name}" for name in lucks]
         return np.array([luck.stream(self.seed, name) for name in names], dtype=np.uint32).reshape(-1, 2)
-
-    def _starts(self, plan: k.Plan, units: NDArray[np.float64]) -> Starts:
-        level = np.array(
-            [first_order(n.policy) if n.initial_stock is None else n.initial_stock for n in self.nodes]
-        )
-        coming = np.zeros(len(units))
-        orders, ring = np.zeros(self.order_rows), np.zeros(self.ring_rows)
-        moving = np.zeros(max(1, self.extra))
-        position = level.copy()
-        for i, node in enumerate(self.nodes):
-            first = plan.group_start[i]
-            for offset, group in enumerate(self.groups[i]):
-                coming[first + offset] = sum(self._ordered(e) for e in group)
-                for e in group:
-                    self._fill(e, node, orders, ring, moving)
-            position[i] += min(coming[first : plan.group_start[i + 1]] / units[first : plan.group_start[i + 1]])
-        return Starts(level=level, position=position, orders=orders, ring=ring, coming=coming, moving=moving)
-
-    def _fill(self, e: int, node: Node, orders: Any, ring: Any, moving: Any) -> None:
-        lane, ints = self.lanes[e], self.lane_ints[e]
-        lead = whole_lead(lane)
-        length = int(ints[k.RING_LENGTH])
-        slots = dict.fromkeys(range(lead), lane.initial_shipments)
-        if not lane.source and not self.stockpyl:
-            slots |= {lead + slot: lane.initial_orders for slot in range(lane.order_time)}
-        for slot, amount in slots.items():
-            ring[ints[k.RING_AT] + slot % length] += amount
-        if lane.source:
-            length = int(ints[k.L_ORDER_LENGTH])
-            plain = self.node_ints[ints[k.TARGET], k.PLAIN]
-            amount = lane.initial_orders / lane.quantity * node.yields if plain else lane.initial_orders
-            for back in range(1, lane.order_time + 1):
-                orders[ints[k.L_ORDER_AT] + (length - back) % length] = amount
-        if ints[k.EXTRA] >= 0:
-            moving[ints[k.EXTRA]] = lane.initial_shipments * lead
 
 
 def compile_network(network: Network, *, seed: int, real: Any, replayed: Sequence[str] = ()) -> Compiled:
@@ -532,6 +413,12 @@ def compile_network(network: Network, *, seed: int, real: Any, replayed: Sequenc
         UsageError: If a disruption hits nothing, or a lead time is too long.
     """
     return _Compiler(network, seed, real, replayed).compile()
+
+
+def _rows_where(needed: Sequence[bool]) -> NDArray[np.int64]:
+    """Number of the row of each that needs one, -1 for the others."""
+    wanted = np.asarray(needed, dtype=bool)
+    return np.where(wanted, np.cumsum(wanted) - 1, -1)
 
 
 def _stack(rows: Sequence[Any], kind: Any) -> Any:

@@ -56,7 +56,7 @@ class Tallies:
     """Sums that means are made of, for each group of 32 scenarios: what makes parts of a study one study again.
 
     Attributes:
-        nodes: Sums and sums of squares [2, group, figure, node], nodes as the engine orders them.
+        nodes: Sums and sums of squares [group, 2, figure, node], nodes as the engine orders them.
         lanes: Sums [group, figure, lane].
     """
 

@@ -16,7 +16,9 @@ import numpy as np
 
 from kifabrik.durable import put_in_place
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain.engine import GROUP, conclude
+from kifabrik.recipes.supply_chain.blocks import GROUP
+from kifabrik.recipes.supply_chain.books import Books
+from kifabrik.recipes.supply_chain.plan import compile_network
 from kifabrik.recipes.supply_chain.results import Results, Settings, Tallies
 from kifabrik.recipes.supply_chain.saving import load, save
 
@@ -119,21 +121,21 @@ def gather(parts: Sequence[Part]) -> Results:
     tallies = [part.tallies for part in ordered if part.tallies is not None]
     if len(tallies) < len(ordered):
         raise UsageError("A part has no tallies.", hint="Read parts with load_part.")
-    results = conclude(
-        network,
-        whole,
+    books = Books(network, compile_network(network, seed=whole.seed, real=np.float32), whole)
+    books.resume(
         {name: np.concatenate([part.scenarios[name] for part in ordered]) for name in ordered[0].scenarios},
         Tallies(
-            nodes=np.concatenate([one.nodes for one in tallies], axis=1),
-            lanes=np.concatenate([one.lanes for one in tallies], axis=0),
+            nodes=np.concatenate([one.nodes for one in tallies]),
+            lanes=np.concatenate([one.lanes for one in tallies]),
         ),
     )
+    results = books.close({}, (), sum(part.seconds for part in ordered))
     traced = [part.courses for part in ordered if part.courses]
     names = traced[0] if traced else ()
     if any(set(courses) != set(names) for courses in traced):
         raise UsageError("The parts have watched different nodes.", hint="Run them with the same settings.")
     courses = {name: np.concatenate([each[name] for each in traced], axis=1) for name in names}
-    return replace(results, courses=courses, seconds=sum(part.seconds for part in ordered))
+    return replace(results, courses=courses)
 
 
 def _check(ordered: Sequence[Results], whole: Settings) -> None:

@@ -22,7 +22,7 @@ def network(tmp_path_factory):
 
 
 def run(network, part, parts):
-    results = simulate(network, share(WHOLE, part, parts), watch=(network.nodes[0].name,), workers=1)
+    results = simulate(network, share(WHOLE, part, parts), watch=(network.nodes[0].name,), workers=1, tallied=True)
     return Part(results, WHOLE)
 
 

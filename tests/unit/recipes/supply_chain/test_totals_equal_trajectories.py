@@ -97,6 +97,20 @@ def assert_books_agree(network, settings):
         assert total[name][0] == pytest.approx(counted, rel=1e-9, abs=1e-6), name
 
 
+@pytest.mark.parametrize("warm_up", [0, 11])
+@pytest.mark.parametrize("seed", range(8))
+def test_what_lanes_ship_is_what_they_ship_in_each_period(seed, warm_up):
+    # most lanes have no books of their own: what they ship follows from what is made, raw and under way
+    network = drawn_network(np.random.default_rng(300 + seed), [Effect.TRANSIT_PAUSE] if seed % 2 else [])
+    settings = Settings(scenarios=1, periods=PERIODS, seed=seed, warm_up=warm_up)
+    course = trajectories(network, PERIODS, {}, {}, settings=settings)
+    found = simulate(network, settings, precision="double").lanes
+    inner = [bool(each.source) for each in network.lanes]
+    shipped, under_way = (course[name][warm_up:].mean(axis=0) for name in ("lane_shipped", "lane_under_way"))
+    np.testing.assert_allclose(found["shipped"][inner], shipped[inner], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found["in_transit"][inner], under_way[inner], rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("effect", [None, *PAUSES])
 @pytest.mark.parametrize("seed", range(12))
 def test_a_study_charges_what_its_periods_charge(effect, seed):

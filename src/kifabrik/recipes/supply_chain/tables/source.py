@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -82,6 +82,19 @@ def read_tables(path: Path) -> Tables:
             hint=f"Known tables: {', '.join(TABLES)}. `kifabrik supply-chain template FOLDER` writes empty ones.",
         )
     return tables
+
+
+def tables_of(texts: Mapping[str, str]) -> Tables:
+    """Tables of CSV texts, comma between cells, by the name of the table.
+
+    Raises:
+        UsageError: If a text is no CSV.
+    """
+    try:
+        grids = {name: list(csv.reader(io.StringIO(text), strict=True)) for name, text in texts.items()}
+    except csv.Error as error:
+        raise UsageError(f"This is no CSV: {error}.") from None
+    return {name: _table(TABLES[name], Grid.of(name, grid)) for name, grid in grids.items()}
 
 
 def _folder(path: Path) -> Iterable[tuple[str, list[list[str]]]]:

@@ -1,0 +1,244 @@
+"""Orders: what a node is asked for, what it orders, and where."""
+# ruff: noqa: C901, PLR0912 - branches for what a node can do; loops must stand in one function
+
+from typing import Any
+
+import numpy as np
+
+from kifabrik.recipes.supply_chain.kernel import layout as lay
+from kifabrik.recipes.supply_chain.kernel.jit import called, inlined
+from kifabrik.recipes.supply_chain.kernel.sending import send_from_outside
+
+
+@inlined
+def ask(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
+    """Add up what node i is asked for in period t; takes it off its order position."""
+    asked, orders, width = st.asked, st.orders, st.asked.shape[1]
+    begun = plan.node_ints[i, lay.DEMAND] != lay.NO_DEMAND
+    if begun:
+        for s in range(width):
+            asked[i, s] = st.outside[i, s]
+    for place in range(plan.out_start[i], plan.out_start[i + 1]):
+        e = plan.out_lane[place]
+        length = plan.lane_ints[e, lay.L_ORDER_LENGTH]
+        row = plan.lane_ints[e, lay.L_ORDER_AT] + (t - plan.lane_ints[e, lay.ORDER_TIME] + length) % length
+        units = plan.lane_reals[e, lay.UNITS]
+        if begun:
+            for s in range(width):
+                asked[i, s] += orders[row, s] * units
+        else:
+            for s in range(width):
+                asked[i, s] = orders[row, s] * units
+            begun = True
+    if not begun:
+        for s in range(width):
+            asked[i, s] = zero
+    position = st.position
+    for s in range(width):
+        position[i, s] -= asked[i, s]
+
+
+@inlined
+def count_position(plan: Any, st: Any, i: int) -> None:
+    """Count the order position of a node that is not plain, after demand."""
+    width = st.position.shape[1]
+    position = st.position
+    first = plan.group_start[i]
+    for g in range(first, plan.group_start[i + 1]):
+        units = plan.group_units[g]
+        if g == first:
+            for s in range(width):
+                position[i, s] = st.coming[plan.coming_at[g], s] / units
+        else:
+            for s in range(width):
+                here = st.coming[plan.coming_at[g], s] / units
+                position[i, s] = min(here, position[i, s])
+    for s in range(width):
+        position[i, s] += st.level[i, s] - st.asked[i, s]
+    length = plan.node_ints[i, lay.MAKING_LENGTH]
+    for slot in range(length):
+        row = plan.node_ints[i, lay.MAKING_AT] + slot
+        for s in range(width):
+            position[i, s] += st.making[row, s]
+
+
+@called
+def _echelon(plan: Any, st: Any, i: int, zero: Any, stockpyl: bool) -> None:
+    """Write the echelon position of node i into scratch: everything downstream, and what is on order."""
+    width = st.position.shape[1]
+    sum_ = st.scratch
+    for s in range(width):
+        level = st.level[i, s]
+        sum_[lay.POSITION, s] = st.position[i, s] - level + max(level, zero)
+    if stockpyl and plan.node_ints[i, lay.SINK]:
+        for s in range(width):
+            sum_[lay.POSITION, s] -= max(-st.level[i, s], zero)
+    elif not stockpyl:
+        for s in range(width):
+            sum_[lay.POSITION, s] -= st.owed_out[i, s]
+    for place in range(plan.echelon_start[i], plan.echelon_start[i + 1]):
+        d = plan.echelon[place]
+        units = plan.echelon_units[place]
+        for s in range(width):
+            sum_[lay.POSITION, s] += units * max(st.level[d, s], zero)
+        if stockpyl and plan.node_ints[d, lay.SINK]:
+            for s in range(width):
+                sum_[lay.POSITION, s] -= units * max(-st.level[d, s], zero)
+        elif not stockpyl:
+            for s in range(width):
+                sum_[lay.POSITION, s] -= units * st.owed_out[d, s]
+            for slot in range(plan.node_ints[d, lay.MAKING_LENGTH]):
+                row = plan.node_ints[d, lay.MAKING_AT] + slot
+                for s in range(width):
+                    sum_[lay.POSITION, s] += units * st.making[row, s]
+    for place in range(plan.echelon_lane_start[i], plan.echelon_lane_start[i + 1]):
+        x = plan.lane_ints[plan.echelon_lane[place], lay.EXTRA]
+        units = plan.echelon_lane_units[place]
+        for s in range(width):
+            sum_[lay.POSITION, s] += units * st.moving[x, s]
+
+
+@inlined
+def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None:
+    """Let node i decide on its order of period t, in good units."""
+    ints, reals = plan.node_ints, plan.node_reals
+    width = st.position.shape[1]
+    position, order = st.position, st.order
+    level = reals[i, lay.LEVEL]
+    if ints[i, lay.PLAIN_RULE]:
+        for s in range(width):
+            q = level - position[i, s]
+            order[i, s] = max(zero, q)
+        return
+    if (t - ints[i, lay.OFFSET]) % ints[i, lay.REVIEW] != 0:
+        for s in range(width):
+            order[i, s] = zero
+        return
+    rule = ints[i, lay.RULE]
+    point, quantity = reals[i, lay.POINT], reals[i, lay.QUANTITY]
+    if rule == lay.BASE_STOCK:
+        for s in range(width):
+            order[i, s] = max(level - position[i, s], zero)
+    elif rule == lay.ECHELON:
+        _echelon(plan, st, i, zero, stockpyl)
+        for s in range(width):
+            order[i, s] = max(level - st.scratch[lay.POSITION, s], zero)
+    elif rule == lay.MIN_MAX:
+        for s in range(width):
+            here = position[i, s]
+            order[i, s] = level - here if here <= point else zero
+    elif rule == lay.FIXED_LOT:
+        for s in range(width):
+            here = position[i, s]
+            lots = zero
+            if here <= point:
+                lots = zero + 1 if stockpyl else np.floor((point - here) / quantity) + 1
+            order[i, s] = lots * quantity
+    else:
+        for s in range(width):
+            order[i, s] = quantity
+    lot, minimum, cap, storage = (
+        reals[i, lay.LOT],
+        reals[i, lay.MINIMUM],
+        reals[i, lay.ORDER_CAP],
+        reals[i, lay.STORAGE],
+    )
+    if lot > 0:
+        for s in range(width):
+            order[i, s] = np.ceil(order[i, s] / lot - 1e-6) * lot
+    if minimum > 0:
+        for s in range(width):
+            q = order[i, s]
+            order[i, s] = minimum if zero < q < minimum else q
+    if storage < np.inf:
+        for s in range(width):
+            room = storage - position[i, s] - max(st.asked[i, s] - st.level[i, s], zero)
+            order[i, s] = max(zero, min(order[i, s], room))
+    if cap < np.inf:
+        d = ints[i, lay.D_CAPACITY]
+        if d >= 0:
+            lost = plan.trouble_reals[d, 3]
+            for s in range(width):
+                order[i, s] = min(order[i, s], cap * (1 - st.trouble[d, s] * lost))
+        else:
+            for s in range(width):
+                order[i, s] = min(order[i, s], cap)
+    d = ints[i, lay.D_ORDERS]
+    if d >= 0:
+        for s in range(width):
+            order[i, s] = zero if st.trouble[d, s] > 0 else order[i, s]
+
+
+@inlined
+def place_orders(
+    plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, rec: Any, recording: bool
+) -> None:
+    """Pass node i's order on to its lanes."""
+    ints = plan.node_ints
+    width = st.position.shape[1]
+    order, position = st.order, st.position
+    for s in range(width):
+        position[i, s] += order[i, s]
+    if ints[i, lay.PLAIN]:
+        row = ints[i, lay.ORDER_AT] + t % ints[i, lay.ORDER_LENGTH]
+        for s in range(width):
+            st.orders[row, s] = order[i, s]
+    for g in range(plan.group_start[i], plan.group_start[i + 1]):
+        begin, end = plan.group_lane_start[g], plan.group_lane_start[g + 1]
+        units = plan.group_units[g]
+        if ints[i, lay.PLAIN]:
+            e = plan.group_lane[begin]
+            if plan.lane_ints[e, lay.SOURCE] < 0:
+                lane = plan.lane_ints[e]
+                if lane[lay.EXTRA] < 0 and lane[lay.ARRIVED] < 0 and lane[lay.LANE_BOOK] < 0 and not recording:
+                    slot = lane[lay.RING_AT] + (t + lane[lay.LEAD]) % lane[lay.RING_LENGTH]
+                    for s in range(width):
+                        st.ring[slot, s] = order[i, s] * units
+                    continue
+                for s in range(width):
+                    st.scratch[lay.SENT, s] = order[i, s] * units
+                send_from_outside(plan, st, e, t, first, span, zero, rec, recording)
+            continue
+        for s in range(width):
+            st.scratch[lay.UNPLACED, s] = order[i, s] * units
+        for place in range(begin, end):
+            e = plan.group_lane[place]
+            _share_of_lane(plan, st, e, i, units, zero)
+            row = plan.lane_ints[e, lay.L_ORDER_AT] + t % plan.lane_ints[e, lay.L_ORDER_LENGTH]
+            for s in range(width):
+                q = st.scratch[lay.SENT, s]
+                st.orders[row, s] = q
+                st.coming[plan.coming_at[g], s] += q
+            if plan.lane_ints[e, lay.SOURCE] < 0:
+                send_from_outside(plan, st, e, t, first, span, zero, rec, recording)
+
+
+@called
+def _share_of_lane(plan: Any, st: Any, e: int, i: int, units: Any, zero: Any) -> None:
+    """Write into scratch (SENT) what of node i's order goes to lane e; by rank, take it off what is unplaced."""
+    width = st.position.shape[1]
+    quota, cap, lot = (
+        plan.lane_reals[e, lay.QUOTA],
+        plan.lane_reals[e, lay.CAPACITY],
+        plan.lane_reals[e, lay.LANE_LOT],
+    )
+    scratch = st.scratch
+    if quota >= 0:
+        for s in range(width):
+            scratch[lay.SENT, s] = st.order[i, s] * units * quota
+    else:
+        for s in range(width):
+            scratch[lay.SENT, s] = scratch[lay.UNPLACED, s]
+    d = plan.lane_ints[e, lay.D_LANE]
+    if d >= 0 and quota < 0 and not plan.lane_ints[e, lay.ALONE]:
+        for s in range(width):
+            scratch[lay.SENT, s] = zero if st.trouble[d, s] > 0 else scratch[lay.SENT, s]
+    if lot > 0:
+        for s in range(width):
+            scratch[lay.SENT, s] = np.ceil(scratch[lay.SENT, s] / lot - 1e-6) * lot
+    if cap < np.inf:
+        for s in range(width):
+            scratch[lay.SENT, s] = min(scratch[lay.SENT, s], cap)
+    if quota < 0:
+        for s in range(width):
+            scratch[lay.UNPLACED, s] = max(zero, scratch[lay.UNPLACED, s] - scratch[lay.SENT, s])
