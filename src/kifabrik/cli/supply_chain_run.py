@@ -1,5 +1,6 @@
 """`kifabrik supply-chain run`."""
 
+import math
 import os
 import re
 from functools import partial
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from kifabrik.cli.options import json_option
-from kifabrik.cli.supply_chain_study import plain_values, settings_of, show_number, study_options, studying
-from kifabrik.cli.terminal import remark, show_json, show_table
+from kifabrik.cli.supply_chain_study import doubts, plain_values, settings_of, show_number, study_options, studying
+from kifabrik.cli.terminal import remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
     from kifabrik.recipes.supply_chain.results import Results
@@ -112,7 +113,9 @@ def conclude_study(
         )
         return
     _show(results)
-    for node in found.critical[:3]:
+    for doubt in doubts(network):
+        warn(doubt)
+    for node in [node for node in found.critical if node.cost > 0][:3]:
         remark(f"Two weeks without {node.name} cost {show_number(node.cost)} {network.currency}.")
     remark(f"Tables and report: {page}")
 
@@ -133,7 +136,9 @@ def _show(results: "Results") -> None:
         mean, low, high = results.interval(figure)
         values = results.scenarios[figure]
         tail = float(np.quantile(values, 0.05 if unit == "share" else 0.95))
-        if unit == "share":
+        if not math.isfinite(mean):
+            rows.append((label, "-", "-", "-"))
+        elif unit == "share":
             rows.append((label, f"{mean:.2%}", f"{low:.2%} to {high:.2%}", f"{tail:.2%}"))
         else:
             rows.append(

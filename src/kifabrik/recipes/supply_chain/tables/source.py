@@ -14,6 +14,8 @@ from kifabrik.recipes.supply_chain.tables.sap import Grid, joined
 from kifabrik.recipes.supply_chain.tables.schema import UNIT_NAMES, Table, Type
 
 _GERMAN_NUMBER: Final = re.compile(r"(?<![\w.,])-?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?![\w.,])")
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+"""How texts begin that Excel calls Unicode."""
 _FILE_NAMES: Final = {
     **{name: name for name in TABLES},
     **{alias.lower(): name for name, table in TABLES.items() for alias in table.sap},
@@ -55,8 +57,8 @@ Tables = dict[str, RawTable]
 def read_tables(path: Path) -> Tables:
     """Tables of a folder of CSV files or of an XLSX file.
 
-    CSV may be parted by comma, semicolon (then a decimal comma is understood) or tab, in UTF-8 or Windows-1252.
-    Files and sheets whose names are no table's are left aside.
+    CSV may be parted by comma, semicolon (then a decimal comma is understood) or tab, in UTF-8, UTF-16 or
+    Windows-1252. Files and sheets whose names are no table's are left aside.
 
     Raises:
         NotFoundError: If there is nothing at this path.
@@ -104,9 +106,11 @@ def _folder(path: Path) -> Iterable[tuple[str, list[list[str]]]]:
 def _csv(file: Path) -> list[list[str]]:
     content = file.read_bytes()
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content[:2] in _UTF_16 else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
+    if "\0" in text:
+        raise UsageError(f"{file} is not a text file.", hint="Export it as CSV.")
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     try:
