@@ -41,6 +41,7 @@ def main() -> None:
     """Measure and print."""
     made = parser(__doc__)
     made.add_argument("--repeat", type=int, default=3)
+    made.add_argument("--rows", type=int, default=40_000, help="of SAP's server")
     made.add_argument("--large", type=int, default=0)
     wishes = made.parse_args()
     with tempfile.TemporaryDirectory(prefix="kifabrik-bench-") as folder:
@@ -51,17 +52,17 @@ def main() -> None:
             if wishes.large:
                 large(home, wishes.large, wishes.json)
             else:
-                small(home, Path(folder), wishes.repeat, wishes.json)
+                small(home, Path(folder), wishes)
 
 
-def small(home: Path, folder: Path, repeat: int, target) -> None:
+def small(home: Path, folder: Path, wishes) -> None:
     """SAP's own server, and one that costs next to nothing."""
     from peer import installed, running  # noqa: PLC0415 - beside the tests
 
     if installed() is None:
         sys.exit("SAP's CAP server is not installed; run scripts/install-services")
     with running(
-        folder / "peer", cds_features_ieee754compatible="true", PEER_PRODUCTS="100", PEER_SALES="40000"
+        folder / "peer", cds_features_ieee754compatible="true", PEER_PRODUCTS="100", PEER_SALES=str(wishes.rows)
     ) as peer:
         os.environ["KIFABRIK_BENCH_SECRET"] = peer.secret
         token = sign_in(peer)
@@ -77,7 +78,7 @@ def small(home: Path, folder: Path, repeat: int, target) -> None:
                 # It follows no link to another name of the same host, and this server's V2 links say localhost.
                 "pyodata into pandas, V2": lambda: pyodata_rows(v2.replace("127.0.0.1", "localhost"), token),
             },
-            repeat,
+            wishes.repeat,
         )
     print("SAP's server, pages of 50")
     show(theirs)
@@ -88,7 +89,7 @@ def small(home: Path, folder: Path, repeat: int, target) -> None:
                 "kifabrik, V2": lambda: pulled(home, service, "{kind: none}"),
                 "pyodata into pandas, V2": lambda: pyodata_rows(service, "none"),
             },
-            repeat,
+            wishes.repeat,
         )
     print("pages of 5,000 made before")
     show(quick)
@@ -113,7 +114,7 @@ def small(home: Path, folder: Path, repeat: int, target) -> None:
             ("From a quick server to a sealed dataset, pages of 5,000", quick, {}),
         )
     ]
-    hand_on(target, *pictures)
+    hand_on(wishes.json, *pictures)
 
 
 def race(contenders, repeat: int) -> dict[str, float]:
