@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help install demo test soak test-slurm slurm-cluster check format fuzz bench reference lock clean
+.PHONY: help install demo demo-supply-chain demo-pharma test soak test-services test-slurm slurm-cluster check format fuzz bench reference lock clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -15,8 +15,18 @@ install: .venv/.installed ## make .venv with the locked packages
 demo: install ## play the main job with two parties: seal, train, verify, refuse, erase
 	@$(BIN)/python demo/play.py
 
+demo-supply-chain: install ## play a supply-chain study on sealed tables, spread over several runs
+	@$(BIN)/python demo/supply_chain.py
+
+demo-pharma: install ## play training on sealed compounds
+	@$(BIN)/python demo/pharma.py
+
 test: install ## run all tests
 	@$(BIN)/pytest -q -n auto --dist loadfile
+
+test-services: install ## run the tests against SAP's own OData server (from npm; Node 20)
+	@scripts/install-services
+	@$(BIN)/pytest -q -n auto --dist loadfile tests/services
 
 test-slurm: install ## run the tests against a real Slurm cluster on this machine (root; installs Debian's Slurm)
 	@scripts/install-slurm
@@ -24,7 +34,7 @@ test-slurm: install ## run the tests against a real Slurm cluster on this machin
 
 slurm-cluster: install ## build that cluster to play with; docs/slurm.md
 	@scripts/install-slurm
-	@$(BIN)/python -m tests.slurm.cluster up --folder /tmp/kifabrik-slurm
+	@$(BIN)/python tests/slurm/cluster.py up --folder /tmp/kifabrik-slurm
 
 MINUTES ?= 20
 SEED ?=

@@ -34,8 +34,8 @@ def paint(code, text):
     return f"\033[{code}m{text}\033[0m" if COLOUR else text
 
 
-def chapter(number, text):
-    print(f"\n{paint('1;36', f'{number}/{STEPS}  {text}')}", flush=True)
+def chapter(number, text, of=STEPS):
+    print(f"\n{paint('1;36', f'{number}/{of}  {text}')}", flush=True)
 
 
 def note(text):
@@ -118,26 +118,39 @@ def show_search(what, needles):
 
 def main():
     started = time.monotonic()
-    shutil.rmtree(FOLDERS, ignore_errors=True)
-    CUSTOMER.mkdir(parents=True)
-    FACTORY.mkdir()
     print(paint("1", "kifabrik: train your own model on your own sealed data"))
-    note(f"customer's folder  {CUSTOMER.relative_to(ROOT)}    factory's folder  {FACTORY.relative_to(ROOT)}")
-    port = free_port()
-    with process("factory", FACTORY, "up", "--port", port, "--country", "DE") as running:
-        wait_for_port(port, running, FACTORY / "factory.log")
-        play(f"http://127.0.0.1:{port}")
+    with two_parties(STEPS) as secret:
+        seal_and_search()
+        train_and_pull(secret)
+        refuse_four(secret)
+        chapter(7, "The footprint of the training run")
+        kifabrik(CUSTOMER, "footprint", MODEL)
     print(f"\n{paint('1;32', '✓')} All seven steps worked, in {time.monotonic() - started:.0f} s.")
     note("Look around in both folders. To begin by hand, read README.md.")
 
 
-def play(url):
+@contextmanager
+def two_parties(steps):
+    """Start a factory and a keyholder with a first steward, in fresh folders; gives the passphrase's file."""
+    shutil.rmtree(FOLDERS, ignore_errors=True)
+    CUSTOMER.mkdir(parents=True)
+    FACTORY.mkdir()
+    note(f"customer's folder  {CUSTOMER.relative_to(ROOT)}    factory's folder  {FACTORY.relative_to(ROOT)}")
+    port = free_port()
+    with process("factory", FACTORY, "up", "--port", port, "--country", "DE") as running:
+        wait_for_port(port, running, FACTORY / "factory.log")
+        with customer(f"http://127.0.0.1:{port}", steps) as secret:
+            yield secret
+
+
+@contextmanager
+def customer(url, steps):
     secret = CUSTOMER / "passphrase.txt"
     secret.write_text("Eisbach-Surfer-2026\n")
     secret.chmod(0o600)
     key_file = CUSTOMER / "keyholder.key"
 
-    chapter(1, "The customer makes its tenant and its keyholder")
+    chapter(1, "The customer makes its tenant and its keyholder", steps)
     code = kifabrik(FACTORY, "admin", "code", quiet=True)
     words = ("--factory", url, "--code", code, "--passphrase-file", secret, "--key-file", key_file)
     kifabrik(CUSTOMER, "tenant", "create", *words, shown=f"tenant create --factory {url} --code …")
@@ -146,11 +159,7 @@ def play(url):
         invite = ("tenant", "invite", "--role", "steward", "--name", "Anna", "--out", invitation)
         kifabrik(CUSTOMER, *invite, "--passphrase-file", secret, shown="tenant invite --role steward --name Anna")
         kifabrik(CUSTOMER, "login", invitation, shown="login invitation.json")
-        seal_and_search()
-        train_and_pull(secret)
-        refuse_four(secret)
-        chapter(7, "The footprint of the training run")
-        kifabrik(CUSTOMER, "footprint", MODEL)
+        yield secret
 
 
 def seal_and_search():

@@ -376,8 +376,8 @@ def erased(cast):
 def _erase(cast, name, dataset):
     """Erase; a command that was cut off may have done it, which the second one says."""
     said = cast.tenant.sign("dataset", "erase", name, "--yes", expect=(0, 3, 4, 5))
-    if said.status != 0 and "erased" not in said.err:
-        raise UnexpectedError(f"erasing {name}: {said.err[-400:]}")
+    if said.status != 0 and "erased" not in said.out + said.err:
+        raise UnexpectedError(f"erasing {name}: {said.short()}")
     cast.journal.ack(cast.tenant.name, EntryKind.ERASURE_DECIDED, dataset=dataset)
     if said.status == 0 and said.json()["certificate"]:
         cast.journal.ack(cast.tenant.name, EntryKind.DATASET_ERASED, dataset=dataset)

@@ -128,6 +128,16 @@ def test_a_restored_keyholder_replaces_the_one_before_only_with_a_higher_sequenc
     assert (entry["kind"], entry["refs"]["sequence"]) == ("keyholder.restored", 2)
 
 
+def test_no_head_is_shown_as_cosigned_that_only_the_former_keyholder_has_cosigned(tenant: Party) -> None:
+    tenant.cosign()
+    assert tenant.log.cosigned()
+    tenant.witness_key = SigningKey.generate()
+    Tenants(tenant.connection).replace_keyholder(tenant.keyholder_statement(2))
+    with pytest.raises(NotFoundError, match="has not cosigned"):
+        tenant.log.cosigned()
+    assert tenant.cosign() == tenant.log.cosigned()
+
+
 def test_recipient_lists_only_move_forward_and_only_by_the_keyholder(tenant: Party) -> None:
     calls = Tenants(tenant.connection)
     with pytest.raises(NotFoundError):

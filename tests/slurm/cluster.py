@@ -1,8 +1,8 @@
 """A real Slurm cluster on one machine: munge, MariaDB, slurmdbd, slurmctld and as many slurmd as asked for.
 
-    python -m tests.slurm.cluster up --folder F --nodes 4 --gpus 8     waits until every node is idle
+    python tests/slurm/cluster.py up --folder F --nodes 4 --gpus 8     waits until every node is idle
     SLURM_CONF=F/etc/slurm.conf sinfo
-    python -m tests.slurm.cluster down --folder F
+    python tests/slurm/cluster.py down --folder F
 
 Invariants:
 - one supervisor process owns everything: daemons run in the foreground below it, and whatever they leave behind
@@ -28,12 +28,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-if __package__:
-    from tests.slurm import cluster_config as config
-    from tests.slurm import cluster_network as networks
-else:
-    import cluster_config as config
-    import cluster_network as networks
+import cluster_config as config
+import cluster_network as networks
 
 NEEDED: Final = ("slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd", "mariadb-install-db", "sbatch")
 _CGROUPS: Final = Path("/sys/fs/cgroup")

@@ -17,10 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-if __package__:
-    from tests.slurm.cluster_network import Network
-else:
-    from cluster_network import Network
+from cluster_network import Network
 
 CLUSTER: Final = "kifatest"
 SLURM_USER: Final = "slurm"

@@ -1,6 +1,6 @@
 """Records what a real Slurm writes about jobs in every condition, for the tests that read it without a Slurm.
 
-    python -m tests.slurm.record        (root; about three minutes)
+    python tests/slurm/record.py       (root; about three minutes)
 
 Writes tests/unit/engines/recorded/slurm-VERSION-*.txt|json. Job names say what condition they are in.
 """

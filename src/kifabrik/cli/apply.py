@@ -105,7 +105,7 @@ def _order(session: Session, prepared: Sequence[PreparedRun], *, as_json: bool) 
         with waiting("Sealing code and command line …"):
             views.append(submit(session, one, locked, {view.run: view.order for view in views}))
         if not as_json:
-            tasks = f", {one.tasks} tasks," if one.tasks else ""
+            tasks = f", {one.tasks} tasks" if one.tasks else ""
             step(f"Ordered {views[-1].run}{tasks}: signed by this device, entry in the ledger")
     return views
 

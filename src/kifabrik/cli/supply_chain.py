@@ -13,6 +13,7 @@ from kifabrik.cli.main import LazyGroup
         "validate": ("kifabrik.cli.supply_chain_validate:validate", "Check tables and explain what is wrong."),
         "calibrate": ("kifabrik.cli.supply_chain_calibrate:calibrate", "Fit distributions to history."),
         "run": ("kifabrik.cli.supply_chain_run:run", "Simulate a network under many scenarios."),
+        "gather": ("kifabrik.cli.supply_chain_gather:gather", "Make one study of parts simulated apart."),
         "optimise": ("kifabrik.cli.supply_chain_optimise:optimise", "Find the stock a service needs."),
         "compare": ("kifabrik.cli.supply_chain_compare:compare", "Compare plans under the same luck."),
         "stress": ("kifabrik.cli.supply_chain_compare:stress", "Say what each of a list of events would do."),

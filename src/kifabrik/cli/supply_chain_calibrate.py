@@ -8,6 +8,7 @@ import click
 from kifabrik.cli.options import json_option
 from kifabrik.cli.supply_chain_study import plain_values, show_number, show_p
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
+from kifabrik.errors import UsageError
 
 if TYPE_CHECKING:
     from kifabrik.recipes.supply_chain.calibrating import Calibration
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
     epilog="""\b
     Examples:
       kifabrik supply-chain calibrate sales.csv
+      kifabrik supply-chain calibrate sales.csv --plots plots/ --tables fitted/
       kifabrik supply-chain calibrate sales.parquet --plots plots/ --json > fits.json
     """
 )
 @click.argument("history", type=click.Path(path_type=Path))
 @click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Folder for a drawing of each fit.")
+@click.option(
+    "--tables",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for a table demand.csv with what was fitted.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the bootstrap.")
 @json_option
-def calibrate(history: Path, plots: Path | None, seed: int, as_json: bool) -> None:
+def calibrate(history: Path, plots: Path | None, tables: Path | None, seed: int, as_json: bool) -> None:
     """Fit demand or lead times to HISTORY, a CSV, Parquet or XLSX file.
 
     Columns: product, site, period or date, quantity; or lane, lead_time. The family is chosen by AIC, the P-value
@@ -34,6 +41,8 @@ def calibrate(history: Path, plots: Path | None, seed: int, as_json: bool) -> No
     from kifabrik.recipes.supply_chain.calibrating import draw_fit  # noqa: PLC0415
 
     found = find(history, seed=seed)
+    if tables:
+        _write_tables(found, tables)
     if plots:
         plots.mkdir(parents=True, exist_ok=True)
         for number, one in enumerate(found, 1):
@@ -48,7 +57,23 @@ def calibrate(history: Path, plots: Path | None, seed: int, as_json: bool) -> No
     if doubtful:
         warn(f"No family fits {', '.join(doubtful[:5])}: kept as seen.")
     if plots:
-        remark(f"{len(found)} drawings in {plots}, in this order.")
+        remark(f"{len(found)} {'drawing' if len(found) == 1 else 'drawings'} in {plots}, in this order.")
+    if tables:
+        remark(
+            f"Demand as a table: {tables / 'demand.csv'}. Period 0 must be a Monday or 1 January for its seasons."
+        )
+
+
+def _write_tables(found: tuple["Calibration", ...], folder: Path) -> None:
+    from kifabrik.recipes.supply_chain.calibrating import demand_rows  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.supply_chain.tables.write import write_csvs  # noqa: PLC0415
+
+    rows = demand_rows(found)
+    if not rows:
+        raise UsageError(
+            "There is no demand in this history to write.", hint="It has lead times; leave out --tables."
+        )
+    write_csvs({"demand": rows}, folder)
 
 
 def _row(one: "Calibration") -> tuple[str, ...]:

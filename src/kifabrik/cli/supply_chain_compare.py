@@ -1,5 +1,6 @@
 """`kifabrik supply-chain compare` and `stress`."""
 
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,7 +108,8 @@ def stress(
     network = read_network(folder)
     settings = settings_of(scenarios, periods, warm_up, seed)
     if critical is not None:
-        tries = scenarios * min(len(network.nodes) + 1, 2 * critical + 1)
+        few = len(network.nodes) <= max(comparing.ALL_TRIED, 4 * critical)
+        tries = scenarios * ((len(network.nodes) if few else 2 * critical) + 1)
         with studying("simulating", tries, quiet=as_json) as progress:
             nodes = comparing.critical_nodes(network, settings, weeks=weeks, most=critical, progress=progress)
         if as_json:
@@ -127,14 +129,18 @@ def stress(
             one.name,
             show_estimate(one.cost_difference),
             show_number(float((one.backlog_with - one.backlog_without).max())),
-            show_number(one.recovery_mean),
-            show_number(one.recovery_p95),
+            show_number(one.recovery.median),
+            show_number(one.recovery.p95) if isfinite(one.recovery.p95) else f"> {one.periods_left}",
+            f"{one.recovery.unrecovered:.1%}",
         )
         for one in found
     ]
-    columns = ["OUTAGE", f"COST ({network.currency}, 95 %)", "PEAK BACKLOG", "RECOVERY", "P95"]
-    show_table(columns, outcomes, right=(1, 2, 3, 4))
-    remark("Recovery: periods from the end of an outage until backlog is back at that of the undisturbed twin.")
+    columns = ["OUTAGE", f"COST ({network.currency}, 95 %)", "PEAK", "RECOVERY", "P95", "NOT BACK"]
+    show_table(columns, outcomes, right=(1, 2, 3, 4, 5))
+    remark(
+        "Peak: most backlog added. Recovery: periods from the end of an outage until the backlog is that of the "
+        "same scenario without it, save a tenth of a period's demand; median of those that are back."
+    )
 
 
 def _events(network: "Network", outages: tuple[str, ...]) -> tuple["Network", tuple["Disruption", ...]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kifabrik.cli.options import json_option
-from kifabrik.cli.terminal import show_json
+from kifabrik.cli.terminal import remark, show_json
 
 if TYPE_CHECKING:
     from kifabrik.recipes.supply_chain.network import Network
@@ -39,8 +39,15 @@ def willems(stages: Path, arcs: Path, folder: Path, chain: int, *, as_json: bool
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--name", default="", help="Which instance, in a file of several.")
+@click.option(
+    "--periods",
+    type=click.IntRange(min=1),
+    default=365,
+    show_default=True,
+    help="How far to write out explicit lists of disruptions, which stockpyl repeats.",
+)
 @json_option
-def stockpyl(file: Path, folder: Path, name: str, *, as_json: bool) -> None:
+def stockpyl(file: Path, folder: Path, name: str, periods: int, *, as_json: bool) -> None:
     """Write a network of stockpyl, saved as JSON in FILE, into FOLDER.
 
     \b
@@ -49,7 +56,10 @@ def stockpyl(file: Path, folder: Path, name: str, *, as_json: bool) -> None:
     """  # noqa: D301 - \b is click's mark for a block kept as it is
     from kifabrik.recipes.supply_chain.stockpyl_json import read  # noqa: PLC0415
 
-    _write(read(file, name), folder, as_json=as_json)
+    network = read(file, name, periods=periods)
+    _write(network, folder, as_json=as_json)
+    if not as_json and any(disruption.start is not None for disruption in network.disruptions):
+        remark(f"Its lists of disruptions are written out for {periods} periods.")
 
 
 def _write(network: "Network", folder: Path, *, as_json: bool) -> None:

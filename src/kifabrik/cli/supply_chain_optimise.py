@@ -1,7 +1,7 @@
 """`kifabrik supply-chain optimise`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
@@ -21,13 +21,17 @@ if TYPE_CHECKING:
     from kifabrik.recipes.supply_chain.optimising import NodePlan, Optimum
 
 _SHOWN: Final = 20
-_CHECKS: Final = 8
+_NETWORK: Final = "network"
+"""Folder of the proposed network's tables."""
+_CHECKS: Final = 40
+"""Simulations of the check and of the frontier, about."""
 
 
 @click.command(
     epilog="""\b
     Examples:
       kifabrik supply-chain optimise network/ --beta 0.98
+      kifabrik supply-chain optimise network/ --beta 0.98 --out plan/ --language de
       kifabrik supply-chain optimise network.xlsx --scenarios 2000 --json > plan.json
     """
 )
@@ -38,6 +42,12 @@ _CHECKS: Final = 8
     "--simulations", type=click.IntRange(min=3), default=60, show_default=True, help="Most in the search."
 )
 @click.option("--seconds", type=float, default=60, show_default=True, help="Most for the placement of stock.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for tables and report of the proposed plan, and for its network.",
+)
+@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report.")
 @click.option("--all", "show_all", is_flag=True, help=f"Show every node, not the {_SHOWN} that change most.")
 @study_options
 @json_option
@@ -47,6 +57,8 @@ def optimise(
     what_if: str,
     simulations: int,
     seconds: float,
+    out: Path | None,
+    language: Literal["de", "en"],
     show_all: bool,
     scenarios: int,
     periods: int,
@@ -54,21 +66,47 @@ def optimise(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Find stock levels that just reach a fill rate, cheaply, and check them on fresh scenarios.
+    """Find stock levels that reach a fill rate, cheaply, and check them on fresh scenarios.
 
+    Reached means: the lower end of its 95 % interval is not below it.
     FOLDER holds the tables of the network (or is an XLSX file). Cost counts revenue that is lost.
     """
     from kifabrik.recipes.supply_chain.optimising import optimise as find  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.supply_chain.tables import read_network  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.supply_chain.tables.write import refuse_existing  # noqa: PLC0415
 
+    if out:
+        refuse_existing(out / _NETWORK)
     network = read_network(folder, what_if)
     settings = settings_of(scenarios, periods, warm_up, seed)
     with studying("simulating", scenarios * (simulations + _CHECKS), quiet=as_json) as progress:
         found = find(network, settings, beta=beta, seconds=seconds, simulations=simulations, progress=progress)
+    page = _write(found, out, language) if out else None
     if as_json:
         show_json({**plain_values(found), "gap": found.placement.gap})
         return
     _show(found, len(found.nodes) if show_all else _SHOWN)
+    if page:
+        remark(f"Tables and report: {page}; the proposed network: {page.parent / _NETWORK}")
+
+
+def _write(found: "Optimum", out: Path, language: Literal["de", "en"]) -> Path:
+    """Tables and report of the proposed plan with the frontier, and the network with its levels."""
+    from kifabrik.recipes.supply_chain.engine import simulate  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.supply_chain.follow_up import watched  # noqa: PLC0415
+    from kifabrik.recipes.supply_chain.report import write_report  # noqa: PLC0415
+    from kifabrik.recipes.supply_chain.results import Settings  # noqa: PLC0415
+    from kifabrik.recipes.supply_chain.saving import save  # noqa: PLC0415
+    from kifabrik.recipes.supply_chain.tables.write import write_tables  # noqa: PLC0415
+
+    write_tables(found.network, out / _NETWORK)
+    fresh = found.fresh
+    traced = Settings(
+        scenarios=fresh.scenarios, periods=fresh.periods, warm_up=fresh.warm_up, seed=fresh.seed, first=fresh.first
+    )
+    results = simulate(found.network, traced, watch=watched(found.network))
+    save(results, out, frontier=found.frontier)
+    return write_report(results, out, language=language, frontier=found.frontier)
 
 
 def _show(found: "Optimum", shown: int) -> None:
@@ -112,8 +150,10 @@ def _show(found: "Optimum", shown: int) -> None:
         remark("More safety serves better and costs less in all: consider a higher --beta.")
     if not found.is_reached:
         warn(f"No safety stock reaches the fill rate; {reached}. Capacity or outages limit it.")
-    elif not found.holds:
+    elif found.proposed.beta.high < found.target:
         warn(f"The plan does not hold: {reached}. Search with more scenarios.")
+    elif not found.holds:
+        warn(f"The plan may just miss it: {reached}. Search with more scenarios, or ask for a little more.")
     else:
         done(f"The plan holds on {reached}.")
 

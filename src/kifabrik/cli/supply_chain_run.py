@@ -1,21 +1,35 @@
 """`kifabrik supply-chain run`."""
 
+import math
 import os
+import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from kifabrik.cli.options import json_option
-from kifabrik.cli.supply_chain_study import plain_values, settings_of, show_number, study_options, studying
-from kifabrik.cli.terminal import remark, show_json, show_table
+from kifabrik.cli.supply_chain_study import doubts, plain_values, settings_of, show_number, study_options, studying
+from kifabrik.cli.terminal import remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
-    from kifabrik.recipes.supply_chain.network import Network
-    from kifabrik.recipes.supply_chain.results import Results, Settings
-    from kifabrik.recipes.supply_chain.studies import CriticalNode, OutageResult
+    from kifabrik.recipes.supply_chain.results import Results
 
-_SECOND_LOOK = 500
+
+class PartType(click.ParamType[tuple[int, int]]):
+    """`2/4`: the part numbered 2, from 1, of four."""
+
+    name = "N/PARTS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Read both numbers."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(value))
+        if match is None:
+            self.fail(f"{value!r} is not a part such as 1/4.", param, ctx)
+        return int(match[1]), int(match[2])
 
 
 @click.command(
@@ -23,6 +37,7 @@ _SECOND_LOOK = 500
     Examples:
       kifabrik supply-chain run pumps --scenarios 10000 --periods 365
       kifabrik supply-chain run pumps --what-if growth --out growth-results --language de
+      kifabrik supply-chain run pumps --scenarios 100000 --part 1/4      on each of four machines
     """
 )
 @click.argument("folder", type=click.Path(path_type=Path))
@@ -37,6 +52,7 @@ _SECOND_LOOK = 500
     show_default=True,
     help="Name so many most critical nodes: each fails for two weeks. 0: none.",
 )
+@click.option("--part", type=PartType(), help="Simulate this share of the scenarios only, such as 1/4.")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads. [one for each core]")
 @json_option
 def run(
@@ -49,59 +65,59 @@ def run(
     out: Path | None,
     language: Literal["de", "en"],
     critical: int,
+    part: tuple[int, int] | None,
     workers: int | None,
     as_json: bool,
 ) -> None:
     """Simulate the network in FOLDER (or a workbook) and write tables and a report."""
     from kifabrik.recipes.supply_chain.engine import simulate  # noqa: PLC0415 - slow to import
-    from kifabrik.recipes.supply_chain.report import write_report  # noqa: PLC0415
-    from kifabrik.recipes.supply_chain.saving import save  # noqa: PLC0415
+    from kifabrik.recipes.supply_chain.follow_up import watched  # noqa: PLC0415
+    from kifabrik.recipes.supply_chain.spreading import Part, save_part, share  # noqa: PLC0415
     from kifabrik.recipes.supply_chain.tables import read_network  # noqa: PLC0415
 
     network = read_network(folder, what_if)
-    settings = settings_of(scenarios, periods, warm_up, seed)
-    watch = tuple(node.name for node in network.nodes if node.demand)[:6]
-    with studying("simulating", scenarios, quiet=as_json) as progress:
-        results = simulate(network, settings, watch=watch, workers=workers, progress=progress)
-    found = _second_look(network, settings, critical, quiet=as_json)
-    target = out or Path(f"{os.fspath(folder).rstrip('/')}-results")
-    save(results, target, **found)
-    page = write_report(results, target, language=language, **found)
+    whole = settings_of(scenarios, periods, warm_up, seed)
+    settings = share(whole, *part) if part else whole
+    with studying("simulating", settings.scenarios, quiet=as_json) as progress:
+        results = simulate(
+            network, settings, watch=watched(network), workers=workers, progress=progress, tallied=part is not None
+        )
+    target = out or Path(f"{os.fspath(folder).rstrip('/')}-{f'part-{part[0]}' if part else 'results'}")
+    if part is None:
+        conclude_study(results, target, critical, language, as_json=as_json)
+        return
+    save_part(Part(results, whole), target)
+    if as_json:
+        show_json({"folder": str(target), "part": part[0], "parts": part[1]})
+        return
+    remark(f"Part {part[0]} of {part[1]}: {target}. With all parts: kifabrik supply-chain gather PART…")
+
+
+def conclude_study(
+    results: "Results", target: Path, critical: int, language: Literal["de", "en"], *, as_json: bool
+) -> None:
+    """Follow a study up, write it with its report, and show the figures."""
+    from kifabrik.recipes.supply_chain.follow_up import follow_up  # noqa: PLC0415
+    from kifabrik.recipes.supply_chain.report import write_report  # noqa: PLC0415
+    from kifabrik.recipes.supply_chain.saving import save  # noqa: PLC0415
+
+    network = results.network
+    found = follow_up(network, results.settings, critical, bar=partial(studying, quiet=as_json))
+    save(results, target, outages=found.outages, critical=found.critical)
+    page = write_report(results, target, language=language, outages=found.outages, critical=found.critical)
     if as_json:
         figures = {name: results.interval(name) for name in results.scenarios}
+        shown = {"outages": found.outages, "critical": found.critical}
         show_json(
-            {"figures": plain_values(figures), "folder": str(target), "report": str(page), **plain_values(found)}
+            {"figures": plain_values(figures), "folder": str(target), "report": str(page), **plain_values(shown)}
         )
         return
     _show(results)
-    for node in found["critical"][:3]:
+    for doubt in doubts(network):
+        warn(doubt)
+    for node in [node for node in found.critical if node.cost > 0][:3]:
         remark(f"Two weeks without {node.name} cost {show_number(node.cost)} {network.currency}.")
     remark(f"Tables and report: {page}")
-
-
-def _second_look(network: "Network", settings: "Settings", critical: int, *, quiet: bool) -> dict[str, Any]:
-    """Outages with a date, and the most critical nodes, on fewer scenarios."""
-    from dataclasses import replace  # noqa: PLC0415
-
-    from kifabrik.recipes.supply_chain import comparing  # noqa: PLC0415
-
-    few = replace(settings, scenarios=min(settings.scenarios, _SECOND_LOOK))
-    events = tuple(
-        one
-        for one in network.disruptions
-        if one.start is not None and settings.warm_up <= one.start and one.start + one.duration < settings.periods
-    )
-    outages: tuple[OutageResult, ...] = ()
-    nodes: tuple[CriticalNode, ...] = ()
-    if events:
-        calm = replace(network, disruptions=tuple(one for one in network.disruptions if one not in events))
-        with studying("outages", few.scenarios * (len(events) + 1), quiet=quiet) as progress:
-            outages = comparing.stress(calm, events, few, progress=progress)
-    room = (settings.periods - settings.warm_up) * 0.75 * network.period_days
-    if critical and room > 14:  # noqa: PLR2004 - two weeks
-        with studying("failures", few.scenarios * (len(network.nodes) + 1), quiet=quiet) as progress:
-            nodes = comparing.critical_nodes(network, few, most=critical, progress=progress)
-    return {"outages": outages, "critical": nodes}
 
 
 def _show(results: "Results") -> None:
@@ -120,7 +136,9 @@ def _show(results: "Results") -> None:
         mean, low, high = results.interval(figure)
         values = results.scenarios[figure]
         tail = float(np.quantile(values, 0.05 if unit == "share" else 0.95))
-        if unit == "share":
+        if not math.isfinite(mean):
+            rows.append((label, "-", "-", "-"))
+        elif unit == "share":
             rows.append((label, f"{mean:.2%}", f"{low:.2%} to {high:.2%}", f"{tail:.2%}"))
         else:
             rows.append(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from kifabrik.recipes.supply_chain.network import Network
     from kifabrik.recipes.supply_chain.results import Settings
     from kifabrik.recipes.supply_chain.studies import Estimate
 
@@ -61,6 +62,16 @@ def studying(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], 
             bar.advance(task, finished)
 
         yield count
+
+
+def doubts(network: "Network") -> list[str]:
+    """What is in order, but makes figures say little."""
+    nodes = network.nodes
+    if not any(node.demand for node in nodes):
+        return ["No node has outside demand, so nothing moves: fill in the table demand."]
+    if not any(node.price or node.stockout_cost or node.lost_sale_cost for node in nodes):
+        return ["No shortage costs anything, so failures look cheap: give stockout_cost, lost_sale_cost or price."]
+    return []
 
 
 def show_number(value: float | None) -> str:

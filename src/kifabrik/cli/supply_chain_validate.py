@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from kifabrik.cli.options import json_option
+from kifabrik.cli.supply_chain_study import doubts
+from kifabrik.cli.terminal import warn
 
 
 @click.command()
@@ -42,9 +44,14 @@ def validate(ctx: click.Context, path: Path, scenario: str, *, as_json: bool) ->
         click.echo(f"{count} problem{'s' if count > 1 else ''}.")
     else:
         network = read_network(path, scenario)
-        click.echo(
-            f"In order: {len(network.nodes)} nodes, {len(network.lanes)} lanes, "
-            f"{len(network.disruptions)} disruptions, {len(found) - 1} what-ifs."
+        parts = (
+            (len(network.nodes), "node"),
+            (len(network.lanes), "lane"),
+            (len(network.disruptions), "disruption"),
+            (len(found) - 1, "what-if"),
         )
+        click.echo("In order: " + ", ".join(f"{many} {what}{'s' * (many != 1)}" for many, what in parts) + ".")
+        for doubt in doubts(network):
+            warn(doubt)
     if count:
         ctx.exit(2)

@@ -14,13 +14,13 @@ from kifabrik.customer.session import Session
 from kifabrik.customer.unfinished import unfinished_folder
 from kifabrik.environments.lock import lock
 from kifabrik.environments.lockfile import Lock
-from kifabrik.errors import NotFoundError
+from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.jobs.jobfile import JobFile
 from kifabrik.jobs.private import PrivateJob
 from kifabrik.orders.order import Input, Need, Order, RetryCause, sign_order
 from kifabrik.seals.recipients import Recipient
 from kifabrik.transfer.details import Names, make_detail
-from kifabrik.values import format_time, now_utc
+from kifabrik.values import format_time, now_utc, parse_time
 from kifabrik.wire.runs import Plan, PlanRequest, RunView
 
 QUEUE_TIME: Final = timedelta(days=7)
@@ -177,6 +177,12 @@ def code_digest(session: Session, prepared: PreparedRun) -> str:
 def _order(session: Session, prepared: PreparedRun, code: str, locked: Lock, needs: tuple[Need, ...]) -> Order:
     job, now = prepared.job, now_utc()
     attempts_time = timedelta(seconds=job.max_duration * job.retry.attempts)
+    flexible = job.flexible.time() if job.flexible else ""
+    if flexible and parse_time(flexible) <= now:
+        raise UsageError(
+            f"flexible.until, {flexible}, has passed.", hint="Name a later time, or leave flexible out."
+        )
+    latest = max(now + QUEUE_TIME, parse_time(flexible) if flexible else now)
     return Order(
         run=prepared.run,
         tenant=session.tenant,
@@ -198,11 +204,12 @@ def _order(session: Session, prepared: PreparedRun, code: str, locked: Lock, nee
         priority=job.priority,
         ask=job.ask,
         created=format_time(now),
-        deadline=format_time(now + QUEUE_TIME + attempts_time),
+        deadline=format_time(latest + attempts_time),
         nonce=secrets.token_hex(16),
         keyholder=session.keyholder.sequence,
         slurm=job.slurm.parsed(),
         tasks=prepared.tasks,
         max_parallel=job.max_parallel,
         needs=needs,
+        flexible_until=flexible,
     )

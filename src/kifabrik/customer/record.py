@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kifabrik.customer.profile import Profile, member_folder
-from kifabrik.customer.session import Session
+from kifabrik.customer.session import COSIGNED, Session
 from kifabrik.errors import IntegrityError, NotFoundError
 from kifabrik.ledger.checkpoint import log_origin
 from kifabrik.ledger.entry import Entry
@@ -15,8 +15,6 @@ from kifabrik.ledger.mirror import Mirror
 from kifabrik.ledger.mirror_files import MirrorFiles
 from kifabrik.ledger.policy import Policy
 from kifabrik.ledger.verify import Report, verify_folder
-
-_COSIGNED = "cosigned"
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,9 @@ def keep_cosigned_head(session: Session) -> None:
         text = session.log.cosigned()
     except NotFoundError:
         return
-    accepted = session.policy.accept(text)
+    accepted = session.accept(text)
     if accepted.head.size <= mirror.size:
-        (member_folder(session.home, "ledger") / _COSIGNED).write_text(text, encoding="utf-8")
+        (member_folder(session.home, "ledger") / COSIGNED).write_text(text, encoding="utf-8")
 
 
 def verify_offline(home: Path, on_entry: Callable[[int, Entry], None] | None = None) -> OfflineReport:
@@ -70,7 +68,7 @@ def export_log(home: Path, target: Path) -> int:
     profile = Profile.load(home)
     folder = member_folder(home, "ledger")
     try:
-        text = (folder / _COSIGNED).read_text(encoding="utf-8")
+        text = (folder / COSIGNED).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NotFoundError(
             "no cosigned tree head is known here yet",

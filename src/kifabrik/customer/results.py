@@ -14,7 +14,7 @@ from kifabrik.customer.seal import Bar
 from kifabrik.customer.session import Session
 from kifabrik.customer.unfinished import unfinished_folder
 from kifabrik.errors import ConflictError, NotFoundError, UnavailableError
-from kifabrik.ledger.policy import Policy
+from kifabrik.ledger.policy import AcceptedHead
 from kifabrik.ledger.proof import make_proof, verify_proof
 from kifabrik.ledger.tiles import TileReader
 from kifabrik.models.inspection import Finding, inspect_folder
@@ -104,7 +104,12 @@ def write_proof(session: Session, pulled: PulledOutput, path: Path) -> None:
 
 
 def await_cosigned(
-    newest: Callable[[], str], policy: Policy, index: int, *, patience_s: float = _PATIENCE_S, pause_s: float = 0.5
+    newest: Callable[[], str],
+    accept: Callable[[str], AcceptedHead],
+    index: int,
+    *,
+    patience_s: float = _PATIENCE_S,
+    pause_s: float = 0.5,
 ) -> str:
     """Return the newest cosigned tree head once it covers an entry.
 
@@ -118,7 +123,7 @@ def await_cosigned(
     while True:
         with suppress(NotFoundError):
             checkpoint = newest()
-            if policy.accept(checkpoint).head.size > index:
+            if accept(checkpoint).head.size > index:
                 return checkpoint
         if time.monotonic() > until:
             raise UnavailableError(
@@ -130,8 +135,8 @@ def await_cosigned(
 
 def _log_proofs(session: Session, indexes: list[int]) -> list[dict[str, Any]]:
     """Prove entries under a cosigned tree head, and check each proof before it is written."""
-    checkpoint = await_cosigned(session.log.cosigned, session.policy, max(indexes, default=0))
-    head = session.policy.accept(checkpoint).head
+    checkpoint = await_cosigned(session.log.cosigned, session.accept, max(indexes, default=0))
+    head = session.accept(checkpoint).head
     mirror = session.mirror()
     read = TileReader(session.log.tile, head.size).hash
     found = []

@@ -1,6 +1,6 @@
-"""A folder becomes the next version of a dataset: packed, sealed, uploaded, registered."""
+"""A folder, or what is made in memory, becomes the next version of a dataset: sealed, uploaded, registered."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +9,17 @@ from typing import Final
 from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.profile import member_folder
 from kifabrik.customer.session import Session
-from kifabrik.datasets.index import Index, IndexWriter
+from kifabrik.datasets.index import Index, IndexWriter, ShardRecord
 from kifabrik.datasets.manifest import sign_manifest
 from kifabrik.datasets.names import check_name
-from kifabrik.datasets.packing import Plan, plan_shards
+from kifabrik.datasets.packing import plan_shards
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
 from kifabrik.ledger.file_lock import FileLock
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.transfer.details import Names, make_detail
 from kifabrik.transfer.objects import Progress
-from kifabrik.transfer.sealing import Sealer, VersionHead
+from kifabrik.transfer.sealing import Sealer, SealPlan, VersionHead, waits_whole
 from kifabrik.wire.body import Detail
 from kifabrik.wire.tenants import Logged
 
@@ -63,6 +63,43 @@ class _Target:
     previous: str
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What this machine knows of earlier sealings of a dataset, for whoever decides what the next version holds.
+
+    Args:
+        dataset: Dataset id.
+        version: The one to be made.
+        folder: Private to this machine and this dataset; plaintext has no business in it.
+        indexes: Of the version before, if this machine sealed it, and of interrupted sealings of this one.
+        last: The version before, if this machine sealed it.
+    """
+
+    dataset: str
+    version: int
+    folder: Path
+    indexes: tuple[Index, ...]
+    last: Index | None
+    _lacking: Callable[[Iterable[str]], set[str]]
+
+    def usable(self) -> dict[str, ShardRecord]:
+        """Return, by digest of its body, every earlier shard that the factory has or this machine still has whole.
+
+        Raises:
+            UnavailableError: The factory cannot be reached.
+        """
+        records = {record.stored.body.sha256: record for index in self.indexes for record in index.records}
+        spool = self.folder / "spool"
+        for digest in self._lacking(records) if records else ():
+            if not waits_whole(spool, records[digest].stored.body):
+                del records[digest]
+        return records
+
+
+Packing = Callable[[Earlier], AbstractContextManager[SealPlan]]
+"""Decides what the next version holds; the context lasts while it is sealed and registered."""
+
+
 def seal_dataset(session: Session, name: str, source: Path, *, bar: Bar, description: str = "") -> SealedDataset:
     """Seal a folder or file as the next version of the dataset `name`, which is made if it is new.
 
@@ -73,12 +110,29 @@ def seal_dataset(session: Session, name: str, source: Path, *, bar: Bar, descrip
         ConflictError: Files changed meanwhile, or somebody else sealed a version at the same time.
         RefusedError: The member is an auditor, or the keyholder has published no recipient for a new dataset.
     """
+    return seal_version(
+        session,
+        name,
+        lambda earlier: plan_shards(source, previous=earlier.indexes),
+        bar=bar,
+        description=description,
+    )
+
+
+def seal_version(
+    session: Session, name: str, packing: Packing, *, bar: Bar, description: str = ""
+) -> SealedDataset:
+    """Seal whatever `packing` decides on as the next version of the dataset `name`, which is made if it is new.
+
+    Raises:
+        KifabrikError: As for `seal_dataset`, and what making the members raised.
+    """
     session.check_may_change("seal datasets")
     check_name(name)
     for left in reversed(range(_TRIES)):
         with _claimed(session, session.catalogue(), name) as target:
             try:
-                return _seal(session, target, name, source, bar, description)
+                return _seal(session, target, name, packing, bar, description)
             except _TakenError:
                 # Two people may take the same unused id for a new dataset; whoever is second takes the next.
                 if not left:
@@ -150,10 +204,12 @@ def _folder(session: Session, dataset: str) -> Path:
     return member_folder(session.home, "datasets") / dataset
 
 
-def _seal(session: Session, target: _Target, name: str, source: Path, bar: Bar, description: str) -> SealedDataset:
+def _seal(
+    session: Session, target: _Target, name: str, packing: Packing, bar: Bar, description: str
+) -> SealedDataset:
     folder = _folder(session, target.dataset)
     (folder / "name").write_text(name, encoding="utf-8")
-    previous = _indexes(folder, target)
+    earlier = _earlier(session, folder, target)
     head = VersionHead(
         tenant=session.tenant,
         owner=target.dataset,
@@ -166,28 +222,31 @@ def _seal(session: Session, target: _Target, name: str, source: Path, bar: Bar, 
     )
     unfinished = folder / f"{target.version}.{len(list(folder.glob('*.unfinished')))}.unfinished"
     with (
-        plan_shards(source, previous=previous) as plan,
+        packing(earlier) as plan,
         IndexWriter(unfinished, owner=target.dataset, recipient=target.recipient.text) as index,
-        bar(f"sealing {name}", _total(plan)) as progress,
+        bar(f"sealing {name}", plan.plain_size) as progress,
     ):
         sealed = Sealer(head, session.store, folder / "spool", on_sealed=progress).seal(plan, index)
+        contents = sealed.contents
         envelope = sign_manifest(sealed.manifest, session.profile.device)
         names = Names(
-            envelope.digest, target.dataset, {"name": name, "files": len(plan.files), "size": plan.files_size}
+            envelope.digest,
+            target.dataset,
+            {"name": name, "files": contents.file_count, "size": contents.files_size},
         )
         detail = make_detail(names, session.catalogue_recipient, session.profile.device)
         logged = _register(session, target, name, envelope, detail)
         index.finish(envelope.digest)
-        reused = sum(shard.reused is not None for shard in plan.shards)
+        reused = len(plan.reused)
     _keep(folder, unfinished, target.version)
     return SealedDataset(
         name=name,
         dataset=target.dataset,
         version=target.version,
         manifest=envelope.digest,
-        files=len(plan.files),
-        size=plan.files_size,
-        shards=len(plan.shards),
+        files=contents.file_count,
+        size=contents.files_size,
+        shards=len(contents.shards),
         reused=reused,
         log_index=logged.log_index,
     )
@@ -216,13 +275,15 @@ def _second(name: str) -> ConflictError:
     )
 
 
-def _total(plan: Plan) -> int:
-    return sum(shard.plain_size for shard in plan.shards)
-
-
 def _recovery(session: Session) -> list[Recipient]:
     text = session.keyholder.recovery_recipient
     return [Recipient.from_text(text)] if text else []
+
+
+def _earlier(session: Session, folder: Path, target: _Target) -> Earlier:
+    indexes = _indexes(folder, target)
+    last = next((one for one in indexes if one.manifest and one.manifest == target.previous), None)
+    return Earlier(target.dataset, target.version, folder, tuple(indexes), last, session.store.missing)
 
 
 def _indexes(folder: Path, target: _Target) -> list[Index]:

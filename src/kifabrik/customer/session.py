@@ -23,7 +23,7 @@ from kifabrik.ledger.checkpoint import log_origin, witness_verifier
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.mirror import Mirror
 from kifabrik.ledger.mirror_files import MirrorFiles
-from kifabrik.ledger.policy import Policy
+from kifabrik.ledger.policy import AcceptedHead, Policy
 from kifabrik.seals.identities import Identity
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
@@ -33,6 +33,8 @@ from kifabrik.tenants.trust import verify_keyholder, verify_recipients
 from kifabrik.transfer.http_store import HttpStore
 from kifabrik.transfer.log_sync import catch_up
 
+COSIGNED: Final = "cosigned"
+"""File beside the mirror: the newest head that the present keyholder's witness has cosigned."""
 _KEYHOLDERS: Final = (EntryKind.KEYHOLDER_ENROLLED, EntryKind.KEYHOLDER_RESTORED)
 _NUMBERED: Final = b'"sequence":'
 """In every entry about the keyholder or its lists, and in few others."""
@@ -126,6 +128,7 @@ class Session:
         witness = witness_verifier(self.tenant, VerifyKey.from_hex(shown.witness_key))
         policy = Policy.of(Policy.parse(self.profile.policy).logs[0], witness)
         self._remember(keyholder=envelope.to_json(), policy=policy.to_text())
+        (member_folder(self.home, "ledger") / COSIGNED).unlink(missing_ok=True)  # by the keyholder before this one
         return shown
 
     @property
@@ -168,6 +171,21 @@ class Session:
         """What a tree head must satisfy."""
         _ = self.keyholder
         return Policy.parse(self.profile.policy)
+
+    def accept(self, checkpoint: str) -> AcceptedHead:
+        """Return a cosigned tree head, by the present keyholder: one restored since this command began, too.
+
+        Raises:
+            IntegrityError: It does not satisfy the policy.
+        """
+        try:
+            return self.policy.accept(checkpoint)
+        except IntegrityError:
+            believed = self.keyholder
+            del self.keyholder
+            if self.keyholder.sequence == believed.sequence:
+                raise
+        return self.policy.accept(checkpoint)
 
     @property
     def catalogue_identity(self) -> Identity:

@@ -98,6 +98,16 @@ class Plan:
         return sum(file.size for file in self.files)
 
     @property
+    def plain_size(self) -> int:
+        """Bytes of plaintext of all shards."""
+        return sum(shard.plain_size for shard in self.shards)
+
+    @property
+    def reused(self) -> tuple[ShardRecord, ...]:
+        """Sealed shards that are taken over as they are."""
+        return tuple(shard.reused for shard in self.shards if shard.reused is not None)
+
+    @property
     def new_size(self) -> int:
         """Bytes of plaintext that have to be sealed, shards to be reused left out."""
         return sum(shard.plain_size for shard in self.shards if shard.reused is None)

@@ -37,7 +37,7 @@ from kifabrik.orders.order import Input, Order, check_deadline, order_subjects, 
 from kifabrik.orders.tasks import is_awaited, runs_of, shape_fault
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
-from kifabrik.signatures.statements import Statement
+from kifabrik.signatures.statements import Statement, time_named
 from kifabrik.values import Kind, Money, format_time, is_id, parse_time, sha256_hex
 
 MOST_ATTEMPTS: Final = 20
@@ -344,4 +344,5 @@ def _run_of(statement: Statement[Order], delivery: Delivery, priced: Quote, now:
         deadline=order.deadline,
         reason=f"{WAITS} {delivery.sentence}".strip(),
         slurm=order.slurm,
+        flexible_until=format_time(time_named(order.flexible_until)) if order.flexible_until else "",
     )

@@ -141,6 +141,18 @@ class Cluster(Engine, Protocol):
         """
         ...
 
+    def limit_power(self, share: float, reason: str) -> None:
+        """Let all tenants together hold this share of the cluster at most; with 1 there is no such limit.
+
+        Args:
+            share: 0 to 1.
+            reason: Why, as a sentence for those who wait for it.
+
+        Raises:
+            KifabrikError: The scheduler does not answer, or does not allow it.
+        """
+        ...
+
     def kill_all(self, attempts: Collection[str]) -> None:
         """End attempts at once; those that are gone are fine.
 

@@ -4,6 +4,7 @@ Invariants:
 - an attempt and the new state of its run are written before the cluster hears of it, under its name; whoever
   watches attempts hands over again what never arrived;
 - a run whose keyholder is away is not handed over: it would hold GPUs and wait for keys;
+- a run that may wait for a better hour of the plant is kept until it comes;
 - of one pass no more is done than keeps the loop quick; the rest comes with the next, at once. The next pass begins
   with the tenant after the one the last ended with: among many, none comes first each time.
 """
@@ -12,7 +13,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
@@ -21,10 +22,11 @@ from kifabrik.errors import KifabrikError
 from kifabrik.factory.engine import Cluster, Fate, Task, array_attempt, new_array
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.queue import keyholder_away, submit, task_of, with_what_others_left
+from kifabrik.factory.queue import keyholder_away, postponed, submit, task_of, with_what_others_left
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, Run, Watched
 from kifabrik.factory.supervise import fates_of
+from kifabrik.plant.governor.rules import Permit
 from kifabrik.runs.states import RunState
 from kifabrik.values import Kind, Place, new_id, task_number
 
@@ -49,12 +51,20 @@ class Handover:
         store: Opens transactions.
         book: Moves runs.
         cluster: Takes them.
+        power: Says what the plant's governor permits at a time (seconds since the epoch); None: no limit.
     """
 
-    def __init__(self, store: Store, book: RunBook, cluster: Cluster) -> None:
+    def __init__(
+        self,
+        store: Store,
+        book: RunBook,
+        cluster: Cluster,
+        power: Callable[[float], Permit | None] = lambda _now: None,
+    ) -> None:
         self._store = store
         self._book = book
         self._cluster = cluster
+        self._power = power
         self._said = 0.0
         self._last = ""
         """The tenant whose run was handed over last."""
@@ -67,10 +77,13 @@ class Handover:
             waiting = transaction.runs.queued_runs(each) if tenants else []
             now = self._book.clock()
             away = {tenant: keyholder_away(transaction, tenant, now) for tenant in {run.tenant for run in waiting}}
-        ready = [run for run in waiting if not away[run.tenant]]
+        power = self._power(now.timestamp())
+        blocked = {(run.tenant, run.run): away[run.tenant] or postponed(run, power, now) for run in waiting}
+        ready = [run for run in waiting if not blocked[run.tenant, run.run]]
+        kept = [(run, blocked[run.tenant, run.run]) for run in waiting if blocked[run.tenant, run.run]]
         if not self._hand_over(leadership, ready) or len(ready) >= each:
             self._book.wake()  # the rest at once, not with the next sweep
-        self._say([(run, away[run.tenant]) for run in waiting if away[run.tenant]], leadership)
+        self._say(kept, leadership)
         if time.monotonic() - self._said >= _SAY_EVERY_S and self._tell_of_waiting(leadership):
             self._said = time.monotonic()
 

@@ -1,7 +1,8 @@
 """The keyholder statement and the recipient lists of a tenant.
 
 Invariants:
-- a newer statement has a higher sequence; an older one never comes back.
+- a newer statement has a higher sequence; an older one never comes back;
+- with a new keyholder, no head that only the former one has cosigned is shown as cosigned.
 """
 
 from kifabrik.errors import ConflictError, NotFoundError
@@ -64,6 +65,7 @@ class Keyholders:
                     f"there is a keyholder with sequence {said.sequence} or higher",
                     hint="Another keyholder was enrolled meanwhile; only the newest may answer.",
                 )
+            transaction.logs.forget_cosigned(tenant)
             refs: dict[str, RefValue] = {"statement": statement.digest, "sequence": said.sequence}
             return self._statements.put_on_record(
                 transaction, tenant, statement, EntryKind.KEYHOLDER_RESTORED, refs, mail=None

@@ -9,7 +9,7 @@ Invariants:
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,6 +26,8 @@ from kifabrik.factory.pricing import cap_within
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, NodeRecord, Run, Watched
 from kifabrik.factory.schedule import Decision, Holding, Promise, Situation, TenantShare, Waiting, schedule
+from kifabrik.plant.governor.flexible import waits_until
+from kifabrik.plant.governor.rules import Permit
 from kifabrik.prices.pricelist import cost
 from kifabrik.runs.states import RunState
 from kifabrik.values import Kind, Money, format_time, new_id, parse_time, sweep_of, task_number
@@ -52,13 +54,22 @@ class Queue:
         accounts: Issues attempts' tokens.
         book: Moves runs.
         engine: Starts launchers.
+        power: Says what the plant's governor permits at a time (seconds since the epoch); None: no limit.
     """
 
-    def __init__(self, store: Store, accounts: Accounts, book: RunBook, engine: Engine) -> None:
+    def __init__(
+        self,
+        store: Store,
+        accounts: Accounts,
+        book: RunBook,
+        engine: Engine,
+        power: Callable[[float], Permit | None] = lambda _now: None,
+    ) -> None:
         self._store = store
         self._accounts = accounts
         self._book = book
         self._engine = engine
+        self._power = power
         self._said: dict[str, float] = {}
 
     def look(self, leadership: Leadership) -> None:
@@ -85,9 +96,10 @@ class Queue:
         active = {(run.tenant, run.run): run for run in transaction.runs.active_runs()}
         tenants = {run.tenant for run in (*waiting, *active.values())}
         away = {tenant: keyholder_away(transaction, tenant, now) for tenant in {run.tenant for run in waiting}}
+        power = self._power(now.timestamp())
         return Situation(
             nodes=enabled_nodes(nodes),
-            waiting=[_waiting(run, away[run.tenant]) for run in waiting],
+            waiting=[_waiting(run, away[run.tenant] or postponed(run, power, now)) for run in waiting],
             holding=[
                 _holding(attempt, active[attempt.tenant, attempt.run], now)
                 for attempt in transaction.runs.unfinished_attempts()
@@ -95,6 +107,7 @@ class Queue:
             ],
             tenants=_shares(transaction, tenants, now),
             now=now.timestamp(),
+            power=power,
         )
 
     def _start(
@@ -216,7 +229,15 @@ def _key(run: Run) -> str:
     return f"{run.tenant}/{run.run}"
 
 
-def _waiting(run: Run, away: str) -> Waiting:
+def postponed(run: Run, power: Permit | None, now: datetime) -> str:
+    """Why a run that may wait for a better hour of the plant does, as a sentence; empty if it should not."""
+    if power is None or not run.flexible_until:
+        return ""
+    lasting = PREPARING_S + run.cap_s + GRACE_S
+    return waits_until(power.outlook, now.timestamp(), lasting, parse_time(run.flexible_until).timestamp())
+
+
+def _waiting(run: Run, blocked: str) -> Waiting:
     return Waiting(
         run=_key(run),
         tenant=run.tenant,
@@ -225,7 +246,7 @@ def _waiting(run: Run, away: str) -> Waiting:
         priority=run.priority,
         ordered=parse_time(run.created).timestamp() + run.position * 1e-6,
         rate=run.rate_micro_eur,
-        blocked=away,
+        blocked=blocked,
         promise=run.promise,
     )
 

@@ -131,6 +131,10 @@ class LogRows(Protocol):
         """Keep a cosigned head unless a newer one is kept; whether it was kept."""
         ...
 
+    def forget_cosigned(self, tenant: str) -> None:
+        """Keep no cosigned head: the witness that has cosigned it is no longer the tenant's."""
+        ...
+
     def add_entry(self, tenant: str, index: int, kind: str, data: bytes, leaf: bytes) -> None:
         """Add an entry at its index."""
         ...

@@ -146,6 +146,7 @@ class Run:
         slurm: What its order asks of a Slurm cluster.
         sweep: Run id of the sweep it is a task of; empty if it is none.
         hold: What it is held back by while it waits.
+        flexible_until: Until when it may wait for a better hour of the plant; empty if it may not.
     """
 
     tenant: str
@@ -184,6 +185,7 @@ class Run:
     slurm: SlurmOptions = field(default_factory=SlurmOptions)
     sweep: str = ""
     hold: Hold = Hold.NOTHING
+    flexible_until: str = ""
 
     @property
     def demand(self) -> Demand:

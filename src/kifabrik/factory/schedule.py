@@ -4,6 +4,7 @@ Invariants:
 - no GPU, core or byte of memory is given to two runs at once;
 - between tenants, the one that used less lately comes first; within a tenant, the higher priority, then
   the earlier order;
+- no run starts that would take more than the plant's governor permits; running work is left alone;
 - the first runs that do not fit get a promise: a start and a place that nothing started later may delay, so
   a large run starts no later than its first promise as long as running ones keep to their longest duration
   (backfill with reservations; Mu'alem and Feitelson, IEEE TPDS 12(6), 2001);
@@ -16,6 +17,7 @@ from typing import Final
 
 from kifabrik.factory.capacity import Demand, Node, Occupation, Placement, Timeline
 from kifabrik.factory.feasibility import clock, what_is_short, what_lacks
+from kifabrik.plant.governor.rules import Permit
 
 MOST_PROMISES: Final = 4
 """Runs with a reservation at one time; more would leave less room for backfill."""
@@ -102,6 +104,8 @@ class Situation:
     holding: Sequence[Holding]
     tenants: Mapping[str, TenantShare]
     now: float
+    power: Permit | None = None
+    """What the plant's governor permits; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ class _Pass:
         self._timeline = Timeline(situation.nodes, situation.now)
         self._decision = Decision()
         self._held: dict[str, list[Placement]] = {}
+        self._at_work: list[Placement] = []
         self._score = {tenant: share.used / share.weight for tenant, share in situation.tenants.items()}
         for holding in situation.holding:
             ends = max(holding.ends, self._now + _OVERRUN_S)
@@ -216,6 +221,7 @@ class _Pass:
         share = self._share(tenant)
         self._score[tenant] = self._score.get(tenant, 0.0) + rate * _CHARGE_S / 3600 / share.weight
         self._held.setdefault(tenant, []).append(placement)
+        self._at_work.append(placement)
 
     def _share(self, tenant: str) -> TenantShare:
         return self._seen.tenants.get(tenant, TenantShare())
@@ -223,8 +229,25 @@ class _Pass:
     def _may_start(self, run: Waiting) -> bool:
         return not (run.blocked or what_lacks(run.demand, self._seen.nodes) or self._over_limit(run))
 
+    def _over_power(self, run: Waiting) -> str:
+        """Why the plant's power does not suffice for a run now, as a sentence; empty if it does.
+
+        Power counts by GPUs, and by cores where no node has a GPU.
+        """
+        power, asked = self._seen.power, run.demand.resources
+        if power is None or power.share >= 1:
+            return ""
+        shares = [share for placement in self._at_work for share in placement]
+        gpus = sum(len(node.gpus) for node in self._seen.nodes)
+        if gpus:
+            most, used, more = power.most(gpus), sum(len(one.gpus) for one in shares), asked.gpu_count * asked.nodes
+        else:
+            most = power.most(sum(node.cpus for node in self._seen.nodes))
+            used, more = sum(one.cpus for one in shares), asked.cpus * asked.nodes
+        return f"Waits for power. {power.reason}" if more and used + more > most else ""
+
     def _over_limit(self, run: Waiting) -> str:
-        """Which limit of its tenant a run would exceed now, as a sentence; empty if none."""
+        """Which limit of its tenant, or of the plant, a run would exceed now, as a sentence; empty if none."""
         limits, asked = self._share(run.tenant), run.demand.resources
         held = [share for placement in self._held.get(run.tenant, []) for share in placement]
         for most, used, more, words in (
@@ -238,7 +261,7 @@ class _Pass:
         ):
             if most and more and used + more > most:
                 return f"Waits for the tenant's own limit: {used} of {most} {words} are in use."
-        return ""
+        return self._over_power(run)
 
     def _in_fair_order(self, runs: Sequence[Waiting]) -> Iterator[Waiting]:
         """Yield runs so that each next one is of the tenant with the lowest score at that moment."""

@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
@@ -35,6 +36,7 @@ from kifabrik.values import (
     Money,
     Place,
     Resources,
+    format_time,
     parse_duration,
     parse_size,
 )
@@ -207,6 +209,17 @@ class SlurmPart(_Part):
         return SlurmOptions(**self.model_dump())
 
 
+class FlexiblePart(_Part):
+    """That runs may wait for a better hour of the plant: heat is wanted, or the river is cool."""
+
+    until: datetime
+    """When they are to have ended; without a zone, UTC."""
+
+    def time(self) -> str:
+        """The time as statements write it."""
+        return format_time(self.until if self.until.tzinfo else self.until.replace(tzinfo=UTC))
+
+
 class JobFile(_Part):
     """A whole job file."""
 
@@ -227,6 +240,7 @@ class JobFile(_Part):
     slurm: SlurmPart = Field(default_factory=SlurmPart)
     priority: int = Field(default=0, ge=-100, le=100)
     ask: bool = False
+    flexible: FlexiblePart | None = None
     matrix: Any = None
     """A grid or a list of parameters: the job is a sweep, one task for each point. See `points`."""
     max_parallel: int = Field(default=0, ge=0, le=MOST_TASKS)

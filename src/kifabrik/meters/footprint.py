@@ -10,6 +10,9 @@ from kifabrik.values import Money, format_duration
 
 _MJ_PER_KWH: Final = 3_600_000_000
 _PERCENT: Final = 100
+_UNCERTAIN_PERCENT: Final = {True: 5, False: 50}
+"""Of energy that a counter in the hardware stands behind (NVIDIA states 5 % for NVML's power; for RAPL it is
+assumed), and of estimates (assumed: half)."""
 _DIGITS: Final = 3
 
 
@@ -41,15 +44,52 @@ class Site:
         carbon_g_per_kwh: Carbon intensity of its electricity, CO2 equivalents.
         pue_percent: Power usage effectiveness of the building (ISO/IEC 30134-2) in percent: 125 means
             that a quarter more is drawn than the machines use.
+        market_g_per_kwh: Carbon intensity by the operator's contracts, CO2 equivalents; None: not stated.
+        reused_percent: Share of the machines' energy that is handed on as heat (energy reuse).
+        withdrawn_ml_per_kwh: Water taken from a river and given back, for each kWh of the machines.
+        consumed_ml_per_kwh: Water evaporated, for each kWh of the machines.
     """
 
     carbon_g_per_kwh: int
     pue_percent: int = 100
+    market_g_per_kwh: int | None = None
+    reused_percent: int = 0
+    withdrawn_ml_per_kwh: int = 0
+    consumed_ml_per_kwh: int = 0
 
     def __post_init__(self) -> None:
-        require_amounts(carbon_g_per_kwh=self.carbon_g_per_kwh)
+        require_amounts(
+            carbon_g_per_kwh=self.carbon_g_per_kwh,
+            market_g_per_kwh=self.market_g_per_kwh or 0,
+            withdrawn_ml_per_kwh=self.withdrawn_ml_per_kwh,
+            consumed_ml_per_kwh=self.consumed_ml_per_kwh,
+        )
+        if not 0 <= self.reused_percent <= _PERCENT:
+            raise UsageError(f"heat reused is 0 to 100 percent of the machines' energy, not {self.reused_percent}")
         if self.pue_percent < _PERCENT:
             raise UsageError(f"a PUE is at least 100 percent, not {self.pue_percent}")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run's energy meant for what surrounds the machines, by the factors its operator states.
+
+    Args:
+        drawn_mj: Energy with the building's overhead.
+        heat_mj: Heat handed on to customers.
+        withdrawn_ml: Water taken from a river and given back.
+        consumed_ml: Water evaporated.
+        market_mg: CO2 equivalents by the operator's contracts; `None` if they are not stated.
+        uncertain_percent: Relative uncertainty of the energy, and so of all that follows from it; that of the
+            operator's factors is not in it.
+    """
+
+    drawn_mj: int
+    heat_mj: int
+    withdrawn_ml: int
+    consumed_ml: int
+    market_mg: int | None
+    uncertain_percent: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +107,7 @@ class Footprint:
         energy_mj: Energy of all sources, without the building's overhead.
         carbon_mg: CO2 equivalents with the building's overhead; `None` if the intensity is not known.
         cost_micro_eur: What the run costs.
+        surroundings: What its energy meant beyond the machines; `None` if the operator states nothing of the site.
     """
 
     attempts: int
@@ -79,6 +120,7 @@ class Footprint:
     energy_mj: int
     carbon_mg: int | None
     cost_micro_eur: int
+    surroundings: Surroundings | None = None
 
     def __post_init__(self) -> None:
         if self.energy_mj != sum(part.millijoules for part in self.energy):
@@ -117,7 +159,30 @@ def footprint(readings: Iterable[Reading], cost: Money, site: Site | None = None
         energy_mj=energy_mj,
         carbon_mg=None if site is None else carbon_mg(energy_mj, site),
         cost_micro_eur=cost.micro_eur,
+        surroundings=None if site is None else surroundings(energy, site),
     )
+
+
+def surroundings(energy: Iterable[EnergyPart], site: Site) -> Surroundings:
+    """What energy meant for what surrounds the machines; amounts are rounded to the nearest unit."""
+    parts = tuple(energy)
+    used = sum(part.millijoules for part in parts)
+    uncertain = sum(part.millijoules * _UNCERTAIN_PERCENT[part.measured] for part in parts)
+    market = None
+    if site.market_g_per_kwh is not None:
+        market = carbon_mg(used, Site(site.market_g_per_kwh, site.pue_percent))
+    return Surroundings(
+        drawn_mj=_nearest(used * site.pue_percent, _PERCENT),
+        heat_mj=_nearest(used * site.reused_percent, _PERCENT),
+        withdrawn_ml=_nearest(used * site.withdrawn_ml_per_kwh, _MJ_PER_KWH),
+        consumed_ml=_nearest(used * site.consumed_ml_per_kwh, _MJ_PER_KWH),
+        market_mg=market,
+        uncertain_percent=_nearest(uncertain, used) if used else 0,
+    )
+
+
+def _nearest(amount: int, divisor: int) -> int:
+    return (2 * amount + divisor) // (2 * divisor)
 
 
 def carbon_mg(energy_mj: int, site: Site) -> int:

@@ -87,6 +87,8 @@ class Order:
         max_parallel: Most tasks at once; 0 for no limit.
         again: Digest of an earlier order of the same member whose code this one runs again; empty normally.
         needs: Earlier orders whose runs must succeed first.
+        flexible_until: Time by which its runs are to have ended: until then they may wait for an hour in which heat
+            is wanted or the river is cool; empty if they are not to wait.
     """
 
     run: str
@@ -118,6 +120,7 @@ class Order:
     max_parallel: int = 0
     again: str = ""
     needs: tuple[Need, ...] = ()
+    flexible_until: str = ""
 
 
 def order_subjects(order: Order) -> dict[str, str]:

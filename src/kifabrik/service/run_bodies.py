@@ -8,7 +8,7 @@ from kifabrik.factory.journals import LogPiece
 from kifabrik.factory.plan import PlanView
 from kifabrik.factory.run_records import Attempt, Event
 from kifabrik.factory.show import EvidenceView, RunPicture, SweepPicture
-from kifabrik.meters.footprint import Footprint
+from kifabrik.meters.footprint import Footprint, Surroundings
 from kifabrik.runs.states import Outcome, is_end
 from kifabrik.runs.sweeps import sentence_of, state_of
 from kifabrik.service.bodies import version_view
@@ -24,6 +24,7 @@ from kifabrik.wire.runs import (
     RunView,
     SegmentView,
     StreamView,
+    SurroundingsView,
 )
 
 _MILLI = 1000
@@ -206,4 +207,16 @@ def _footprint(used: Footprint) -> FootprintView:
         energy_measured=bool(used.energy) and used.measured,
         carbon_g=None if used.carbon_mg is None else used.carbon_mg / _MILLI,
         cost_micro_eur=used.cost_micro_eur,
+        surroundings=_surroundings(used.surroundings) if used.surroundings else None,
+    )
+
+
+def _surroundings(found: Surroundings) -> SurroundingsView:
+    return SurroundingsView(
+        drawn_j=found.drawn_mj / _MILLI,
+        heat_j=found.heat_mj / _MILLI,
+        water_withdrawn_l=found.withdrawn_ml / _MILLI,
+        water_consumed_l=found.consumed_ml / _MILLI,
+        carbon_market_g=None if found.market_mg is None else found.market_mg / _MILLI,
+        uncertain_percent=found.uncertain_percent,
     )

@@ -1,20 +1,20 @@
-"""A planned folder becomes a sealed, uploaded version."""
+"""A planned folder, or what is made in memory, becomes a sealed, uploaded version."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Final
+from typing import Final, Protocol
 
 from kifabrik.client.objects import SMALL
-from kifabrik.datasets.contents import Contents
+from kifabrik.datasets.contents import Contents, ShardContents
 from kifabrik.datasets.encoding import encode_contents
 from kifabrik.datasets.index import IndexWriter, ShardRecord, StoredShard
 from kifabrik.datasets.manifest import BodyRef, Manifest
-from kifabrik.datasets.packing import Plan, PlannedShard
+from kifabrik.datasets.writing import Sink
 from kifabrik.seals.recipients import Recipient
 from kifabrik.seals.sealing import BodyWriter, make_header, new_file_key, seal_bytes
 from kifabrik.transfer.objects import ObjectSink, Progress, silent
@@ -25,6 +25,40 @@ _AHEAD: Final = 2
 _SEAL_THREADS: Final = 2
 _TOGETHER: Final = 32
 """Small bodies in one call."""
+
+
+class Sealable(Protocol):
+    """One shard to be."""
+
+    @property
+    def plain_size(self) -> int:
+        """Bytes of plaintext, as far as they are known."""
+
+    @property
+    def reused(self) -> ShardRecord | None:
+        """The sealed shard to take over instead."""
+
+    def write_to(self, sink: Sink) -> ShardContents:
+        """Write the plaintext."""
+
+    def record(self, shard: ShardContents, stored: StoredShard) -> ShardRecord:
+        """Return what to note when it is sealed."""
+
+
+class SealPlan(Protocol):
+    """What a version is made of: a planned folder (`Plan`), or what is made in memory (`Made`)."""
+
+    @property
+    def reused(self) -> Sequence[ShardRecord]:
+        """Sealed shards to take over as they are."""
+
+    @property
+    def shards(self) -> Iterable[Sealable]:
+        """All of them, gone through once: one is asked for when the one before it is sealed and noted."""
+
+    @property
+    def plain_size(self) -> int:
+        """Bytes of plaintext, as far as they are known."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +126,7 @@ class Sealer:
         self._on_uploaded = on_uploaded
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def seal(self, plan: Plan, index: IndexWriter | None = None) -> SealedVersion:
+    def seal(self, plan: SealPlan, index: IndexWriter | None = None) -> SealedVersion:
         """Seal and upload everything the store lacks.
 
         Args:
@@ -104,7 +138,7 @@ class Sealer:
             CapacityError: The disk or the tenant's quota is full.
             UnavailableError: The store could not be reached.
         """
-        lacking = self._store.missing(s.reused.stored.body.sha256 for s in plan.shards if s.reused)
+        lacking = self._store.missing(record.stored.body.sha256 for record in plan.reused)
         records = []
         small: list[BodyRef] = []
         with self._uploads() as upload:
@@ -122,15 +156,15 @@ class Sealer:
             manifest = self._finish(contents, records, small)
         return SealedVersion(manifest, contents)
 
-    def _record(self, shard: PlannedShard, lacking: set[str]) -> ShardRecord:
+    def _record(self, shard: Sealable, lacking: set[str]) -> ShardRecord:
         if shard.reused is not None:
             body = shard.reused.stored.body
-            if body.sha256 not in lacking or self._waits_whole(body):
+            if body.sha256 not in lacking or waits_whole(self._spool, body):
                 self._on_sealed(shard.plain_size)
                 return shard.reused
         return self._seal_shard(shard)
 
-    def _seal_shard(self, shard: PlannedShard) -> ShardRecord:
+    def _seal_shard(self, shard: Sealable) -> ShardRecord:
         file_key = new_file_key()
 
         with NamedTemporaryFile(dir=self._spool, prefix="sealing-", delete=False) as file:
@@ -151,20 +185,8 @@ class Sealer:
         path.replace(self._waiting(reference))
         return shard.record(contents, StoredShard(reference, make_header(file_key, self._head.recipients)))
 
-    def _waits_whole(self, body: BodyRef) -> bool:
-        """Whether a body an interrupted sealing left is whole: a power cut may have torn it."""
-        path = self._waiting(body)
-        try:
-            with path.open("rb") as file:
-                whole = hashlib.file_digest(file, "sha256").hexdigest() == body.sha256
-        except FileNotFoundError:
-            return False
-        if not whole:
-            path.unlink()
-        return whole
-
     def _waiting(self, body: BodyRef) -> Path:
-        return self._spool / f"{body.sha256}.body"
+        return _waiting(self._spool, body)
 
     @contextmanager
     def _uploads(self) -> Iterator[Callable[[BodyRef], None]]:
@@ -225,3 +247,20 @@ class Sealer:
             shards=tuple(record.stored.body for record in records),
             created=format_time(now_utc()),
         )
+
+
+def waits_whole(spool: Path, body: BodyRef) -> bool:
+    """Whether a body an interrupted sealing left in its spool is whole: a power cut may have torn it."""
+    path = _waiting(spool, body)
+    try:
+        with path.open("rb") as file:
+            whole = hashlib.file_digest(file, "sha256").hexdigest() == body.sha256
+    except FileNotFoundError:
+        return False
+    if not whole:
+        path.unlink()
+    return whole
+
+
+def _waiting(spool: Path, body: BodyRef) -> Path:
+    return spool / f"{body.sha256}.body"

@@ -74,6 +74,21 @@ class FootprintView(Body):
     energy_measured: bool = False
     carbon_g: float | None = None
     cost_micro_eur: int = 0
+    surroundings: "SurroundingsView | None" = None
+
+
+class SurroundingsView(Body):
+    """What the energy meant beyond the machines, by factors the operator states.
+
+    `uncertain_percent` is that of the energy itself.
+    """
+
+    drawn_j: float
+    heat_j: float
+    water_withdrawn_l: float
+    water_consumed_l: float
+    carbon_market_g: float | None = None
+    uncertain_percent: int
 
 
 class AttemptView(Body):

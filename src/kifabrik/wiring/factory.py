@@ -127,6 +127,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
             book,
             pricing,
             cluster_of(config, store),
+            config.site.stated() if config.site else None,
         ),
     )
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from kifabrik.errors import KifabrikError, UsageError
 from kifabrik.launcher.care import AGENT_SOCKET
+from kifabrik.meters.footprint import Site
 from kifabrik.values import parse_size
 
 FILE: Final = "factory.toml"
@@ -52,6 +53,39 @@ class SlurmConfig(BaseModel):
     partition: str = ""
 
 
+class SiteConfig(BaseModel):
+    """What the operator states of the site, for runs' footprints.
+
+    Args:
+        carbon_g_per_kwh: Carbon intensity of its electricity by the grid's mix.
+        market_g_per_kwh: The same by its contracts; left out if not stated.
+        pue_percent: Power usage effectiveness, in percent: 115 for a PUE of 1.15.
+        reused_percent: Share of the machines' energy that is handed on as heat.
+        water_withdrawn_l_per_kwh: River water taken and given back, for each kWh of the machines.
+        water_consumed_l_per_kwh: Water evaporated.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    carbon_g_per_kwh: Annotated[int, Field(ge=0)]
+    market_g_per_kwh: Annotated[int, Field(ge=0)] | None = None
+    pue_percent: Annotated[int, Field(ge=100)] = 100
+    reused_percent: Annotated[int, Field(ge=0, le=100)] = 0
+    water_withdrawn_l_per_kwh: Annotated[float, Field(ge=0)] = 0
+    water_consumed_l_per_kwh: Annotated[float, Field(ge=0)] = 0
+
+    def stated(self) -> Site:
+        """The same as meters reckon with it."""
+        return Site(
+            self.carbon_g_per_kwh,
+            self.pue_percent,
+            self.market_g_per_kwh,
+            self.reused_percent,
+            round(1000 * self.water_withdrawn_l_per_kwh),
+            round(1000 * self.water_consumed_l_per_kwh),
+        )
+
+
 class FactoryConfig(BaseModel):
     """Settings of a factory.
 
@@ -66,6 +100,7 @@ class FactoryConfig(BaseModel):
         quota: Most bytes of sealed objects per tenant.
         engine: What runs go to.
         slurm: The cluster, if they go to one.
+        site: What turns energy into carbon, heat and water; without it footprints say nothing of these.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,6 +115,7 @@ class FactoryConfig(BaseModel):
     quota: Size = 10**12
     engine: EngineKind = EngineKind.LOCAL
     slurm: SlurmConfig = SlurmConfig()
+    site: SiteConfig | None = None
 
 
 def read_config(home: Path) -> FactoryConfig:

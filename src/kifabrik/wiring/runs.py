@@ -26,6 +26,7 @@ from kifabrik.factory.members import Members
 from kifabrik.factory.objects import Objects
 from kifabrik.factory.plan import Planner
 from kifabrik.factory.ports import Store
+from kifabrik.factory.power import PowerWatch
 from kifabrik.factory.pricing import Pricing
 from kifabrik.factory.queue import Queue
 from kifabrik.factory.reconcile import Reconciler
@@ -37,6 +38,9 @@ from kifabrik.factory.stop import Stopping
 from kifabrik.factory.supervise import Supervisor
 from kifabrik.factory.versions import Versions
 from kifabrik.launcher.care import NodeCare
+from kifabrik.meters.footprint import Site
+from kifabrik.plant.governor.permit_file import standing_permit
+from kifabrik.plant.governor.rules import Permit
 from kifabrik.prices.pricelist import PriceList
 from kifabrik.wiring.caretaker import taking_care
 from kifabrik.wiring.node import FILE, LAUNCHERS, RUNS, launcher_command, read_key, read_node
@@ -68,9 +72,10 @@ def run_cases(
     book: RunBook,
     pricing: Pricing,
     cluster: Cluster | None,
+    site: Site | None = None,
 ) -> RunCases:
     """Join the use cases of runs."""
-    endings = Endings(book, pricing)
+    endings = Endings(book, pricing, site)
     return RunCases(
         fleet=Fleet(store),
         planner=Planner(store, pricing),
@@ -88,14 +93,23 @@ def run_cases(
     )
 
 
-def reconciler(factory: Factory, engine: Engine, cluster: Cluster | None = None) -> Reconciler:
-    """Join the loop that drives all runs."""
+def reconciler(
+    factory: Factory, engine: Engine, cluster: Cluster | None = None, home: Path | None = None
+) -> Reconciler:
+    """Join the loop that drives all runs; they follow the power permit in the factory's home."""
     store, log, runs = factory.store, factory.log, factory.runs
+
+    def permit(now: float) -> Permit | None:
+        return standing_permit(home, now) if home else None
+
+    power = PowerWatch(permit, cluster)
     return Reconciler(
         factory.hints,
         Leadership(store, log.clock, holder=str(ProcessId.own()), gone=_ended_here),
         Supervisor(store, log, factory.accounts, runs.book, runs.endings, engine, cluster),
-        Handover(store, runs.book, cluster) if cluster else Queue(store, factory.accounts, runs.book, engine),
+        Handover(store, runs.book, cluster, power)
+        if cluster
+        else Queue(store, factory.accounts, runs.book, engine, power),
         Deadlines(store, log, runs.book),
     )
 
@@ -121,7 +135,7 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
     """
     cluster = factory.runs.cluster
     if cluster is not None:
-        loop = reconciler(factory, cluster, cluster)
+        loop = reconciler(factory, cluster, cluster, home)
         loop.start()
         try:
             yield
@@ -146,7 +160,7 @@ def driving(home: Path, factory: Factory, url: str, ca_pem: str = "") -> Iterato
             on_exit=clear_up,
         )
         engine.warm_up()
-        loop = reconciler(factory, engine)
+        loop = reconciler(factory, engine, home=home)
         loop.start()
         try:
             yield

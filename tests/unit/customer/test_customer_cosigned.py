@@ -39,12 +39,12 @@ def served(*answers):
 
 
 def test_a_proof_waits_until_the_keyholder_has_cosigned_the_entry():
-    checkpoint = await_cosigned(served(None, 174, 175, 176), POLICY, 175, pause_s=0)
+    checkpoint = await_cosigned(served(None, 174, 175, 176), POLICY.accept, 175, pause_s=0)
     assert POLICY.accept(checkpoint).head.size == 176
 
 
 @pytest.mark.parametrize("answer", [None, 175])
 def test_an_entry_that_is_never_cosigned_is_named_and_is_not_the_callers_mistake(answer):
     with pytest.raises(UnavailableError, match="has not cosigned entry 175") as told:
-        await_cosigned(served(answer), POLICY, 175, patience_s=0, pause_s=0)
+        await_cosigned(served(answer), POLICY.accept, 175, patience_s=0, pause_s=0)
     assert "pull again" in told.value.hint

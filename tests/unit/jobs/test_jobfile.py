@@ -164,3 +164,21 @@ def test_private_job_survives_the_way_through_the_bundle():
 def test_malformed_private_job_is_an_error_of_the_tree(data):
     with pytest.raises(KifabrikError):
         PrivateJob.from_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("written", "time"),
+    [
+        ("2026-12-01T06:00", "2026-12-01T06:00:00Z"),
+        ("2026-12-01T06:00:00", "2026-12-01T06:00:00Z"),
+        ('"2026-12-01T06:00:00+01:00"', "2026-12-01T05:00:00Z"),
+    ],
+)
+def test_a_job_may_say_until_when_it_can_wait(written, time):
+    job = parse_job(f"{WHOLE}flexible: {{until: {written}}}\n")
+    assert job.flexible.time() == time
+
+
+def test_a_deadline_that_is_no_time_is_named():
+    with pytest.raises(UsageError, match=r"flexible\.until"):
+        parse_job(f"{WHOLE}flexible: {{until: soon}}\n")

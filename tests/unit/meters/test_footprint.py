@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kifabrik.errors import UsageError
-from kifabrik.meters.footprint import EnergyPart, Site, carbon_mg, describe, footprint, format_energy
+from kifabrik.meters.footprint import (
+    EnergyPart,
+    Site,
+    Surroundings,
+    carbon_mg,
+    describe,
+    footprint,
+    format_energy,
+    surroundings,
+)
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.values import Money
 
@@ -92,3 +101,32 @@ def test_people_see_what_is_measured_and_what_is_estimated():
 )
 def test_energy_is_written_in_a_unit_people_know(millijoules, text):
     assert format_energy(millijoules) == text
+
+
+def test_energy_becomes_heat_water_and_carbon_by_what_the_operator_states():
+    site = Site(
+        300, 120, market_g_per_kwh=20, reused_percent=25, withdrawn_ml_per_kwh=180_000, consumed_ml_per_kwh=90
+    )
+    parts = (
+        EnergyPart(EnergySource.NVML, True, 3_000_000_000),
+        EnergyPart(EnergySource.ESTIMATED, False, 600_000_000),
+    )
+    found = surroundings(parts, site)
+    assert found == Surroundings(
+        drawn_mj=4_320_000_000,
+        heat_mj=900_000_000,
+        withdrawn_ml=180_000,
+        consumed_ml=90,
+        market_mg=24_000,
+        uncertain_percent=13,
+    )
+
+
+def test_without_a_site_nothing_is_said_of_the_surroundings():
+    assert footprint([ONE], Money(0)).surroundings is None
+    assert footprint([ONE], Money(0), Site(300)).surroundings.market_mg is None
+
+
+def test_more_heat_than_energy_is_refused():
+    with pytest.raises(UsageError, match="heat reused is 0 to 100 percent"):
+        Site(300, reused_percent=101)

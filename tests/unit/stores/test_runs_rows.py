@@ -26,7 +26,7 @@ from kifabrik.factory.run_records import (
     Watched,
 )
 from kifabrik.factory.schedule import Promise
-from kifabrik.meters.footprint import footprint
+from kifabrik.meters.footprint import Site, footprint
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import Outcome, RunState
@@ -88,7 +88,7 @@ RUN = Run(
     stop=StopCause.CAP,
     promise=Promise("r-1", Occupation((Share("n-1", 1, 2, (3,)),), 1.5, 2.25)),
     published={"auc": 0.5},
-    footprint=footprint([READING], Money(12)),
+    footprint=footprint([READING], Money(12), Site(300, 110, 20, 30, 180_000, 5)),
 )
 ATTEMPT = Attempt(
     tenant="t-a",
@@ -464,3 +464,11 @@ def test_the_logs_of_other_nodes_are_kept_by_rank(store: SqlStore) -> None:
         assert transaction.runs.rank_log("t-a", "a-1", 3) is None
         found = transaction.runs.rank_logs("t-a", ["a-1", "a-2"])
     assert found == [RankLog("t-a", "a-1", 1), replace(log, header=b"")]
+
+
+def test_a_run_nobody_tried_is_written_as_before_footprints_told_of_surroundings(store: SqlStore) -> None:
+    with store.write() as transaction:
+        transaction.runs.add_run(replace(RUN, footprint=NOTHING_USED))
+    with store.connect() as connection:
+        (text,) = connection.execute(schema.runs.select().with_only_columns(schema.runs.c.footprint)).one()
+    assert "surroundings" not in text

@@ -23,6 +23,7 @@ from typing import Final
 from kifabrik.engines.slurm.account_plan import unix_user
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.job_facts import JobFacts
+from kifabrik.engines.slurm.power import REASONS, limit_power
 from kifabrik.engines.slurm.queue_view import QueueView
 from kifabrik.engines.slurm.reasons import explain
 from kifabrik.engines.slurm.script import Submission
@@ -100,6 +101,7 @@ class SlurmEngine:
     def __init__(
         self, commands: SlurmCommands, settings: SlurmSettings, tenants: Callable[[], Sequence[str]]
     ) -> None:
+        self._commands = commands
         self._view = QueueView(commands)
         self._submitter = Submitter(commands, self._view)
         self._settings = settings
@@ -113,6 +115,8 @@ class SlurmEngine:
         self._forgotten: set[str] = set()
         """Attempts nobody asks about any more, though the queue still shows what it ended lately (MinJobAge)."""
         self._refused: dict[str, Fate] = {}
+        self._power = ""
+        """Why jobs wait for power; empty if power limits nothing."""
 
     def serves(self, node: str) -> bool:  # noqa: ARG002 - where a run goes is Slurm's choice
         """Whether it could place a run on this node: Slurm decides, so never by name."""
@@ -193,7 +197,7 @@ class SlurmEngine:
             known = {name: self._refused[name] for name in attempts if name in self._refused}
             jobs = {name: _newest(self._jobs[name]) for name in attempts if name in self._jobs}
             jobs |= {name: self._ended[name] for name in attempts if name in self._ended and name not in jobs}
-        known |= {name: _fate(job) for name, job in jobs.items() if name not in known}
+        known |= {name: _fate(job, self._power) for name, job in jobs.items() if name not in known}
         return {**known, **self._recalled([name for name in attempts if name not in known], since)}
 
     def _recalled(self, attempts: Collection[str], since: datetime) -> Mapping[str, Fate]:
@@ -241,6 +245,11 @@ class SlurmEngine:
     def kill(self, attempt: str) -> None:
         """Cancel an attempt's jobs; one that has ended is fine."""
         self.kill_all([attempt])
+
+    def limit_power(self, share: float, reason: str) -> None:
+        """Limit what all tenants hold together, and say so of the jobs that wait for it."""
+        limit_power(self._commands, share)
+        self._power = f"Waits for power. {reason}" if share < 1 else ""
 
     def kill_all(self, attempts: Collection[str]) -> None:
         """Cancel the jobs of attempts, as they were in the last look; those that have ended are fine."""
@@ -312,7 +321,9 @@ def _life(jobs: Collection[JobFacts]) -> Life:
     return Life.GONE if all(job.phase is Phase.ENDED for job in jobs) else Life.ALIVE
 
 
-def _fate(job: JobFacts) -> Fate:
+def _fate(job: JobFacts, power: str = "") -> Fate:
+    if job.phase is Phase.WAITING and power and job.reason in REASONS:
+        return Fate(power)
     if job.phase is Phase.WAITING:
         return Fate(f"{explain(job.reason).sentence}{_expected(job.start)}")
     if job.phase is Phase.ENDED:

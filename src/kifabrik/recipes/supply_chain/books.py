@@ -5,6 +5,7 @@ Invariants:
       done first. So they depend neither on workers nor on blocks.
 """
 
+from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
@@ -15,7 +16,7 @@ from kifabrik.recipes.supply_chain.blocks import GROUP, in_groups
 from kifabrik.recipes.supply_chain.kernel import layout as lay
 from kifabrik.recipes.supply_chain.network import Network, Node, Semantics
 from kifabrik.recipes.supply_chain.plan import Compiled
-from kifabrik.recipes.supply_chain.results import Results, Settings
+from kifabrik.recipes.supply_chain.results import Results, Settings, Tallies
 from kifabrik.recipes.supply_chain.starting import whole_lead
 
 Floats = NDArray[np.float64]
@@ -29,9 +30,16 @@ _MONEY = (
 
 
 class Books:
-    """Figures of a study, as blocks come in."""
+    """Figures of a study, as blocks come in.
 
-    def __init__(self, network: Network, compiled: Compiled, settings: Settings) -> None:
+    Args:
+        network: What is simulated.
+        compiled: The same for the kernel.
+        settings: How.
+        tallied: Whether to keep what each group of scenarios adds.
+    """
+
+    def __init__(self, network: Network, compiled: Compiled, settings: Settings, *, tallied: bool = False) -> None:
         self.network, self.compiled, self.settings = network, compiled, settings
         self.nodes = [network.nodes[place] for place in compiled.order]
         self.counted = settings.periods - settings.warm_up
@@ -42,6 +50,7 @@ class Books:
         self._waiting: dict[int, tuple[int, Floats, Floats, Floats]] = {}
         self._next = 0
         self._lock = Lock()
+        self._tallies: list[tuple[Floats, Floats, Floats]] | None = [] if tallied else None
         self._has_all = np.append(compiled.plan.node_ints[1:, lay.BOOK], compiled.rows["books"])
         self._has_all = np.flatnonzero(self._has_all - compiled.plan.node_ints[:, lay.BOOK] == lay.SUMS)
         books = compiled.plan.lane_ints[:, lay.LANE_BOOK]
@@ -100,10 +109,29 @@ class Books:
             self._waiting[first] = groups * GROUP, sums, squares, of_lanes
             while self._next in self._waiting:
                 step, *some = self._waiting.pop(self._next)
-                for kept, each in zip((self._sums, self._squares, self._lane_sums), some, strict=True):
-                    for group in range(each.shape[-1]):
-                        np.add(kept, each[..., group], out=kept)
+                for group in range(some[0].shape[-1]):
+                    self._add(*(each[..., group] for each in some))
                 self._next += step
+
+    def _add(self, *tally: Floats) -> None:
+        """Add what a group adds: sums and sums of squares of nodes, sums of lanes."""
+        for kept, each in zip((self._sums, self._squares, self._lane_sums), tally, strict=True):
+            np.add(kept, each, out=kept)
+        if self._tallies is not None:
+            sums, squares, lanes = tally
+            self._tallies.append((sums.copy(), squares.copy(), lanes.copy()))
+
+    def resume(self, scenarios: Mapping[str, Floats], tallies: Tallies) -> None:
+        """Enter all scenarios of a study that was simulated in parts.
+
+        Args:
+            scenarios: Their figures, in order.
+            tallies: Of all groups, in order.
+        """
+        for name in self.scenarios:
+            self.scenarios[name] = scenarios[name]
+        for (sums, squares), lanes in zip(tallies.nodes, tallies.lanes, strict=True):
+            self._add(sums, squares, lanes)
 
     def _figures(self, books: "_Block", lanes: Floats) -> Any:
         """What is kept of each node, one [node, scenario] after the other."""
@@ -129,26 +157,28 @@ class Books:
     def _enter_money(self, here: slice, books: "_Block", lanes: Floats) -> None:
         booked = self._booked
         outside = np.array([n.demand is not None for n in self.nodes])
+        asked = int(outside.sum())
         transit = np.array([transit_rate(n) for n in self.nodes])
         totals = {
-            "holding": self._of_nodes("holding_cost") @ books[lay.ON_HAND] + books[lay.ELSEWHERE].sum(axis=0),
-            "in_transit": transit @ books[lay.TRANSIT] + self._difference[booked] @ lanes[:, lay.UNDER_WAY],
-            "stockout": self._of_nodes("stockout_cost") @ books[lay.OWED],
-            "lost_sales": self._of_nodes("lost_sale_cost") @ books[lay.LOST],
-            "ordering": self._of_nodes("order_cost") @ books[lay.ORDERS],
-            "transport": self._unit[booked] @ lanes[:, lay.SHIPPED],
-            "revenue": self._of_nodes("price") @ books[lay.SHIPPED_OUT],
-            "demand": books[lay.ASKED_OUT].sum(axis=0),
-            "met": books[lay.MET_OUT].sum(axis=0),
-            "lost": books[lay.LOST].sum(axis=0),
-            "alpha": 1 - books[lay.SHORT][outside].mean(axis=0) / self.counted if outside.any() else np.nan,
-            "stock_value": self.prices @ (books[lay.ON_HAND] + books[lay.TRANSIT]) / self.counted,
-            "backlog": books[lay.OWED][outside].sum(axis=0) / self.counted,
+            "holding": added(self._of_nodes("holding_cost"), books[lay.ON_HAND]) + added(1.0, books[lay.ELSEWHERE]),
+            "in_transit": added(transit, books[lay.TRANSIT])
+            + added(self._difference[booked], lanes[:, lay.UNDER_WAY]),
+            "stockout": added(self._of_nodes("stockout_cost"), books[lay.OWED]),
+            "lost_sales": added(self._of_nodes("lost_sale_cost"), books[lay.LOST]),
+            "ordering": added(self._of_nodes("order_cost"), books[lay.ORDERS]),
+            "transport": added(self._unit[booked], lanes[:, lay.SHIPPED]),
+            "revenue": added(self._of_nodes("price"), books[lay.SHIPPED_OUT]),
+            "demand": added(1.0, books[lay.ASKED_OUT]),
+            "met": added(1.0, books[lay.MET_OUT]),
+            "lost": added(1.0, books[lay.LOST]),
+            "alpha": 1 - added(1.0, books[lay.SHORT][outside]) / (asked * self.counted) if asked else np.nan,
+            "stock_value": added(self.prices, books[lay.ON_HAND] + books[lay.TRANSIT]) / self.counted,
+            "backlog": added(1.0, books[lay.OWED][outside]) / self.counted,
         }
         if self.network.semantics is Semantics.STOCKPYL:
             prices = {node.name: node.price for node in self.nodes}
             sold = np.array([prices.get(self.network.lanes[e].source, 0.0) for e in booked])
-            totals["revenue"] = totals["revenue"] + sold @ lanes[:, lay.SHIPPED]
+            totals["revenue"] = totals["revenue"] + added(sold, lanes[:, lay.SHIPPED])
         for name, values in totals.items():
             self.scenarios[name][here] = values
 
@@ -198,6 +228,15 @@ class Books:
             lanes=self._lanes(count * periods),
             courses=_courses(traces, watch),
             seconds=seconds,
+            tallies=self._kept_tallies(),
+        )
+
+    def _kept_tallies(self) -> Tallies | None:
+        if self._tallies is None:
+            return None
+        return Tallies(
+            nodes=np.array([(sums, squares) for sums, squares, _ in self._tallies]),
+            lanes=np.array([lanes for *_, lanes in self._tallies]),
         )
 
     def _lanes(self, counted: int) -> dict[str, Floats]:
@@ -228,6 +267,18 @@ def transit_rate(node: Node) -> float:
     return float(node.holding_cost if node.in_transit_cost is None else node.in_transit_cost)
 
 
+def added(rates: Floats | float, rows: Floats) -> Floats:
+    """Sum of `rows` [row, scenario], each times its rate, in the order of rows however many scenarios there are.
+
+    A product of matrices is not: BLAS adds in another order for other widths, and NumPy for a single column.
+    """
+    weighed = rows * (rates if isinstance(rates, float) else rates[:, None])
+    width = weighed.shape[1]
+    if width == 1:
+        weighed = np.repeat(weighed, 2, axis=1)
+    return np.asarray(np.add.reduce(weighed, axis=0)[:width])
+
+
 def ratio(part: Floats, whole: Floats) -> Floats:
     """A share; 1 of nothing."""
     return np.asarray(np.where(whole > 0, part / np.where(whole > 0, whole, 1), 1.0))
@@ -240,9 +291,9 @@ def _use(amount: Floats, most: Floats) -> Floats:
 
 
 def _courses(traces: dict[int, NDArray[Any]], watch: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
-    all_ = np.concatenate([traces[first] for first in sorted(traces)], axis=2)
-    if not all_.shape[2]:
+    if not any(course.shape[2] for course in traces.values()):
         return {}
+    all_ = np.concatenate([traces[first] for first in sorted(traces)], axis=2)
     courses = {"backlog": all_[0], "stock_value": all_[1], "demand": all_[2]}
     for place, name in enumerate(watch):
         courses[f"on_hand {name}"], courses[f"backlog {name}"] = all_[3 + 2 * place], all_[4 + 2 * place]

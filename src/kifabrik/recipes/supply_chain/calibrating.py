@@ -6,9 +6,10 @@ Invariants:
 """
 
 import csv
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -60,7 +61,8 @@ class Calibration:
     Attributes:
         series: The history.
         fit: Of the history without its season.
-        factors: Of the season, mean one; empty: none was found.
+        factors: Of the season, mean one; or one and zero, where it only says when there is demand at all (no
+            weekends); empty: none was found.
         season: `weekday`, `month`, `period` of 7, or empty.
         season_p: P-value of there being none; 1 where none was tested.
     """
@@ -102,17 +104,36 @@ def calibrate_series(series: Series, *, seed: int = 1) -> Calibration:
         UsageError: If it has too few values.
     """
     season, factors, chance = _season(series)
-    values = series.values
-    if factors:
-        spread = np.array(factors)[_phases(series, season)]
-        values = np.divide(values, spread, out=np.zeros_like(values), where=spread > 0)
     return Calibration(
         series=series,
-        fit=fit(values, what=series.name, seed=seed),
+        fit=fit(_without(series, season, factors), what=series.name, seed=seed),
         factors=factors,
         season=season,
         season_p=chance,
     )
+
+
+def season_of(series: Series, ahead: int) -> tuple[Floats, NDArray[np.intp]]:
+    """The season of a series, if it shows one, and where in it each period is.
+
+    Args:
+        series: The history.
+        ahead: Periods after its end to place, too.
+
+    Returns:
+        Factors, mean one (none: no season shows), and the place of each period of the history and after it.
+    """
+    season, factors, _ = _season(series)
+    longer = replace(series, values=np.zeros(len(series.values) + ahead))
+    return np.array(factors), _phases(longer, season)
+
+
+def _without(series: Series, season: str, factors: tuple[float, ...]) -> Floats:
+    """Values without their season; those of phases in which there never is any are left out."""
+    if not factors:
+        return series.values
+    spread = np.array(factors)[_phases(series, season)]
+    return np.asarray(series.values[spread > 0] / spread[spread > 0])
 
 
 def _phases(series: Series, season: str) -> NDArray[np.intp]:
@@ -143,9 +164,19 @@ def _season(series: Series) -> tuple[str, tuple[float, ...], float]:
         groups = [series.values[phases == phase] for phase in range(length)]
         chance = float(stats.kruskal(*groups).pvalue)
         if chance < min(best[2], _SEASON_LEVEL / len(kinds)):
-            means = np.array([group.mean() for group in groups])
-            best = (name, tuple((means / means.mean()).tolist()), chance)
+            best = (name, _factors(groups), chance)
     return best
+
+
+def _factors(groups: list[Floats]) -> tuple[float, ...]:
+    """Factors of phases: their means, or whether there is any demand if they differ in nothing else."""
+    from scipy import stats  # noqa: PLC0415 - slow to import
+
+    means = np.array([group.mean() for group in groups])
+    active = [group for group in groups if group.any()]
+    if len(active) < len(groups) and (len(active) == 1 or stats.kruskal(*active).pvalue >= _SEASON_LEVEL):
+        return tuple((means > 0).astype(float).tolist())
+    return tuple((means / means.mean()).tolist())
 
 
 def read_history(path: Path) -> tuple[Series, ...]:
@@ -154,7 +185,19 @@ def read_history(path: Path) -> tuple[Series, ...]:
     Raises:
         UsageError: If it cannot be read as such a table; row and column are named.
     """
-    columns = _columns(path)
+    return series_of(_columns(path), path)
+
+
+def series_of(columns: Mapping[str, list[Any]], path: Path) -> tuple[Series, ...]:
+    """Series of a table's columns, by name.
+
+    Args:
+        columns: Values by lower-case name.
+        path: What the table is called in errors.
+
+    Raises:
+        UsageError: If it is no such table; row and column are named.
+    """
     named = {want: columns[name] for want, names in _NAMES.items() for name in names if name in columns}
     if "lead_time" in named and "lane" in named:
         return _lead_times(path, named)
@@ -181,7 +224,7 @@ def _demands(path: Path, named: Mapping[str, list[Any]]) -> tuple[Series, ...]:
     for row, (product, site, period, quantity) in enumerate(keys, 2):
         day = _day(period)
         is_dated = is_dated or day is not None
-        at = day.toordinal() if day else round(_number(path, row, "period", period))
+        at = day.toordinal() if day else _period(path, row, period)
         sums[f"{product}@{site}"][at] += _number(path, row, "quantity", quantity)
     if not sums:
         raise UsageError(f"{path.name} has no row.")
@@ -207,11 +250,26 @@ def _day(value: Any) -> date | None:
         return None
 
 
-def _number(path: Path, row: int, column: str, value: Any) -> float:
+def _period(path: Path, row: int, value: Any) -> int:
+    number = _number(path, row, "period", value, wanted="neither a date such as 2026-03-31 nor a number")
+    if not number.is_integer():
+        raise UsageError(f"{path.name}, row {row}, column period: {value!r} is not a whole number.")
+    return int(number)
+
+
+def _number(path: Path, row: int, column: str, value: Any, *, wanted: str = "not a number") -> float:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise UsageError(f"{path.name}, row {row}, column {column}: {value!r} is not a number.") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"{path.name}, row {row}, column {column}: {value!r} is {wanted}.")
+    if number < 0 and column != "period":
+        raise UsageError(
+            f"{path.name}, row {row}, column {column}: {value!r} is below zero.",
+            hint="Leave out returns and corrections; they are no demand.",
+        )
+    return number
 
 
 def _columns(path: Path) -> dict[str, list[Any]]:
@@ -251,16 +309,41 @@ def _rows(path: Path) -> Iterator[list[Any]]:
             raise UsageError(f"{path.name}: a table is .csv, .parquet or .xlsx, not {suffix or 'without ending'}.")
 
 
+def demand_rows(found: Sequence[Calibration]) -> list[dict[str, object]]:
+    """Rows of the table `demand` that say what was fitted, for `tables.write.write_csvs`.
+
+    Factors of weekdays begin with Monday and those of months with January: so must the network's first period.
+    """
+    rows: list[dict[str, object]] = []
+    for one in found:
+        product, at, site = one.series.name.partition("@")
+        if not at or one.series.name.startswith("lane "):
+            continue
+        each, dated = one.fit.distribution, one.series.first is not None
+        rows.append(
+            {
+                "product": product,
+                "site": site,
+                "kind": each.kind,
+                "mean": each.mean,
+                "sd": each.sd or None,
+                "chance": each.chance if each.chance < 1 else None,
+                "values": each.values or None,
+                "weights": each.weights or None,
+                "per": "day" if dated else "period",
+                "factors": one.factors or None,
+                "factor_time": "1 month" if one.season == "month" else None,
+            }
+        )
+    return rows
+
+
 def draw_fit(calibration: Calibration, target: Path) -> None:
     """Draw how well a fit fits: what was seen and what would be, as steps and rank by rank (SVG or PNG)."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
 
     fitted = calibration.fit
-    values = calibration.series.values
-    if calibration.factors:
-        values = values / np.maximum(
-            np.array(calibration.factors)[_phases(calibration.series, calibration.season)], 1e-9
-        )
+    values = _without(calibration.series, calibration.season, calibration.factors)
     seen = np.sort(values)
     ranks = (np.arange(len(seen)) + 0.5) / len(seen)
     model = (fitted.candidates[0].distribution if fitted.candidates else empirical(seen)).quantile(ranks)

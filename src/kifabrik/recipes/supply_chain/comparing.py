@@ -18,6 +18,13 @@ from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain.engine import simulate
 from kifabrik.recipes.supply_chain.guaranteed_service import needed_for
 from kifabrik.recipes.supply_chain.network import Disruption, Effect, Network, Policy, Rule
+from kifabrik.recipes.supply_chain.recovering import (
+    TOLERANCE,
+    recovery_of,
+    recovery_times,
+    slowest_way,
+    window_of,
+)
 from kifabrik.recipes.supply_chain.results import Results, Settings
 from kifabrik.recipes.supply_chain.safety_stocks import demand_means, from_network, main_level
 from kifabrik.recipes.supply_chain.studies import CriticalNode, Estimate, OutageResult, by_cost
@@ -25,11 +32,9 @@ from kifabrik.recipes.supply_chain.studies import CriticalNode, Estimate, Outage
 Floats = NDArray[np.float64]
 Progress = Callable[[int], None]
 COMPARED: Final = ("cost", "revenue", "holding", "stockout", "transport", "beta", "alpha", "stock_value", "backlog")
-TOLERANCE: Final = 0.01
-"""Backlog above that of the undisturbed twin, in shares of a period's demand, that counts as recovered."""
 _SCREENED: Final = 32
 """Scenarios of the first look at candidates."""
-_ALL_TRIED: Final = 40
+ALL_TRIED: Final = 40
 """Up to so many nodes each one is tried."""
 
 
@@ -149,7 +154,8 @@ def stress(
         network: The network; disruptions it has anyway happen on both sides.
         events: Dated ones.
         settings: Of all simulations.
-        tolerance: Extra backlog that counts as recovered, in shares of the demand of a mean period.
+        tolerance: Extra backlog, averaged over four weeks, that counts as recovered: share of a mean period's
+            outside demand.
         confidence: Of intervals.
         progress: Told the number of scenarios just finished.
 
@@ -166,7 +172,7 @@ def stress(
             )
     traced = replace(settings, traced=settings.scenarios)
     base = simulate(network, traced, progress=progress)
-    allowed = tolerance * float(base.nodes["demand"].sum())
+    allowed = tolerance * float(base.courses["demand"].mean())
     found = []
     for event in events:
         result = simulate(with_event(network, event), traced, progress=progress)
@@ -182,37 +188,24 @@ def with_event(network: Network, event: Disruption) -> Network:
 def _outage(event: Disruption, result: Results, base: Results, allowed: float, confidence: float) -> OutageResult:
     with_it, without = result.courses["backlog"].astype(np.float64), base.courses["backlog"].astype(np.float64)
     start = event.start or 0
-    recovery = recovery_times(with_it, without, end=start + event.duration, allowed=allowed)
+    times = recovery_times(
+        with_it,
+        without,
+        end=start + event.duration,
+        allowed=allowed,
+        window=window_of(base.network),
+        quiet=slowest_way(base.network),
+    )
     return OutageResult(
         name=event.name,
         start=start,
         periods=event.duration,
         cost_difference=Estimate.paired(outlay(result), outlay(base), confidence),
-        recovery_mean=float(recovery.mean()),
-        recovery_p95=float(np.quantile(recovery, 0.95, method="higher")),
+        recovery=recovery_of(times),
         backlog_with=with_it.mean(axis=1),
         backlog_without=without.mean(axis=1),
         beta_difference=Estimate.paired(result.scenarios["beta"], base.scenarios["beta"], confidence),
     )
-
-
-def recovery_times(with_it: Floats, without: Floats, *, end: int, allowed: float) -> Floats:
-    """Periods after `end` until backlog is back, for good, within `allowed` of the undisturbed twin [scenario].
-
-    Args:
-        with_it: Backlog [period, scenario].
-        without: The same of the undisturbed twins.
-        end: First period after the event.
-        allowed: Units.
-
-    Returns:
-        Zero where it never was above, infinite where it still is in the last period.
-    """
-    above = (with_it - without) > allowed
-    periods = above.shape[0]
-    last = np.where(above.any(axis=0), periods - np.argmax(above[::-1], axis=0), 0)
-    times = np.maximum(0.0, last - end)
-    return np.where(above[-1], np.inf, times)
 
 
 def critical_nodes(
@@ -223,7 +216,23 @@ def critical_nodes(
     most: int = 10,
     progress: Progress | None = None,
 ) -> tuple[CriticalNode, ...]:
-    """The nodes whose failure costs most, dearest first.
+    """The nodes whose failure costs most, dearest first; see `failures`.
+
+    Raises:
+        UsageError: If the failure does not fit into the periods.
+    """
+    return failures(network, settings, weeks=weeks, most=most, progress=progress)[:most]
+
+
+def failures(
+    network: Network,
+    settings: Settings,
+    *,
+    weeks: float = 2,
+    most: int = 10,
+    progress: Progress | None = None,
+) -> tuple[CriticalNode, ...]:
+    """What the failure of each node tried costs, dearest first.
 
     Of up to 40 nodes each one is tried. Of more, those `4 x most` are tried that have most at risk (see `exposure`)
     for a first look on 32 scenarios; the dearer half of them on all.
@@ -232,7 +241,7 @@ def critical_nodes(
         network: The network.
         settings: Of all simulations. The failure begins after a quarter of the periods counted.
         weeks: How long a node fails.
-        most: How many nodes are named.
+        most: How many nodes are to be known well.
         progress: Told the number of scenarios just finished.
 
     Raises:
@@ -247,10 +256,11 @@ def critical_nodes(
         )
     names = candidates(network, periods, most=most)
     full = replace(settings, traced=0)
-    if len(names) > 2 * most and settings.scenarios > _SCREENED:
-        looked = _failures(network, names, start, periods, replace(full, scenarios=_SCREENED), progress)
-        names = tuple(node.name for node in looked[: 2 * most])
-    return _failures(network, names, start, periods, full, progress)[:most]
+    if len(names) <= 2 * most or settings.scenarios <= _SCREENED or len(names) == len(network.nodes):
+        return _failures(network, names, start, periods, full, progress)
+    looked = _failures(network, names, start, periods, replace(full, scenarios=_SCREENED), progress)
+    again = tuple(node.name for node in looked[: 2 * most])
+    return by_cost((*_failures(network, again, start, periods, full, progress), *looked[2 * most :]))
 
 
 def _failures(
@@ -269,7 +279,7 @@ def _failures(
 def candidates(network: Network, periods: int, *, most: int = 10) -> tuple[str, ...]:
     """Nodes worth trying: all of a small network, else the `4 x most` with most at risk."""
     names = [node.name for node in network.nodes]
-    if len(names) <= max(_ALL_TRIED, 4 * most):
+    if len(names) <= max(ALL_TRIED, 4 * most):
         return tuple(names)
     risk = exposure(network, periods)
     return tuple(names[number] for number in np.argsort(-risk, kind="stable")[: 4 * most])

@@ -39,6 +39,7 @@ def simulate(
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
     precision: Literal["single", "double"] = "single",
+    tallied: bool = False,
     device: Device = "cpu",
 ) -> Results:
     """Simulate a network under many scenarios.
@@ -50,6 +51,7 @@ def simulate(
         workers: Threads; None: one for each core.
         progress: Told the number of scenarios just finished.
         precision: Of the state. Sums are always kept in double precision.
+        tallied: Whether the results hold what makes parts of a study one study again.
         device: Where scenarios are played. For GPUs this is tested on numba's simulator of one only.
 
     Raises:
@@ -68,7 +70,7 @@ def simulate(
         _Block(first, min(width, settings.scenarios - first), max(0, min(width, settings.traced - first)))
         for first in range(0, settings.scenarios, width)
     ]
-    books = Books(network, compiled, settings)
+    books = Books(network, compiled, settings, tallied=tallied)
     traces: dict[int, NDArray[Any]] = {}
 
     def play(block: _Block) -> int:

@@ -4,9 +4,12 @@ The placement says where safety stock lies; its sizes rest on bounds and normal 
 all together until the fill rate is met, then group by group where that is cheaper, always on the same scenarios;
 differences are paired. A group is a node, or in large networks the nodes equally far from outside customers.
 
+A fill rate counts as met where the lower end of its confidence interval meets it. A plan that does in the scenarios
+it was sought with may still miss it in others; then it gets a little more safety and is checked again, on new ones.
+
 Invariants:
     - The number of simulations is bounded by `simulations`, not by luck.
-    - What is reported of today's and the proposed plan comes from scenarios that no choice was made with.
+    - What is reported of a plan comes from scenarios that none of its levels was chosen with.
 """
 
 import math
@@ -34,7 +37,13 @@ _FRESH: Final = 7919
 _MOST_SCALE: Final = 16.0
 _HALVINGS: Final = 9
 _STEPS: Final = (0.75, 1.3)
-FRONTIER_SCALES: Final = (0.0, 0.5, 0.75, 1.25, 1.5, 2.0)
+FRONTIER_TARGETS: Final = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
+"""Fill rates of the other plans of the frontier."""
+_FRONTIER_HALVINGS: Final = 5
+_CHECKS: Final = 3
+"""So often a plan is checked, and given more safety in between."""
+_RAISE: Final = 1.5
+"""A raise aims at so many times what was missed: the next check has other luck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +85,9 @@ class Optimum:
         proposed: The proposed plan, on the same, with differences to today's.
         frontier: Plans with more and less safety, and both of these.
         is_reached: Whether the fill rate was reached where the plan was sought.
-        holds: Whether the fresh scenarios agree: the interval of the fill rate does not lie below the target.
+        holds: Whether the fresh scenarios agree: the lower end of the fill rate's interval is not below the target.
         simulations: How many were run.
+        fresh: Settings of the fresh scenarios.
     """
 
     network: Network
@@ -91,6 +101,7 @@ class Optimum:
     is_reached: bool
     holds: bool
     simulations: int
+    fresh: Settings
 
 
 @dataclass
@@ -101,6 +112,7 @@ class _Search:
     placement: Placement
     settings: Settings
     limit: int
+    confidence: float
     progress: Progress | None = None
     runs: int = 0
     known: dict[tuple[float, ...], Results] = field(default_factory=dict)
@@ -116,6 +128,10 @@ class _Search:
             self.runs += 1
             self.known[key] = simulate(self.plan(scales), self.settings, progress=self.progress)
         return self.known[key]
+
+    def serves(self, scales: Floats, beta: float) -> bool:
+        """Whether the fill rate is met beyond luck."""
+        return _least(self.at(scales), self.confidence) >= beta
 
     def plan(self, scales: Floats) -> Network:
         return base_stocks(
@@ -144,26 +160,29 @@ def optimise(
         settings: Of all simulations; the check uses another seed.
         beta: Fill rate to reach, over all outside demand.
         seconds: For the guaranteed-service model.
-        simulations: Most simulations of the search; the check and the frontier take eight more.
+        simulations: Most simulations of the search. Up to three checks, and the frontier, take some 40 more.
         confidence: Of intervals.
         progress: Told the number of scenarios just finished.
 
     Raises:
-        UsageError: If the fill rate is not between 0 and 1 or there is no outside demand.
+        UsageError: If the fill rate is not between 0 and 1, there is no outside demand, or a single scenario.
     """
     if not 0 < beta < 1:
         raise UsageError(f"The fill rate {beta:g} is not between 0 and 1.", hint="Ask for one such as 0.98.")
     if not any(node.demand and node.demand.each.expected() > 0 for node in network.nodes):
         raise UsageError("No node has outside demand: there is nothing to serve.")
+    if settings.scenarios < 2:  # noqa: PLR2004
+        raise UsageError("One scenario says nothing of luck.", hint="Ask for at least two scenarios.")
     inputs = from_network(network)
     placement = place_safety_stock(inputs.stages, inputs.arcs, seconds=seconds)
     plain = replace(settings, traced=0)
-    search = _Search(network, placement, plain, max(3, simulations), progress)
+    search = _Search(network, placement, plain, max(3, simulations), confidence, progress)
     ones = np.ones(len(network.nodes))
     first, price = _reach(search, ones, beta, _HALVINGS)
-    best = _refined(search, first, beta, price) if _beta(search.at(first)) >= beta else first
-    fresh = _Search(network, placement, replace(plain, seed=settings.seed + _FRESH), 1_000_000, progress)
-    now, proposed, frontier = _checked(fresh, best, beta, confidence)
+    best = _refined(search, first, beta, price) if search.serves(first, beta) else first
+    is_reached = search.serves(best, beta)
+    fresh, best = _raised(search, best, beta) if is_reached else (_fresh(search, 1), best)
+    now, proposed, frontier = _checked(search, fresh, best, beta)
     return Optimum(
         network=search.plan(best),
         nodes=_node_plans(network, search.plan(best), placement, best),
@@ -173,10 +192,37 @@ def optimise(
         now=now,
         proposed=proposed,
         frontier=frontier,
-        is_reached=_beta(search.at(best)) >= beta,
-        holds=proposed.beta.high >= beta,
+        is_reached=is_reached,
+        holds=proposed.beta.low >= beta,
         simulations=search.runs + fresh.runs + 1,
+        fresh=fresh.settings,
     )
+
+
+def _fresh(search: _Search, check: int) -> _Search:
+    """Scenarios that nothing was sought with."""
+    settings = replace(search.settings, seed=search.settings.seed + check * _FRESH)
+    return replace(search, settings=settings, limit=1_000_000, runs=0, known={})
+
+
+def _raised(search: _Search, best: Floats, beta: float) -> tuple[_Search, Floats]:
+    """The last check, and the plan with as much more safety as checks called for."""
+    runs = 0
+    for check in range(1, _CHECKS + 1):
+        fresh = _fresh(search, check)
+        fresh.runs = runs
+        missed = beta - _least(fresh.at(best), search.confidence)
+        if missed <= 0 or check == _CHECKS:
+            break
+        gained = _beta(fresh.at(1.1 * best)) - _beta(fresh.at(best))
+        best = best * (1 + min(0.25, 0.1 * _RAISE * missed / gained) if gained > 0 else 1.25)
+        runs = fresh.runs
+    return fresh, best
+
+
+def _least(results: Results, confidence: float) -> float:
+    """Lower end of the fill rate's interval."""
+    return Estimate.of(np.nan_to_num(results.scenarios["beta"], nan=1.0), confidence).low
 
 
 def _beta(results: Results) -> float:
@@ -195,13 +241,13 @@ def _reach(search: _Search, shape: Floats, beta: float, halvings: int) -> tuple[
     If none reaches it, the greatest multiple tried.
     """
     low, high = 0.0, 1.0
-    while _beta(search.at(high * shape)) < beta and high < _MOST_SCALE and not search.is_spent:
+    while not search.serves(high * shape, beta) and high < _MOST_SCALE and not search.is_spent:
         low, high = high, high * 2
     for _ in range(halvings):
         middle = (low + high) / 2
         if search.is_spent or high - low < 0.005:  # noqa: PLR2004 - half a percent of the safety stock
             break
-        low, high = (low, middle) if _beta(search.at(middle * shape)) >= beta else (middle, high)
+        low, high = (low, middle) if search.serves(middle * shape, beta) else (middle, high)
     near, far = search.at(high * shape), search.at(high * 0.8 * shape)
     gained = _beta(near) - _beta(far)
     price = float((_aim(near) - _aim(far)).mean()) / gained if gained > 0 else 0.0
@@ -231,7 +277,7 @@ def _refined(search: _Search, start: Floats, beta: float, price: float) -> Float
         return start
     again, _ = _reach(search, best, beta, _HALVINGS)
     is_cheaper = float((_aim(search.at(again)) - _aim(search.at(start))).mean()) < 0
-    return again if is_cheaper and _beta(search.at(again)) >= beta else start
+    return again if is_cheaper and search.serves(again, beta) else start
 
 
 def _worth(results: Results, price: float) -> Floats:
@@ -265,15 +311,34 @@ def _depths(network: Network) -> NDArray[np.intp]:
 
 
 def _checked(
-    fresh: _Search, best: Floats, beta: float, confidence: float
+    search: _Search, fresh: _Search, best: Floats, beta: float
 ) -> tuple[FrontierPoint, FrontierPoint, Frontier]:
-    """Today's plan, the proposed one, and plans with more and less safety, on luck not seen before."""
+    """Today's plan, the proposed one, and plans for other fill rates, on luck not seen before."""
+    confidence = search.confidence
     today = simulate(fresh.network, fresh.settings, progress=fresh.progress)
     now = replace(_point("today", today, None, confidence), is_current=True)
     proposed = replace(_point(f"beta {beta:g}", fresh.at(best), today, confidence), target=beta, is_chosen=True)
-    others = [_point(f"{scale:g} x safety", fresh.at(scale * best), today, confidence) for scale in FRONTIER_SCALES]
+    others = []
+    for target in FRONTIER_TARGETS:
+        scales = None if math.isclose(target, beta) else _scaled(search, best, target)
+        if scales is not None:
+            point = _point(f"beta {target:g}", fresh.at(scales), today, confidence)
+            others.append(replace(point, target=target))
     points = sorted((now, proposed, *others), key=lambda point: (point.stock_value.mean, point.beta.mean))
     return now, proposed, Frontier(points=tuple(points), scenarios=fresh.settings.scenarios, confidence=confidence)
+
+
+def _scaled(search: _Search, best: Floats, target: float) -> Floats | None:
+    """The proposed safety stocks, all scaled alike to just meet another fill rate.
+
+    None if they cannot, or if it is met without any.
+    """
+    if search.serves(0 * best, target):
+        return None
+    wide = replace(search, limit=search.runs + _FRONTIER_HALVINGS + 5)
+    scales, _ = _reach(wide, best, target, _FRONTIER_HALVINGS)
+    search.runs = wide.runs
+    return scales if wide.serves(scales, target) else None
 
 
 def _point(name: str, results: Results, today: Results | None, confidence: float) -> FrontierPoint:

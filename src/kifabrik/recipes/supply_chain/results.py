@@ -52,6 +52,19 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tallies:
+    """Sums that means are made of, for each group of 32 scenarios: what makes parts of a study one study again.
+
+    Attributes:
+        nodes: Sums and sums of squares [group, 2, figure, node], nodes as the engine orders them.
+        lanes: Sums [group, figure, lane].
+    """
+
+    nodes: Floats
+    lanes: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
     """Results of a study.
 
@@ -65,6 +78,7 @@ class Results:
         courses: Name of a course to values [period, traced scenario]. `backlog` and `demand` (outside customers,
             units), `stock_value` (on hand), and for each watched node `on_hand NAME` and `backlog NAME`.
         seconds: How long it took.
+        tallies: What the means of nodes and lanes were made of; None where they are not at hand.
     """
 
     network: Network
@@ -75,6 +89,7 @@ class Results:
     lanes: dict[str, Floats]
     courses: dict[str, NDArray[np.float32]]
     seconds: float
+    tallies: Tallies | None = None
 
     def interval(self, figure: str, confidence: float = 0.95) -> tuple[float, float, float]:
         """Mean of a scenario's figure, and the ends of its confidence interval (Student's t)."""

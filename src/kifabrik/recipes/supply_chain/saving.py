@@ -32,7 +32,7 @@ from kifabrik.recipes.supply_chain.results import (
     Results,
     Settings,
 )
-from kifabrik.recipes.supply_chain.studies import CriticalNode, Estimate, Frontier, OutageResult
+from kifabrik.recipes.supply_chain.studies import CriticalNode, Estimate, Frontier, OutageResult, Recovery
 
 SETTINGS: Final = "settings.json"
 TABLES: Final = ("scenarios.parquet", "nodes.parquet", "lanes.parquet", "courses.parquet")
@@ -254,8 +254,7 @@ def _outage(written: dict[str, Any]) -> OutageResult:
         start=int(written["start"]),
         periods=int(written["periods"]),
         cost_difference=TypeAdapter(Estimate).validate_python(written["cost_difference"]),
-        recovery_mean=float(written["recovery_mean"]),
-        recovery_p95=float(written["recovery_p95"]),
+        recovery=Recovery(**{name: float(value) for name, value in written["recovery"].items()}),
         backlog_with=np.array([float(one) for one in written["backlog_with"]]),
         backlog_without=np.array([float(one) for one in written["backlog_without"]]),
         beta_difference=TypeAdapter(Estimate | None).validate_python(written["beta_difference"]),

@@ -78,6 +78,21 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """How soon scenarios are over an outage.
+
+    Attributes:
+        median: Periods from its end, median of the scenarios that recovered; NaN if none did.
+        p95: 95th percentile of all; infinite if those scenarios did not recover in the time simulated.
+        unrecovered: Share of the scenarios that did not.
+    """
+
+    median: float
+    p95: float
+    unrecovered: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutageResult:
     """What an outage does, against the same scenarios without it.
 
@@ -86,8 +101,7 @@ class OutageResult:
         start: First period of the outage.
         periods: How long it lasts.
         cost_difference: Cost of a scenario with it, less the cost without.
-        recovery_mean: Mean periods from its end until the backlog is back at what it would have been.
-        recovery_p95: 95th percentile of the same; infinite if those scenarios did not recover in time.
+        recovery: How soon the backlog is back at what it would have been, see `recovering`.
         backlog_with: Mean backlog, outside customers' units [period].
         backlog_without: The same without the outage [period].
         beta_difference: Fill rate with it, less without; None if not known.
@@ -100,8 +114,7 @@ class OutageResult:
     start: int
     periods: int
     cost_difference: Estimate
-    recovery_mean: float
-    recovery_p95: float
+    recovery: Recovery
     backlog_with: Floats = field(compare=False)
     backlog_without: Floats = field(compare=False)
     beta_difference: Estimate | None = None
@@ -109,6 +122,11 @@ class OutageResult:
     def __post_init__(self) -> None:
         if len(self.backlog_with) != len(self.backlog_without):
             raise UsageError(f"The two courses of the outage {self.name} differ in length.")
+
+    @property
+    def periods_left(self) -> int:
+        """Periods simulated after its end."""
+        return len(self.backlog_with) - self.start - self.periods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,10 @@ class SqlLogRows:
         )
         return self._sql.execute(change).rowcount == 1
 
+    def forget_cosigned(self, tenant: str) -> None:
+        """Keep no cosigned head: the witness that has cosigned it is no longer the tenant's."""
+        self._sql.execute(update(logs).where(logs.c.tenant == tenant).values(cosigned_size=0, cosigned=""))
+
     def add_entry(self, tenant: str, index: int, kind: str, data: bytes, leaf: bytes) -> None:
         """Add an entry at its index."""
         self._sql.execute(insert(entries).values(tenant=tenant, position=index, kind=kind, data=data, leaf=leaf))

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from kifabrik.factory.capacity import Gpu, Occupation, Placement, Share
 from kifabrik.factory.run_records import NOTHING_USED, Attempt, Event, Hold, NodeRecord, Run, StopCause
 from kifabrik.factory.schedule import Promise
-from kifabrik.meters.footprint import EnergyPart, Footprint
+from kifabrik.meters.footprint import EnergyPart, Footprint, Surroundings
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.runs.states import Outcome, RunState
@@ -41,7 +41,7 @@ def placement_from_json(value: list[list[Any]]) -> Placement:
 
 def untouched_footprint() -> str:
     """How the footprint of a run is written that no attempt was made at."""
-    return _json(asdict(NOTHING_USED))
+    return _footprint_to_text(NOTHING_USED)
 
 
 @lru_cache(maxsize=256)
@@ -61,7 +61,7 @@ def run_to_columns(run: Run) -> dict[str, Any]:
         "hold": str(run.hold),
         "promise": promise_to_text(run.promise),
         "published": _json(dict(run.published)),
-        "footprint": _json(asdict(run.footprint)),
+        "footprint": _footprint_to_text(run.footprint),
         "slurm": _json({name: wish for name, wish in asdict(run.slurm).items() if wish}),
     }
 
@@ -84,8 +84,18 @@ def run_from_row(row: Row[Any]) -> Run:
     )
 
 
+def _footprint_to_text(footprint: Footprint) -> str:
+    """Write a footprint; what is not stated of the surroundings is left out, as it was before there were any."""
+    body = asdict(footprint)
+    if footprint.surroundings is None:
+        del body["surroundings"]
+    return _json(body)
+
+
 def _footprint_from_text(text: str) -> Footprint:
     body = json.loads(text)
+    if "surroundings" in body:
+        body["surroundings"] = Surroundings(**body["surroundings"])
     energy = tuple(
         EnergyPart(EnergySource(one["source"]), one["measured"], one["millijoules"]) for one in body["energy"]
     )

@@ -5,7 +5,14 @@ import numpy as np
 from kifabrik.recipes.supply_chain.distributions import Distribution, Kind, fixed
 from kifabrik.recipes.supply_chain.network import Demand, Lane, Network, Node, Policy
 from kifabrik.recipes.supply_chain.results import LANE_FIGURES, NODE_FIGURES, SCENARIO_FIGURES, Results, Settings
-from kifabrik.recipes.supply_chain.studies import CriticalNode, Estimate, Frontier, FrontierPoint, OutageResult
+from kifabrik.recipes.supply_chain.studies import (
+    CriticalNode,
+    Estimate,
+    Frontier,
+    FrontierPoint,
+    OutageResult,
+    Recovery,
+)
 
 
 def network_of(widths, *, product="part", site="plant", place=None, name="Example", currency="EUR"):
@@ -65,8 +72,7 @@ def outage_of(name="storm", *, periods=60, recovery=20.0):
         start=10,
         periods=14,
         cost_difference=Estimate(1234.5, 1000.0, 1469.0),
-        recovery_mean=recovery,
-        recovery_p95=float("inf"),
+        recovery=Recovery(median=recovery, p95=float("inf"), unrecovered=0.25),
         backlog_with=with_it,
         backlog_without=without,
         beta_difference=Estimate(-0.0125, -0.02, -0.005),

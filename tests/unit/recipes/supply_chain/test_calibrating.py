@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain.calibrating import Series, calibrate, calibrate_series, draw_fit
+from kifabrik.recipes.supply_chain.calibrating import Series, calibrate, calibrate_series, demand_rows, draw_fit
 from kifabrik.recipes.supply_chain.distributions import Distribution, Kind
+from kifabrik.recipes.supply_chain.engine import simulate
 from kifabrik.recipes.supply_chain.fitting import Pattern, fit
+from kifabrik.recipes.supply_chain.results import Settings
+from kifabrik.recipes.supply_chain.tables import read_network
+from kifabrik.recipes.supply_chain.tables.write import write_csvs
 
 TRUE = [
     Distribution(kind=Kind.NORMAL, mean=100.0, sd=15.0),
@@ -158,3 +162,49 @@ def test_a_fit_is_drawn(tmp_path):
     target = tmp_path / "fit.svg"
     draw_fit(calibrate_series(Series(name="p@s", values=values)), target)
     assert "<svg" in target.read_text()
+
+
+def test_days_on_which_nobody_ever_asks_are_a_season_and_no_part_of_the_fit():
+    luck = np.random.default_rng(5)
+    values = luck.poisson(6, 364) * np.tile([1, 1, 1, 1, 1, 0, 0], 52)
+    found = calibrate_series(Series(name="p@s", values=values.astype(float), first=date(2024, 1, 1)))
+    assert found.factors == (1, 1, 1, 1, 1, 0, 0)
+    assert found.fit.distribution.kind is Kind.POISSON
+    assert found.fit.distribution.mean == pytest.approx(6, abs=0.4)
+    assert found.fit.seen == 260
+
+
+def test_a_fit_written_as_a_table_is_simulated_with_the_mean_that_was_seen(tmp_path):
+    luck = np.random.default_rng(5)
+    first = date(2024, 1, 1)
+    busy = luck.gamma(4, 5, 364) * np.tile([1.5, 1, 1, 1, 0.5, 0, 0], 52)
+    weekly = calibrate_series(Series(name="p@s", values=busy, first=first))
+    rare = np.where(luck.random(364) < 0.2, luck.gamma(4, 5, 364), 0.0)
+    found = (weekly, calibrate_series(Series(name="q@s", values=rare, first=first)))
+    tables = {
+        "product_site": [{"product": name, "site": "s", "level": 1000} for name in "pq"],
+        "sourcing": [{"product": name, "site": "s", "supplier": "maker"} for name in "pq"],
+        "demand": demand_rows(found),
+    }
+    write_csvs(tables, tmp_path / "n")
+    demand = simulate(read_network(tmp_path / "n"), Settings(scenarios=256, periods=364)).nodes["demand"]
+    assert demand[0] == pytest.approx(busy.mean(), rel=0.05)
+    assert demand[1] == pytest.approx(rare.mean(), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("quantity", "-3", "'-3' is below zero"),
+        ("quantity", "nan", "'nan' is not a number"),
+        ("date", "2024-13-01", "is neither a date such as 2026-03-31 nor a number"),
+        ("date", "1.5", "'1.5' is not a whole number"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_with_its_row(tmp_path, column, value, says):
+    rows = _table()
+    rows[4][rows[0].index(column)] = value
+    path = tmp_path / "history.csv"
+    _write(path, rows)
+    with pytest.raises(UsageError, match=says):
+        calibrate(path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain.comparing import compare, critical_nodes, difference, recovery_times, stress
+from kifabrik.recipes.supply_chain.comparing import compare, critical_nodes, difference, failures, stress
 from kifabrik.recipes.supply_chain.distributions import Distribution, Kind, fixed
 from kifabrik.recipes.supply_chain.network import Demand, Disruption, Effect, Lane, Network, Node, Policy
 from kifabrik.recipes.supply_chain.results import Settings
@@ -64,20 +64,12 @@ def test_one_network_cannot_be_compared():
         compare([chain()], SETTINGS)
 
 
-def test_recovery_is_counted_from_the_end_to_the_last_period_above():
-    without = np.zeros((8, 4))
-    with_it = np.zeros((8, 4))
-    with_it[2:6, 0] = 5  # two periods beyond the end
-    with_it[2:4, 1] = 5  # back at the end
-    with_it[2:, 3] = 5  # never
-    assert recovery_times(with_it, without, end=4, allowed=1).tolist() == [2, 0, 0, np.inf]
-
-
 def test_an_outage_costs_and_recovers_and_a_longer_one_more_so():
     short, long = stress(chain(), [outage(), outage(duration=20)], SETTINGS)
     assert short.cost_difference.low > 0
     assert long.cost_difference.low > short.cost_difference.high
-    assert 0 < short.recovery_mean < np.inf
+    assert 0 < short.recovery.median <= long.recovery.median < np.inf
+    assert short.recovery.unrecovered == 0
     assert short.beta_difference is not None
     assert short.beta_difference.high < 0
     assert np.array_equal(short.backlog_with[:50], short.backlog_without[:50])
@@ -87,7 +79,7 @@ def test_an_outage_costs_and_recovers_and_a_longer_one_more_so():
 def test_an_outage_that_does_not_happen_changes_nothing():
     (none,) = stress(chain(), [outage(chance=0.0)], SETTINGS)
     assert none.cost_difference.mean == 0
-    assert none.recovery_p95 == 0
+    assert none.recovery.p95 == 0
 
 
 def test_an_outage_without_a_date_is_refused():
@@ -106,6 +98,17 @@ def test_the_node_that_everyone_needs_is_the_most_critical():
     assert last.name == "q@shop"
     assert first.cost > 100 * abs(last.cost)
     assert first.periods == 14
+
+
+def test_of_a_small_network_every_failure_is_known_and_of_a_large_one_those_that_matter():
+    assert {node.name for node in failures(chain(), SETTINGS, most=1)} == {node.name for node in chain().nodes}
+    base = chain()
+    small = [replace(base.nodes[2], product=f"q{n}") for n in range(60)]
+    lanes = [replace(base.lanes[2], target=f"q{n}@shop") for n in range(60)]
+    large = replace(base, nodes=(*small, *base.nodes[:2]), lanes=(*lanes, *base.lanes[:2]))
+    found = failures(large, SETTINGS, most=3)
+    assert len(found) == 4 * 3
+    assert {found[0].name, found[1].name} == {"p@shop", "p@maker"}
 
 
 def test_of_a_large_network_the_node_that_matters_is_still_found():

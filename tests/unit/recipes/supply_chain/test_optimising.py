@@ -84,7 +84,8 @@ def test_the_fill_rate_is_met_at_the_least_stock_and_holds_on_fresh_luck():
     found = optimise(one(), SETTINGS, beta=0.98)
     assert found.is_reached
     assert found.holds
-    assert found.proposed.beta.mean == pytest.approx(0.98, abs=0.003)
+    assert found.proposed.beta.low >= 0.98
+    assert found.proposed.beta.mean == pytest.approx(0.98, abs=0.004)
     spread = 20 * 2
     loss = lambda z: stats.norm.pdf(z) - z * stats.norm.sf(z)  # noqa: E731
     short = lambda z: spread * loss(z) - 20 * np.sqrt(3) * loss((z * spread + 100) / (20 * np.sqrt(3)))  # noqa: E731
@@ -100,8 +101,10 @@ def test_the_frontier_rises_and_knows_today_and_the_choice():
     assert sum(point.is_current for point in points) == sum(point.is_chosen for point in points) == 1
     scaled = [point.beta.mean for point in points if not point.is_current]
     assert scaled == sorted(scaled)
-    assert found.simulations <= 40 + 8 + 12
+    assert found.simulations <= 40 + 3 * 2 + 2 + 6 * 11
     assert found.holds
+    for point in points:
+        assert point.target is None or point.beta.high >= point.target
 
 
 def test_refining_is_no_dearer_than_scaling_all_alike():

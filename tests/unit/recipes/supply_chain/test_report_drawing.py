@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.recipes.supply_chain.studied import critical_of, network_of, results_of
+from studied import critical_of, network_of, results_of
 
 from kifabrik.recipes.supply_chain.report.axes import Scale
 from kifabrik.recipes.supply_chain.report.courses import fan

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from tests.unit.recipes.supply_chain.studied import critical_of, frontier_of, network_of, outage_of, results_of
+from studied import critical_of, frontier_of, network_of, outage_of, results_of
 
 from kifabrik.cli.supply_chain_report import report
 from kifabrik.errors import CapacityError, UsageError

@@ -390,3 +390,23 @@ def test_a_chain_is_imported_as_tables(tmp_path):
     assert run.exit_code == 0
     expected = willems.load(folder, 1)
     assert replace(read_network(tmp_path / "out"), lanes=expected.lanes) == expected
+
+
+def test_demand_without_a_mean_is_a_problem(tmp_path):
+    tables = ONE | {"demand": "product,site,kind,mean,values\nA,X,,,\n"}
+    (found,) = problems(write(tmp_path, **tables))
+    assert str(found) == "demand, row 2, column mean: The value is missing."
+
+
+def test_an_empty_file_says_that_it_has_no_headings(tmp_path):
+    (found,) = problems(write(tmp_path, **(ONE | {"demand": ""})))
+    assert "demand: It has no headings" in str(found)
+
+
+def test_what_excel_calls_unicode_text_is_read_and_no_text_is_refused(tmp_path):
+    folder = write(tmp_path, **ONE)
+    (folder / "demand.csv").write_bytes("product\tsite\tmean\nA\tX\t5\n".encode("utf-16"))
+    assert read_network(folder).nodes[0].demand.each.mean == 5
+    (folder / "demand.csv").write_bytes(b"\x00\x01product")
+    with pytest.raises(UsageError, match="is not a text file"):
+        read_network(folder)

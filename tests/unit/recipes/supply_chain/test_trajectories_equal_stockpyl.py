@@ -26,7 +26,7 @@ EDGES = {
     "graph": [(0, 2), (1, 2), (1, 3), (2, 4), (3, 4), (2, 5)],
 }
 INSTANCES = (
-    "example_4_1_network", "example_6_1", "problem_6_1", "problem_6_2b_adj", "problem_6_16",
+    "assembly_3_stage", "example_4_1_network", "example_6_1", "problem_6_1", "problem_6_2b_adj", "problem_6_16",
     "rong_atan_snyder_figure_1a",
     "rong_atan_snyder_figure_1b", "rong_atan_snyder_figure_1c",
 )  # fmt: skip

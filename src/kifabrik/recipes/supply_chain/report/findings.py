@@ -83,8 +83,9 @@ def _outage(outage: OutageResult, tell: Teller) -> OutageView:
     seen = added[np.isfinite(added)]
     facts = [
         (tell.words("recovery_cost"), f"{tell.estimate(outage.cost_difference)} {tell.currency}"),
-        (tell.words("recovery_time"), _recovered(outage.recovery_mean, tell)),
-        (tell.words("recovery_p95"), _recovered(outage.recovery_p95, tell)),
+        (tell.words("recovery_time"), _recovered(outage.recovery.median, outage, tell)),
+        (tell.words("recovery_p95"), _recovered(outage.recovery.p95, outage, tell)),
+        (tell.words("recovery_not"), number.percent(outage.recovery.unrecovered)),
         (tell.words("recovery_peak"), number.amount(float(seen.max())) if seen.size else NONE),
     ]
     if outage.beta_difference is not None and math.isfinite(outage.beta_difference.mean):
@@ -100,7 +101,9 @@ def _outage(outage: OutageResult, tell: Teller) -> OutageView:
     )
 
 
-def _recovered(periods: float, tell: Teller) -> str:
+def _recovered(periods: float, outage: OutageResult, tell: Teller) -> str:
     if math.isnan(periods):
         return NONE
-    return tell.words("recovery_never") if math.isinf(periods) else tell.length(round(periods, 1))
+    if math.isinf(periods):
+        return tell.words("recovery_beyond", length=tell.length(outage.periods_left))
+    return tell.length(round(periods, 1))

@@ -157,6 +157,8 @@ def _notes(results: Results, risk: Risk, drawn: Map, tell: Teller, number: Any) 
     nodes = len(results.network.nodes)
     if risk.periods:
         yield tell.words("map_cost", length=tell.length(risk.periods, after_of=True))
+        if risk.unknown:
+            yield tell.words("map_untested", grey=number(risk.unknown), nodes=number(nodes))
     else:
         yield tell.words("map_delay", periods=tell.in_periods)
     if not risk.highest:

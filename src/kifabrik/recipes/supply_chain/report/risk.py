@@ -37,6 +37,11 @@ class Risk:
         known = self.values[np.isfinite(self.values)]
         return float(known.max()) if known.size else 0.0
 
+    @property
+    def unknown(self) -> int:
+        """How many nodes have no known value."""
+        return int(np.isnan(self.values).sum())
+
     def riskiest(self, most: int = NAMED) -> list[int]:
         """Places of the nodes with the largest values above zero, the largest first."""
         order = np.argsort(-np.nan_to_num(self.values), kind="stable")[:most]

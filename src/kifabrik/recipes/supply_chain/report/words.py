@@ -53,7 +53,9 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "seconds": "Time taken",
         "seconds_value": "{seconds} s",
         "map": "The network, coloured by risk",
-        "map_cost": "Colour: what a failure of the node for {length} costs. Grey: not tested, or not among the most critical.",
+        "map_cost": "Colour: what a failure of the node for {length} costs.",
+        "map_untested": "Grey: {grey} of {nodes} nodes, whose failure was not simulated. By demand that needs them and"
+        " their own stock, others have more at risk.",
         "map_delay": "Colour: how long a unit waits at the node on average because stock is missing,"
         " in {periods} (backlog divided by what is shipped). Grey: not known.",
         "map_layers": "Materials flow from left to right.",
@@ -104,16 +106,19 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "plus_minus": "± 95 %",
         "recovery": "Recovery after an outage",
         "recovery_says": "Backlog of outside customers in units: with the outage (red) and without (grey), means over"
-        " scenarios. The shaded time is the outage.",
+        " scenarios. The shaded time is the outage. Recovered: what is owed in addition, on average over four weeks, is"
+        " at most a tenth of a period's demand, and stays so while the outage can still be felt. The median is that of"
+        " the scenarios that recovered.",
         "recovery_with": "with the outage",
         "recovery_without": "without",
         "recovery_cost": "Extra cost",
-        "recovery_time": "Recovery, mean",
+        "recovery_time": "Recovery, median",
         "recovery_p95": "Recovery, P95",
+        "recovery_not": "Scenarios not recovered",
         "recovery_peak": "Most backlog added",
         "recovery_beta": "Fill rate β",
         "recovery_points": "{points} percentage points",
-        "recovery_never": "not always within the time simulated",
+        "recovery_beyond": "more than {length}",
         "recovery_unclear": "The interval holds zero: this difference may be luck.",
         "recovery_when": "{start} to {end}",
         "frontier": "Service against cash",
@@ -201,7 +206,9 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "seconds": "Rechenzeit",
         "seconds_value": "{seconds} s",
         "map": "Das Netz, gefärbt nach Risiko",
-        "map_cost": "Farbe: was ein Ausfall des Knotens von {length} kostet. Grau: nicht geprüft oder nicht unter den kritischsten.",
+        "map_cost": "Farbe: was ein Ausfall des Knotens von {length} kostet.",
+        "map_untested": "Grau: {grey} von {nodes} Knoten, deren Ausfall nicht simuliert wurde. Nach dem Bedarf, der sie"
+        " braucht, und ihrem eigenen Bestand steht bei anderen mehr auf dem Spiel.",
         "map_delay": "Farbe: wie lange eine Einheit am Knoten im Mittel wartet, weil Bestand fehlt,"
         " gemessen in {periods} (Rückstand geteilt durch Versand). Grau: nicht bekannt.",
         "map_layers": "Das Material fließt von links nach rechts.",
@@ -253,16 +260,19 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "plus_minus": "± 95 %",
         "recovery": "Erholung nach einem Ausfall",
         "recovery_says": "Rückstand bei externen Kunden in Einheiten: mit dem Ausfall (rot) und ohne ihn (grau), Mittel"
-        " über die Szenarien. Die getönte Zeit ist der Ausfall.",
+        " über die Szenarien. Die getönte Zeit ist der Ausfall. Erholt: Der zusätzliche Rückstand ist im Mittel über vier"
+        " Wochen höchstens ein Zehntel des Bedarfs einer Periode und bleibt es, solange der Ausfall nachwirken kann."
+        " Der Median ist der über die erholten Szenarien.",
         "recovery_with": "mit dem Ausfall",
         "recovery_without": "ohne",
         "recovery_cost": "Mehrkosten",
-        "recovery_time": "Erholung, Mittel",
+        "recovery_time": "Erholung, Median",
         "recovery_p95": "Erholung, P95",
+        "recovery_not": "Szenarien ohne Erholung",
         "recovery_peak": "Größter zusätzlicher Rückstand",
         "recovery_beta": "Mengenservicegrad β",
         "recovery_points": "{points} Prozentpunkte",
-        "recovery_never": "nicht immer in der simulierten Zeit",
+        "recovery_beyond": "mehr als {length}",
         "recovery_unclear": "Das Intervall enthält die Null: Der Unterschied kann Zufall sein.",
         "recovery_when": "{start} bis {end}",
         "frontier": "Service gegen Kapital",

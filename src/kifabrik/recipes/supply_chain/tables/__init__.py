@@ -15,10 +15,20 @@ from kifabrik.recipes.supply_chain.tables import build
 from kifabrik.recipes.supply_chain.tables.cells import Problem, parse
 from kifabrik.recipes.supply_chain.tables.checks import check, check_flow
 from kifabrik.recipes.supply_chain.tables.levels import sized
-from kifabrik.recipes.supply_chain.tables.source import Tables, read_tables
+from kifabrik.recipes.supply_chain.tables.source import Tables, read_tables, tables_of
 from kifabrik.recipes.supply_chain.tables.what_if import apply_scenario, scenario_names
 
-__all__ = ["Problem", "Tables", "apply_scenario", "problems", "read_network", "read_tables", "scenario_names"]
+__all__ = [
+    "Problem",
+    "Tables",
+    "apply_scenario",
+    "network_of",
+    "problems",
+    "read_network",
+    "read_tables",
+    "scenario_names",
+    "tables_of",
+]
 
 _LISTED: Final = 20
 
@@ -33,13 +43,27 @@ def read_network(path: Path, scenario: str = "") -> Network:
     tables = read_tables(path)
     if scenario:
         tables = apply_scenario(tables, scenario)
-    network, found = _read(tables, path.stem)
+    return network_of(tables, path.stem, str(path))
+
+
+def network_of(tables: Tables, name: str, where: str = "The network") -> Network:
+    """The network that tables describe.
+
+    Args:
+        tables: As written.
+        name: Of the network, if its tables say none.
+        where: What the tables are called in errors.
+
+    Raises:
+        UsageError: If the tables are not in order; the first 20 problems are listed.
+    """
+    network, found = _read(tables, name)
     if network is None:
         listed = "\n".join(f"  {problem}" for problem in found[:_LISTED])
         more = f"\n  … and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
         noun = "problem" if len(found) == 1 else "problems"
         raise UsageError(
-            f"{path} has {len(found)} {noun}:\n{listed}{more}",
+            f"{where} has {len(found)} {noun}:\n{listed}{more}",
             hint="`kifabrik supply-chain template FOLDER` explains every table and column.",
         )
     return network

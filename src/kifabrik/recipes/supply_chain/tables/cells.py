@@ -124,6 +124,9 @@ def _check_headings(parsed: Parsed, table: Table, raw: RawTable, *, there: bool)
         if table.required:
             parsed.report(table.name, 0, "", "This table is missing.")
         return
+    if not raw.headings and not raw.unknown:
+        parsed.report(table.name, 0, "", "It has no headings; leave it out, or give it the template's.")
+        return
     for heading in raw.unknown:
         near = difflib.get_close_matches(heading.lower(), list(table.by_name), n=1)
         hint = f" Did you mean {near[0]}?" if near else " Remarks may be in columns that begin with _."

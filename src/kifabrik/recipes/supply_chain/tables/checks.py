@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
+from kifabrik.recipes.supply_chain.distributions import Kind
 from kifabrik.recipes.supply_chain.network import Effect, Lane, Rule
 from kifabrik.recipes.supply_chain.tables.build import made_at, pair
 from kifabrik.recipes.supply_chain.tables.cells import Parsed, Row
@@ -96,6 +97,11 @@ def _check_rules(parsed: Parsed) -> None:  # noqa: C901, PLR0912 - one line a ru
         if row.maybe("yield") == 0:
             parsed.report("production", row.number, "yield", "Nothing would ever come out; use more than 0.")
     for row in parsed.rows["demand"]:
+        kind = row.text("kind")
+        needed = "values" if kind in {Kind.EMPIRICAL, Kind.UNIFORM} else "mean"
+        written = {problem.column for problem in parsed.problems if problem.row == row.number}
+        if needed not in row.values and needed not in written:
+            parsed.report("demand", row.number, needed, f"The value is missing{f' for {kind}' if kind else ''}.")
         if abs(row.number_or("loading", 0.0)) > 1:
             parsed.report("demand", row.number, "loading", "A correlation is between -1 and 1.")
         if any(factor < 0 for factor in row.numbers("factors")):

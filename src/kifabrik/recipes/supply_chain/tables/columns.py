@@ -140,8 +140,8 @@ BOM: Final = Table("bom", "What a product is made of, of components at the same 
     Column("base_quantity", Type.AMOUNT, "Units of the product that quantity is for.", "Basismenge.", default="1",
            unit="unit of the product", sap=("BMENG",)),
     Column("scrap", Type.PERCENT, "Additional need of the component.", "Komponentenausschuss (Mehrbedarf).",
-           default="0", unit="%", sap=("AUSSS",)),
-), sap=("STPO", "STKO"))
+           default="0", unit="%", sap=("AUSCH", "AUSSS")),
+), sap=("STPO", "STKO", "MAST"))
 PRODUCTION: Final = Table("production", "How long making takes and how much can be made.",
     "Wie lange die Fertigung dauert und wie viel sie schafft.", ("product", "site"), (
     _PRODUCT, _SITE,

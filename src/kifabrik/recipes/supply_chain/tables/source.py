@@ -3,16 +3,19 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.recipes.supply_chain.tables.columns import TABLES
+from kifabrik.recipes.supply_chain.tables.sap import Grid, joined
 from kifabrik.recipes.supply_chain.tables.schema import UNIT_NAMES, Table, Type
 
 _GERMAN_NUMBER: Final = re.compile(r"(?<![\w.,])-?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?![\w.,])")
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+"""How texts begin that Excel calls Unicode."""
 _FILE_NAMES: Final = {
     **{name: name for name in TABLES},
     **{alias.lower(): name for name, table in TABLES.items() for alias in table.sap},
@@ -54,8 +57,8 @@ Tables = dict[str, RawTable]
 def read_tables(path: Path) -> Tables:
     """Tables of a folder of CSV files or of an XLSX file.
 
-    CSV may be parted by comma, semicolon (then a decimal comma is understood) or tab, in UTF-8 or Windows-1252.
-    Files and sheets whose names are no table's are left aside.
+    CSV may be parted by comma, semicolon (then a decimal comma is understood) or tab, in UTF-8, UTF-16 or
+    Windows-1252. Files and sheets whose names are no table's are left aside.
 
     Raises:
         NotFoundError: If there is nothing at this path.
@@ -67,8 +70,8 @@ def read_tables(path: Path) -> Tables:
         )
     grids = _folder(path) if path.is_dir() else _workbook(path)
     tables: Tables = {}
-    for stem, grid in grids:
-        name = _FILE_NAMES.get(stem.strip().lower().replace("-", "_").replace(" ", "_"))
+    for grid in joined([Grid.of(stem, cells) for stem, cells in grids]):
+        name = _FILE_NAMES.get(grid.name.strip().lower().replace("-", "_").replace(" ", "_"))
         if name is None:
             continue
         table = _table(TABLES[name], grid)
@@ -81,6 +84,19 @@ def read_tables(path: Path) -> Tables:
     return tables
 
 
+def tables_of(texts: Mapping[str, str]) -> Tables:
+    """Tables of CSV texts, comma between cells, by the name of the table.
+
+    Raises:
+        UsageError: If a text is no CSV.
+    """
+    try:
+        grids = {name: list(csv.reader(io.StringIO(text), strict=True)) for name, text in texts.items()}
+    except csv.Error as error:
+        raise UsageError(f"This is no CSV: {error}.") from None
+    return {name: _table(TABLES[name], Grid.of(name, grid)) for name, grid in grids.items()}
+
+
 def _folder(path: Path) -> Iterable[tuple[str, list[list[str]]]]:
     for file in sorted(path.iterdir()):
         if file.suffix.lower() == ".csv":
@@ -90,9 +106,11 @@ def _folder(path: Path) -> Iterable[tuple[str, list[list[str]]]]:
 def _csv(file: Path) -> list[list[str]]:
     content = file.read_bytes()
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content[:2] in _UTF_16 else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
+    if "\0" in text:
+        raise UsageError(f"{file} is not a text file.", hint="Export it as CSV.")
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     try:
@@ -136,19 +154,17 @@ def _written(cell: Any) -> str:
     return str(cell)
 
 
-def _table(table: Table, grid: Sequence[Sequence[str]]) -> RawTable:
-    if not grid:
-        return RawTable((), ())
+def _table(table: Table, grid: Grid) -> RawTable:
     names = _names(table)
     headings, unknown = [], []
-    for written in grid[0]:
+    for written in grid.headings:
         heading = written.strip().lstrip("#")
         name = names.get(heading.lower().replace(" ", "_").replace("-", "_"), "")
         headings.append(name)
         if not name and heading and not _is_foreign(heading):
             unknown.append(heading)
     rows = []
-    for number, line in enumerate(grid[1:], start=2):
+    for number, line in grid.lines:
         cells = {
             name: cell.strip() for name, cell in zip(headings, line, strict=False) if name and cell and cell.strip()
         }
@@ -175,10 +191,23 @@ def _is_foreign(heading: str) -> bool:
 
 
 def _joined(table: Table, one: RawTable, other: RawTable) -> RawTable:
-    """Two exports of one table, such as MARC and MBEW: cells of equal keys put together."""
-    rows = {tuple(row.cells.get(part, "") for part in table.key): row for row in one.rows}
+    """Two exports of one table, such as MARC and MBEW: cells of equal keys put together.
+
+    Keys that are in the first one twice stay there twice, to be reported.
+    """
+    more: dict[tuple[str, ...], dict[str, str]] = {}
+    alone: list[RawRow] = []
+    known = {_key(table, row) for row in one.rows}
     for row in other.rows:
-        key = tuple(row.cells.get(part, "") for part in table.key)
-        rows[key] = RawRow(rows[key].number, row.cells | rows[key].cells) if key in rows else row
+        key = _key(table, row)
+        if key in known:
+            more[key] = row.cells | more.get(key, {})
+        else:
+            alone.append(row)
+    rows = [RawRow(row.number, more.get(_key(table, row), {}) | row.cells) for row in one.rows]
     headings = tuple(dict.fromkeys((*one.headings, *other.headings)))
-    return RawTable(headings, tuple(rows.values()), (*one.unknown, *other.unknown))
+    return RawTable(headings, (*rows, *alone), (*one.unknown, *other.unknown))
+
+
+def _key(table: Table, row: RawRow) -> tuple[str, ...]:
+    return tuple(row.cells.get(part, "") for part in table.key)

@@ -54,6 +54,7 @@ runs = Table(
     Column("published", Text, nullable=False),
     Column("footprint", Text, nullable=False),
     Column("slurm", Text, nullable=False),
+    moment("flexible_until", server_default=""),
     PrimaryKeyConstraint("tenant", "run"),
     Index(None, "tenant", "position", unique=True),
     Index(None, "tenant", "sweep", "state"),

@@ -1,0 +1,260 @@
+"""Features beside the plain MapLight loop; search beside FPSim2, RDKit and numpy.
+
+python bench/pharma.py [--molecules 1000] [--library 500000] [--only features|search] [--json PATH]
+
+Figures are CPU time of the processes that worked, and wall clock beside it, since other work may share the machine.
+The library is the MOSES molecules in ../shared/data/pharma.
+"""
+
+import csv
+import gzip
+import os
+import resource
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from rdkit import Chem, DataStructs
+from rdkit.Avalon.pyAvalonTools import GetAvalonCountFP
+from rdkit.Chem import rdReducedGraphs
+from rdkit.Chem.rdMolDescriptors import GetHashedMorganFingerprint
+from rdkit.ML.Descriptors.MoleculeDescriptors import MolecularDescriptorCalculator
+from rdkit.rdBase import BlockLogs
+from report import Bar, Picture, Target, hand_on, parser
+
+from kifabrik.recipes.pharma import descriptors, features
+from kifabrik.recipes.pharma.fingerprints import WORDS
+from kifabrik.recipes.pharma.index import build, open_index
+from kifabrik.recipes.pharma.libraries import Library
+from kifabrik.recipes.pharma.popcount import count_bits
+from kifabrik.recipes.pharma.search import similar
+
+MOSES = "library/moses_train.csv.gz"
+QUERIES = 100
+THRESHOLD = 0.7
+MOST = 10
+
+
+def data() -> Path:
+    """The folder of public pharma data."""
+    for above in Path(__file__).resolve().parents:
+        if (above.parent / "shared/data/pharma").exists():
+            return above.parent / "shared/data/pharma"
+    raise SystemExit("the pharma data is not beside the checkout, in shared/data/pharma")
+
+
+def moses(count: int, start: int = 0) -> list[str]:
+    """Molecules of the library."""
+    with gzip.open(data() / MOSES, "rt") as file:
+        return [row["SMILES"] for row in islice(csv.DictReader(file), start, start + count)]
+
+
+class Clock:
+    """CPU seconds of this process and of those it has ended, and wall clock."""
+
+    def __init__(self) -> None:
+        self._cpu, self._wall = self._seconds(), time.perf_counter()
+
+    @staticmethod
+    def _seconds() -> float:
+        spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return sum(one.ru_utime + one.ru_stime for one in spent)
+
+    def read(self) -> tuple[float, float]:
+        """CPU and wall seconds since it was made."""
+        return self._seconds() - self._cpu, time.perf_counter() - self._wall
+
+
+def timed(work):
+    """What work gives, its CPU seconds and its wall seconds."""
+    clock = Clock()
+    result = work()
+    return result, *clock.read()
+
+
+def plain_loop(smiles: list[str]) -> np.ndarray:
+    """The published code's features, molecule by molecule."""
+    calculator = MolecularDescriptorCalculator(descriptors.NAMES)
+    rows = []
+    for text in smiles:
+        molecule = Chem.MolFromSmiles(text)
+        parts = []
+        for counted in (
+            GetHashedMorganFingerprint(molecule, nBits=1024, radius=2),
+            GetAvalonCountFP(molecule, nBits=1024),
+        ):
+            parts.append(np.zeros(0, np.int32))
+            DataStructs.ConvertToNumpyArray(counted, parts[-1])
+        parts.append(rdReducedGraphs.GetErGFingerprint(molecule))
+        parts.append(np.array(calculator.CalcDescriptors(molecule)))
+        rows.append(np.concatenate(parts))
+    with np.errstate(over="ignore"):
+        return np.array(rows).astype(np.float32)
+
+
+def measure_features(count: int) -> Picture:
+    """Molecules a second."""
+    smiles = moses(count, 700_000)
+    cores = os.cpu_count() or 1
+    features.describe(smiles[:20])  # compiled, or read from disk
+    with BlockLogs(), tempfile.TemporaryDirectory() as folder:
+        plain, plain_cpu, plain_wall = timed(lambda: plain_loop(smiles))
+        ours, cpu, wall = timed(lambda: features.describe(smiles))
+        with features.feature_pool(cores) as run:
+            list(run([smiles[:20]] * cores))  # processes are there
+            many, _, many_wall = timed(
+                lambda: np.concatenate(list(run([smiles[at::cores] for at in range(cores)])))
+            )
+        features.maplight(smiles, cache=Path(folder))
+        kept, kept_cpu, kept_wall = timed(lambda: features.maplight(smiles, cache=Path(folder)).values)
+    in_order = np.empty_like(many)
+    at = 0
+    for first in range(cores):
+        size = len(smiles[first::cores])
+        in_order[first::cores] = many[at : at + size]
+        at += size
+    same = all(np.array_equal(plain, one, equal_nan=True) for one in (ours, in_order, kept))
+    print(f"{count} molecules, 2,563 features; all values identical: {'yes' if same else 'NO'}")
+    for name, seconds, waited in (
+        ("plain MapLight loop", plain_cpu, plain_wall),
+        ("kifabrik, one process", cpu, wall),
+        ("kifabrik, from the cache", kept_cpu, kept_wall),
+    ):
+        print(f"  {name:28} {count / seconds:9,.0f} a CPU second  {count / waited:9,.0f} a second")
+    print(f"  {f'kifabrik, {cores} processes':28} {'':22} {count / many_wall:9,.0f} a second")
+    ratio = plain_wall / many_wall
+    print(f"  {plain_cpu / cpu:.2f} x by CPU in one process; {ratio:.2f} x by wall clock with {cores} processes")
+    return Picture(
+        "MapLight features",
+        "molecules/s",
+        (
+            Bar("plain loop", count / plain_wall),
+            Bar("kifabrik, one process", count / wall, "ours"),
+            Bar(f"kifabrik, {cores} processes", count / many_wall, "ours"),
+        ),
+        targets=(Target("features against the plain loop", ">= 4 x", f"{ratio:.2f} x", ratio >= 4 and same),),
+    )
+
+
+def measure_search(count: int) -> list[Picture]:
+    """Milliseconds a query, each in one thread."""
+    from FPSim2 import FPSim2Engine  # noqa: PLC0415
+    from FPSim2.io import create_db_file  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        smiles = moses(count)
+        (folder / "library.smi").write_text("".join(f"{text} {at}\n" for at, text in enumerate(smiles)))
+        _, cpu, wall = timed(lambda: build(Library(folder / "library.smi"), folder / "index", workers=2))
+        print(f"index of {count:,} molecules: {cpu:.0f} CPU s, {wall:.0f} s")
+        index = open_index(folder / "index")
+        packed = np.empty((count, WORDS), np.uint64)
+        packed[index.rows] = index.fingerprints
+        file = str(folder / "library.h5")
+        _, cpu, wall = timed(
+            lambda: create_db_file(
+                mols_source=([text, at] for at, text in enumerate(smiles)),
+                filename=file,
+                mol_format="smiles",
+                fp_type="Morgan",
+                fp_params={"radius": 2, "fpSize": 2048},
+            )
+        )
+        print(f"FPSim2's file:                  {cpu:.0f} CPU s, {wall:.0f} s")
+        peer = FPSim2Engine(file)
+        places = (
+            np.random.default_rng(1).choice(1_000_000, QUERIES, replace=False)
+            if count < 1_000_000
+            else range(QUERIES)
+        )
+        asked = [text for at, text in enumerate(moses(1_500_000)) if at in set(map(int, places))][:QUERIES]
+        return [
+            _search(index, peer, packed, asked, MOST, 0.0),
+            _search(index, peer, packed, asked, None, THRESHOLD),
+        ]
+
+
+def _search(index, peer, packed, asked, most, threshold) -> Picture:
+    from rdkit.Chem import rdFingerprintGenerator  # noqa: PLC0415
+
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048)
+    bits = [generator.GetFingerprint(Chem.MolFromSmiles(text)) for text in asked]
+    queries = np.frombuffer(b"".join(map(DataStructs.BitVectToBinaryText, bits)), "<u8").reshape(-1, WORDS).copy()
+    what = f"the {most} most similar" if most else f"all of similarity {threshold} and more"
+
+    def theirs():
+        if most:
+            return [peer.top_k(text, k=most, threshold=threshold, n_workers=1) for text in asked]
+        return [peer.similarity(text, threshold, n_workers=1) for text in asked]
+
+    similar(index, queries[:2], most=most, threshold=threshold)  # compiled, or read from disk
+    found, cpu, wall = timed(lambda: similar(index, queries, most=most, threshold=threshold))
+    peers, peer_cpu, peer_wall = timed(theirs)
+    few = 10
+    library = _vectors(packed)
+    bulk, bulk_cpu, _ = timed(
+        lambda: [np.array(DataStructs.BulkTanimotoSimilarity(one, library)) for one in bits[:few]]
+    )
+    counts = count_bits(packed)
+    _, numpy_cpu, _ = timed(lambda: [_numpy(packed, counts, query) for query in queries[:few]])
+    same = all(
+        one.similarities.tolist() == np.sort(values[values >= threshold])[::-1][:most].tolist()
+        for one, values in zip(found[:few], bulk, strict=True)
+    )
+    agree = all(
+        np.allclose(np.sort(one.similarities), np.sort(other["coeff"]), atol=1e-6)
+        for one, other in zip(found, peers, strict=True)
+    )
+    print(f"{what}, {len(asked)} queries in a batch, {len(packed):,} molecules, CPU ms a query in one thread")
+    print(f"  as RDKit's to the last bit: {'yes' if same else 'NO'}")
+    print(f"  as FPSim2's to 32 bits: {'yes' if agree else 'NO'}")
+    ours, fpsim2 = cpu / len(asked) * 1e3, peer_cpu / len(asked) * 1e3
+    print(f"  kifabrik                 {ours:8.2f}   ({wall / len(asked) * 1e3:.2f} wall)")
+    print(f"  FPSim2                   {fpsim2:8.2f}   ({peer_wall / len(asked) * 1e3:.2f} wall)")
+    print(f"  RDKit bulk               {bulk_cpu / few * 1e3:8.2f}")
+    print(f"  numpy                    {numpy_cpu / few * 1e3:8.2f}")
+    ratio = ours / fpsim2
+    print(f"  {ratio:.2f} x FPSim2's time")
+    return Picture(
+        f"Search of {len(packed):,} molecules: {what}",
+        "ms",
+        (
+            Bar("kifabrik", ours, "ours"),
+            Bar("FPSim2", fpsim2),
+            Bar("RDKit bulk", bulk_cpu / few * 1e3),
+            Bar("numpy", numpy_cpu / few * 1e3),
+        ),
+        targets=(Target("search against FPSim2", "<= 0.5 x", f"{ratio:.2f} x", ratio <= 0.5 and same and agree),),
+    )
+
+
+def _vectors(packed):
+    return [DataStructs.CreateFromBinaryText(row.tobytes()) for row in packed]
+
+
+def _numpy(packed, counts, query):
+    shared = np.bitwise_count(packed & query).sum(axis=1)
+    return shared / (counts + int(np.bitwise_count(query).sum()) - shared)
+
+
+def main() -> None:
+    """Measure and print."""
+    made = parser(__doc__)
+    made.add_argument("--molecules", type=int, default=1000)
+    made.add_argument("--library", type=int, default=500_000)
+    made.add_argument("--only", choices=("features", "search"))
+    wishes = made.parse_args()
+    pictures = []
+    if wishes.only != "search":
+        pictures.append(measure_features(wishes.molecules))
+    if wishes.only != "features":
+        pictures += measure_search(wishes.library)
+    hand_on(wishes.json, *pictures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Models of kifabrik on public data beside the published MapLight rows, and intervals against their promise.
+
+python bench/pharma_tdc.py DATA [--seeds 5] [--tasks hERG,BBB_Martins] [--keep FOLDER] [--json PATH]
+
+DATA holds `tdc_admet` (official train and test data of six tasks of the TDC ADMET group) and `biogen_adme` (Fang et
+al. 2023, the paper's train and test data). With --keep, finished seeds and features are kept and not made again.
+Test compounds that are also in the training data as published, as another salt or stereoisomer, are counted, and
+the figure without them is printed beside the official one.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from kifabrik.recipes.pharma.boosting import Recipe, grow, scores
+from kifabrik.recipes.pharma.endpoints import Kind
+from kifabrik.recipes.pharma.features import maplight
+from kifabrik.recipes.pharma.molecules import Compound
+from kifabrik.recipes.pharma.molecules import standardise as standard
+from kifabrik.recipes.pharma.reading import rows_of
+from kifabrik.recipes.pharma.splitting import leaks
+
+PUBLISHED = {
+    "hERG": (roc_auc_score, "ROC AUC", "0.871 ± 0.004"),
+    "Bioavailability_Ma": (roc_auc_score, "ROC AUC", None),
+    "CYP2D6_Substrate_CarbonMangels": (average_precision_score, "PR AUC", "0.713 ± 0.006"),
+    "BBB_Martins": (roc_auc_score, "ROC AUC", "0.916 ± 0.001"),
+    "AMES": (roc_auc_score, "ROC AUC", "0.868 ± 0.002"),
+    "CYP2C9_Veith": (average_precision_score, "PR AUC", None),
+}
+"""MapLight's rows (Notwell and Wood, arXiv:2310.00174), five seeds."""
+
+
+def main() -> None:
+    """Measure and print."""
+    wishes = arguments()
+    kept = wishes.keep / "seeds.json" if wishes.keep else None
+    done = json.loads(kept.read_text()) if kept and kept.exists() else {}
+    tasks = wishes.tasks.split(",") if wishes.tasks else list(PUBLISHED)
+    recipes = [Recipe(name) for name in wishes.recipes.split(",")]
+    for seed in range(1, wishes.seeds + 1):
+        for task in tasks:
+            data = None
+            for recipe in recipes:
+                key = f"{task} {recipe.value} {seed}"
+                if key in done:
+                    continue
+                data = data or read(wishes.data, task, wishes.keep)
+                done[key] = judge(*data, task, recipe, seed)
+                if kept:
+                    kept.write_text(json.dumps(done))
+                print(f"{key:45} {done[key]['official']:.4f}   {done[key]['seconds']:6.1f} CPU s", flush=True)
+    show(done, tasks, recipes, wishes.seeds)
+    if wishes.json:
+        wishes.json.write_text(json.dumps(done))
+
+
+def arguments() -> argparse.Namespace:
+    """What is wished."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tasks", default="")
+    parser.add_argument("--recipes", default="fast,maplight")
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--json", type=Path)
+    wishes = parser.parse_args()
+    if wishes.keep:
+        wishes.keep.mkdir(exist_ok=True)
+    return wishes
+
+
+def read(data: Path, task: str, keep: Path | None):
+    """Features, values and InChIKeys of both sides, every row as published."""
+    sides = []
+    for part in ("train", "test"):
+        rows = list(rows_of(data / "tdc_admet" / f"{task}_{part}.csv"))
+        found = list(standard([row.structure for row in rows]))
+        smiles = [
+            one.smiles if isinstance(one, Compound) else row.structure for one, row in zip(found, rows, strict=True)
+        ]
+        keys = [one.inchikey if isinstance(one, Compound) else f"row {at}" for at, one in enumerate(found)]
+        values = np.array([float(row.cells["Y"]) for row in rows])
+        sides.append((maplight(smiles, cache=keep and keep / "features").values, values, keys))
+    return sides
+
+
+def judge(train, test, task: str, recipe: Recipe, seed: int):
+    """Official figure, the one without twins, and CPU seconds of one seed."""
+    measure = PUBLISHED[task][0]
+    begun = time.process_time()
+    model = grow(recipe, Kind.CLASS, train[0], train[1], seed)
+    spent = time.process_time() - begun
+    found = scores([model], Kind.CLASS, test[0])
+    twins = {leak.test for leak in leaks(train[2], test[2])}
+    apart = np.array([at for at in range(len(found)) if at not in twins])
+    return {
+        "official": float(measure(test[1], found)),
+        "apart": float(measure(test[1][apart], found[apart])),
+        "twins": len(twins),
+        "seconds": spent,
+        "scores": found.tolist(),
+        "true": test[1].tolist(),
+    }
+
+
+def show(done, tasks, recipes, seeds: int) -> None:
+    """Mean, standard deviation and the mean of members, beside the published row."""
+    figures = f"{'ours':17}{'all seeds':>9}{'no twins':>10}  MapLight"
+    print(f"\n{'task':32}{'measure':9}{'recipe':10}{'seeds':>5}  {figures}")
+    for task in tasks:
+        measure, name, published = PUBLISHED[task]
+        for recipe in recipes:
+            runs = [done[key] for seed in range(1, seeds + 1) if (key := f"{task} {recipe.value} {seed}") in done]
+            if not runs:
+                continue
+            values = np.array([run["official"] for run in runs])
+            together = measure(runs[0]["true"], np.mean([run["scores"] for run in runs], axis=0))
+            ours = f"{values.mean():.3f} ± {values.std():.3f}" if len(runs) > 1 else f"{values.mean():.3f}"
+            apart = np.mean([run["apart"] for run in runs])
+            print(
+                f"{task:32}{name:9}{recipe.value:10}{len(runs):5}  {ours:17}{together:9.3f}"
+                f"{apart:7.3f} ({runs[0]['twins']})  {published or 'not known here'}"
+            )
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()

@@ -1,0 +1,330 @@
+"""Rows a second from an OData service to a sealed Parquet dataset, beside pyodata and a bare loop of requests.
+
+python bench/sap.py [--repeat 3] [--json PATH]       40,000 rows of SAP's own server in pages of 50, and 100,000
+                                                     of one of ours with pages made before, where clients count
+python bench/sap.py --large 10000000 [--json PATH]   memory for a tenth and for all of the rows
+
+The bare loop is the limit: it asks for page after page and reads the JSON, and keeps nothing. pyodata is SAP's own
+client of V2; its rows go into a pandas frame. Ours ends with a version that is typed, sealed, uploaded to a factory
+on this machine and registered in its log.
+"""
+
+import logging
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from party import enrol_here, up
+from report import Bar, Picture, Target, hand_on, parser
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "services"))
+
+FIELDS = ("ID", "plant", "product", "day", "quantity", "shipped")
+PLAN = """
+service: {service}
+dataset: bench
+purpose: benchmark
+confirmed: {{by: the benchmark, on: 2026-11-20, because: "a server of its own"}}
+sign_in: {sign_in}
+limits: {{requests_per_second: 1000}}
+pull: [{{entity_set: Sales, fields: [{fields}], rows: 100000000}}]
+"""
+
+
+def main() -> None:
+    """Measure and print."""
+    made = parser(__doc__)
+    made.add_argument("--repeat", type=int, default=3)
+    made.add_argument("--large", type=int, default=0)
+    wishes = made.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kifabrik-bench-") as folder:
+        home = Path(folder) / "home"
+        home.mkdir()
+        with up(home, "--single-party", "--port", "0"):
+            enrol_here(home)
+            if wishes.large:
+                large(home, wishes.large, wishes.json)
+            else:
+                small(home, Path(folder), wishes.repeat, wishes.json)
+
+
+def small(home: Path, folder: Path, repeat: int, target) -> None:
+    """SAP's own server, and one that costs next to nothing."""
+    from peer import installed, running  # noqa: PLC0415 - beside the tests
+
+    if installed() is None:
+        sys.exit("SAP's CAP server is not installed; run scripts/install-services")
+    with running(
+        folder / "peer", cds_features_ieee754compatible="true", PEER_PRODUCTS="100", PEER_SALES="40000"
+    ) as peer:
+        os.environ["KIFABRIK_BENCH_SECRET"] = peer.secret
+        token = sign_in(peer)
+        secret = "{env: KIFABRIK_BENCH_SECRET}"
+        sign = f'{{kind: oauth2, token_url: "{peer.token_url}", client_id: kifabrik, client_secret: {secret}}}'
+        v4, v2 = peer.service("supply"), peer.service("supply", 2)
+        theirs = race(
+            {
+                "bare loop, V4": lambda: bare(v4, token, 4),
+                "kifabrik, V4": lambda: pulled(home, v4, sign),
+                "bare loop, V2": lambda: bare(v2, token, 2),
+                "kifabrik, V2": lambda: pulled(home, v2, sign),
+                # It follows no link to another name of the same host, and this server's V2 links say localhost.
+                "pyodata into pandas, V2": lambda: pyodata_rows(v2.replace("127.0.0.1", "localhost"), token),
+            },
+            repeat,
+        )
+    print("SAP's server, pages of 50")
+    show(theirs)
+    with serving(100_000, 2) as service:
+        quick = race(
+            {
+                "bare loop, V2": lambda: bare(service, "none", 2),
+                "kifabrik, V2": lambda: pulled(home, service, "{kind: none}"),
+                "pyodata into pandas, V2": lambda: pyodata_rows(service, "none"),
+            },
+            repeat,
+        )
+    print("pages of 5,000 made before")
+    show(quick)
+    share = theirs["kifabrik, V4"] / theirs["bare loop, V4"]
+    times = quick["kifabrik, V2"] / quick["pyodata into pandas, V2"]
+    kinds = {"bare": "limit", "kifabrik": "ours", "pyodata": "peer"}
+    targets = (
+        Target(
+            "rows from SAP's server, beside a bare loop of requests", "at least 0.8", f"{share:.2f}", share >= 0.8
+        ),
+        Target("rows where the client counts, beside pyodata", "at least 5 x", f"{times:.1f} x", times >= 5),
+    )
+    pictures = [
+        Picture(
+            title,
+            "rows/s",
+            tuple(Bar(name, rate, kinds[name.split()[0].rstrip(",")]) for name, rate in rates.items()),
+            **more,
+        )
+        for title, rates, more in (
+            ("From SAP's server to a sealed dataset, pages of 50", theirs, {"targets": targets}),
+            ("From a quick server to a sealed dataset, pages of 5,000", quick, {}),
+        )
+    ]
+    hand_on(target, *pictures)
+
+
+def race(contenders, repeat: int) -> dict[str, float]:
+    """Rows a second of each at its best, taken in turns."""
+    rates = dict.fromkeys(contenders, 0.0)
+    for _ in range(repeat):
+        for name, run in contenders.items():
+            begun = time.perf_counter()
+            rows = run()
+            rates[name] = max(rates[name], rows / (time.perf_counter() - begun))
+    return rates
+
+
+def show(rates: dict[str, float]) -> None:
+    """Print rates beside their limit."""
+    for name, rate in rates.items():
+        limit = rates[f"bare loop, V{name[-1]}"]
+        print(f"  {name:26} {rate:9,.0f} rows/s   {rate / limit:5.2f} of the bare loop")
+
+
+def sign_in(peer) -> str:
+    """A token."""
+    pair = ("kifabrik", peer.secret)
+    answer = httpx.post(peer.token_url, data={"grant_type": "client_credentials"}, auth=pair)
+    return answer.json()["access_token"]
+
+
+def bare(service: str, token: str, version: int) -> int:
+    """Ask for page after page, read the JSON, count."""
+    link = f"{service}/Sales?$select={','.join(FIELDS)}&$orderby=ID" + ("&$format=json" if version == 2 else "")
+    head = {"authorization": f"Bearer {token}", "accept": "application/json"}
+    rows = 0
+    with httpx.Client(headers=head, timeout=120) as client:
+        while link:
+            body = client.get(link).json()
+            if version == 2:
+                rows += len(body["d"]["results"])
+                link = body["d"].get("__next", "")
+            else:
+                rows += len(body["value"])
+                link = body.get("@odata.nextLink", "")
+                link = link and f"{service}/{link}"
+    return rows
+
+
+def pulled(home: Path, service: str, sign: str) -> int:
+    """Pull, and return the number of rows."""
+    from kifabrik.connectors.sap.plan import Plan, parse  # noqa: PLC0415
+    from kifabrik.connectors.sap.pull import pull  # noqa: PLC0415
+    from kifabrik.customer.session import open_session  # noqa: PLC0415
+
+    plan = parse(Plan, PLAN.format(service=service, sign_in=sign, fields=", ".join(FIELDS)), "plan")
+    with open_session(home) as session:
+        return pull(session, plan, again=True).sets[0].total
+
+
+def pyodata_rows(service: str, token: str) -> int:
+    """Every row of the V2 service as SAP's client gives it, into a frame."""
+    import pandas as pd  # noqa: PLC0415
+    import pyodata  # noqa: PLC0415
+    import requests  # noqa: PLC0415
+
+    logging.disable(logging.WARNING)  # annotations it does not know
+    session = requests.Session()
+    session.headers["authorization"] = f"Bearer {token}"
+    client = pyodata.Client(service, session)
+    request = client.entity_sets.Sales.get_entities().select(",".join(FIELDS)).order_by("ID")
+    rows: list[dict[str, object]] = []
+    while True:
+        answer = request.execute()
+        rows += [{name: getattr(entity, name) for name in FIELDS} for entity in answer]
+        if answer.next_url is None:
+            break
+        request = client.entity_sets.Sales.get_entities().next_url(answer.next_url)
+    return len(pd.DataFrame(rows))
+
+
+def large(home: Path, rows: int, target) -> None:
+    """A server of ours with large pages: how much memory a tenth and all of the rows take."""
+    measured = {}
+    for count in (rows // 10, rows):
+        with serving(count, 4) as service:
+            queue = multiprocessing.Queue()
+            work = multiprocessing.Process(target=measure, args=(home, service, queue))
+            work.start()
+            measured[count] = queue.get()
+            work.join()
+        seconds, mebibytes = measured[count]
+        print(f"{count:12,} rows   {count / seconds:10,.0f} rows/s   {mebibytes:6.0f} MiB at most")
+    bars = tuple(Bar(f"{count:,} rows", mebibytes, "ours") for count, (_, mebibytes) in measured.items())
+    hand_on(target, Picture("Memory of a pull", "MiB", bars))
+
+
+def measure(home: Path, service: str, queue) -> None:
+    """Pull in a process of its own."""
+    begun = time.perf_counter()
+    pulled(home, service, "{kind: none}")
+    queue.put((time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+@contextmanager
+def serving(rows: int, version: int):
+    """A server of ours in a process of its own; its URL."""
+    port = multiprocessing.Value("i", 0)
+    server = multiprocessing.Process(target=serve, args=(rows, version, port), daemon=True)
+    server.start()
+    while not port.value:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{port.value}/S"
+    finally:
+        server.terminate()
+        server.join()
+
+
+def serve(rows: int, version: int, port) -> None:
+    """Pages of 5,000 rows; those of few rows are made once."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer  # noqa: PLC0415
+    from urllib.parse import parse_qs, urlsplit  # noqa: PLC0415
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            asked = parse_qs(parts.query)
+            start = int(asked.get("$skiptoken", asked.get("$skip", ["0"]))[0])
+            if parts.path.endswith("$metadata"):
+                data = METADATA[version].encode()
+            else:
+                data = made.get(start) or page_of(start, rows, version, port.value)
+                if rows <= KEPT:
+                    made[start] = data
+            self.send_response(200)
+            kind = "xml" if parts.path.endswith("$metadata") else "json"
+            self.send_header("content-type", f"application/{kind}")
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_words) -> None:
+            pass
+
+    made: dict[int, bytes] = {}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    port.value = server.server_address[1]
+    server.serve_forever()
+
+
+def page_of(start: int, rows: int, version: int, port: int) -> bytes:
+    """One page as a service would write it."""
+    end = min(start + PAGE, rows)
+    if version == 4:
+        link = f'"@odata.nextLink":"Sales?$skiptoken={end}",' if end < rows else ""
+        day, shipped = '"2026-01-02"', '"2026-01-02T14:05:00Z"'
+    else:
+        link = f'"__next":"http://127.0.0.1:{port}/S/Sales?$skiptoken={end}",' if end < rows else ""
+        day, shipped = '"/Date(1767312000000)/"', '"/Date(1767362700000+0000)/"'
+    body = ",".join(
+        f'{{"ID":"{n}","plant":"DE0{n % 4}","product":"M-{n % 977:06d}","day":{day},'
+        f'"quantity":"{n % 1000}.125","shipped":{shipped}}}'
+        for n in range(start, end)
+    )
+    if version == 4:
+        return f'{{"@odata.count":{rows},{link}"value":[{body}]}}'.encode()
+    return f'{{"d":{{"__count":"{rows}",{link}"results":[{body}]}}}}'.encode()
+
+
+def metadata(version: int) -> str:
+    """What the server says of itself."""
+    day = ("DateTime", ' Precision="0" sap:display-format="Date"') if version == 2 else ("Date", "")
+    fields = "".join(
+        f'<Property Name="{name}" Type="Edm.{kind}"{more}/>'
+        for name, kind, more in (
+            ("ID", "Int64", ' Nullable="false"'),
+            ("plant", "String", ""),
+            ("product", "String", ""),
+            ("day", *day),
+            ("quantity", "Decimal", ' Precision="15" Scale="3"'),
+            ("shipped", "DateTimeOffset", ' Precision="0"'),
+        )
+    )
+    if version == 4:
+        heads = (
+            'Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx"',
+            "",
+            "http://docs.oasis-open.org/odata/ns/edm",
+        )
+    else:
+        names = (
+            'Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx" '
+            'xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata" '
+            'xmlns:sap="http://www.sap.com/Protocols/SAPData"'
+        )
+        heads = (
+            names,
+            ' m:DataServiceVersion="2.0"',
+            "http://schemas.microsoft.com/ado/2008/09/edm",
+        )
+    main = ' m:IsDefaultEntityContainer="true"' if version == 2 else ""
+    return (
+        f'<edmx:Edmx {heads[0]}><edmx:DataServices{heads[1]}><Schema Namespace="S" xmlns="{heads[2]}">'
+        f'<EntityType Name="Sale"><Key><PropertyRef Name="ID"/></Key>{fields}</EntityType>'
+        f'<EntityContainer Name="C"{main}><EntitySet Name="Sales" EntityType="S.Sale"/></EntityContainer>'
+        "</Schema></edmx:DataServices></edmx:Edmx>"
+    )
+
+
+PAGE, KEPT = 5000, 1_000_000
+METADATA = {version: metadata(version) for version in (2, 4)}
+
+
+if __name__ == "__main__":
+    main()

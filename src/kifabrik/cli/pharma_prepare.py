@@ -1,0 +1,119 @@
+"""`kifabrik pharma prepare`."""
+
+from pathlib import Path
+
+import click
+
+from kifabrik.cli.options import json_option
+from kifabrik.cli.pharma_running import counting, workers_option
+from kifabrik.cli.terminal import remark, show_json, show_table
+
+
+@click.command(
+    epilog="""\b
+    Examples:
+      kifabrik pharma prepare herg.csv --out prepared
+      kifabrik pharma prepare a.csv.gz b.sdf --endpoint IC50 --unit IC50=nM --active 'IC50<1000' --out prepared
+    """
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the result."
+)
+@click.option("--endpoint", "endpoints", multiple=True, help="Column of measurements; once for each.")
+@click.option("--smiles-column", default="", help="Column of structures. [the one usually called so]")
+@click.option("--id-column", default="", help="Column of names. [the one usually called so]")
+@click.option("--unit", "units", multiple=True, metavar="ENDPOINT=UNIT", help="Unit to come to. [the most common]")
+@click.option(
+    "--active", "limits", multiple=True, metavar="ENDPOINT<VALUE", help="Make classes: 1 on this side of the value."
+)
+@click.option(
+    "--censored",
+    type=click.Choice(["drop", "bound"]),
+    default="drop",
+    show_default=True,
+    help="What becomes of <10: left out, or taken as 10.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    help="Most that replicates may differ; for concentrations, decades.",
+)
+@click.option(
+    "--decimal", type=click.Choice(["point", "comma"]), help="What stands before decimals. [as the columns show]"
+)
+@click.option("--tautomers", is_flag=True, help="Choose one tautomer for all; ten times slower.")
+@click.option("--most-atoms", type=click.IntRange(min=1), default=150, show_default=True, help="Heavy atoms.")
+@workers_option
+@json_option
+def prepare(
+    files: tuple[Path, ...],
+    out: Path,
+    endpoints: tuple[str, ...],
+    smiles_column: str,
+    id_column: str,
+    units: tuple[str, ...],
+    limits: tuple[str, ...],
+    censored: str,
+    tolerance: float | None,
+    decimal: str | None,
+    *,
+    tautomers: bool,
+    most_atoms: int,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Make one row of each compound in FILES (CSV, SDF or SMILES; .gz): cleaned up, deduplicated, in one unit.
+
+    What is left out stands in rejects.csv, with the reason.
+    """
+    from kifabrik.recipes.pharma.endpoints import Censored, limit_of  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.pharma.measuring import Wishes  # noqa: PLC0415
+    from kifabrik.recipes.pharma.molecules import Standardiser  # noqa: PLC0415
+    from kifabrik.recipes.pharma.numbers import Decimal  # noqa: PLC0415
+    from kifabrik.recipes.pharma.prepared import COMPOUNDS, REJECTS, save_prepared  # noqa: PLC0415
+    from kifabrik.recipes.pharma.preparing import prepare as make  # noqa: PLC0415
+    from kifabrik.recipes.pharma.units import units_wished  # noqa: PLC0415
+
+    wishes = Wishes(
+        endpoints=endpoints,
+        smiles_column=smiles_column,
+        id_column=id_column,
+        units=units_wished(units),
+        limits=tuple(limit_of(text) for text in limits),
+        censored=Censored(censored),
+        tolerance=tolerance,
+        decimal=Decimal(decimal) if decimal else Decimal.UNKNOWN,
+    )
+    standardiser = Standardiser(tautomers=tautomers, most_atoms=most_atoms)
+    with counting("structures", None, quiet=as_json) as progress:
+        made = make(files, wishes, standardiser, workers=workers, progress=progress)
+    save_prepared(made, files, out, standardiser)
+    counts: dict[str, int] = {}
+    for one in made.rejects:
+        counts[one.reason.value] = counts.get(one.reason.value, 0) + 1
+    measured = {one.name: len(made.compounds.measured(one.name)) for one in made.endpoints}
+    if as_json:
+        show_json(
+            {
+                "rows": made.rows,
+                "compounds": len(made.compounds),
+                "endpoints": [
+                    {"name": one.name, "kind": one.kind.value, "unit": one.unit, "compounds": measured[one.name]}
+                    for one in made.endpoints
+                ],
+                "rejects": counts,
+                "folder": str(out),
+            }
+        )
+        return
+    show_table(
+        ["ENDPOINT", "KIND", "UNIT", "COMPOUNDS"],
+        [(one.name, one.kind.value, one.says or one.unit or "-", measured[one.name]) for one in made.endpoints],
+        right=(3,),
+    )
+    remark(f"{made.rows:,} rows, {len(made.compounds):,} compounds: {out / COMPOUNDS}")
+    for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
+        remark(f"  left out {count:,}: {reason}")
+    if counts:
+        remark(f"Each of them with its reason: {out / REJECTS}")

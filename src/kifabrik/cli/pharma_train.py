@@ -1,0 +1,150 @@
+"""`kifabrik pharma train`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from kifabrik.cli.options import json_option
+from kifabrik.cli.pharma_running import cache_option, counting, show_figure, workers_option
+from kifabrik.cli.terminal import remark, show_json, show_table
+from kifabrik.errors import UsageError
+
+if TYPE_CHECKING:
+    from kifabrik.recipes.pharma.endpoints import Endpoint
+    from kifabrik.recipes.pharma.model import Model
+    from kifabrik.recipes.pharma.sides import Sides
+
+
+_LEFT_TO_REPORT: Final = frozenset({"balanced accuracy", "calibration error", "RMSE"})
+
+
+@click.command(
+    epilog="""\b
+    Examples:
+      kifabrik pharma train split --out model
+      kifabrik pharma train split --endpoint IC50 --recipe fast --members 5 --seed 3 --out model
+    """
+)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the model."
+)
+@click.option("--endpoint", default="", help="What to learn. [the only one there is]")
+@click.option("--also", "helpers", multiple=True, help="Another endpoint of the data that may help; once for each.")
+@click.option(
+    "--recipe",
+    type=click.Choice(["auto", "maplight", "fast"]),
+    default="auto",
+    show_default=True,
+    help="How trees are grown; auto: the better one by inner cross-validation.",
+)
+@click.option("--trees", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="In a set.")
+@click.option(
+    "--members", type=click.IntRange(1, 50), default=1, show_default=True, help="Sets of trees to take the mean of."
+)
+@click.option("--folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Inner cross-validation.")
+@click.option(
+    "--level",
+    type=click.FloatRange(0.5, 0.99),
+    default=0.9,
+    show_default=True,
+    help="Share that intervals are to cover.",
+)
+@click.option("--log/--no-log", default=None, help="Take logarithms. [if values span two decades]")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of luck.")
+@click.option(
+    "--show-neighbours",
+    is_flag=True,
+    help="Keep training structures in the model and show the nearest with predictions: this discloses them.",
+)
+@cache_option
+@workers_option
+@json_option
+def train(
+    folder: Path,
+    out: Path,
+    endpoint: str,
+    helpers: tuple[str, ...],
+    recipe: str,
+    trees: int,
+    members: int,
+    folds: int,
+    level: float,
+    log: bool | None,
+    seed: int,
+    *,
+    show_neighbours: bool,
+    cache: Path | None,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Train a model on the training data in FOLDER, which `split` wrote; its test data is not looked at."""
+    from kifabrik.recipes.pharma.boosting import Recipe  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.pharma.card import write_card  # noqa: PLC0415
+    from kifabrik.recipes.pharma.model import save  # noqa: PLC0415
+    from kifabrik.recipes.pharma.sides import load_split  # noqa: PLC0415
+    from kifabrik.recipes.pharma.training import Training, steps  # noqa: PLC0415
+    from kifabrik.recipes.pharma.training import train as make  # noqa: PLC0415
+
+    sides = load_split(folder)
+    wishes = Training(
+        recipe=None if recipe == "auto" else Recipe(recipe),
+        trees=trees,
+        members=members,
+        folds=folds,
+        level=level,
+        log=log,
+        seed=seed,
+        shows_neighbours=show_neighbours,
+        helpers=tuple(_endpoint(sides, name) for name in helpers),
+        workers=workers,
+        cache=cache,
+    )
+    facts = {
+        "data": {"tables": sides.digests, **sides.facts.plain(), "split": sides.method},
+    }
+    with counting("models", steps(wishes), quiet=as_json) as progress:
+        model = make(
+            sides.train,
+            _endpoint(sides, endpoint),
+            wishes,
+            standardiser=sides.facts.standardiser,
+            facts=facts,
+            progress=progress,
+        )
+    save(model, out)
+    write_card(model, None, out)
+    if as_json:
+        show_json({"model": str(out), "recipe": model.recipe.value, **model.facts})
+        return
+    _show(model)
+    remark(f"Model of {model.endpoint.name} from {model.facts['compounds']:,} compounds: {out}")
+    remark(f"Judge it on the test data: kifabrik pharma evaluate {out} {folder}")
+
+
+def _endpoint(sides: "Sides", name: str) -> "Endpoint":
+    known = sides.facts.endpoints
+    if name in known:
+        return known[name]
+    if not name and len(known) == 1:
+        return next(iter(known.values()))
+    listed = ", ".join(known)
+    if name:
+        raise UsageError(f"There is no endpoint {name}.", hint=f"There are: {listed}.")
+    raise UsageError("There are several endpoints.", hint=f"Name one with --endpoint: {listed}.")
+
+
+def _show(model: "Model") -> None:
+    names = [name for name in model.facts["inner"]["recipe"] if name not in _LEFT_TO_REPORT]
+    rows = []
+    for which, found in model.facts["inner"].items():
+        label = f"CatBoost, {model.recipe.value}" if which == "recipe" else which
+        rows.append((label, *(show_figure(found[name]) for name in names)))
+    right = tuple(range(1, len(names) + 1))
+    show_table(["LEFT-OUT SCAFFOLDS", *(name.upper() for name in names)], rows, right=right)
+    if model.facts["compared"]:
+        said = ", ".join(f"{name} {value:.3f}" for name, value in model.facts["compared"].items())
+        remark(f"Recipe {model.recipe.value}, chosen on two folds: {said}.")
+    if model.facts["flagged"]:
+        remark(f"{model.facts['flagged']} compounds have features that are not finite; taken as missing.")

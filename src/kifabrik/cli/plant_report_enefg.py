@@ -1,0 +1,193 @@
+"""`kifabrik plant report enefg`."""
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import click
+
+from kifabrik.cli.options import json_option
+from kifabrik.cli.terminal import remark, show_json, show_table, warn
+from kifabrik.errors import UsageError
+
+_LARGE: Final = 1000.0
+_SMALL: Final = 10.0
+_WORDS: Final = {
+    "head": (
+        "{name}: EnEfG § 11 zum Ende von {year}, in Betrieb seit {start}",
+        "{name}: EnEfG § 11 at the end of {year}, in operation since {start}",
+    ),
+    "columns": ("§,WERT VON,WERT,GRENZE,WANN,", "§,FIGURE,VALUE,BOUND,WHEN,"),
+    "fields": ("ANGABE,WERT,GRUNDLAGE", "FIELD,VALUE,BASIS"),
+    "binds": ("gilt", "binds"),
+    "from": ("ab {day}", "from {day}"),
+    "met": ("erfüllt", "met"),
+    "not met": ("NICHT ERFÜLLT", "NOT MET"),
+    "not yet met": ("noch nicht erfüllt", "not yet met"),
+    "note": (
+        "Die PUE zählt Strom nicht, der nur Abwärme aufwertet (§ 11 Abs. 2 Satz 3). Werte sind simuliert.",
+        "PUE leaves out electricity that only upgrades waste heat (§ 11 Abs. 2 Satz 3). Values are simulated.",
+    ),
+    "due": ("{law}; fällig {day}", "{law}; due {day}"),
+    "small": ("Der Standort liegt unter der Größe dieses Registers.", "The site is below this register's size."),
+    "gaps": ("{count} Lücken: {names}.", "{count} gaps: {names}."),
+    "measured": ("gemessen", "measured"),
+    "estimated": ("geschätzt", "estimated"),
+    "stated": ("angegeben", "stated"),
+    "gap": ("Lücke", "gap"),
+}
+
+if TYPE_CHECKING:
+    from kifabrik.plant.law.filling import Filled
+    from kifabrik.plant.law.rows import Register, Verdict
+    from kifabrik.plant.studies import Study
+
+
+@click.command(
+    epilog="""\b
+    Examples:
+      kifabrik plant report enefg results
+      kifabrik plant report enefg results --year 2028 --language de
+    """
+)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--year", type=click.IntRange(2024, 2100), help="Whose law to apply. [the study's year]")
+@click.option("--meters", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Store of meters.")
+@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the fields.")
+@json_option
+def enefg(
+    folder: Path, year: int | None, meters: Path | None, language: Literal["de", "en"], *, as_json: bool
+) -> None:
+    """Say what EnEfG § 11 asks of the year in FOLDER, and fill the fields of both registers.
+
+    FOLDER is one that `kifabrik plant run --out` wrote. Each field says what it rests on; gaps are listed.
+    """
+    from kifabrik.plant.law.filling import concerned, fill  # noqa: PLC0415 - slow to import
+    from kifabrik.plant.law.rows import rules, verdicts  # noqa: PLC0415
+    from kifabrik.plant.saving import load  # noqa: PLC0415
+
+    study = load(folder)
+    start = study.site.operator.in_operation_since
+    if start is None:
+        hint = "Write it there as 2026-10-01, and run the year again."
+        raise UsageError(
+            "operator.in_operation_since is not in the site file: the thresholds depend on it.", hint=hint
+        )
+    year = year or study.site.year
+    summary = study.summary
+    found = verdicts({"pue": summary.pue, "erf": summary.erf, "ref": summary.ref}, start, year)
+    last = date(year, 12, 31)
+    metered = {}
+    if meters:
+        from kifabrik.plant.metering.store import Store  # noqa: PLC0415
+
+        metered = Store(meters).year(year)
+    registers = [one for one in rules().registers if one.begin <= last <= one.until]
+    filled = {one.id: fill(one, study, metered) for one in registers if concerned(one, study)}
+    if as_json:
+        show_json(_document(found, registers, filled, language))
+        return
+    _show_verdicts(study, found, start, year, language)
+    for register in registers:
+        _show_register(register, filled.get(register.id), year, language)
+
+
+def _say(language: str, key: str, **parts: object) -> str:
+    return _WORDS[key][language == "en"].format(**parts)
+
+
+def _show_verdicts(study: "Study", found: "list[Verdict]", start: date, year: int, language: str) -> None:
+    click.secho(_say(language, "head", name=study.site.name, year=year, start=start), bold=True)
+    rows = []
+    for one in found:
+        bound = one.threshold
+        sign = f"<= {bound.at_most:g}" if bound.at_most is not None else f">= {bound.at_least:g}"
+        binds = _say(language, "binds") if one.binding else _say(language, "from", day=one.since)
+        rows.append(
+            (
+                bound.law.removeprefix("EnEfG "),
+                bound.figure.upper(),
+                f"{one.value:.3f}",
+                sign,
+                binds,
+                _word(one, language),
+            )
+        )
+    show_table(_say(language, "columns").split(","), rows, right=(2,))
+    remark(_say(language, "note"))
+
+
+def _word(verdict: "Verdict", language: str) -> str:
+    missed = "not met" if verdict.binding else "not yet met"
+    return _say(language, "met" if verdict.met else missed)
+
+
+def _show_register(
+    register: "Register", filled: "list[Filled] | None", year: int, language: Literal["de", "en"]
+) -> None:
+    click.echo()
+    month, day = register.due
+    click.secho(_say(language, "due", law=register.law, day=date(year + 1, month, day)), bold=True)
+    if filled is None:
+        remark(_say(language, "small"))
+        return
+    rows = [(one.field.symbol or "", getattr(one.field, language), *_cells(one, language)) for one in filled]
+    if any(row[0] for row in rows):
+        show_table(["SYMBOL", *_say(language, "fields").split(",")], rows, right=(2,))
+    else:
+        show_table(_say(language, "fields").split(","), [row[1:] for row in rows], right=(1,))
+    gaps = [getattr(one.field, language) for one in filled if one.basis.value == "gap"]
+    for one in filled:
+        if one.remark and one.basis.value != "gap":
+            warn(f"{getattr(one.field, language)}: {one.remark}.")
+    if gaps:
+        warn(_say(language, "gaps", count=len(gaps), names="; ".join(gaps)))
+
+
+def _cells(one: "Filled", language: Literal["de", "en"]) -> tuple[str, str]:
+    if one.value is None:
+        return "-", _say(language, one.basis.value)
+    from kifabrik.plant.report.words import Speaker  # noqa: PLC0415 - slow to import
+
+    text = str(one.value)
+    if isinstance(one.value, float):
+        digits = (
+            0 if abs(one.value) >= _LARGE or one.value == int(one.value) else 3 if abs(one.value) < _SMALL else 1
+        )
+        text = Speaker(language).number(one.value, digits)
+    return f"{text} {one.field.unit}".rstrip(), _say(language, one.basis.value)
+
+
+def _document(
+    found: "list[Verdict]", registers: "list[Register]", filled: "dict[str, list[Filled]]", language: str
+) -> dict[str, Any]:
+    return {
+        "thresholds": [
+            {
+                "law": one.threshold.law,
+                "figure": one.threshold.figure,
+                "value": one.value,
+                "at_most": one.threshold.at_most,
+                "at_least": one.threshold.at_least,
+                "since": str(one.since),
+                "binding": one.binding,
+                "met": one.met,
+            }
+            for one in found
+        ],
+        "registers": {
+            register.law: [
+                {
+                    "id": one.field.id,
+                    "symbol": one.field.symbol,
+                    "field": getattr(one.field, language),
+                    "value": one.value,
+                    "unit": one.field.unit,
+                    "basis": one.basis.value,
+                    "remark": one.remark,
+                }
+                for one in filled.get(register.id, [])
+            ]
+            for register in registers
+        },
+    }

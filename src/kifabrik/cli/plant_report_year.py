@@ -1,0 +1,33 @@
+"""`kifabrik plant report year`."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from kifabrik.cli.options import json_option
+from kifabrik.cli.terminal import remark, show_json
+
+
+@click.command(
+    epilog="""\b
+    Examples:
+      kifabrik plant report year results
+      kifabrik plant report year results --language de
+    """
+)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the HTML.")
+@json_option
+def year(folder: Path, language: Literal["de", "en"], *, as_json: bool) -> None:
+    """Write the report of the year in FOLDER: one HTML file, and one page of PDF in German."""
+    from kifabrik.plant.report import write_report, write_sheet  # noqa: PLC0415 - slow to import
+    from kifabrik.plant.saving import load  # noqa: PLC0415
+
+    study = load(folder)
+    page, sheet = write_report(study, folder, language), write_sheet(study, folder)
+    if as_json:
+        show_json({"report": str(page), "sheet": str(sheet)})
+        return
+    remark(f"Report: {page}")
+    remark(f"One page: {sheet}")

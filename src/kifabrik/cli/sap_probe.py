@@ -1,0 +1,99 @@
+"""`kifabrik sap probe`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.sap_secret import store_of, store_options
+from kifabrik.cli.terminal import remark, show_json, show_table, warn
+
+if TYPE_CHECKING:
+    from kifabrik.connectors.sap.probe import Probed, SetFound
+
+
+@click.command(
+    epilog="""\b
+    Examples:
+      kifabrik sap probe https://s4.example/sap/opu/odata4/sap/api_material
+      kifabrik sap probe https://s4.example/sap/opu/odata/sap/API_PRODUCT_SRV --set A_Product
+      kifabrik sap probe --plan plan.yaml
+
+    \b
+    Without a plan, the environment says how to sign in:
+      KIFABRIK_SAP_USER and KIFABRIK_SAP_PASSWORD, or
+      KIFABRIK_SAP_TOKEN_URL, _CLIENT_ID, _CLIENT_SECRET (and _SCOPE), or
+      KIFABRIK_SAP_CERTIFICATE and KIFABRIK_SAP_KEY
+    """
+)
+@click.argument("url", required=False)
+@click.option("--plan", type=click.Path(path_type=Path), help="Take address and sign-in from this plan.")
+@click.option("--set", "only", default="", help="Look at this entity set, with all its fields.")
+@store_options
+@home_option
+@json_option
+def probe(
+    url: str | None,
+    plan: Path | None,
+    only: str,
+    passphrase_file: Path | None,
+    key_file: Path | None,
+    home: Path,
+    as_json: bool,
+) -> None:
+    """Say what the OData service at URL has, and what it truly supports.
+
+    Each set is tried: whether it pages, keeps a page size, counts, and tracks changes. A probe reads no
+    more than a page of each, and changes nothing.
+    """
+    from kifabrik.connectors.sap.asking import caller_of, connect  # noqa: PLC0415 - slow to import
+    from kifabrik.connectors.sap.environment import sign_in_from_environment  # noqa: PLC0415
+    from kifabrik.connectors.sap.plan import check_url, read_plan  # noqa: PLC0415
+    from kifabrik.connectors.sap.probe import probe as look  # noqa: PLC0415
+
+    if (url is None) == (plan is None):
+        raise click.UsageError("Name the URL of a service, or a plan with --plan.")
+    store = store_of(home, passphrase_file, key_file)
+    caller = (
+        caller_of(read_plan(plan), store) if plan else connect(check_url(url or ""), sign_in_from_environment())
+    )
+    with caller:
+        found = look(caller, only=only)
+    if as_json:
+        show_json(asdict(found))
+        return
+    remark(f"OData V{found.version} at {found.service}")
+    _show(found)
+    if only:
+        click.echo()
+        _show_fields(found.sets[0])
+
+
+def _show(found: "Probed") -> None:
+    rows = [
+        (
+            one.name,
+            "?" if one.rows is None else f"{one.rows:,}",
+            "-" if one.page is None else f"{one.page} ({one.next_link})",
+            one.page_size.value,
+            one.changes.value,
+            " ".join(field.name for field in one.fields if field.key),
+        )
+        for one in found.sets
+    ]
+    show_table(["SET", "ROWS", "PAGE", "SIZE KEPT", "CHANGES", "KEYS"], rows, right=(1,))
+    for one in found.sets:
+        if one.problem:
+            warn(f"{one.name}: {one.problem}")
+
+
+def _show_fields(found: "SetFound") -> None:
+    rows = [
+        (one.name, one.type, one.column or "none: leave it out, or as_text", "key" if one.key else "")
+        for one in found.fields
+    ]
+    show_table(["FIELD", "TYPE", "COLUMN", ""], rows)
+    for navigation in found.navigations:
+        click.echo(f"{navigation.name} leads to {'many' if navigation.many else 'one'} of {navigation.target}")

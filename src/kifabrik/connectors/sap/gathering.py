@@ -1,0 +1,245 @@
+"""One entity set, page by page, as sealed members of a version.
+
+Invariants:
+- how far a set has come is noted only when everything up to there is sealed;
+- rows received and rows announced are the same in the end, or nothing of the set counts;
+- a set that proves inconsistent begins anew the next time.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from kifabrik.connectors.sap.ahead import ahead
+from kifabrik.connectors.sap.asking import Caller
+from kifabrik.connectors.sap.children import child_rows
+from kifabrik.connectors.sap.keys import Seen
+from kifabrik.connectors.sap.model import Version
+from kifabrik.connectors.sap.pages import Page, pages
+from kifabrik.connectors.sap.parts import PART_ROWS, PartBuilder
+from kifabrik.connectors.sap.progress import ProgressFiles, SetProgress, State
+from kifabrik.connectors.sap.selection import Selection, Table
+from kifabrik.datasets.made import MadeShard
+from kifabrik.datasets.writing import BLOCK_BYTES, Sink
+from kifabrik.errors import CapacityError, ConflictError, IntegrityError, KifabrikError
+from kifabrik.values import now_utc
+
+TRACK: Final = "odata.track-changes"
+
+
+def _silent(_set: str, _rows: int, _count: int) -> None:
+    return
+
+
+@dataclass
+class Work:
+    """What a pull works with.
+
+    Args:
+        caller: The service.
+        files: Where progress is kept.
+        state: How far it has come.
+        on_rows: Told the set, its rows so far, and how many there will be (-1: unknown).
+        part_rows: Rows of a part.
+        warnings: What a person should know.
+    """
+
+    caller: Caller
+    files: ProgressFiles
+    state: State
+    on_rows: Callable[[str, int, int], None] = _silent
+    part_rows: int = PART_ROWS
+    warnings: list[str] = field(default_factory=list)
+    first: dict[str, Page] = field(default_factory=dict)
+    """Pages that were fetched to see whether a link is still good."""
+    copies: dict[str, bytes] | None = None
+    """Members by path, for what is made of them at once; None if nothing is."""
+
+    @property
+    def salt(self) -> bytes:
+        """For hashes of keys."""
+        return bytes.fromhex(self.state.salt)
+
+    def notes(self, selection: Selection) -> dict[str, str]:
+        """What a Parquet file says of where it is from."""
+        return {"kifabrik.service": self.state.service, "kifabrik.entity_set": selection.name}
+
+
+def gather(work: Work, selection: Selection) -> Iterator[MadeShard]:
+    """Yield the members of a set that are still missing, and note how far it has come.
+
+    Raises:
+        KifabrikError: The set cannot be had, or is not consistent; what is sealed of it stays, if that helps.
+    """
+    progress = work.state.sets[selection.name]
+    try:
+        yield from _gather(work, selection, progress)
+    except (IntegrityError, ConflictError):
+        # What came so far may be wrong: it is not built on.
+        work.state.sets.pop(selection.name, None)
+        work.files.save(work.state)
+        raise
+
+
+def _gather(work: Work, selection: Selection, progress: SetProgress) -> Iterator[MadeShard]:
+    builders: dict[str, PartBuilder] = {}
+    delta = ""
+    with ahead(_pages(work, selection, progress)) as coming:
+        for page in coming:
+            if not builders:  # the first page has said how many rows there will be
+                builders = _builders(work, selection, progress)
+                own = builders[selection.table.name]
+            _check_room(selection, progress, page, own.total + len(page.rows))
+            own.add(page.rows)
+            for navigation, table in selection.children.items():
+                builders[table.name].add(child_rows(work.caller, selection, navigation, page.rows))
+                _check_children(selection, navigation, builders[table.name].total)
+            work.on_rows(selection.name, own.total, progress.count)
+            delta = page.delta or delta
+            if max(builder.rows for builder in builders.values()) >= work.part_rows:
+                yield from _seal(work, progress, builders)
+                progress.link = page.next
+                work.files.save(work.state)
+    yield from _seal(work, progress, builders, last=True)
+    _check_count(work, selection, progress, own.total)
+    progress.link, progress.done, progress.delta, progress.kept = "", True, delta, own.total
+    if selection.wanted.changes and not delta:
+        work.warnings.append(
+            f"{selection.name}: the service does not track changes here, so the next pull takes all of it again"
+        )
+    if not delta:
+        progress.keys = []
+    work.files.save(work.state)
+
+
+def _pages(work: Work, selection: Selection, progress: SetProgress) -> Iterator[Page]:
+    """Pages from where the pull stands; V2 services that page only when asked to are asked."""
+    window = selection.version is Version.V2 and not selection.wanted.changes
+    prefer = [f"odata.maxpagesize={selection.wanted.page_rows}"]
+    if selection.wanted.changes:
+        prefer.append(TRACK)
+    link, rows = progress.link, progress.rows.get(selection.name, 0)
+    known = work.first.pop(selection.name, None)
+    if known is not None:
+        rows += len(known.rows)
+        yield known
+        link = known.next
+    while link:
+        for page in pages(work.caller, selection.version, link, selection.name, prefer):
+            if progress.count < 0 and page.count is not None:
+                progress.count = page.count
+            rows += len(page.rows)
+            link = page.next
+            if not link and window and page.rows and rows < progress.count:
+                link = selection.link(top=selection.wanted.page_rows, skip=rows)
+            yield Page(page.rows, link, page.delta, page.count, page.removed)
+
+
+def first_link(selection: Selection) -> str:
+    """Return the question a full pull of a set begins with."""
+    window = selection.version is Version.V2 and not selection.wanted.changes
+    return selection.link(top=selection.wanted.page_rows if window else 0)
+
+
+def _builders(work: Work, selection: Selection, progress: SetProgress) -> dict[str, PartBuilder]:
+    builders = {}
+    for table in selection.tables:
+        rows = progress.rows.get(table.name, 0)
+        main = table is selection.table
+        seen = Seen(max(rows, min(progress.count, selection.wanted.rows) if main else 0))
+        builder = PartBuilder(table, work.salt, seen, work.notes(selection))
+        builder.total = rows
+        if main:
+            seen.update(work.files.load_keys(progress.keys))
+        builders[table.name] = builder
+    return builders
+
+
+def _seal(
+    work: Work, progress: SetProgress, builders: dict[str, PartBuilder], *, last: bool = False
+) -> Iterator[MadeShard]:
+    for name, builder in builders.items():
+        # A table without a row is a member too: its columns are known.
+        if not builder.rows and not (last and not progress.rows.get(name)):
+            continue
+        rows, fresh = builder.rows, builder.fresh
+        if builder is next(iter(builders.values())):
+            progress.keys.append(work.files.save_keys(fresh))
+        yield part(work, progress, builder.table, builder.finish(), rows)
+        progress.rows[name] = builder.total
+
+
+def part(work: Work, progress: SetProgress, table: Table, data: bytes, rows: int, kind: str = "") -> MadeShard:
+    """Return a member of the version, and note it."""
+    number = sum(path.startswith(f"{table.name}/") for path, _, _ in progress.parts)
+    path = f"{table.name}/{work.state.version:05d}-{number:05d}{kind}.parquet"
+    progress.parts.append((path, _digest(data), rows))
+    if work.copies is not None:
+        work.copies[path] = data
+    return in_memory(path, data)
+
+
+def in_memory(path: str, data: bytes) -> MadeShard:
+    """Return a member whose bytes are at hand."""
+
+    def write(sink: Sink) -> None:
+        stream = io.BytesIO(data)
+        while piece := stream.read(BLOCK_BYTES):
+            sink(piece)
+
+    return MadeShard(path, write, int(now_utc().timestamp()))
+
+
+def _digest(data: bytes) -> str:
+    import hashlib  # noqa: PLC0415 - once a part
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def _check_room(selection: Selection, progress: SetProgress, page: Page, rows: int) -> None:
+    most = selection.wanted.rows
+    announced = page.count if page.count is not None else progress.count
+    if announced > most or rows > most:
+        many = f"{max(announced, rows):,}"
+        raise CapacityError(
+            f"{selection.name} has {many} rows, and the plan allows {most:,}",
+            hint="Narrow the filter, or raise rows in the plan if that is what was agreed.",
+        )
+
+
+def _check_children(selection: Selection, navigation: str, rows: int) -> None:
+    most = selection.wanted.expand[navigation].rows
+    if rows > most:
+        raise CapacityError(
+            f"{selection.name}/{navigation} has more than the {most:,} rows the plan allows",
+            hint=f"Set rows under expand, {navigation}, if so many are meant.",
+        )
+
+
+def _check_count(work: Work, selection: Selection, progress: SetProgress, rows: int) -> None:
+    if progress.count in {-1, rows}:
+        return
+    now = count_now(work.caller, selection)
+    if now != rows:
+        raise ConflictError(
+            f"{selection.name}: the service announced {progress.count:,} rows and sent {rows:,}",
+            hint="The data moved while its pages were read. Repeat the command: this set begins anew.",
+        )
+    work.warnings.append(
+        f"{selection.name}: {progress.count:,} rows were announced, {rows:,} came, and so many there are now"
+    )
+
+
+def count_now(caller: Caller, selection: Selection) -> int | None:
+    """Ask how many rows there are now; None if the service does not say."""
+    try:
+        answer = caller.get(selection.count_link, {"accept": "text/plain"})
+        return int(answer.body.decode("utf-8-sig").strip())
+    except (KifabrikError, ValueError):
+        return None
+
+
+def describe(selection: Selection) -> list[object]:
+    """Return tables and columns as they are kept to see whether they change."""
+    return [[table.name, table.description()] for table in selection.tables]

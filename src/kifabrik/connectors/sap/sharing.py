@@ -1,0 +1,116 @@
+"""Tables shared by Delta Sharing, as Datasphere and Business Data Cloud offer them, as typed batches.
+
+The client library speaks the protocol; the Parquet files it names are fetched into memory one by one, and none
+touches the disk. Source: Delta Sharing Protocol 1.0, "Read Data from a Table".
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kifabrik.connectors.sap.file_plan import SharedTable, SharePlan
+from kifabrik.connectors.sap.secrets import SecretStore
+from kifabrik.errors import CapacityError, IntegrityError, SignInError, UnavailableError, UsageError
+
+LARGEST_FILE: Final = 2**30
+_TIMEOUT: Final = httpx.Timeout(300, connect=15)
+
+
+def open_share(plan: SharePlan, store: SecretStore | None = None) -> Any:
+    """Return a client of the share.
+
+    Raises:
+        SignInError: The profile is not where the plan says.
+        UsageError: It is no profile.
+    """
+    from delta_sharing.protocol import DeltaSharingProfile  # noqa: PLC0415 - slow to import
+    from delta_sharing.rest_client import DataSharingRestClient  # noqa: PLC0415
+
+    text = plan.profile.read(store)
+    try:
+        profile = DeltaSharingProfile.from_json(text)
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(
+            "the profile of the share is not what a provider of Delta Sharing gives",
+            hint='Put the whole file into the variable: export SHARE="$(cat profile.share)"',
+        ) from None
+    parts = urlsplit(profile.endpoint)
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost"}:
+        raise UsageError("the share's endpoint must be https://")
+    return DataSharingRestClient(profile, num_retries=4)
+
+
+def read_shared(client: Any, name: str, wanted: SharedTable) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a shared table, file after file.
+
+    Raises:
+        KifabrikError: The share refuses, cannot be reached, or what it gives is not what it says.
+    """
+    from delta_sharing.protocol import Table  # noqa: PLC0415 - slow to import
+
+    share, schema_name, table = wanted.table.split(".")
+    answer = _asked(client, name, Table(table, share, schema_name))
+    schema: pa.Schema | None = None
+    for file in answer.add_files:
+        found = _fetched(name, file)
+        missing = [column for column in wanted.columns if column not in found.schema_arrow.names]
+        partitions = dict(file.partition_values or {})
+        absent = [column for column in missing if column not in partitions]
+        if absent:
+            raise UsageError(
+                f"{wanted.table} has no column {absent[0]!r}",
+                hint=f"It has: {', '.join(found.schema_arrow.names)[:300]}.",
+            )
+        if missing:
+            raise UsageError(
+                f"{wanted.table} is parted by {missing[0]!r}, whose values are not in its files",
+                hint="Leave that column out of the plan.",
+            )
+        for batch in found.iter_batches(columns=list(wanted.columns)):
+            chosen = batch.select(list(wanted.columns))
+            schema = schema or chosen.schema.remove_metadata()
+            try:
+                yield chosen.cast(schema)
+            except pa.ArrowException:
+                raise IntegrityError(f"{wanted.table}: its files have columns of different types") from None
+
+
+def _asked(client: Any, name: str, table: Any) -> Any:
+    try:
+        return client.list_files_in_table(table)
+    except OSError as error:  # the library's errors are those of `requests`, which are OSErrors
+        response = getattr(error, "response", None)
+        status = response.status_code if response is not None else 0
+        if status in {401, 403}:
+            raise SignInError(
+                f"{name}: the share does not let us in ({status})", hint="Ask the provider for a fresh profile."
+            ) from None
+        what = f"answers {status}" if status else f"does not answer: {type(error).__name__}"
+        raise UnavailableError(
+            f"{name}: the share {what}", hint="Check table in the plan, and the network."
+        ) from None
+
+
+def _fetched(name: str, file: Any) -> pq.ParquetFile:
+    if file.size and file.size > LARGEST_FILE:
+        raise CapacityError(f"{name}: a file of the share has {file.size / 2**30:.1f} GiB; 1 GiB is held in memory")
+    try:
+        answer = httpx.get(file.url, timeout=_TIMEOUT)
+    except httpx.HTTPError as error:
+        raise UnavailableError(f"{name}: a file of the share cannot be had: {type(error).__name__}") from None
+    if answer.status_code != httpx.codes.OK:
+        raise UnavailableError(
+            f"{name}: a file of the share answers {answer.status_code}", hint="Links end; repeat the command."
+        )
+    if file.size and len(answer.content) != file.size:
+        raise IntegrityError(
+            f"{name}: a file of the share has {len(answer.content)} bytes, and was to have {file.size}"
+        )
+    try:
+        return pq.ParquetFile(pa.BufferReader(answer.content))
+    except (pa.ArrowInvalid, OSError):
+        raise IntegrityError(f"{name}: a file of the share is no Parquet file") from None

@@ -1,0 +1,72 @@
+"""A forecast as a table: river and heat demand, hour by hour."""
+
+import csv
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.plant.governor.river import Hour
+
+COLUMNS: Final = ("time", "river_celsius", "flow_m3s", "limit_celsius", "limit_warming_k", "heat_wanted_kw")
+"""Of the table; the last may be left out."""
+_HOUR: Final = 3600.0
+
+
+def read_forecast(path: Path) -> list[Hour]:
+    """Read hours of a forecast; times are ISO 8601, without a zone UTC, and an hour apart or more.
+
+    Raises:
+        NotFoundError: There is no such file.
+        UsageError: A column is missing, a field makes no sense or times do not rise; line and field are named.
+    """
+    if not path.is_file():
+        raise NotFoundError(
+            f"There is no forecast {path}.", hint=f"A CSV file with the columns {', '.join(COLUMNS)}."
+        )
+    hours: list[Hour] = []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        missing = [name for name in COLUMNS[:-1] if name not in (rows.fieldnames or ())]
+        if missing:
+            raise UsageError(
+                f"{path}, line 1: there is no column {missing[0]}.", hint=f"Needed: {', '.join(COLUMNS)}"
+            )
+        for row in rows:
+            where = f"{path}, line {rows.line_num}"
+            hour = Hour(
+                at=_time(row["time"], where),
+                river_celsius=_number(row, "river_celsius", where, -1.0),
+                flow=_number(row, "flow_m3s", where, 0.0),
+                limit_celsius=_number(row, "limit_celsius", where, 0.0),
+                limit_warming=_number(row, "limit_warming_k", where, 0.0),
+                heat_wanted=1000 * _number(row, "heat_wanted_kw", where, 0.0) if row.get("heat_wanted_kw") else 0.0,
+            )
+            if hours and hour.at < hours[-1].at + _HOUR:
+                raise UsageError(f"{where}: {row['time']} is not an hour after the last.", hint="Sort the hours.")
+            hours.append(hour)
+    if not hours:
+        raise UsageError(f"{path} has no hour.", hint="A forecast needs at least one line besides its header.")
+    return hours
+
+
+def _number(row: Mapping[str, str], name: str, where: str, least: float) -> float:
+    try:
+        value = float(row[name])
+    except (TypeError, ValueError):
+        value = math.nan
+    if not least <= value < math.inf:
+        raise UsageError(
+            f"{where}, field {name}: '{row[name]}' is not a number from {least:g} on.", hint="Correct it."
+        )
+    return value
+
+
+def _time(text: str, where: str) -> float:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{where}, field time: '{text}' is not a time.", hint="2026-07-20T12:00+02:00") from None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,1 @@
+"""The plant as it is now, as a page."""

@@ -1,0 +1,205 @@
+"""Kits: a recipe as a folder to order in a factory, with job files, requirements and the recipe's own code.
+
+The code travels as part of the sealed `workdir`, so the factory sees neither which recipe runs nor how, and what
+runs is the version that is installed here. The environment is locked to the packages the recipe is tested with.
+
+Invariants:
+    - An existing file is never replaced.
+    - Nothing of kifabrik beyond `errors`, `durable`, `run_log` and the recipe itself is in a kit.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module, metadata, resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final
+
+from kifabrik.errors import ConflictError, NotFoundError, UsageError
+
+CODE: Final = "code"
+"""Folder of a kit that becomes the job's working folder."""
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SHARED: Final = ("__init__.py", "errors.py", "durable.py", "recipes/__init__.py", "recipes/run_log.py")
+_LEFT_OUT: Final = ("__pycache__", "example", "kit.py")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What can be chosen when a kit is written.
+
+    Attributes:
+        name: As on the command line.
+        default: Its value where nothing is said.
+        about: One line.
+        check: Returns the value, or raises UsageError.
+    """
+
+    name: str
+    default: str
+    about: str
+    check: Callable[[str], str] = str
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A recipe that can be ordered.
+
+    Attributes:
+        name: Of the kit.
+        about: One line.
+        package: Package within `kifabrik.recipes` whose code goes along.
+        extra: Extra of the distribution whose packages it needs.
+        settings: What can be chosen.
+        files: Makes the files of the folder (path to text) of the settings' values.
+        steps: Makes the commands that come next, of the folder and the same values.
+        example: Writes example input into a folder; None: there is none.
+        needs: Packages needed beyond the extra's.
+    """
+
+    name: str
+    about: str
+    package: str
+    extra: str
+    settings: tuple[Setting, ...]
+    files: Callable[[Mapping[str, str]], dict[str, str]]
+    steps: Callable[[Path, Mapping[str, str]], tuple[str, ...]]
+    example: Callable[[Path], None] | None = None
+    needs: tuple[str, ...] = ("pydantic",)
+
+
+KITS: Final = {
+    "supply-chain": "kifabrik.recipes.supply_chain.kit:SUPPLY_CHAIN",
+    "pharma-screen": "kifabrik.recipes.pharma.kit:PHARMA_SCREEN",
+    "pharma-train": "kifabrik.recipes.pharma.kit:PHARMA_TRAIN",
+}
+"""Name of a kit to where it is declared; imported when it is asked for."""
+
+
+def find_kit(name: str) -> Kit:
+    """Return a kit.
+
+    Raises:
+        NotFoundError: There is none of this name.
+    """
+    if name not in KITS:
+        raise NotFoundError(f"there is no recipe {name!r}", hint=f"There are {', '.join(KITS)}.")
+    module, _, attribute = KITS[name].partition(":")
+    kit: Kit = getattr(import_module(module), attribute)
+    return kit
+
+
+def write_kit(kit: Kit, folder: Path, chosen: Mapping[str, str], *, example: bool = False) -> dict[str, str]:
+    """Write a kit's folder and return the values of all settings.
+
+    Args:
+        kit: Which.
+        folder: To make; it may exist if it is empty.
+        chosen: Values of settings, by name.
+        example: Whether to write example input, too, into the folder `input`.
+
+    Raises:
+        ConflictError: The folder holds something.
+        UsageError: A setting is unknown or its value makes no sense.
+    """
+    values = _values(kit, chosen)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConflictError(f"{folder} exists and is not empty", hint="Name another folder.")
+    if example and kit.example is None:
+        raise UsageError(f"the recipe {kit.name} has no example input")
+    texts = kit.files(values) | {"requirements.txt": requirements(kit)}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    _write_code(kit, folder / CODE / "kifabrik")
+    if example and kit.example is not None:
+        kit.example(folder / "input")
+    return values
+
+
+def requirements(kit: Kit) -> str:
+    """Packages the recipe needs, at the versions installed here; as a requirements file."""
+    declared = metadata.requires("kifabrik") or []
+    marked = f'extra == "{kit.extra}"'
+    named = [line for line in declared if marked in line.replace("'", '"')]
+    names = {re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0] for line in named} | set(kit.needs)
+    lines = []
+    for name in sorted(names):
+        try:
+            lines.append(f"{name}=={metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            declared_line = next((line.partition(";")[0].strip() for line in named if line.startswith(name)), name)
+            lines.append(declared_line)
+    return "\n".join(lines) + "\n"
+
+
+def name_of(what: str) -> Callable[[str], str]:
+    """A check of names: what datasets, purposes and jobs may be called."""
+
+    def check(value: str) -> str:
+        if not _NAME.fullmatch(value):
+            hint = "Use 1 to 64 lower-case letters, digits, '.', '_' and '-'."
+            raise UsageError(f"{value!r} is not a name for a {what}", hint=hint)
+        return value
+
+    return check
+
+
+def number_of(what: str, least: int, most: int) -> Callable[[str], str]:
+    """A check of whole numbers."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(r"\d{1,12}", value) or not least <= int(value) <= most:
+            raise UsageError(f"{what} must be a whole number from {least:,} to {most:,}, not {value!r}")
+        return value
+
+    return check
+
+
+def size_of(what: str) -> Callable[[str], str]:
+    """A check of amounts of memory."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(r"[1-9]\d{0,5}[KMGT]i?B", value):
+            raise UsageError(f"{what} must be a size such as 4GB, not {value!r}")
+        return value
+
+    return check
+
+
+def choice_of(what: str, *choices: str) -> Callable[[str], str]:
+    """A check of words."""
+
+    def check(value: str) -> str:
+        if value not in choices:
+            raise UsageError(f"{what} must be {', '.join(filter(None, choices))}, not {value!r}")
+        return value
+
+    return check
+
+
+def _values(kit: Kit, chosen: Mapping[str, str]) -> dict[str, str]:
+    known = {setting.name: setting for setting in kit.settings}
+    strange = sorted(set(chosen) - set(known))
+    if strange:
+        hint = f"There are {', '.join(known)}."
+        raise UsageError(f"the recipe {kit.name} has no setting {strange[0]!r}", hint=hint)
+    return {name: setting.check(chosen.get(name, setting.default)) for name, setting in known.items()}
+
+
+def _write_code(kit: Kit, target: Path) -> None:
+    source = resources.files("kifabrik")
+    for name in _SHARED:
+        _copy(source.joinpath(name), target / name)
+    _copy(source.joinpath("recipes", kit.package), target / "recipes" / kit.package)
+
+
+def _copy(source: Traversable, target: Path) -> None:
+    if source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+        return
+    for one in source.iterdir():
+        if one.name not in _LEFT_OUT:
+            _copy(one, target / one.name)

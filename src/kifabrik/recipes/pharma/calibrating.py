@@ -1,0 +1,174 @@
+"""From scores to probabilities, and from residuals to intervals that hold what they promise.
+
+Invariants:
+- both are learnt from predictions for compounds whose scaffold the predicting model had not seen;
+- calibrated probabilities keep the order of the scores, apart from ties, and never are 0 or 1.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+ISOTONIC_FROM: Final = 1000
+"""Fewer compounds are calibrated by Platt's sigmoid: isotonic regression overfits below it (Niculescu-Mizil and
+Caruana, ICML 2005)."""
+_EDGE: Final = 1e-6
+EDGES: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 1.0)
+"""Edges of the bins of similarity to the nearest training compound (ECFP4)."""
+_LEAST_IN_BIN: Final = 50
+
+Floats = NDArray[np.float64]
+
+
+class Shape(Enum):
+    """How scores become probabilities."""
+
+    PLATT = "platt"
+    ISOTONIC = "isotonic"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A rising curve from score to probability.
+
+    Attributes:
+        shape: How it was fitted.
+        x: Scores (isotonic: centres of the steps; Platt: slope and intercept of the log-odds).
+        y: Probabilities at them; empty for Platt.
+    """
+
+    shape: Shape
+    x: tuple[float, ...]
+    y: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, scores: Floats, classes: Floats) -> "Calibration":
+        """Fit one to scores between 0 and 1 and classes 0 and 1, shapes (n,)."""
+        if len(scores) < ISOTONIC_FROM:
+            curve = LogisticRegression(C=1e6).fit(_log_odds(scores)[:, None], classes)
+            slope = float(curve.coef_[0, 0])
+            if slope > 0:
+                return cls(Shape.PLATT, (slope, float(curve.intercept_[0])))
+            rate = float(classes.mean())  # scores that say nothing
+            return cls(Shape.PLATT, (_EDGE, math.log(rate / (1 - rate))))
+        steps = IsotonicRegression(out_of_bounds="clip").fit_transform(scores, classes)
+        order = np.argsort(scores, kind="stable")
+        levels = np.unique(steps)
+        x = [float(scores[order][steps[order] == level].mean()) for level in levels]
+        least = 1 / (len(scores) + 2)
+        return cls(Shape.ISOTONIC, tuple(x), tuple(float(np.clip(level, least, 1 - least)) for level in levels))
+
+    def __call__(self, scores: Floats) -> Floats:
+        """Probabilities of class 1, shape (n,)."""
+        if self.shape is Shape.ISOTONIC:
+            return np.interp(scores, self.x, self.y)
+        slope, intercept = self.x
+        return np.asarray(1 / (1 + np.exp(-(slope * _log_odds(scores) + intercept))), dtype=np.float64)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON says it."""
+        return {"shape": self.shape.value, "x": list(self.x), "y": list(self.y)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """Interval for compounds of some similarity to the training data.
+
+    Attributes:
+        low: Least similarity.
+        high: Similarity below which it holds; the last holds for 1 too.
+        count: Residuals it was made of.
+        reach: Half its width, as the model sees numbers.
+        covered: Share covered when each fold was judged by the residuals of the others; NaN if not known.
+    """
+
+    low: float
+    high: float
+    count: int
+    reach: float
+    covered: float
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON says it."""
+        covered = None if math.isnan(self.covered) else self.covered
+        return {"low": self.low, "high": self.high, "count": self.count, "reach": self.reach, "covered": covered}
+
+
+def bands_of(residuals: Floats, similarity: Floats, fold: NDArray[np.intp], level: float) -> tuple[Band, ...]:
+    """Cross-conformal intervals by similarity (Vovk, Ann. Math. Artif. Intell. 74:9, 2015; Mondrian bins).
+
+    Bins with fewer than 50 residuals are joined with the next more similar one, the last with the one before.
+
+    Args:
+        residuals: Shape (n,), of models that had not seen the compound's scaffold.
+        similarity: Shape (n,), to the nearest compound that model had seen.
+        fold: Shape (n,), in which the compound was left out.
+        level: Share to be covered.
+    """
+    size = np.abs(residuals)
+    bands = []
+    for low, high in _bins(similarity):
+        inside = _inside(similarity, low, high)
+        bands.append(
+            Band(
+                low=low,
+                high=high,
+                count=int(inside.sum()),
+                reach=_quantile(size[inside], level),
+                covered=_crossed(size[inside], fold[inside], level),
+            )
+        )
+    return tuple(bands)
+
+
+def reach_of(bands: Sequence[Band], similarity: Floats) -> Floats:
+    """Half width of the interval of each compound, shape (n,)."""
+    lows = np.array([band.low for band in bands[1:]])
+    return np.array([band.reach for band in bands])[np.searchsorted(lows, similarity, side="right")]
+
+
+def _bins(similarity: Floats) -> list[tuple[float, float]]:
+    edges = [EDGES[0]]
+    for at in range(1, len(EDGES)):
+        last = at == len(EDGES) - 1
+        if last or _inside(similarity, edges[-1], EDGES[at]).sum() >= _LEAST_IN_BIN:
+            edges.append(EDGES[at])
+    while len(edges) > 2 and _inside(similarity, edges[-2], edges[-1]).sum() < _LEAST_IN_BIN:  # noqa: PLR2004
+        del edges[-2]
+    return list(pairwise(edges))
+
+
+def _inside(similarity: Floats, low: float, high: float) -> NDArray[np.bool_]:
+    return (similarity >= low) & ((similarity < high) | (high >= 1.0))
+
+
+def _quantile(size: Floats, level: float) -> float:
+    """The conformal quantile; the largest residual where there are too few for the level."""
+    if not len(size):
+        return 0.0
+    rank = min(len(size), math.ceil((len(size) + 1) * level))
+    return float(np.sort(size)[rank - 1])
+
+
+def _crossed(size: Floats, fold: NDArray[np.intp], level: float) -> float:
+    covered, count = 0, 0
+    for number in np.unique(fold):
+        others = size[fold != number]
+        if len(others):
+            mine = size[fold == number]
+            covered += int((mine <= _quantile(others, level)).sum())
+            count += len(mine)
+    return covered / count if count else math.nan
+
+
+def _log_odds(scores: Floats) -> Floats:
+    held = np.clip(scores, _EDGE, 1 - _EDGE)
+    return np.asarray(np.log(held / (1 - held)), dtype=np.float64)

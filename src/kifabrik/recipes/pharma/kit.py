@@ -1,0 +1,235 @@
+"""Training on confidential compounds, and screening with what was learnt, as kits."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from kifabrik.errors import UsageError
+from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, name_of, number_of, size_of
+
+_PROGRAM: Final = "python -m kifabrik.recipes.pharma.job"
+_UNSAFE: Final = frozenset("'\"\\$`\n")
+
+_JOB: Final = """\
+# Learn from sealed compounds: prepared, split, trained, judged, reported; the model comes back sealed.
+name: {name}
+purpose: {purpose}
+data:
+  /data/compounds: {dataset}
+workdir: {code}
+environment: {{requirements: requirements.txt}}
+run: >-
+  {run}
+resources: {{cpu: {cpu}, memory: {memory}}}
+outputs: {{model: /out/model}}
+publish: []                    # figures the factory may see: none; the log names those there are
+max_duration: 12h
+budget: {budget} EUR
+retry: {{attempts: 3, on: [preemption, node-failure]}}
+"""
+
+_README: Final = """\
+# A model from sealed compounds
+
+    {steps}
+
+- The folder you seal holds tables of structures and measurements (CSV, SDF or SMILES; docs/pharma.md names the
+  columns). The factory sees neither structures nor figures, nor which recipe ran.
+- `code/` is the recipe as it is installed here. It is yours: change it, it travels sealed.
+- The model folder holds the model, its lineage (which compounds made it), its figures and the report.
+"""
+
+
+_SCREEN: Final = """\
+# Find the best molecules of a sealed library by a sealed model, which is never opened outside.
+name: {name}
+purpose: {purpose}
+data:
+  /data/model: model:{model}
+  /data/library: {dataset}
+workdir: {code}
+environment: {{requirements: requirements.txt}}
+run: >-
+  {run}
+resources: {{cpu: {cpu}, memory: {memory}}}
+outputs: {{hits: /out/hits}}
+checkpoint: /checkpoint        # another attempt goes on where this one ended
+max_duration: 24h
+budget: {budget} EUR
+retry: {{attempts: 3, on: [preemption, node-failure]}}
+"""
+
+_SCREEN_README: Final = """\
+# Screening a sealed library with a sealed model
+
+    {steps}
+
+- The model is one that `kifabrik recipe new pharma-train` has made; every dataset behind it needs a live grant for
+  this purpose, too. The folder you seal holds one table of molecules (SMILES, CSV or Parquet; .gz).
+- What comes back: hits.csv, hits.sdf, rejects.csv and summary.json (docs/pharma-screening.md names the columns).
+- `code/` is the recipe as it is installed here. It is yours: change it, it travels sealed.
+"""
+
+
+def _screen_files(values: Mapping[str, str]) -> dict[str, str]:
+    words = ["screen /data/model /data/library --out /out/hits --resume /checkpoint"]
+    words += [f"--{name} {values[name]}" for name in ("keep", "hits", "diverse", "best", "seed")]
+    words += [f"--{name} {each}" for name in ("rule", "alerts") for each in values[name].split(",") if each]
+    common = {key: values[key] for key in ("name", "purpose", "dataset", "model", "cpu", "memory", "budget")}
+    job = _SCREEN.format(code=CODE, run=f"{_PROGRAM} {' '.join(words)}", **common)
+    return {"README.md": _SCREEN_README.format(steps="\n    ".join(_screen_steps(Path(), values))), "job.yaml": job}
+
+
+def _screen_steps(folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
+    return (
+        f"kifabrik dataset seal {values['dataset']} {folder / 'input'}",
+        f"kifabrik dataset grant {values['dataset']} --purpose {values['purpose']}",
+        f"kifabrik apply {folder / 'job.yaml'}",
+        f"kifabrik model pull {values['name']} --to {folder / 'hits'}",
+    )
+
+
+def _screen_example(folder: Path) -> None:
+    """Write 4,999 molecules of the National Cancer Institute's open collection, as RDKit distributes them."""
+    from rdkit import RDConfig  # noqa: PLC0415 - slow to import, and an extra
+
+    source = Path(RDConfig.RDDataDir) / "NCI" / "first_5K.smi"
+    if not source.is_file():
+        raise UsageError("this RDKit comes without the example library", hint="Take the one from PyPI.")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "library.smi").write_bytes(source.read_bytes())
+
+
+def _per_cent(value: str) -> str:
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,4})?", value) or not 0 < float(value) <= 100:  # noqa: PLR2004
+        raise UsageError(f"keep must be more than 0 and at most 100 per cent, not {value!r}")
+    return value
+
+
+def _files(values: Mapping[str, str]) -> dict[str, str]:
+    endpoints = [each for each in values["endpoints"].split(",") if each]
+    first, count = int(values["seed"]), int(values["seeds"])
+    is_sweep = len(endpoints) > 1 or count > 1
+    words = ["train /data/compounds --out /out/model"]
+    if is_sweep:
+        words.append('--seed "$seed"')
+        words += ['--endpoint "$endpoint"'] if endpoints else []
+    else:
+        words.append(f"--seed {first}")
+        words += [f"--endpoint '{endpoints[0]}'"] if endpoints else []
+    words += [f"--{name} '{values[name]}'" for name in ("active", "by") if values[name]]
+    words.append(f"--recipe {values['recipe']} --members {values['members']}")
+    common = {key: values[key] for key in ("name", "purpose", "dataset", "cpu", "memory", "budget")}
+    job = _JOB.format(code=CODE, run=f"{_PROGRAM} {' '.join(words)}", **common)
+    if is_sweep:
+        seeds = ", ".join(str(first + number) for number in range(count))
+        named = "".join(f", endpoint: [{', '.join(map(_quoted, endpoints))}]" if endpoints else "")
+        job += f"matrix: {{seed: [{seeds}]{named}}}\n"
+    return {"README.md": _README.format(steps="\n    ".join(_steps(Path(), values))), "job.yaml": job}
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
+
+
+def _steps(folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
+    name = values["name"]
+    is_sweep = "," in values["endpoints"] or int(values["seeds"]) > 1
+    chosen = (f"kifabrik results {name}", f"kifabrik model promote {name} --task 1") if is_sweep else ()
+    return (
+        f"kifabrik dataset seal {values['dataset']} {folder / 'input'}",
+        f"kifabrik dataset grant {values['dataset']} --purpose {values['purpose']}",
+        f"kifabrik apply {folder / 'job.yaml'}",
+        *chosen,
+        f"kifabrik model pull {name} --to {folder / 'model'}",
+    )
+
+
+def _words(value: str) -> str:
+    if not re.fullmatch(r"[a-z-]*(,[a-z-]+)*", value):
+        raise UsageError(f"{value!r} is not a list of words with commas between")
+    return value
+
+
+def _plain(value: str) -> str:
+    if _UNSAFE & set(value):
+        raise UsageError(f"{value!r} must not hold quotation marks, $ or backslashes")
+    return value
+
+
+def _example(folder: Path) -> None:
+    """Write 1,017 inhibitors of a sodium channel with their pIC50 (ChEMBL document CHEMBL2321810, CC BY-SA 3.0).
+
+    They are part of RDKit's distribution, which says what of: `Contrib/FreeWilson`.
+    """
+    from rdkit import RDConfig  # noqa: PLC0415 - slow to import, and an extra
+
+    source = Path(RDConfig.RDContribDir) / "FreeWilson" / "data"
+    table, structures = source / "CHEMBL2321810_act.csv", source / "CHEMBL2321810.smi"
+    if not (table.is_file() and structures.is_file()):
+        raise UsageError("this RDKit comes without the example compounds", hint="Take the one from PyPI.")
+    activity = dict(line.split(",") for line in table.read_text().splitlines()[1:])
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "inhibitors.csv").open("w", encoding="utf-8") as file:
+        file.write("id,smiles,pIC50\n")
+        for line in structures.read_text().splitlines():
+            smiles, name = line.split()
+            file.write(f"CHEMBL{name},{smiles},{activity[name]}\n")
+
+
+PHARMA_TRAIN: Final = Kit(
+    name="pharma-train",
+    about="Learn from sealed compounds; the model, its figures and its report come back.",
+    package="pharma",
+    extra="pharma",
+    settings=(
+        Setting("name", "compound-model", "name of the job and of the model", name_of("job")),
+        Setting("dataset", "compounds", "dataset with structures and measurements", name_of("dataset")),
+        Setting("purpose", "pharma-research", "what the data is used for", name_of("purpose")),
+        Setting("endpoints", "", "columns to learn, with commas; empty: the only one", _plain),
+        Setting("active", "", "make classes: a limit such as pIC50>6", _plain),
+        Setting(
+            "by",
+            "",
+            "time, scaffold, cluster or random",
+            choice_of("by", "", "time", "scaffold", "cluster", "random"),
+        ),
+        Setting("recipe", "auto", "auto, maplight or fast", choice_of("recipe", "auto", "maplight", "fast")),
+        Setting("members", "1", "sets of trees to take the mean of", number_of("members", 1, 50)),
+        Setting("seed", "1", "of luck", number_of("seed", 0, 2**31)),
+        Setting("seeds", "1", "so many models with seeds of their own: a sweep", number_of("seeds", 1, 1000)),
+        Setting("cpu", "2", "cores of each run", number_of("cpu", 1, 4096)),
+        Setting("memory", "6GB", "of each run", size_of("memory")),
+        Setting("budget", "5", "euros at most", number_of("budget", 1, 1_000_000)),
+    ),
+    files=_files,
+    steps=_steps,
+    example=_example,
+)
+
+PHARMA_SCREEN: Final = Kit(
+    name="pharma-screen",
+    about="Find the best molecules of a sealed library by a sealed model; the hits come back.",
+    package="pharma",
+    extra="pharma",
+    settings=(
+        Setting("name", "compound-hits", "name of the job", name_of("job")),
+        Setting("model", "compound-model", "name of the model, as the job was called", name_of("model")),
+        Setting("dataset", "library", "dataset with one table of molecules", name_of("dataset")),
+        Setting("purpose", "pharma-research", "what the data is used for", name_of("purpose")),
+        Setting("keep", "5", "per cent of the library that the model sees", _per_cent),
+        Setting("hits", "1000", "how many", number_of("hits", 1, 10_000_000)),
+        Setting("diverse", "0", "pick so many hits unlike each other", number_of("diverse", 0, 1_000_000)),
+        Setting("best", "high", "high or low values", choice_of("best", "high", "low")),
+        Setting("rule", "", "lipinski, veber or lead-like; several with commas", _words),
+        Setting("alerts", "", "pains, brenk or nih; several with commas", _words),
+        Setting("seed", "1", "of luck", number_of("seed", 0, 2**31)),
+        Setting("cpu", "2", "cores", number_of("cpu", 1, 4096)),
+        Setting("memory", "6GB", "of the run", size_of("memory")),
+        Setting("budget", "5", "euros at most", number_of("budget", 1, 1_000_000)),
+    ),
+    files=_screen_files,
+    steps=_screen_steps,
+    example=_screen_example,
+)

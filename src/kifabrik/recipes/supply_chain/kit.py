@@ -1,0 +1,127 @@
+"""The supply-chain study as a kit: job files for one run, or for parts and the run that gathers them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from kifabrik.errors import UsageError
+from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, name_of, number_of, size_of
+from kifabrik.recipes.supply_chain.tables.template import write_example
+
+_MOST_RUNS: Final = 48
+"""An order takes at most 50 inputs."""
+_PROGRAM: Final = "python -m kifabrik.recipes.supply_chain.job"
+
+_HEAD: Final = """\
+name: {name}
+purpose: {purpose}
+data:
+{data}
+workdir: {code}
+environment: {{requirements: requirements.txt}}
+run: >-
+  {run}
+resources: {{cpu: {cpu}, memory: {memory}}}
+outputs: {{{output}: /out/{output}}}
+publish: []                    # figures the factory may see: none; beta, alpha, cost and stock_value are there
+max_duration: 4h
+budget: {budget} EUR
+retry: {{attempts: 3, on: [preemption, node-failure]}}
+"""
+
+_README: Final = """\
+# A supply-chain study on sealed tables
+
+The tables of the network and the history of demand are sealed here, simulated in the factory without network, and
+the report comes back sealed. The factory sees neither tables nor code nor results.
+
+    {steps}
+
+- The folder you seal holds the tables (`kifabrik supply-chain template FOLDER` explains each) and, if you have it,
+  `history.csv` (`product, site, date, quantity`): demand is then fitted to it, and the tables' own is not used.
+- `code/` is the recipe as it is installed here. It is yours: change it, it travels sealed.
+- `requirements.txt` names the packages it was tested with.
+{spread}"""
+
+_SPREAD: Final = """\
+- `parts.yaml` is a sweep: each of its {runs} tasks simulates a share of the scenarios. `job.yaml` gathers what they
+  put out, without it ever leaving the factory; its figures are, bit for bit, those of the same study in one run.
+"""
+
+
+def _files(values: Mapping[str, str]) -> dict[str, str]:
+    runs = int(values["runs"])
+    study = " ".join(
+        f"--{name} {values[name]}" for name in ("scenarios", "periods", "warm-up", "seed") if values[name]
+    )
+    study += f" --what-if '{values['what-if']}'" if values["what-if"] else ""
+    concluding = f"--out /out/study --critical {values['critical']} --language {values['language']}"
+    common = {key: values[key] for key in ("purpose", "cpu", "memory", "budget")} | {"code": CODE}
+    network = f"  /data/network: {values['dataset']}"
+    steps = "\n    ".join(_steps(Path(), values))
+    readme = _README.format(steps=steps, spread=_SPREAD.format(runs=runs) if runs > 1 else "")
+    if runs == 1:
+        run = f"{_PROGRAM} run /data/network {study} {concluding}"
+        job = _HEAD.format(name=values["name"], data=network, run=run, output="study", **common)
+        return {"README.md": readme, "job.yaml": f"# A study of a sealed supply network, in one run.\n{job}"}
+    parts = f"{values['name']}-parts"
+    share = f'{_PROGRAM} run /data/network {study} --part "$part/{runs}" --out /out/part'
+    numbers = ", ".join(map(str, range(1, runs + 1)))
+    sweep = (
+        _HEAD.format(name=parts, data=network, run=share, output="part", **common)
+        + f"matrix: {{part: [{numbers}]}}\n"
+    )
+    mounts = "\n".join(f"  /data/part-{number}: output:{parts}/{number}/part" for number in range(1, runs + 1))
+    joined = " ".join(f"/data/part-{number}" for number in range(1, runs + 1))
+    job = _HEAD.format(
+        name=values["name"], data=mounts, run=f"{_PROGRAM} gather {joined} {concluding}", output="study", **common
+    )
+    return {
+        "README.md": readme,
+        "parts.yaml": f"# Each task simulates a share of the scenarios.\n{sweep}",
+        "job.yaml": f"# Gathers the parts into one study, and writes its report.\n{job}",
+    }
+
+
+def _steps(folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
+    dataset, purpose = values["dataset"], values["purpose"]
+    jobs = [folder / "parts.yaml", folder / "job.yaml"] if int(values["runs"]) > 1 else [folder / "job.yaml"]
+    return (
+        f"kifabrik dataset seal {dataset} {folder / 'input'}",
+        f"kifabrik dataset grant {dataset} --purpose {purpose}",
+        f"kifabrik apply {' '.join(map(str, jobs))}",
+        f"kifabrik model pull {values['name']} --to {folder / 'study'}",
+    )
+
+
+def _what_if(value: str) -> str:
+    if any(letter in value for letter in "'\n\\"):
+        raise UsageError("what-if must not hold a quotation mark, a backslash or a line break")
+    return value
+
+
+SUPPLY_CHAIN: Final = Kit(
+    name="supply-chain",
+    about="Simulate a supply network on sealed tables; tables of results and a report come back.",
+    package="supply_chain",
+    extra="supply-chain",
+    settings=(
+        Setting("name", "supply-study", "name of the job", name_of("job")),
+        Setting("dataset", "supply-network", "dataset that holds the tables", name_of("dataset")),
+        Setting("purpose", "supply-planning", "what the data is used for", name_of("purpose")),
+        Setting("runs", "1", "runs to spread the scenarios over", number_of("runs", 1, _MOST_RUNS)),
+        Setting("scenarios", "10000", "how many", number_of("scenarios", 2, 100_000_000)),
+        Setting("periods", "365", "of each scenario", number_of("periods", 1, 1_000_000)),
+        Setting("warm-up", "0", "periods not counted", number_of("warm-up", 0, 1_000_000)),
+        Setting("seed", "1", "of all luck", number_of("seed", 0, 2**32 - 1)),
+        Setting("what-if", "", "name of a row of the table scenarios", _what_if),
+        Setting("critical", "10", "most critical nodes to name", number_of("critical", 0, 1000)),
+        Setting("language", "en", "of the report: de or en", choice_of("language", "de", "en")),
+        Setting("cpu", "2", "cores of each run", number_of("cpu", 1, 4096)),
+        Setting("memory", "4GB", "of each run", size_of("memory")),
+        Setting("budget", "5", "euros at most", number_of("budget", 1, 1_000_000)),
+    ),
+    files=_files,
+    steps=_steps,
+    example=write_example,
+)

@@ -1,0 +1,124 @@
+"""Master data to a network the simulator runs, history to a forecast that goes back: each one command."""
+
+import csv
+import io
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from kifabrik.cli.main import cli
+from kifabrik.connectors.sap.asking import caller_of
+from kifabrik.connectors.sap.plan import PushPlan, parse
+from kifabrik.connectors.sap.push import compare
+from kifabrik.errors import UsageError
+from kifabrik.recipes.supply_chain.calibrating import calibrate
+from kifabrik.recipes.supply_chain.engine import simulate
+from kifabrik.recipes.supply_chain.history import with_history
+from kifabrik.recipes.supply_chain.results import Settings
+from kifabrik.recipes.supply_chain.tables import read_network
+
+NETWORK = """
+network:
+  name: Ventile
+  tables:
+    products: {from: Products, columns: {product: ID, value: value, price: price}, constants: {holding_rate: "0.2"}}
+    sites: {from: Plants, columns: {site: ID, longitude: longitude, latitude: latitude}}
+    product_site: {from: Stock, columns: {product: product, site: plant, safety_stock: safetyStock}}
+    inventory: {from: Stock, columns: {product: product, site: plant, on_hand: quantity}}
+    sourcing:
+      from: Sources
+      columns: {product: product, site: plant, supplier: supplier, lead_time: leadTimeDays,
+                lead_time_sd: leadTimeDeviation, unit_cost: netPrice}
+      constants: {lead_time_unit: days}
+  history: {from: Sales, product: product, site: plant, date: day, quantity: quantity}
+"""
+SOME = "filter: \"product lt 'M-000002' and plant eq 'DE01'\""
+SALES = "product lt 'M-000002' and plant eq 'DE01' and day lt 2024-04-01"
+SETS = (
+    "{entity_set: Products, fields: [value, price], rows: 50, filter: \"ID lt 'M-000002'\"}",
+    "{entity_set: Plants, fields: [longitude, latitude], rows: 50}",
+    f"{{entity_set: Stock, fields: [quantity, safetyStock], rows: 500, {SOME}}}",
+    f"{{entity_set: Sources, fields: [leadTimeDays, leadTimeDeviation, netPrice], rows: 500, {SOME}}}",
+    f'{{entity_set: Sales, fields: [plant, product, day, quantity], rows: 9000, filter: "{SALES}"}}',
+)
+
+
+def run(house, command, text, *words):
+    """Run a command of kifabrik in this process, on the customer's home."""
+    from click.testing import CliRunner
+
+    plan = house.folder / f"{command}.yaml"
+    plan.write_text(text)
+    ran = CliRunner().invoke(
+        cli, ["sap", command, str(plan), "--home", str(house.session.home), *words], catch_exceptions=False
+    )
+    assert ran.exit_code == 0, ran.output
+    return ran
+
+
+def test_master_data_become_a_network_that_runs(house):
+    run(house, "network", house.plan_text(*SETS) + NETWORK)
+    folder = house.opened()
+    network = read_network(folder)
+    assert {node.name for node in network.nodes} == {f"M-00000{n}@DE01" for n in range(2)}
+    fitted = with_history(network, calibrate(folder / "history.csv"))
+    results = simulate(fitted, Settings(scenarios=8, periods=30, warm_up=0, seed=1))
+    assert 0 < results.interval("beta")[0] <= 1
+    assert (folder / "Stock").is_dir()
+
+
+def test_the_network_says_what_the_service_says(house):
+    run(house, "network", house.plan_text(*SETS) + NETWORK)
+    rows = {
+        (row["product"], row["site"]): row
+        for row in csv.DictReader(io.StringIO((house.opened() / "sourcing.csv").read_text()))
+    }
+    url = f"{house.peer.service('supply')}/Sources?$filter=plant eq 'DE01' and product eq 'M-000001'"
+    theirs = house.ask("GET", url).json()["value"][0]
+    ours = rows["M-000001", "DE01"]
+    assert (ours["supplier"], ours["lead_time"], ours["unit_cost"]) == (
+        theirs["supplier"],
+        theirs["leadTimeDays"],
+        theirs["netPrice"],
+    )
+
+
+def test_a_network_that_is_not_in_order_is_not_sealed(house):
+    wrong = NETWORK.replace("lead_time: leadTimeDays", "lead_time: plant")
+    with pytest.raises(UsageError, match="The network 'Ventile' has"):
+        run(house, "network", house.plan_text(*SETS) + wrong)
+    assert house.dataset not in {one.name for one in house.session.catalogue().datasets()}
+
+
+def test_history_becomes_a_forecast_that_goes_back(house):
+    text = house.plan_text("{entity_set: Sales, fields: [plant, product, day, quantity], rows: 50000}")
+    more = (
+        "forecast: {weeks: 6, history: {from: Sales, product: product, site: plant, date: day, quantity: quantity}}"
+    )
+    target = house.folder / "forecast.parquet"
+    ran = run(house, "forecast", f"{text}\n{more}\n", "--to", str(target))
+    assert "WAPE" in ran.output
+    sealed = pq.read_table(house.opened() / "forecast.parquet")
+    assert sealed.equals(pq.read_table(target))
+    assert sealed.num_rows == 20 * 6
+    assert min(sealed.column("quantity").to_pylist()) >= 0
+    back = f"""
+service: {house.peer.service("supply")}
+purpose: supply-planning
+confirmed: {{by: Anna Huber, on: 2026-11-20, because: "our own service"}}
+sign_in:
+  kind: oauth2
+  token_url: {house.peer.token_url}
+  client_id: kifabrik
+  client_secret: {{env: KIFABRIK_TEST_SAP_SECRET}}
+push:
+  entity_set: Forecasts
+  fields: {{plant: site, product: product, week: week, quantity: quantity, safetyStock: safety_stock}}
+  rows: 200
+  create: true
+"""
+    plan = parse(PushPlan, back, "back.yaml")
+    with caller_of(plan) as caller:
+        difference, _, _ = compare(caller, plan, Path(target))
+    assert difference.added == 120

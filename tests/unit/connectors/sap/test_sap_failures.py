@@ -1,0 +1,306 @@
+"""What services do wrong on the way: nothing is lost, nothing is doubled, and a sentence says what happened."""
+
+import threading
+import time
+
+import pytest
+from scripted import FIELDS, Said, metadata
+
+from kifabrik.connectors.sap.ahead import ahead
+from kifabrik.errors import CapacityError, ConflictError, IntegrityError, SignInError, UnavailableError, UsageError
+
+PART = (
+    '<EntityType Name="Part"><Key><PropertyRef Name="no"/></Key><Property Name="no" Type="Edm.Int32"/></EntityType>'
+)
+CHANGES = "{entity_set: Items, rows: 1000, fields: [name], changes: true}"
+
+
+def once(script, matches, said):
+    """Answer the first request that matches with something else."""
+    left = [said]
+    script.before = lambda asked: left.pop() if left and matches(asked) else None
+
+
+def at(token):
+    return lambda asked: asked.query.get("$skiptoken") == token
+
+
+def test_pages_arrive_whole_and_in_order(house):
+    pulled = house.pull()
+    assert pulled.sets[0].total == 30
+    assert house.ids() == list(range(30))
+
+
+def test_a_page_that_is_cut_off_is_fetched_again(house, script):
+    once(script, at("10"), Said({"value": script.items[10:20]}, cut=40))
+    house.pull()
+    assert house.ids() == list(range(30))
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_a_busy_service_is_asked_again_later(house, script, status):
+    once(script, at("10"), Said(status=status))
+    house.pull()
+    assert house.ids() == list(range(30))
+    assert len([wait for wait in house.waits if wait > 0.2]) == 1
+
+
+def test_retry_after_is_respected(house, script):
+    once(script, at("20"), Said(status=503, headers={"retry-after": "17"}))
+    house.pull()
+    assert 17.0 in house.waits
+
+
+def test_a_service_that_wants_to_be_left_alone_for_an_hour_ends_the_pull(house, script):
+    once(script, at("20"), Said(status=429, headers={"retry-after": "3600"}))
+    with pytest.raises(UnavailableError, match="60 minutes"):
+        house.pull()
+
+
+def test_an_interrupted_pull_asks_for_no_page_it_has(house, script):
+    script.before = lambda asked: Said(status=503) if asked.query.get("$skiptoken") == "20" else None
+    with pytest.raises(UnavailableError):
+        house.pull()
+    script.before = lambda _asked: None
+    script.asked.clear()
+    pulled = house.pull()
+    assert pulled.resumed
+    assert house.ids() == list(range(30))
+    tokens = [asked.query.get("$skiptoken") for asked in script.asked if asked.path.endswith("/Items")]
+    assert set(tokens) == {"20"}
+
+
+def test_a_token_that_ends_mid_pull_is_renewed(house, script):
+    class Renewed:
+        turn = 0
+
+        def headers(self):
+            return {"authorization": f"Bearer {self.turn}"}
+
+        def renew(self):
+            self.turn += 1
+            return True
+
+    def check(asked):
+        late = asked.query.get("$skiptoken") in {"10", "20"}
+        return Said(status=401) if late and asked.headers["authorization"] == "Bearer 0" else None
+
+    script.before = check
+    house.pull(credentials=Renewed())
+    assert house.ids() == list(range(30))
+
+
+def test_a_refusal_that_renewing_does_not_help_is_said(house, script):
+    script.before = lambda _asked: Said({"error": {"message": "no such user"}}, status=401)
+    with pytest.raises(SignInError, match="no such user"):
+        house.pull()
+
+
+def test_a_next_link_that_repeats_for_ever_is_found(house, script):
+    script.before = lambda asked: (
+        Said({"value": [], "@odata.nextLink": "Items?$skiptoken=10"}) if at("10")(asked) else None
+    )
+    with pytest.raises(IntegrityError, match="same next link"):
+        house.pull()
+
+
+def test_a_page_that_repeats_under_new_links_is_found(house, script):
+    def repeat(asked):
+        token = int(asked.query.get("$skiptoken", "0"))
+        if token < 10:
+            return None
+        return Said({"value": script.items[:10], "@odata.nextLink": f"Items?$skiptoken={token + 10}"})
+
+    script.before = repeat
+    with pytest.raises(ConflictError, match="same key came a second time, in row 11"):
+        house.pull()
+    assert not house.versions
+
+
+def test_a_key_that_comes_twice_across_pages_stops_the_set_and_it_begins_anew(house, script):
+    script.items.insert(10, script.items[9])
+    with pytest.raises(ConflictError, match="Items: the same key came a second time"):
+        house.pull()
+    script.items.pop(10)
+    assert house.pull().sets[0].total == 30
+    assert house.ids() == list(range(30))
+
+
+def test_fewer_rows_than_announced_are_an_error(house, script):
+    once(script, at("20"), Said({"value": script.items[20:25]}))
+    with pytest.raises(ConflictError, match="announced 30 rows and sent 25"):
+        house.pull()
+
+
+def test_more_rows_than_the_plan_allows_are_refused_before_they_are_sealed(house, script):
+    with pytest.raises(CapacityError, match="has 30 rows, and the plan allows 29"):
+        house.pull("{entity_set: Items, rows: 29, fields: [name]}")
+    assert not house.store.objects
+
+
+def test_a_service_that_says_no_count_is_still_bounded(house, script):
+    pages = script.answer
+
+    def uncounted(asked):
+        said = pages(asked)
+        if isinstance(said.body, dict):
+            said.body.pop("@odata.count", None)
+        return said
+
+    script.answer = uncounted
+    with pytest.raises(CapacityError, match="has 30 rows"):
+        house.pull("{entity_set: Items, rows: 25, fields: [name]}")
+
+
+def test_bytes_that_are_not_utf8_are_an_error(house, script):
+    once(script, at("10"), Said(b'{"value": [{"ID": 10, "name": "M\xfcnchen"}]}'))
+    with pytest.raises(IntegrityError, match="Items: the answer is not UTF-8"):
+        house.pull()
+
+
+def test_a_lone_surrogate_is_an_error(house, script):
+    script.items[12]["name"] = "\ud800"
+    with pytest.raises(IntegrityError, match=r"a value of 'name' is no Edm\.String"):
+        house.pull()
+
+
+def test_a_page_of_html_is_an_error(house, script):
+    once(script, at("10"), Said(b"<html>Please sign in</html>", headers={"content-type": "text/html"}))
+    with pytest.raises(IntegrityError, match="not JSON"):
+        house.pull()
+
+
+@pytest.mark.parametrize("name", ["../../etc/cron.d/x", "a/b", "a\\b", "", "a b", "..", "x" * 129])
+def test_a_field_named_like_a_path_is_refused(house, script, name):
+    script.metadata = metadata(f'{FIELDS}<Property Name="{name}" Type="Edm.String"/>')
+    with pytest.raises(IntegrityError, match="no OData identifier"):
+        house.pull()
+
+
+def test_a_set_named_like_a_path_is_refused(house, script):
+    script.metadata = script.metadata.replace(b'EntitySet Name="Items"', b'EntitySet Name="../Items"')
+    with pytest.raises(IntegrityError, match="no OData identifier"):
+        house.pull()
+
+
+def test_a_next_link_out_of_the_service_is_not_followed(house, script):
+    once(
+        script, at("10"), Said({"value": [], "@odata.nextLink": "http://127.0.0.1:1/elsewhere/Items?$skiptoken=20"})
+    )
+    with pytest.raises(IntegrityError, match="leads out of it"):
+        house.pull()
+
+
+def test_a_next_link_with_another_host_stays_with_ours(house, script):
+    next_ = "http://inner.example/odata/S/Items?$skiptoken=20"
+    once(script, at("10"), Said({"value": script.items[10:20], "@odata.nextLink": next_}))
+    house.pull()
+    assert house.ids() == list(range(30))
+
+
+def test_a_redirect_is_not_followed(house, script):
+    once(script, at("10"), Said(status=302, headers={"location": "https://login.example/"}))
+    with pytest.raises(UsageError, match=r"has moved to https://login\.example/"):
+        house.pull()
+
+
+def test_a_row_without_a_field_is_an_error(house, script):
+    del script.items[7]["name"]
+    with pytest.raises(IntegrityError, match="without the field 'name'"):
+        house.pull()
+
+
+def test_a_field_that_is_gone_is_named(house, script):
+    house.pull()
+    script.metadata = metadata(FIELDS.replace("name", "title"))
+    with pytest.raises(UsageError, match="Items has no field 'name'"):
+        house.pull()
+
+
+def test_a_field_that_is_new_changes_nothing(house, script):
+    script.delta = lambda _asked: Said({"value": [], "@odata.deltaLink": "Items?$deltatoken=2"})
+    house.pull(CHANGES)
+    script.metadata = metadata(f'{FIELDS}<Property Name="colour" Type="Edm.String"/>')
+    assert house.pull(CHANGES).sets[0].changes
+
+
+def test_a_field_that_got_another_type_is_pulled_whole_with_a_warning(house, script):
+    script.delta = lambda _asked: Said({"value": [], "@odata.deltaLink": "Items?$deltatoken=2"})
+    house.pull(CHANGES)
+    script.metadata = metadata(FIELDS.replace('Name="name" Type="Edm.String"', 'Name="name" Type="Edm.Guid"'))
+    pulled = house.pull(CHANGES)
+    assert not pulled.sets[0].changes
+    assert "name was Edm.String and is Edm.Guid), so all of it is taken" in pulled.warnings[0]
+
+
+def test_a_field_that_changes_while_a_pull_is_interrupted_begins_anew(house, script):
+    script.before = lambda asked: Said(status=503) if asked.query.get("$skiptoken") == "20" else None
+    with pytest.raises(UnavailableError):
+        house.pull()
+    script.before = lambda _asked: None
+    script.metadata = metadata(FIELDS.replace("Edm.Int32", "Edm.Int64"))
+    pulled = house.pull()
+    assert "begun anew" in pulled.warnings[0]
+    assert house.ids() == list(range(30))
+
+
+def test_a_link_the_service_has_forgotten_begins_anew(house, script):
+    script.before = lambda asked: Said(status=503) if asked.query.get("$skiptoken") == "20" else None
+    with pytest.raises(UnavailableError):
+        house.pull()
+    once(script, at("20"), Said(status=400))
+    pulled = house.pull()
+    assert "begun anew" in pulled.warnings[0]
+    assert house.ids() == list(range(30))
+
+
+def test_metadata_with_a_document_type_is_refused(house, script):
+    script.metadata = b'<!DOCTYPE x [<!ENTITY a "aaaa">]>' + script.metadata
+    with pytest.raises(IntegrityError, match="document type"):
+        house.pull()
+
+
+def test_an_interrupted_wait_does_not_hold_the_command():
+    held = threading.Event()
+
+    def slow():
+        yield 1
+        held.wait(30)
+
+    def interrupted():
+        with ahead(slow()) as coming:
+            next(coming)
+            raise KeyboardInterrupt
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - begun < 15
+    held.set()
+
+
+def test_more_children_than_the_plan_allows_are_refused(house, script):
+    script.metadata = metadata(
+        f'{FIELDS}<NavigationProperty Name="parts" Type="Collection(S.Part)"/>',
+        PART,
+    )
+    for item in script.items:
+        item["parts"] = [{"no": 1}, {"no": 2}]
+    plan = "{{entity_set: Items, rows: 30, fields: [name], expand: {{parts: {{fields: [no], rows: {}}}}}}}"
+    with pytest.raises(CapacityError, match="Items/parts has more than the 59 rows"):
+        house.pull(plan.format(59))
+    house.pull(plan.format(60))
+    assert house.table("Items_parts").num_rows == 60
+
+
+def test_children_that_go_on_elsewhere_are_fetched_to_their_end(house, script):
+    script.metadata = metadata(
+        f'{FIELDS}<NavigationProperty Name="parts" Type="Collection(S.Part)"/>',
+        PART,
+    )
+    script.items = [
+        {"ID": 1, "name": "a", "parts": [{"no": 1}], "parts@odata.nextLink": "Items(1)/parts?$skiptoken=1"}
+    ]
+    script.before = lambda asked: Said({"value": [{"no": 2}, {"no": 3}]}) if "Items(1)" in asked.path else None
+    house.pull("{entity_set: Items, rows: 30, fields: [name], expand: {parts: {fields: [no]}}}")
+    assert house.table("Items_parts").to_pylist() == [{"Items_ID": 1, "no": number} for number in (1, 2, 3)]

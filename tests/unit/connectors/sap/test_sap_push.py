@@ -1,0 +1,129 @@
+"""Writing to a service that guards itself: tokens against forged requests, entity tags, failures half way."""
+
+import pytest
+from scripted import FIELDS, TRUST, Said, metadata
+
+from kifabrik.connectors.sap.asking import Caller, Patience
+from kifabrik.connectors.sap.plan import PushPlan, parse
+from kifabrik.connectors.sap.push import compare
+from kifabrik.connectors.sap.sign_in import Open
+from kifabrik.connectors.sap.writing import write
+from kifabrik.errors import CapacityError, ConflictError, UsageError
+
+PLAN = """
+service: {url}
+purpose: testing
+confirmed: {{by: Anna Huber, on: 2026-11-20, because: "a server of our own"}}
+push: {{entity_set: Items, fields: {{ID: id, name: title}}, rows: {rows}, create: {create}}}
+"""
+
+
+class Guarded:
+    """Wants a token with every write, and keeps what is written."""
+
+    def __init__(self, script):
+        self.script, self.token, self.writes = script, "abc", []
+        script.before = self.answer
+        self.after_writes = lambda: None
+
+    def answer(self, asked):
+        if asked.method == "GET":
+            wants = asked.headers.get("x-csrf-token", "").lower() == "fetch"
+            if not wants:
+                return None
+            return Said({"value": []}, headers={"x-csrf-token": self.token, "set-cookie": f"session={self.token}"})
+        if asked.headers.get("x-csrf-token") != self.token or f"session={self.token}" not in asked.headers.get(
+            "cookie", ""
+        ):
+            return Said(b"CSRF token validation failed", status=403, headers={"x-csrf-token": "Required"})
+        self.writes.append((asked.method, asked.path, asked.body, asked.headers))
+        self.after_writes()
+        return Said(status=204)
+
+
+@pytest.fixture
+def push(script, tmp_path):
+    script.page = 100
+
+    def push(text, *, rows=10, create="true", apply=True):
+        source = tmp_path / "results.csv"
+        source.write_text(text)
+        plan = parse(PushPlan, PLAN.format(url=script.url, rows=rows, create=create), "back.yaml")
+        with Caller(plan.service, Open(), TRUST, Patience(3, 10_000, lambda _s: None)) as caller:
+            difference, entity, service = compare(caller, plan, source)
+            return write(caller, service, entity, difference) if apply else difference
+
+    return push
+
+
+def test_writes_carry_token_and_cookie(script, push):
+    guarded = Guarded(script)
+    push("id,title\n3,new\n99,added\n4,zirbel 4\n")
+    assert [(method, path, body) for method, path, body, _ in guarded.writes] == [
+        ("PATCH", "/odata/S/Items(3)", b'{"name": "new"}'),
+        ("POST", "/odata/S/Items", b'{"ID": 99, "name": "added"}'),
+    ]
+
+
+def test_a_token_that_ended_is_fetched_again(script, push):
+    guarded = Guarded(script)
+
+    def end():
+        guarded.token = f"next{len(guarded.writes)}"
+
+    guarded.after_writes = end
+    written = push("id,title\n3,a\n4,b\n5,c\n")
+    assert written.changed == 3
+    assert len(guarded.writes) == 3
+
+
+def test_an_entity_tag_goes_along_and_a_conflict_says_how_far_it_came(script, push):
+    for item in script.items:
+        item["@odata.etag"] = f'W/"{item["ID"]}"'
+    tags = []
+
+    def answer(asked):
+        if asked.method != "PATCH":
+            return None
+        tags.append(asked.headers["if-match"])
+        return Said(status=412 if len(tags) == 2 else 204)
+
+    script.before = answer
+    with pytest.raises(ConflictError, match="1 of 3 rows are written"):
+        push("id,title\n3,a\n4,b\n5,c\n")
+    assert tags == ['W/"3"', 'W/"4"']
+
+
+def test_a_write_that_may_have_arrived_is_not_repeated(script, push):
+    posts = []
+    script.before = lambda asked: (posts.append(1), Said(status=503))[1] if asked.method == "POST" else None
+    with pytest.raises(Exception, match="0 of 1 rows are written"):
+        push("id,title\n99,added\n")
+    assert len(posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        ("id,name\n1,a\n", UsageError, "has no column 'title'"),
+        ("id,title\n1,a\n1,b\n", UsageError, "has a key twice: ID=1"),
+        ("id,title\nx,a\n", UsageError, "row 1: 'ID' is a Edm.Int32 and cannot hold 'x'"),
+        ("id,title\n,a\n", UsageError, "row 1: 'ID' may not be empty"),
+        ("id,title\n1,a\n2,b\n3,c\n", CapacityError, "3 rows of Items would change, and the plan allows 2"),
+    ],
+)
+def test_results_that_do_not_fit_are_refused_before_anything_is_written(script, push, text, error, says):
+    with pytest.raises(error, match=says):
+        push(text, rows=2)
+    assert {asked.method for asked in script.asked} == {"GET"}
+
+
+def test_rows_the_service_lacks_are_added_only_if_the_plan_says_so(push):
+    with pytest.raises(CapacityError, match="1 rows are not in Items"):
+        push("id,title\n99,added\n", create="false")
+
+
+def test_a_field_that_may_not_be_empty_is_checked_here(script, push):
+    script.metadata = metadata(FIELDS.replace('"Edm.String"/>', '"Edm.String" Nullable="false"/>'))
+    with pytest.raises(UsageError, match="'name' may not be empty"):
+        push("id,title\n1,\n")

@@ -1,0 +1,102 @@
+"""The queue under the plant's permit: fewer runs at once, none stopped, and every one that waits says why."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kifabrik.factory.capacity import Demand, Gpu, Node, Share
+from kifabrik.factory.queue import postponed
+from kifabrik.factory.run_records import Run
+from kifabrik.factory.schedule import Holding, Situation, Waiting, schedule
+from kifabrik.plant.governor.rules import Permit
+from kifabrik.values import Place, Resources, parse_time
+
+GB = 10**9
+REASON = "The river is at its temperature limit until about 19:00 UTC: 7.8 of 13 MW are permitted."
+HALF = Permit(watts=7.8e6, full_watts=13e6, idle_watts=2.6e6, since=0.0, until=0.0, reason=REASON)
+
+
+def node(gpus):
+    return Node(
+        "n-1", "n1", Place("DE"), 8, 64 * GB, tuple(Gpu(at, "H200", 141 * GB) for at in range(gpus)), ("3.11",)
+    )
+
+
+def run(name, gpus=0, cpus=1):
+    demand = Demand(Resources(cpus=cpus, memory_bytes=GB, gpu_count=gpus), Place(), "3.11")
+    return Waiting(name, "t-a", demand, 3600.0, 0, float(name[1:]), 1000)
+
+
+def held(gpus, cpus=1):
+    return Holding("held", "t-b", (Share("n-1", cpus, GB, tuple(range(gpus))),), 3600.0, 1000)
+
+
+def decide(nodes, waiting, holding=(), power=HALF):
+    return schedule(Situation(nodes, waiting, holding, {}, 0.0, power))
+
+
+def test_no_more_gpus_work_than_the_permit_allows_and_the_rest_says_why():
+    found = decide([node(8)], [run(f"r{at}", gpus=2) for at in range(4)])
+    assert [start.run for start in found.starts] == ["r0", "r1"]
+    assert found.reasons == {"r2": f"Waits for power. {REASON}", "r3": f"Waits for power. {REASON}"}
+    assert found.promises == []
+
+
+def test_what_runs_already_is_left_alone_and_counts():
+    found = decide([node(8)], [run("r0", gpus=1)], [held(6)])
+    assert found.starts == []
+    assert decide([node(8)], [run("r0", gpus=1)], [held(3)]).starts
+
+
+def test_runs_without_gpus_are_not_held_back_where_there_are_gpus():
+    assert decide([node(8)], [run("r0")], [held(8)]).starts
+
+
+def test_power_counts_by_cores_where_no_node_has_a_gpu():
+    found = decide([node(0)], [run(f"r{at}", cpus=2) for at in range(4)])
+    assert [start.run for start in found.starts] == ["r0", "r1"]
+
+
+def test_without_a_permit_and_with_a_full_one_all_is_as_before():
+    waiting = [run(f"r{at}", gpus=2) for at in range(5)]
+    free = decide([node(8)], waiting, power=None)
+    assert decide([node(8)], waiting, power=replace(HALF, watts=13e6)) == free
+    assert len(free.starts) == 4
+
+
+@given(
+    share=st.floats(0, 1),
+    asked=st.lists(st.integers(1, 4), max_size=12),
+    taken=st.integers(0, 8),
+)
+def test_starts_never_exceed_the_permit(share, asked, taken):
+    power = replace(HALF, watts=2.6e6 + share * 10.4e6)
+    found = decide([node(8)], [run(f"r{at}", gpus=gpus) for at, gpus in enumerate(asked)], [held(taken)], power)
+    started = sum(len(one.gpus) for start in found.starts for one in start.placement)
+    assert not started or taken + started <= power.most(8)
+    assert len(found.starts) + len(found.reasons) == len(asked)
+
+
+def flexible(until):
+    asked = Resources(cpus=1, memory_bytes=GB)
+    return Run(
+        tenant="t-a", run="r-1", member="m-1", purpose="p", order="", code="", lock="", resources=asked,
+        place=Place(),
+        python="3.11", staged_bytes=0, streamed_bytes=0, priority=0, outputs=0, attempts=1, retry_on=(),
+        max_duration_s=600, cap_s=600, rate_micro_eur=0, budget_micro_eur=0, most_micro_eur=0,
+        created="2026-11-23T08:00:00Z", deadline="2026-11-30T08:00:00Z", flexible_until=until,
+    )  # fmt: skip
+
+
+def test_a_run_that_may_wait_is_kept_for_the_better_hour_and_no_longer():
+    now = parse_time("2026-11-23T08:00:00Z")
+    hours = [(now.timestamp() + 3600 * number, worth) for number, worth in enumerate((0.2, 0.2, 0.9))]
+    power = replace(HALF, watts=13e6, outlook=tuple(hours))
+    said = "May wait, and does: from about 10:00 UTC its heat is wanted more, or the river is cooler."
+    assert postponed(flexible("2026-11-23T20:00:00Z"), power, now) == said
+    assert postponed(flexible("2026-11-23T20:00:00Z"), power, now + timedelta(hours=2)) == ""
+    assert postponed(flexible("2026-11-23T10:10:00Z"), power, now) == ""
+    assert postponed(flexible(""), power, now) == ""
+    assert postponed(flexible("2026-11-23T20:00:00Z"), None, now) == ""

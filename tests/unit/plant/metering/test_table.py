@@ -1,0 +1,161 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kifabrik.errors import UsageError
+from kifabrik.plant.metering.kinds import Kind, Meter
+from kifabrik.plant.metering.readings import Oddity
+from kifabrik.plant.metering.store import Store
+from kifabrik.plant.metering.table import read_table
+
+GRID = Meter(name="grid", kind=Kind.ENERGY, unit="kWh", field="electricity_total")
+POWER = Meter(name="power", kind=Kind.POWER, unit="kW")
+
+
+def read(tmp_path, text, meter=GRID, **options):
+    path = tmp_path / "meter.csv"
+    path.write_text(text, encoding="utf-8")
+    return read_table(path, meter, **{"time": "time", "value": "value", "zone": "Europe/Berlin", **options})
+
+
+def hours(values, start="2026-03-01T00:00+00:00"):
+    first = datetime.fromisoformat(start)
+    rows = [f"{(first + timedelta(hours=number)).isoformat()},{value}" for number, value in enumerate(values)]
+    return "\n".join(["time,value", *rows])
+
+
+def oddities(found):
+    return [one.oddity for one in found.findings]
+
+
+def test_a_german_file_is_read_with_its_commas_and_points(tmp_path):
+    text = "Zeit;Zählerstand\n25.03.2026 00:00;1.234,5\n25.03.2026 01:00;1.236,5\n"
+    found = read(tmp_path, text, time="Zeit", value="Zählerstand").readings
+    assert found.value / 3.6e6 == pytest.approx([1234.5, 1236.5])
+    assert datetime.fromtimestamp(int(found.time[0]), UTC).hour == 23
+
+
+def test_a_day_of_25_hours_is_read_hour_by_hour(tmp_path):
+    times = ["01:00", "02:00", "02:00", "03:00"]
+    text = "time,value\n" + "\n".join(f"2026-10-25T{time},{number}" for number, time in enumerate(times))
+    found = read(tmp_path, text)
+    assert (found.readings.time[1:] - found.readings.time[:-1]).tolist() == [3600, 3600, 3600]
+    assert oddities(found) == [Oddity.CLOCK]
+
+
+def test_quarters_of_the_repeated_hour_are_read_too(tmp_path):
+    times = ["02:00", "02:15", "02:30", "02:45", "02:00", "02:15", "02:30", "02:45", "03:00"]
+    text = "time,value\n" + "\n".join(f"2026-10-25T{time},{number}" for number, time in enumerate(times))
+    steps = read(tmp_path, text).readings.time
+    assert set((steps[1:] - steps[:-1]).tolist()) == {900}
+
+
+def test_an_hour_that_never_was_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(UsageError, match="line 2: 2026-03-29T02:30 never was") as caught:
+        read(tmp_path, "time,value\n2026-03-29T02:30,1\n")
+    assert "Etc/GMT-1" in caught.value.hint
+
+
+def test_a_clock_set_back_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="line 3: the time 2026-05-01T09:00 is not after"):
+        read(tmp_path, "time,value\n2026-05-01T10:00,1\n2026-05-01T09:00,2\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "oddity"),
+    [
+        ([100, 200, 300, 5, 100], Oddity.RESET),
+        ([999_700, 999_800, 999_900, 100, 200], Oddity.ROLLOVER),
+        ([123_000, 123_100, 123.2, 123.3], Oddity.UNIT),
+        ([123.1, 123.2, 123_300, 123_400], Oddity.UNIT),
+        ([1000, 1001, 3606, 3609.6], None),
+        ([-1, 0, 1], Oddity.NEGATIVE),
+    ],
+)
+def test_what_is_odd_of_a_counter_is_named(tmp_path, values, oddity):
+    assert oddities(read(tmp_path, hours(values))) == ([oddity] if oddity else [])
+
+
+def test_a_lasting_jump_of_a_gauge_by_a_thousand_is_a_change_of_unit(tmp_path):
+    values = [10_000 + 100 * (number % 7) for number in range(24)]
+    mixed = values[:12] + [value / 1000 for value in values[12:]]
+    found = read(tmp_path, hours(mixed), POWER)
+    assert oddities(found) == [Oddity.UNIT]
+    assert found.findings[0].says.startswith("line 14:")
+    assert oddities(read(tmp_path, hours(values), POWER)) == []
+
+
+def test_a_gap_is_named_and_its_time_is_not_covered_by_a_gauge(tmp_path):
+    text = hours([100.0] * 48)
+    lines = text.split("\n")
+    found = read(tmp_path, "\n".join(lines[:10] + lines[20:]), POWER)
+    assert oddities(found) == [Oddity.GAP]
+    begin = int(found.readings.time[0])
+    total, coverage = found.readings.used(begin, begin + 47 * 3600)
+    assert coverage == pytest.approx(36 / 47)
+    assert total == pytest.approx(36 * 3600 * 1e5)
+
+
+def test_a_counter_counts_over_a_gap_and_a_rollover_but_not_over_a_reset(tmp_path):
+    found = read(tmp_path, hours([999_800, 999_900, 50, 150, 10, 110])).readings
+    begin = int(found.time[0])
+    total, coverage = found.used(begin, begin + 5 * 3600)
+    assert total / 3.6e6 == pytest.approx(100 + 150 + 100 + 100)
+    assert coverage == pytest.approx(4 / 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("when,value\n", "line 1: the column 'time' is missing"),
+        ("time,value\nx,1\n", "line 2: 'x' is no time"),
+        ("time,value\n2026-01-01,abc\n", "line 2: 'abc' is no number"),
+        ("time,value\n2026-01-01,inf\n", "line 2: 'inf' is no number"),
+        ("time,value\n", "has no readings"),
+        ("", "line 1: the column 'time' is missing"),
+    ],
+)
+def test_a_bad_file_is_named_by_line(tmp_path, text, told):
+    with pytest.raises(UsageError, match=told):
+        read(tmp_path, text)
+
+
+def test_units_and_zones_and_names_are_checked(tmp_path):
+    with pytest.raises(UsageError, match="'m³' is no unit of energy"):
+        Meter(name="a", kind=Kind.ENERGY, unit="m³")
+    with pytest.raises(UsageError, match="is no name of a meter"):
+        Meter(name="../a", kind=Kind.ENERGY, unit="kWh")
+    with pytest.raises(UsageError, match="'Bayern' is no time zone"):
+        read(tmp_path, "time,value\n2026-01-01,1\n", zone="Bayern")
+
+
+def test_the_same_file_twice_is_kept_once(tmp_path):
+    store = Store(tmp_path / "meters")
+    readings = read(tmp_path, hours([1, 2, 3])).readings
+    store.add(readings)
+    kept = store.add(readings)
+    assert len(kept.time) == 3
+    assert store.meters() == [GRID]
+    assert (store.read("grid").value == readings.value).all()
+
+
+def test_a_year_of_a_meter_fills_its_field(tmp_path):
+    store = Store(tmp_path / "meters")
+    days = [number * 2400.0 for number in range(366)]
+    first = datetime(2025, 12, 31, 23, tzinfo=UTC)
+    rows = [f"{(first + timedelta(days=number)).isoformat()},{value}" for number, value in enumerate(days)]
+    store.add(read(tmp_path, "\n".join(["time,value", *rows])).readings)
+    metered = store.year(2026)["electricity_total"]
+    assert metered.value == pytest.approx(365 * 2400)
+    assert metered.coverage == pytest.approx(1)
+
+
+def test_a_meter_of_another_kind_or_a_broken_file_is_refused(tmp_path):
+    store = Store(tmp_path / "meters")
+    store.add(read(tmp_path, hours([1, 2])).readings)
+    other = Meter(name="grid", kind=Kind.POWER, unit="kW")
+    with pytest.raises(UsageError, match="grid measures energy, not power"):
+        store.add(read(tmp_path, hours([1, 2]), other).readings)
+    (tmp_path / "meters/broken.parquet").write_bytes(b"x")
+    with pytest.raises(UsageError, match="does not hold a meter's readings"):
+        store.meters()

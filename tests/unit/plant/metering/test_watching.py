@@ -1,0 +1,151 @@
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kifabrik.errors import UnavailableError, UsageError
+from kifabrik.plant.metering.connecting import Connections, Modbus, Mqtt, read_connections
+from kifabrik.plant.metering.store import Store
+from kifabrik.plant.metering.watching import ask, heard, watch
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until_open(port):
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    pytest.fail(f"nothing listens on port {port}")
+
+
+SERVER = """
+import sys
+from pymodbus.client import ModbusTcpClient as Client
+from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
+from pymodbus.server import StartTcpServer
+words = [*Client.convert_to_registers(12.5, Client.DATATYPE.FLOAT32)]
+words += Client.convert_to_registers(70_000, Client.DATATYPE.UINT32)
+block = ModbusSequentialDataBlock(1, words + [0] * 10)
+context = ModbusServerContext(devices=ModbusDeviceContext(hr=block, ir=block), single=True)
+StartTcpServer(context, address=("127.0.0.1", int(sys.argv[1])))
+"""
+
+
+@pytest.fixture
+def modbus():
+    """A Modbus TCP server whose registers from 0 on hold 12.5 as float32 and 70,000 as uint32."""
+    port = free_port()
+    running = subprocess.Popen([sys.executable, "-c", SERVER, str(port)], stderr=subprocess.DEVNULL)
+    try:
+        until_open(port)
+        yield port
+    finally:
+        running.terminate()
+        running.wait(5)
+
+
+@pytest.fixture
+def broker(tmp_path):
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if not program:
+        pytest.skip("mosquitto is not installed (Debian: apt install mosquitto)")
+    port = free_port()
+    settings = tmp_path / "mosquitto.conf"
+    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    running = subprocess.Popen([program, "-c", settings], stderr=subprocess.DEVNULL)
+    try:
+        until_open(port)
+        yield port
+    finally:
+        running.terminate()
+        running.wait(5)
+
+
+def test_a_modbus_meter_is_read_in_its_types(modbus):
+    place = {"host": "127.0.0.1", "port": modbus}
+    assert ask(Modbus(**place, register=0, type="float32")) == 12.5
+    assert ask(Modbus(**place, register=2, type="uint32", scale=0.1)) == pytest.approx(7000)
+    assert ask(Modbus(**place, register=2, type="uint32", table="input")) == 70_000
+
+
+def test_a_register_that_is_not_there_is_said(modbus):
+    with pytest.raises(UnavailableError, match="register 9000"):
+        ask(Modbus(host="127.0.0.1", port=modbus, register=9000))
+
+
+def test_a_meter_that_does_not_answer_leaves_a_gap_and_is_said_once(tmp_path):
+    told = []
+    dead = {"name": "grid", "kind": "energy", "unit": "kWh",
+            "modbus": {"host": "127.0.0.1", "port": free_port(), "register": 0}}  # fmt: skip
+    kept = watch(Connections(meters=[dead]), Store(tmp_path), rounds=3, tell=told.append, sleep=lambda _: None)
+    assert kept == {"grid": 0}
+    assert len(told) == 1
+    assert Store(tmp_path).meters() == []
+
+
+def test_modbus_and_mqtt_meters_are_kept_together(tmp_path, modbus, broker):
+    from paho.mqtt.publish import single
+
+    meters = Connections(
+        every=0.1,
+        meters=[
+            {"name": "grid", "kind": "energy", "unit": "kWh",
+             "modbus": {"host": "127.0.0.1", "port": modbus, "register": 0}},
+            {"name": "heat", "kind": "energy", "unit": "MWh", "field": "heat_delivered",
+             "mqtt": {"host": "127.0.0.1", "port": broker, "topic": "site/heat", "key": "energy.total"}},
+        ],
+    )  # fmt: skip
+    told = []
+
+    def publish(_):
+        single("site/heat", '{"energy": {"total": 4.5}}', hostname="127.0.0.1", port=broker)
+        single("site/heat", '{"energy": {}}', hostname="127.0.0.1", port=broker)
+        time.sleep(0.3)
+
+    store = Store(tmp_path / "meters")
+    kept = watch(meters, store, rounds=3, tell=told.append, sleep=publish)
+    assert kept["grid"] == 3
+    assert kept["heat"] >= 1
+    assert store.read("heat").value[-1] == pytest.approx(4.5 * 3.6e9)
+    assert any("no number" in one for one in told)
+
+
+def test_no_broker_is_said(tmp_path):
+    meters = Connections(
+        meters=[{"name": "a", "kind": "power", "unit": "W",
+                 "mqtt": {"host": "127.0.0.1", "port": free_port(), "topic": "x"}}]
+    )  # fmt: skip
+    with pytest.raises(UnavailableError, match="cannot be reached"):
+        watch(meters, Store(tmp_path), rounds=1, tell=print)
+
+
+@pytest.mark.parametrize("payload", [b"", b"nan", b"[1]", b'{"b": 1}', b"\xff", b'{"a": "x"}', b"[" * 100_000])
+def test_messages_without_a_number_are_refused(payload):
+    with pytest.raises(UnavailableError, match="no number"):
+        heard(Mqtt(host="h", topic="t", key="a"), payload)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("meters: []", "at least 1 item"),
+        ("meters: [{name: a, kind: energy, unit: kWh}]", "needs one of modbus and mqtt"),
+        ("meters: [{name: a, kind: heat, unit: kWh, mqtt: {host: h, topic: t}}]", "meters.0.kind"),
+        ("meters: [{name: a, kind: energy, unit: K, mqtt: {host: h, topic: t}}]", "'K' is no unit of energy"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_a_bad_file_of_meters_is_named_by_key(tmp_path, text, told):
+    path = tmp_path / "meters.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=told):
+        read_connections(path)

@@ -1,0 +1,53 @@
+import re
+
+import pytest
+from plant_sites import munich
+
+from kifabrik.plant.loads import constant
+from kifabrik.plant.physics import simulate
+from kifabrik.plant.report import write_report, write_sheet
+from kifabrik.plant.report.words import WORDS, Speaker
+from kifabrik.plant.site_file import SiteFile
+from kifabrik.plant.spans import Span
+from kifabrik.plant.studies import study_of
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    site = munich(name="<b>Ort</b> & Söhne")
+    year = simulate(site, constant(site.fleet(), 0.8, Span(2026)), folder=tmp_path_factory.mktemp("none"))
+    return study_of(year, SiteFile(site, "", {}), "constant:0.8")
+
+
+@pytest.mark.parametrize(("language", "pue"), [("de", "{:.3f}"), ("en", "{:.3f}")])
+def test_the_report_tells_its_figures_in_the_readers_numbers(study, tmp_path, language, pue):
+    text = write_report(study, tmp_path, language).read_text(encoding="utf-8")
+    wanted = pue.format(study.summary.pue)
+    assert (wanted.replace(".", ",") if language == "de" else wanted) in text
+    assert text.count("<svg") == 5
+    assert WORDS["estimated"][language == "en"] in text
+
+
+def test_names_from_the_site_are_escaped(study, tmp_path):
+    text = write_report(study, tmp_path, "en").read_text(encoding="utf-8")
+    assert "<b>Ort" not in text
+    assert "&lt;b&gt;Ort" in text
+
+
+def test_the_report_asks_nothing_of_the_network(study, tmp_path):
+    text = write_report(study, tmp_path, "de").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", text.replace('xmlns:xlink="http', ""))
+    assert "<script" not in text
+
+
+def test_the_sheet_is_one_page(study, tmp_path):
+    written = write_sheet(study, tmp_path).read_bytes()
+    assert written.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type /Page\b", written)) == 1
+
+
+def test_both_languages_say_everything():
+    assert all(german.strip() and english.strip() for german, english in WORDS.values())
+    assert Speaker("de").number(1234.5) == "1.234,5"
+    assert Speaker("en").number(1234.5) == "1,234.5"
+    assert Speaker("de").number(float("nan")) == "-"

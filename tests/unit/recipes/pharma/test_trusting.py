@@ -1,0 +1,110 @@
+"""Intervals hold what they promise, probabilities mean what they say."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from kifabrik.recipes.pharma.calibrating import Calibration, Shape, bands_of, reach_of
+from kifabrik.recipes.pharma.endpoints import Kind
+from kifabrik.recipes.pharma.measures import Measure, calibration_error, measure, with_intervals
+from kifabrik.recipes.pharma.scaling import Scaling
+
+
+def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals that are wider for compounds further away."""
+    luck = np.random.default_rng(seed)
+    similarity = luck.uniform(0.1, 1.0, count)
+    return luck.normal(size=count) * (1.5 - similarity), similarity
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9])
+def test_new_compounds_are_covered_as_promised_in_every_bin(level: float) -> None:
+    residuals, similarity = drawn(6000, 1)
+    bands = bands_of(residuals, similarity, np.arange(6000) % 5, level)
+    fresh, near = drawn(20_000, 2)
+    held = np.abs(fresh) <= reach_of(bands, near)
+    assert held.mean() == pytest.approx(level, abs=0.015)
+    for band in bands:
+        inside = (near >= band.low) & (near < band.high)
+        assert held[inside].mean() == pytest.approx(level, abs=0.03)
+        assert band.covered == pytest.approx(level, abs=0.03)
+    assert bands[0].reach > bands[-1].reach
+
+
+def test_thin_bins_are_joined() -> None:
+    residuals, similarity = drawn(60, 1)
+    bands = bands_of(residuals, similarity, np.arange(60) % 5, 0.9)
+    assert len(bands) == 1
+    assert (bands[0].low, bands[0].high, bands[0].count) == (0.0, 1.0, 60)
+
+
+@given(st.integers(50, 400), st.integers(0, 100))
+@settings(max_examples=25, deadline=None)
+def test_bins_hold_every_compound_once(count: int, seed: int) -> None:
+    residuals, similarity = drawn(count, seed)
+    bands = bands_of(residuals, similarity, np.arange(count) % 5, 0.9)
+    assert sum(band.count for band in bands) == count
+    assert bands[0].low == 0
+    assert bands[-1].high == 1
+    assert reach_of(bands, np.array([0.0, 1.0])).tolist() == [bands[0].reach, bands[-1].reach]
+
+
+@pytest.mark.parametrize(("count", "shape"), [(400, Shape.PLATT), (4000, Shape.ISOTONIC)])
+def test_overconfident_scores_become_honest_and_keep_their_order(count: int, shape: Shape) -> None:
+    luck = np.random.default_rng(1)
+    truth = luck.uniform(0.05, 0.95, count)
+    classes = (luck.uniform(size=count) < truth).astype(float)
+    odds = np.log(truth / (1 - truth))
+    scores = 1 / (1 + np.exp(-3 * odds))
+    made = Calibration.of(scores, classes)
+    assert made.shape is shape
+    said = made(scores)
+    assert calibration_error(classes, said) < 0.6 * calibration_error(classes, scores)
+    assert np.all(np.diff(said[np.argsort(scores)]) >= 0)
+    assert 0 < said.min() <= said.max() < 1
+
+
+def test_scores_that_say_nothing_give_the_rate() -> None:
+    classes = np.array([0.0, 1.0] * 20 + [1.0] * 20)
+    said = Calibration.of(np.full(60, 0.3), classes)(np.array([0.1, 0.9]))
+    assert said == pytest.approx([2 / 3, 2 / 3], abs=0.01)
+
+
+@given(st.integers(20, 60), st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_measures_of_classes_are_those_of_scikit_learn(count: int, seed: int) -> None:
+    luck = np.random.default_rng(seed)
+    true = (luck.uniform(size=count) < 0.5).astype(float)
+    true[:2] = 0, 1
+    found = np.round(luck.uniform(size=count), 1)
+    ours = measure(Kind.CLASS, true, found)
+    assert ours[Measure.ROC_AUC] == pytest.approx(metrics.roc_auc_score(true, found))
+    assert ours[Measure.MCC] == pytest.approx(metrics.matthews_corrcoef(true, found >= 0.5))
+    assert ours[Measure.BALANCED] == pytest.approx(metrics.balanced_accuracy_score(true, found >= 0.5))
+    assert ours[Measure.BRIER] == pytest.approx(metrics.brier_score_loss(true, found))
+
+
+def test_a_bootstrap_interval_holds_the_value_and_is_reproducible() -> None:
+    luck = np.random.default_rng(1)
+    true = luck.normal(size=100)
+    found = true + luck.normal(size=100)
+    one = with_intervals(Kind.NUMBER, true, found, seed=5, rounds=200)
+    assert one == with_intervals(Kind.NUMBER, true, found, seed=5, rounds=200)
+    assert all(each.low < each.value < each.high for each in one.values())
+
+
+def test_a_constant_prediction_has_no_correlation_and_no_warning() -> None:
+    found = measure(Kind.NUMBER, np.arange(10.0), np.ones(10))
+    assert np.isnan(found[Measure.PEARSON])
+    assert found[Measure.MAE] == pytest.approx(3.7)
+
+
+def test_values_over_decades_are_scaled_as_logarithms_and_come_back() -> None:
+    values = np.array([1.0, 10.0, 1000.0])
+    scaling = Scaling.of(values)
+    assert scaling.log
+    assert scaling.back(scaling.forth(values)) == pytest.approx(values)
+    assert not Scaling.of(np.array([-1.0, 10.0, 1000.0])).log
+    assert not Scaling.of(np.array([1.0, 2.0, 50.0])).log

@@ -1,0 +1,23 @@
+"""What the operator states of a site in `factory.toml`."""
+
+import pytest
+
+from kifabrik.errors import UsageError
+from kifabrik.meters.footprint import Site
+from kifabrik.wiring.factory_config import FILE, read_config
+
+
+def test_a_site_is_read_in_the_units_people_use_and_kept_in_whole_millilitres(tmp_path):
+    (tmp_path / FILE).write_text(
+        "[site]\ncarbon_g_per_kwh = 363\nmarket_g_per_kwh = 0\npue_percent = 112\nreused_percent = 20\n"
+        "water_withdrawn_l_per_kwh = 180\nwater_consumed_l_per_kwh = 0.02\n"
+    )
+    assert read_config(tmp_path).site.stated() == Site(363, 112, 0, 20, 180_000, 20)
+
+
+def test_without_a_site_there_is_none_and_a_wrong_one_is_named(tmp_path):
+    (tmp_path / FILE).write_text("")
+    assert read_config(tmp_path).site is None
+    (tmp_path / FILE).write_text("[site]\ncarbon_g_per_kwh = 363\npue_percent = 90\n")
+    with pytest.raises(UsageError, match=r"site\.pue_percent"):
+        read_config(tmp_path)
