@@ -291,15 +291,14 @@ class Naive:
         if name in self.demands:
             old[None], new[None] = place.owed - asked, asked
         can = 0.0 if self.at_node(t, Effect.OUTAGE, name) else place.on_hand
-        ready = self.shares(node.allocation, can, old, new)
+        out = {e for e in self.out[name] if self.lane_is_out(t, e)}
+        ready = self.shares(node.allocation, can, old, new, out)
         met = 0.0
-        for e, most in ready.items():
-            amount = most
+        for e, amount in ready.items():
             if e is None:
                 place.owed -= amount
                 self.note(t, name, "outside_shipped", amount)
             else:
-                amount = 0.0 if self.lane_is_out(t, e) else most
                 self.ways[e].owed -= amount
                 self.ship(t, e, amount)
             place.on_hand -= amount
@@ -308,11 +307,14 @@ class Naive:
             place.owed -= (1 - node.backorder_share) * min(place.owed, asked)
         self.note(t, name, "met", met)
 
-    def shares(self, allocation, can, old, new):
-        """What each customer gets of what is there."""
+    def shares(self, allocation, can, old, new, out):
+        """What each customer gets of what is there; over lanes that are out, nothing."""
         total, fresh = sum(old.values()), sum(new.values())
         ready = {}
         for e in old:  # in order of rank, outside customers last
+            if e in out:
+                ready[e] = 0.0
+                continue
             match allocation:
                 case Allocation.PRIORITY:
                     ready[e] = min(can - sum(ready.values()), old[e] + new[e])
@@ -347,3 +349,4 @@ class Naive:
             if self.at_node(t, Effect.TRANSIT_PAUSE, self.network.lanes[e].target):
                 # things move from one period to the next; these do not
                 way.coming = defaultdict(float, {due + 1: units for due, units in way.coming.items()})
+                way.latest += way.latest > t
