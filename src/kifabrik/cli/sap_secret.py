@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kifabrik.cli.options import home_option
-from kifabrik.cli.terminal import done
+from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.terminal import done, show_json
 from kifabrik.cli.unlock import FOLDER, choose_unlock, key_file_option, passphrase_option
 
 if TYPE_CHECKING:
@@ -40,7 +40,10 @@ def store_of(home: Path, passphrase_file: Path | None, key_file: Path | None) ->
 @click.option("--remove", is_flag=True, help="Overwrite and delete it.")
 @store_options
 @home_option
-def secret(name: str, remove: bool, passphrase_file: Path | None, key_file: Path | None, home: Path) -> None:
+@json_option
+def secret(
+    name: str, remove: bool, passphrase_file: Path | None, key_file: Path | None, home: Path, as_json: bool
+) -> None:
     """Keep a secret in the keyholder's store on this machine; it is asked for, or read from a pipe.
 
     A plan names it as {keyholder: NAME}. It is encrypted under the keyholder's key and part of its backups.
@@ -56,12 +59,18 @@ def secret(name: str, remove: bool, passphrase_file: Path | None, key_file: Path
     if remove:
         if not store.remove(name):
             raise NotFoundError(f"the keyholder has no secret {name!r}")
+        if as_json:
+            show_json({"secret": name, "kept": False})
+            return
         done(f"{name} is gone from the keyholder's store; its backups keep it until they lapse")
         return
     text = _ask()
     if not text:
         raise click.UsageError("An empty secret is none.")
     store.put(name, text)
+    if as_json:
+        show_json({"secret": name, "kept": True})
+        return
     done(f"{name} is in the keyholder's store; a plan names it as {{keyholder: {name}}}")
 
 

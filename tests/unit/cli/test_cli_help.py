@@ -59,6 +59,7 @@ def test_every_command_that_shows_something_can_do_it_as_json(words, command):
     if words[0] in ("up", "completion") or words in (
         ("keyholder", "run"),
         ("node", "serve"),
+        ("plant", "serve"),
         ("node", "prolog"),
         ("node", "epilog"),
     ):
