@@ -186,6 +186,8 @@ FAMILIES = {
     "orders that pause": {"outages": (Effect.ORDERS_PAUSE,), "bills": True, "limits": True},
     "transport that pauses": {"outages": (Effect.TRANSIT_PAUSE,), "bills": True, "limits": True},
     "receipts that pause": {"outages": (Effect.RECEIPTS_PAUSE,), "bills": True, "limits": True},
+    "nodes that are out": {"outages": (Effect.OUTAGE,), "bills": True},
+    "lanes that are out": {"outages": (Effect.LANE_OUTAGE,), "bills": True, "alternatives": True},
     "suppliers that are out": {"outages": (Effect.SUPPLIER_OUTAGE,), "bills": True, "alternatives": True},
 }
 

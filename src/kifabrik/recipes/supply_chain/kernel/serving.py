@@ -29,6 +29,12 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
     if recording:
         for s in range(width):
             rec.nodes[lay.N_MADE, t, i, s] = scratch[lay.MADE_NOW, s]
+    blocked = _can_be_blocked(plan, i)
+    if blocked:  # then it can have stock and owe, and the level is less than the stock
+        _add_owed(plan, st, i, zero)
+        for s in range(width):
+            before = level[i, s] + asked[i, s] - scratch[lay.MADE_NOW, s]
+            scratch[lay.LEFT, s] += before + scratch[lay.UNPLACED, s] - larger(before, zero)
     d = ints[i, lay.D_OUT]
     if d >= 0:
         for s in range(width):
@@ -90,10 +96,17 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
             lost = larger(level[i, s], zero) * share if st.trouble[d, s] == 2 else zero  # noqa: PLR2004
             level[i, s] -= lost
             st.position[i, s] -= lost
+    if blocked:
+        _add_owed(plan, st, i, zero)
+        for s in range(width):
+            part[book + lay.ON_HAND, s] += level[i, s] + scratch[lay.UNPLACED, s]
+            part[book + lay.OWED, s] += scratch[lay.UNPLACED, s]
+    else:
+        for s in range(width):
+            here = level[i, s]
+            part[book + lay.ON_HAND, s] += larger(here, zero)
+            part[book + lay.OWED, s] += larger(-here, zero)
     for s in range(width):
-        here = level[i, s]
-        part[book + lay.ON_HAND, s] += larger(here, zero)
-        part[book + lay.OWED, s] += larger(-here, zero)
         part[book + lay.ASKED, s] += asked[i, s]
         part[book + lay.MET, s] += scratch[lay.MET_NOW, s]
         part[book + lay.SHORT, s] += one if scratch[lay.MET_NOW, s] * near < asked[i, s] else zero
@@ -108,6 +121,27 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
                 part[book + lay.ELSEWHERE, s] += st.raw[raw, s] * rate
     if recording:
         _record(plan, st, i, t, zero, rec)
+
+
+@inlined
+def _can_be_blocked(plan: Any, i: int) -> bool:
+    """Whether something can keep node i from shipping what it has."""
+    blocked = plan.node_ints[i, lay.D_OUT] >= 0
+    for place in range(plan.out_start[i], plan.out_start[i + 1]):
+        blocked = blocked or plan.lane_ints[plan.out_lane[place], lay.D_LANE] >= 0
+    return blocked
+
+
+@called
+def _add_owed(plan: Any, st: Any, i: int, zero: Any) -> None:
+    """Add up in scratch (UNPLACED) what node i owes."""
+    outside = plan.node_ints[i, lay.DEMAND] != lay.NO_DEMAND
+    for s in range(st.level.shape[1]):
+        st.scratch[lay.UNPLACED, s] = st.owed_out[i, s] if outside else zero
+    for place in range(plan.out_start[i], plan.out_start[i + 1]):
+        e = plan.out_lane[place]
+        for s in range(st.level.shape[1]):
+            st.scratch[lay.UNPLACED, s] += st.owed[e, s]
 
 
 @called
