@@ -108,7 +108,9 @@ def make(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
         if cap < np.inf:
             d = ints[i, lay.D_CAPACITY]
             for s in range(width):
-                loss = smaller(st.trouble[d, s], zero + np.float32(1)) * plan.trouble_reals[d, 3] if d >= 0 else zero
+                loss = (
+                    smaller(st.trouble[d, s], zero + np.float32(1)) * plan.trouble_reals[d, 3] if d >= 0 else zero
+                )
                 scratch[lay.MADE_NOW, s] = smaller(scratch[lay.MADE_NOW, s], cap * (1 - loss))
         d = ints[i, lay.D_OUT]
         if d >= 0:

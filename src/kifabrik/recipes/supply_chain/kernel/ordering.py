@@ -160,7 +160,9 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
         if d >= 0:
             lost = plan.trouble_reals[d, 3]
             for s in range(width):
-                order[i, s] = smaller(order[i, s], cap * (1 - smaller(st.trouble[d, s], zero + np.float32(1)) * lost))
+                order[i, s] = smaller(
+                    order[i, s], cap * (1 - smaller(st.trouble[d, s], zero + np.float32(1)) * lost)
+                )
         else:
             for s in range(width):
                 order[i, s] = smaller(order[i, s], cap)
