@@ -124,7 +124,7 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
 
 
 @inlined
-def _can_be_blocked(plan: Any, i: int) -> bool:
+def _can_be_blocked(plan: Any, i: int) -> Any:
     """Whether something can keep node i from shipping what it has."""
     blocked = plan.node_ints[i, lay.D_OUT] >= 0
     for place in range(plan.out_start[i], plan.out_start[i + 1]):
