@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
-from kifabrik.cli.pharma_running import cache_option, counting, show_figure, workers_option
+from kifabrik.cli.pharma_running import cache_option, show_figure, workers_option
 from kifabrik.cli.terminal import remark, show_json, show_table
 
 if TYPE_CHECKING:

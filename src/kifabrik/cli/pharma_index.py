@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
 from kifabrik.cli.pharma_library import library_of, library_options
-from kifabrik.cli.pharma_running import counting, workers_option
+from kifabrik.cli.pharma_running import workers_option
 from kifabrik.cli.terminal import done, show_json, warn
 
 

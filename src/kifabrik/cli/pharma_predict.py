@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
-from kifabrik.cli.pharma_running import cache_option, counting, workers_option
+from kifabrik.cli.pharma_running import cache_option, workers_option
 from kifabrik.cli.terminal import remark, show_json, warn
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
-from kifabrik.cli.pharma_running import counting, workers_option
+from kifabrik.cli.pharma_running import workers_option
 from kifabrik.cli.terminal import remark, show_json, show_table
 
 

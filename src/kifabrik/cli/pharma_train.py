@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
-from kifabrik.cli.pharma_running import cache_option, counting, show_figure, workers_option
+from kifabrik.cli.pharma_running import cache_option, show_figure, workers_option
 from kifabrik.cli.terminal import remark, show_json, show_table
-from kifabrik.errors import UsageError
 
 if TYPE_CHECKING:
-    from kifabrik.recipes.pharma.endpoints import Endpoint
     from kifabrik.recipes.pharma.model import Model
-    from kifabrik.recipes.pharma.sides import Sides
 
 
 _LEFT_TO_REPORT: Final = frozenset({"balanced accuracy", "calibration error", "RMSE"})
@@ -97,7 +95,7 @@ def train(
         log=log,
         seed=seed,
         shows_neighbours=show_neighbours,
-        helpers=tuple(_endpoint(sides, name) for name in helpers),
+        helpers=tuple(sides.endpoint(name) for name in helpers),
         workers=workers,
         cache=cache,
     )
@@ -107,7 +105,7 @@ def train(
     with counting("models", steps(wishes), quiet=as_json) as progress:
         model = make(
             sides.train,
-            _endpoint(sides, endpoint),
+            sides.endpoint(endpoint),
             wishes,
             standardiser=sides.facts.standardiser,
             facts=facts,
@@ -121,18 +119,6 @@ def train(
     _show(model)
     remark(f"Model of {model.endpoint.name} from {model.facts['compounds']:,} compounds: {out}")
     remark(f"Judge it on the test data: kifabrik pharma evaluate {out} {folder}")
-
-
-def _endpoint(sides: "Sides", name: str) -> "Endpoint":
-    known = sides.facts.endpoints
-    if name in known:
-        return known[name]
-    if not name and len(known) == 1:
-        return next(iter(known.values()))
-    listed = ", ".join(known)
-    if name:
-        raise UsageError(f"There is no endpoint {name}.", hint=f"There are: {listed}.")
-    raise UsageError("There are several endpoints.", hint=f"Name one with --endpoint: {listed}.")
 
 
 def _show(model: "Model") -> None:

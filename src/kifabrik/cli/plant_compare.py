@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
-from kifabrik.cli.plant_progress import counting
 from kifabrik.cli.plant_sites import change_of, figure, plain_numbers, site_options
 from kifabrik.cli.terminal import remark, show_json, show_table
 from kifabrik.errors import UsageError

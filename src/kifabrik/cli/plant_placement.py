@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
-from kifabrik.cli.plant_progress import counting
 from kifabrik.cli.terminal import remark, show_json, show_table
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
 from kifabrik.cli.plant_changes import changes_of, changes_option
-from kifabrik.cli.plant_progress import counting
 from kifabrik.cli.terminal import done, remark, show_json, show_table
 from kifabrik.errors import UsageError
 from kifabrik.values import format_duration

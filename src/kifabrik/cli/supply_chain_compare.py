@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
 from kifabrik.cli.supply_chain_study import (
     plain_values,
@@ -14,7 +15,6 @@ from kifabrik.cli.supply_chain_study import (
     show_number,
     show_p,
     study_options,
-    studying,
 )
 from kifabrik.cli.terminal import remark, show_json, show_table
 from kifabrik.errors import UsageError
@@ -51,7 +51,7 @@ def compare(
 
     networks = [replace(read_network(folder), name=str(folder)) for folder in folders]
     networks += [replace(read_network(folders[0], name), name=name) for name in what_ifs]
-    with studying("simulating", scenarios * len(networks), quiet=as_json) as progress:
+    with counting("simulating", scenarios * len(networks), quiet=as_json) as progress:
         found = find(networks, settings_of(scenarios, periods, warm_up, seed), progress=progress)
     if as_json:
         show_json({"comparisons": plain_values(found)})
@@ -110,7 +110,7 @@ def stress(
     if critical is not None:
         few = len(network.nodes) <= max(comparing.ALL_TRIED, 4 * critical)
         tries = scenarios * ((len(network.nodes) if few else 2 * critical) + 1)
-        with studying("simulating", tries, quiet=as_json) as progress:
+        with counting("simulating", tries, quiet=as_json) as progress:
             nodes = comparing.critical_nodes(network, settings, weeks=weeks, most=critical, progress=progress)
         if as_json:
             show_json({"critical_nodes": plain_values(nodes)})
@@ -119,7 +119,7 @@ def stress(
         show_table(["NODE THAT FAILS", f"COST ({network.currency})", "ERROR", "PERIODS"], rows, right=(1, 2, 3))
         return
     base, events = _events(network, outages)
-    with studying("simulating", scenarios * (len(events) + 1), quiet=as_json) as progress:
+    with counting("simulating", scenarios * (len(events) + 1), quiet=as_json) as progress:
         found = comparing.stress(base, events, settings, progress=progress)
     if as_json:
         show_json({"outages": plain_values(found)})

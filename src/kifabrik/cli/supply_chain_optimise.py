@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
 from kifabrik.cli.supply_chain_study import (
     plain_values,
@@ -13,7 +14,6 @@ from kifabrik.cli.supply_chain_study import (
     show_number,
     show_share,
     study_options,
-    studying,
 )
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 
@@ -79,7 +79,7 @@ def optimise(
         refuse_existing(out / _NETWORK)
     network = read_network(folder, what_if)
     settings = settings_of(scenarios, periods, warm_up, seed)
-    with studying("simulating", scenarios * (simulations + _CHECKS), quiet=as_json) as progress:
+    with counting("simulating", scenarios * (simulations + _CHECKS), quiet=as_json) as progress:
         found = find(network, settings, beta=beta, seconds=seconds, simulations=simulations, progress=progress)
     page = _write(found, out, language) if out else None
     if as_json:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
-from kifabrik.cli.supply_chain_study import doubts, plain_values, settings_of, show_number, study_options, studying
+from kifabrik.cli.supply_chain_study import doubts, plain_values, settings_of, show_number, study_options
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def run(
     network = read_network(folder, what_if)
     whole = settings_of(scenarios, periods, warm_up, seed)
     settings = share(whole, *part) if part else whole
-    with studying("simulating", settings.scenarios, quiet=as_json) as progress:
+    with counting("simulating", settings.scenarios, quiet=as_json) as progress:
         results = simulate(
             network, settings, watch=watched(network), workers=workers, progress=progress, tallied=part is not None
         )
@@ -102,7 +103,7 @@ def conclude_study(
     from kifabrik.recipes.supply_chain.saving import save  # noqa: PLC0415
 
     network = results.network
-    found = follow_up(network, results.settings, critical, bar=partial(studying, quiet=as_json))
+    found = follow_up(network, results.settings, critical, bar=partial(counting, quiet=as_json))
     save(results, target, outages=found.outages, critical=found.critical)
     page = write_report(results, target, language=language, outages=found.outages, critical=found.critical)
     if as_json:

@@ -4,9 +4,7 @@ Everything of `kifabrik.recipes` is imported when a command runs, so that `kifab
 """
 
 import math
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -43,25 +41,6 @@ def settings_of(scenarios: int, periods: int, warm_up: int, seed: int) -> "Setti
     from kifabrik.recipes.supply_chain.results import Settings  # noqa: PLC0415 - slow to import
 
     return Settings(scenarios=scenarios, periods=periods, warm_up=warm_up, seed=seed)
-
-
-@contextmanager
-def studying(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    """Show a bar on a terminal while scenarios are simulated; gives what counts them."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-
-        def count(finished: int) -> None:
-            bar.advance(task, finished)
-
-        yield count
 
 
 def doubts(network: "Network") -> list[str]:

@@ -9,7 +9,7 @@ Invariants:
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata, resources
 from importlib.resources.abc import Traversable
@@ -132,6 +132,24 @@ def requirements(kit: Kit) -> str:
             declared_line = next((line.partition(";")[0].strip() for line in named if line.startswith(name)), name)
             lines.append(declared_line)
     return "\n".join(lines) + "\n"
+
+
+def sealed_steps(folder: Path, values: Mapping[str, str], jobs: Sequence[str], result: str) -> tuple[str, ...]:
+    """The commands from input to result: seal, grant, order, pull.
+
+    Args:
+        folder: Of the kit.
+        values: Of its settings, `name`, `dataset` and `purpose` among them.
+        jobs: Names of its job files.
+        result: Name of the folder to make of what comes back.
+    """
+    dataset, ordered = values["dataset"], " ".join(str(folder / job) for job in jobs)
+    return (
+        f"kifabrik dataset seal {dataset} {folder / 'input'}",
+        f"kifabrik dataset grant {dataset} --purpose {values['purpose']}",
+        f"kifabrik apply {ordered}",
+        f"kifabrik model pull {values['name']} --to {folder / result}",
+    )
 
 
 def name_of(what: str) -> Callable[[str], str]:

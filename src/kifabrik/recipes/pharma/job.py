@@ -96,9 +96,7 @@ def _train(said: argparse.Namespace, scratch: Path) -> None:
     save_split(compounds, facts, cut, halves, share=_SHARE, seed=said.seed)
     run_log.say(f"split by {cut.method.value}: {len(cut.train):,} to train, {len(cut.test):,} to test")
     sides = load_split(halves)
-    known = sides.facts.endpoints
-    if not said.endpoint and len(known) != 1:
-        raise UsageError("There are several endpoints.", hint=f"Name one with --endpoint: {', '.join(known)}.")
+    endpoint = sides.endpoint(said.endpoint)
     training = Training(
         recipe=None if said.recipe == "auto" else Recipe(said.recipe),
         members=said.members,
@@ -107,7 +105,6 @@ def _train(said: argparse.Namespace, scratch: Path) -> None:
     )
     facts_kept = {"data": {"tables": sides.digests, **sides.facts.plain(), "split": sides.method}}
     with run_log.progress("models", steps(training)) as count:
-        endpoint = known[said.endpoint] if said.endpoint else next(iter(known.values()))
         model = train(
             sides.train, endpoint, training, standardiser=sides.facts.standardiser, facts=facts_kept, progress=count
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, name_of, number_of, size_of
+from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, name_of, number_of, sealed_steps, size_of
 
 _PROGRAM: Final = "python -m kifabrik.recipes.pharma.job"
 _UNSAFE: Final = frozenset("'\"\\$`\n")
@@ -82,12 +82,7 @@ def _screen_files(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _screen_steps(folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
-    return (
-        f"kifabrik dataset seal {values['dataset']} {folder / 'input'}",
-        f"kifabrik dataset grant {values['dataset']} --purpose {values['purpose']}",
-        f"kifabrik apply {folder / 'job.yaml'}",
-        f"kifabrik model pull {values['name']} --to {folder / 'hits'}",
-    )
+    return sealed_steps(folder, values, ["job.yaml"], "hits")
 
 
 def _screen_example(folder: Path) -> None:
@@ -124,7 +119,7 @@ def _files(values: Mapping[str, str]) -> dict[str, str]:
     job = _JOB.format(code=CODE, run=f"{_PROGRAM} {' '.join(words)}", **common)
     if is_sweep:
         seeds = ", ".join(str(first + number) for number in range(count))
-        named = "".join(f", endpoint: [{', '.join(map(_quoted, endpoints))}]" if endpoints else "")
+        named = f", endpoint: [{', '.join(map(_quoted, endpoints))}]" if endpoints else ""
         job += f"matrix: {{seed: [{seeds}]{named}}}\n"
     return {"README.md": _README.format(steps="\n    ".join(_steps(Path(), values))), "job.yaml": job}
 
@@ -135,15 +130,10 @@ def _quoted(text: str) -> str:
 
 def _steps(folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
     name = values["name"]
+    *before, pull = sealed_steps(folder, values, ["job.yaml"], "model")
     is_sweep = "," in values["endpoints"] or int(values["seeds"]) > 1
-    chosen = (f"kifabrik results {name}", f"kifabrik model promote {name} --task 1") if is_sweep else ()
-    return (
-        f"kifabrik dataset seal {values['dataset']} {folder / 'input'}",
-        f"kifabrik dataset grant {values['dataset']} --purpose {values['purpose']}",
-        f"kifabrik apply {folder / 'job.yaml'}",
-        *chosen,
-        f"kifabrik model pull {name} --to {folder / 'model'}",
-    )
+    chosen = (f"kifabrik results {name}", f"kifabrik model promote {name}/1") if is_sweep else ()
+    return (*before, *chosen, pull)
 
 
 def _words(value: str) -> str:

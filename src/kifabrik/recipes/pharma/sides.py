@@ -6,6 +6,7 @@ from typing import Final
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.compounds import Compounds, read_compounds, write_compounds
+from kifabrik.recipes.pharma.endpoints import Endpoint
 from kifabrik.recipes.pharma.keeping import digest, fresh_folder, read_document, versions, write_document
 from kifabrik.recipes.pharma.prepared import Facts
 from kifabrik.recipes.pharma.splitting import Split, check_apart
@@ -35,6 +36,22 @@ class Sides:
     facts: Facts
     digests: dict[str, str]
     method: str
+
+    def endpoint(self, name: str = "") -> Endpoint:
+        """What was measured under a name; without one, the only thing that was.
+
+        Raises:
+            UsageError: There is no such endpoint, or several and none was named.
+        """
+        known = self.facts.endpoints
+        if name in known:
+            return known[name]
+        if not name and len(known) == 1:
+            return next(iter(known.values()))
+        listed = ", ".join(known)
+        if name:
+            raise UsageError(f"There is no endpoint {name}.", hint=f"There are: {listed}.")
+        raise UsageError("There are several endpoints.", hint=f"Name one with --endpoint: {listed}.")
 
 
 def save_split(compounds: Compounds, facts: Facts, split: Split, folder: Path, *, share: float, seed: int) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, name_of, number_of, size_of
+from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, name_of, number_of, sealed_steps, size_of
 from kifabrik.recipes.supply_chain.tables.template import write_example
 
 _MOST_RUNS: Final = 48
@@ -84,14 +84,8 @@ def _files(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _steps(folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
-    dataset, purpose = values["dataset"], values["purpose"]
-    jobs = [folder / "parts.yaml", folder / "job.yaml"] if int(values["runs"]) > 1 else [folder / "job.yaml"]
-    return (
-        f"kifabrik dataset seal {dataset} {folder / 'input'}",
-        f"kifabrik dataset grant {dataset} --purpose {purpose}",
-        f"kifabrik apply {' '.join(map(str, jobs))}",
-        f"kifabrik model pull {values['name']} --to {folder / 'study'}",
-    )
+    jobs = ["parts.yaml", "job.yaml"] if int(values["runs"]) > 1 else ["job.yaml"]
+    return sealed_steps(folder, values, jobs, "study")
 
 
 def _what_if(value: str) -> str:

@@ -1,4 +1,4 @@
-"""A bar for long work of the plant."""
+"""A bar for long work of which items are counted: scenarios, compounds, jobs."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,8 +6,14 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def counting(what: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
-    """Show a bar on a terminal while the block runs; gives what counts, or nothing where no bar is shown."""
+def counting(what: str, total: int | None, *, quiet: bool) -> Iterator[Callable[[int], None] | None]:
+    """Show a bar on a terminal while the block runs; gives what counts, or nothing where no bar is shown.
+
+    Args:
+        what: Words before the bar.
+        total: Items in all; None where nobody knows.
+        quiet: Show nothing.
+    """
     if quiet or not sys.stderr.isatty():
         yield None
         return
