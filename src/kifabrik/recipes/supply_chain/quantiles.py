@@ -33,29 +33,12 @@ class Tables:
 
     def _demand(self, distribution: Distribution) -> tuple[int, int, bool, bool]:
         whole = distribution.kind in {Kind.POISSON, Kind.NEGATIVE_BINOMIAL}
-        found = self._values(distribution)
-        if found is not None:
+        found = values_and_weights(distribution)
+        if found is not None and luck.discrete_table(*found)[3] <= _MOST_STEPS:
             row, steps = self._add(*found)
             return row, steps, True, False
         self.continuous.append(luck.continuous_table(distribution))
         return len(self.continuous) - 1, 0, False, whole
-
-    def _values(self, distribution: Distribution) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        if distribution.kind is Kind.EMPIRICAL:
-            values, weights = np.asarray(distribution.values), np.asarray(distribution.weights)
-        elif distribution.kind in {Kind.POISSON, Kind.NEGATIVE_BINOMIAL}:
-            low, high = distribution.quantile([_TAIL, 1 - _TAIL])
-            if high - low > _MOST_VALUES:
-                return None
-            values = np.arange(low, high + 1)
-            if distribution.kind is Kind.POISSON:
-                weights = stats.poisson.pmf(values, distribution.mean)
-            else:
-                success = distribution.mean / distribution.sd**2
-                weights = stats.nbinom.pmf(values, distribution.mean * success / (1 - success), success)
-        else:
-            return None
-        return (values, weights) if luck.discrete_table(values, weights)[3] <= _MOST_STEPS else None
 
     def lead(self, distribution: Distribution) -> tuple[int, int, int]:
         """Row, steps and longest of a lead time."""
@@ -79,3 +62,19 @@ class Tables:
         self.values.append(values)
         self._at += len(values)
         return len(self.begins) - 1, steps
+
+
+def values_and_weights(distribution: Distribution) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Values that happen, ascending, and how often; None of a continuous distribution or too many values."""
+    if distribution.kind is Kind.EMPIRICAL:
+        return np.asarray(distribution.values), np.asarray(distribution.weights)
+    if distribution.kind not in {Kind.POISSON, Kind.NEGATIVE_BINOMIAL}:
+        return None
+    low, high = distribution.quantile([_TAIL, 1 - _TAIL])
+    if high - low > _MOST_VALUES:
+        return None
+    values = np.arange(low, high + 1)
+    if distribution.kind is Kind.POISSON:
+        return values, np.asarray(stats.poisson.pmf(values, distribution.mean))
+    success = distribution.mean / distribution.sd**2
+    return values, np.asarray(stats.nbinom.pmf(values, distribution.mean * success / (1 - success), success))

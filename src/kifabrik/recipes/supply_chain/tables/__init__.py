@@ -13,7 +13,7 @@ from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain.network import Network, Semantics
 from kifabrik.recipes.supply_chain.tables import build
 from kifabrik.recipes.supply_chain.tables.cells import Problem, parse
-from kifabrik.recipes.supply_chain.tables.checks import check, check_flow
+from kifabrik.recipes.supply_chain.tables.checks import check, check_correlations, check_flow
 from kifabrik.recipes.supply_chain.tables.levels import sized
 from kifabrik.recipes.supply_chain.tables.source import Tables, read_tables, tables_of
 from kifabrik.recipes.supply_chain.tables.what_if import apply_scenario, scenario_names
@@ -97,8 +97,12 @@ def _read(tables: Tables, stem: str) -> tuple[Network | None, tuple[Problem, ...
         nodes=tuple(nodes),
         lanes=tuple(lanes),
         disruptions=tuple(build.disruptions(parsed)),
+        correlations=tuple(build.correlations(parsed)),
         period_days=parsed.period_days,
         currency=about.text("currency", "EUR") if about else "EUR",
         semantics=Semantics(about.text("semantics", Semantics.KIFABRIK)) if about else Semantics.KIFABRIK,
     )
+    check_correlations(parsed, network)
+    if parsed.problems:
+        return None, tuple(parsed.problems)
     return sized(network, build.sizings(parsed)), ()
