@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,8 +12,9 @@ from kifabrik.factory.handover import Handover, in_turns
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.records import Tenant
 from kifabrik.factory.run_records import Run
+from kifabrik.plant.governor.rules import Permit
 from kifabrik.runs.states import RunState
-from kifabrik.values import Place, Resources, sha256_hex, task_run
+from kifabrik.values import Place, Resources, format_time, sha256_hex, task_run
 
 RUN = Run(
     tenant="t-a",
@@ -119,6 +121,23 @@ def test_tasks_of_a_sweep_are_one_array_however_many_tenants_wait(playing):
         handover.look(leadership)
     assert cluster.arrays == [1000, 201]
     assert len(set(cluster.taken)) == 1201
+
+
+def test_runs_that_may_wait_for_a_better_hour_do_not_stand_in_the_way_of_those_that_may_not(playing):
+    factory, cluster, _, leadership = playing
+    now = factory.runs.book.clock()
+    hours = tuple((now.timestamp() + 3600 * number, worth) for number, worth in enumerate((0.0, 0.0, 1.0)))
+    power = Permit(watts=1.0, full_watts=1.0, idle_watts=0.0, since=0.0, until=0.0, reason="", outlook=hours)
+    handover = Handover(factory.store, factory.runs.book, cluster, lambda _now: power)
+    patient, late = (format_time(now + timedelta(hours=hours)) for hours in (9, 1))
+    with factory.store.write() as transaction:
+        for number in range(1100):
+            transaction.runs.add_run(made("t-a", number, flexible_until=patient))
+        transaction.runs.add_run(made("t-a", 2000))
+        transaction.runs.add_run(made("t-a", 2001, flexible_until=late))
+    handover.look(leadership)
+    with factory.store.read() as transaction:
+        assert {one.run for one in transaction.runs.watched()} == {"r-t-a2000", "r-t-a2001"}
 
 
 def test_why_the_clusters_queue_holds_runs_is_written_down_where_it_changed(playing):

@@ -84,15 +84,25 @@ class SqlRunTable:
         return [run_from_row(row) for row in rows]
 
     def queued_runs(self, most: int) -> list[Run]:
-        """Runs that wait and are not held back, at most so many of each tenant: its next ones."""
+        """Runs that wait and are not held back, at most so many of each tenant: its next ones.
+
+        As many again of those that may wait for a better hour, the soonest deadline first: however many they are,
+        they do not stand in the way of those that may not.
+        """
         waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED), runs.c.hold == "")
         # Of one tenant and priority at a time, an index holds them in their order, however many they are.
-        ranks = select(runs.c.tenant, runs.c.priority).where(*waiting).distinct()
-        found: dict[str, list[Run]] = {}
-        for tenant, priority in sorted(self._sql.execute(ranks), key=lambda rank: -int(rank[1])):
-            own = found.setdefault(str(tenant), [])
+        patient = runs.c.flexible_until != ""
+        ranks = select(runs.c.tenant, runs.c.priority, patient).where(*waiting).distinct()
+        found: dict[tuple[str, bool], list[Run]] = {}
+        for tenant, priority, flexible in sorted(self._sql.execute(ranks), key=lambda rank: -int(rank[1])):
+            own = found.setdefault((str(tenant), bool(flexible)), [])
             query = select(runs).where(*waiting, runs.c.tenant == tenant, runs.c.priority == priority)
-            rows = self._sql.execute(query.order_by(runs.c.position).limit(most - len(own)))
+            query = (
+                query.where(patient).order_by(runs.c.flexible_until, runs.c.position)
+                if flexible
+                else query.where(runs.c.flexible_until == "").order_by(runs.c.position)
+            )
+            rows = self._sql.execute(query.limit(most - len(own)))
             own += [run_from_row(row) for row in rows]
         return [run for own in found.values() for run in own]
 
