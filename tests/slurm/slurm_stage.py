@@ -19,6 +19,8 @@ from kifabrik.engines.slurm.account_plan import unix_user
 _FIRST_UID = 720_000
 """Nodes on one machine must not share user ids of runs, nor locks."""
 
+_AGENTS_AT_ONCE = 4
+
 SETTINGS = """
 engine = "slurm"
 [slurm]
@@ -53,10 +55,7 @@ class SlurmStage(Stage):
         super().start_service()
         if first:
             self.enrol([self.make_node(name) for name in self.spec.node_names])
-            for name in self.spec.node_names:
-                self.start_agent(name)
-            for name in self.spec.node_names:
-                self.wait_for_agent(name)
+            self.start_agents()
 
     def node_home(self, name):
         return self.factory.home / "nodes" / name
@@ -102,6 +101,16 @@ class SlurmStage(Stage):
     def enrol(self, files):
         """Enrol nodes with the factory."""
         self.factory.kifabrik("admin", "nodes", *(word for file in files for word in ("--enrol", file)))
+
+    def start_agents(self):
+        """Start the agents of all nodes, a few at a time: each takes a second of a core."""
+        names = self.spec.node_names
+        for first in range(0, len(names), _AGENTS_AT_ONCE):
+            together = names[first : first + _AGENTS_AT_ONCE]
+            for name in together:
+                self.start_agent(name)
+            for name in together:
+                self.wait_for_agent(name)
 
     def start_agent(self, name):
         """Start the agent of a node."""
