@@ -96,6 +96,25 @@ def test_one_that_accounting_takes_for_running_is_not_judged(engine, slurm):
     assert engine.fates([ATTEMPT], NOW) == {}
 
 
+def test_accounting_is_asked_for_one_that_it_takes_for_running_by_its_number_alone(engine, slurm):
+    slurm.accounting.append(RUNNING)
+    for _ in range(3):
+        assert engine.fates([ATTEMPT], NOW) == {}
+    assert [any(word.startswith("--user=") for word in words) for words in slurm.asked] == [True, False, False]
+    assert all("--jobs=7" in words for words in slurm.asked[1:])
+    slurm.accounting[:] = [PREEMPTED]
+    assert engine.fates([ATTEMPT], NOW)[ATTEMPT].outcome is Outcome.PREEMPTED
+
+
+def test_a_number_that_accounting_gave_to_another_job_is_not_believed(engine, slurm):
+    slurm.queue[7] = RUNNING
+    engine.poll()
+    slurm.queue.clear()
+    engine.poll()
+    slurm.accounting.append(replace(PREEMPTED, name=f"{OTHER}.1"))
+    assert engine.fates([ATTEMPT], NOW) == {ATTEMPT: Fate()}
+
+
 def test_tasks_of_an_array_are_found_in_accounting_by_the_arrays_name_and_their_number(engine, slurm):
     array = "kf-abcdefghijklmnop"
     slurm.accounting.extend(replace(PREEMPTED, key=JobKey(7, task), name=array) for task in (1, 2, 3))
