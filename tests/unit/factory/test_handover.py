@@ -12,6 +12,7 @@ from kifabrik.factory.handover import Handover, in_turns
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.records import Tenant
 from kifabrik.factory.run_records import Run
+from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.plant.governor.rules import Permit
 from kifabrik.runs.states import RunState
 from kifabrik.values import Place, Resources, format_time, sha256_hex, task_run
@@ -121,6 +122,35 @@ def test_tasks_of_a_sweep_are_one_array_however_many_tenants_wait(playing):
         handover.look(leadership)
     assert cluster.arrays == [1000, 201]
     assert len(set(cluster.taken)) == 1201
+
+
+def test_many_runs_that_ask_for_the_same_are_one_array_and_others_keep_jobs_of_their_own(playing):
+    factory, cluster, handover, leadership = playing
+    larger = Resources(cpus=2)
+    with factory.store.write() as transaction:
+        for number in range(20):
+            transaction.runs.add_run(made("t-a", number))
+        transaction.runs.add_run(made("t-a", 20, priority=1))
+        transaction.runs.add_run(made("t-a", 21, resources=larger))
+        transaction.runs.add_run(made("t-a", 22, cap_s=61))
+        transaction.runs.add_run(made("t-a", 23, slurm=SlurmOptions(constraint="fast")))
+        transaction.runs.add_run(made("t-a", 24, flexible_until="2026-11-23T20:00:00Z"))
+    handover.look(leadership)
+    assert cluster.arrays == [20]
+    assert len(set(cluster.taken)) == 25
+    with factory.store.read() as transaction:
+        runs = {one.attempt: one.run for one in transaction.runs.watched()}
+    assert {name for _, name in cluster.taken} == set(runs)
+    assert len(set(runs.values())) == 25, "each run has one attempt"
+
+
+def test_a_few_runs_that_ask_for_the_same_have_a_job_each(playing):
+    factory, cluster, handover, leadership = playing
+    with factory.store.write() as transaction:
+        for number in range(7):
+            transaction.runs.add_run(made("t-a", number))
+    handover.look(leadership)
+    assert (cluster.arrays, len(cluster.taken)) == ([], 7)
 
 
 def test_runs_that_may_wait_for_a_better_hour_do_not_stand_in_the_way_of_those_that_may_not(playing):

@@ -136,39 +136,48 @@ class SlurmEngine:
         Raises:
             UnavailableError: Slurm does not answer.
         """
-        submission = self._submission(task, f"{task.attempt}.{task.submits}", "")
-        self._hand_over(submission, [task], task.attempt, first=task.submits == 1)
+        self._refuse([task], self._hand_over(task))
 
     def submit_array(self, tasks: Sequence[Task]) -> None:
-        """Hand attempts over as one array of jobs, once.
+        """Hand attempts over as one array of jobs, once; one by one where Slurm refuses the array.
+
+        An array can be larger than Slurm (MaxArraySize) or what is left of a limit allows.
 
         Raises:
             UnavailableError: Slurm does not answer.
         """
-        first = tasks[0]
-        numbers = ",".join(str(task.index) for task in tasks) if len(tasks) > 1 else str(first.index)
-        self._hand_over(self._submission(first, first.array, numbers), tasks, first.array, first=True)
+        refused = self._hand_over(tasks[0], tasks)
+        for number, task in enumerate(tasks if refused else ()):
+            refused = self._hand_over(task)
+            if refused:
+                self._refuse(tasks[number:], refused)
+                return
 
-    def _submission(self, task: Task, name: str, array: str) -> Submission:
+    def _hand_over(self, task: Task, tasks: Sequence[Task] = ()) -> Fate | None:
+        """Submit an attempt, or an array that begins with it; why Slurm refuses it, if it does."""
+        name = task.array if tasks else f"{task.attempt}.{task.submits}"
         partition = task.slurm.partition or self._settings.partition
-        return Submission(
+        array = ",".join(str(one.index) for one in tasks)
+        submission = Submission(
             name=name,
             resources=_of_a_job(task),
             limit_s=task.limit_s,
             options=replace(task.slurm, requeue=False, array=array, partition=partition),
             account=task.tenant,
             output=self._settings.output,
-            comment=task.sweep or task.run,
+            comment=task.sweep or (f"{len(tasks)} runs" if tasks else task.run),
         )
-
-    def _hand_over(self, submission: Submission, tasks: Sequence[Task], named: str, *, first: bool) -> None:
         try:
-            script, user = self._script(tasks[0], named), unix_user(tasks[0].tenant)
-            self._submitter.submit(submission, script, user, first=first)
+            script = self._script(task, task.array if tasks else task.attempt)
+            self._submitter.submit(submission, script, unix_user(task.tenant), first=task.submits == 1)
         except UnavailableError:
             raise
         except KifabrikError as error:
-            fate = Fate(f"{error.message}. {error.hint}".strip(), Outcome.NOT_TAKEN)
+            return Fate(f"{error.message}. {error.hint}".strip(), Outcome.NOT_TAKEN)
+        return None
+
+    def _refuse(self, tasks: Sequence[Task], fate: Fate | None) -> None:
+        if fate:
             with self._lock:
                 self._refused |= {task.attempt: fate for task in tasks}
 

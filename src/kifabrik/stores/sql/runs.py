@@ -19,6 +19,13 @@ from kifabrik.stores.sql.run_columns import event_from_row, promise_to_text, run
 from kifabrik.stores.sql.schema.runs import events, locks, runs
 
 _BATCH: Final = 1000
+_ASKED: Final = (
+    *("tenant", "sweep", "priority", "flexible_until", "resources", "place", "python", "staged_bytes"),
+    *("streamed_bytes", "cap_s", "slurm"),
+)
+"""What runs have in common that ask for exactly the same and come at the same turn."""
+_NEAR: Final = 10
+"""How far behind a run those like it are looked for, in times of how many are wanted."""
 """Rows inserted by one statement."""
 
 _ACTIVE: Final = [str(state) for state in RunState if state is not RunState.QUEUED and not is_end(state)]
@@ -111,6 +118,18 @@ class SqlRunTable:
         waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED), runs.c.hold == "")
         query = select(runs).where(runs.c.tenant == tenant, runs.c.sweep == sweep, *waiting)
         return [run_from_row(row) for row in self._sql.execute(query.order_by(runs.c.position).limit(most))]
+
+    def queued_alike(self, run: Run, most: int) -> list[Run]:
+        """The next runs of its tenant that wait, are not held back, and ask exactly the same of nodes and cluster.
+
+        Itself among them, if it waits; the others are looked for among the next few of the tenant's runs.
+        """
+        waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED), runs.c.hold == "")
+        asked = run_to_columns(run)
+        alike = [runs.c[name] == asked[name] for name in _ASKED]
+        near = runs.c.position.between(run.position, run.position + _NEAR * most)
+        query = select(runs).where(*waiting, *alike, near).order_by(runs.c.position).limit(most)
+        return [run_from_row(row) for row in self._sql.execute(query)]
 
     def queued_tenants(self) -> list[str]:
         """Tenants that have runs waiting that are not held back."""
