@@ -144,14 +144,14 @@ def test_runs_with_a_promise_do_not_exceed_the_permit_together():
     assert found.reasons == {"r2": f"Waits for power. {REASON}"}
 
 
-def test_a_large_run_does_not_starve_behind_small_ones_of_others():
-    """A small run of another tenant every ten minutes for a day; all hold one GPU for an hour."""
+def test_a_large_run_does_not_starve_behind_small_ones():
+    """A small run every ten minutes for a day; each holds one GPU for an hour, so power is always short."""
     now, began = 0.0, None
-    holding, waiting = [], [lasting("r0", 4, 3600.0, "t-large")]
+    holding, waiting = [], [lasting("r0", 4, 3600.0)]
     for step in range(144):
         now = 600.0 * step
         holding = [one for one in holding if one.ends > now]
-        waiting.append(lasting(f"r{step + 1}", 1, 3600.0, f"t-{step % 3}"))
+        waiting.append(lasting(f"r{step + 1}", 1, 3600.0))
         power = replace(HALF, until=0.0)
         shares = {one.tenant: TenantShare() for one in (*waiting, *holding)}
         found = schedule(Situation([node(8)], waiting, holding, shares, now, power))
