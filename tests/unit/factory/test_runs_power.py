@@ -147,11 +147,11 @@ def test_runs_with_a_promise_do_not_exceed_the_permit_together():
 def test_a_large_run_does_not_starve_behind_small_ones():
     """A small run every ten minutes for a day; each holds one GPU for an hour, so power is always short."""
     now, began = 0.0, None
-    holding, waiting = [], [lasting("r0", 4, 3600.0)]
+    holding, waiting = [], []
     for step in range(144):
         now = 600.0 * step
         holding = [one for one in holding if one.ends > now]
-        waiting.append(lasting(f"r{step + 1}", 1, 3600.0))
+        waiting.append(lasting(f"r{step}", 4 if step == 6 else 1, 3600.0))
         power = replace(HALF, until=0.0)
         shares = {one.tenant: TenantShare() for one in (*waiting, *holding)}
         found = schedule(Situation([node(8)], waiting, holding, shares, now, power))
@@ -159,7 +159,8 @@ def test_a_large_run_does_not_starve_behind_small_ones():
         for start in found.starts:
             run_ = by_name[start.run]
             holding.append(Holding(start.run, run_.tenant, start.placement, now + run_.duration_s, run_.rate))
-            began = now if start.run == "r0" else began
+            began = now if start.run == "r6" else began
         waiting = [one for one in waiting if one.run not in {start.run for start in found.starts}]
         assert sum(len(share.gpus) for one in holding for share in one.placement) <= 4
     assert began is not None
+    assert began <= 3 * 3600.0
