@@ -8,11 +8,12 @@ Invariants:
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from kifabrik.errors import UsageError
 
@@ -58,8 +59,7 @@ class Distribution:
     weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        numbers = (self.mean, self.sd, self.chance, *self.values, *self.weights)
-        if not all(math.isfinite(number) for number in numbers):
+        if not all(map(math.isfinite, (self.mean, self.sd, self.chance, *self.values, *self.weights))):
             raise UsageError(f"A {self.kind} distribution has a number that is not finite.")
         if self.mean < 0 or self.sd < 0 or any(value < 0 for value in self.values):
             raise UsageError(f"A {self.kind} distribution cannot have a negative mean, deviation or value.")
@@ -105,7 +105,8 @@ class Distribution:
         match self.kind:
             case Kind.NORMAL if self.sd > 0:
                 at = self.mean / self.sd
-                return float(self.mean * stats.norm.cdf(at) + self.sd * stats.norm.pdf(at))
+                usual = NormalDist()
+                return self.mean * usual.cdf(at) + self.sd * usual.pdf(at)
             case Kind.UNIFORM:
                 return sum(self.values) / 2
             case Kind.EMPIRICAL:
@@ -142,6 +143,8 @@ class Distribution:
         if self.is_certain:
             certain = self.values[0] if self.values else self.chance * self.mean
             return np.full_like(ranks, certain)
+        from scipy import stats  # noqa: PLC0415 - slow to import
+
         match self.kind:
             case Kind.NORMAL:
                 return np.asarray(stats.norm.ppf(ranks, self.mean, self.sd))
@@ -166,11 +169,14 @@ class Distribution:
                 return np.asarray(self.values)[np.minimum(places, len(self.values) - 1)]
 
 
+@lru_cache(maxsize=4096)
 def fixed(value: float) -> Distribution:
     """The distribution that always draws this value."""
     return Distribution(kind=Kind.FIXED, mean=value)
 
 
 def _gamma(ranks: Floats, mean: float, sd: float) -> Floats:
+    from scipy import stats  # noqa: PLC0415 - slow to import
+
     shape = (mean / sd) ** 2
     return np.asarray(stats.gamma.ppf(ranks, shape, scale=mean / shape))
