@@ -95,7 +95,7 @@ class Charts:
             self._dots(axes, points, points.true, points.predicted)
             ends = [float(points.true.min()), float(points.true.max())]
             axes.plot(ends, ends, color=_INK, linewidth=1)
-            axes.legend()
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
         return drawn()
 
     def curves(self, points: Points) -> tuple[Markup, Markup]:
@@ -163,7 +163,7 @@ class Charts:
             axes.axvline(far, color=_SOFT, linewidth=1, linestyle=":")
             axes.set_xlim(0, 1.02)
             axes.set_ylim(bottom=0)
-            axes.legend()
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
         return drawn()
 
     def learning(self, steps: Sequence[dict[str, Any]], name: str) -> Markup:
