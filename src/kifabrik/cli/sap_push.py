@@ -51,7 +51,7 @@ def push(
     read = read_push_plan(plan)
     with caller_of(read, store_of(home, passphrase_file, key_file)) as caller:
         difference, entity, service = compare(caller, read, results)
-        written = write(caller, service, entity, difference) if write_it else None
+        written = write(caller, service, entity, difference, together=read.limits.batch) if write_it else None
     if as_json:
         show_json({"difference": asdict(difference), "written": asdict(written) if written else None})
         return

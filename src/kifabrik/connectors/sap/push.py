@@ -219,10 +219,7 @@ def _check_size(where: str, difference: Difference, most: Decimal) -> None:
     for change in difference.changes:
         for name in change.fields if change.before is not None else ():
             old, new = (change.before or {})[name], change.after[name]
-            numbers = isinstance(old, Decimal | int | float) and isinstance(new, Decimal | int | float)
-            if numbers and abs(Decimal(str(new)) - Decimal(str(old))) > most * max(
-                abs(Decimal(str(old))), Decimal(1)
-            ):
+            if _grows_by(old, new) > most:
                 raise CapacityError(
                     f"{where} {change.key}: {name} would go from {old} to {new}, "
                     "more than the largest_change of the plan",

@@ -304,3 +304,42 @@ def test_children_that_go_on_elsewhere_are_fetched_to_their_end(house, script):
     script.before = lambda asked: Said({"value": [{"no": 2}, {"no": 3}]}) if "Items(1)" in asked.path else None
     house.pull("{entity_set: Items, rows: 30, fields: [name], expand: {parts: {fields: [no]}}}")
     assert house.table("Items_parts").to_pylist() == [{"Items_ID": 1, "no": number} for number in (1, 2, 3)]
+
+
+MANY = ", ".join(
+    f"{{entity_set: {name}, rows: 100, fields: [name], page_rows: 10}}" for name in ("Items", "A", "B")
+)
+
+
+@pytest.fixture(params=["json", "multipart"])
+def several(request, script):
+    """Three sets, and a service that takes several requests at once."""
+    more = '<EntitySet Name="A" EntityType="S.Item"/><EntitySet Name="B" EntityType="S.Item"/></EntityContainer>'
+    script.metadata = script.metadata.replace(b"</EntityContainer>", more.encode())
+    script.batch = request.param
+    return script
+
+
+def paths(script):
+    return [asked.path.rpartition("/")[2] for asked in script.asked if "skiptoken" not in str(asked.query)]
+
+
+def test_first_pages_of_several_sets_come_in_one_round_trip(house, several):
+    assert [one.total for one in house.pull(MANY).sets] == [30, 30, 30]
+    tries = 1 if several.batch == "json" else 2  # JSON is tried first
+    assert paths(several) == ["$metadata", *["$batch"] * tries]
+    for name in ("Items", "A", "B"):
+        assert house.table(name).to_pylist() == several.items
+
+
+def test_a_set_that_fails_in_a_batch_is_asked_for_by_itself(house, several):
+    failing = [Said(status=503)]
+    several.before = lambda asked: failing.pop() if failing and asked.path.endswith("/A") else None
+    assert [one.total for one in house.pull(MANY).sets] == [30, 30, 30]
+    assert paths(several)[-1] == "A"
+
+
+def test_a_service_that_takes_no_batch_is_asked_set_by_set(house, several):
+    several.batch = ""
+    assert [one.total for one in house.pull(MANY).sets] == [30, 30, 30]
+    assert paths(several) == ["$metadata", "$batch", "$batch", "Items", "A", "B"]
