@@ -8,6 +8,7 @@ import pytest
 from kifabrik.connectors.sap.asking import caller_of
 from kifabrik.connectors.sap.plan import PushPlan, parse
 from kifabrik.connectors.sap.push import compare
+from kifabrik.connectors.sap.result_rows import Results
 from kifabrik.connectors.sap.writing import write
 from kifabrik.errors import CapacityError, KifabrikError
 
@@ -39,7 +40,7 @@ push:
 """
         plan = parse(PushPlan, text, "back.yaml")
         with caller_of(plan) as caller:
-            difference, entity, service = compare(caller, plan, source)
+            difference, entity, service = compare(caller, plan, Results.of_file(source))
             return difference, write(caller, service, entity, difference) if apply else None
 
     push.version = request.param

@@ -31,9 +31,8 @@ class FirstPages:
 
     def __init__(self, caller: Caller, selections: Sequence[Selection]) -> None:
         self._waiting = list(selections)
+        self._caller = caller
         self._batches = Batches(caller, selections[0].version)
-        self.together = 0
-        """Sets whose first page came with others."""
 
     def prepare(self, work: Work, selection: Selection) -> None:
         """Have the first page of a set at hand, with those of the sets behind it, if that saves anything."""
@@ -49,10 +48,15 @@ class FirstPages:
             if answer is None:
                 continue
             try:
-                work.first[one.name] = read_page(answer, one.version, one.name)
-                self.together += 1
+                page = read_page(answer, one.version, one.name)
+                if not page.next or self._path(page.next) == self._path(first_link(one)):
+                    work.first[one.name] = page
             except IntegrityError:
                 continue  # asked for by itself, it may be in order
+
+    def _path(self, link: str) -> str:
+        """Where a link leads: within a batch, CAP takes the first letter off the set's name in a next link."""
+        return self._caller.address(link).partition("?")[0]
 
 
 def _is_to_begin(work: Work, selection: Selection) -> bool:

@@ -91,12 +91,13 @@ class Script:
             return Said(str(len(self.items)).encode())
         if "$deltatoken" in asked.query and self.delta is not None:
             return self.delta(asked)
+        name = asked.path.rpartition("/")[2]
         start = int(asked.query.get("$skiptoken", "0"))
         body: dict = {"value": self.items[start : start + self.page]}
         if asked.query.get("$count") == "true":
             body["@odata.count"] = len(self.items)
         if start + self.page < len(self.items):
-            body["@odata.nextLink"] = f"Items?$skiptoken={start + self.page}"
+            body["@odata.nextLink"] = f"{name}?$skiptoken={start + self.page}"
         elif self.delta is not None:
             body["@odata.deltaLink"] = "Items?$deltatoken=1"
         return Said(body)

@@ -6,6 +6,7 @@ from scripted import FIELDS, TRUST, Said, metadata
 from kifabrik.connectors.sap.asking import Caller, Patience
 from kifabrik.connectors.sap.plan import PushPlan, parse
 from kifabrik.connectors.sap.push import compare
+from kifabrik.connectors.sap.result_rows import Results
 from kifabrik.connectors.sap.sign_in import Open
 from kifabrik.connectors.sap.writing import write
 from kifabrik.errors import CapacityError, ConflictError, UnavailableError, UsageError
@@ -50,7 +51,7 @@ def push(script, tmp_path):
         source.write_text(text)
         plan = parse(PushPlan, PLAN.format(url=script.url, rows=rows, create=create), "back.yaml")
         with Caller(plan.service, Open(), TRUST, Patience(3, 10_000, lambda _s: None)) as caller:
-            difference, entity, service = compare(caller, plan, source)
+            difference, entity, service = compare(caller, plan, Results.of_file(source))
             return write(caller, service, entity, difference) if apply else difference
 
     return push
