@@ -2,16 +2,14 @@
 
 import csv
 import io
-from pathlib import Path
+import json
 
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from kifabrik.cli.main import cli
-from kifabrik.connectors.sap.asking import caller_of
-from kifabrik.connectors.sap.plan import PushPlan, parse
-from kifabrik.connectors.sap.push import compare
-from kifabrik.errors import UsageError
+from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.recipes.supply_chain.calibrating import calibrate
 from kifabrik.recipes.supply_chain.engine import simulate
 from kifabrik.recipes.supply_chain.history import with_history
@@ -46,8 +44,6 @@ SETS = (
 
 def run(house, command, text, *words):
     """Run a command of kifabrik in this process, on the customer's home."""
-    from click.testing import CliRunner
-
     plan = house.folder / f"{command}.yaml"
     plan.write_text(text)
     ran = CliRunner().invoke(
@@ -96,20 +92,80 @@ def test_history_becomes_a_forecast_that_goes_back(house):
     more = (
         "forecast: {weeks: 6, history: {from: Sales, product: product, site: plant, date: day, quantity: quantity}}"
     )
+    back = house.folder / "back.yaml"
+    back.write_text(BACK.format(service=house.peer.service("supply"), token_url=house.peer.token_url))
     target = house.folder / "forecast.parquet"
-    ran = run(house, "forecast", f"{text}\n{more}\n", "--to", str(target))
-    assert "WAPE" in ran.output
+    said = json.loads(
+        run(house, "forecast", f"{text}\n{more}\n", "--to", str(target), "--push", str(back), "--json").stdout
+    )
+    assert said["forecast"]["wape"] < 0.5
     sealed = pq.read_table(house.opened() / "forecast.parquet")
     assert sealed.equals(pq.read_table(target))
     assert sealed.num_rows == 20 * 6
     assert min(sealed.column("quantity").to_pylist()) >= 0
-    back = f"""
-service: {house.peer.service("supply")}
+    assert said["push"]["written"] is None
+    assert len(said["push"]["difference"]["changes"]) == 120
+    ran = run(house, "forecast", f"{text}\n{more}\n", "--push", str(back), "--apply")
+    assert "120 rows added" in ran.output
+    there = house.ask(
+        "GET",
+        f"{house.peer.service('supply')}/Forecasts?$filter=startswith(product,'M-0000')&$orderby=plant,product,week",
+    ).json()["value"]
+    first = sealed.sort_by([("site", "ascending"), ("product", "ascending"), ("week", "ascending")]).to_pylist()[0]
+    assert (there[0]["plant"], there[0]["product"]) == (first["site"], first["product"])
+    assert float(there[0]["quantity"]) == pytest.approx(first["quantity"], abs=0.0005)
+
+
+FORECASTING = """
+import collections, csv, datetime, pathlib, statistics
+rows = list(csv.DictReader(open("/data/history/history.csv")))
+last = max(datetime.date.fromisoformat(row["date"]) for row in rows)
+monday = last + datetime.timedelta(days=1 + -(last.weekday() + 1) % 7)
+series = collections.defaultdict(list)
+for row in rows:
+    series[row["product"], row["site"]].append(float(row["quantity"]))
+out = pathlib.Path("/out/forecast")
+out.mkdir()
+with open(out / "forecast.csv", "w", newline="") as file:
+    writer = csv.writer(file)
+    writer.writerow(["product", "site", "week", "quantity", "safety_stock"])
+    for (product, site), values in sorted(series.items()):
+        for week in range(4):
+            day = monday + datetime.timedelta(weeks=week)
+            mean, deviation = statistics.fmean(values), statistics.stdev(values)
+            writer.writerow([product, site, day, 7 * mean, 1.645 * deviation * 7**0.5])
+"""
+
+
+def test_a_run_on_sealed_history_gives_a_sealed_forecast_that_goes_back_through_memory(house, tmp_path):
+    run(house, "network", house.plan_text(*SETS) + NETWORK)
+    stage = house.stage
+    stage.grant(house.dataset, "supply-planning")
+    job = {"name": f"plan-{house.dataset}", "purpose": "supply-planning", "data": {"/data/history": house.dataset}}
+    order = stage.order(tmp_path / "job", FORECASTING, **job, outputs={"forecast": "/out/forecast"})
+    assert stage.end(order).state == "succeeded"
+    back = house.folder / "back.yaml"
+    back.write_text(BACK.format(service=house.peer.service("supply", 2), token_url=house.peer.token_url))
+    words = ("sap", "push", str(back), "--run", job["name"], "--home", str(house.session.home))
+    dry = CliRunner().invoke(cli, [*words, "--file", "forecast.csv"], catch_exceptions=False)
+    assert "forecast/forecast.csv of r-" in dry.output
+    assert "Dry run: nothing was written" in dry.output
+    applied = CliRunner().invoke(cli, [*words, "--apply", "--json"], catch_exceptions=False)
+    assert json.loads(applied.stdout)["written"] == {"added": 4, "changed": 0}
+    again = CliRunner().invoke(cli, [*words, "--apply", "--json"], catch_exceptions=False)
+    assert json.loads(again.stdout)["difference"]["same"] == 4
+    with pytest.raises(NotFoundError, match=r"has no file 'forecasts\.csv'") as raised:
+        CliRunner().invoke(cli, [*words, "--file", "forecasts.csv"], catch_exceptions=False)
+    assert "forecast/forecast.csv" in raised.value.hint
+
+
+BACK = """
+service: {service}
 purpose: supply-planning
 confirmed: {{by: Anna Huber, on: 2026-11-20, because: "our own service"}}
 sign_in:
   kind: oauth2
-  token_url: {house.peer.token_url}
+  token_url: {token_url}
   client_id: kifabrik
   client_secret: {{env: KIFABRIK_TEST_SAP_SECRET}}
 push:
@@ -118,7 +174,3 @@ push:
   rows: 200
   create: true
 """
-    plan = parse(PushPlan, back, "back.yaml")
-    with caller_of(plan) as caller:
-        difference, _, _ = compare(caller, plan, Path(target))
-    assert difference.added == 120

@@ -410,6 +410,7 @@ def test_a_node_that_dies_is_replaced_by_another(stage, order):
     finally:
         stage.agents[node].wait()
         stage.start_agent(node)
+        stage.wait_for_agent(node)
         stage.cluster.start(node)
         with suppress(subprocess.CalledProcessError):  # it may be back in service by itself
             stage.cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
@@ -426,6 +427,7 @@ def test_a_node_whose_agent_is_down_starts_nothing_and_says_so(stage, order):
     finally:
         for name in stage.spec.node_names:
             stage.start_agent(name)
+            stage.wait_for_agent(name)
 
 
 def test_the_controller_may_restart_while_runs_work_and_wait(stage, order):

@@ -31,6 +31,7 @@ _WEAK = 0.6
       kifabrik pharma screen model library.smi.gz --out screened
       kifabrik pharma screen model library.parquet --out screened --keep 10 --rule lipinski --alerts pains
       kifabrik pharma screen model library.csv --out screened --limit weight=200..450 --low --diverse 50
+      kifabrik pharma screen model library.csv --out screened --diverse 50 --pick butina
       kifabrik pharma screen model library.smi --out screened --first similarity --actives actives.smi
     """
 )
@@ -51,6 +52,13 @@ _WEAK = 0.6
 @click.option("--sample", type=click.IntRange(min=500), default=5000, show_default=True, help="To learn from.")
 @click.option("--hits", type=click.IntRange(min=1), default=1000, show_default=True, help="How many to write.")
 @click.option("--diverse", type=click.IntRange(min=0), default=0, help="Pick so many hits unlike each other.")
+@click.option(
+    "--pick",
+    type=click.Choice(["maxmin", "butina"]),
+    default="maxmin",
+    show_default=True,
+    help="How: least like those picked before, or the best of each cluster.",
+)
 @click.option("--low", is_flag=True, help="The smallest values are the best. [the largest]")
 @click.option("--in-domain", is_flag=True, help="Only hits the model may be trusted with.")
 @click.option("--rule", type=click.Choice(["lipinski", "veber", "lead-like"]), multiple=True, help="Named limits.")
@@ -76,7 +84,8 @@ def screen(
     A small model learns from a sample what MODEL would say, and scores the library; MODEL then sees the best.
     The same command goes on where it was ended. OUT gets hits.csv, hits.sdf, rejects.csv and summary.json.
     """
-    from kifabrik.recipes.pharma.screen import screen as run  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.pharma.picking import Picking  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.pharma.screen import screen as run  # noqa: PLC0415
     from kifabrik.recipes.pharma.screening_plan import First, Plan  # noqa: PLC0415
 
     plan = Plan(
@@ -89,6 +98,7 @@ def screen(
         sample=wishes["sample"],
         hits=wishes["hits"],
         diverse=wishes["diverse"],
+        picking=Picking(wishes["pick"]),
         low_is_better=wishes["low"],
         only_in_domain=wishes["in_domain"],
         filters=_filters(wishes["rule"], wishes["limit"], wishes["alerts"]),
@@ -122,6 +132,8 @@ def _show(summary: "Summary", sample: int) -> None:
         ("of them in its domain", summary.in_domain),
         ("hits", summary.hits),
     ]
+    if summary.clusters:
+        stages.append(("clusters of them", summary.clusters))
     if summary.picked:
         stages.append(("picked to be unlike each other", summary.picked))
     show_table(("molecules", "number"), [(name, f"{number:,}") for name, number in stages], right=(1,))
