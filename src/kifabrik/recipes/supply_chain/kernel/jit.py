@@ -26,13 +26,13 @@ def inlined(function: F) -> F:
 
 
 def called(function: F) -> F:
-    """Compile with what calls it."""
-    return cast("F", numba.njit(**_OPTIONS)(function))
+    """Compile with what calls it, for no other caller."""
+    return cast("F", numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function))
 
 
 def kept(function: F) -> F:
     """Compile, or read from disk."""
-    return cast("F", numba.njit(cache=True, **_OPTIONS)(function))
+    return cast("F", numba.njit(cache=True, no_cfunc_wrapper=True, **_OPTIONS)(function))
 
 
 @inlined
