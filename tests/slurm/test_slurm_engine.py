@@ -290,6 +290,16 @@ def test_what_is_asked_of_slurm_reaches_it(stage, order):
         assert word in job
 
 
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_a_run_that_shares_no_node_has_the_gpus_it_ordered_and_no_more(stage, order, gpus):
+    code = "import glob\nprint('GPUs', len(glob.glob('/dev/nvidia[0-9]')))"
+    resources = {"cpu": 1, "memory": "300MB", "gpu": gpus}
+    run = order(code, resources=resources, slurm={"exclusive": True})
+    view = stage.end(run)
+    assert view.state is RunState.SUCCEEDED, view.reason
+    assert stage.log(run.run) == [f"GPUs {gpus}"]
+
+
 def test_a_wish_that_slurm_refuses_ends_the_run_with_its_reason(stage, order):
     view = stage.end(order("print(1)", slurm={"partition": "nowhere"}))
     assert view.state is RunState.FAILED

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kifabrik.engines.slurm.configuration import ask_configuration
-from kifabrik.engines.slurm.expectations import Finding, check_nodes, check_partitions, check_settings
+from kifabrik.engines.slurm.expectations import Finding, check_nodes, check_offers, check_partitions, check_settings
 from kifabrik.engines.slurm.node_view import NodeView
 from kifabrik.wiring.factory import open_factory
 from kifabrik.wiring.factory_config import FILE
@@ -28,8 +28,9 @@ def check_cluster(home: Path, conf: Path | None) -> list[Finding]:
     if has_factory:
         factory = open_factory(home)
         try:
-            enrolled = {node.name for node in factory.runs.fleet.nodes()}
+            enrolled = [node.capacity for node in factory.runs.fleet.nodes()]
         finally:
             factory.store.close()
-        found += check_nodes(nodes, enrolled)
+        found += check_nodes(nodes, {node.name for node in enrolled})
+        found += check_offers(nodes, enrolled)
     return found

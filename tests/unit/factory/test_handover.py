@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from kifabrik.errors import UnavailableError
 from kifabrik.factory.engine import Fate
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.handover import Handover, in_turns
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.records import Tenant
 from kifabrik.factory.run_records import Run
+from kifabrik.factory.supervise import SILENCE, Supervisor
 from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.plant.governor.rules import Permit
 from kifabrik.runs.states import RunState
@@ -58,6 +60,9 @@ class ClusterPlayer:
     def submit_array(self, tasks) -> None:
         self.arrays.append(len(tasks))
         self.taken += [(task.tenant, task.attempt) for task in tasks]
+
+    def poll(self):
+        raise UnavailableError("slurmctld does not answer")
 
     def fates(self, attempts, since) -> Mapping[str, Fate]:
         return {name: Fate(self.sentence) for name in attempts}
@@ -179,6 +184,22 @@ def test_why_the_clusters_queue_holds_runs_is_written_down_where_it_changed(play
     with factory.store.read() as transaction:
         told = transaction.runs.watched()
     assert {(one.state, one.reason, one.revision) for one in told} == {(RunState.PENDING, cluster.sentence, 3)}
+
+
+def test_while_the_cluster_does_not_answer_what_waits_says_so_and_nobody_is_judged(playing):
+    factory, cluster, handover, leadership = playing
+    with factory.store.write() as transaction:
+        transaction.runs.add_run(made("t-a", 1))
+        transaction.runs.add_run(made("t-b", 1))
+    handover.look(leadership)
+    runs = factory.runs
+    supervisor = Supervisor(factory.store, factory.log, factory.accounts, runs.book, runs.endings, cluster, cluster)
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            supervisor.look(leadership)
+    with factory.store.read() as transaction:
+        (pending,), (queued,) = transaction.runs.watched(), transaction.runs.queued_runs(9)
+    assert (pending.state, pending.reason, queued.reason) == (RunState.PENDING, SILENCE, SILENCE)
 
 
 def test_the_tasks_of_a_sweep_are_handed_over_together():

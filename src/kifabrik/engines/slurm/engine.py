@@ -26,7 +26,7 @@ from kifabrik.engines.slurm.job_facts import JobFacts, JobKey
 from kifabrik.engines.slurm.power import REASONS, limit_power
 from kifabrik.engines.slurm.queue_view import QueueView
 from kifabrik.engines.slurm.reasons import explain
-from kifabrik.engines.slurm.script import Submission
+from kifabrik.engines.slurm.script import Submission, gpu_arguments
 from kifabrik.engines.slurm.states import JobState, Phase
 from kifabrik.engines.slurm.submission import Submitter
 from kifabrik.errors import KifabrikError, UnavailableError
@@ -305,11 +305,13 @@ class SlurmEngine:
         )
 
     def _script(self, task: Task, named: str) -> str:
-        words = [
-            *("srun", "--kill-on-bad-exit=1", "--quiet", f"--cpus-per-task={task.demand.resources.cpus}"),
-            *(*self._settings.stub, named),
-        ]
-        return f"#!/bin/sh\nexec {shlex.join(words)}\n"
+        resources = task.demand.resources
+        words = ["srun", "--kill-on-bad-exit=1", "--quiet", f"--cpus-per-task={resources.cpus}"]
+        before = ""
+        if task.slurm.exclusive:  # such a job is given all GPUs of its nodes, the run those it has ordered
+            words += gpu_arguments(resources) or ["--gres=none"]
+            before = "unset SLURM_JOB_GPUS\n"
+        return f"#!/bin/sh\n{before}exec {shlex.join([*words, *self._settings.stub, named])}\n"
 
 
 def _of_a_job(task: Task) -> Resources:
