@@ -33,8 +33,8 @@ _MEGA: Final = 1e6
 @click.option(
     "--forecast",
     type=click.Path(path_type=Path),
-    help="CSV: time, river_celsius, flow_m3s, limit_celsius, limit_warming_k, heat_wanted_kw. Without it, hours are"
-    " taken from the site's own year.",
+    help="CSV: time, river_celsius, flow_m3s, limit_celsius, limit_warming_k; if known, heat_wanted_kw and"
+    " price_eur_mwh. Without it, hours are taken from the site's own year.",
 )
 @click.option("--at", "moment", metavar="TIME", help="Instead of now, as 2026-07-20T12:00 (UTC).")
 @click.option("--hours", type=click.IntRange(1, 8760), default=24, show_default=True, help="How many are shown.")
