@@ -128,7 +128,7 @@ def _figures(summary: "Summary") -> list[tuple[str, str, str]]:
         ("CUE, market", figure(summary.cue_market, 3, "kg/kWh"), "by contracts"),
         ("WUE, withdrawn", figure(summary.wue_withdrawn, 1, "l/kWh"), "taken and given back (EN 50600-4-9)"),
         ("WUE, consumed", figure(summary.wue_consumed, 5, "l/kWh"), "evaporated"),
-        ("cost", figure(summary.cost / 1e6, 2, "M EUR"), f"electricity, {paid} on average; heat sold: {sold}"),
+        ("cost", figure(summary.cost / 1e6, 2, "M EUR"), f"{paid} on average; heat sold: {sold}"),
     ]
 
 

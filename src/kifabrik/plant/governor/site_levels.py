@@ -11,7 +11,7 @@ from kifabrik.plant.conditions import conditions_of
 from kifabrik.plant.governor.river import Binding, Hour, Level, Plant, binding_of, permitted
 from kifabrik.plant.signalling import signals_under
 from kifabrik.plant.site import Site
-from kifabrik.plant.spans import HOUR_STEPS
+from kifabrik.plant.spans import HOUR_STEPS, Span
 
 _HOUR: Final = 3600.0
 _MWH: Final = 3.6e9
@@ -49,6 +49,12 @@ def forecast_levels(site: Site, hours: Sequence[Hour]) -> list[Level]:
     unit = (site.heat.price * _MWH or abs(mean)) or 1.0
     dear = [0.0 if hour.price is None else (hour.price - mean) / unit for hour in hours]
     return [replace(permitted(plant, hour), dear=more) for hour, more in zip(hours, dear, strict=True)]
+
+
+def whole_year(site: Site, folder: Path | None = None) -> list[Level]:
+    """What each hour of the site's year permits, from its first one on."""
+    begin = datetime(site.year, 1, 1, tzinfo=_ZONE)
+    return year_levels(site, begin.timestamp(), Span(site.year).hours, folder)
 
 
 def year_levels(site: Site, now: float, count: int, folder: Path | None = None) -> list[Level]:
