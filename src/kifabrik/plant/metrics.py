@@ -1,9 +1,9 @@
 """Figures of merit after EN 50600-4 (ISO/IEC 30134): one function each, energies of a year in, a number out.
 
-All are means over a year. Symbols are the standards'. Energies may be in any unit, the same for all. Clauses are not
-named: the standards are sold, and their texts were not at hand. The definitions were held against what is published
-of them (the scopes of EN 50600-4-2 and -4-6, ISO's abstract of 30134-6, an excerpt of EN 50600-4-3); docs/plant.md
-says which are not.
+All are means over a year. Symbols are the standards'. Energies may be in any unit, the same for all. Clauses are
+not named: the standards are sold, and their texts were not at hand. The definitions were held against what is
+published of them (the scopes of EN 50600-4-2 and -4-6, ISO's abstract of 30134-6, an excerpt of EN 50600-4-3);
+docs/plant.md says which are not.
 """
 
 
