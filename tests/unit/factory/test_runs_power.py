@@ -94,7 +94,9 @@ def test_a_run_that_may_wait_is_kept_for_the_better_hour_and_no_longer():
     now = parse_time("2026-11-23T08:00:00Z")
     hours = [(now.timestamp() + 3600 * number, worth) for number, worth in enumerate((0.2, 0.2, 0.9))]
     power = replace(HALF, watts=13e6, outlook=tuple(hours))
-    said = "May wait, and does: from about 10:00 UTC its heat is wanted more, or the river is cooler."
+    said = (
+        "May wait, and does: from about 10:00 UTC its heat is wanted more, the river is cooler or power is cheaper."
+    )
     assert postponed(flexible("2026-11-23T20:00:00Z"), power, now) == said
     assert postponed(flexible("2026-11-23T20:00:00Z"), power, now + timedelta(hours=2)) == ""
     assert postponed(flexible("2026-11-23T10:10:00Z"), power, now) == ""
