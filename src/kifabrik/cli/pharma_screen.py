@@ -1,14 +1,14 @@
 """`kifabrik pharma screen`."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
 from kifabrik.cli.pharma_library import library_of, library_options
 from kifabrik.cli.pharma_running import workers_option
@@ -111,7 +111,7 @@ def screen(
     if as_json:
         show_json({"out": str(out), **{name: getattr(summary, name) for name in summary.__dataclass_fields__}})
         return
-    _show(summary, plan.sample)
+    _show(summary, plan.sample, out)
     done(f"{summary.hits:,} hits in {format_duration(round(time.monotonic() - begun))}: {out / 'hits.csv'}")
 
 
@@ -122,7 +122,7 @@ def _filters(rules: tuple[str, ...], limits: tuple[str, ...], alerts: tuple[str,
     return Filters((*named, *map(Limit.from_text, limits)), tuple(map(Alerts, alerts)))
 
 
-def _show(summary: "Summary", sample: int) -> None:
+def _show(summary: "Summary", sample: int, out: Path) -> None:
     stages = [("rows of the library", summary.rows)]
     if not summary.single_stage:
         stages.append(("could not be read", summary.unread))
@@ -143,25 +143,25 @@ def _show(summary: "Summary", sample: int) -> None:
         if summary.rank_correlation < _WEAK:
             warn("That is a poor guide: a larger --sample or --keep loses fewer hits; --first none loses none.")
     if summary.hits == 0:
-        raise UsageError("No molecule is a hit.", hint="Loosen --limit, --rule, --alerts or --in-domain.")
+        raise UsageError(
+            f"No molecule is a hit; {summary.left_out + summary.unread:,} of {summary.rows:,} were left out.",
+            hint=f"{out / 'rejects.csv'} says why; loosen --limit, --rule, --alerts or --in-domain.",
+        )
 
 
 @contextmanager
 def _stages(*, quiet: bool) -> Iterator[Callable[["Stage", int, int], None]]:
-    """Show a bar for each stage, with the time that is left."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _stage, _done, _total: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    """Show a bar for the stage that is on, with the time that is left."""
+    with ExitStack() as shown:
+        current: Stage | None = None
+        count: Callable[[int], None] | None = None
 
-    columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[Stage, Any] = {}
+        def told(stage: "Stage", finished: int, total: int) -> None:
+            nonlocal current, count
+            if stage is not current:
+                shown.close()
+                current, count = stage, shown.enter_context(counting(stage.value, total or None, quiet=quiet))
+            if count:
+                count(finished)
 
-        def count(stage: "Stage", finished: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage.value, total=total or None)
-            bars.advance(tasks[stage], finished)
-
-        yield count
+        yield told

@@ -94,12 +94,18 @@ def _endpoint(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
 
 def _algorithm(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
     facts = model.facts
+    helped = [*(one.endpoint.name for one in model.helpers), *facts.get("learnt_together", ())]
     chosen = ", ".join(f"{name} {words.figure(value)}" for name, value in facts["compared"].items())
     tautomer = words("tautomer") if model.standardiser.tautomers else ""
     return (
-        (words("descriptors"), words("descriptors_says", count=words.whole(len(NAMES)))),
+        (
+            words("descriptors"),
+            words("descriptors_none")
+            if model.networks
+            else words("descriptors_says", count=words.whole(len(NAMES))),
+        ),
         (words("learner"), _learner(model, words)),
-        (words("helped"), ", ".join(one.endpoint.name for one in model.helpers) or words("helped_none")),
+        (words("helped"), ", ".join(helped) or words("helped_none")),
         (
             words("chosen"),
             words("chosen_inner", compared=chosen) if chosen else words("chosen_hand"),
@@ -110,6 +116,14 @@ def _algorithm(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
 
 
 def _learner(model: Model, words: Words) -> str:
+    if model.networks:
+        count = len(model.networks)
+        return words(
+            "network_says",
+            epochs=words.whole(model.facts["epochs"]),
+            sets=words("one_network") if count == 1 else words("networks", count=words.whole(count)),
+            seed=str(model.facts["seed"]),
+        )
     of_numbers = "absolute_loss" if model.recipe is Recipe.MAPLIGHT else "squared_loss"
     members = len(model.members)
     return words(
@@ -180,6 +194,8 @@ def _beside(name: str, simple: dict[str, dict[str, Any]], words: Words) -> str:
 
 
 def _meaning(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
+    if model.networks:
+        return ((words("caution"), words("network_meaning")),)
     found = importance(model)
     named = ", ".join(f"{name} {words.percent(share, 1)}" for name, share in found.descriptors[:_SHOWN])
     return (

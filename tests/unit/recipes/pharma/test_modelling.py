@@ -216,10 +216,17 @@ def test_an_erased_compound_names_its_models(numbers: Model, classes: Model, tmp
     folders = [tmp_path / "a", tmp_path / "b"]
     smiles, key = numbers.lineage.smiles[3], numbers.lineage.inchikey[3]
     for asked in (f"{smiles}.Cl", key, numbers.lineage.id[3]):
-        found = trace(asked, folders)
+        found = trace(asked, folders).traces
         assert [one.model for one in found] == folders
         assert all(one.same and one.inchikey == key for one in found)
-    assert trace("CCCCCCCCCCCCCl", folders) == []
+    other = trace("CCCCCCCCCCCCCl", folders)
+    assert (other.traces, other.is_read) == ((), True)
+    assert not trace("C1CC", folders).is_read
+    (tmp_path / "a/member-0.cbm").write_bytes(b"")
+    assert len(trace(smiles, folders).traces) == 2
+    (tmp_path / "a/lineage.csv").write_text("id,inchikey\n")
+    with pytest.raises(IntegrityError, match=r"lineage\.csv"):
+        trace(smiles, folders)
 
 
 def test_a_file_of_predictions_has_a_row_for_each_row_in_its_order(numbers: Model, tmp_path: Path) -> None:
