@@ -143,7 +143,7 @@ def test_lead_times_are_those_of_the_orders_and_the_simulator_runs_on_them(house
     words = ["supply-chain", "run", str(plain), "--out", str(house.folder / "results"), "--workers", "1"]
     simulated = invoke(cli, [*words, *RUN], catch_exceptions=False)
     assert simulated.exit_code == 0, simulated.output
-    assert (house.folder / "results" / "report.html").is_file()
+    assert (house.folder / "results" / "report-en.html").is_file()
 
 
 def test_a_network_that_is_not_in_order_is_not_sealed(house):
