@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import shutil
+from datetime import date
+from statistics import fmean
 
 import pyarrow.parquet as pq
 import pytest
@@ -78,6 +81,69 @@ def test_the_network_says_what_the_service_says(house):
         theirs["leadTimeDays"],
         theirs["netPrice"],
     )
+
+
+RUN = ("--scenarios", "8", "--periods", "30", "--critical", "0")
+ORDERED = (
+    "{entity_set: Orders, rows: 9000, fields: [supplier, orderedOn]}",
+    "{entity_set: OrderItems, rows: 9000, fields: [plant, product, quantity]}",
+    "{entity_set: GoodsReceipts, rows: 9000, fields: [postedOn, quantity]}",
+)
+LEAD_TIMES = """  lead_times:
+    lines: {from: OrderItems, order: parent_ID, line: position, product: product, site: plant, quantity: quantity}
+    orders: {from: Orders, order: ID, supplier: supplier, ordered: orderedOn}
+    receipts: {from: GoodsReceipts, order: order, line: position, received: postedOn, quantity: quantity}
+"""
+
+
+def lines_of(house, supplier, plant):
+    """Days each order line took, and how many have not come: counted by somebody who knows nothing of our code."""
+    url = house.peer.service("supply")
+    asked = f"$filter=plant eq '{plant}' and parent/supplier eq '{supplier}'&$expand=parent($select=orderedOn)"
+    came, waiting = [], 0
+    for item in house.ask("GET", f"{url}/OrderItems?{asked}").json()["value"]:
+        order = f"order eq '{item['parent_ID']}' and position eq {item['position']}"
+        receipts = house.ask("GET", f"{url}/GoodsReceipts?$filter={order}").json()["value"]
+        if sum(float(one["quantity"]) for one in receipts) < 0.95 * float(item["quantity"]):
+            waiting += 1
+            continue
+        ordered = date.fromisoformat(item["parent"]["orderedOn"])
+        came.append(max((date.fromisoformat(one["postedOn"]) - ordered).days for one in receipts))
+    return came, waiting
+
+
+def test_lead_times_are_those_of_the_orders_and_the_simulator_runs_on_them(house):
+    some = "(product lt 'M-000006' or product eq 'M-000027')"
+    sets = [one.replace("DE01", "DE02").replace("product lt 'M-000002'", some) for one in SETS]
+    sets[0] = sets[0].replace("ID lt 'M-000002'", some.replace("product", "ID"))
+    ran = run(house, "network", house.plan_text(*sets, *ORDERED) + NETWORK + LEAD_TIMES)
+    folder = house.opened()
+    account = {
+        (row["supplier"], row["product"], row["site"]): row
+        for row in csv.DictReader(io.StringIO((folder / "lead_times.csv").read_text()))
+    }
+    row = account["0000100027", "M-000027", "DE02"]
+    assert row["fitted_to"] == "supplier and site"
+    came, waiting = lines_of(house, "0000100027", "DE02")
+    assert (int(row["observed"]), int(row["open"])) == (len(came), waiting)
+    assert waiting > 0
+    assert fmean(came) <= float(row["mean_days"]) < 1.2 * fmean(came)
+    sourcing = {
+        (row["supplier"], row["product"]): row
+        for row in csv.DictReader(io.StringIO((folder / "sourcing.csv").read_text()))
+    }
+    assert sourcing["0000100027", "M-000027"]["lead_time"] == row["mean_days"]
+    assert sourcing["0000100027", "M-000027"]["lead_time_cv"] == row["cv"]
+    assert "not come yet" in ran.output
+    plain = house.folder / "network"
+    shutil.copytree(folder, plain, copy_function=shutil.copyfile)
+    invoke = CliRunner().invoke
+    valid = invoke(cli, ["supply-chain", "validate", str(plain)], catch_exceptions=False)
+    assert valid.exit_code == 0, valid.output
+    words = ["supply-chain", "run", str(plain), "--out", str(house.folder / "results"), "--workers", "1"]
+    simulated = invoke(cli, [*words, *RUN], catch_exceptions=False)
+    assert simulated.exit_code == 0, simulated.output
+    assert (house.folder / "results" / "report-en.html").is_file()
 
 
 def test_a_network_that_is_not_in_order_is_not_sealed(house):

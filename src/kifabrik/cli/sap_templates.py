@@ -59,15 +59,34 @@ def network(plan: Path, passphrase_file: Path | None, key_file: Path | None, hom
         "left_out": found.left_out,
     }
     if as_json:
-        show_json({"network": counts, **_document(pulled)})
+        times = found.lead_times
+        if times is not None:
+            counts |= {"order_lines": times.lines, "open_lines": times.open, "lines_left_out": times.left_out}
+        show_json({"network": {**counts, "lead_times": dict(found.fitted)}, **_document(pulled)})
         return
     show_pulled(pulled)
     remark(f"Network {found.network.name!r}: {counts['nodes']:,} nodes, {counts['lanes']:,} lanes.")
+    _show_lead_times(found)
     if found.series:
         remark(f"History of {found.series:,} products at sites.")
     if found.left_out:
         warn(f"{found.left_out:,} rows of history are of no product and site of the network, and left out.")
     remark(f"Next: kifabrik recipe new supply-chain study --set dataset={read.dataset}")
+
+
+def _show_lead_times(found: "NetworkMade") -> None:
+    times = found.lead_times
+    if times is None:
+        return
+    remark(
+        f"Lead times of {times.lines:,} order lines, {times.open:,} of them not come yet on {times.as_of}; "
+        "lead_times.csv in the dataset says how many are behind each."
+    )
+    for what, lanes in found.fitted.items():
+        words = "keep the planned one" if what == "planned" else f"fitted by {what}"
+        remark(f"  {lanes:,} lanes {words}")
+    if times.left_out:
+        warn(f"{times.left_out:,} order lines have no day or supplier, or came before they were ordered.")
 
 
 @click.command(

@@ -42,6 +42,14 @@ def metadata(fields: str = FIELDS, more: str = "") -> bytes:
 </edmx:DataServices></edmx:Edmx>""".encode()
 
 
+V2_METADATA = b"""<edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx"><edmx:DataServices>
+<Schema Namespace="S" xmlns="http://schemas.microsoft.com/ado/2008/09/edm">
+<EntityType Name="Item"><Key><PropertyRef Name="ID"/></Key><Property Name="ID" Type="Edm.Int32" Nullable="false"/>
+<Property Name="name" Type="Edm.String"/></EntityType>
+<EntityContainer Name="C"><EntitySet Name="Items" EntityType="S.Item"/></EntityContainer></Schema>
+</edmx:DataServices></edmx:Edmx>"""
+
+
 @dataclass
 class Asked:
     """One request."""

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from scripted import FIELDS, Said, metadata
+from scripted import FIELDS, V2_METADATA, Said, metadata
 
 from kifabrik.connectors.sap.ahead import ahead
 from kifabrik.connectors.sap.plan import Limits
@@ -366,14 +366,6 @@ def test_a_plan_may_forbid_several_requests_at_once(house, several):
     house.plan = lambda _pull: plan
     house.pull()
     assert "$batch" not in paths(several)
-
-
-V2_METADATA = b"""<edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx"><edmx:DataServices>
-<Schema Namespace="S" xmlns="http://schemas.microsoft.com/ado/2008/09/edm">
-<EntityType Name="Item"><Key><PropertyRef Name="ID"/></Key><Property Name="ID" Type="Edm.Int32" Nullable="false"/>
-<Property Name="name" Type="Edm.String"/></EntityType>
-<EntityContainer Name="C"><EntitySet Name="Items" EntityType="S.Item"/></EntityContainer></Schema>
-</edmx:DataServices></edmx:Edmx>"""
 
 
 def test_a_v2_service_that_pages_only_when_asked_is_taken_up_where_it_stopped(house, script):
