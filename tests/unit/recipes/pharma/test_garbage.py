@@ -28,7 +28,8 @@ def model(tmp_path_factory):
 
 def _cut():
     whole = gzip.compress(
-        b"id,smiles,y\n" + b"".join(b"c%d,%sO,%d\n" % (at, b"C" * (at % 20 + 1), at) for at in range(3_000))
+        b"id,smiles,y\n" + b"".join(b"c%d,%sO,%d\n" % (at, b"C" * (at % 20 + 1), at) for at in range(3_000)),
+        mtime=0,
     )
     return whole[: len(whole) // 2]
 
@@ -38,7 +39,7 @@ def _cut():
     ("name", "content", "words"),
     [
         ("empty.csv", b"", "empty"),
-        ("empty.csv.gz", gzip.compress(b""), "empty"),
+        ("empty.csv.gz", gzip.compress(b"", mtime=0), "empty"),
         ("empty.smi", b"", "no rows|no molecule"),
         ("header.csv", b"id,smiles,y\n", "no rows|no molecule"),
         ("cut.csv.gz", _cut(), "ended before|cut"),
