@@ -101,7 +101,7 @@ def assert_orders_reach_their_source(network, course, demands):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_nothing_is_made_of_nothing_and_nothing_is_lost(family):
-    @settings(max_examples=30, deadline=None, derandomize=True)
+    @settings(max_examples=30, derandomize=True)
     @given(networks(**FAMILIES[family]), st.integers(0, 2**16))
     def check(network, seed):
         demands = outside(network, np.random.default_rng(seed))
@@ -117,7 +117,7 @@ def test_nothing_is_made_of_nothing_and_nothing_is_lost(family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_totals_of_a_study_are_sums_of_its_periods(family):
-    @settings(max_examples=20, deadline=None, derandomize=True)
+    @settings(max_examples=20, derandomize=True)
     @given(networks(**FAMILIES[family]))
     def check(network):
         course = trajectories(network, PERIODS, {}, {}, settings=SETTINGS)

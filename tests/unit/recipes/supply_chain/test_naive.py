@@ -217,7 +217,7 @@ FAMILIES = {
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_unit_is_where_the_naive_simulator_has_it(family):
-    @settings(max_examples=20, deadline=None, derandomize=True)
+    @settings(max_examples=20, derandomize=True)
     @given(networks(**FAMILIES[family]), st.integers(0, 2**16))
     def check(network, seed):
         assert_equal(network, seed)
