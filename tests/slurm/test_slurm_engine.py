@@ -290,6 +290,16 @@ def test_what_is_asked_of_slurm_reaches_it(stage, order):
         assert word in job
 
 
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_a_run_that_shares_no_node_has_the_gpus_it_ordered_and_no_more(stage, order, gpus):
+    code = "import glob\nprint('GPUs', len(glob.glob('/dev/nvidia[0-9]')))"
+    resources = {"cpu": 1, "memory": "300MB", "gpu": gpus}
+    run = order(code, resources=resources, slurm={"exclusive": True})
+    view = stage.end(run)
+    assert view.state is RunState.SUCCEEDED, view.reason
+    assert stage.log(run.run) == [f"GPUs {gpus}"]
+
+
 def test_a_wish_that_slurm_refuses_ends_the_run_with_its_reason(stage, order):
     view = stage.end(order("print(1)", slurm={"partition": "nowhere"}))
     assert view.state is RunState.FAILED
@@ -410,6 +420,7 @@ def test_a_node_that_dies_is_replaced_by_another(stage, order):
     finally:
         stage.agents[node].wait()
         stage.start_agent(node)
+        stage.wait_for_agent(node)
         stage.cluster.start(node)
         with suppress(subprocess.CalledProcessError):  # it may be back in service by itself
             stage.cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
@@ -426,6 +437,7 @@ def test_a_node_whose_agent_is_down_starts_nothing_and_says_so(stage, order):
     finally:
         for name in stage.spec.node_names:
             stage.start_agent(name)
+            stage.wait_for_agent(name)
 
 
 def test_the_controller_may_restart_while_runs_work_and_wait(stage, order):

@@ -9,7 +9,7 @@ from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, show_json, transfer
 from kifabrik.customer.recover import recover_dataset
 from kifabrik.customer.session import open_session
-from kifabrik.jobs.jobfile import InputReference
+from kifabrik.jobs.references import InputReference
 from kifabrik.seals.identities import Identity
 from kifabrik.values import format_size
 

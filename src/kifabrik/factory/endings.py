@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kifabrik.factory import budget
+from kifabrik.factory.allowances import Usage
 from kifabrik.factory.ports import Transaction
 from kifabrik.factory.pricing import Pricing, cap_within
 from kifabrik.factory.run_book import RunBook
-from kifabrik.factory.run_records import Attempt, Run, StopCause, Usage
+from kifabrik.factory.run_records import Attempt, Run, StopCause
 from kifabrik.meters.footprint import Footprint, Site, footprint
 from kifabrik.meters.reading import Reading
 from kifabrik.meters.recorded import references

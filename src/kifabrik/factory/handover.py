@@ -5,6 +5,8 @@ Invariants:
   watches attempts hands over again what never arrived;
 - a run whose keyholder is away is not handed over: it would hold GPUs and wait for keys;
 - a run that may wait for a better hour of the plant is kept until it comes;
+- tasks of a sweep are one submission, and so are runs of a tenant that ask for exactly the same, where many wait:
+  what a scheduler is asked costs more than what it is asked for;
 - of one pass no more is done than keeps the loop quick; the rest comes with the next, at once. The next pass begins
   with the tenant after the one the last ended with: among many, none comes first each time.
 """
@@ -32,6 +34,9 @@ from kifabrik.values import Kind, Place, new_id, task_number
 
 MOST_OF_AN_ARRAY: Final = 1000
 """Tasks of one array: Slurm's own default of MaxArraySize allows numbers up to 1000."""
+_LEAST_ALIKE: Final = 8
+"""Runs that ask for the same and wait, from which on they are one array; of fewer each has a job named after it."""
+_MOST_ALIKE: Final = 200
 _MOST_OF_A_PASS: Final = MOST_OF_AN_ARRAY
 """Runs read in one pass; each of the waiting tenants has the same part of them."""
 _PASS_S: Final = 1.0
@@ -122,17 +127,18 @@ class Handover:
             array = new_array() if len(waiting) > 1 else ""
             before = Counter(one.run for one in transaction.runs.attempts_of(tenant, [run.run for run in waiting]))
             entered = []
-            for run in waiting:
+            for place, run in enumerate(waiting, 1):
                 found = with_what_others_left(transaction, run)
-                entered.append(self._enter_one(transaction, found, before[run.run] + 1, array))
+                index = task_number(run.run) or place
+                entered.append(self._enter_one(transaction, found, before[run.run] + 1, array, index))
         limit_s = max((task.limit_s for task in entered), default=0)
         return [replace(task, limit_s=limit_s) for task in entered]
 
-    def _enter_one(self, transaction: Transaction, run: Run, number: int, array: str) -> Task:
+    def _enter_one(self, transaction: Transaction, run: Run, number: int, array: str, index: int) -> Task:
         attempt = Attempt(
             tenant=run.tenant,
             run=run.run,
-            attempt=array_attempt(array, task_number(run.run)) if array else new_id(Kind.ATTEMPT),
+            attempt=array_attempt(array, index) if array else new_id(Kind.ATTEMPT),
             number=number,
             placement=(),
             place=Place(),
@@ -143,7 +149,8 @@ class Handover:
         )
         transaction.runs.add_attempt(attempt)
         self._book.change(transaction, run, state=RunState.PENDING, reason=_HANDED_OVER, promise=None)
-        return replace(task_of(run, attempt), array=array)
+        task = task_of(run, attempt)
+        return replace(task, array=array, index=index) if array else task
 
     def _say(self, reasons: Sequence[tuple[Run | Watched, str]], leadership: Leadership) -> bool:
         """Write reasons down that are new; whether that were all of them."""
@@ -166,9 +173,13 @@ class Handover:
 
 
 def _that_still_wait(transaction: Transaction, run: Run) -> list[Run]:
-    """The run, or as many tasks of its sweep as one array takes: one submission, however many they are."""
+    """The run, or as many tasks of its sweep, or runs like it, as one array takes: one submission for all."""
     if run.sweep:
         return transaction.runs.queued_tasks(run.tenant, run.sweep, MOST_OF_AN_ARRAY)
+    if not run.flexible_until:
+        alike = transaction.runs.queued_alike(run, _MOST_ALIKE)
+        if len(alike) >= _LEAST_ALIKE and alike[0].run == run.run:
+            return alike
     found = find_run(transaction, run.tenant, run.run)
     return [found] if found.state is RunState.QUEUED else []
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from kifabrik.errors import KifabrikError, NotFoundError, UsageError
-from kifabrik.jobs.jobfile import InputReference, parse_gpu, parse_job, read_job
+from kifabrik.jobs.gpu_requests import parse_gpu
+from kifabrik.jobs.jobfile import parse_job, read_job
 from kifabrik.jobs.private import PrivateJob
+from kifabrik.jobs.references import InputReference
 from kifabrik.values import Money, Place
 
 WHOLE = """

@@ -16,7 +16,7 @@ from kifabrik.connectors.sap.asking import Caller
 from kifabrik.connectors.sap.children import child_rows
 from kifabrik.connectors.sap.keys import Seen
 from kifabrik.connectors.sap.model import Version
-from kifabrik.connectors.sap.pages import Page, pages
+from kifabrik.connectors.sap.pages import ACCEPT, Page, pages
 from kifabrik.connectors.sap.parts import PART_ROWS, PartBuilder
 from kifabrik.connectors.sap.progress import ProgressFiles, SetProgress, State
 from kifabrik.connectors.sap.selection import Selection, Table
@@ -116,17 +116,12 @@ def _gather(work: Work, selection: Selection, progress: SetProgress) -> Iterator
 def _pages(work: Work, selection: Selection, progress: SetProgress) -> Iterator[Page]:
     """Pages from where the pull stands; V2 services that page only when asked to are asked."""
     window = selection.version is Version.V2 and not selection.wanted.changes
-    prefer = [f"odata.maxpagesize={selection.wanted.page_rows}"]
-    if selection.wanted.changes:
-        prefer.append(TRACK)
     link, rows = progress.link, progress.rows.get(selection.name, 0)
     known = work.first.pop(selection.name, None)
-    if known is not None:
-        rows += len(known.rows)
-        yield known
-        link = known.next
     while link:
-        for page in pages(work.caller, selection.version, link, selection.name, prefer):
+        coming = pages(work.caller, selection.version, link, selection.name, _wishes(selection))
+        for page in coming if known is None else (known,):
+            known = None
             if progress.count < 0 and page.count is not None:
                 progress.count = page.count
             rows += len(page.rows)
@@ -134,6 +129,16 @@ def _pages(work: Work, selection: Selection, progress: SetProgress) -> Iterator[
             if not link and window and page.rows and rows < progress.count:
                 link = selection.link(top=selection.wanted.page_rows, skip=rows)
             yield Page(page.rows, link, page.delta, page.count, page.removed)
+
+
+def _wishes(selection: Selection) -> list[str]:
+    return [f"odata.maxpagesize={selection.wanted.page_rows}", *([TRACK] if selection.wanted.changes else [])]
+
+
+def page_headers(selection: Selection) -> dict[str, str]:
+    """Return the headers a page of a set is asked for with."""
+    prefer = {"prefer": ", ".join(_wishes(selection))} if selection.version is Version.V4 else {}
+    return {"accept": ACCEPT[selection.version], **prefer}
 
 
 def first_link(selection: Selection) -> str:

@@ -56,7 +56,7 @@ class Books:
         books = compiled.plan.lane_ints[:, lay.LANE_BOOK]
         self._booked = np.argsort(books)[np.count_nonzero(books < 0) :]  # in the order of their rows
         self._unit, self._transit, self._difference = self._lane_rates()
-        self._node_before, self._lane_before = self._before()
+        self._node_before, self._lane_before, self._shipped_before = self._before()
 
     def _of_nodes(self, name: str) -> Floats:
         return np.array([getattr(node, name) for node in self.nodes], dtype=np.float64)
@@ -74,24 +74,32 @@ class Books:
             difference.append(transit[-1] - usual)
         return np.array(unit), np.array(transit), np.array(difference)
 
-    def _before(self) -> tuple[Floats, Floats]:
-        """Units under way since before the start, summed over the periods counted: [source node] and [lane]."""
+    def _before(self) -> tuple[Floats, Floats, Floats]:
+        """Of what was shipped or ordered before the start, in the periods counted.
+
+        Returns:
+            Units under way, summed over periods: [source node] and [lane]; units shipped on each lane.
+        """
         number = {node.name: place for place, node in enumerate(self.nodes)}
-        nodes, lanes = np.zeros(len(self.nodes)), np.zeros(len(self.network.lanes))
+        nodes, (lanes, shipped) = np.zeros(len(self.nodes)), np.zeros((2, len(self.network.lanes)))
+        ints = self.compiled.plan.lane_ints
         counted = np.arange(self.settings.warm_up, self.settings.periods)
         for e, lane in enumerate(self.network.lanes):
-            if self.compiled.plan.lane_ints[e, lay.D_TRANSIT] >= 0:
+            if ints[e, lay.D_TRANSIT] >= 0:
                 continue  # counted as it moves
             if lane.initial_shipments:
                 lead = whole_lead(lane)
                 lanes[e] = lane.initial_shipments * np.maximum(0, lead - 1 - counted).sum()
             if lane.source:
                 nodes[number[lane.source]] += lanes[e]
-            elif lane.initial_orders and self.network.semantics is not Semantics.STOCKPYL:
+            elif (
+                lane.initial_orders and not ints[e, lay.HEARS] and self.network.semantics is not Semantics.STOCKPYL
+            ):
+                shipped[e] = lane.initial_orders * (counted < lane.order_time).sum()
                 for leaves in range(lane.order_time):
                     there = (counted >= leaves) & (counted < leaves + whole_lead(lane))
                     lanes[e] += lane.initial_orders * there.sum()
-        return nodes, lanes
+        return nodes, lanes, shipped
 
     def enter(self, first: int, state: lay.State, begin: Inside, end: Inside) -> None:
         """Enter a block; `begin` and `end` are what was inside the lanes before and after the periods counted."""
@@ -99,6 +107,7 @@ class Books:
         books = _Block(self, state)
         lanes = state.lane_total.reshape(-1, lay.LANE_SUMS, width)
         lanes[:, lay.UNDER_WAY] += self._lane_before[self._booked, None]
+        lanes[:, lay.SHIPPED] += self._shipped_before[self._booked, None]
         self._enter_money(slice(first, first + width), books, lanes)
         groups = -(-width // GROUP)
         sums, squares = np.empty((2, _FIGURES, len(self.nodes), groups))

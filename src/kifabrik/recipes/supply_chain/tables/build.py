@@ -196,8 +196,7 @@ def made_at(parsed: Parsed, row: Row) -> tuple[str, ...]:
     """Sites at which a row of `bom` counts."""
     if row.text("site"):
         return (row.text("site"),)
-    product = row.text("product")
-    return tuple(making.text("site") for making in parsed.rows["production"] if making.text("product") == product)
+    return parsed.makers(row.text("product"))
 
 
 def _bom_lane(row: Row, site: str) -> Lane:

@@ -96,11 +96,11 @@ def _check_rules(parsed: Parsed) -> None:  # noqa: C901, PLR0912 - one line a ru
     for row in parsed.rows["production"]:
         if row.maybe("yield") == 0:
             parsed.report("production", row.number, "yield", "Nothing would ever come out; use more than 0.")
+    told = {(problem.row, problem.column) for problem in parsed.problems if problem.table == "demand"}
     for row in parsed.rows["demand"]:
         kind = row.text("kind")
         needed = "values" if kind in {Kind.EMPIRICAL, Kind.UNIFORM} else "mean"
-        written = {problem.column for problem in parsed.problems if problem.row == row.number}
-        if needed not in row.values and needed not in written:
+        if needed not in row.values and (row.number, needed) not in told:
             parsed.report("demand", row.number, needed, f"The value is missing{f' for {kind}' if kind else ''}.")
         if abs(row.number_or("loading", 0.0)) > 1:
             parsed.report("demand", row.number, "loading", "A correlation is between -1 and 1.")
