@@ -14,8 +14,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 ISOTONIC_FROM: Final = 1000
 """Fewer compounds are calibrated by Platt's sigmoid: isotonic regression overfits below it (Niculescu-Mizil and
@@ -53,12 +51,16 @@ class Calibration:
     def of(cls, scores: Floats, classes: Floats) -> "Calibration":
         """Fit one to scores between 0 and 1 and classes 0 and 1, shapes (n,)."""
         if len(scores) < ISOTONIC_FROM:
+            from sklearn.linear_model import LogisticRegression
+
             curve = LogisticRegression(C=1e6).fit(_log_odds(scores)[:, None], classes)
             slope = float(curve.coef_[0, 0])
             if slope > 0:
                 return cls(Shape.PLATT, (slope, float(curve.intercept_[0])))
             rate = float(classes.mean())  # scores that say nothing
             return cls(Shape.PLATT, (_EDGE, math.log(rate / (1 - rate))))
+        from sklearn.isotonic import IsotonicRegression
+
         steps = IsotonicRegression(out_of_bounds="clip").fit_transform(scores, classes)
         order = np.argsort(scores, kind="stable")
         levels = np.unique(steps)
