@@ -116,7 +116,7 @@ def unit_of(text: str) -> Unit:
 
 @cache
 def unit_in(name: str) -> str:
-    """The unit that the name of a column ends with in brackets, as `IC50 (nM)`; empty if it names none that is known.
+    """The unit that a column's name ends with in brackets, as in `IC50 (nM)`; empty if none is known.
 
     Of `logS (mol/L)` and `pIC50 (M)` nothing is guessed: numbers there are logarithms.
     """
