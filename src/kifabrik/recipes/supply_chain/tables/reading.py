@@ -63,8 +63,9 @@ def _read(tables: Tables, name: str, like: Reading | None, *, only_check: bool) 
     check_flow(parsed, lanes)
     if not nodes and not parsed.problems:
         parsed.report("product_site", 0, "", "There is no row, so there is no network.")
-    correlations = () if parsed.problems else tuple(build.correlations(parsed))
-    check_correlations(parsed, nodes, correlations)
+    correlations = build.correlations(parsed)
+    if not parsed.problems:
+        check_correlations(parsed, nodes, correlations)
     problems = tuple(dict.fromkeys(parsed.problems))
     if problems or only_check:
         return Reading(tables, parsed, lanes, problems, None)
@@ -74,7 +75,7 @@ def _read(tables: Tables, name: str, like: Reading | None, *, only_check: bool) 
         nodes=tuple(nodes),
         lanes=tuple(lanes),
         disruptions=tuple(build.disruptions(parsed)),
-        correlations=correlations,
+        correlations=tuple(correlations),
         period_days=parsed.period_days,
         currency=about.text("currency", "EUR") if about else "EUR",
         semantics=Semantics(about.text("semantics", Semantics.KIFABRIK)) if about else Semantics.KIFABRIK,
