@@ -268,6 +268,29 @@ Path("/out/features/sum").write_text(str(sum(int(row.split(",")[1]) for row in r
     assert stage.log(train.run) == ["sum 100"]
 
 
+def test_runs_that_ask_for_the_same_and_wait_together_are_one_array_and_each_its_own(stage, order):
+    code = """
+import signal, sys, time
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))
+print("begun", flush=True)
+time.sleep(600)
+"""
+    first = order(code, name=stage.name("first"))
+    stage.wait_for_line(first.run, "begun")
+    small = {"cpu": 1, "memory": "200MB"}
+    waiting = [
+        order(f"print('number', {number})\nraise SystemExit({number == 5})", resources=small, needs=[first.run])
+        for number in range(9)
+    ]
+    stage.cluster.run("scancel", "--signal=USR1", str(stage.job_of(first.run)))
+    ends = [stage.end(run) for run in waiting]
+    assert [view.state is RunState.SUCCEEDED for view in ends] == [number != 5 for number in range(9)]
+    assert [stage.log(run.run) for run in waiting] == [[f"number {number}"] for number in range(9)]
+    queue = stage.cluster.run("squeue", "--noheader", "--states=all", "--array", "--format=%F %j %k").splitlines()
+    (array,) = {tuple(line.split(" ", 2)) for line in queue if line.endswith("9 runs")}
+    assert array[1].startswith("kf-")
+
+
 def test_an_sbatch_array_is_a_sweep(stage, tmp_path):
     script = tmp_path / "many.sbatch"
     script.write_text(

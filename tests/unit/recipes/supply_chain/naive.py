@@ -211,7 +211,7 @@ class Naive:
         if t >= policy.offset and (t - policy.offset) % policy.review == 0:
             here = self.position(name)
             amount = self.wanted(name, policy, here)
-            if amount > 0:
+            if amount > 1e-9:
                 amount = max(amount, policy.minimum)
             if policy.lot:
                 amount = math.ceil(amount / policy.lot - 1e-6) * policy.lot
