@@ -36,7 +36,12 @@ SCHEMA = {
         for name, kind in (("id", "long"), ("name", "string"), ("more", "long"))
     ],
 }
-META = {"id": "1", "format": {"provider": "parquet", "options": {}}, "schemaString": json.dumps(SCHEMA), "partitionColumns": []}
+META = {
+    "id": "1",
+    "format": {"provider": "parquet", "options": {}},
+    "schemaString": json.dumps(SCHEMA),
+    "partitionColumns": [],
+}
 
 
 class Share:
