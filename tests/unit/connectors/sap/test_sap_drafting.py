@@ -31,7 +31,7 @@ def signed(text):
 
 def test_a_draft_is_a_plan_once_it_is_signed(script, house):
     text = draft(script)
-    with pytest.raises(UsageError, match=r"confirmed\.(by|on)"):
+    with pytest.raises(UsageError, match=r"'confirmed\.by' is empty"):
         parse(Plan, text, "plan.yaml")
     plan = parse(Plan, signed(text), "plan.yaml")
     (wanted,) = plan.pull
