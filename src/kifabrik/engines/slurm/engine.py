@@ -72,6 +72,8 @@ _STUB_STATUSES: Final = {
     77: "the agent or the factory refused it",
 }
 """Of `kifabrik.nodes.enter`."""
+_NOT_BEGUN: Final = 53
+"""What slurmd says in the place of a signal where it could not enter a job's folder or open its output file."""
 
 
 @dataclass(frozen=True)
@@ -363,6 +365,8 @@ def _of_the_stub(job: JobFacts) -> str:
     if job.exit is None or job.state is not JobState.FAILED:
         return ""
     said = _STUB_STATUSES.get(job.exit.status, f"its job ended with status {job.exit.status}")
+    if job.exit.signal == _NOT_BEGUN:
+        said = "Slurm could not begin its script; its user cannot write to `output`, see factory.toml"
     return f"No launcher could be started on {', '.join(job.nodes) or 'its node'}: {said}."
 
 
