@@ -25,8 +25,11 @@ from cluster_config import ClusterSpec
 from kifabrik.client.runs import Runs
 from kifabrik.engines.slurm.account_plan import unix_user
 from kifabrik.engines.slurm.commands import SlurmCommands
+from kifabrik.factory.allowances import Limits
 from kifabrik.factory.capacity import Gpu
-from kifabrik.factory.run_records import Admitted, Limits, NodeRecord, Run
+from kifabrik.factory.node_records import NodeRecord
+from kifabrik.factory.run_records import Run
+from kifabrik.factory.sweep_records import Admitted
 from kifabrik.runs.states import RunState
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import Kind, Place, Resources, format_time, new_id, now_utc, sha256_hex, task_run

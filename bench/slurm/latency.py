@@ -40,7 +40,7 @@ BEFORE = (
     ("  seen in Slurm's queue", "SlurmEngine.holds", "factory"),
     ("launcher forked", "Forge.start", "node"),
     ("work fetched", "Attempts.work", "launcher"),
-    ("environment found, hashed", "AttemptRunner._build", "launcher"),
+    ("environment found, hashed", "build_environment", "launcher"),
     ("keys asked for, logged", "Leases.request", "launcher"),
     ("judged, lease signed", "Desk.decide", "keyholder"),
     ("keys delivered", "Delivery.send_headers", "keyholder"),

@@ -21,7 +21,8 @@ from report import Bar, Picture, at_most, hand_on, parser
 
 from kifabrik.engines.slurm.queue_view import QueueView
 from kifabrik.engines.slurm.script import Submission, arguments
-from kifabrik.factory.run_records import Limits, Run
+from kifabrik.factory.allowances import Limits
+from kifabrik.factory.run_records import Run
 from kifabrik.values import Resources
 from kifabrik.wiring.factory import open_factory
 from kifabrik.wiring.runs import reconciler

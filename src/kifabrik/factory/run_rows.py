@@ -11,25 +11,13 @@ Invariants the implementations keep:
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
+from kifabrik.factory.allowances import Limits, Usage
 from kifabrik.factory.capacity import Placement, Share
-from kifabrik.factory.run_records import (
-    Admitted,
-    Attempt,
-    Event,
-    Hold,
-    Leader,
-    Limits,
-    NodeRecord,
-    RankLog,
-    Run,
-    Segment,
-    StopCause,
-    TaskCount,
-    TaskReason,
-    Usage,
-    Watched,
-)
+from kifabrik.factory.log_records import RankLog, Segment
+from kifabrik.factory.node_records import Leader, NodeRecord
+from kifabrik.factory.run_records import Attempt, Event, Hold, Run, StopCause, Watched
 from kifabrik.factory.schedule import Promise
+from kifabrik.factory.sweep_records import Admitted, TaskCount, TaskReason
 from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import RunState
 

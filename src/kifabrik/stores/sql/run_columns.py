@@ -8,7 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from kifabrik.factory.capacity import Gpu, Occupation, Placement, Share
-from kifabrik.factory.run_records import NOTHING_USED, Attempt, Event, Hold, NodeRecord, Run, StopCause
+from kifabrik.factory.node_records import NodeRecord
+from kifabrik.factory.run_records import NOTHING_USED, Attempt, Event, Hold, Run, StopCause
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import EnergyPart, Footprint, Surroundings
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading

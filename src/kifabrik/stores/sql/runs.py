@@ -19,6 +19,7 @@ from kifabrik.stores.sql.run_columns import event_from_row, promise_to_text, run
 from kifabrik.stores.sql.schema.runs import events, locks, runs
 
 _BATCH: Final = 1000
+"""Rows inserted by one statement."""
 _ASKED: Final = (
     *("tenant", "sweep", "priority", "flexible_until", "resources", "place", "python", "staged_bytes"),
     *("streamed_bytes", "cap_s", "slurm"),
@@ -26,7 +27,6 @@ _ASKED: Final = (
 """What runs have in common that ask for exactly the same and come at the same turn."""
 _NEAR: Final = 10
 """How far behind a run those like it are looked for, in times of how many are wanted."""
-"""Rows inserted by one statement."""
 
 _ACTIVE: Final = [str(state) for state in RunState if state is not RunState.QUEUED and not is_end(state)]
 
