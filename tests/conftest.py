@@ -1,5 +1,7 @@
 """Puts this folder on the import path, so that test modules share the writers of test material in it.
 
+No example of a property test has a deadline: how long it takes says something of the machine, not of what it tests.
+
 And spreads the tests over the processes of pytest-xdist. Tests that play with services, keyholders and rooms
 wait for those most of their time; the others compute:
 
@@ -14,10 +16,14 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import settings
 
 _WAITING: Final = frozenset({"acceptance", "integration", "multinode", "services", "slurm"})
 """Folders of tests that wait for other processes."""
 _WAITING_DONE_AT: Final = 0.8
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_xdist_auto_num_workers() -> int:

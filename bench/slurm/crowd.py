@@ -91,13 +91,19 @@ class Crowd:
         """Order a run over HTTP; return its id."""
         return Runs(person.connection).order(*an_order(person, **wishes), LOCK, None).run
 
-    def add_runs(self, model: Run, tenants: Sequence[str], each: int, *, tasks: int = 0) -> None:
-        """Have runs wait that are like another one, `each` of every tenant; with `tasks`, as sweeps of so many."""
+    def add_runs(
+        self, model: Run, tenants: Sequence[str], each: int, *, tasks: int = 0, alike: bool = False
+    ) -> None:
+        """Have runs wait that are like another one, `each` of every tenant; with `tasks`, as sweeps of so many.
+
+        Unless they are to be alike, each may last a second longer than the one before: none asks for the same.
+        """
         orders = [(tenant, new_id(Kind.RUN)) for tenant in tenants for _ in range(each // (tasks or 1))]
         for first in range(0, len(orders), IN_A_BATCH):
             with self.served.inside.store.write() as transaction:
-                for tenant, name in orders[first : first + IN_A_BATCH]:
-                    self._enter(transaction, model, tenant, name, tasks)
+                for number, (tenant, name) in enumerate(orders[first : first + IN_A_BATCH]):
+                    lasting = model.cap_s + (0 if alike or tasks else number)
+                    self._enter(transaction, replace(model, cap_s=lasting), tenant, name, tasks)
 
     def _enter(self, transaction, model: Run, tenant: str, name: str, tasks: int) -> None:
         digest = sha256_hex(name.encode())

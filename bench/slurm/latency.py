@@ -85,6 +85,7 @@ def measure(stage, rounds: int):
     stage.agents[NODE].terminate()
     stage.agents[NODE].wait(15)
     stage.start_agent(NODE)
+    stage.wait_for_agent(NODE)
     peer = peers.python()
     rows: dict[str, list[float]] = {}
     steps: list[list[tuple[float, float]]] = []

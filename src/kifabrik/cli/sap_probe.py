@@ -45,8 +45,8 @@ def probe(
 ) -> None:
     """Say what the OData service at URL has, and what it truly supports.
 
-    Each set is tried: whether it pages, keeps a page size, counts, and tracks changes. A probe reads no
-    more than a page of each, and changes nothing.
+    Each set is tried: whether it pages, keeps a page size, counts, and tracks changes; the service, whether
+    it takes several requests in one round trip. A probe reads no more than a page of each, and changes nothing.
     """
     from kifabrik.connectors.sap.asking import caller_of, connect  # noqa: PLC0415 - slow to import
     from kifabrik.connectors.sap.environment import sign_in_from_environment  # noqa: PLC0415
@@ -65,6 +65,7 @@ def probe(
         show_json(asdict(found))
         return
     remark(f"OData V{found.version} at {found.service}")
+    remark(f"Several requests in one round trip ($batch): {found.batch.value}")
     _show(found)
     if only:
         click.echo()

@@ -48,11 +48,18 @@ class RunTable(Protocol):
         ...
 
     def queued_runs(self, most: int) -> list[Run]:
-        """Runs that wait and are not held back, at most so many of each tenant: its next ones."""
+        """Runs that wait and are not held back, at most so many of each tenant: its next ones.
+
+        As many again of those that may wait for a better hour.
+        """
         ...
 
     def queued_tasks(self, tenant: str, sweep: str, most: int) -> list[Run]:
         """The next tasks of a sweep that wait and are not held back."""
+        ...
+
+    def queued_alike(self, run: Run, most: int) -> list[Run]:
+        """The next runs of its tenant that wait and ask exactly the same of the cluster, itself among them."""
         ...
 
     def queued_tenants(self) -> list[str]:

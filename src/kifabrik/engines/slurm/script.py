@@ -89,7 +89,7 @@ def arguments(submission: Submission) -> tuple[str, ...]:
         f"--mem={-(-resources.memory_bytes // _MIB)}M",
         f"--time={-(-submission.limit_s // 60)}",
         "--requeue" if options.requeue else "--no-requeue",
-        *_gpus(resources),
+        *gpu_arguments(resources),
         *_texts(submission),
     ]
     if options.exclusive:
@@ -101,7 +101,8 @@ def arguments(submission: Submission) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _gpus(resources: Resources) -> list[str]:
+def gpu_arguments(resources: Resources) -> list[str]:
+    """The GPUs of each node as arguments of `sbatch` and `srun`; none where none are asked for."""
     if not resources.gpu_count:
         return []
     model = slurm_model(resources.gpu_model)

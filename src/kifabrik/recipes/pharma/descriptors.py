@@ -94,7 +94,6 @@ _FRAGMENTS: Final = tuple(name for name in NAMES if name.startswith("fr_"))
 _ALONE: Final = tuple(name for name in NAMES if name not in {*_SHARED, *_FRAGMENTS})
 _ORDER: Final = np.array([NAMES.index(name) for name in (*_SHARED, *_FRAGMENTS, *_ALONE)])
 _QED: Any = QED
-_AROMATIC_ORDER: Final = 1.5
 _ATOMIC_NUMBERS: Final = 119
 
 
@@ -135,7 +134,7 @@ def _morgan(radius: int) -> Any:
 @cache
 def _patterns() -> Patterns:
     """Fragments, then QED's acceptors, then its alerts."""
-    return Patterns([*map(_pattern_of, _FRAGMENTS), *QED.Acceptors, *QED.StructuralAlerts])
+    return Patterns([*map(_pattern_of, _FRAGMENTS), *QED.Acceptors, *QED.StructuralAlerts], _ALERTS_AT)
 
 
 _ACCEPTORS_AT: Final = len(_FRAGMENTS)
@@ -152,14 +151,14 @@ def _pattern_of(name: str) -> Mol:
 def _shared(molecule: Mol) -> list[float]:
     """Values of `_SHARED`, then of `_FRAGMENTS`."""
     skeleton = read(molecule)
-    atoms = skeleton.atom_table()
+    atoms = skeleton.table
     outer = _outer_electrons()[atoms[0]]
     charges = _charges(molecule)
     log_p, refractivity = rdMolDescriptors.CalcCrippenDescriptors(molecule)
     heavy = int((atoms[0] > 1).sum())
     circles = [_morgan(radius).GetSparseCountFingerprint(molecule) for radius in (1, 2, 3)]
     rotatable = rdMolDescriptors.CalcNumRotatableBonds(molecule)
-    counts = _patterns().counts(molecule, skeleton, _ALERTS_AT)
+    counts = _patterns().counts(molecule, skeleton)
     return [
         *_graph(molecule, skeleton, atoms, outer).tolist(),
         *rdMolDescriptors.SMR_VSA_(molecule),
@@ -181,8 +180,8 @@ def _charges(molecule: Mol) -> tuple[float, float, float, float]:
     """Largest and smallest Gasteiger charge, and of their absolute values."""
     rdPartialCharges.ComputeGasteigerCharges(molecule)
     smallest, largest = 500.0, -500.0
-    for atom in molecule.GetAtoms():
-        charge = atom.GetDoubleProp("_GasteigerCharge")
+    for at in range(molecule.GetNumAtoms()):
+        charge = molecule.GetAtomWithIdx(at).GetDoubleProp("_GasteigerCharge")
         smallest = min(charge, smallest)
         largest = max(charge, largest)
     sizes = abs(smallest), abs(largest)
@@ -193,14 +192,14 @@ def _graph(
     molecule: Mol, skeleton: Skeleton, atoms: NDArray[np.int64], outer: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """What `graph_kernels` computes."""
-    order = np.array([_AROMATIC_ORDER if aromatic else kind for kind, aromatic, _ in skeleton.bonds], np.float64)
     surface, _ = rdMolDescriptors._CalcLabuteASAContribs(molecule)  # noqa: SLF001 - Descriptors calls it so
     distance = Chem.GetDistanceMatrix(molecule)
     weighted = Chem.GetDistanceMatrix(molecule, useBO=True, useAtomWts=False, prefix="Balaban")
     values: NDArray[np.float64] = graph_values(
         np.vstack([atoms[:3], outer]),
-        skeleton.end_table(),
-        order,
+        skeleton.ends,
+        *skeleton.links,
+        skeleton.order,
         np.array(surface),
         distance,
         weighted,

@@ -4,9 +4,10 @@ import threading
 import time
 
 import pytest
-from scripted import FIELDS, Said, metadata
+from scripted import FIELDS, V2_METADATA, Said, metadata
 
 from kifabrik.connectors.sap.ahead import ahead
+from kifabrik.connectors.sap.plan import Limits
 from kifabrik.errors import CapacityError, ConflictError, IntegrityError, SignInError, UnavailableError, UsageError
 
 PART = (
@@ -304,3 +305,87 @@ def test_children_that_go_on_elsewhere_are_fetched_to_their_end(house, script):
     script.before = lambda asked: Said({"value": [{"no": 2}, {"no": 3}]}) if "Items(1)" in asked.path else None
     house.pull("{entity_set: Items, rows: 30, fields: [name], expand: {parts: {fields: [no]}}}")
     assert house.table("Items_parts").to_pylist() == [{"Items_ID": 1, "no": number} for number in (1, 2, 3)]
+
+
+MANY = ", ".join(
+    f"{{entity_set: {name}, rows: 100, fields: [name], page_rows: 10}}" for name in ("Items", "A", "B")
+)
+
+
+@pytest.fixture(params=["json", "multipart"])
+def several(request, script):
+    """Three sets, and a service that takes several requests at once."""
+    more = '<EntitySet Name="A" EntityType="S.Item"/><EntitySet Name="B" EntityType="S.Item"/></EntityContainer>'
+    script.metadata = script.metadata.replace(b"</EntityContainer>", more.encode())
+    script.batch = request.param
+    return script
+
+
+def paths(script):
+    return [asked.path.rpartition("/")[2] for asked in script.asked if "skiptoken" not in str(asked.query)]
+
+
+def test_first_pages_of_several_sets_come_in_one_round_trip(house, several):
+    assert [one.total for one in house.pull(MANY).sets] == [30, 30, 30]
+    tries = 1 if several.batch == "json" else 2  # JSON is tried first
+    assert paths(several) == ["$metadata", *["$batch"] * tries]
+    for name in ("Items", "A", "B"):
+        assert house.table(name).to_pylist() == several.items
+
+
+def test_a_set_that_fails_in_a_batch_is_asked_for_by_itself(house, several):
+    failing = [Said(status=503)]
+    several.before = lambda asked: failing.pop() if failing and asked.path.endswith("/A") else None
+    assert [one.total for one in house.pull(MANY).sets] == [30, 30, 30]
+    assert paths(several)[-1] == "A"
+
+
+def test_a_service_that_takes_no_batch_is_asked_set_by_set(house, several):
+    several.batch = ""
+    assert [one.total for one in house.pull(MANY).sets] == [30, 30, 30]
+    assert paths(several) == ["$metadata", "$batch", "$batch", "Items", "A", "B"]
+
+
+def test_a_next_link_that_leads_elsewhere_inside_a_batch_is_not_believed(house, several):
+    pages = several.answer
+
+    def answer(asked):
+        said = pages(asked)
+        inside = "user-agent" not in asked.headers
+        if inside and isinstance(said.body, dict) and "@odata.nextLink" in said.body:
+            said.body["@odata.nextLink"] = said.body["@odata.nextLink"][1:]
+        return said
+
+    several.answer = answer
+    assert [one.total for one in house.pull(MANY).sets] == [30, 30, 30]
+    assert paths(several)[-3:] == ["Items", "A", "B"]
+
+
+def test_a_plan_may_forbid_several_requests_at_once(house, several):
+    plan = house.plan(MANY).model_copy(update={"limits": Limits(batch=False)})
+    house.plan = lambda _pull: plan
+    house.pull()
+    assert "$batch" not in paths(several)
+
+
+def test_a_v2_service_that_pages_only_when_asked_is_taken_up_where_it_stopped(house, script):
+    script.metadata = V2_METADATA
+
+    def window(asked):
+        if not asked.path.endswith("/Items"):
+            return None
+        start, size = int(asked.query.get("$skip", "0")), int(asked.query["$top"])
+        if start == 20 and broken:
+            return Said(status=503)
+        return Said({"d": {"__count": "30", "results": script.items[start : start + size]}})
+
+    broken = [True]
+    script.before = window
+    with pytest.raises(UnavailableError):
+        house.pull()
+    broken.clear()
+    script.asked.clear()
+    pulled = house.pull()
+    assert pulled.resumed
+    assert house.ids() == list(range(30))
+    assert {asked.query["$skip"] for asked in script.asked if asked.path.endswith("/Items")} == {"20"}

@@ -18,6 +18,8 @@ import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "boundscheck": False, "_nrt": False}
+_CALLED: Final[dict[str, Any]] = _OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_KEPT: Final[dict[str, Any]] = _OPTIONS | {"cache": True, "no_cfunc_wrapper": True}
 
 
 def inlined(function: F) -> F:
@@ -26,13 +28,13 @@ def inlined(function: F) -> F:
 
 
 def called(function: F) -> F:
-    """Compile with what calls it."""
-    return cast("F", numba.njit(**_OPTIONS)(function))
+    """Compile with what calls it, for no other caller."""
+    return cast("F", numba.njit(**_CALLED)(function))
 
 
 def kept(function: F) -> F:
     """Compile, or read from disk."""
-    return cast("F", numba.njit(cache=True, **_OPTIONS)(function))
+    return cast("F", numba.njit(**_KEPT)(function))
 
 
 @inlined
