@@ -144,7 +144,7 @@ def check_flow(parsed: Parsed, lanes: Iterable[Lane]) -> None:
 
 
 def check_correlations(parsed: Parsed, nodes: Sequence[Node], correlations: Sequence[Correlation]) -> None:
-    """Report the first correlation that cannot be, or that together they cannot."""
+    """Report each correlation that cannot be, or that together they cannot."""
     for row, each in zip(parsed.rows["correlations"], correlations, strict=True):
         try:
             score_weights(nodes, (each,))
