@@ -245,9 +245,8 @@ def real_size() -> None:
     simulate(network, Settings(scenarios=256, periods=FEW, traced=0), workers=THREADS)
     moved = len(network.lanes) * 256 * FEW / (time.perf_counter() - begun - preparing)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    print(
-        f"from tables: {len(network.nodes):,} nodes, {len(network.lanes):,} lanes, random lead times, bills, seasons"
-    )
+    size = f"{len(network.nodes):,} nodes, {len(network.lanes):,} lanes"
+    print(f"from tables: {size}, random lead times, bills, seasons")
     print(f"           read in {reading:.1f} s, made ready in {preparing:.1f} s of one core")
     print(f"           two cores, by the clock: {moved / 1e6:.0f} M lane-periods/s; memory {memory:.2f} GB")
 
