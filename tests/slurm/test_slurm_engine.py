@@ -268,6 +268,29 @@ Path("/out/features/sum").write_text(str(sum(int(row.split(",")[1]) for row in r
     assert stage.log(train.run) == ["sum 100"]
 
 
+def test_runs_that_ask_for_the_same_and_wait_together_are_one_array_and_each_its_own(stage, order):
+    code = """
+import signal, sys, time
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))
+print("begun", flush=True)
+time.sleep(600)
+"""
+    first = order(code, name=stage.name("first"))
+    stage.wait_for_line(first.run, "begun")
+    small = {"cpu": 1, "memory": "200MB"}
+    waiting = [
+        order(f"print('number', {number})\nraise SystemExit({number == 5})", resources=small, needs=[first.run])
+        for number in range(9)
+    ]
+    stage.cluster.run("scancel", "--signal=USR1", str(stage.job_of(first.run)))
+    ends = [stage.end(run) for run in waiting]
+    assert [view.state is RunState.SUCCEEDED for view in ends] == [number != 5 for number in range(9)]
+    assert [stage.log(run.run) for run in waiting] == [[f"number {number}"] for number in range(9)]
+    queue = stage.cluster.run("squeue", "--noheader", "--states=all", "--array", "--format=%F %j %k").splitlines()
+    (array,) = {tuple(line.split(" ", 2)) for line in queue if line.endswith("9 runs")}
+    assert array[1].startswith("kf-")
+
+
 def test_an_sbatch_array_is_a_sweep(stage, tmp_path):
     script = tmp_path / "many.sbatch"
     script.write_text(
@@ -322,6 +345,20 @@ time.sleep(600)
     stage.cluster.run("scancel", "--signal=USR1", str(stage.job_of(run.run)))
     assert stage.end(run).state is RunState.SUCCEEDED
     assert "heard SIGUSR1" in stage.log(run.run)
+
+
+def test_a_signal_before_the_end_comes_before_the_longest_time_of_the_run(stage, order):
+    code = """
+import signal, sys, time
+def heard(number, frame):
+    print("heard", signal.Signals(number).name, flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGUSR1, heard)
+time.sleep(600)
+"""
+    run = order(code, max_duration="100s", slurm={"signal": "USR1@20"})
+    assert stage.end(run).state is RunState.SUCCEEDED
+    assert stage.log(run.run) == ["heard SIGUSR1"]
 
 
 # --- waiting, stopping, giving way ---

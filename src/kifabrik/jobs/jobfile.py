@@ -164,9 +164,9 @@ def read_text(path: Path) -> str:
             raise UsageError(f"{path} is larger than a job file can be ({_LARGEST_BYTES // 1024} kB)")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise NotFoundError(f"there is no job file {path}") from None
+        raise NotFoundError(f"there is no job file {path}", hint="See docs/job-file.md for one.") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8 text") from None
+        raise UsageError(f"{path} is not UTF-8 text", hint="Save it as UTF-8 in your editor.") from None
 
 
 def parse_job(text: str, where: str = "job file") -> JobFile:
@@ -200,6 +200,8 @@ def _first_fault(error: ValidationError, where: str) -> UsageError:
     if fault["type"] == "missing":
         return UsageError(f"{where}: {place!r} is missing", hint="See docs/job-file.md for an example.")
     message = str(fault["msg"]).removeprefix("Value error, ")
+    if isinstance(fault["input"], str | int | float) and message.startswith("Input"):
+        message = f"{fault['input']!r} does not fit: {message[0].lower()}{message[1:]}"
     return UsageError(f"{where}: {place}: {message}" if names else f"{where}: {message}")
 
 

@@ -202,6 +202,14 @@ def test_while_the_cluster_does_not_answer_what_waits_says_so_and_nobody_is_judg
     assert (pending.state, pending.reason, queued.reason) == (RunState.PENDING, SILENCE, SILENCE)
 
 
+def test_runs_that_ask_for_the_same_are_one_turn_where_they_are_enough():
+    alike = [made("t-a", number, position=number) for number in range(9)]
+    other = made("t-a", 99, cap_s=61, position=4)
+    assert [len(turn) for turn in in_turns([*alike, other], "")] == [9, 1]
+    assert [len(turn) for turn in in_turns([*alike[:7], other], "")] == [1] * 8
+    assert [len(turn) for turn in in_turns([made("t-a", n) for n in range(450)], "")] == [200, 200, 50]
+
+
 def test_the_tasks_of_a_sweep_are_handed_over_together():
     tasks = [replace(made("t-a", number), run=f"r-s-{number}", sweep="r-s") for number in (1, 2, 3)]
     turns = in_turns([*tasks, made("t-a", 9), made("t-b", 1)], "")

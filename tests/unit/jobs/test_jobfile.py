@@ -184,3 +184,9 @@ def test_a_job_may_say_until_when_it_can_wait(written, time):
 def test_a_deadline_that_is_no_time_is_named():
     with pytest.raises(UsageError, match=r"flexible\.until"):
         parse_job(f"{WHOLE}flexible: {{until: soon}}\n")
+
+
+def test_a_value_of_another_kind_is_quoted():
+    with pytest.raises(UsageError) as raised:
+        parse_job("name: a\npurpose: b\nrun: c\nresources: {cpu: zwei}\n")
+    assert "resources.cpu: 'zwei' does not fit: input should be a valid integer" in raised.value.message

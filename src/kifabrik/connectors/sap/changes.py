@@ -8,18 +8,18 @@ Invariants:
 """
 
 import re
-from array import array
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kifabrik.connectors.sap.gathering import Work, count_now, part
-from kifabrik.connectors.sap.keys import Hasher, Seen
+from kifabrik.connectors.sap.keys import Hasher, Numbers
 from kifabrik.connectors.sap.model import Version
-from kifabrik.connectors.sap.pages import Row, pages
+from kifabrik.connectors.sap.pages import Row, listed, pages
 from kifabrik.connectors.sap.parts import PartBuilder
 from kifabrik.connectors.sap.progress import SetProgress
 from kifabrik.connectors.sap.selection import Selection, Table
@@ -60,7 +60,7 @@ def _take(work: Work, selection: Selection, before: SetProgress) -> list[MadeSha
     removed: dict[int, Row] = {}
     delta = ""
     for page in pages(work.caller, selection.version, before.delta, selection.name):
-        for row in page.rows:
+        for row in listed(page.rows):
             number = _hashed(hasher, row, selection)
             changed[number] = row
             removed.pop(number, None)
@@ -115,17 +115,9 @@ def _hashed(hasher: Hasher, row: Row, selection: Selection) -> int:
     return number
 
 
-def _numbers(work: Work, before: SetProgress, changed: dict[int, Row], removed: dict[int, Row]) -> "array[int]":
-    known = work.files.load_keys(before.keys)
-    seen = Seen(len(known) + len(changed))
-    numbers = array("Q")
-    for number in known:
-        if number not in removed and seen.add(number):
-            numbers.append(number)
-    for number in changed:
-        if seen.add(number):
-            numbers.append(number)
-    return numbers
+def _numbers(work: Work, before: SetProgress, changed: dict[int, Row], removed: dict[int, Row]) -> Numbers:
+    gone, come = (np.fromiter(one, np.uint64, len(one)) for one in (removed, changed))
+    return np.union1d(np.setdiff1d(work.files.load_keys(before.keys), gone), come)
 
 
 def _parts(
@@ -133,9 +125,9 @@ def _parts(
 ) -> list[MadeShard]:
     made = []
     if changed:
-        builder = PartBuilder(selection.table, work.salt, Seen(len(changed)), work.notes(selection))
+        builder = PartBuilder(selection.table, work.salt, work.notes(selection))
         builder.add(changed)
-        made.append(part(work, progress, selection.table, builder.finish(), len(changed)))
+        made.append(part(work, progress, selection.table, builder.finish().data, len(changed)))
     if removed:
         data = _keys_only(selection, removed, work.notes(selection))
         made.append(part(work, progress, selection.table, data, len(removed), REMOVED))

@@ -16,7 +16,7 @@ from kifabrik.connectors.sap.asking import Caller
 from kifabrik.connectors.sap.columns import Column
 from kifabrik.connectors.sap.literals import address_of, fitting
 from kifabrik.connectors.sap.model import EntityType, Field, Service, Version
-from kifabrik.connectors.sap.pages import Row, pages, query
+from kifabrik.connectors.sap.pages import Row, listed, pages, query
 from kifabrik.connectors.sap.plan import PushPlan
 from kifabrik.connectors.sap.pull import fetch_service
 from kifabrik.connectors.sap.result_rows import Results
@@ -144,11 +144,10 @@ def _rows_there(
     )
     columns = [Column(one, version) for one in wanted.values()]
     for page in pages(caller, version, link, plan.push.entity_set):
-        arrays = {
-            one.name: one.make([row.get(one.name) for row in page.rows], plan.push.entity_set) for one in columns
-        }
+        rows = listed(page.rows)
+        arrays = {one.name: one.make([row.get(one.name) for row in rows], plan.push.entity_set) for one in columns}
         values = {name: array.to_pylist() for name, array in arrays.items()}
-        for number, raw in enumerate(page.rows):
+        for number, raw in enumerate(rows):
             row = {name: fitting(wanted[name], values[name][number]) for name in wanted}
             yield row, str(raw.get("@odata.etag") or (raw.get("__metadata") or {}).get("etag") or "")
 

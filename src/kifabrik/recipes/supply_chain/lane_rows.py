@@ -114,6 +114,7 @@ def _add_books(of: Topology, e: int, ints: Any, rows: LaneRows) -> None:
     if hit or ints[lay.MOVES]:
         ints[lay.EXTRA] = rows.extra
         rows.extra += 1
+    ints[lay.COUNTS_ORDERS] = lane.order_cost > 0
     charged = lane.unit_cost or lane.order_cost or lane.in_transit_cost is not None or lane.capacity < INFINITE
     sold = of.stockpyl and lane.source and of.nodes[ints[lay.SOURCE]].price
     # what the others ship follows from what is made of it: see books.py

@@ -234,6 +234,22 @@ class Disruption:
     share: float = 1.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlation:
+    """How closely the outside demands of two nodes go together.
+
+    Attributes:
+        one: Name of a node.
+        other: Name of another.
+        coefficient: Pearson's correlation of their demands of one period, before seasonal factors; 0 of pairs that
+            are not given.
+    """
+
+    one: str
+    other: str
+    coefficient: float
+
+
 class Semantics(StrEnum):
     """Where two readings of the same model differ: docs/supply-chain.md lists each difference."""
 
@@ -250,6 +266,7 @@ class Network:
         nodes: Products at sites; names are unique.
         lanes: Ways between them.
         disruptions: What can go wrong.
+        correlations: Demands that go together.
         period_days: Length of a period.
         currency: Of all money.
         semantics: How the model is read.
@@ -262,6 +279,7 @@ class Network:
     nodes: tuple[Node, ...]
     lanes: tuple[Lane, ...]
     disruptions: tuple[Disruption, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
     period_days: float = 1.0
     currency: str = "EUR"
     semantics: Semantics = Semantics.KIFABRIK

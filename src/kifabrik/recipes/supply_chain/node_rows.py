@@ -26,6 +26,8 @@ _ALLOCATIONS: Final = {
     Allocation.PROPORTIONAL: lay.PROPORTIONAL,
     Allocation.FIRST_COME: lay.FIRST_COME,
 }
+_ROUNDINGS: Final = 64
+"""How many roundings of the largest number of a policy its position may be off."""
 _WHOLE: Final = {Kind.POISSON, Kind.NEGATIVE_BINOMIAL}
 
 
@@ -49,6 +51,7 @@ def fill_node_rows(
     lane_ints: NDArray[np.int64],
     tables: Tables,
     replayed: Mapping[str, int],
+    real: Any,
 ) -> NodeRows:
     """Fill the rows of all nodes; disruptions must be marked there before.
 
@@ -59,10 +62,14 @@ def fill_node_rows(
         lane_ints: Rows of lanes, with disruptions marked.
         tables: Of quantiles; demands are added.
         replayed: Nodes whose demand is given, and where.
+        real: Type of amounts in the kernel.
     """
     factors, making = [1.0], 0
     for i, node in enumerate(of.nodes):
         _fill_policy(of, i, ints[i], reals[i])
+        policy = node.policy
+        largest = max(map(abs, (policy.level, policy.reorder_point, policy.quantity, policy.minimum, policy.lot)))
+        reals[i, lay.ROUNDING] = _ROUNDINGS * np.finfo(real).eps * largest
         ints[i, lay.MAKING_LENGTH], ints[i, lay.MAKING_AT] = node.making_time, making
         making += node.making_time
         ints[i, lay.SINK] = not of.out[i]
@@ -91,6 +98,7 @@ def _fill_policy(of: Topology, i: int, ints: Any, reals: Any) -> None:
         and (policy.review, policy.minimum, policy.lot, node.storage, cap) == (1, 0, 0, INFINITE, INFINITE)
         and ints[lay.D_ORDERS] < 0
         and node.order_cost == 0
+        and not any(of.lanes[e].order_cost for e in of.into(i))
     )
     ints[lay.MAKES] = _makes(node) or len(of.groups[i]) > 1 or ints[lay.D_OUT] >= 0
 

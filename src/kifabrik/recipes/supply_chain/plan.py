@@ -51,7 +51,7 @@ def compile_network(network: Network, *, seed: int, real: Any, replayed: Sequenc
         replayed: Nodes whose outside demand is given instead of drawn.
 
     Raises:
-        UsageError: If a disruption hits nothing, or a lead time is too long.
+        UsageError: If a disruption hits nothing, a lead time is too long, or correlations cannot be had.
     """
     of, tables = topology(network), Tables()
     node_ints, node_reals = _empty(len(of.nodes), lay.NODE_INTS, lay.NODE_REALS)
@@ -59,7 +59,7 @@ def compile_network(network: Network, *, seed: int, real: Any, replayed: Sequenc
     lane_ints[:, [lay.MOVES, lay.CROSSES]] = 0, 1
     troubles = mark_troubles(of, node_ints, lane_ints, real)
     given = {name: row for row, name in enumerate(replayed)}
-    of_nodes = fill_node_rows(of, node_ints, node_reals, lane_ints, tables, given)
+    of_nodes = fill_node_rows(of, node_ints, node_reals, lane_ints, tables, given, real)
     groups = _groups(of, node_ints, real)
     downstream = echelons(of, lane_ints, groups["raw_at"], real)
     of_lanes = fill_lane_rows(of, node_ints, lane_ints, lane_reals, tables)

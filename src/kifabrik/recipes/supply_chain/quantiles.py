@@ -77,7 +77,7 @@ class Tables:
 @lru_cache(maxsize=_REMEMBERED)
 def _of_demand(distribution: Distribution) -> _Discrete | Floats:
     """A discrete look-up where that takes few steps, else a table of quantiles."""
-    listed = _values(distribution)
+    listed = values_and_weights(distribution)
     if listed is not None:
         found = _Discrete(*luck.discrete_table(*listed))
         if found.steps <= _MOST_STEPS:
@@ -90,7 +90,8 @@ def _of_lead_time(distribution: Distribution) -> _Discrete:
     return _Discrete(*luck.discrete_table(*whole_values(distribution)))
 
 
-def _values(distribution: Distribution) -> tuple[Floats, Floats] | None:
+def values_and_weights(distribution: Distribution) -> tuple[Floats, Floats] | None:
+    """Values that happen, ascending, and how often; None of a continuous distribution or too many values."""
     if distribution.kind is Kind.EMPIRICAL:
         return np.asarray(distribution.values), np.asarray(distribution.weights)
     if distribution.kind not in {Kind.POISSON, Kind.NEGATIVE_BINOMIAL}:

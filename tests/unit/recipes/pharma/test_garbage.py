@@ -99,3 +99,15 @@ def test_numbers_that_could_be_of_either_language_say_which_option_decides(tmp_p
     with pytest.raises(UsageError, match="not a number") as refused:
         _run("prepare", tmp_path / "table.csv", "--out", tmp_path / "out", "--workers", 1)
     assert "--decimal" in (refused.value.hint or "")
+
+
+def test_a_table_of_german_excel_is_read_with_its_unit(tmp_path):
+    table = "Name;SMILES;IC50 (nM)\nA;CCO;1,5\nB;c1ccccc1O;2.300,25\nC;CCN;<10\n"
+    (tmp_path / "table.csv").write_bytes(table.encode("cp1252"))
+    made = json.loads(
+        _run("prepare", tmp_path / "table.csv", "--out", tmp_path / "out", "--workers", 1, "--json")[0]
+    )
+    assert (made["compounds"], made["rejects"]) == (2, {"censored value": 1})
+    with (tmp_path / "out/compounds.csv").open(newline="") as file:
+        assert {row["id"]: float(row["IC50 (nM)"]) for row in csv.DictReader(file)} == {"A": 1.5, "B": 2300.25}
+    assert json.loads((tmp_path / "out/prepared.json").read_text())["endpoints"][0]["unit"] == "nM"

@@ -1,5 +1,7 @@
 """What docs/supply-chain.md and `network.py` promise, each promise in a case small enough to do by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -175,3 +177,16 @@ def test_what_an_outside_supplier_ships_counts_when_it_leaves(effect):
     # three fives leave in periods 0, 1 and 2, the last two of them while it counts; more is not ordered
     assert found.scenarios["transport"][0] == pytest.approx(10)
     assert found.lanes["shipped"][0] * 7 == pytest.approx(10)
+
+
+@pytest.mark.parametrize("precision", ["single", "double"])
+def test_orders_on_a_lane_are_charged_and_rounding_orders_nothing(precision):
+    # a shop of thirds, asked for every third period; what rounding leaves of its position is no order
+    a = node("a", policy=Policy(level=100 / 3, minimum=1 / 7), order_cost=1.0)
+    demand = Demand(each=fixed(10 / 3), factors=(1.0, 0.0, 0.0))
+    ways = (lane("", "a", order_cost=7.0), lane("", "a", supplier="other", order_cost=50.0, rank=1))
+    network = Network(name="small", nodes=(replace(a, demand=demand),), lanes=ways)
+    found = simulate(network, Settings(scenarios=1, periods=90, warm_up=9), precision=precision)
+    assert found.scenarios["ordering"][0] == pytest.approx(27 * (7 + 1))
+    assert found.nodes["cost"][0] * 81 == pytest.approx(27 * 8)
+    np.testing.assert_allclose(found.lanes["cost"] * 81, [27 * 7, 0])

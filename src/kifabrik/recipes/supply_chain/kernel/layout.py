@@ -22,8 +22,9 @@ LOST, SHIPPED_OUT, MET_OUT, ASKED_OUT, RAW, ELSEWHERE, ORDERS = range(7, 14)
 SUMS: Final = 14
 """What is summed where it can be other than zero. ELSEWHERE is money: the holding cost of raw material, of what is
 set aside and of what waits outside."""
-SHIPPED, UNDER_WAY = range(2)
-LANE_SUMS: Final = 2
+SHIPPED, UNDER_WAY, ORDERED = range(3)
+LANE_SUMS: Final = 3
+"""What is summed of lanes with books. ORDERED is periods with an order, where that costs something."""
 
 # columns of node_ints
 RULE, REVIEW, OFFSET, ALLOCATION, PLAIN, DEMAND, TABLE, STEPS, FACTOR_AT, FACTORS = range(10)
@@ -32,12 +33,14 @@ PLAIN_RULE, SINK, MAKES, BOOK, BLOCKED = range(17, 22)
 NODE_INTS: Final = 22
 # columns of node_reals
 LEVEL, POINT, QUANTITY, MINIMUM, LOT, ORDER_CAP, MAKE_CAP, STORAGE, WAITS, MEAN, SD, REST = range(12)
-NODE_REALS: Final = 12
+ROUNDING: Final = 12
+"""An order of no more is what rounding leaves of none."""
+NODE_REALS: Final = 13
 # columns of lane_ints
 SOURCE, TARGET, L_ORDER_AT, L_ORDER_LENGTH, ORDER_TIME, RING_AT, RING_LENGTH, LEAD, LEAD_TABLE = range(9)
 LEAD_STEPS, CROSSES, D_TO, D_TRANSIT, D_RECEIPTS, D_LANE, EXTRA, ARRIVED, MOVES, ALONE = range(9, 19)
-BEFORE_LEAVING, LANE_BOOK, HEARS = range(19, 22)
-LANE_INTS: Final = 22
+BEFORE_LEAVING, LANE_BOOK, HEARS, COUNTS_ORDERS = range(19, 23)
+LANE_INTS: Final = 23
 # columns of lane_reals
 UNITS, QUOTA, CAPACITY, LANE_LOT, SOURCE_RATE = range(5)
 LANE_REALS: Final = 5

@@ -1,5 +1,5 @@
 """Orders: what a node is asked for, what it orders, and where."""
-# ruff: noqa: C901, PLR0912 - branches for what a node can do; loops must stand in one function
+# ruff: noqa: C901, PLR0912, PLR0915 - branches for what a node can do; loops must stand in one function
 
 import math
 from typing import Any
@@ -139,17 +139,19 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
             order[i, s] = zero
         return
     rule = ints[i, lay.RULE]
-    point, quantity = reals[i, lay.POINT], reals[i, lay.QUANTITY]
+    point, quantity, rounding = reals[i, lay.POINT], reals[i, lay.QUANTITY], reals[i, lay.ROUNDING]
     if rule == lay.BASE_STOCK:
         for s in range(width):
-            order[i, s] = larger(level - position[i, s], zero)
+            q = level - position[i, s]
+            order[i, s] = q if q > rounding else zero
     elif rule == lay.ECHELON:
         if stockpyl:
             _echelon_of_stockpyl(plan, st, i, zero)
         else:
             _echelon(plan, st, i, zero)
         for s in range(width):
-            order[i, s] = larger(level - st.scratch[lay.POSITION, s], zero)
+            q = level - st.scratch[lay.POSITION, s]
+            order[i, s] = q if q > rounding else zero
     elif rule == lay.MIN_MAX:
         for s in range(width):
             here = position[i, s]
@@ -214,6 +216,10 @@ def place_orders(
         units = plan.group_units[g]
         if ints[i, lay.PLAIN]:
             e = plan.group_lane[begin]
+            if plan.lane_ints[e, lay.COUNTS_ORDERS] and t >= span[0]:
+                book = plan.lane_ints[e, lay.LANE_BOOK] + lay.ORDERED
+                for s in range(width):
+                    st.lane_part[book, s] += zero + np.float32(1) if order[i, s] > zero else zero
             if plan.lane_ints[e, lay.SOURCE] < 0:
                 lane = plan.lane_ints[e]
                 if lane[lay.EXTRA] < 0 and lane[lay.ARRIVED] < 0 and lane[lay.LANE_BOOK] < 0 and not recording:
@@ -235,6 +241,10 @@ def place_orders(
                 q = st.scratch[lay.SENT, s]
                 st.orders[row, s] = q
                 st.coming[plan.coming_at[g], s] += q
+            if plan.lane_ints[e, lay.COUNTS_ORDERS] and t >= span[0]:
+                book = plan.lane_ints[e, lay.LANE_BOOK] + lay.ORDERED
+                for s in range(width):
+                    st.lane_part[book, s] += zero + np.float32(1) if st.scratch[lay.SENT, s] > zero else zero
             if plan.lane_ints[e, lay.SOURCE] < 0:
                 send_from_outside(plan, st, e, t, first, span, zero, rec, recording)
 
@@ -266,5 +276,7 @@ def _share_of_lane(plan: Any, st: Any, e: int, i: int, units: Any, zero: Any) ->
         for s in range(width):
             scratch[lay.SENT, s] = smaller(scratch[lay.SENT, s], cap)
     if quota < 0:
+        rounding = plan.node_reals[i, lay.ROUNDING] * units
         for s in range(width):
-            scratch[lay.UNPLACED, s] = larger(zero, scratch[lay.UNPLACED, s] - scratch[lay.SENT, s])
+            left = scratch[lay.UNPLACED, s] - scratch[lay.SENT, s]
+            scratch[lay.UNPLACED, s] = left if left > rounding else zero

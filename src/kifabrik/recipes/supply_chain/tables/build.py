@@ -8,6 +8,7 @@ from kifabrik.recipes.supply_chain.distributions import Distribution, Kind, fixe
 from kifabrik.recipes.supply_chain.network import (
     INFINITE,
     Allocation,
+    Correlation,
     Demand,
     Disruption,
     Effect,
@@ -266,4 +267,16 @@ def disruptions(parsed: Parsed) -> list[Disruption]:
             share=row.number_or("share", 1.0),
         )
         for row in parsed.rows["disruptions"]
+    ]
+
+
+def correlations(parsed: Parsed) -> list[Correlation]:
+    """All correlations."""
+    return [
+        Correlation(
+            one="@".join(pair(row)),
+            other="@".join(pair(row, "other_product", "other_site")),
+            coefficient=row.number_or("coefficient", 0.0),
+        )
+        for row in parsed.rows["correlations"]
     ]

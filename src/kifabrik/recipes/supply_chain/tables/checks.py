@@ -1,12 +1,14 @@
 """What must hold between tables: keys occur once, what is named is there, all is supplied, nothing goes round."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
+from kifabrik.errors import UsageError
+from kifabrik.recipes.supply_chain.correlating import score_weights
 from kifabrik.recipes.supply_chain.distributions import Kind
-from kifabrik.recipes.supply_chain.network import Effect, Lane, Rule
+from kifabrik.recipes.supply_chain.network import Correlation, Effect, Lane, Node, Rule
 from kifabrik.recipes.supply_chain.tables.build import made_at, pair
 from kifabrik.recipes.supply_chain.tables.cells import Parsed, Row
 from kifabrik.recipes.supply_chain.tables.columns import TABLES
@@ -139,6 +141,20 @@ def check_flow(parsed: Parsed, lanes: Iterable[Lane]) -> None:
             parsed.report("product_site", row.number, "product", f"Nothing supplies {name}: {message}")
     _check_cycle(parsed, known)
     _check_targets(parsed, known)
+
+
+def check_correlations(parsed: Parsed, nodes: Sequence[Node], correlations: Sequence[Correlation]) -> None:
+    """Report each correlation that cannot be, or that together they cannot."""
+    for row, each in zip(parsed.rows["correlations"], correlations, strict=True):
+        try:
+            score_weights(nodes, (each,))
+        except UsageError as error:
+            parsed.report("correlations", row.number, "coefficient", error.message)
+    if not parsed.problems:
+        try:
+            score_weights(nodes, correlations)
+        except UsageError as error:
+            parsed.report("correlations", 0, "coefficient", f"{error.message} {error.hint}")
 
 
 def _check_cycle(parsed: Parsed, lanes: list[Lane]) -> None:

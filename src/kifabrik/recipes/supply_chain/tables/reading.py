@@ -13,7 +13,7 @@ from typing import Final
 from kifabrik.recipes.supply_chain.network import Lane, Network, Semantics
 from kifabrik.recipes.supply_chain.tables import build
 from kifabrik.recipes.supply_chain.tables.cells import Parsed, Problem, parse
-from kifabrik.recipes.supply_chain.tables.checks import check, check_flow
+from kifabrik.recipes.supply_chain.tables.checks import check, check_correlations, check_flow
 from kifabrik.recipes.supply_chain.tables.levels import sized
 from kifabrik.recipes.supply_chain.tables.source import Tables
 
@@ -79,6 +79,9 @@ def _read(tables: Tables, name: str, like: Reading | None, *, only_check: bool) 
     check_flow(parsed, lanes)
     if not nodes and not parsed.problems:
         parsed.report("product_site", 0, "", "There is no row, so there is no network.")
+    correlations = build.correlations(parsed)
+    if not parsed.problems:
+        check_correlations(parsed, nodes, correlations)
     problems = tuple(dict.fromkeys(parsed.problems))
     if problems or only_check:
         return Reading(tables, parsed, lanes, problems, None)
@@ -88,6 +91,7 @@ def _read(tables: Tables, name: str, like: Reading | None, *, only_check: bool) 
         nodes=tuple(nodes),
         lanes=tuple(lanes),
         disruptions=tuple(build.disruptions(parsed)),
+        correlations=tuple(correlations),
         period_days=parsed.period_days,
         currency=about.text("currency", "EUR") if about else "EUR",
         semantics=Semantics(about.text("semantics", Semantics.KIFABRIK)) if about else Semantics.KIFABRIK,
