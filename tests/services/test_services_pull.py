@@ -7,6 +7,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
+from kifabrik.connectors.sap.asking import Caller
 from kifabrik.errors import CapacityError, UnavailableError, UsageError
 
 PRODUCTS = (
@@ -184,3 +185,25 @@ def test_a_token_that_ends_on_the_way_is_renewed(house):
 def test_times_are_in_utc(house):
     house.pull("{entity_set: Sales, rows: 50000, fields: [shipped], filter: 'ID eq 1'}")
     assert house.table("Sales").column("shipped").to_pylist() == [datetime(2024, 1, 1, 14, 0, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize("version", [4, 2])
+def test_several_sets_begin_in_one_round_trip(house, version, monkeypatch):
+    links = []
+    send = Caller.send
+    monkeypatch.setattr(
+        Caller, "send", lambda self, *words, **more: (links.append(words[:2]), send(self, *words, **more))[1]
+    )
+    stock = "{entity_set: Stock, rows: 9000, fields: [quantity], filter: \"product lt 'M-000010'\"}"
+    house.pull(
+        PLANTS, stock, ORDERS.replace("rows: 5000", "filter: \"ID lt '4500000040'\", rows: 5000"), version=version
+    )
+    assert links == [("GET", "$metadata"), *[("POST", "$batch")] * 1]
+    tables = house.tables()
+    assert {name: table.num_rows for name, table in tables.items()} == {
+        "Plants": 4,
+        "Stock": 40,
+        "Orders": 40,
+        "Orders_items": 60,
+    }
+    assert tables["Plants"].column("opens").to_pylist() == [time(6, 30)] * 4

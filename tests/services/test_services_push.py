@@ -1,5 +1,6 @@
 """Results written back to SAP's own server: compared first, bounded, and twice is as good as once."""
 
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from kifabrik.connectors.sap.asking import caller_of
 from kifabrik.connectors.sap.plan import PushPlan, parse
 from kifabrik.connectors.sap.push import compare
+from kifabrik.connectors.sap.result_rows import Results
 from kifabrik.connectors.sap.writing import write
-from kifabrik.errors import CapacityError
+from kifabrik.errors import CapacityError, KifabrikError
 
 HEADING = "plant,product,week,forecast,safety\n"
 
@@ -38,7 +40,7 @@ push:
 """
         plan = parse(PushPlan, text, "back.yaml")
         with caller_of(plan) as caller:
-            difference, entity, service = compare(caller, plan, source)
+            difference, entity, service = compare(caller, plan, Results.of_file(source))
             return difference, write(caller, service, entity, difference) if apply else None
 
     push.version = request.param
@@ -88,3 +90,27 @@ def test_a_change_larger_than_the_plan_allows_is_refused(push):
     push([f"DE01,{product},2026-12-07,100,5"], apply=True)
     with pytest.raises(CapacityError, match=r"quantity would go from 100\.000 to 300\.000"):
         push([f"DE01,{product},2026-12-07,300,5"], limits="rows: 3, largest_change: 0.5")
+
+
+def count(house, product):
+    link = f"{house.peer.service('supply')}/Forecasts/$count?$filter=product eq '{product}'"
+    return int(house.ask("GET", link).text)
+
+
+def test_many_rows_are_change_sets_of_which_each_is_written_whole_or_not_at_all(push, house):
+    product = f"MANY-{push.version}"
+    weeks = [(date(2026, 1, 5) + timedelta(weeks=number)).isoformat() for number in range(120)]
+    rows = [f"DE03,{product},{week},{number}.5,3" for number, week in enumerate(weeks)]
+    _, written = push(rows[:60], apply=True, plant="DE03")
+    assert (written.added, count(house, product)) == (60, 60)
+    # Comparing with another plant does not see what is there, so row 59 is added once more: the service refuses it.
+    limits = "rows: 200, create: true"
+    with pytest.raises(
+        KifabrikError, match=f"row plant=DE03, product={product}, week={weeks[59]}, so none of"
+    ) as no:
+        push([*rows[60:], rows[59]], apply=True, plant="XX", limits=limits)
+    assert "50 of 61 rows are written" in no.value.message
+    assert count(house, product) == 110
+    difference, written = push(rows, apply=True, plant="DE03", limits=limits)
+    assert (difference.same, written.added) == (110, 10)
+    assert count(house, product) == 120

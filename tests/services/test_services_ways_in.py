@@ -73,6 +73,7 @@ def test_a_probe_says_what_is_truly_supported(house, run, monkeypatch):
     for service, version in (("supply", 4), ("supply", 2), ("changing", 4), ("changing", 2)):
         said = json.loads(run("probe", house.peer.service(service, version), "--set", "Products", "--json"))
         assert said["version"] == version
+        assert said["batch"] == ("json" if version == 4 else "multipart")
         found[service, version] = said["sets"][0]
     assert {key: one["changes"] for key, one in found.items()} == {
         ("supply", 4): "no",

@@ -1,9 +1,11 @@
 """Batches of columns, wherever they come from, become sealed members: as pulled rows do."""
 
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kifabrik.connectors.sap.gathering import in_memory
@@ -57,14 +59,16 @@ class _Keys:
         self._hash, self._seen, self._rows = Hasher(_SALT, keys), Seen(), 0
 
     def add(self, batch: pa.RecordBatch) -> None:
-        if not self._keys:
+        if not self._keys or not batch.num_rows:
             return
-        for row in batch.select(list(self._keys)).to_pylist():
-            self._rows += 1
-            if None in row.values():
-                raise IntegrityError(f"{self._name}: the key is empty in row {self._rows}")
-            if not self._seen.add(self._hash(row)):
-                raise IntegrityError(f"{self._name}: the same key came a second time, in row {self._rows}")
+        parts = [batch.column(key) for key in self._keys]
+        empty = reduce(pc.or_, [part.is_null() for part in parts]).index(pa.scalar(True)).as_py()
+        if empty >= 0:
+            raise IntegrityError(f"{self._name}: the key is empty in row {self._rows + empty + 1}")
+        twice = self._seen.add_all(self._hash.columns(parts))
+        if twice >= 0:
+            raise IntegrityError(f"{self._name}: the same key came a second time, in row {self._rows + twice + 1}")
+        self._rows += batch.num_rows
 
 
 def _member(

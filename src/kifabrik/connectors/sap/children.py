@@ -1,28 +1,26 @@
 """Entities nested in others become rows of their own, with the keys of those they belong to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from kifabrik.connectors.sap.asking import Caller
 from kifabrik.connectors.sap.model import Version
-from kifabrik.connectors.sap.pages import Row, pages
+from kifabrik.connectors.sap.pages import Row, Rows, listed, pages
 from kifabrik.connectors.sap.selection import Selection
 from kifabrik.errors import IntegrityError
 
 
-def child_rows(caller: Caller, selection: Selection, navigation: str, rows: Sequence[Row]) -> list[Row]:
+def child_rows(caller: Caller, selection: Selection, navigation: str, rows: Rows) -> list[Row]:
     """Return the children of these rows by one navigation property; what goes on elsewhere is fetched.
 
     Raises:
         IntegrityError: The service did not expand what it was asked to.
     """
     prefix, keys = selection.name, selection.table.keys
-    found = []
-    for row in rows:
+    found: list[Row] = []
+    for row in listed(rows):
         parent = {f"{prefix}_{key}": row[key] for key in keys if key in row}
-        for child in _nested(caller, selection, navigation, row):
-            child.update(parent)
-            found.append(child)
+        found += [{**child, **parent} for child in _nested(caller, selection, navigation, row)]
     return found
 
 
@@ -45,4 +43,4 @@ def _nested(caller: Caller, selection: Selection, navigation: str, row: Row) -> 
     yield from value or ()
     if link:
         for page in pages(caller, selection.version, link, where):
-            yield from page.rows
+            yield from listed(page.rows)

@@ -22,7 +22,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,7 +37,8 @@ _V2_CLOCK: Final = re.compile(
 )
 _OVER_MICROSECONDS: Final = re.compile(r"([.]\d{6})0+(?=Z|[+-]|$)")
 _MOST_PRECISION: Final = 38
-Values = Sequence[Any]
+Values: TypeAlias = Sequence[Any] | pa.Array
+"""As `json.loads(..., parse_float=str)` gives them, or as a column that was read from JSON."""
 Maker = Callable[[Values], pa.Array]
 
 
@@ -71,7 +72,7 @@ class Column:
         """Return the column of these values.
 
         Args:
-            values: As `json.loads(..., parse_float=str)` gives them.
+            values: The same for each row.
             where: Names entity set and rows in errors.
 
         Raises:
@@ -108,7 +109,27 @@ def _decimal(field: Field) -> tuple[pa.DataType, Maker]:
     if field.scale is None or field.precision is None or field.precision > _MOST_PRECISION:
         return pa.string(), _digits
     kind = pa.decimal128(field.precision, field.scale)
-    return kind, lambda values: pa.array(_number_texts(values), pa.string()).cast(kind)
+    return kind, lambda values: _digits(values).cast(kind)
+
+
+def _text_array(values: Values) -> pa.Array:
+    if not isinstance(values, pa.Array):
+        return pa.array(values, pa.string())
+    if not pa.types.is_string(values.type):
+        raise TypeError
+    return values
+
+
+def _listed(values: Values) -> Sequence[Any]:
+    return values.to_pylist() if isinstance(values, pa.Array) else values
+
+
+def _once(texts: pa.Array, make: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """Make a column of what there is of different texts: days and times come again and again."""
+    encoded = texts.dictionary_encode()
+    if 2 * len(encoded.dictionary) > len(texts):
+        return make(texts)
+    return make(encoded.dictionary).take(encoded.indices)
 
 
 def _number_texts(values: Values) -> list[str | None]:
@@ -122,28 +143,30 @@ def _plain_number(value: Any) -> str:
 
 
 def _digits(values: Values) -> pa.Array:
+    if isinstance(values, pa.Array):
+        return values.cast(pa.string()) if pa.types.is_int64(values.type) else _text_array(values)
     return pa.array(_number_texts(values), pa.string())
-
-
-def _strings(values: Values) -> pa.Array:
-    return pa.array(values, pa.string())
 
 
 def _texts(values: Values) -> pa.Array:
     import json  # noqa: PLC0415 - seldom used
 
     return pa.array(
-        [one if one is None or type(one) is str else json.dumps(one, ensure_ascii=False) for one in values],
+        [
+            one if one is None or type(one) is str else json.dumps(one, ensure_ascii=False)
+            for one in _listed(values)
+        ],
         pa.string(),
     )
 
 
 def _whole(kind: pa.DataType) -> tuple[pa.DataType, Maker]:
     def make(values: Values) -> pa.Array:
-        types = set(map(type, values))
-        if types <= {int, type(None)}:
+        if isinstance(values, pa.Array):
+            return values.cast(kind) if pa.types.is_int64(values.type) else _text_array(values).cast(kind)
+        if set(map(type, values)) <= {int, type(None)}:
             return pa.array(values, kind)
-        return pa.array(_number_texts(values), pa.string()).cast(kind)
+        return _digits(values).cast(kind)
 
     return kind, make
 
@@ -167,11 +190,12 @@ def _binary(value: str | None) -> bytes | None:
 
 def _cast(kind: pa.DataType) -> tuple[pa.DataType, Maker]:
     def make(values: Values) -> pa.Array:
-        texts = pa.array(values, pa.string())
+        texts = _text_array(values)
         try:
-            return texts.cast(kind)
+            return _once(texts, lambda some: some.cast(kind))
         except pa.ArrowInvalid:
-            return pa.array([one and _exact_microseconds(one) for one in values], pa.string()).cast(kind)
+            exact = [one and _exact_microseconds(one) for one in texts.to_pylist()]
+            return pa.array(exact, pa.string()).cast(kind)
 
     return kind, make
 
@@ -183,16 +207,23 @@ def _exact_microseconds(text: str) -> str:
 
 def _v2_milliseconds(values: Values) -> pa.Array:
     """The numbers in `/Date(...)/`: UTC, and an offset only says in which zone they were entered."""
-    numbers = pc.replace_substring_regex(pa.array(values, pa.string()), _V2_TIME, r"\1")
+    numbers = pc.replace_substring_regex(_text_array(values), _V2_TIME, r"\1")
     return numbers.cast(pa.int64())  # fails for what was no such text, for then nothing was replaced
 
 
 def _v2_times(kind: pa.DataType) -> tuple[pa.DataType, Maker]:
-    return kind, lambda values: _v2_milliseconds(values).cast(pa.timestamp("ms", kind.tz)).cast(kind)
+    def make(texts: pa.Array) -> pa.Array:
+        return _v2_milliseconds(texts).cast(pa.timestamp("ms", kind.tz)).cast(kind)
+
+    return kind, lambda values: _once(_text_array(values), make)
 
 
 def _v2_dates(values: Values) -> pa.Array:
-    moments = _v2_milliseconds(values).cast(pa.timestamp("ms"))
+    return _once(_text_array(values), _v2_days)
+
+
+def _v2_days(texts: pa.Array) -> pa.Array:
+    moments = _v2_milliseconds(texts).cast(pa.timestamp("ms"))
     days = moments.cast(pa.date32())
     if not days.cast(pa.timestamp("ms")).equals(moments):
         raise ValueError  # there is a time of day, so it is no date
@@ -200,10 +231,11 @@ def _v2_dates(values: Values) -> pa.Array:
 
 
 def _clock(form: re.Pattern[str]) -> tuple[pa.DataType, Maker]:
-    def make(values: Values) -> pa.Array:
-        return pa.array([_clock_microseconds(form, one) for one in values], pa.int64()).cast(pa.time64("us"))
+    def make(texts: pa.Array) -> pa.Array:
+        microseconds = [_clock_microseconds(form, one) for one in texts.to_pylist()]
+        return pa.array(microseconds, pa.int64()).cast(pa.time64("us"))
 
-    return pa.time64("us"), make
+    return pa.time64("us"), lambda values: _once(_text_array(values), make)
 
 
 def _clock_microseconds(form: re.Pattern[str], value: str | None) -> int | None:
@@ -220,11 +252,17 @@ def _clock_microseconds(form: re.Pattern[str], value: str | None) -> int | None:
 
 
 def _each(kind: pa.DataType, read: Callable[[Any], Any]) -> tuple[pa.DataType, Maker]:
-    return kind, lambda values: pa.array([read(one) for one in values], kind)
+    def make(values: Values) -> pa.Array:
+        floats = isinstance(values, pa.Array) and values.type == pa.float64() and pa.types.is_floating(kind)
+        if isinstance(values, pa.Array) and (values.type == kind or floats):
+            return values.cast(kind, safe=False)  # as the nearest float, which is what reading each would give
+        return pa.array([read(one) for one in _listed(values)], kind)
+
+    return kind, make
 
 
 _PLAIN: Final = {
-    **dict.fromkeys(("Edm.String", "Edm.Guid", "Edm.Duration"), (pa.string(), _strings)),
+    **dict.fromkeys(("Edm.String", "Edm.Guid", "Edm.Duration"), (pa.string(), _text_array)),
     "Edm.Byte": _whole(pa.uint8()),
     "Edm.SByte": _whole(pa.int8()),
     "Edm.Int16": _whole(pa.int16()),

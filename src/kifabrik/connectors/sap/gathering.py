@@ -14,9 +14,10 @@ from typing import Final
 from kifabrik.connectors.sap.ahead import ahead
 from kifabrik.connectors.sap.asking import Caller
 from kifabrik.connectors.sap.children import child_rows
-from kifabrik.connectors.sap.keys import Seen
+from kifabrik.connectors.sap.columnar import PageReader
+from kifabrik.connectors.sap.keys import Numbers
 from kifabrik.connectors.sap.model import Version
-from kifabrik.connectors.sap.pages import Page, pages
+from kifabrik.connectors.sap.pages import ACCEPT, Page, pages
 from kifabrik.connectors.sap.parts import PART_ROWS, PartBuilder
 from kifabrik.connectors.sap.progress import ProgressFiles, SetProgress, State
 from kifabrik.connectors.sap.selection import Selection, Table
@@ -116,24 +117,30 @@ def _gather(work: Work, selection: Selection, progress: SetProgress) -> Iterator
 def _pages(work: Work, selection: Selection, progress: SetProgress) -> Iterator[Page]:
     """Pages from where the pull stands; V2 services that page only when asked to are asked."""
     window = selection.version is Version.V2 and not selection.wanted.changes
-    prefer = [f"odata.maxpagesize={selection.wanted.page_rows}"]
-    if selection.wanted.changes:
-        prefer.append(TRACK)
     link, rows = progress.link, progress.rows.get(selection.name, 0)
+    read = PageReader(selection)
     known = work.first.pop(selection.name, None)
-    if known is not None:
-        rows += len(known.rows)
-        yield known
-        link = known.next
     while link:
-        for page in pages(work.caller, selection.version, link, selection.name, prefer):
+        coming = pages(work.caller, selection.version, link, selection.name, _wishes(selection), read)
+        for page in coming if known is None else (known,):
+            known = None
             if progress.count < 0 and page.count is not None:
                 progress.count = page.count
             rows += len(page.rows)
             link = page.next
-            if not link and window and page.rows and rows < progress.count:
+            if not link and window and len(page.rows) and rows < progress.count:
                 link = selection.link(top=selection.wanted.page_rows, skip=rows)
             yield Page(page.rows, link, page.delta, page.count, page.removed)
+
+
+def _wishes(selection: Selection) -> list[str]:
+    return [f"odata.maxpagesize={selection.wanted.page_rows}", *([TRACK] if selection.wanted.changes else [])]
+
+
+def page_headers(selection: Selection) -> dict[str, str]:
+    """Return the headers a page of a set is asked for with."""
+    prefer = {"prefer": ", ".join(_wishes(selection))} if selection.version is Version.V4 else {}
+    return {"accept": ACCEPT[selection.version], **prefer}
 
 
 def first_link(selection: Selection) -> str:
@@ -143,17 +150,19 @@ def first_link(selection: Selection) -> str:
 
 
 def _builders(work: Work, selection: Selection, progress: SetProgress) -> dict[str, PartBuilder]:
-    builders = {}
-    for table in selection.tables:
-        rows = progress.rows.get(table.name, 0)
-        main = table is selection.table
-        seen = Seen(max(rows, min(progress.count, selection.wanted.rows) if main else 0))
-        builder = PartBuilder(table, work.salt, seen, work.notes(selection))
-        builder.total = rows
-        if main:
-            seen.update(work.files.load_keys(progress.keys))
-        builders[table.name] = builder
-    return builders
+    def recall() -> Numbers:
+        return work.files.load_keys(progress.keys)
+
+    return {
+        table.name: PartBuilder(
+            table,
+            work.salt,
+            work.notes(selection),
+            total=progress.rows.get(table.name, 0),
+            recall=recall if table is selection.table else None,
+        )
+        for table in selection.tables
+    }
 
 
 def _seal(
@@ -163,10 +172,10 @@ def _seal(
         # A table without a row is a member too: its columns are known.
         if not builder.rows and not (last and not progress.rows.get(name)):
             continue
-        rows, fresh = builder.rows, builder.fresh
+        made = builder.finish()
         if builder is next(iter(builders.values())):
-            progress.keys.append(work.files.save_keys(fresh))
-        yield part(work, progress, builder.table, builder.finish(), rows)
+            progress.keys.append(work.files.save_keys(made.numbers))
+        yield part(work, progress, builder.table, made.data, made.rows)
         progress.rows[name] = builder.total
 
 

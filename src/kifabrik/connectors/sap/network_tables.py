@@ -3,12 +3,15 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
+from kifabrik.connectors.sap.lead_time_tables import LEAD_TIMES, with_lead_times
+from kifabrik.connectors.sap.lead_times import LeadTimes, fit_lead_times
+from kifabrik.connectors.sap.pulled_tables import column, table
 from kifabrik.connectors.sap.templates import HistoryFrom, NetworkFrom, TableFrom
 from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain.calibrating import series_of
@@ -29,12 +32,16 @@ class NetworkMade:
         files: CSV files by name: its tables, and `history.csv`.
         series: Products at sites that have a history.
         left_out: Rows of the history whose product and site are no node of the network.
+        lead_times: What order lines say; None if the plan asks for none.
+        fitted: Lanes by the level their lead time is fitted at; '' for those that keep the planned one.
     """
 
     network: Network
     files: Mapping[str, bytes]
     series: int
     left_out: int
+    lead_times: LeadTimes | None = None
+    fitted: Mapping[str, int] = field(default_factory=dict)
 
 
 def make_network(wanted: NetworkFrom, pulled: Mapping[str, pa.Table]) -> NetworkMade:
@@ -44,6 +51,11 @@ def make_network(wanted: NetworkFrom, pulled: Mapping[str, pa.Table]) -> Network
         UsageError: The plan names a table or field that is not there, or the network is not in order.
     """
     texts = {name: _text(name, one, pulled) for name, one in wanted.tables.items()}
+    times, account = None, ""
+    fitted: Mapping[str, int] = {}
+    if wanted.lead_times is not None:
+        times = fit_lead_times(wanted.lead_times, pulled)
+        texts["sourcing"], account, fitted = with_lead_times(texts.get("sourcing", ""), times)
     heading = {"name": wanted.name, "period_days": "1", "currency": wanted.currency}
     texts.setdefault("network", _csv([list(heading), list(heading.values())]))
     history, left_out, series = None, 0, 0
@@ -56,7 +68,9 @@ def make_network(wanted: NetworkFrom, pulled: Mapping[str, pa.Table]) -> Network
     files = {f"{name}.csv": text.encode() for name, text in texts.items()}
     if history is not None:
         files[HISTORY] = _csv(history).encode()
-    return NetworkMade(network, files, series, left_out)
+    if times is not None:
+        files[LEAD_TIMES] = account.encode()
+    return NetworkMade(network, files, series, left_out, times, fitted)
 
 
 def history_rows(wanted: HistoryFrom, pulled: Mapping[str, pa.Table]) -> Iterator[tuple[Any, ...]]:
@@ -66,8 +80,8 @@ def history_rows(wanted: HistoryFrom, pulled: Mapping[str, pa.Table]) -> Iterato
         UsageError: The plan names a table or field that is not there.
     """
     names = (wanted.product, wanted.site, wanted.date, wanted.quantity)
-    table = _table(wanted.source, pulled)
-    yield from zip(*(_column(table, wanted.source, name).to_pylist() for name in names), strict=True)
+    found = table(wanted.source, pulled)
+    yield from zip(*(column(found, wanted.source, name).to_pylist() for name in names), strict=True)
 
 
 def _history(
@@ -91,14 +105,14 @@ def _nodes(texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _text(name: str, one: TableFrom, pulled: Mapping[str, pa.Table]) -> str:
     if name not in TABLES:
         raise UsageError(f"the network has no table {name!r}", hint=f"There are: {', '.join(TABLES)}.")
-    known = {column.name for column in TABLES[name].columns} | {
-        column.where_unit for column in TABLES[name].columns if column.where_unit
+    known = {one.name for one in TABLES[name].columns} | {
+        one.where_unit for one in TABLES[name].columns if one.where_unit
     }
-    for column in (*one.columns, *one.constants):
-        if column not in known:
-            raise UsageError(f"the table {name} has no column {column!r}", hint="docs/supply-chain.md lists them.")
-    table = _table(one.source, pulled)
-    columns = [_column(table, one.source, field).to_pylist() for field in one.columns.values()]
+    for heading in (*one.columns, *one.constants):
+        if heading not in known:
+            raise UsageError(f"the table {name} has no column {heading!r}", hint="docs/supply-chain.md lists them.")
+    found = table(one.source, pulled)
+    columns = [column(found, one.source, field).to_pylist() for field in one.columns.values()]
     constants = list(one.constants.values())
     rows = [[*(_cell(value) for value in row), *constants] for row in zip(*columns, strict=True)]
     return _csv([[*one.columns, *one.constants], *_distinct(name, list(one.columns), rows)])
@@ -113,18 +127,6 @@ def _distinct(name: str, columns: list[str], rows: list[list[str]]) -> Iterator[
         if not key or mark not in seen:
             seen.add(mark)
             yield row
-
-
-def _table(name: str, pulled: Mapping[str, pa.Table]) -> pa.Table:
-    if name not in pulled:
-        raise UsageError(f"the plan pulls no table {name!r}", hint=f"It pulls: {', '.join(pulled)}.")
-    return pulled[name]
-
-
-def _column(table: pa.Table, source: str, name: str) -> pa.ChunkedArray:
-    if name not in table.column_names:
-        raise UsageError(f"{source} has no column {name!r}", hint=f"It has: {', '.join(table.column_names)}.")
-    return table.column(name)
 
 
 def _cell(value: Any) -> str:

@@ -7,10 +7,12 @@ Invariants:
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
+
+import pyarrow as pa
 
 from kifabrik.connectors.sap.asking import Answer, Caller
 from kifabrik.connectors.sap.model import Version
@@ -23,6 +25,13 @@ ACCEPT: Final = {
 }
 
 Row = dict[str, Any]
+Rows: TypeAlias = list[Row] | pa.StructArray
+"""Of a page: entities as JSON has them, or as columns that were read from it at once."""
+
+
+def listed(rows: Rows) -> list[Row]:
+    """Return rows one by one, whichever way they were read."""
+    return rows if isinstance(rows, list) else rows.to_pylist()
 
 
 @dataclass(frozen=True)
@@ -30,21 +39,28 @@ class Page:
     """One page.
 
     Args:
-        rows: Entities as JSON has them; numbers with a point are text.
+        rows: Entities; numbers with a point are text.
         next: Link to the next page, or ''.
         delta: Link to what changes from now on, or ''.
         count: How many entities there are in all, if the page says so.
         removed: Entities that are gone: their keys, or what names them.
     """
 
-    rows: list[Row]
+    rows: Rows
     next: str = ""
     delta: str = ""
     count: int | None = None
     removed: list[Row] = field(default_factory=list)
 
 
-def pages(caller: Caller, version: Version, link: str, where: str, prefer: Sequence[str] = ()) -> Iterator[Page]:
+def pages(
+    caller: Caller,
+    version: Version,
+    link: str,
+    where: str,
+    prefer: Sequence[str] = (),
+    read: Callable[[Answer], Page] | None = None,
+) -> Iterator[Page]:
     """Yield pages from a link on, to the last one.
 
     Args:
@@ -53,6 +69,7 @@ def pages(caller: Caller, version: Version, link: str, where: str, prefer: Seque
         link: The first page.
         where: Name of the set, for errors.
         prefer: Preferences of V4 (`odata.maxpagesize=500`).
+        read: Reads a page; None for `read_page`.
 
     Raises:
         IntegrityError: What came is no page, or the pages go round in a circle.
@@ -71,8 +88,9 @@ def pages(caller: Caller, version: Version, link: str, where: str, prefer: Seque
                 hint="Nothing of this set was sealed. Report it to whoever runs the service.",
             )
         seen.add(mark)
-        page = read_page(caller.get(link, headers), version, where)
-        empty = 0 if page.rows or page.removed else empty + 1
+        answer = caller.get(link, headers)
+        page = read_page(answer, version, where) if read is None else read(answer)
+        empty = 0 if len(page.rows) or page.removed else empty + 1
         if empty > _MOST_EMPTY and page.next:
             raise IntegrityError(f"{where}: {_MOST_EMPTY} empty pages in a row, and a next one")
         yield page
@@ -100,7 +118,7 @@ def read_page(answer: Answer, version: Version, where: str) -> Page:
     if not isinstance(rows, list) or any(type(row) is not dict for row in rows):
         raise IntegrityError(f"{where}: the answer is no page of OData V{version.value}")
     upcoming, delta, count = (inner.get(name, inner.get(name.replace("odata.", ""))) for name in names)
-    gone = [row for row in rows if _is_removed(row)] if _may_tell_of_removals(answer.body) else []
+    gone = [row for row in rows if _is_removed(row)] if may_tell_of_removals(answer.body) else []
     if gone:
         rows = [row for row in rows if not _is_removed(row)]
     return Page(rows, str(upcoming or ""), str(delta or ""), _count(count), gone)
@@ -127,7 +145,8 @@ def read_json(answer: Answer, where: str) -> dict[str, Any]:
     return body
 
 
-def _may_tell_of_removals(body: bytes) -> bool:
+def may_tell_of_removals(body: bytes) -> bool:
+    """Whether there may be entries of removals in a page; if not, there are none."""
     return b"removed" in body or b"$deletedEntity" in body
 
 

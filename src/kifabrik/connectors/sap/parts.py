@@ -5,15 +5,17 @@ Invariants:
 - a key that comes twice is an error, before anything of its part is sealed.
 """
 
-from array import array
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kifabrik.connectors.sap.keys import Hasher, Seen
-from kifabrik.connectors.sap.pages import Row
+from kifabrik.connectors.sap.columns import Values
+from kifabrik.connectors.sap.keys import Hasher, KeyWatch, Numbers
+from kifabrik.connectors.sap.pages import Row, Rows
 from kifabrik.connectors.sap.selection import Table
 from kifabrik.errors import ConflictError, IntegrityError
 
@@ -22,86 +24,117 @@ _BATCH_ROWS: Final = 16_384
 _COMPRESSION: Final = "zstd"
 
 
+@dataclass(frozen=True)
+class Part:
+    """A file that is ready to be sealed.
+
+    Args:
+        data: Parquet.
+        rows: In it.
+        numbers: Hashes of their keys.
+    """
+
+    data: bytes
+    rows: int
+    numbers: Numbers
+
+
 class PartBuilder:
     """Collects the rows of one table.
 
     Args:
         table: Which.
         salt: For hashes of keys.
-        seen: Keys that have come already.
         notes: For the schema's metadata.
+        total: Rows there are in earlier parts.
+        recall: Returns the hashes of the keys in earlier parts; None if nobody keeps them.
     """
 
-    def __init__(self, table: Table, salt: bytes, seen: Seen, notes: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        salt: bytes,
+        notes: Mapping[str, str],
+        *,
+        total: int = 0,
+        recall: Callable[[], Numbers] | None = None,
+    ) -> None:
         self.table = table
         self.rows = 0
         """In the part that is being made."""
-        self.total = 0
+        self.total = total
         """In all parts so far."""
-        self.fresh = array("Q")
-        """Hashes of the keys in the part that is being made."""
+        self._recall = recall
+        self._watch = KeyWatch(self._all_numbers if recall is not None and not total else None)
+        if recall is not None and total:
+            self._watch.take([], recall())
         self._hash = Hasher(salt, table.keys)
-        self._seen = seen
+        self._columns = (*table.parents, *table.columns)
         self._schema = table.schema(dict(notes))
         self._waiting: list[Row] = []
         self._start()
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Rows) -> None:
         """Take rows.
 
         Raises:
-            ConflictError: One has a key that came before.
-            IntegrityError: One lacks a field, or a value is not of its type.
+            ConflictError: One has a key that came before; at the latest when the part is finished.
+            IntegrityError: One lacks a field, or a value is not of its type; likewise.
         """
-        try:
-            numbers = self._hash.many(rows)
-        except KeyError as error:
-            raise self._lacks(error) from None
-        twice = self._seen.add_all(numbers)
-        if twice >= 0:
-            raise ConflictError(
-                f"{self.table.name}: the same key came a second time, in row {self.total + twice + 1}",
-                hint="The data moved while its pages were read. Repeat the command: this set begins anew.",
+        if isinstance(rows, pa.StructArray):
+            self._write_waiting()
+            self.total += len(rows)
+            self.rows += len(rows)
+            self._write(
+                len(rows), rows.field, lambda: self._hash.columns([rows.field(one) for one in self.table.keys])
             )
-        self.fresh.extend(numbers)
+            return
         self.total += len(rows)
-        self._waiting += rows
         self.rows += len(rows)
+        self._waiting += rows
         if len(self._waiting) >= _BATCH_ROWS:
-            self._write()
+            self._write_waiting()
 
-    def finish(self) -> bytes:
+    def finish(self) -> Part:
         """Return the part as a Parquet file, and begin the next one."""
-        self._write()
+        self._write_waiting()
         self._writer.close()
         data: bytes = self._sink.getvalue().to_pybytes()
+        part = Part(data, self.rows, np.concatenate([np.empty(0, np.uint64), *self._numbers]))
         self._start()
-        return data
+        return part
 
     def _start(self) -> None:
         self._sink = pa.BufferOutputStream()
         self._writer = pq.ParquetWriter(self._sink, self._schema, compression=_COMPRESSION)
         self.rows = 0
-        self.fresh = array("Q")
+        self._numbers: list[Numbers] = []
 
-    def _write(self) -> None:
-        if not self._waiting:
-            return
-        first = self.total - len(self._waiting) + 1
-        where = f"{self.table.name}, rows {first} to {self.total}"
-        arrays = []
-        for column in (*self.table.parents, *self.table.columns):
-            name = column.name
-            try:
-                values: list[Any] = [row[name] for row in self._waiting]
-            except KeyError as error:
-                raise self._lacks(error) from None
-            arrays.append(column.make(values, where))
-        self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-        self._waiting = []
+    def _all_numbers(self) -> Numbers:
+        earlier = self._recall() if self._recall is not None else np.empty(0, np.uint64)
+        return np.concatenate([earlier, *self._numbers])
 
-    def _lacks(self, error: KeyError) -> IntegrityError:
-        return IntegrityError(
-            f"{self.table.name}: a row came without the field {error.args[0]!r}",
-            hint="The service leaves out what was asked for; take the field out of the plan.",
-        )
+    def _write_waiting(self) -> None:
+        rows, self._waiting = self._waiting, []
+        if rows:
+            self._write(len(rows), lambda name: [row[name] for row in rows], lambda: self._hash.rows(rows))
+
+    def _write(self, count: int, values: Callable[[str], Values], hashed: Callable[[], Numbers]) -> None:
+        first = self.total - len(self._waiting) - count + 1
+        where = f"{self.table.name}, rows {first} to {first + count - 1}"
+        try:
+            numbers = hashed()
+            made = {column.name: column.make(values(column.name), where) for column in self._columns}
+        except KeyError as error:
+            raise IntegrityError(
+                f"{self.table.name}: a row came without the field {error.args[0]!r}",
+                hint="The service leaves out what was asked for; take the field out of the plan.",
+            ) from None
+        twice = self._watch.take([made[key] for key in self.table.keys], numbers)
+        if twice >= 0:
+            raise ConflictError(
+                f"{self.table.name}: the same key came a second time, in row {first + twice}",
+                hint="The data moved while its pages were read. Repeat the command: this set begins anew.",
+            )
+        self._numbers.append(numbers)
+        self._writer.write_batch(pa.RecordBatch.from_arrays(list(made.values()), schema=self._schema))

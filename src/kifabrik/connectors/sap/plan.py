@@ -177,10 +177,12 @@ class Limits(Part):
     Args:
         requests_per_second: At most.
         tries: How often a request is made before the pull gives up, to be taken up later.
+        batch: Whether several requests may go in one round trip (`$batch`), which counts as one.
     """
 
     requests_per_second: Annotated[float, Field(gt=0, le=1000)] = 10.0
     tries: Annotated[int, Field(ge=1, le=20)] = 6
+    batch: bool = True
 
 
 class Plan(Part):

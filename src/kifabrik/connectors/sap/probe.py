@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Final
 
 from kifabrik.connectors.sap.asking import Caller
+from kifabrik.connectors.sap.batch_bodies import BatchFormat
+from kifabrik.connectors.sap.batch_requests import Batches
 from kifabrik.connectors.sap.columns import Column
 from kifabrik.connectors.sap.model import EntityType, Service, Version
 from kifabrik.connectors.sap.pages import ACCEPT, Page, query, read_page
@@ -82,11 +84,13 @@ class Probed:
     Args:
         service: Its URL.
         version: Of the protocol.
+        batch: How it takes several requests in one round trip.
         sets: All of them.
     """
 
     service: str
     version: int
+    batch: BatchFormat
     sets: tuple[SetFound, ...]
 
 
@@ -105,7 +109,16 @@ def probe(caller: Caller, *, only: str = "") -> Probed:
     if only:
         service.entity_type(only)
     names = [only] if only else list(service.sets)
-    return Probed(caller.service, int(service.version), tuple(_look(caller, service, name) for name in names))
+    batch = Batches(caller, service.version).find(_smallest(service, names[0]))
+    sets = tuple(_look(caller, service, name) for name in names)
+    return Probed(caller.service, int(service.version), batch, sets)
+
+
+def _smallest(service: Service, name: str) -> str:
+    """A question with the smallest answer: the key of one row."""
+    keys = ",".join(service.entity_type(name).keys)
+    form = "" if service.version is Version.V4 else "json"
+    return query(name, {"$top": "1", "$select": keys, "$format": form})
 
 
 def _look(caller: Caller, service: Service, name: str) -> SetFound:

@@ -7,22 +7,26 @@ Invariants:
 - a state that is damaged or another device's is as good as none: the pull begins anew, and nothing is lost.
 """
 
+import errno
 import json
 import secrets
-from array import array
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
+from kifabrik.connectors.sap.keys import Numbers
 from kifabrik.durable import write_whole
-from kifabrik.errors import IntegrityError
+from kifabrik.errors import CapacityError, IntegrityError
 from kifabrik.seals.identities import Identity
 from kifabrik.seals.opening import open_file
 from kifabrik.seals.sealing import seal_file
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _STATE: Final = "state.age"
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass
@@ -109,25 +113,26 @@ class ProgressFiles:
         """Write the state; it lasts when this returns."""
         self._write(_STATE, json.dumps({"format": _FORMAT, **asdict(state)}).encode())
 
-    def save_keys(self, numbers: "array[int]") -> str:
+    def save_keys(self, numbers: Numbers) -> str:
         """Write hashes of keys; return the name of the file."""
         name = f"{secrets.token_hex(8)}.keys"
         self._write(name, numbers.tobytes())
         return name
 
-    def load_keys(self, names: Iterable[str]) -> "array[int]":
+    def load_keys(self, names: Iterable[str]) -> Numbers:
         """Return the hashes in these files.
 
         Raises:
             IntegrityError: One is missing or damaged.
         """
-        numbers = array("Q")
+        found = [np.empty(0, np.uint64)]
         for name in names:
             try:
-                numbers.frombytes(open_file((self._folder / name).read_bytes(), [self._identity]))
+                data = open_file((self._folder / name).read_bytes(), [self._identity])
+                found.append(np.frombuffer(data, np.uint64))
             except (FileNotFoundError, ValueError):
                 raise IntegrityError("the hashes of the keys of an earlier pull are gone") from None
-        return numbers
+        return np.concatenate(found)
 
     def tidy(self, state: State) -> None:
         """Remove files of keys nobody names any more."""
@@ -137,7 +142,15 @@ class ProgressFiles:
                 path.unlink(missing_ok=True)
 
     def _write(self, name: str, data: bytes) -> None:
-        write_whole(self._folder / name, seal_file(data, [self._identity.recipient]))
+        try:
+            write_whole(self._folder / name, seal_file(data, [self._identity.recipient]))
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise CapacityError(
+                f"the disk of {self._folder} is full, so how far the pull has come cannot be kept",
+                hint="Make room and repeat the command; it goes on where it stopped.",
+            ) from None
 
 
 def _set(body: dict[str, Any]) -> SetProgress:

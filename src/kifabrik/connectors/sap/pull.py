@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 
 from kifabrik.connectors.sap.asking import Caller, caller_of
 from kifabrik.connectors.sap.changes import GONE, take_changes
-from kifabrik.connectors.sap.gathering import Work, describe, first_link, gather, in_memory
+from kifabrik.connectors.sap.first_pages import FirstPages
+from kifabrik.connectors.sap.gathering import Work, describe, first_link, gather, in_memory, page_headers
 from kifabrik.connectors.sap.metadata import LARGEST_BYTES, read_metadata
 from kifabrik.connectors.sap.model import Service
-from kifabrik.connectors.sap.pages import ACCEPT, read_page
+from kifabrik.connectors.sap.pages import read_page
 from kifabrik.connectors.sap.plan import Plan
 from kifabrik.connectors.sap.progress import ProgressFiles, SetProgress, State
 from kifabrik.connectors.sap.secrets import SecretStore
@@ -233,7 +234,7 @@ class Puller:
     def _still_good(self, selection: Selection, progress: SetProgress) -> bool:
         try:
             self.work.files.load_keys(progress.keys)
-            answer = self._caller.get(progress.link, _headers(selection))
+            answer = self._caller.get(progress.link, page_headers(selection))
             self.work.first[selection.name] = read_page(answer, selection.version, selection.name)
         except (NotFoundError, UsageError, IntegrityError):
             return False
@@ -275,8 +276,11 @@ class Puller:
     def _making(self, made: list[MadeShard]) -> Iterator[MadeShard]:
         yield from made
         self.work.files.save(self.work.state)
+        ahead = FirstPages(self._caller, self._selections) if self._plan.limits.batch else None
         for selection in self._selections:
             if not self.work.state.sets[selection.name].done:
+                if ahead is not None:
+                    ahead.prepare(self.work, selection)
                 yield from gather(self.work, selection)
         if self._derive is not None:
             yield from (in_memory(path, data) for path, data in self._derive(self._tables()).items())
@@ -321,10 +325,6 @@ class Puller:
             for name, one in self.work.state.sets.items()
         )
         return Pulled(sealed, sets, self._resumed, tuple(self.work.warnings))
-
-
-def _headers(selection: Selection) -> dict[str, str]:
-    return {"accept": ACCEPT[selection.version], "prefer": f"odata.maxpagesize={selection.wanted.page_rows}"}
 
 
 def _difference(before: SetProgress, now: SetProgress) -> str:

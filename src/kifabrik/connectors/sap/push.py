@@ -7,21 +7,20 @@ Invariants:
 - a row that somebody changed since it was compared is not overwritten, where the service has entity tags.
 """
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from kifabrik.connectors.sap.asking import Caller
 from kifabrik.connectors.sap.columns import Column
 from kifabrik.connectors.sap.literals import address_of, fitting
 from kifabrik.connectors.sap.model import EntityType, Field, Service, Version
-from kifabrik.connectors.sap.pages import Row, pages, query
+from kifabrik.connectors.sap.pages import Row, listed, pages, query
 from kifabrik.connectors.sap.plan import PushPlan
 from kifabrik.connectors.sap.pull import fetch_service
-from kifabrik.errors import CapacityError, NotFoundError, UsageError
+from kifabrik.connectors.sap.result_rows import Results
+from kifabrik.errors import CapacityError, UsageError
 
 
 @dataclass(frozen=True)
@@ -73,13 +72,13 @@ class Difference:
         return len(self.changes) - self.added
 
 
-def compare(caller: Caller, plan: PushPlan, source: Path) -> tuple[Difference, EntityType, Service]:
+def compare(caller: Caller, plan: PushPlan, source: Results) -> tuple[Difference, EntityType, Service]:
     """Compare results with what a service has.
 
     Args:
         caller: Signed in to the service of the plan.
         plan: What a person confirmed.
-        source: A Parquet or CSV file with the results.
+        source: The results.
 
     Raises:
         UsageError: Plan, results and service do not go together.
@@ -96,7 +95,7 @@ def compare(caller: Caller, plan: PushPlan, source: Path) -> tuple[Difference, E
     for row in results:
         key = _key(entity, row)
         if key in seen:
-            raise UsageError(f"{source} has a key twice: {_shown(entity, row)}", hint="Each row once.")
+            raise UsageError(f"{source.name} has a key twice: {_shown(entity, row)}", hint="Each row once.")
         seen.add(key)
         before, tag = there.get(key, (None, ""))
         after = {name: row[name] for name in wanted if name not in entity.keys}
@@ -122,48 +121,13 @@ def _fields(plan: PushPlan, entity: EntityType) -> dict[str, Field]:
     return named
 
 
-def _results(plan: PushPlan, source: Path, wanted: dict[str, Field]) -> Iterator[Row]:
+def _results(plan: PushPlan, source: Results, wanted: dict[str, Field]) -> Iterator[Row]:
     columns = dict(plan.push.fields)
-    for number, row in enumerate(_read(source, set(columns.values())), 1):
+    for number, row in enumerate(source.rows(set(columns.values())), 1):
         try:
             yield {name: fitting(wanted[name], row[column]) for name, column in columns.items()}
         except UsageError as error:
-            raise UsageError(f"{source}, row {number}: {error.message}", hint=error.hint) from None
-
-
-def _read(source: Path, columns: set[str]) -> Iterator[Row]:
-    if not source.is_file():
-        raise NotFoundError(f"there is no file {source}", hint="Name a Parquet or CSV file with the results.")
-    if source.suffix.lower() == ".parquet":
-        yield from _read_parquet(source, columns)
-        return
-    with source.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, strict=True)
-        _check_columns(source, columns, reader.fieldnames or ())
-        try:
-            for row in reader:
-                yield {name: value if value != "" else None for name, value in row.items()}
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise UsageError(f"{source} is no CSV in UTF-8: {error}") from None
-
-
-def _read_parquet(source: Path, columns: set[str]) -> Iterator[Row]:
-    import pyarrow as pa  # noqa: PLC0415 - CSV needs none of it
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    try:
-        with pq.ParquetFile(source) as file:
-            _check_columns(source, columns, file.schema_arrow.names)
-            for batch in file.iter_batches(columns=sorted(columns)):
-                yield from batch.to_pylist()
-    except pa.ArrowException:
-        raise UsageError(f"{source} is no Parquet file") from None
-
-
-def _check_columns(source: Path, wanted: set[str], there: Any) -> None:
-    missing = sorted(wanted - set(there))
-    if missing:
-        raise UsageError(f"{source} has no column {missing[0]!r}", hint=f"It has: {', '.join(there)}.")
+            raise UsageError(f"{source.name}, row {number}: {error.message}", hint=error.hint) from None
 
 
 def _rows_there(
@@ -180,11 +144,10 @@ def _rows_there(
     )
     columns = [Column(one, version) for one in wanted.values()]
     for page in pages(caller, version, link, plan.push.entity_set):
-        arrays = {
-            one.name: one.make([row.get(one.name) for row in page.rows], plan.push.entity_set) for one in columns
-        }
+        rows = listed(page.rows)
+        arrays = {one.name: one.make([row.get(one.name) for row in rows], plan.push.entity_set) for one in columns}
         values = {name: array.to_pylist() for name, array in arrays.items()}
-        for number, raw in enumerate(page.rows):
+        for number, raw in enumerate(rows):
             row = {name: fitting(wanted[name], values[name][number]) for name in wanted}
             yield row, str(raw.get("@odata.etag") or (raw.get("__metadata") or {}).get("etag") or "")
 
@@ -219,10 +182,7 @@ def _check_size(where: str, difference: Difference, most: Decimal) -> None:
     for change in difference.changes:
         for name in change.fields if change.before is not None else ():
             old, new = (change.before or {})[name], change.after[name]
-            numbers = isinstance(old, Decimal | int | float) and isinstance(new, Decimal | int | float)
-            if numbers and abs(Decimal(str(new)) - Decimal(str(old))) > most * max(
-                abs(Decimal(str(old))), Decimal(1)
-            ):
+            if _grows_by(old, new) > most:
                 raise CapacityError(
                     f"{where} {change.key}: {name} would go from {old} to {new}, "
                     "more than the largest_change of the plan",

@@ -54,18 +54,98 @@ class HistoryFrom(Part):
     quantity: Identifier
 
 
+class Sourced(Part):
+    """Fields of one pulled table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    source: Annotated[Identifier, Field(alias="from")]
+
+
+class LinesFrom(Sourced):
+    """Lines of purchase orders.
+
+    Args:
+        order: Field with the order's number.
+        line: With the line's.
+        product: With the product.
+        site: With the site the goods go to.
+        quantity: With what was ordered, if several receipts are to make it up.
+    """
+
+    order: Identifier
+    line: Identifier
+    product: Identifier
+    site: Identifier
+    quantity: Identifier = ""
+
+
+class OrdersFrom(Sourced):
+    """Headings of purchase orders.
+
+    Args:
+        order: Field with the order's number.
+        supplier: With the supplier.
+        ordered: With the day it was ordered.
+    """
+
+    order: Identifier
+    supplier: Identifier
+    ordered: Identifier
+
+
+class ReceiptsFrom(Sourced):
+    """Goods receipts.
+
+    Args:
+        order: Field with the order's number.
+        line: With the line's.
+        received: With the day the goods came.
+        quantity: With how much came, if several receipts are to make a line up.
+    """
+
+    order: Identifier
+    line: Identifier
+    received: Identifier
+    quantity: Identifier = ""
+
+
+class LeadTimesFrom(Part):
+    """Lead times, fitted to when goods came.
+
+    Args:
+        lines: Lines of purchase orders.
+        orders: Their headings; the same table again if it has all of it.
+        receipts: What came.
+        least: Lines that came, from which on they are enough for a lead time of their own.
+    """
+
+    lines: LinesFrom
+    orders: OrdersFrom
+    receipts: ReceiptsFrom
+    least: Annotated[int, Field(ge=2, le=10_000)] = 5
+
+    @model_validator(mode="after")
+    def _both(self) -> "LeadTimesFrom":
+        if bool(self.lines.quantity) != bool(self.receipts.quantity):
+            raise ValueError("quantity goes under both lines and receipts, or under neither")
+        return self
+
+
 class NetworkFrom(Part):
     """A supply network.
 
     Args:
         tables: By name; docs/supply-chain.md lists them.
         history: Demand to fit; without it the table `demand` is needed.
+        lead_times: Orders and receipts the lead times of `sourcing` are fitted to.
         name: Of the network.
         currency: Of all money.
     """
 
     tables: Annotated[Mapping[Identifier, TableFrom], Field(min_length=1)]
     history: HistoryFrom | None = None
+    lead_times: LeadTimesFrom | None = None
     name: Word = "network"
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
 

@@ -1,23 +1,25 @@
-"""Write changed rows to a service.
+"""Write changed rows to a service: many in one round trip where it takes that, or one after the other.
 
-A service that guards writes against forged requests gives a token when asked (`X-CSRF-Token: Fetch`) and wants it
-with each write, along with its cookies. Source: SAP Gateway Foundation, "Cross-Site Request Forgery Protection".
+Invariants:
+- rows that go together are one change set: all of them are written, or none;
+- nothing is sent twice: whether it arrived is found by comparing again.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import httpx
-
-from kifabrik.connectors.sap.asking import Answer, Caller
+from kifabrik.connectors.sap.asking import Caller
+from kifabrik.connectors.sap.batch_bodies import Asking, BatchFormat
+from kifabrik.connectors.sap.batch_requests import MOST_TOGETHER, Batches, ChangeSetError
 from kifabrik.connectors.sap.literals import to_json
 from kifabrik.connectors.sap.model import EntityType, Service, Version
+from kifabrik.connectors.sap.pages import query
 from kifabrik.connectors.sap.push import Change, Difference, address
-from kifabrik.errors import ConflictError, KifabrikError, RefusedError
+from kifabrik.connectors.sap.tokens import Guarded
+from kifabrik.errors import KifabrikError
 
-_TOKEN: Final = "x-csrf-token"  # noqa: S105 - the name of a header
 _TYPES: Final = {
     Version.V4: "application/json;IEEE754Compatible=true",
     Version.V2: "application/json",
@@ -43,73 +45,91 @@ def write(
     entity: EntityType,
     difference: Difference,
     *,
+    together: bool = True,
     on_row: Callable[[int], None] = lambda _rows: None,
 ) -> Written:
-    """Write every change, one after the other.
+    """Write every change.
+
+    Args:
+        caller: Signed in.
+        service: What it says of itself.
+        entity: The type of what is written.
+        difference: From `compare`.
+        together: Whether several rows may go in one round trip, where the service takes it.
+        on_row: Told how many rows were written.
 
     Raises:
         ConflictError: Somebody changed a row meanwhile; what was written until then stays.
         KifabrikError: The service refuses a row, or cannot be reached; likewise.
     """
-    writer = _Writer(caller, service.version)
-    added = changed = 0
-    for change in difference.changes:
+    writer = _Writer(caller, service, entity, difference)
+    size = writer.together() if together and len(difference.changes) > 1 else 1
+    written = added = 0
+    for start in range(0, len(difference.changes), size):
+        some = difference.changes[start : start + size]
         try:
-            _write(writer, service, entity, difference, change)
+            writer.write(some) if size > 1 else writer.write_one(some[0])
         except KifabrikError as error:
-            done = f"{added + changed} of {len(difference.changes)} rows are written"
+            done = f"{written} of {len(difference.changes)} rows are written"
             raise type(error)(f"{error.message}; {done}", hint=error.hint or "Compare again, then push.") from None
-        added += change.before is None
-        changed += change.before is not None
-        on_row(1)
-    return Written(added, changed)
-
-
-def _write(writer: "_Writer", service: Service, entity: EntityType, difference: Difference, change: Change) -> None:
-    version = service.version
-    values = change.after if change.before is not None else {**change.key, **change.after}
-    names = change.fields if change.before is not None else list(values)
-    body = {name: to_json(entity.fields[name], values[name], version) for name in names}
-    if change.before is None:
-        writer.send("POST", difference.entity_set, body)
-        return
-    tag = {"if-match": change.tag} if change.tag else {}
-    writer.send("PATCH", address(difference, entity, change, version), body, tag)
+        written += len(some)
+        added += sum(change.before is None for change in some)
+        on_row(len(some))
+    return Written(added, written - added)
 
 
 class _Writer:
-    def __init__(self, caller: Caller, version: Version) -> None:
-        self._caller = caller
-        self._version = version
-        self._token = self._fetch()
+    def __init__(self, caller: Caller, service: Service, entity: EntityType, difference: Difference) -> None:
+        self._version = service.version
+        self._entity = entity
+        self._difference = difference
+        self._guarded = Guarded(caller, eager=True)
+        self._batches = Batches(caller, service.version, self._guarded)
 
-    def send(self, method: str, link: str, body: dict[str, object], headers: dict[str, str] | None = None) -> None:
-        for turn in range(2):
-            try:
-                self._send(method, link, body, headers or {})
-            except RefusedError:
-                # The session the token belongs to may have ended.
-                fresh = self._fetch() if turn == 0 and self._token else ""
-                if not fresh:
-                    raise
-                self._token = fresh
-            else:
-                return
+    def together(self) -> int:
+        """How many rows may go together."""
+        one = {"$top": "1", "$select": ",".join(self._entity.keys)}
+        found = self._batches.find(query(self._difference.entity_set, one))
+        return 1 if found is BatchFormat.NONE else MOST_TOGETHER
 
-    def _send(self, method: str, link: str, body: dict[str, object], headers: dict[str, str]) -> Answer:
-        head = {"content-type": _TYPES[self._version], "accept": "application/json", **headers}
-        if self._token:
-            head[_TOKEN] = self._token
-        if method == "PATCH" and self._version is Version.V2:
-            method, head["x-http-method"] = "POST", "MERGE"
-        data = json.dumps(body, ensure_ascii=False).encode()
-        return self._caller.send(method, link, headers=head, body=data, again=False)
-
-    def _fetch(self) -> str:
-        """Ask for a token; '' if the service wants none."""
+    def write(self, changes: Sequence[Change]) -> None:
         try:
-            answer = self._caller.get("", {_TOKEN: "Fetch", "accept": "application/json"})
-        except (RefusedError, ConflictError):
-            return ""
-        token = answer.headers.get(_TOKEN, "")
-        return token if answer.status == httpx.codes.OK and token.lower() != "required" else ""
+            self._batches.write([self._asking(change) for change in changes])
+        except ChangeSetError as refused:
+            known = 0 <= refused.number < len(changes)
+            row = f"row {_key(changes[refused.number])}" if known else f"a row of {len(changes)}"
+            more = "" if known else f", from {_key(changes[0])} to {_key(changes[-1])}"
+            raise type(refused.error)(
+                f"{refused.error.message}; {row}{more}, so none of these {len(changes)} is written",
+                hint=refused.error.hint,
+            ) from None
+
+    def write_one(self, change: Change) -> None:
+        one = self._asking(change)
+        headers = dict(one.headers)
+        method = one.method
+        if method == "MERGE":
+            method, headers["x-http-method"] = "POST", "MERGE"
+        try:
+            self._guarded.send(method, one.link, one.body, headers, again=False)
+        except KifabrikError as error:
+            raise type(error)(f"{error.message}; row {_key(change)}", hint=error.hint) from None
+
+    def _asking(self, change: Change) -> Asking:
+        version, fields = self._version, self._entity.fields
+        values = change.after if change.before is not None else {**change.key, **change.after}
+        names = change.fields if change.before is not None else list(values)
+        body = json.dumps(
+            {name: to_json(fields[name], values[name], version) for name in names}, ensure_ascii=False
+        ).encode()
+        headers = {"content-type": _TYPES[version], "accept": "application/json"}
+        if change.before is None:
+            return Asking("POST", self._difference.entity_set, headers, body)
+        if change.tag:
+            headers["if-match"] = change.tag
+        method = "PATCH" if version is Version.V4 else "MERGE"
+        return Asking(method, address(self._difference, self._entity, change, version), headers, body)
+
+
+def _key(change: Change) -> str:
+    return ", ".join(f"{name}={value}" for name, value in change.key.items())

@@ -65,6 +65,15 @@ entity OrderItems {
       deliveryDate : Date;
 }
 
+/** What came for purchase orders, and when. */
+entity GoodsReceipts {
+  key order    : String(10);
+  key position : Integer;
+  key number   : Integer;
+      postedOn : Date;
+      quantity : Decimal(15, 3);
+}
+
 /** What left the plants, day by day. */
 entity Sales {
   key ID       : Integer64;

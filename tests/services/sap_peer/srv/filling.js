@@ -34,6 +34,24 @@ function products(draw) {
   return rows
 }
 
+/** What came: each supplier has a mean of its own, every eleventh line comes in two parts, and the last ones are late. */
+function receipts(draw, orders, items) {
+  const ordered = new Map(orders.map((order) => [order.ID, Date.parse(order.orderedOn)]))
+  const rows = []
+  items.forEach((item, n) => {
+    const supplier = Number(item.parent_ID) % 4500000000 % 37
+    const wait = Math.round((8 + (supplier % 9)) * (0.5 + draw() + draw() * 0.5)), first = n % 11 ? 1 : 2
+    for (let number = 1; number <= first; number++) {
+      const at = ordered.get(item.parent_ID) + (wait + (number - first) * 2) * 86_400_000
+      const postedOn = new Date(at).toISOString().slice(0, 10)
+      const share = first === 1 ? 1 : number === 1 ? 0.6 : 0.4
+      if (postedOn > day(699)) continue // not yet
+      rows.push({ order: item.parent_ID, position: item.position, number, postedOn, quantity: (item.quantity * share).toFixed(3) })
+    }
+  })
+  return rows
+}
+
 async function insert(entity, rows) {
   for (let at = 0; at < rows.length; at += 1000) await INSERT.into(entity).entries(rows.slice(at, at + 1000))
 }
@@ -80,6 +98,7 @@ async function fill() {
   await insert(entities.Sources, sources)
   await insert(entities.Orders, orders)
   await insert(entities.OrderItems, items)
+  await insert(entities.GoodsReceipts, receipts(generator(8), orders, items))
   await insert(entities.Sales, sales)
   await insert(entities.ChangingProducts, Array.from({ length: 230 }, (_, n) => ({
     ID: product(n), description: `Pumpe ${n}`, price: cents(draw, 900), changedAt: new Date(Date.UTC(2025, 0, 1)).toISOString(),

@@ -10,6 +10,7 @@ service Supply {
   @readonly entity Sources    as projection on kif.Sources;
   @readonly entity Orders     as projection on kif.Orders;
   @readonly entity OrderItems as projection on kif.OrderItems;
+  @readonly entity GoodsReceipts as projection on kif.GoodsReceipts;
   @readonly entity Sales      as projection on kif.Sales;
   entity Forecasts            as projection on kif.Forecasts;
 }

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import parse_qs, urlsplit
@@ -39,6 +40,14 @@ def metadata(fields: str = FIELDS, more: str = "") -> bytes:
 <EntityType Name="Item"><Key><PropertyRef Name="ID"/></Key>{fields}</EntityType>{more}
 <EntityContainer Name="C"><EntitySet Name="Items" EntityType="S.Item"/></EntityContainer></Schema>
 </edmx:DataServices></edmx:Edmx>""".encode()
+
+
+V2_METADATA = b"""<edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado/2007/06/edmx"><edmx:DataServices>
+<Schema Namespace="S" xmlns="http://schemas.microsoft.com/ado/2008/09/edm">
+<EntityType Name="Item"><Key><PropertyRef Name="ID"/></Key><Property Name="ID" Type="Edm.Int32" Nullable="false"/>
+<Property Name="name" Type="Edm.String"/></EntityType>
+<EntityContainer Name="C"><EntitySet Name="Items" EntityType="S.Item"/></EntityContainer></Schema>
+</edmx:DataServices></edmx:Edmx>"""
 
 
 @dataclass
@@ -75,8 +84,12 @@ class Script:
         self.asked: list[Asked] = []
         self.delta: Callable[[Asked], Said] | None = None
         self.before: Callable[[Asked], Said | None] = lambda _asked: None
+        self.batch = ""
+        """How `$batch` is spoken: `json`, `multipart`, or not at all."""
 
     def answer(self, asked: Asked) -> Said:
+        if asked.path.endswith("/$batch"):
+            return answer_batch(self, asked)
         said = self.before(asked)
         if said is not None:
             return said
@@ -86,12 +99,13 @@ class Script:
             return Said(str(len(self.items)).encode())
         if "$deltatoken" in asked.query and self.delta is not None:
             return self.delta(asked)
+        name = asked.path.rpartition("/")[2]
         start = int(asked.query.get("$skiptoken", "0"))
         body: dict = {"value": self.items[start : start + self.page]}
         if asked.query.get("$count") == "true":
             body["@odata.count"] = len(self.items)
         if start + self.page < len(self.items):
-            body["@odata.nextLink"] = f"Items?$skiptoken={start + self.page}"
+            body["@odata.nextLink"] = f"{name}?$skiptoken={start + self.page}"
         elif self.delta is not None:
             body["@odata.deltaLink"] = "Items?$deltatoken=1"
         return Said(body)
@@ -139,6 +153,65 @@ class Script:
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+def answer_batch(script: Script, asked: Asked) -> Said:
+    """Answer several requests at once; a change set with a failure is answered by that failure alone."""
+    kind = asked.headers.get("content-type", "")
+    if not script.batch or not kind.startswith(
+        {"json": "application/json", "multipart": "multipart/"}[script.batch]
+    ):
+        return Said({"error": {"message": "no such batch"}}, status=415)
+    if script.batch == "json":
+        requests = json.loads(asked.body)["requests"]
+        answers = []
+        for one in requests:
+            head = {name.lower(): text for name, text in one.get("headers", {}).items()}
+            said = script.answer(
+                _inner(asked, one["method"], one["url"], head, json.dumps(one.get("body")).encode())
+            )
+            body = {"body": json.loads(said.data())} if said.body != b"" else {}
+            answers.append({"id": one["id"], "status": said.status, **body})
+        if any("atomicityGroup" in one for one in requests) and any(one["status"] >= 400 for one in answers):
+            answers = [one if one["status"] >= 400 else {"id": one["id"], "status": 424} for one in answers]
+        return Said({"responses": answers}, headers={"content-type": "application/json"})
+    return _answer_multipart(script, asked)
+
+
+def _answer_multipart(script: Script, asked: Asked) -> Said:
+    whole = message_from_bytes(f"Content-Type: {asked.headers['content-type']}\r\n\r\n".encode() + asked.body)
+    parts = []
+    for part in whole.walk():
+        if part.get_content_type() == "application/http":
+            first, _, rest = part.get_payload(decode=True).partition(b"\r\n")
+            head, _, body = rest.partition(b"\r\n\r\n")
+            method, link, _ = first.decode().split()
+            headers = {name.lower(): text for name, text in message_from_bytes(head).items()}
+            parts.append((script.answer(_inner(asked, method, link, headers, body)), part.get("content-id")))
+    changes = b"changeset" in asked.body
+    bad = [one for one in parts if one[0].status >= 400]
+    parts = bad[:1] if changes and bad else parts
+    inner = b"".join(b"--i\r\n" + _part(said, number) for said, number in parts) + b"--i--\r\n"
+    if changes and not bad:
+        inner = b"--o\r\ncontent-type: multipart/mixed; boundary=i\r\n\r\n" + inner + b"--o--\r\n"
+    outer = "o" if changes and not bad else "i"
+    return Said(inner, status=202, headers={"content-type": f"multipart/mixed; boundary={outer}"})
+
+
+def _part(said: Said, number: str | None) -> bytes:
+    head = b"content-type: application/http\r\ncontent-transfer-encoding: binary\r\n"
+    head += b"" if number is None else f"content-id: {number}\r\n".encode()
+    data = said.data()
+    inner = f"HTTP/1.1 {said.status} So\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
+    return head + b"\r\n" + inner.encode() + data + b"\r\n"
+
+
+def _inner(asked: Asked, method: str, link: str, headers: dict[str, str], body: bytes) -> Asked:
+    parts = urlsplit(link)
+    path = asked.path.removesuffix("$batch") + parts.path.lstrip("/")
+    options = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    shared = {name: asked.headers[name] for name in ("x-csrf-token", "cookie") if name in asked.headers}
+    return Asked(method, path, options, {**shared, **headers}, body)
 
 
 class Objects:

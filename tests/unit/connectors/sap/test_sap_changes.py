@@ -1,9 +1,11 @@
 """Changes: what the service tells is taken, what it does not tell is found."""
 
 import pytest
-from scripted import Said
+from scripted import V2_METADATA, Said
 
 from kifabrik.connectors.sap.changes import removed_key
+from kifabrik.connectors.sap.columns import Column
+from kifabrik.connectors.sap.model import Field, Version
 from kifabrik.connectors.sap.selection import Table
 from kifabrik.errors import IntegrityError
 
@@ -100,6 +102,7 @@ def test_a_pull_of_changes_that_is_interrupted_loses_none(house, script):
     [
         ({"@removed": {}, "ID": 5}, ("ID",), {"ID": 5}),
         ({"id": "Items(5)"}, ("ID",), {"ID": "5"}),
+        ({"id": "https://x/S/Items(guid'0a1b')"}, ("ID",), {"ID": "0a1b"}),
         ({"@id": "http://x/S/Items('O''Brien')"}, ("ID",), {"ID": "O'Brien"}),
         (
             {"@odata.id": "Stock(plant='DE01',product='a%2Cb')"},
@@ -115,3 +118,92 @@ def test_the_key_of_what_is_gone_is_found(row, keys, wanted):
 def test_what_does_not_say_what_is_gone_is_an_error():
     with pytest.raises(IntegrityError, match="which entity is gone"):
         removed_key({"@removed": {}}, Table("Items", (), ("ID",)))
+
+
+FEED = (
+    '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:at="http://purl.org/atompub/tombstones/1.0">{}'
+    '<link rel="delta" href="Items?!deltatoken=2"/></feed>'
+)
+
+
+@pytest.fixture
+def old(script):
+    """A V2 service as SAP Gateway is: changes as JSON without deletions, as Atom with them."""
+    script.metadata = V2_METADATA
+    script.gone, script.changed, script.counts = [], [], True
+
+    def answer(asked):
+        if asked.path.endswith("$count"):
+            return None if script.counts else Said(status=400)
+        if not asked.path.endswith("/Items"):
+            return None
+        if "!deltatoken" not in asked.query:
+            return Said(
+                {"d": {"results": script.items, "__count": "30", "__delta": f"{script.url}/Items?!deltatoken=1"}}
+            )
+        if "atom" in asked.headers["accept"] and "$format" not in asked.query:
+            inner = "".join(f'<at:deleted-entry ref="{script.url}/Items({one})"/>' for one in script.gone)
+            return Said(FEED.format(inner).encode(), headers={"content-type": "application/atom+xml"})
+        return Said({"d": {"results": script.changed, "__delta": "Items?!deltatoken=2&$format=json"}})
+
+    script.before = answer
+    return script
+
+
+def feeds(script):
+    return [asked for asked in script.asked if "atom" in asked.headers.get("accept", "")]
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_v2_deletions_are_read_from_atom(house, old, counts):
+    house.pull(CHANGES)
+    old.counts = counts
+    old.gone = [5, 7]
+    old.items[3]["name"] = "new name"
+    old.changed = [old.items[3]]
+    old.items[:] = [item for item in old.items if item["ID"] not in old.gone]
+    pulled = house.pull(CHANGES)
+    assert (pulled.sets[0].changes, pulled.sets[0].removed, pulled.warnings) == (True, 2, ())
+    assert house.table().sort_by("ID").to_pylist() == old.items
+    assert house.pull(CHANGES).sets[0].changes
+
+
+def test_v2_changes_without_deletions_need_no_feed(house, old):
+    house.pull(CHANGES)
+    old.items[3]["name"] = "new name"
+    old.changed = [old.items[3]]
+    assert house.pull(CHANGES).sets[0].changes
+    assert not feeds(old)
+
+
+def test_v2_deletions_nobody_tells_are_answered_by_a_full_pull(house, old):
+    house.pull(CHANGES)
+    old.items.pop(5)
+    pulled = house.pull(CHANGES)
+    assert not pulled.sets[0].changes
+    assert "there would be 30 rows, and the service has 29" in pulled.warnings[0]
+    assert len(house.ids()) == 29
+
+
+def test_a_v2_service_that_speaks_no_atom_and_does_not_count_is_pulled_whole(house, old):
+    house.pull(CHANGES)
+    old.counts = False
+    pages = old.before
+    old.before = lambda asked: Said(status=415) if "atom" in asked.headers.get("accept", "") else pages(asked)
+    pulled = house.pull(CHANGES)
+    assert not pulled.sets[0].changes
+    assert pulled.warnings
+    assert len(house.ids()) == 30
+
+
+@pytest.mark.parametrize(
+    ("kind", "literal", "said"),
+    [
+        ("Edm.Int64", "5L", "5"),
+        ("Edm.DateTime", "datetime'2026-01-01T00:00:00'", "/Date(1767225600000)/"),
+        ("Edm.String", "'5L'", "5L"),
+    ],
+)
+def test_a_key_in_an_address_is_what_json_has(kind, literal, said):
+    table = Table("Items", (Column(Field("ID", kind), Version.V2),), ("ID",))
+    assert removed_key({"id": f"https://x/S/Items({literal})"}, table) == {"ID": said}

@@ -1,12 +1,17 @@
 """What services do wrong on the way: nothing is lost, nothing is doubled, and a sentence says what happened."""
 
+import shutil
+import subprocess
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
-from scripted import FIELDS, Said, metadata
+from scripted import FIELDS, V2_METADATA, House, Said, metadata
 
 from kifabrik.connectors.sap.ahead import ahead
+from kifabrik.connectors.sap.plan import Limits
 from kifabrik.errors import CapacityError, ConflictError, IntegrityError, SignInError, UnavailableError, UsageError
 
 PART = (
@@ -49,6 +54,13 @@ def test_retry_after_is_respected(house, script):
     once(script, at("20"), Said(status=503, headers={"retry-after": "17"}))
     house.pull()
     assert 17.0 in house.waits
+
+
+def test_retry_after_may_be_a_moment(house, script):
+    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
+    once(script, at("20"), Said(status=429, headers={"retry-after": moment}))
+    house.pull()
+    assert len([wait for wait in house.waits if 30 < wait <= 40]) == 1
 
 
 def test_a_service_that_wants_to_be_left_alone_for_an_hour_ends_the_pull(house, script):
@@ -304,3 +316,121 @@ def test_children_that_go_on_elsewhere_are_fetched_to_their_end(house, script):
     script.before = lambda asked: Said({"value": [{"no": 2}, {"no": 3}]}) if "Items(1)" in asked.path else None
     house.pull("{entity_set: Items, rows: 30, fields: [name], expand: {parts: {fields: [no]}}}")
     assert house.table("Items_parts").to_pylist() == [{"Items_ID": 1, "no": number} for number in (1, 2, 3)]
+
+
+MANY = ", ".join(
+    f"{{entity_set: {name}, rows: 100, fields: [name], page_rows: 10}}" for name in ("Items", "A", "B")
+)
+
+
+@pytest.fixture(params=["json", "multipart"])
+def several(request, script):
+    """Three sets, and a service that takes several requests at once."""
+    more = '<EntitySet Name="A" EntityType="S.Item"/><EntitySet Name="B" EntityType="S.Item"/></EntityContainer>'
+    script.metadata = script.metadata.replace(b"</EntityContainer>", more.encode())
+    script.batch = request.param
+    return script
+
+
+def paths(script):
+    return [asked.path.rpartition("/")[2] for asked in script.asked if "skiptoken" not in str(asked.query)]
+
+
+def test_first_pages_of_several_sets_come_in_one_round_trip(house, several):
+    assert [one.total for one in house.pull(MANY).sets] == [30, 30, 30]
+    tries = 1 if several.batch == "json" else 2  # JSON is tried first
+    assert paths(several) == ["$metadata", *["$batch"] * tries]
+    for name in ("Items", "A", "B"):
+        assert house.table(name).to_pylist() == several.items
+
+
+def test_a_set_that_fails_in_a_batch_is_asked_for_by_itself(house, several):
+    failing = [Said(status=503)]
+    several.before = lambda asked: failing.pop() if failing and asked.path.endswith("/A") else None
+    assert [one.total for one in house.pull(MANY).sets] == [30, 30, 30]
+    assert paths(several)[-1] == "A"
+
+
+def test_a_service_that_takes_no_batch_is_asked_set_by_set(house, several):
+    several.batch = ""
+    assert [one.total for one in house.pull(MANY).sets] == [30, 30, 30]
+    assert paths(several) == ["$metadata", "$batch", "$batch", "Items", "A", "B"]
+
+
+def test_a_next_link_that_leads_elsewhere_inside_a_batch_is_not_believed(house, several):
+    pages = several.answer
+
+    def answer(asked):
+        said = pages(asked)
+        inside = "user-agent" not in asked.headers
+        if inside and isinstance(said.body, dict) and "@odata.nextLink" in said.body:
+            said.body["@odata.nextLink"] = said.body["@odata.nextLink"][1:]
+        return said
+
+    several.answer = answer
+    assert [one.total for one in house.pull(MANY).sets] == [30, 30, 30]
+    assert paths(several)[-3:] == ["Items", "A", "B"]
+
+
+def test_a_plan_may_forbid_several_requests_at_once(house, several):
+    plan = house.plan(MANY).model_copy(update={"limits": Limits(batch=False)})
+    house.plan = lambda _pull: plan
+    house.pull()
+    assert "$batch" not in paths(several)
+
+
+def test_a_v2_service_that_pages_only_when_asked_is_taken_up_where_it_stopped(house, script):
+    script.metadata = V2_METADATA
+
+    def window(asked):
+        if not asked.path.endswith("/Items"):
+            return None
+        start, size = int(asked.query.get("$skip", "0")), int(asked.query["$top"])
+        if start == 20 and broken:
+            return Said(status=503)
+        return Said({"d": {"__count": "30", "results": script.items[start : start + size]}})
+
+    broken = [True]
+    script.before = window
+    with pytest.raises(UnavailableError):
+        house.pull()
+    broken.clear()
+    script.asked.clear()
+    pulled = house.pull()
+    assert pulled.resumed
+    assert house.ids() == list(range(30))
+    assert {asked.query["$skip"] for asked in script.asked if asked.path.endswith("/Items")} == {"20"}
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of its own with little room; its size may be changed."""
+
+    def mount(options):
+        words = ["mount", "-t", "tmpfs", "-o", options, "kifabrik-test", str(folder)]
+        return subprocess.run(words, capture_output=True, check=False).returncode
+
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if shutil.which("mount") is None or mount("size=48k"):
+        pytest.skip("only who may mount can have a small disk")
+    yield folder, lambda size: mount(f"remount,size={size}")
+    subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=True)
+
+
+def test_a_full_disk_is_a_sentence_and_with_room_the_pull_goes_on(script, small_disk):
+    folder, resize = small_disk
+    script.items = [{"ID": number, "name": f"zirbel {number}"} for number in range(3000)]
+    script.page = 100
+    house = House(script, folder)
+    plan = "{entity_set: Items, rows: 5000, fields: [name]}"
+    with pytest.raises(CapacityError, match="is full") as raised:
+        house.pull(plan, part_rows=100)
+    assert "goes on where it stopped" in raised.value.hint
+    assert not house.versions
+    assert resize("16m") == 0
+    script.asked.clear()
+    pulled = house.pull(plan, part_rows=100)
+    assert pulled.resumed
+    assert 0 < len([asked for asked in script.asked if asked.path.endswith("/Items")]) < 30
+    assert house.ids() == list(range(3000))

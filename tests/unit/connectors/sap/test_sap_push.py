@@ -6,9 +6,10 @@ from scripted import FIELDS, TRUST, Said, metadata
 from kifabrik.connectors.sap.asking import Caller, Patience
 from kifabrik.connectors.sap.plan import PushPlan, parse
 from kifabrik.connectors.sap.push import compare
+from kifabrik.connectors.sap.result_rows import Results
 from kifabrik.connectors.sap.sign_in import Open
 from kifabrik.connectors.sap.writing import write
-from kifabrik.errors import CapacityError, ConflictError, UsageError
+from kifabrik.errors import CapacityError, ConflictError, UnavailableError, UsageError
 
 PLAN = """
 service: {url}
@@ -50,7 +51,7 @@ def push(script, tmp_path):
         source.write_text(text)
         plan = parse(PushPlan, PLAN.format(url=script.url, rows=rows, create=create), "back.yaml")
         with Caller(plan.service, Open(), TRUST, Patience(3, 10_000, lambda _s: None)) as caller:
-            difference, entity, service = compare(caller, plan, source)
+            difference, entity, service = compare(caller, plan, Results.of_file(source))
             return write(caller, service, entity, difference) if apply else difference
 
     return push
@@ -127,3 +128,87 @@ def test_a_field_that_may_not_be_empty_is_checked_here(script, push):
     script.metadata = metadata(FIELDS.replace('"Edm.String"/>', '"Edm.String" Nullable="false"/>'))
     with pytest.raises(UsageError, match="'name' may not be empty"):
         push("id,title\n1,\n")
+
+
+@pytest.fixture(params=["json", "multipart"])
+def batch(request, script):
+    script.batch = request.param
+    return request.param
+
+
+def sent(script):
+    return [asked.body for asked in script.asked if asked.path.endswith("$batch")]
+
+
+def test_many_rows_go_in_one_round_trip(script, push, batch):
+    guarded = Guarded(script)
+    written = push("id,title\n3,neu ½\n99,added\n4,zirbel 4\n5,c\n")
+    assert (written.added, written.changed) == (1, 2)
+    assert [(method, path, body) for method, path, body, _ in guarded.writes] == [
+        ("PATCH", "/odata/S/Items(3)", '{"name": "neu ½"}'.encode())
+        if batch == "multipart"
+        else ("PATCH", "/odata/S/Items(3)", b'{"name": "neu \\u00bd"}'),
+        ("POST", "/odata/S/Items", b'{"ID": 99, "name": "added"}'),
+        ("PATCH", "/odata/S/Items(5)", b'{"name": "c"}'),
+    ]
+    *_, last = sent(script)
+    assert (b"changeset_" if batch == "multipart" else b"atomicityGroup") in last
+    singly = [asked for asked in script.asked if asked.method != "GET" and not asked.path.endswith("$batch")]
+    assert singly == []
+
+
+def test_a_refusal_in_a_change_set_names_the_row_and_nothing_of_it_counts(script, push, batch):
+    def answer(asked):
+        if asked.method != "PATCH" or "Items(5)" not in asked.path:
+            return Said(status=204) if asked.method == "PATCH" else None
+        return Said({"error": {"message": "locked by MUELLER"}}, status=400)
+
+    script.before = answer
+    says = "locked by MUELLER; row ID=5, so none of these 4 is written; 0 of 4 rows are written"
+    with pytest.raises(UsageError, match=says):
+        push("id,title\n3,a\n4,b\n5,c\n6,d\n")
+
+
+def test_change_sets_hold_so_many_rows_and_what_was_written_before_is_said(script, push, batch):
+    script.items = [{"ID": number, "name": f"zirbel {number}"} for number in range(120)]
+    script.page = 200
+    script.before = lambda asked: (
+        Said(status=412 if "Items(110)" in asked.path else 204) if asked.method == "PATCH" else None
+    )
+    rows = "".join(f"{number},x\n" for number in range(120))
+    with pytest.raises(ConflictError, match="row ID=110, so none of these 20 is written; 100 of 120 rows"):
+        push(f"id,title\n{rows}", rows=200)
+
+
+def test_a_service_whose_answer_to_a_batch_makes_no_sense_is_written_row_by_row(script, push):
+    script.before = lambda asked: Said(status=204) if asked.method == "PATCH" else None
+    pages = script.answer
+
+    def answer(asked):
+        if asked.path.endswith("$batch"):
+            return Said({"responses": "none"}, headers={"content-type": "application/json"})
+        return pages(asked)
+
+    script.answer = answer
+    assert push("id,title\n3,a\n4,b\n").changed == 2
+    assert [asked.path for asked in script.asked if asked.method == "PATCH"] == [
+        "/odata/S/Items(3)",
+        "/odata/S/Items(4)",
+    ]
+
+
+def test_a_change_set_that_breaks_off_is_not_sent_again(script, push, batch):
+    pages, cut = script.answer, []
+
+    def answer(asked):
+        said = pages(asked)
+        if asked.path.endswith("$batch") and (b"changeset_" in asked.body or b"atomicityGroup" in asked.body):
+            cut.append(1)
+            said.cut = 5
+        return said
+
+    script.answer = answer
+    script.before = lambda asked: Said(status=204) if asked.method == "PATCH" else None
+    with pytest.raises(UnavailableError, match="0 of 2 rows are written"):
+        push("id,title\n3,a\n4,b\n")
+    assert len(cut) == 1

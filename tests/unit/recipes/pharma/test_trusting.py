@@ -63,7 +63,7 @@ def test_thin_bins_are_joined() -> None:
 
 
 @given(st.integers(50, 400), st.integers(0, 100))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_bins_hold_every_compound_once(count: int, seed: int) -> None:
     residuals, similarity = drawn(count, seed)
     bands = bands_of(residuals, similarity, np.arange(count) % 5, 0.9)
@@ -95,7 +95,7 @@ def test_scores_that_say_nothing_give_the_rate() -> None:
 
 
 @given(st.integers(20, 60), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_measures_of_classes_are_those_of_scikit_learn(count: int, seed: int) -> None:
     luck = np.random.default_rng(seed)
     true = (luck.uniform(size=count) < 0.5).astype(float)
