@@ -347,6 +347,20 @@ time.sleep(600)
     assert "heard SIGUSR1" in stage.log(run.run)
 
 
+def test_a_signal_before_the_end_comes_before_the_longest_time_of_the_run(stage, order):
+    code = """
+import signal, sys, time
+def heard(number, frame):
+    print("heard", signal.Signals(number).name, flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGUSR1, heard)
+time.sleep(600)
+"""
+    run = order(code, max_duration="100s", slurm={"signal": "USR1@20"})
+    assert stage.end(run).state is RunState.SUCCEEDED
+    assert stage.log(run.run) == ["heard SIGUSR1"]
+
+
 # --- waiting, stopping, giving way ---
 
 

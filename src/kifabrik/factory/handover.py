@@ -142,7 +142,7 @@ class Handover:
             index = task_number(run.run) or place
             entered.append(self._enter_one(transaction, found, before[run.run] + 1, array, index))
         limit_s = max(task.limit_s for task in entered)
-        return [replace(task, limit_s=limit_s) for task in entered]
+        return [replace(task, limit_s=limit_s, spare_s=task.spare_s + limit_s - task.limit_s) for task in entered]
 
     def _enter_one(self, transaction: Transaction, run: Run, number: int, array: str, index: int) -> Task:
         attempt = Attempt(

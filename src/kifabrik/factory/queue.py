@@ -196,6 +196,7 @@ def task_of(run: Run, attempt: Attempt, token: str = "") -> Task:
         submits=attempt.submits,
         sweep=sweep_of(attempt.run),
         index=task_number(attempt.run),
+        spare_s=PREPARING_S + GRACE_S,
     )
 
 

@@ -106,6 +106,22 @@ def test_how_one_ended_that_was_last_seen_alive_is_said_by_accounting(engine, sl
     assert engine.fates([ATTEMPT], NOW)[ATTEMPT].outcome is Outcome.PREEMPTED
 
 
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (Exit(69), "the node's agent does not answer."),
+        (Exit(15, 53), "its user cannot write to `output`, see factory.toml."),
+        (Exit(3), "its job ended with status 3."),
+    ],
+)
+def test_why_no_launcher_was_started_is_said_of_the_jobs_exit(engine, slurm, how, said):
+    slurm.queue[7] = replace(RUNNING, state=JobState.FAILED, end=NOW, exit=how, nodes=("n1",))
+    engine.poll()
+    fate = engine.fates([ATTEMPT], NOW)[ATTEMPT]
+    assert fate.sentence.startswith("No launcher could be started on n1: ")
+    assert fate.sentence.endswith(said)
+
+
 def test_one_that_accounting_takes_for_running_is_not_judged(engine, slurm):
     slurm.queue[7] = RUNNING
     engine.poll()

@@ -26,7 +26,7 @@ from kifabrik.engines.slurm.job_facts import JobFacts, JobKey
 from kifabrik.engines.slurm.power import REASONS, limit_power
 from kifabrik.engines.slurm.queue_view import QueueView
 from kifabrik.engines.slurm.reasons import explain
-from kifabrik.engines.slurm.script import Submission, gpu_arguments
+from kifabrik.engines.slurm.script import Submission, earlier, gpu_arguments, spans
 from kifabrik.engines.slurm.states import JobState, Phase
 from kifabrik.engines.slurm.submission import Submitter
 from kifabrik.errors import KifabrikError, UnavailableError
@@ -72,6 +72,8 @@ _STUB_STATUSES: Final = {
     77: "the agent or the factory refused it",
 }
 """Of `kifabrik.nodes.enter`."""
+_NOT_BEGUN: Final = 53
+"""What slurmd says in the place of a signal where it could not enter a job's folder or open its output file."""
 
 
 @dataclass(frozen=True)
@@ -157,12 +159,13 @@ class SlurmEngine:
         """Submit an attempt, or an array that begins with it; why Slurm refuses it, if it does."""
         name = task.array if tasks else f"{task.attempt}.{task.submits}"
         partition = task.slurm.partition or self._settings.partition
-        array = ",".join(str(one.index) for one in tasks)
+        spare_s = max(one.spare_s for one in tasks or [task])
+        array, sooner = spans([one.index for one in tasks]), earlier(task.slurm.signal, spare_s)
         submission = Submission(
             name=name,
             resources=_of_a_job(task),
             limit_s=task.limit_s,
-            options=replace(task.slurm, requeue=False, array=array, partition=partition),
+            options=replace(task.slurm, requeue=False, partition=partition, array=array, signal=sooner),
             account=task.tenant,
             output=self._settings.output,
             comment=task.sweep or (f"{len(tasks)} runs" if tasks else task.run),
@@ -363,6 +366,8 @@ def _of_the_stub(job: JobFacts) -> str:
     if job.exit is None or job.state is not JobState.FAILED:
         return ""
     said = _STUB_STATUSES.get(job.exit.status, f"its job ended with status {job.exit.status}")
+    if job.exit.signal == _NOT_BEGUN:
+        said = "Slurm could not begin its script; its user cannot write to `output`, see factory.toml"
     return f"No launcher could be started on {', '.join(job.nodes) or 'its node'}: {said}."
 
 
