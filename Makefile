@@ -22,7 +22,7 @@ demo-pharma: install ## play training on sealed compounds
 	@$(BIN)/python demo/pharma.py
 
 test: install ## run all tests
-	@$(BIN)/pytest -q -n auto --dist loadfile
+	@$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 test-services: install ## run the tests against SAP's own OData server (from npm; Node 20)
 	@scripts/install-services

@@ -7,7 +7,8 @@ from sqlalchemy import insert
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.log import _complete_tiles
 from kifabrik.factory.records import LogState
-from kifabrik.factory.run_records import Admitted, Attempt, Run
+from kifabrik.factory.run_records import Attempt, Run
+from kifabrik.factory.sweep_records import Admitted
 from kifabrik.ledger.entry import Entry, EntryKind, new_entry_id
 from kifabrik.ledger.merkle import CompactTree, leaf_hash
 from kifabrik.ledger.tiles import TILE_WIDTH

@@ -30,7 +30,8 @@ from test_keyholder_service import PURPOSE, Customer, order, seal
 from kifabrik.client.attempts import Attempts
 from kifabrik.client.leases import Leases
 from kifabrik.customer.session import open_session
-from kifabrik.factory.run_records import Limits, NodeRecord
+from kifabrik.factory.allowances import Limits
+from kifabrik.factory.node_records import NodeRecord
 from kifabrik.launcher.lease import AttemptKeys
 from kifabrik.leases.joining import NodeJoined, check_composed, entries_of, merge_signatures, verify_joined
 from kifabrik.leases.statements import AttemptRequest, Lease

@@ -12,6 +12,7 @@ import os
 import resource
 import tempfile
 import time
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -26,12 +27,14 @@ from rdkit.ML.Descriptors.MoleculeDescriptors import MolecularDescriptorCalculat
 from rdkit.rdBase import BlockLogs
 from report import Bar, Picture, Target, hand_on, parser
 
-from kifabrik.recipes.pharma import descriptors, features
+from kifabrik.errors import UsageError
+from kifabrik.recipes.pharma import descriptors, features, torch_search
 from kifabrik.recipes.pharma.fingerprints import WORDS
 from kifabrik.recipes.pharma.index import build, open_index
 from kifabrik.recipes.pharma.libraries import Library
 from kifabrik.recipes.pharma.popcount import count_bits
 from kifabrik.recipes.pharma.search import similar
+from kifabrik.recipes.pharma.torch_search import Device
 
 MOSES = "library/moses_train.csv.gz"
 QUERIES = 100
@@ -217,6 +220,9 @@ def _search(index, peer, packed, asked, most, threshold) -> Picture:
     print(f"  FPSim2                   {fpsim2:8.2f}   ({peer_wall / len(asked) * 1e3:.2f} wall)")
     print(f"  RDKit bulk               {bulk_cpu / few * 1e3:8.2f}")
     print(f"  numpy                    {numpy_cpu / few * 1e3:8.2f}")
+    on_gpu = _on_gpu(index, queries, most, threshold, found)
+    if on_gpu is not None:
+        print(f"  kifabrik, torch on a GPU {on_gpu:8.2f}   (wall clock; the same hits)")
     ratio = ours / fpsim2
     print(f"  {ratio:.2f} x FPSim2's time")
     return Picture(
@@ -224,12 +230,28 @@ def _search(index, peer, packed, asked, most, threshold) -> Picture:
         "ms",
         (
             Bar("kifabrik", ours, "ours"),
+            *(() if on_gpu is None else (Bar("kifabrik, torch on a GPU", on_gpu, "ours"),)),
             Bar("FPSim2", fpsim2),
             Bar("RDKit bulk", bulk_cpu / few * 1e3),
             Bar("numpy", numpy_cpu / few * 1e3),
         ),
         targets=(Target("search against FPSim2", "<= 0.5 x", f"{ratio:.2f} x", ratio <= 0.5 and same and agree),),
     )
+
+
+def _on_gpu(index, queries, most, threshold, expected) -> float | None:
+    """Wall milliseconds a query by torch, data sent to the GPU included; None where there is no GPU or no torch."""
+    try:
+        torch_search.torch_for(Device.CUDA)
+    except UsageError:
+        return None
+    search = partial(torch_search.similar, index, queries, most=most, threshold=threshold, device=Device.CUDA)
+    search()  # the GPU wakes up
+    found, _, wall = timed(search)
+    for one, other in zip(found, expected, strict=True):
+        if not (np.array_equal(one.rows, other.rows) and np.array_equal(one.similarities, other.similarities)):
+            raise SystemExit("torch on the GPU finds other hits than the kernel")
+    return wall / len(queries) * 1e3
 
 
 def _vectors(packed):

@@ -54,7 +54,7 @@ STEPS = (
     ("launcher forked", "LocalEngine.submit", "factory"),
     ("work fetched", "Attempts.work", "launcher"),
     ("work verified", "verify_work", "launcher"),
-    ("environment found, hashed", "AttemptRunner._build", "launcher"),
+    ("environment found, hashed", "build_environment", "launcher"),
     ("keys asked for, logged", "Leases.request", "launcher"),
     ("log read and verified", "LogWatch.follow", "keyholder"),
     ("judged, lease signed", "Desk.decide", "keyholder"),

@@ -19,7 +19,7 @@ from runs_room import Desk
 
 import players
 from kifabrik.client.runs import Runs
-from kifabrik.factory.run_records import Limits
+from kifabrik.factory.allowances import Limits
 from parties import Person
 
 

@@ -23,7 +23,7 @@ SECTIONS: Final = (
         "A member's work",
         (
             *("login", "dataset", "apply", "ps", "logs", "results", "retry", "stop", "why"),
-            *("model", "ledger", "env", "footprint", "recipe", "sap", "doctor"),
+            *("model", "ledger", "env", "footprint", "statement", "recipe", "sap", "doctor"),
         ),
     ),
     ("The steward and the keyholder", ("tenant", "keyholder")),

@@ -1,5 +1,6 @@
 """A factory and its customers: folders, commands, and what a person does when a command fails."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -13,9 +14,22 @@ KIFABRIK = Path(sys.executable).parent / "kifabrik"
 PASSPHRASE = "Eisbach-Surfer-2026"
 PATIENCE_S = 300.0
 UNAVAILABLE = 7
-TRIES = 12
 UNFORESEEN = 1
 """Exit status of an error nobody foresaw."""
+
+
+def tries():
+    """Numbers of the tries a person makes, with growing pauses between them, until patience is at its end.
+
+    By time and not by number: on a busy machine a command runs longer and is killed more often.
+    """
+    until = time.monotonic() + PATIENCE_S
+    for number in itertools.count():
+        yield number
+        pause = min(5.0, 1.0 + number)
+        if time.monotonic() + pause > until:
+            return
+        time.sleep(pause)
 
 
 @dataclass(frozen=True)
@@ -111,12 +125,10 @@ class Party:
 
     def insist(self, *words, expect=(0,), fragile=True):
         """Run a command again and again while it is killed or the factory is away, as a person would."""
-        said = self.kifabrik(*words, fragile=fragile)
-        for attempt in range(TRIES):
-            if not said.interrupted or (said.status in expect) or self.commands.over.is_set():
-                break
-            time.sleep(min(5.0, 1.0 + attempt))
+        for _ in tries():
             said = self.kifabrik(*words, fragile=fragile)
+            if not said.interrupted or said.status in expect or self.commands.over.is_set():
+                break
         if said.status not in expect:
             raise UnexpectedError(f"{self.name}: kifabrik {' '.join(map(str, words[:3]))}: {said.short()}")
         return said

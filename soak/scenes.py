@@ -11,7 +11,7 @@ from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import Outcome, RunState
 from soak import programs
 from soak.casting import NODE_MB, PURPOSE, enrol
-from soak.parties import Party, UnexpectedError
+from soak.parties import Party, UnexpectedError, tries
 from soak.truth import Ordered
 
 PATIENCE_S = 420.0
@@ -135,7 +135,7 @@ class Cast:
         return folder / "job.yaml"
 
     def _apply(self, party, name, file):
-        for _ in range(12):
+        for _ in tries():
             said = party.kifabrik("apply", file, "--yes", "--detach", "--json")
             if said.status == 0:
                 return said.json()["run"]
@@ -164,7 +164,7 @@ class Cast:
         if view.state is not RunState.SUCCEEDED or not ordered.expected:
             return
         party = by or self.tenant.engineer
-        for attempt in range(6):
+        for attempt in tries():
             target = party.home / "pulled" / f"{ordered.name}-{attempt}"
             target.parent.mkdir(exist_ok=True)
             said = party.kifabrik("model", "pull", ordered.name, "--to", target, "--json")
@@ -174,7 +174,6 @@ class Cast:
                 return
             if not said.interrupted:
                 raise UnexpectedError(f"{party.name}: pull {ordered.name}: {said.short()}")
-            time.sleep(2)
         raise UnexpectedError(f"{party.name}: pull {ordered.name} never went through")
 
     def play(self, kind, program, **job):

@@ -25,8 +25,11 @@ from cluster_config import ClusterSpec
 from kifabrik.client.runs import Runs
 from kifabrik.engines.slurm.account_plan import unix_user
 from kifabrik.engines.slurm.commands import SlurmCommands
+from kifabrik.factory.allowances import Limits
 from kifabrik.factory.capacity import Gpu
-from kifabrik.factory.run_records import Admitted, Limits, NodeRecord, Run
+from kifabrik.factory.node_records import NodeRecord
+from kifabrik.factory.run_records import Run
+from kifabrik.factory.sweep_records import Admitted
 from kifabrik.runs.states import RunState
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import Kind, Place, Resources, format_time, new_id, now_utc, sha256_hex, task_run
@@ -88,13 +91,19 @@ class Crowd:
         """Order a run over HTTP; return its id."""
         return Runs(person.connection).order(*an_order(person, **wishes), LOCK, None).run
 
-    def add_runs(self, model: Run, tenants: Sequence[str], each: int, *, tasks: int = 0) -> None:
-        """Have runs wait that are like another one, `each` of every tenant; with `tasks`, as sweeps of so many."""
+    def add_runs(
+        self, model: Run, tenants: Sequence[str], each: int, *, tasks: int = 0, alike: bool = False
+    ) -> None:
+        """Have runs wait that are like another one, `each` of every tenant; with `tasks`, as sweeps of so many.
+
+        Unless they are to be alike, each may last a second longer than the one before: none asks for the same.
+        """
         orders = [(tenant, new_id(Kind.RUN)) for tenant in tenants for _ in range(each // (tasks or 1))]
         for first in range(0, len(orders), IN_A_BATCH):
             with self.served.inside.store.write() as transaction:
-                for tenant, name in orders[first : first + IN_A_BATCH]:
-                    self._enter(transaction, model, tenant, name, tasks)
+                for number, (tenant, name) in enumerate(orders[first : first + IN_A_BATCH]):
+                    lasting = model.cap_s + (0 if alike or tasks else number)
+                    self._enter(transaction, replace(model, cap_s=lasting), tenant, name, tasks)
 
     def _enter(self, transaction, model: Run, tenant: str, name: str, tasks: int) -> None:
         digest = sha256_hex(name.encode())

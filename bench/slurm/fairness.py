@@ -16,7 +16,8 @@ from pathlib import Path
 from crowd import ClusterSpec, Crowd, crowd, gpus, say, wait_for
 from report import Bar, Picture, Target, hand_on, parser
 
-from kifabrik.factory.run_records import Limits, Run
+from kifabrik.factory.allowances import Limits
+from kifabrik.factory.run_records import Run
 from parties import Party
 
 FOLDER = Path("/tmp/kifabrik-slurm-fairness")

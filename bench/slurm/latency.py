@@ -40,7 +40,7 @@ BEFORE = (
     ("  seen in Slurm's queue", "SlurmEngine.holds", "factory"),
     ("launcher forked", "Forge.start", "node"),
     ("work fetched", "Attempts.work", "launcher"),
-    ("environment found, hashed", "AttemptRunner._build", "launcher"),
+    ("environment found, hashed", "build_environment", "launcher"),
     ("keys asked for, logged", "Leases.request", "launcher"),
     ("judged, lease signed", "Desk.decide", "keyholder"),
     ("keys delivered", "Delivery.send_headers", "keyholder"),
@@ -85,6 +85,7 @@ def measure(stage, rounds: int):
     stage.agents[NODE].terminate()
     stage.agents[NODE].wait(15)
     stage.start_agent(NODE)
+    stage.wait_for_agent(NODE)
     peer = peers.python()
     rows: dict[str, list[float]] = {}
     steps: list[list[tuple[float, float]]] = []

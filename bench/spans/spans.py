@@ -25,7 +25,7 @@ POINTS = {
     "kifabrik.nodes.claiming": ("claim_attempt",),
     "kifabrik.client.attempts": ("Attempts.work",),
     "kifabrik.launcher.work": ("verify_work",),
-    "kifabrik.launcher.attempt": ("AttemptRunner._build",),
+    "kifabrik.launcher.building": ("build_environment",),
     "kifabrik.client.leases": ("Leases.request",),
     "kifabrik.keyholder.log_watch": ("LogWatch.follow",),
     "kifabrik.keyholder.desk": ("Desk.decide",),

@@ -237,7 +237,7 @@ class Watched(AttemptRunner):
             raise self._error
 
     def _finish(self, _work):
-        self.said.append(f"reported {self._ended.outcome}")
+        self.said.append(f"reported {self._course.ended.outcome}")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from keyhouse import House, Person
 from kifabrik.client.attempts import Attempts
 from kifabrik.client.leases import Leases
 from kifabrik.errors import ConflictError, IntegrityError, KifabrikError, UsageError
-from kifabrik.factory.run_records import NodeRecord
+from kifabrik.factory.node_records import NodeRecord
 from kifabrik.leases.joining import NodeJoined, check_shared
 from kifabrik.leases.statements import AttemptRequest, RequestingNode
 from kifabrik.meters.reading import Reading

@@ -52,7 +52,7 @@ def assert_nothing_unverified(room: bytearray, plain: bytes) -> None:
         assert part == expected.ljust(len(part), b"\0") or not any(part), f"at {start}"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PLACES, st.integers(1, 255))
 @example(0, 1)
 @example(16, 128)
@@ -61,7 +61,7 @@ def test_a_flipped_bit_anywhere_is_refused(place: int, bits: int) -> None:
     assert_refused_everywhere(flip(BODY, place, bits), PLAIN)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, len(BODY) - 1))
 @example(0)
 @example(15)
@@ -74,7 +74,7 @@ def test_a_body_cut_off_anywhere_is_refused(size: int) -> None:
     assert_refused_everywhere(BODY[:size], PLAIN)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.binary(min_size=1, max_size=200) | st.integers(1, 3).map(lambda n: BODY[16 : 16 + n * SEALED_CHUNK]))
 @example(bytes(16))
 @example(BODY)
@@ -84,7 +84,7 @@ def test_a_body_with_something_appended_is_refused(tail: bytes) -> None:
     assert_refused_everywhere(aligned + tail, PLAIN[: 2 * PLAIN_CHUNK])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 3), max_size=6).filter(lambda order: order != [0, 1, 2, 3]))
 @example([0, 1, 2])
 @example([1, 0, 2, 3])
@@ -150,7 +150,7 @@ def test_no_unverified_plaintext_is_left_in_the_callers_buffer(
         assert reader.read_at(good, 100) == PLAIN[good : good + 100]  # the others still good
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=400) | st.binary(max_size=64).map(lambda tail: BODY[:16] + tail), st.integers(1, 2))
 def test_no_bytes_posing_as_a_body_raise_anything_else(data: bytes, threads: int) -> None:
     with pytest.raises(IntegrityError):
@@ -159,7 +159,7 @@ def test_no_bytes_posing_as_a_body_raise_anything_else(data: bytes, threads: int
         copy_opened(io.BytesIO(data), io.BytesIO(), FILE_KEY, threads=threads)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_store_that_lies_about_ranges_is_noticed(data: st.DataObject) -> None:
     """A positioned read may return other bytes each time it is asked."""

@@ -30,7 +30,7 @@ ARGUMENTS = st.lists(SHARES.map(lambda s: encode_base64(s).decode() or "~") | st
 STANZAS = st.builds(Stanza, KINDS, ARGUMENTS.map(tuple), st.sampled_from([b"", bytes(31), bytes(32), bytes(48)]))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(FILES)), st.data())
 def test_a_changed_byte_anywhere_in_a_file_is_refused(name: str, data: st.DataObject) -> None:
     file, identities = FILES[name]
@@ -44,7 +44,7 @@ def test_a_changed_byte_anywhere_in_a_file_is_refused(name: str, data: st.DataOb
         open_file(bytes(changed), identities)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(FILES)), st.data())
 def test_a_file_with_bytes_cut_out_or_put_in_is_refused(name: str, data: st.DataObject) -> None:
     file, identities = FILES[name]
@@ -57,7 +57,7 @@ def test_a_file_with_bytes_cut_out_or_put_in_is_refused(name: str, data: st.Data
         open_file(changed, identities)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, len(LOCKED) - 1), st.integers(1, 255))
 def test_a_changed_byte_in_a_file_under_a_passphrase_is_refused(place: int, bits: int) -> None:
     changed = bytearray(LOCKED)
@@ -66,7 +66,7 @@ def test_a_changed_byte_in_a_file_under_a_passphrase_is_refused(place: int, bits
         open_with_passphrase(bytes(changed), "x", max_work_factor=4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(STANZAS, min_size=1, max_size=4).map(tuple), st.binary(max_size=40))
 def test_made_up_headers_never_open(stanzas: tuple[Stanza, ...], body: bytes) -> None:
     header = Header.seal(stanzas, bytes(16)).to_bytes()
@@ -78,7 +78,7 @@ def test_made_up_headers_never_open(stanzas: tuple[Stanza, ...], body: bytes) ->
         open_with_passphrase(header + body, "x", max_work_factor=2)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.sampled_from(

@@ -552,7 +552,6 @@ def answered(scene: Scene, method: str, token: str, request: Request) -> tuple[t
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())

@@ -14,9 +14,10 @@ from kifabrik.errors import UnavailableError
 from kifabrik.factory.deadlines import Deadlines
 from kifabrik.factory.engine import Life, Task
 from kifabrik.factory.leader import Leadership
+from kifabrik.factory.node_records import NodeRecord
 from kifabrik.factory.queue import Queue
 from kifabrik.factory.reconcile import Reconciler
-from kifabrik.factory.run_records import NodeRecord, Run
+from kifabrik.factory.run_records import Run
 from kifabrik.factory.supervise import Supervisor
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc

@@ -19,7 +19,7 @@ from kifabrik.errors import (
     RefusedError,
     UsageError,
 )
-from kifabrik.factory.run_records import Limits
+from kifabrik.factory.allowances import Limits
 from kifabrik.grants.statements import Erasure
 from kifabrik.runs.states import RunState
 from kifabrik.seals.identities import Identity

@@ -5,6 +5,7 @@ from runs_room import RunFactory
 
 from kifabrik.client.datasets import Datasets
 from kifabrik.client.runs import Runs
+from kifabrik.meters.recorded import recorded
 from kifabrik.runs.states import Outcome, RunState
 from players import DONE, keyholder, order, wait_for
 
@@ -52,3 +53,8 @@ def test_a_run_goes_from_order_to_end_with_its_history_and_log(party) -> None:
     assert ended.footprint.wall_s >= 1
     assert [(one.source, one.joules) for one in ended.footprint.energy] == [("estimated", 5.0)]
     assert not ended.footprint.energy_measured
+    used = recorded(
+        {key: tuple(one) if isinstance(one, list) else one for key, one in party.entries()[-1]["refs"].items()}
+    )
+    assert used is not None
+    assert (used.energy_mj, used.cost_micro_eur) == (5_000, ended.footprint.cost_micro_eur)

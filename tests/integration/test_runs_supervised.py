@@ -10,10 +10,10 @@ from runs_room import Desk
 
 from kifabrik.client.runs import Runs
 from kifabrik.errors import ConflictError, SignInError
+from kifabrik.factory.allowances import Limits
 from kifabrik.factory.engine import Life
 from kifabrik.factory.leader import LEASE_S
 from kifabrik.factory.queue import GRACE_S, KEYHOLDER_AWAY
-from kifabrik.factory.run_records import Limits
 from kifabrik.factory.supervise import MOST_SUBMITS
 from kifabrik.orders.order import RetryCause
 from kifabrik.runs.states import Outcome, RunState

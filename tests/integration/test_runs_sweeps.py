@@ -9,7 +9,7 @@ from runs_room import Desk
 from kifabrik.client.leases import Leases
 from kifabrik.client.runs import Runs
 from kifabrik.errors import CapacityError, ConflictError, NotFoundError, RefusedError, UsageError
-from kifabrik.factory.run_records import Limits
+from kifabrik.factory.allowances import Limits
 from kifabrik.orders.order import Need, RetryCause
 from kifabrik.runs.states import RunState
 from kifabrik.signatures.dsse import Envelope

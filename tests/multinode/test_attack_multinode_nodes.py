@@ -51,10 +51,10 @@ Envelope.signature_by = lambda self, _key: true(self, SigningKey.generate())
 """
 OTHER_ENVIRONMENT = """
 from dataclasses import replace
-from kifabrik.launcher import attempt
+from kifabrik.launcher import asking
 
-true = attempt.said_of
-attempt.said_of = lambda *said: replace(true(*said), environment="ab" * 32)
+true = asking.said_of
+asking.said_of = lambda *said: replace(true(*said), environment="ab" * 32)
 """
 
 

@@ -19,6 +19,8 @@ from kifabrik.engines.slurm.account_plan import unix_user
 _FIRST_UID = 720_000
 """Nodes on one machine must not share user ids of runs, nor locks."""
 
+_AGENTS_AT_ONCE = 4
+
 SETTINGS = """
 engine = "slurm"
 [slurm]
@@ -52,19 +54,16 @@ class SlurmStage(Stage):
             (home / "factory" / "factory.toml").write_text(text)
         super().start_service()
         if first:
-            for name in self.spec.node_names:
-                self.make_node(name)
-                self.start_agent(name)
+            self.enrol([self.make_node(name) for name in self.spec.node_names])
+            self.start_agents()
 
     def node_home(self, name):
         return self.factory.home / "nodes" / name
 
     def make_node(self, name, country="DE"):
-        """Make a node of a cluster's node, as its operator would, and enrol it."""
+        """Make a node of a cluster's node, as its operator would; return what it is enrolled by."""
         home = self.node_home(name)
-        factory = f"http://{self.cluster.network.address}:{self.port}"
-        words = ("node", "init", "--home", home, "--factory", factory, "--name", name, "--country", country)
-        self.factory.kifabrik(*words)
+        self.describe_node(name, country)
         settings = home / "node.toml"
         text = settings.read_text()
         for setting, claimed in (("cpus", self.spec.cpus), ("memory", self.spec.memory_mb * 2**20)):
@@ -77,8 +76,41 @@ class SlurmStage(Stage):
         own = f'locks = "{home}/locks"\nrun_uids = {{first = {_FIRST_UID + 100 * number}, count = 100}}\n'
         settings.write_text(f'{own}socket = "{self.sockets}/%n.sock"\n{text}\n{gpus}')
         enrolment = home.parent / f"{name}.json"
-        enrolment.write_text(self.factory.kifabrik(*words, "--json").out)
-        self.factory.kifabrik("admin", "nodes", "--enrol", enrolment)
+        enrolment.write_text(self.describe_node(name, country))
+        return enrolment
+
+    def describe_node(self, name, country):
+        """What the operator enrols of a node, which is made if it is new."""
+        words = (
+            "--home",
+            self.node_home(name),
+            "--factory",
+            self.factory_url,
+            "--name",
+            name,
+            "--country",
+            country,
+        )
+        return self.factory.kifabrik("node", "init", *words, "--json").out
+
+    @property
+    def factory_url(self):
+        """Where nodes reach the service."""
+        return f"http://{self.cluster.network.address}:{self.port}"
+
+    def enrol(self, files):
+        """Enrol nodes with the factory."""
+        self.factory.kifabrik("admin", "nodes", *(word for file in files for word in ("--enrol", file)))
+
+    def start_agents(self):
+        """Start the agents of all nodes, a few at a time: each takes a second of a core."""
+        names = self.spec.node_names
+        for first in range(0, len(names), _AGENTS_AT_ONCE):
+            together = names[first : first + _AGENTS_AT_ONCE]
+            for name in together:
+                self.start_agent(name)
+            for name in together:
+                self.wait_for_agent(name)
 
     def start_agent(self, name):
         """Start the agent of a node."""
@@ -92,7 +124,10 @@ class SlurmStage(Stage):
                 stdout=log,
                 stderr=log,
             )
-        until = time.monotonic() + 60
+
+    def wait_for_agent(self, name, seconds=60):
+        """Wait until the agent of a node listens."""
+        until = time.monotonic() + seconds
         while not (self.sockets / f"{name}.sock").exists():
             assert self.agents[name].poll() is None, (self.node_home(name) / "agent.log").read_text()
             assert time.monotonic() < until, "the agent does not listen"
@@ -123,11 +158,11 @@ class SlurmStage(Stage):
 
 
 @contextmanager
-def slurm_parties(folder, cluster, spec):
+def slurm_parties(folder, cluster, spec, stage_type=SlurmStage):
     """A factory on a cluster, its nodes' agents, and a customer whose account Slurm knows."""
 
     def make(factory, customer, port):
-        return SlurmStage(factory, customer, port, cluster=cluster, spec=spec)
+        return stage_type(factory, customer, port, cluster=cluster, spec=spec)
 
     with two_parties(folder, make) as stage:
         try:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kifabrik.engines.slurm.account_plan import PARENT, unix_user
+from kifabrik.factory.allowances import Limits
 from kifabrik.factory.records import Tenant
-from kifabrik.factory.run_records import Limits
 from kifabrik.wiring.factory import init_home, open_factory
 
 ONE, TWO = "t-aaaaonetenant222rbkzrapqhsnefaob6b", "t-bbbbtwotenants22rbkzrapqhsnefaob6b"

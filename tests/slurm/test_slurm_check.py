@@ -45,10 +45,11 @@ def test_nodes_of_the_cluster_that_the_factory_does_not_know_are_named(cluster, 
     assert (found.standing, found.value) == (Standing.MISSING, "2 not enrolled: n2, n4")
 
 
-def test_the_table_says_what_to_write(cluster, tmp_path):
+def test_it_says_what_to_write_on_a_line_to_copy(cluster, tmp_path):
     command = ["admin", "slurm", "check", "--home", str(tmp_path), "--slurm-conf", str(cluster.conf)]
     ran = CliRunner().invoke(cli, command, env={"COLUMNS": "200"})
     assert isinstance(ran.exception, IntegrityError)
-    assert "KillWait=30 (slurm.conf): otherwise runs at their time limit" in ran.output
+    assert "missing  KillWait: 5 sec\n         KillWait=30     in slurm.conf\n" in ran.output
+    assert "otherwise runs at their time limit" in ran.output
     assert "ProctrackType" not in ran.output
     assert "settings the promises need are missing" in ran.exception.message

@@ -268,6 +268,29 @@ Path("/out/features/sum").write_text(str(sum(int(row.split(",")[1]) for row in r
     assert stage.log(train.run) == ["sum 100"]
 
 
+def test_runs_that_ask_for_the_same_and_wait_together_are_one_array_and_each_its_own(stage, order):
+    code = """
+import signal, sys, time
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))
+print("begun", flush=True)
+time.sleep(600)
+"""
+    first = order(code, name=stage.name("first"))
+    stage.wait_for_line(first.run, "begun")
+    small = {"cpu": 1, "memory": "200MB"}
+    waiting = [
+        order(f"print('number', {number})\nraise SystemExit({number == 5})", resources=small, needs=[first.run])
+        for number in range(9)
+    ]
+    stage.cluster.run("scancel", "--signal=USR1", str(stage.job_of(first.run)))
+    ends = [stage.end(run) for run in waiting]
+    assert [view.state is RunState.SUCCEEDED for view in ends] == [number != 5 for number in range(9)]
+    assert [stage.log(run.run) for run in waiting] == [[f"number {number}"] for number in range(9)]
+    queue = stage.cluster.run("squeue", "--noheader", "--states=all", "--array", "--format=%F %j %k").splitlines()
+    (array,) = {tuple(line.split(" ", 2)) for line in queue if line.endswith("9 runs")}
+    assert array[1].startswith("kf-")
+
+
 def test_an_sbatch_array_is_a_sweep(stage, tmp_path):
     script = tmp_path / "many.sbatch"
     script.write_text(
@@ -288,6 +311,16 @@ def test_what_is_asked_of_slurm_reaches_it(stage, order):
     job = stage.cluster.run("scontrol", "--oneliner", "show", "job", str(stage.job_of(run.run)))
     for word in ("Partition=scavenge", "Features=standard", "OverSubscribe=NO", "Nice=7"):
         assert word in job
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_a_run_that_shares_no_node_has_the_gpus_it_ordered_and_no_more(stage, order, gpus):
+    code = "import glob\nprint('GPUs', len(glob.glob('/dev/nvidia[0-9]')))"
+    resources = {"cpu": 1, "memory": "300MB", "gpu": gpus}
+    run = order(code, resources=resources, slurm={"exclusive": True})
+    view = stage.end(run)
+    assert view.state is RunState.SUCCEEDED, view.reason
+    assert stage.log(run.run) == [f"GPUs {gpus}"]
 
 
 def test_a_wish_that_slurm_refuses_ends_the_run_with_its_reason(stage, order):
@@ -312,6 +345,20 @@ time.sleep(600)
     stage.cluster.run("scancel", "--signal=USR1", str(stage.job_of(run.run)))
     assert stage.end(run).state is RunState.SUCCEEDED
     assert "heard SIGUSR1" in stage.log(run.run)
+
+
+def test_a_signal_before_the_end_comes_before_the_longest_time_of_the_run(stage, order):
+    code = """
+import signal, sys, time
+def heard(number, frame):
+    print("heard", signal.Signals(number).name, flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGUSR1, heard)
+time.sleep(600)
+"""
+    run = order(code, max_duration="100s", slurm={"signal": "USR1@20"})
+    assert stage.end(run).state is RunState.SUCCEEDED
+    assert stage.log(run.run) == ["heard SIGUSR1"]
 
 
 # --- waiting, stopping, giving way ---
@@ -410,6 +457,7 @@ def test_a_node_that_dies_is_replaced_by_another(stage, order):
     finally:
         stage.agents[node].wait()
         stage.start_agent(node)
+        stage.wait_for_agent(node)
         stage.cluster.start(node)
         with suppress(subprocess.CalledProcessError):  # it may be back in service by itself
             stage.cluster.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
@@ -426,6 +474,7 @@ def test_a_node_whose_agent_is_down_starts_nothing_and_says_so(stage, order):
     finally:
         for name in stage.spec.node_names:
             stage.start_agent(name)
+            stage.wait_for_agent(name)
 
 
 def test_the_controller_may_restart_while_runs_work_and_wait(stage, order):

@@ -60,6 +60,7 @@ def _care(stage, name, first_uid):
     stage.agents[name].terminate()
     stage.agents[name].wait()
     stage.start_agent(name)
+    stage.wait_for_agent(name)
 
 
 def state(stage, name):

@@ -9,7 +9,7 @@ import click
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import show_json, show_table
 from kifabrik.errors import NotFoundError, UsageError
-from kifabrik.factory.run_records import Limits
+from kifabrik.factory.allowances import Limits
 from kifabrik.values import Money
 from kifabrik.wiring.factory import open_factory
 

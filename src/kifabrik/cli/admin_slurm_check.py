@@ -1,15 +1,22 @@
 """`kifabrik admin slurm check`."""
 
+import shutil
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import click
 
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import done, remark, show_json, show_table
+from kifabrik.cli.plain import plain
+from kifabrik.cli.terminal import done, remark, show_json
 from kifabrik.engines.slurm.expectations import Finding, Standing
 from kifabrik.errors import IntegrityError
 from kifabrik.wiring.slurm_check import check_cluster
+
+_MARGIN: Final = 9
+_WIDEST: Final = 100
 
 
 @click.command(
@@ -23,8 +30,7 @@ from kifabrik.wiring.slurm_check import check_cluster
 @click.option(
     "--slurm-conf",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    envvar="SLURM_CONF",
-    help="The cluster's slurm.conf; default $SLURM_CONF, the factory's setting, or the system's.",
+    help="The cluster's slurm.conf; default the factory's setting, $SLURM_CONF, or the system's.",
 )
 @home_option
 @json_option
@@ -49,19 +55,15 @@ def check(everything: bool, slurm_conf: Path | None, home: Path, as_json: bool) 
 
 def _show(found: list[Finding], *, everything: bool) -> None:
     shown = [one for one in found if everything or one.standing is not Standing.OK]
-    if shown:
-        show_table(
-            ["", "SETTING", "IS", "WRITE"],
-            [(one.standing, one.setting, one.value or "not set", _advice(one)) for one in shown],
-        )
+    width, indent = min(_WIDEST, shutil.get_terminal_size().columns), " " * (_MARGIN + 2)
+    for one in shown:
+        click.echo(plain(f"{one.standing:<{_MARGIN}}{one.setting}: {one.value or 'not set'}"))
+        if one.write:
+            click.echo(plain(f"{'':<{_MARGIN}}{one.write}{f'     in {one.file}' if one.file else ''}"))
+            why = f"otherwise {one.why}"
+            click.echo(textwrap.fill(why, width, initial_indent=indent, subsequent_indent=indent))
     fine = sum(one.standing is Standing.OK for one in found)
     if fine == len(found):
         done(f"All {fine} settings are as they should be")
     else:
         remark(f"{fine} of {len(found)} are as they should be.")
-
-
-def _advice(one: Finding) -> str:
-    if not one.write:
-        return ""
-    return f"{one.write}{f' ({one.file})' if one.file else ''}: otherwise {one.why}"

@@ -26,8 +26,7 @@ from kifabrik.wiring.slurm_accounts import account_sync
 @click.option(
     "--slurm-conf",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    envvar="SLURM_CONF",
-    help="The cluster's slurm.conf; default $SLURM_CONF or the system's.",
+    help="The cluster's slurm.conf; default the factory's setting, $SLURM_CONF, or the system's.",
 )
 @home_option
 @json_option

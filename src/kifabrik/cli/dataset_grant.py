@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.options import Country, home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json, warn
 from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_option
 from kifabrik.customer.apply import code_digest, prepare
@@ -26,7 +26,7 @@ from kifabrik.values import Place
 @click.option("--purpose", required=True, help="What it may be used for, as job files name it.")
 @click.option("--days", default=90, show_default=True, help="Until it expires.")
 @click.option("--member", "members", multiple=True, help="Only this member, by name or id; may be repeated.")
-@click.option("--country", default="", help="Only on nodes in this country (ISO code).")
+@click.option("--country", type=Country(), default="", help="Only on nodes in this country (ISO code).")
 @click.option("--site", default="", help="Only at this site of the factory.")
 @click.option("--node-class", default="", help="Only on nodes of this class.")
 @click.option(

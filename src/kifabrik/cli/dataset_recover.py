@@ -7,9 +7,10 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, show_json, transfer
+from kifabrik.cli.text_files import text_of
 from kifabrik.customer.recover import recover_dataset
 from kifabrik.customer.session import open_session
-from kifabrik.jobs.jobfile import InputReference
+from kifabrik.jobs.references import InputReference
 from kifabrik.seals.identities import Identity
 from kifabrik.values import format_size
 
@@ -38,7 +39,7 @@ def recover(name: str, identity_file: Path, target: Path, home: Path, as_json: b
     a recovery recipient, as long as the factory still holds the ciphertext.
     """
     wanted = InputReference.from_text(name)
-    identity = Identity.from_text(identity_file.read_text(encoding="utf-8").strip())
+    identity = Identity.from_text(text_of(identity_file).strip())
     with open_session(home) as session:
         found = recover_dataset(session, wanted.name, wanted.version, identity, target, bar=transfer)
     if as_json:

@@ -6,8 +6,7 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, show_json
-from kifabrik.cli.unlock import FOLDER, choose_unlock, key_file_option, passphrase_option
-from kifabrik.keyholder.keyholder import open_keyholder
+from kifabrik.cli.unlock import key_file_option, passphrase_option, unlocked
 
 
 @click.command(
@@ -26,7 +25,7 @@ def approve(run: str, passphrase_file: Path | None, key_file: Path | None, home:
 
     Of a sweep, one word is for all its tasks, those to come included.
     """
-    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+    with unlocked(home, passphrase_file, key_file) as keyholder:
         keyholder.approve(run)
     if as_json:
         show_json({"approved": run})

@@ -8,17 +8,15 @@ import click
 from kifabrik.attestation.enrolment import NewNode, read_authorities, read_endorsement
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json
+from kifabrik.cli.text_files import text_of
 from kifabrik.cli.unlock import (
-    FOLDER,
-    choose_unlock,
     key_file_option,
     open_steward,
     passphrase_option,
     tenant_key_option,
+    unlocked,
 )
-from kifabrik.errors import UsageError
 from kifabrik.keyholder.endorsing import challenge_node, with_node, without_node
-from kifabrik.keyholder.keyholder import open_keyholder
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -41,7 +39,7 @@ def challenge_command(
 ) -> None:
     """Make a challenge that only the TPM of the node's ENDORSEMENT file can answer."""
     node = _endorsement(endorsement)
-    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+    with unlocked(home, passphrase_file, key_file) as keyholder:
         out.write_text(challenge_node(keyholder.state, node), encoding="utf-8")
     if as_json:
         show_json({"node": node.said.name, "key": node.key.name.hex(), "endorsement": node.endorsement_digest})
@@ -79,7 +77,7 @@ def add_node(
     node = _endorsement(endorsement)
     authorities = read_authorities(ek_roots.read_bytes()) if ek_roots else []
     with open_steward(home, passphrase_file, tenant_key) as steward:
-        listed = steward.check_answer(node, _text(answer), authorities=authorities, compared=ek)
+        listed = steward.check_answer(node, text_of(answer), authorities=authorities, compared=ek)
         policy = steward.set_attestation(lambda before: with_node(before, listed))
     if as_json:
         show_json({"policy": policy.sequence, "node": asdict(listed)})
@@ -113,11 +111,4 @@ def remove_node(
 
 
 def _endorsement(file: Path) -> NewNode:
-    return read_endorsement(_text(file))
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is not a text file") from None
+    return read_endorsement(text_of(file))

@@ -7,8 +7,7 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
-from kifabrik.cli.unlock import FOLDER, choose_unlock, key_file_option, passphrase_option
-from kifabrik.keyholder.keyholder import open_keyholder
+from kifabrik.cli.unlock import key_file_option, passphrase_option, unlocked
 
 
 @click.command(
@@ -23,7 +22,7 @@ from kifabrik.keyholder.keyholder import open_keyholder
 @json_option
 def show(passphrase_file: Path | None, key_file: Path | None, home: Path, as_json: bool) -> None:
     """Show which nodes and boots count as attested, and what is not in the ledger yet. Asks no server."""
-    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+    with unlocked(home, passphrase_file, key_file) as keyholder:
         newest, in_force = keyholder.attestation.newest(), keyholder.attestation.in_force()
     if as_json:
         said = asdict(newest.policy) if newest else None

@@ -7,8 +7,8 @@ import click
 from kifabrik.attestation.states import read_guests, read_image
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json
+from kifabrik.cli.text_files import text_of
 from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_option
-from kifabrik.errors import UsageError
 from kifabrik.keyholder.endorsing import with_image, without_image
 
 FIRMWARE_AND_BOOT = "0,1,2,3,4,7"
@@ -44,7 +44,7 @@ def set_pcrs(
 
     FILE is a node's endorsement, or JSON such as {"sha256": {"0": "…", "7": "…"}}.
     """
-    image = read_image(_text(file), name, pcr)
+    image = read_image(text_of(file), name, pcr)
     with open_steward(home, passphrase_file, tenant_key) as steward:
         policy = steward.set_attestation(lambda before: with_image(before, image))
     if as_json:
@@ -91,7 +91,7 @@ def set_guests(
     file: Path, passphrase_file: Path | None, tenant_key: Path | None, home: Path, as_json: bool
 ) -> None:
     """Accept exactly the SEV-SNP guests, chips and roots in FILE; docs/formats/attestation.md shows its form."""
-    change = read_guests(_text(file))
+    change = read_guests(text_of(file))
     with open_steward(home, passphrase_file, tenant_key) as steward:
         policy = steward.set_attestation(change)
     if as_json:
@@ -99,10 +99,3 @@ def set_guests(
         return
     done(f"{len(policy.guests)} guests are accepted; every node must show {', '.join(policy.require)}")
     remark("  Launchers do not make SEV-SNP reports yet: see docs/attestation.md")
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is not a text file") from None

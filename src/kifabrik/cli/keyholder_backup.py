@@ -7,9 +7,8 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json
-from kifabrik.cli.unlock import FOLDER, ask_passphrase, choose_unlock, key_file_option, passphrase_option
+from kifabrik.cli.unlock import ask_passphrase, key_file_option, passphrase_option, unlocked
 from kifabrik.keyholder.backup import BACKUP_DAYS
-from kifabrik.keyholder.keyholder import open_keyholder
 
 
 @click.command(
@@ -42,7 +41,7 @@ def backup(
 
     Until it lapses, an erasure names it as still holding the key.
     """
-    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+    with unlocked(home, passphrase_file, key_file) as keyholder:
         passphrase = ask_passphrase(backup_passphrase_file, confirm=True, what="Passphrase of the backup")
         made = keyholder.backup(path, passphrase, days=days)
     if as_json:

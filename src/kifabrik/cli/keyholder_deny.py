@@ -6,8 +6,7 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, show_json
-from kifabrik.cli.unlock import FOLDER, choose_unlock, key_file_option, passphrase_option
-from kifabrik.keyholder.keyholder import open_keyholder
+from kifabrik.cli.unlock import key_file_option, passphrase_option, unlocked
 
 
 @click.command(
@@ -23,7 +22,7 @@ from kifabrik.keyholder.keyholder import open_keyholder
 @json_option
 def deny(run: str, passphrase_file: Path | None, key_file: Path | None, home: Path, as_json: bool) -> None:
     """Refuse the request of RUN."""
-    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+    with unlocked(home, passphrase_file, key_file) as keyholder:
         keyholder.deny(run)
     if as_json:
         show_json({"denied": run})

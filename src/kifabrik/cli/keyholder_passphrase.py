@@ -6,8 +6,7 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, show_json
-from kifabrik.cli.unlock import FOLDER, ask_passphrase, choose_unlock, key_file_option, passphrase_option
-from kifabrik.keyholder.keyholder import open_keyholder
+from kifabrik.cli.unlock import ask_passphrase, key_file_option, passphrase_option, unlocked
 
 
 @click.command(
@@ -33,7 +32,7 @@ def passphrase(
     as_json: bool,
 ) -> None:
     """Protect the keyholder with another passphrase. The tenant key keeps its own."""
-    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+    with unlocked(home, passphrase_file, key_file) as keyholder:
         keyholder.change_passphrase(ask_passphrase(new_passphrase_file, confirm=True, what="New passphrase"))
     if as_json:
         show_json({"changed": True})

@@ -6,6 +6,7 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json
+from kifabrik.cli.text_files import text_of
 from kifabrik.cli.unlock import FOLDER, ask_passphrase, passphrase_option, tenant_key_option
 from kifabrik.keyholder.restore import restore as restore_keyholder
 
@@ -51,7 +52,7 @@ def restore(
         ask_passphrase(backup_passphrase_file, what="Passphrase of the backup"),
         ask_passphrase(passphrase_file, confirm=True, what="Passphrase for the new folder"),
         tenant_key=tenant_key,
-        known_heads=tuple(head.read_text(encoding="utf-8") for head in known_heads),
+        known_heads=tuple(text_of(head) for head in known_heads),
         say=lambda event: None if as_json else remark(f"  {event.text}"),
     )
     if as_json:

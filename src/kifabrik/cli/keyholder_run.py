@@ -10,9 +10,8 @@ import click
 
 from kifabrik.cli.options import home_option
 from kifabrik.cli.terminal import done, remark, step, warn
-from kifabrik.cli.unlock import FOLDER, choose_unlock, key_file_option, passphrase_option
+from kifabrik.cli.unlock import key_file_option, passphrase_option, unlocked
 from kifabrik.keyholder.events import Event, EventKind
-from kifabrik.keyholder.keyholder import open_keyholder
 from kifabrik.values import format_time, now_utc
 
 _SAY: Final = {
@@ -41,7 +40,7 @@ def run(passphrase_file: Path | None, key_file: Path | None, home: Path) -> None
 
     For unattended start use a key file, or a systemd credential named kifabrik-keyholder.
     """
-    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+    with unlocked(home, passphrase_file, key_file) as keyholder:
         stop = threading.Event()
 
         def end(_signal: int, _frame: FrameType | None) -> None:

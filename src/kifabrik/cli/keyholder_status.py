@@ -7,8 +7,7 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
-from kifabrik.cli.unlock import FOLDER, choose_unlock, key_file_option, passphrase_option
-from kifabrik.keyholder.keyholder import open_keyholder
+from kifabrik.cli.unlock import key_file_option, passphrase_option, unlocked
 from kifabrik.keyholder.status import Status
 
 
@@ -24,7 +23,7 @@ from kifabrik.keyholder.status import Status
 @json_option
 def status(passphrase_file: Path | None, key_file: Path | None, home: Path, as_json: bool) -> None:
     """Show whether it serves, and its members, grants, blocks, alarms and backups. Asks no server."""
-    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+    with unlocked(home, passphrase_file, key_file) as keyholder:
         found = keyholder.status()
     if as_json:
         show_json({**asdict(found), "healthy": found.healthy})

@@ -6,6 +6,7 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json, warn
+from kifabrik.cli.text_files import text_of
 from kifabrik.customer.record import verify_offline
 from kifabrik.errors import IntegrityError
 from kifabrik.ledger.policy import Policy
@@ -35,7 +36,7 @@ def verify(folder: Path | None, policy: Path | None, home: Path, as_json: bool) 
     6 if anything is wrong; the first bad entry is named.
     """
     if folder is not None:
-        believed = Policy.parse(policy.read_text(encoding="utf-8")) if policy else None
+        believed = Policy.parse(text_of(policy)) if policy else None
         report, held = verify_folder(folder, believed), None
     else:
         offline = verify_offline(home)

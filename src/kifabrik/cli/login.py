@@ -6,6 +6,7 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json
+from kifabrik.cli.text_files import text_of
 from kifabrik.customer.profile import enrol
 from kifabrik.tenants.invitation import Invitation
 
@@ -24,7 +25,7 @@ def login(invitation: Path, home: Path, as_json: bool) -> None:
 
     The keys of this device are made here and never leave it. The invitation works once.
     """
-    profile = enrol(home, Invitation.from_text(invitation.read_text(encoding="utf-8")))
+    profile = enrol(home, Invitation.from_text(text_of(invitation)))
     if as_json:
         show_json({"tenant": profile.tenant, "member": profile.member, "role": profile.role})
         return

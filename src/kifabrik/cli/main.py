@@ -87,6 +87,7 @@ _COMMANDS: Final = {
     "ledger": ("kifabrik.cli.ledger:ledger", "Show and verify the record of every use."),
     "env": ("kifabrik.cli.env:env", "Rebuild and verify the environment of a run."),
     "footprint": ("kifabrik.cli.footprint:footprint", "Show time, energy and cost of a run."),
+    "statement": ("kifabrik.cli.statement:statement", "Make the month's statement: hours, euros, energy, carbon."),
     "recipe": ("kifabrik.cli.recipe:recipe", "Industrial workloads as sealed jobs."),
     "supply-chain": (
         "kifabrik.cli.supply_chain:supply_chain",

@@ -8,7 +8,7 @@ from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json
 from kifabrik.customer.acceptance import accept_model
 from kifabrik.customer.session import open_session
-from kifabrik.jobs.jobfile import InputReference
+from kifabrik.jobs.references import InputReference
 
 
 @click.command(

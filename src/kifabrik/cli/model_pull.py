@@ -11,7 +11,7 @@ from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json, transfer, warn
 from kifabrik.customer.results import pull_output, write_proof
 from kifabrik.customer.session import open_session
-from kifabrik.jobs.jobfile import InputReference
+from kifabrik.jobs.references import InputReference
 from kifabrik.models.inspection import Finding
 from kifabrik.values import format_size
 

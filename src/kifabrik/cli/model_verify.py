@@ -10,7 +10,7 @@ from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import show_json
 from kifabrik.customer.proof import prove_run
 from kifabrik.customer.session import open_session
-from kifabrik.jobs.jobfile import InputReference
+from kifabrik.jobs.references import InputReference
 
 
 @click.command(

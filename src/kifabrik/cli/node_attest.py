@@ -9,6 +9,7 @@ from kifabrik.attestation.enrolment import Endorsement, read_challenge, write_an
 from kifabrik.attestation.tpm_structures import Public
 from kifabrik.cli.options import json_option
 from kifabrik.cli.terminal import done, remark, show_json
+from kifabrik.cli.text_files import text_of
 from kifabrik.errors import RefusedError, UsageError
 from kifabrik.launcher.node_tpm import FILE, read_key, write_key
 from kifabrik.launcher.tpm import BANK, Tpm
@@ -92,7 +93,7 @@ def init(home: Path, out: Path, again: bool, as_json: bool) -> None:
 @json_option
 def answer(challenge: Path, home: Path, out: Path, as_json: bool) -> None:
     """Let the TPM answer a steward's CHALLENGE: it shows that both keys are its own."""
-    name, credential = read_challenge(_read(challenge))
+    name, credential = read_challenge(text_of(challenge))
     key = read_key(home)
     if Public.parse(key.public).name.hex() != name:
         raise RefusedError(
@@ -113,10 +114,3 @@ def _tpm(home: Path) -> Tpm:
             f"{home / 'node.toml'} names no TPM", hint='Add this line at its beginning: tpm = "device:/dev/tpmrm0"'
         )
     return Tpm(connection)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is not a text file") from None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import Country, json_option
 from kifabrik.cli.terminal import done, remark, show_json
 from kifabrik.values import Place
 from kifabrik.wiring.node import FILE, init_node, read_key
@@ -24,7 +24,7 @@ from kifabrik.wiring.node import FILE, init_node, read_key
     "--ca", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The service's own CA (PEM)."
 )
 @click.option("--name", default="", help="Slurm's name of this node, when it is new; else the machine's name.")
-@click.option("--country", default="", help="ISO code of the country it is in, when it is new.")
+@click.option("--country", type=Country(), default="", help="ISO code of the country it is in, when it is new.")
 @click.option("--site", default="", help="The operator's name of the building, when it is new.")
 @click.option("--class", "node_class", default="", help="The operator's name of its kind, when it is new.")
 @json_option

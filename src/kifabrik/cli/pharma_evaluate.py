@@ -69,6 +69,8 @@ def evaluate(
 
 
 def _show(found: "Evaluation", level: float) -> None:
+    from kifabrik.recipes.pharma.evaluating import FAR, is_short  # noqa: PLC0415 - slow to import
+
     short = {"mean": "MEAN", "nearest neighbour": "NEAREST", "random forest on Morgan": "FOREST"}
     columns = ["MEASURE", "MODEL", "95 % INTERVAL", "IN DOMAIN"]
     columns += [short[which.value] for which in found.baselines]
@@ -99,8 +101,15 @@ def _show(found: "Evaluation", level: float) -> None:
     remark(f"{found.count:,} test compounds, {found.inside:,} of them in the model's domain.")
     if found.covered is not None:
         remark(f"Intervals promise {level:.0%} and cover {found.covered:.1%} of the test data.")
-    if found.cliffs.compounds:
+    if found.covered_far is not None:
+        falls = is_short(found.covered_far, found.count_far, level)
         remark(
-            f"Activity cliffs: {found.cliffs.compounds} test compounds; error {found.cliffs.error:.3f}, "
+            f"Below a similarity of {FAR} to the training compounds they cover {'only ' if falls else ''}"
+            f"{found.covered_far:.1%} of {found.count_far:,}{': do not rely on them there.' if falls else '.'}"
+        )
+    if found.cliffs.compounds:
+        count = found.cliffs.compounds
+        remark(
+            f"Activity cliffs: {count} test compound{'s' if count > 1 else ''}; error {found.cliffs.error:.3f}, "
             f"elsewhere {found.cliffs.other_error:.3f}."
         )

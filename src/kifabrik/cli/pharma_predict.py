@@ -48,10 +48,14 @@ def predict(
                 "compounds": found.rows,
                 "predicted": found.predicted,
                 "in_domain": found.in_domain,
+                "not_predicted": dict(found.reasons),
             }
         )
         return
     remark(f"{found.predicted:,} of {found.rows:,} compounds predicted: {out}")
+    for reason, count in found.reasons:
+        warn(f"{count:,} not predicted: {reason}.")
     outside = found.predicted - found.in_domain
     if outside:
-        warn(f"{outside:,} of them are unlike the training compounds (in_domain: no): trust these less.")
+        which = f"{outside:,} of {found.predicted:,}"
+        warn(f"{which} are unlike the training compounds (in_domain: no): trust these less.")

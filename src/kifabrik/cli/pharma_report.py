@@ -1,6 +1,7 @@
 """`kifabrik pharma report`."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -12,12 +13,19 @@ from kifabrik.cli.terminal import remark, show_json
     epilog="""\b
     Examples:
       kifabrik pharma report model
-      kifabrik pharma report model --json
+      kifabrik pharma report model --language de
     """
 )
 @click.argument("model", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--language",
+    type=click.Choice(["de", "en"]),
+    default="en",
+    show_default=True,
+    help="Language of the report and the card, and how numbers are written.",
+)
 @json_option
-def report(model: Path, *, as_json: bool) -> None:
+def report(model: Path, language: Literal["de", "en"], *, as_json: bool) -> None:
     """Write the report of MODEL, which `evaluate` has judged: report.html and card.md in its folder."""
     from kifabrik.recipes.pharma.card import write_card  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.pharma.evaluated import load_evaluation  # noqa: PLC0415
@@ -26,8 +34,8 @@ def report(model: Path, *, as_json: bool) -> None:
 
     trained = load(model)
     evaluation = load_evaluation(model)
-    page = write_report(trained, evaluation, model)
-    card = write_card(trained, evaluation, model)
+    page = write_report(trained, evaluation, model, language=language)
+    card = write_card(trained, evaluation, model, language=language)
     if as_json:
         show_json({"report": str(page), "card": str(card)})
         return

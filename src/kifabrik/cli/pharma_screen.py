@@ -1,14 +1,14 @@
 """`kifabrik pharma screen`."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
 from kifabrik.cli.pharma_library import library_of, library_options
 from kifabrik.cli.pharma_running import workers_option
@@ -31,6 +31,7 @@ _WEAK = 0.6
       kifabrik pharma screen model library.smi.gz --out screened
       kifabrik pharma screen model library.parquet --out screened --keep 10 --rule lipinski --alerts pains
       kifabrik pharma screen model library.csv --out screened --limit weight=200..450 --low --diverse 50
+      kifabrik pharma screen model library.csv --out screened --diverse 50 --pick butina
       kifabrik pharma screen model library.smi --out screened --first similarity --actives actives.smi
     """
 )
@@ -51,6 +52,13 @@ _WEAK = 0.6
 @click.option("--sample", type=click.IntRange(min=500), default=5000, show_default=True, help="To learn from.")
 @click.option("--hits", type=click.IntRange(min=1), default=1000, show_default=True, help="How many to write.")
 @click.option("--diverse", type=click.IntRange(min=0), default=0, help="Pick so many hits unlike each other.")
+@click.option(
+    "--pick",
+    type=click.Choice(["maxmin", "butina"]),
+    default="maxmin",
+    show_default=True,
+    help="How: least like those picked before, or the best of each cluster.",
+)
 @click.option("--low", is_flag=True, help="The smallest values are the best. [the largest]")
 @click.option("--in-domain", is_flag=True, help="Only hits the model may be trusted with.")
 @click.option("--rule", type=click.Choice(["lipinski", "veber", "lead-like"]), multiple=True, help="Named limits.")
@@ -76,7 +84,8 @@ def screen(
     A small model learns from a sample what MODEL would say, and scores the library; MODEL then sees the best.
     The same command goes on where it was ended. OUT gets hits.csv, hits.sdf, rejects.csv and summary.json.
     """
-    from kifabrik.recipes.pharma.screen import screen as run  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.pharma.picking import Picking  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.pharma.screen import screen as run  # noqa: PLC0415
     from kifabrik.recipes.pharma.screening_plan import First, Plan  # noqa: PLC0415
 
     plan = Plan(
@@ -89,6 +98,7 @@ def screen(
         sample=wishes["sample"],
         hits=wishes["hits"],
         diverse=wishes["diverse"],
+        picking=Picking(wishes["pick"]),
         low_is_better=wishes["low"],
         only_in_domain=wishes["in_domain"],
         filters=_filters(wishes["rule"], wishes["limit"], wishes["alerts"]),
@@ -101,7 +111,7 @@ def screen(
     if as_json:
         show_json({"out": str(out), **{name: getattr(summary, name) for name in summary.__dataclass_fields__}})
         return
-    _show(summary, plan.sample)
+    _show(summary, plan.sample, out)
     done(f"{summary.hits:,} hits in {format_duration(round(time.monotonic() - begun))}: {out / 'hits.csv'}")
 
 
@@ -112,7 +122,7 @@ def _filters(rules: tuple[str, ...], limits: tuple[str, ...], alerts: tuple[str,
     return Filters((*named, *map(Limit.from_text, limits)), tuple(map(Alerts, alerts)))
 
 
-def _show(summary: "Summary", sample: int) -> None:
+def _show(summary: "Summary", sample: int, out: Path) -> None:
     stages = [("rows of the library", summary.rows)]
     if not summary.single_stage:
         stages.append(("could not be read", summary.unread))
@@ -122,6 +132,8 @@ def _show(summary: "Summary", sample: int) -> None:
         ("of them in its domain", summary.in_domain),
         ("hits", summary.hits),
     ]
+    if summary.clusters:
+        stages.append(("clusters of them", summary.clusters))
     if summary.picked:
         stages.append(("picked to be unlike each other", summary.picked))
     show_table(("molecules", "number"), [(name, f"{number:,}") for name, number in stages], right=(1,))
@@ -131,25 +143,25 @@ def _show(summary: "Summary", sample: int) -> None:
         if summary.rank_correlation < _WEAK:
             warn("That is a poor guide: a larger --sample or --keep loses fewer hits; --first none loses none.")
     if summary.hits == 0:
-        raise UsageError("No molecule is a hit.", hint="Loosen --limit, --rule, --alerts or --in-domain.")
+        raise UsageError(
+            f"No molecule is a hit; {summary.left_out + summary.unread:,} of {summary.rows:,} were left out.",
+            hint=f"{out / 'rejects.csv'} says why; loosen --limit, --rule, --alerts or --in-domain.",
+        )
 
 
 @contextmanager
 def _stages(*, quiet: bool) -> Iterator[Callable[["Stage", int, int], None]]:
-    """Show a bar for each stage, with the time that is left."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _stage, _done, _total: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    """Show a bar for the stage that is on, with the time that is left."""
+    with ExitStack() as shown:
+        current: Stage | None = None
+        count: Callable[[int], None] | None = None
 
-    columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks: dict[Stage, Any] = {}
+        def told(stage: "Stage", finished: int, total: int) -> None:
+            nonlocal current, count
+            if stage is not current:
+                shown.close()
+                current, count = stage, shown.enter_context(counting(stage.value, total or None, quiet=quiet))
+            if count:
+                count(finished)
 
-        def count(stage: "Stage", finished: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage.value, total=total or None)
-            bars.advance(tasks[stage], finished)
-
-        yield count
+        yield told

@@ -22,6 +22,7 @@ _LEFT_TO_REPORT: Final = frozenset({"balanced accuracy", "calibration error", "R
     Examples:
       kifabrik pharma train split --out model
       kifabrik pharma train split --endpoint IC50 --recipe fast --members 5 --seed 3 --out model
+      kifabrik pharma train split --endpoint IC50 --also Ki --recipe chemprop --out model
     """
 )
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
@@ -32,14 +33,19 @@ _LEFT_TO_REPORT: Final = frozenset({"balanced accuracy", "calibration error", "R
 @click.option("--also", "helpers", multiple=True, help="Another endpoint of the data that may help; once for each.")
 @click.option(
     "--recipe",
-    type=click.Choice(["auto", "maplight", "fast"]),
+    type=click.Choice(["auto", "maplight", "fast", "chemprop"]),
     default="auto",
     show_default=True,
-    help="How trees are grown; auto: the better one by inner cross-validation.",
+    help="How to grow trees; auto: the better by inner cross-validation. chemprop: a graph network instead.",
 )
 @click.option("--trees", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="In a set.")
+@click.option("--epochs", type=click.IntRange(3, 10_000), default=50, show_default=True, help="Of chemprop.")
 @click.option(
-    "--members", type=click.IntRange(1, 50), default=1, show_default=True, help="Sets of trees to take the mean of."
+    "--members",
+    type=click.IntRange(1, 50),
+    default=1,
+    show_default=True,
+    help="Sets of trees, or networks, to take the mean of.",
 )
 @click.option("--folds", type=click.IntRange(2, 20), default=5, show_default=True, help="Inner cross-validation.")
 @click.option(
@@ -66,6 +72,7 @@ def train(
     helpers: tuple[str, ...],
     recipe: str,
     trees: int,
+    epochs: int,
     members: int,
     folds: int,
     level: float,
@@ -89,6 +96,7 @@ def train(
     wishes = Training(
         recipe=None if recipe == "auto" else Recipe(recipe),
         trees=trees,
+        epochs=epochs,
         members=members,
         folds=folds,
         level=level,
@@ -125,7 +133,8 @@ def _show(model: "Model") -> None:
     names = [name for name in model.facts["inner"]["recipe"] if name not in _LEFT_TO_REPORT]
     rows = []
     for which, found in model.facts["inner"].items():
-        label = f"CatBoost, {model.recipe.value}" if which == "recipe" else which
+        learner = "Chemprop" if model.networks else f"CatBoost, {model.recipe.value}"
+        label = learner if which == "recipe" else which
         rows.append((label, *(show_figure(found[name]) for name in names)))
     right = tuple(range(1, len(names) + 1))
     show_table(["LEFT-OUT SCAFFOLDS", *(name.upper() for name in names)], rows, right=right)

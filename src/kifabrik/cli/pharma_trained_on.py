@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kifabrik.cli.options import json_option
-from kifabrik.cli.terminal import remark, show_json, show_table
+from kifabrik.cli.terminal import remark, show_json, show_table, warn
 
 
 @click.command(
@@ -26,25 +26,35 @@ def trained_on(compound: str, models: tuple[Path, ...], *, as_json: bool) -> Non
     """
     from kifabrik.recipes.pharma.tracing import trace  # noqa: PLC0415 - slow to import
 
-    found = trace(compound, models)
+    traced = trace(compound, models)
+    found = traced.traces
     if as_json:
         show_json(
-            [
-                {
-                    "model": str(one.model),
-                    "endpoint": one.endpoint,
-                    "id": one.id,
-                    "inchikey": one.inchikey,
-                    "same": one.same,
-                }
-                for one in found
-            ]
+            {
+                "read_as_structure": traced.is_read,
+                "models": [
+                    {
+                        "model": str(one.model),
+                        "endpoint": one.endpoint,
+                        "id": one.id,
+                        "inchikey": one.inchikey,
+                        "same": one.same,
+                    }
+                    for one in found
+                ],
+            }
         )
         return
+    if not traced.is_read:
+        warn(f"{compound} is no structure that can be read, nor an InChIKey: looked for as a name only.")
     if not found:
-        remark(f"None of {len(models)} models was trained on it, nor on a stereoisomer or salt of it.")
+        sought = "it, nor on a stereoisomer or salt of it" if traced.is_read else "a compound of this name"
+        which = f"None of {len(models)} models was" if len(models) > 1 else "The model was not"
+        remark(f"{which} trained on {sought}.")
         return
     show_table(
         ["MODEL", "ENDPOINT", "COMPOUND", "INCHIKEY", "MATCH"],
         [(one.model, one.endpoint, one.id, one.inchikey, "same" if one.same else "stereoisomer") for one in found],
     )
+    count = len({one.model for one in found})
+    remark(f"{count} of {len(models)} models must be trained again without it where it is to be erased.")

@@ -25,8 +25,16 @@ _WORDS: Final = {
     "not met": ("NICHT ERFÜLLT", "NOT MET"),
     "not yet met": ("noch nicht erfüllt", "not yet met"),
     "note": (
-        "Die PUE zählt Strom nicht, der nur Abwärme aufwertet (§ 11 Abs. 2 Satz 3). Werte sind simuliert.",
-        "PUE leaves out electricity that only upgrades waste heat (§ 11 Abs. 2 Satz 3). Values are simulated.",
+        "Nach Abs. 2 zählt die PUE Strom nicht, der nur Abwärme aufwertet (Satz 3). Werte sind simuliert.",
+        "By (2), PUE leaves out electricity that only upgrades waste heat (sentence 3). Values are simulated.",
+    ),
+    "unread": (
+        "Nicht am Gesetzestext geprüft, nur an Zusammenfassungen: {rows}.",
+        "Not checked against the law's text, only against summaries: {rows}.",
+    ),
+    "unread_fields": (
+        "Die Liste der Angaben ist nicht am Gesetzestext geprüft.",
+        "The list of fields was not checked against the law's text.",
     ),
     "due": ("{law}; fällig {day}", "{law}; due {day}"),
     "small": ("Der Standort liegt unter der Größe dieses Registers.", "The site is below this register's size."),
@@ -75,7 +83,8 @@ def enefg(
         )
     year = year or study.site.year
     summary = study.summary
-    found = verdicts({"pue": summary.pue, "erf": summary.erf, "ref": summary.ref}, start, year)
+    figures = {"pue": summary.pue, "pue_all": summary.pue_all, "erf": summary.erf, "ref": summary.ref}
+    found = verdicts(figures, start, year)
     last = date(year, 12, 31)
     metered = {}
     if meters:
@@ -106,7 +115,7 @@ def _show_verdicts(study: "Study", found: "list[Verdict]", start: date, year: in
         rows.append(
             (
                 bound.law.removeprefix("EnEfG "),
-                bound.figure.upper(),
+                bound.figure.removesuffix("_all").upper(),
                 f"{one.value:.3f}",
                 sign,
                 binds,
@@ -115,6 +124,9 @@ def _show_verdicts(study: "Study", found: "list[Verdict]", start: date, year: in
         )
     show_table(_say(language, "columns").split(","), rows, right=(2,))
     remark(_say(language, "note"))
+    unread = sorted({one.threshold.law.removeprefix("EnEfG ") for one in found if one.threshold.seen != "text"})
+    if unread:
+        remark(_say(language, "unread", rows="; ".join(unread)))
 
 
 def _word(verdict: "Verdict", language: str) -> str:
@@ -131,6 +143,8 @@ def _show_register(
     if filled is None:
         remark(_say(language, "small"))
         return
+    if register.seen != "text":
+        remark(_say(language, "unread_fields"))
     rows = [(one.field.symbol or "", getattr(one.field, language), *_cells(one, language)) for one in filled]
     if any(row[0] for row in rows):
         show_table(["SYMBOL", *_say(language, "fields").split(",")], rows, right=(2,))
@@ -172,6 +186,7 @@ def _document(
                 "since": str(one.since),
                 "binding": one.binding,
                 "met": one.met,
+                "checked": one.threshold.seen,
             }
             for one in found
         ],

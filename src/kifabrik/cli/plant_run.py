@@ -1,5 +1,6 @@
 """`kifabrik plant run`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -77,7 +78,8 @@ def show_study(study: "Study") -> None:
     """Print a year: balances first, then figures of merit, river and heat."""
     summary, site = study.summary, study.site
     click.secho(f"{site.name}, {site.year}: {site.fleet().gpus:,} GPUs, load {study.load}", bold=True)
-    click.echo(f"river: {study.river_source}\nweather: {study.weather_source}\n")
+    click.echo(f"river: {study.river_source}\nweather: {study.weather_source}")
+    click.echo("".join(f"{line}\n" for line in tariff_lines(study.tariff_sources)))
     if not study.measured:
         warn("River and weather are estimates; name the folder of tables with --data.")
     show_table(["ELECTRICITY IN", "", "HEAT OUT", ""], _balance(summary), right=(1, 3))
@@ -93,6 +95,14 @@ def show_study(study: "Study") -> None:
         warn(f"{share:.0%} of the IT energy is cut: cooling or grid connection are too small for this load.")
 
 
+def tariff_lines(sources: Sequence[str]) -> list[str]:
+    """Where price and carbon came from, as far as it was a table or should have been."""
+    from kifabrik.plant.tariffs import CONSTANT  # noqa: PLC0415 - slow to import
+
+    named = zip(("price", "carbon, location", "carbon, market"), sources, strict=False)
+    return [f"{name}: {source}" for name, source in named if source != CONSTANT]
+
+
 def _balance(summary: "Summary") -> list[tuple[str, str, str, str]]:
     total = summary.electricity
     core = total - summary.upgrade
@@ -106,6 +116,7 @@ def _balance(summary: "Summary") -> list[tuple[str, str, str, str]]:
 
 
 def _figures(summary: "Summary") -> list[tuple[str, str, str]]:
+    paid = figure(1000 * summary.cost / summary.electricity, 1, "EUR/MWh") if summary.electricity else "-"
     sold = figure(summary.heat_revenue / 1e6, 2, "M EUR")
     return [
         ("PUE", figure(summary.pue), "all but the upgrade of heat / IT (EN 50600-4-2)"),
@@ -117,7 +128,7 @@ def _figures(summary: "Summary") -> list[tuple[str, str, str]]:
         ("CUE, market", figure(summary.cue_market, 3, "kg/kWh"), "by contracts"),
         ("WUE, withdrawn", figure(summary.wue_withdrawn, 1, "l/kWh"), "taken and given back (EN 50600-4-9)"),
         ("WUE, consumed", figure(summary.wue_consumed, 5, "l/kWh"), "evaporated"),
-        ("cost", figure(summary.cost / 1e6, 2, "M EUR"), f"electricity; heat sold: {sold}"),
+        ("cost", figure(summary.cost / 1e6, 2, "M EUR"), f"{paid} on average; heat sold: {sold}"),
     ]
 
 

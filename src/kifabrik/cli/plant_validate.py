@@ -39,6 +39,7 @@ def validate(site: str, changes: tuple[str, ...], year: int | None, data: Path |
             f"{conditions.demand.max() / 1e6:.2f} MW / {conditions.demand.sum() / 6e10:.2f} GWh",
         ),
     ]
+    rows += list(zip(("price", "carbon, location", "carbon, market"), conditions.tariff.sources, strict=True))
     if as_json:
         show_json(dict(rows))
         return

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -9,9 +10,12 @@ from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import ago, remark, show_json, show_table
 from kifabrik.client.runs import RunLine
 from kifabrik.customer.session import Session, open_session
+from kifabrik.meters.footprint import format_energy
 from kifabrik.runs.states import RunState, is_end
 from kifabrik.values import Money, format_duration
+from kifabrik.wire.runs import FootprintView
 
+_AMOUNTS: Final = ("ENERGY", "HEAT", "WATER", "CARBON", "±")
 _UNFINISHED = tuple(state for state in RunState if not is_end(state))
 
 
@@ -21,6 +25,7 @@ _UNFINISHED = tuple(state for state in RunState if not is_end(state))
       kifabrik ps --limit 10
       kifabrik ps --unfinished
       kifabrik ps --state failed --state refused
+      kifabrik ps --footprint       energy, heat, water and carbon of each
       kifabrik ps press-search      the tasks of a sweep
     """
 )
@@ -36,9 +41,19 @@ _UNFINISHED = tuple(state for state in RunState if not is_end(state))
     help="Only runs and tasks of this state, and sweeps with such a task; may be given several times.",
 )
 @click.option("--unfinished", is_flag=True, help="Only what has not ended.")
+@click.option("--footprint", is_flag=True, help="Show energy, heat handed on, water evaporated and carbon instead.")
 @home_option
 @json_option
-def ps(sweep: str | None, limit: int, states: Sequence[str], unfinished: bool, home: Path, as_json: bool) -> None:
+def ps(
+    sweep: str | None,
+    limit: int,
+    states: Sequence[str],
+    *,
+    unfinished: bool,
+    footprint: bool,
+    home: Path,
+    as_json: bool,
+) -> None:
     """List runs, newest first, each sweep as one; or all tasks of SWEEP.
 
     Job names come from your ledger; the factory does not know them.
@@ -46,7 +61,7 @@ def ps(sweep: str | None, limit: int, states: Sequence[str], unfinished: bool, h
     wanted = tuple(map(RunState, states)) + (_UNFINISHED if unfinished else ())
     with open_session(home) as session:
         if sweep:
-            _list_tasks(session, sweep, wanted, as_json=as_json)
+            _list_tasks(session, sweep, wanted, footprint=footprint, as_json=as_json)
             return
         if as_json:
             views = session.runs.all(limit=limit, states=wanted)
@@ -57,6 +72,9 @@ def ps(sweep: str | None, limit: int, states: Sequence[str], unfinished: bool, h
         names = _names(session, [line.run for line in lines])
     if not lines:
         remark("There are none of these." if wanted else "No runs yet. Order one with: kifabrik apply job.yaml")
+        return
+    if footprint:
+        _list_footprints([(line.run, names.get(line.run, "?"), line) for line in lines])
         return
     sweeps = any(line.tasks for line in lines)
     show_table(
@@ -77,6 +95,25 @@ def _cells(line: RunLine, name: str, *, sweeps: bool) -> tuple[str, ...]:
     return (line.run, name, line.state.value, *tasks, time, cost, ago(line.created))
 
 
+def _list_footprints(lines: Sequence[tuple[str, str, RunLine]]) -> None:
+    """What each used; blank where nobody knows it (yet)."""
+    rows = [(run, name, *_amounts(FootprintView.model_validate(line.used))) for run, name, line in lines]
+    show_table(["RUN", "JOB", *_AMOUNTS], rows, right=tuple(range(2, 2 + len(_AMOUNTS))))
+    remark(
+        "Energy of the machines; carbon with the building, by location. What it rests on: kifabrik footprint RUN"
+    )
+
+
+def _amounts(used: FootprintView) -> tuple[str, ...]:
+    energy = format_energy(round(1000 * sum(part.joules for part in used.energy))) if used.energy else ""
+    around = used.surroundings
+    carbon = "" if used.carbon_g is None else f"{used.carbon_g:.3g} g"
+    if around is None:
+        return (energy, "", "", carbon, "")
+    heat, water = format_energy(round(1000 * around.heat_j)), f"{around.water_consumed_l:.3g} l"
+    return (energy, heat, water, carbon, f"{around.uncertain_percent} %")
+
+
 def _done(line: RunLine) -> str:
     """How many tasks of all have succeeded, and how many have not."""
     if not line.tasks:
@@ -86,7 +123,7 @@ def _done(line: RunLine) -> str:
     return f"{done}, {failed} failed" if failed else done
 
 
-def _list_tasks(session: Session, name: str, wanted: Sequence[RunState], *, as_json: bool) -> None:
+def _list_tasks(session: Session, name: str, wanted: Sequence[RunState], *, footprint: bool, as_json: bool) -> None:
     from kifabrik.customer.sweeps import task_views  # noqa: PLC0415 - only needed for the tasks of a sweep
     from kifabrik.jobs.matrix import show_value  # noqa: PLC0415
 
@@ -100,6 +137,10 @@ def _list_tasks(session: Session, name: str, wanted: Sequence[RunState], *, as_j
         return
     if not views:
         remark("There are none of these.")
+        return
+    if footprint:
+        rows = [(number, one.run, *_amounts(one.footprint)) for number, one in views.items()]
+        show_table(["TASK", "RUN", *_AMOUNTS], rows, right=(0, *range(2, 2 + len(_AMOUNTS))))
         return
     rows = []
     for number, one in views.items():

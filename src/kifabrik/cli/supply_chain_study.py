@@ -53,6 +53,11 @@ def doubts(network: "Network") -> list[str]:
     return []
 
 
+def tried(some: int, every: int) -> str:
+    """Say of how many nodes the failure was simulated."""
+    return f"Failures of {some} of {every:,} nodes were simulated: those with most demand at risk."
+
+
 def show_number(value: float | None) -> str:
     """A number with four figures, thousands apart; a dash where there is none."""
     if value is None or math.isnan(value):

@@ -27,12 +27,10 @@ def validate(ctx: click.Context, path: Path, scenario: str, *, as_json: bool) ->
       kifabrik supply-chain validate plan.xlsx --json
     """  # noqa: D301 - \b is click's mark for a block kept as it is
     from kifabrik.cli.plain import plain  # noqa: PLC0415
-    from kifabrik.recipes.supply_chain.tables import problems, read_network, read_tables  # noqa: PLC0415
-    from kifabrik.recipes.supply_chain.tables import scenario_names as names  # noqa: PLC0415
+    from kifabrik.recipes.supply_chain.tables import examine  # noqa: PLC0415
 
-    found = {scenario: problems(path, scenario)}
-    if not scenario and not found[""]:
-        found |= {name: problems(path, name) for name in names(read_tables(path))}
+    examined = examine(path, scenario)
+    found, network = examined.problems, examined.network
     count = sum(len(listed) for listed in found.values())
     if as_json:
         listed = [{"scenario": name, **asdict(problem)} for name, all_of in found.items() for problem in all_of]
@@ -42,8 +40,7 @@ def validate(ctx: click.Context, path: Path, scenario: str, *, as_json: bool) ->
             for problem in all_of:
                 click.echo(plain(f"scenario {name}: {problem}" if name else str(problem)))
         click.echo(f"{count} problem{'s' if count > 1 else ''}.")
-    else:
-        network = read_network(path, scenario)
+    elif network is not None:
         parts = (
             (len(network.nodes), "node"),
             (len(network.lanes), "lane"),

@@ -6,6 +6,7 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json, warn
+from kifabrik.cli.text_files import text_of
 from kifabrik.cli.unlock import FOLDER, ask_passphrase, passphrase_option
 from kifabrik.keyholder.setup import create_tenant
 from kifabrik.keyholder.unlocking import Passphrase, open_state_key, write_key_file
@@ -46,7 +47,7 @@ def create(
     the keyholder's folder, or a backup of it, what you seal is lost to everyone: see docs/keyholder.md.
     """
     passphrase = ask_passphrase(passphrase_file, confirm=True)
-    ca_pem = ca.read_text(encoding="utf-8") if ca else ""
+    ca_pem = text_of(ca) if ca else ""
     folder = home / FOLDER
 
     def show_recovery(identity: str) -> None:

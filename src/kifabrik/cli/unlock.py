@@ -1,5 +1,7 @@
 """Opening a keyholder from the command line: passphrase file, key file, systemd credential or prompt."""
 
+import getpass
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,12 +9,14 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from kifabrik.errors import NotFoundError
+from kifabrik.cli.text_files import text_of
+from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.keyholder.connecting import connect
+from kifabrik.keyholder.keyholder import Keyholder, open_keyholder
 from kifabrik.keyholder.state import open_state
 from kifabrik.keyholder.steward import Steward
 from kifabrik.keyholder.tenant_key import load_tenant_key
-from kifabrik.keyholder.unlocking import KeyFile, Passphrase, Unlock, unlock_from_environment
+from kifabrik.keyholder.unlocking import KeyFile, Passphrase, Unlock, require_keyholder, unlock_from_environment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,13 +47,29 @@ def ask_passphrase(file: Path | None, *, confirm: bool = False, what: str = "Pas
 
     Raises:
         NotFoundError: The file is empty.
+        UsageError: There is no terminal to ask at.
     """
     if file is None:
-        return str(click.prompt(what, hide_input=True, confirmation_prompt=confirm, err=True))
-    text = file.read_text(encoding="utf-8").splitlines()
+        return _prompt(what, confirm=confirm)
+    text = text_of(file).splitlines()
     if not text or not text[0]:
-        raise NotFoundError(f"{file} holds no passphrase")
+        raise NotFoundError(f"{file} holds no passphrase", hint="It belongs on the first line.")
     return text[0]
+
+
+def _prompt(what: str, *, confirm: bool) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "error", getpass.GetPassWarning
+        )  # it would be read from a pipe, or shown as it is typed
+        try:
+            return str(click.prompt(what, hide_input=True, confirmation_prompt=confirm, err=True))
+        except getpass.GetPassWarning:
+            click.echo(err=True)
+            raise UsageError(
+                f"{what}: there is no terminal to ask for it at",
+                hint="Name a file whose first line it is: --passphrase-file FILE",
+            ) from None
 
 
 def choose_unlock(passphrase_file: Path | None, key_file: Path | None) -> Unlock:
@@ -63,6 +83,19 @@ def choose_unlock(passphrase_file: Path | None, key_file: Path | None) -> Unlock
 
 
 @contextmanager
+def unlocked(home: Path, passphrase_file: Path | None, key_file: Path | None) -> Iterator[Keyholder]:
+    """Open the keyholder in HOME/keyholder.
+
+    Raises:
+        NotFoundError: There is none.
+        RefusedError: Passphrase or key file do not open it.
+    """
+    require_keyholder(home / FOLDER)
+    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+        yield keyholder
+
+
+@contextmanager
 def open_steward(home: Path, passphrase_file: Path | None, tenant_key: Path | None) -> Iterator[Steward]:
     """Open keyholder and tenant key with one passphrase, for what only a steward may do.
 
@@ -71,6 +104,7 @@ def open_steward(home: Path, passphrase_file: Path | None, tenant_key: Path | No
         RefusedError: The passphrase is wrong.
     """
     folder = home / FOLDER
+    require_keyholder(folder)
     passphrase = ask_passphrase(passphrase_file)
     state = open_state(folder, Passphrase(passphrase))
     try:

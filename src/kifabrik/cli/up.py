@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kifabrik.cli.options import home_option
+from kifabrik.cli.options import Country, home_option
 from kifabrik.cli.single_party import SingleParty
 from kifabrik.cli.terminal import done, remark, step, warn
 from kifabrik.values import Place
@@ -24,7 +24,9 @@ from kifabrik.wiring.runs import NODE
     """
 )
 @click.option("--port", default=PORT, show_default=True, help="Port to listen on, when the factory is new.")
-@click.option("--country", default="", help="ISO code of the country this node is in, when it is new.")
+@click.option(
+    "--country", type=Country(), default="", help="ISO code of the country this node is in, when it is new."
+)
 @click.option(
     "--engine",
     type=click.Choice([kind.value for kind in EngineKind]),

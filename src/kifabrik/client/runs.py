@@ -24,6 +24,7 @@ class RunLine:
         created: When it was ordered.
         finished: When it ended; empty before.
         tasks: How many tasks of a sweep are in which state; empty for a run.
+        used: What it used, as a `FootprintView` is in JSON.
     """
 
     run: str
@@ -33,6 +34,7 @@ class RunLine:
     created: str
     finished: str
     tasks: Mapping[RunState, int]
+    used: Mapping[str, Any]
 
     @classmethod
     def from_json(cls, body: Any) -> Self:
@@ -56,6 +58,7 @@ class RunLine:
             created=created,
             finished=finished,
             tasks={RunState(state): int(count) for state, count in dict(body["tasks"]).items()},
+            used=dict(used),
         )
 
 

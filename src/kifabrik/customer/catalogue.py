@@ -193,6 +193,16 @@ class Catalogue:
                     wanted.discard(str(entry.refs.get("run")))
         return {run: str(self.detail(entry).get("name", run)) for run, entry in ordered.items()}
 
+    @property
+    def head(self) -> tuple[int, str]:
+        """Size of the log these names are from, and its root in hex."""
+        head = self._mirror.head
+        return (head.size, head.root.hex()) if head else (0, "")
+
+    def ended(self) -> tuple[Entry, ...]:
+        """Every entry of an attempt that has ended, in the order of the log."""
+        return self._of(EntryKind.RUN_FINISHED)
+
     def runs(self) -> list[RunName]:
         """All runs, in the order they were ordered; each order of a sweep is one."""
         return list(self._runs.values())

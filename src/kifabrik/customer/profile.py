@@ -21,6 +21,7 @@ from kifabrik.tenants.statements import Device
 
 _FORMAT: Final = "kifabrik-profile/v1"
 _FILE: Final = "profile.json"
+_ANEW: Final = "Put a copy back; or move it away and enrol again with a new invitation: kifabrik login FILE"
 
 
 @dataclass(frozen=True)
@@ -75,20 +76,38 @@ class Profile:
         """Read the profile of this machine.
 
         Raises:
-            SignInError: This machine is not enrolled.
+            SignInError: This machine is not enrolled, or not to the end.
         """
-        try:
-            body = json.loads((_folder(home) / _FILE).read_text(encoding="utf-8"))
-            if body.pop("format") != _FORMAT:
-                raise SignInError("this machine was enrolled by another version of kifabrik")
-            return cls(**body)
-        except FileNotFoundError:
+        profile = cls.begun(home)
+        if profile is None:
             raise SignInError(
                 "this machine is not enrolled",
                 hint="Ask your steward for an invitation; then: kifabrik login FILE",
-            ) from None
+            )
+        if not profile.token:
+            raise SignInError(
+                "this machine is not enrolled: its login did not come to an end",
+                hint="Repeat kifabrik login FILE with the same invitation, or with a new one if that is used up.",
+            )
+        return profile
+
+    @classmethod
+    def begun(cls, home: Path) -> "Profile | None":
+        """Read what is kept of an enrolment, finished or not; without a token it is not finished.
+
+        Raises:
+            SignInError: It cannot be read.
+        """
+        path = _folder(home) / _FILE
+        try:
+            body = json.loads(path.read_text(encoding="utf-8"))
+            if body.pop("format") != _FORMAT:
+                raise SignInError(f"{path} was written by another version of kifabrik", hint=_ANEW)
+            return cls(**body)
+        except FileNotFoundError:
+            return None
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise SignInError(f"{_folder(home) / _FILE} is damaged", hint="Enrol again.") from None
+            raise SignInError(f"{path} is damaged", hint=_ANEW) from None
 
     def save(self, home: Path) -> None:
         """Write the profile, readable by this person only; whole or not at all."""
@@ -124,10 +143,15 @@ def enrol(home: Path, invitation: Invitation) -> Profile:
         SignInError: The invitation was used on another machine, or has expired.
         IntegrityError: The invitation does not verify.
     """
-    if (_folder(home) / _FILE).exists() and Profile.load(home).token:
+    before = Profile.begun(home)
+    if before is not None and before.token:
         raise ConflictError("this machine is enrolled already", hint="Use --home for a second enrolment.")
     keyholder, membership, key = invitation.verified()
-    profile = _pending(home, invitation, membership.member, membership.role)
+    if before is not None and before.member == membership.member:
+        profile = before
+    else:
+        profile = _fresh(invitation, membership.member, membership.role)
+        profile.save(home)
     envelope = Envelope.from_json(invitation.membership)
     device = Device(
         tenant=keyholder.tenant,
@@ -148,14 +172,8 @@ def enrol(home: Path, invitation: Invitation) -> Profile:
     return profile
 
 
-def _pending(home: Path, invitation: Invitation, member: str, role: str) -> Profile:
-    try:
-        before = Profile.load(home)
-    except SignInError:
-        before = None
-    if before is not None and before.member == member and not before.token:
-        return before
-    profile = Profile(
+def _fresh(invitation: Invitation, member: str, role: str) -> Profile:
+    return Profile(
         factory=invitation.factory,
         ca_pem=invitation.ca_pem,
         tenant_key=invitation.tenant_key,
@@ -168,5 +186,3 @@ def _pending(home: Path, invitation: Invitation, member: str, role: str) -> Prof
         catalogue_identity=invitation.catalogue_identity,
         token="",
     )
-    profile.save(home)
-    return profile

@@ -15,7 +15,8 @@ from kifabrik.customer.named import ModelVersion, RunName
 from kifabrik.customer.proof import prove_output
 from kifabrik.customer.session import Session
 from kifabrik.errors import NotFoundError, UsageError
-from kifabrik.jobs.jobfile import InputReference, JobFile
+from kifabrik.jobs.jobfile import JobFile
+from kifabrik.jobs.references import InputReference
 from kifabrik.orders.order import Input
 from kifabrik.orders.tasks import order_run
 from kifabrik.values import Kind, new_id, task_run

@@ -29,8 +29,9 @@ from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.pricing import Pricing, Quote
 from kifabrik.factory.records import SealedDetail, Version
 from kifabrik.factory.run_book import RunBook
-from kifabrik.factory.run_records import Admitted, Hold, Run
+from kifabrik.factory.run_records import Hold, Run
 from kifabrik.factory.statements import Statements
+from kifabrik.factory.sweep_records import Admitted
 from kifabrik.factory.versions import Versions, kept_manifest
 from kifabrik.ledger.entry import EntryKind, RefValue
 from kifabrik.orders.order import Input, Order, check_deadline, order_subjects, verify_order

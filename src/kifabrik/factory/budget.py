@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from kifabrik.factory.run_records import Usage
+from kifabrik.factory.allowances import Usage
 from kifabrik.values import format_time, parse_time
 
 HALF_LIFE_S: Final = 24 * 3600.0

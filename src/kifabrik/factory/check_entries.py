@@ -14,7 +14,8 @@ from kifabrik.factory.check_runs import orders_of
 from kifabrik.factory.findings import Finding
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import KeyRequest, RequestState
-from kifabrik.factory.run_records import Admitted, Attempt, Run, StopCause
+from kifabrik.factory.run_records import Attempt, Run, StopCause
+from kifabrik.factory.sweep_records import Admitted
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.values import sweep_of
 

@@ -10,8 +10,10 @@ from typing import Final
 from kifabrik.factory.capacity import Share
 from kifabrik.factory.findings import Finding
 from kifabrik.factory.journals import rank_log
+from kifabrik.factory.node_records import NodeRecord
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.run_records import Admitted, Attempt, NodeRecord, Run
+from kifabrik.factory.run_records import Attempt, Run
+from kifabrik.factory.sweep_records import Admitted
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import RunState, is_end
 

@@ -15,9 +15,10 @@ from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, Refuse
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.capacity import Placement, Share
 from kifabrik.factory.engine import Cluster
+from kifabrik.factory.node_records import NodeRecord
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.run_book import RunBook, find_run
-from kifabrik.factory.run_records import Attempt, NodeRecord, Run
+from kifabrik.factory.run_records import Attempt, Run
 from kifabrik.runs.claims import NodeClaim, verify_claim
 from kifabrik.runs.states import RunState
 from kifabrik.seals.recipients import Recipient

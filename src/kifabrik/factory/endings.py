@@ -6,17 +6,19 @@ Invariants:
 - only time that a launcher has signed for is charged: an attempt whose node failed costs nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kifabrik.factory import budget
+from kifabrik.factory.allowances import Usage
 from kifabrik.factory.ports import Transaction
 from kifabrik.factory.pricing import Pricing, cap_within
 from kifabrik.factory.run_book import RunBook
-from kifabrik.factory.run_records import Attempt, Run, StopCause, Usage
+from kifabrik.factory.run_records import Attempt, Run, StopCause
 from kifabrik.meters.footprint import Footprint, Site, footprint
 from kifabrik.meters.reading import Reading
+from kifabrik.meters.recorded import references
 from kifabrik.prices.pricelist import cost
 from kifabrik.runs.retry import Verdict, judge
 from kifabrik.runs.states import Outcome, RunState
@@ -102,8 +104,7 @@ class Endings:
         """End an attempt within `transaction` and return its run as it is now."""
         verdict = self.judge(run, attempt, how.outcome)
         ended = replace(attempt, reading=how.reading, other_readings=how.others)
-        rate, nodes = Money(run.rate_micro_eur), run.resources.nodes
-        charged = self._pricing.charge(rate, ended.readings, attempt.cap_s, nodes)
+        charged = self._charged(run, attempt, ended.readings)
         used = self._used(transaction, run, ended.readings, charged)
         verdict, cap_s = _with_what_is_left(run, used, verdict)
         now = self._book.now()
@@ -136,6 +137,15 @@ class Endings:
             most_micro_eur=used.cost_micro_eur + _price(run, cap_s) if again else used.cost_micro_eur,
             stop=None if again else run.stop,
         )
+
+    def recorded(self, run: Run, attempt: Attempt, readings: Sequence[Reading]) -> dict[str, tuple[str, ...]]:
+        """What the log says of an attempt's footprint: of what its launchers signed, by this site's factors."""
+        used = footprint(readings, self._charged(run, attempt, readings), self._site)
+        return references(used, self._site)
+
+    def _charged(self, run: Run, attempt: Attempt, readings: Sequence[Reading]) -> Money:
+        rate, nodes = Money(run.rate_micro_eur), run.resources.nodes
+        return self._pricing.charge(rate, readings, attempt.cap_s, nodes)
 
     def _used(self, transaction: Transaction, run: Run, readings: tuple[Reading, ...], charged: Money) -> Footprint:
         attempts = transaction.runs.attempts_of(run.tenant, [run.run])

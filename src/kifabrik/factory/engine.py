@@ -46,6 +46,7 @@ class Task:
         sweep: Run id of the sweep the run is a task of; empty if it is none.
         index: Number of the task, from 1; 0 if it is none.
         array: What the attempt's id was made from, with the index (`array_attempt`); empty for one by itself.
+        spare_s: What of `limit_s` lies before and behind the longest time of its job.
     """
 
     attempt: str
@@ -60,6 +61,7 @@ class Task:
     sweep: str = ""
     index: int = 0
     array: str = ""
+    spare_s: int = 0
 
 
 def array_attempt(array: str, index: int) -> str:

@@ -140,7 +140,8 @@ class Finishing:
                 tenant,
                 closing.finish,
                 EntryKind.RUN_FINISHED,
-                _refs(said, closing.finish, provenance),
+                _refs(said, closing.finish, provenance)
+                | self._endings.recorded(run, found, (said.reading, *others)),
             )
 
     def _made(

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from kifabrik.errors import ConflictError, NotFoundError, UsageError
+from kifabrik.factory.allowances import Limits
+from kifabrik.factory.node_records import NodeRecord
 from kifabrik.factory.ports import Store
-from kifabrik.factory.run_records import Limits, NodeRecord
 
 MOST_GPUS = 63
 """GPUs of one node: what is free of them is one 64-bit number."""

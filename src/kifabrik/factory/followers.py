@@ -17,7 +17,8 @@ from kifabrik.factory.capacity import Demand
 from kifabrik.factory.delivery import deliver
 from kifabrik.factory.plan import enabled_nodes
 from kifabrik.factory.ports import Transaction
-from kifabrik.factory.run_records import Admitted, Hold, Run
+from kifabrik.factory.run_records import Hold, Run
+from kifabrik.factory.sweep_records import Admitted
 from kifabrik.orders.order import Order
 from kifabrik.orders.tasks import is_awaited, order_run
 from kifabrik.runs.states import RunState

@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass
 
 from kifabrik.errors import ConflictError, IntegrityError, UsageError
 from kifabrik.factory.attempts import Attempts, node_key
+from kifabrik.factory.log_records import RankLog
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.run_book import RunBook
-from kifabrik.factory.run_records import Attempt, RankLog, Run
+from kifabrik.factory.run_records import Attempt, Run
 from kifabrik.leases.joining import verify_joined
 from kifabrik.runs.gathering import Fault, Stage, check_rank
 from kifabrik.runs.statements import NodeEnded

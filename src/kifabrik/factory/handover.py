@@ -5,6 +5,8 @@ Invariants:
   watches attempts hands over again what never arrived;
 - a run whose keyholder is away is not handed over: it would hold GPUs and wait for keys;
 - a run that may wait for a better hour of the plant is kept until it comes;
+- tasks of a sweep are one submission, and so are runs of a tenant that ask for exactly the same, where many wait:
+  what a scheduler is asked costs more than what it is asked for;
 - of one pass no more is done than keeps the loop quick; the rest comes with the next, at once. The next pass begins
   with the tenant after the one the last ended with: among many, none comes first each time.
 """
@@ -32,9 +34,14 @@ from kifabrik.values import Kind, Place, new_id, task_number
 
 MOST_OF_AN_ARRAY: Final = 1000
 """Tasks of one array: Slurm's own default of MaxArraySize allows numbers up to 1000."""
+_LEAST_ALIKE: Final = 8
+"""Runs that ask for the same and wait, from which on they are one array; of fewer each has a job named after it."""
+_MOST_ALIKE: Final = 200
 _MOST_OF_A_PASS: Final = MOST_OF_AN_ARRAY
 """Runs read in one pass; each of the waiting tenants has the same part of them."""
-_PASS_S: Final = 1.0
+_ENTERED_TOGETHER: Final = 8
+"""Turns whose attempts are written in one transaction."""
+_PASS_S: Final = 2.0
 _AT_ONCE: Final = 4
 """Submissions under way at one time: each waits for the controller most of its time."""
 _SAY_EVERY_S: Final = 10.0
@@ -81,25 +88,26 @@ class Handover:
         blocked = {(run.tenant, run.run): away[run.tenant] or postponed(run, power, now) for run in waiting}
         ready = [run for run in waiting if not blocked[run.tenant, run.run]]
         kept = [(run, blocked[run.tenant, run.run]) for run in waiting if blocked[run.tenant, run.run]]
-        if not self._hand_over(leadership, ready) or len(ready) >= each:
+        if not self._hand_over(leadership, ready, min(_LEAST_ALIKE, each)) or len(ready) >= each:
             self._book.wake()  # the rest at once, not with the next sweep
         self._say(kept, leadership)
         if time.monotonic() - self._said >= _SAY_EVERY_S and self._tell_of_waiting(leadership):
             self._said = time.monotonic()
 
-    def _hand_over(self, leadership: Leadership, runs: Sequence[Run]) -> bool:
+    def _hand_over(self, leadership: Leadership, runs: Sequence[Run], least: int) -> bool:
         """Hand runs over as far as one pass goes; whether that was all of them."""
         until = time.monotonic() + _PASS_S
+        turns = in_turns(runs, self._last, least)
         ahead = threading.BoundedSemaphore(2 * _AT_ONCE)  # none is entered long before it can be submitted
         with ThreadPoolExecutor(_AT_ONCE, "handover") as pool:
-            for together in in_turns(runs, self._last):
+            for first in range(0, len(turns), _ENTERED_TOGETHER):
                 if time.monotonic() > until:
                     return False
-                tasks = self._enter(leadership, together)
-                self._last = together[0].tenant
-                if tasks:
+                together = turns[first : first + _ENTERED_TOGETHER]
+                for tasks in self._enter(leadership, together):
                     ahead.acquire()
                     pool.submit(self._submit, tasks, ahead)
+                self._last = together[-1][0].tenant
         return True
 
     def _submit(self, tasks: Sequence[Task], ahead: threading.BoundedSemaphore) -> None:
@@ -113,26 +121,34 @@ class Handover:
         finally:
             ahead.release()
 
-    def _enter(self, leadership: Leadership, together: Sequence[Run]) -> list[Task]:
-        """Enter an attempt at a run, or one at each of the next tasks of its sweep."""
-        tenant = together[0].tenant
-        with self._store.write(tenant) as transaction:
+    def _enter(self, leadership: Leadership, turns: Sequence[Sequence[Run]]) -> list[list[Task]]:
+        """Enter attempts at the runs of some turns that still wait; what is to be submitted together."""
+        with self._store.write(*sorted({runs[0].tenant for runs in turns})) as transaction:
             leadership.check(transaction)
-            waiting = _that_still_wait(transaction, together[0])
-            array = new_array() if len(waiting) > 1 else ""
-            before = Counter(one.run for one in transaction.runs.attempts_of(tenant, [run.run for run in waiting]))
-            entered = []
-            for run in waiting:
-                found = with_what_others_left(transaction, run)
-                entered.append(self._enter_one(transaction, found, before[run.run] + 1, array))
-        limit_s = max((task.limit_s for task in entered), default=0)
-        return [replace(task, limit_s=limit_s) for task in entered]
+            return [
+                self._enter_together(transaction, together)
+                for turn in turns
+                for together in _that_still_wait(transaction, turn)
+            ]
 
-    def _enter_one(self, transaction: Transaction, run: Run, number: int, array: str) -> Task:
+    def _enter_together(self, transaction: Transaction, waiting: Sequence[Run]) -> list[Task]:
+        """Enter an attempt at a run, or one at each of several that become one array."""
+        array = new_array() if len(waiting) > 1 else ""
+        tenant, names = waiting[0].tenant, [run.run for run in waiting]
+        before = Counter(one.run for one in transaction.runs.attempts_of(tenant, names))
+        entered = []
+        for place, run in enumerate(waiting, 1):
+            found = with_what_others_left(transaction, run)
+            index = task_number(run.run) or place
+            entered.append(self._enter_one(transaction, found, before[run.run] + 1, array, index))
+        limit_s = max(task.limit_s for task in entered)
+        return [replace(task, limit_s=limit_s, spare_s=task.spare_s + limit_s - task.limit_s) for task in entered]
+
+    def _enter_one(self, transaction: Transaction, run: Run, number: int, array: str, index: int) -> Task:
         attempt = Attempt(
             tenant=run.tenant,
             run=run.run,
-            attempt=array_attempt(array, task_number(run.run)) if array else new_id(Kind.ATTEMPT),
+            attempt=array_attempt(array, index) if array else new_id(Kind.ATTEMPT),
             number=number,
             placement=(),
             place=Place(),
@@ -143,7 +159,8 @@ class Handover:
         )
         transaction.runs.add_attempt(attempt)
         self._book.change(transaction, run, state=RunState.PENDING, reason=_HANDED_OVER, promise=None)
-        return replace(task_of(run, attempt), array=array)
+        task = task_of(run, attempt)
+        return replace(task, array=array, index=index) if array else task
 
     def _say(self, reasons: Sequence[tuple[Run | Watched, str]], leadership: Leadership) -> bool:
         """Write reasons down that are new; whether that were all of them."""
@@ -165,28 +182,53 @@ class Handover:
         return self._say([(one, fates.get(one.attempt, nothing).sentence) for one in pending], leadership)
 
 
-def _that_still_wait(transaction: Transaction, run: Run) -> list[Run]:
-    """The run, or as many tasks of its sweep as one array takes: one submission, however many they are."""
+def _that_still_wait(transaction: Transaction, turn: Sequence[Run]) -> list[list[Run]]:
+    """What of a turn still waits, each with what becomes one array with it: one submission for all of that.
+
+    The next tasks of a sweep; enough runs that ask for the same, also those that were not read; or single runs.
+    """
+    run = turn[0]
     if run.sweep:
-        return transaction.runs.queued_tasks(run.tenant, run.sweep, MOST_OF_AN_ARRAY)
-    found = find_run(transaction, run.tenant, run.run)
-    return [found] if found.state is RunState.QUEUED else []
+        tasks = transaction.runs.queued_tasks(run.tenant, run.sweep, MOST_OF_AN_ARRAY)
+        return [tasks] if tasks else []
+    if len(turn) > 1:
+        alike = transaction.runs.queued_alike(run, _MOST_ALIKE)
+        if len(alike) >= _LEAST_ALIKE:
+            return [alike]
+    found = [find_run(transaction, one.tenant, one.run) for one in turn]
+    return [[one] for one in found if one.state is RunState.QUEUED]
 
 
-def in_turns(runs: Sequence[Run], last: str) -> list[list[Run]]:
-    """Runs and arrays of tasks, each tenant's next in turn: one with many does not keep the others away.
+def in_turns(runs: Sequence[Run], last: str, least: int = _LEAST_ALIKE) -> list[list[Run]]:
+    """Runs and what may become arrays, each tenant's next in turn: one with many does not keep the others away.
 
     Args:
         runs: That wait.
         last: The tenant who was served last: the others come first.
+        least: So many runs that ask for the same are one turn.
     """
-    together: dict[tuple[str, str], list[Run]] = {}
-    for run in sorted(runs, key=lambda one: (-one.priority, one.created, one.position)):
-        together.setdefault((run.tenant, run.sweep or run.run), []).append(run)
+    in_order = sorted(runs, key=lambda one: (-one.priority, one.created, one.position))
+    alike: dict[tuple[object, ...], list[Run]] = {}
+    for run in in_order:
+        alike.setdefault(_asks_for(run), []).append(run)
+    sizes = {key: len(group) for key, group in alike.items()}
     places: Counter[str] = Counter()
     turns: list[tuple[int, bool, str, list[Run]]] = []
-    for (tenant, _), found in together.items():
-        for first in range(0, len(found), MOST_OF_AN_ARRAY):
-            places[tenant] += 1
-            turns.append((places[tenant], tenant <= last, tenant, found[first : first + MOST_OF_AN_ARRAY]))
-    return [found for *_, found in sorted(turns, key=lambda turn: turn[:3])]
+    for run in in_order:
+        key, turn = _asks_for(run), [run]
+        if run.sweep or sizes[key] >= max(least, 2):
+            most = MOST_OF_AN_ARRAY if run.sweep else _MOST_ALIKE
+            turn, alike[key] = alike[key][:most], alike[key][most:]
+        if turn:
+            places[run.tenant] += 1
+            turns.append((places[run.tenant], run.tenant <= last, run.tenant, turn))
+    return [turn for *_, turn in sorted(turns, key=lambda turn: turn[:3])]
+
+
+def _asks_for(run: Run) -> tuple[object, ...]:
+    """What runs have in common that are handed over together: their sweep, or tenant, priority and wishes."""
+    if run.sweep:
+        return run.tenant, run.sweep
+    if run.flexible_until:
+        return run.tenant, run.run
+    return run.tenant, run.priority, run.demand, run.cap_s, run.slurm

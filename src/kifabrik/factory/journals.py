@@ -12,11 +12,12 @@ from typing import Final
 
 from kifabrik.errors import CapacityError, ConflictError, IntegrityError, RefusedError, UsageError
 from kifabrik.factory.attempts import Attempts
+from kifabrik.factory.log_records import RankLog, Segment
 from kifabrik.factory.objects import Objects
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import RequestState
 from kifabrik.factory.run_book import RunBook, find_attempt
-from kifabrik.factory.run_records import Attempt, RankLog, Segment
+from kifabrik.factory.run_records import Attempt
 from kifabrik.runs.gathering import check_rank
 from kifabrik.runs.statements import LogSegment, LogStream
 from kifabrik.runs.states import RunState

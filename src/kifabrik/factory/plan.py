@@ -7,9 +7,9 @@ from typing import Final
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.factory.capacity import Demand, Node
 from kifabrik.factory.delivery import deliver
+from kifabrik.factory.node_records import NodeRecord
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.pricing import Pricing, Quote
-from kifabrik.factory.run_records import NodeRecord
 from kifabrik.values import Money, Place, format_duration
 
 LONGEST_S: Final = 30 * 86400

@@ -70,12 +70,12 @@ class Store(Protocol):
         """A consistent view; nothing may be written."""
         ...
 
-    def write(self, tenant: str = "") -> AbstractContextManager[Transaction]:
+    def write(self, *tenants: str) -> AbstractContextManager[Transaction]:
         """Commits at the end, rolls back on any error.
 
         Args:
-            tenant: Whose things are written; its writers take turns. Empty where there is no one tenant
-                or it does not exist yet.
+            tenants: Whose things are written; the writers of each take turns. None where they are nobody's, or
+                the tenant does not exist yet.
 
         Raises:
             UnavailableError: The database is busy for too long or cannot be reached.

@@ -3,7 +3,8 @@
 Invariants:
 - every change is told once to the operator's log and, where there is a cluster, to its scheduler;
 - a scheduler that does not answer is told again, not every time the loop turns;
-- where there never was a permit, nothing is told to the scheduler: a limit that stands there is the operator's own.
+- where there never was a permit, nothing is told to the scheduler: a limit that stands there is the operator's own;
+- a permit that ended while no service ran leaves no limit behind.
 """
 
 import logging
@@ -25,11 +26,15 @@ class PowerWatch:
     Args:
         read: The permit that stands at a time (seconds since the epoch), if there is one.
         cluster: Whose scheduler limits what runs, if there is one.
+        governed: Whether there has been a permit before.
     """
 
-    def __init__(self, read: Callable[[float], Permit | None], cluster: Cluster | None = None) -> None:
+    def __init__(
+        self, read: Callable[[float], Permit | None], cluster: Cluster | None = None, *, governed: bool = False
+    ) -> None:
         self._read = read
         self._cluster = cluster
+        self._governed = governed
         self._logged: float | None = None
         self._told: tuple[float, str] | None = None
         self._tried = -_AGAIN_S
@@ -48,7 +53,7 @@ class PowerWatch:
         return permit
 
     def _tell(self, cluster: Cluster, permit: Permit | None) -> None:
-        if permit is None and self._told is None:
+        if permit is None and self._told is None and not self._governed:
             return
         wanted = (permit.share, permit.reason) if permit else (1.0, "")
         if wanted == self._told or time.monotonic() - self._tried < _AGAIN_S:

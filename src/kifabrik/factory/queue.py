@@ -20,11 +20,12 @@ from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.capacity import Placement
 from kifabrik.factory.engine import Engine, Task
 from kifabrik.factory.leader import Leadership
+from kifabrik.factory.node_records import NodeRecord
 from kifabrik.factory.plan import enabled_nodes
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.pricing import cap_within
 from kifabrik.factory.run_book import RunBook, find_run
-from kifabrik.factory.run_records import Attempt, NodeRecord, Run, Watched
+from kifabrik.factory.run_records import Attempt, Run, Watched
 from kifabrik.factory.schedule import Decision, Holding, Promise, Situation, TenantShare, Waiting, schedule
 from kifabrik.plant.governor.flexible import waits_until
 from kifabrik.plant.governor.rules import Permit
@@ -195,6 +196,7 @@ def task_of(run: Run, attempt: Attempt, token: str = "") -> Task:
         submits=attempt.submits,
         sweep=sweep_of(attempt.run),
         index=task_number(attempt.run),
+        spare_s=PREPARING_S + GRACE_S,
     )
 
 

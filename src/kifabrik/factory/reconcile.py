@@ -5,7 +5,7 @@ Invariants:
 - whatever goes wrong in one pass is written down and tried again in the next; the loop never ends by itself;
 - a pass begins with what has ended, so that what it frees can be given away in the same pass;
 - what waits is looked at when something was heard that concerns it, and every few seconds in any case;
-- looking at thousands of launchers takes a while: however many hints come, half of the time is left for others.
+- looking at thousands of launchers takes a while: however many hints come, most of the time is left for others.
 """
 
 import logging
@@ -25,6 +25,8 @@ from kifabrik.factory.supervise import Supervisor
 SWEEP_S: Final = 2.0
 _PAUSE_S: Final = 0.02
 """Hints that come together are answered by one pass."""
+_REST: Final = 4.0
+"""For how long launchers are left alone, in times of what the last look at them took."""
 
 _logger = logging.getLogger(__name__)
 
@@ -101,7 +103,7 @@ class Reconciler:
             self._supervisor.look(self._leadership)
         finally:
             ended = time.monotonic()
-            self._rested = ended + min(ended - began, SWEEP_S)
+            self._rested = ended + min(_REST * (ended - began), SWEEP_S)
 
     def _drive(self) -> None:
         owed = False

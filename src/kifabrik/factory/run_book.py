@@ -9,8 +9,9 @@ from kifabrik.errors import NotFoundError
 from kifabrik.factory.followers import follow
 from kifabrik.factory.hints import Hints, attempt_topic, control_topic, run_topic, stage_topic
 from kifabrik.factory.ports import Clock, Transaction
-from kifabrik.factory.run_records import Admitted, Attempt, Event, Run, StopCause, Watched
+from kifabrik.factory.run_records import Attempt, Event, Run, StopCause, Watched
 from kifabrik.factory.schedule import Promise
+from kifabrik.factory.sweep_records import Admitted
 from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import RunState, check_transition, is_end
 from kifabrik.values import format_time

@@ -1,4 +1,4 @@
-"""What the store keeps about runs and nodes, as frozen values.
+"""What the store keeps about runs and their attempts, as frozen values.
 
 Times are RFC 3339 text as `kifabrik.values.format_time` writes it; an empty text means not yet. Money is
 in micro-euro.
@@ -7,10 +7,9 @@ in micro-euro.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
 from typing import Final
 
-from kifabrik.factory.capacity import Demand, Gpu, Node, Placement
+from kifabrik.factory.capacity import Demand, Placement
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import Footprint, footprint
 from kifabrik.meters.reading import Reading
@@ -39,69 +38,6 @@ class Hold(StrEnum):
     """Runs its order needs have not all succeeded."""
     TURN = "turn"
     """As many tasks of its sweep as may run at once are on their way."""
-
-
-@dataclass(frozen=True)
-class Admitted:
-    """An order that was admitted; its runs are entered with it.
-
-    Args:
-        tenant: Tenant id.
-        order: Digest of the order statement.
-        run: The order's run id: that of its one run, or of its sweep.
-        nonce: Of the order; unique within the tenant.
-        tasks: Number of runs that were entered for a sweep; 0 for one run.
-        max_parallel: Most of them at once; 0 for no limit.
-        budget_micro_eur: Most they may cost together; 0 for no limit of their own.
-        created: By the factory's clock.
-        position: Of its first run; the store sets it.
-        stopped: When somebody stopped the sweep as a whole.
-        alarmed: When its deadline passed before all its runs had ended.
-    """
-
-    tenant: str
-    order: str
-    run: str
-    nonce: str
-    tasks: int
-    max_parallel: int
-    budget_micro_eur: int
-    created: str
-    position: int = 0
-    stopped: str = ""
-    alarmed: str = ""
-
-
-@dataclass(frozen=True)
-class TaskCount:
-    """Tasks of a sweep that are in one state.
-
-    Args:
-        sweep: Its run id.
-        state: Their state.
-        tasks: How many.
-        cost_micro_eur: What they have cost, those that have ended.
-        revisions: Sum of their revisions.
-        finished: When the last of them ended; empty if none has.
-    """
-
-    sweep: str
-    state: RunState
-    tasks: int
-    cost_micro_eur: int
-    revisions: int
-    finished: str
-
-
-@dataclass(frozen=True)
-class TaskReason:
-    """Tasks of a sweep that are in one state for one reason; `run` is one of them, `at` when the last got there."""
-
-    state: RunState
-    reason: str
-    tasks: int
-    run: str
-    at: str
 
 
 @dataclass(frozen=True)
@@ -262,31 +198,6 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class RankLog:
-    """The log of one node of an attempt, as far as it has come.
-
-    Args:
-        tenant: Tenant id.
-        attempt: Attempt id.
-        rank: Number of the node in the attempt, from 0.
-        stream: Digest of the log stream statement; empty before it is open.
-        segments: Number of segments.
-        tail: Digest of the last segment statement.
-        log_bytes: Size of all sealed segments.
-        header: The age header all segments share; empty where only the others are asked for.
-    """
-
-    tenant: str
-    attempt: str
-    rank: int
-    stream: str = ""
-    segments: int = 0
-    tail: str = ""
-    log_bytes: int = 0
-    header: bytes = b""
-
-
-@dataclass(frozen=True)
 class Watched:
     """An attempt that goes on, and of its run what is looked at in every pass: no more, as there may be thousands.
 
@@ -333,86 +244,3 @@ class Event:
     at: str
     state: RunState
     reason: str
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One log segment; `body` is None where it is kept as an object of digest `sha256`."""
-
-    tenant: str
-    attempt: str
-    rank: int
-    number: int
-    statement: str
-    sha256: str
-    size: int
-    body: bytes | None
-
-
-@dataclass(frozen=True)
-class NodeRecord:
-    """A node the operator has enrolled; `key` is its Ed25519 key in hex, `streams` whether it has FUSE."""
-
-    node: str
-    name: str
-    key: str
-    place: Place
-    cpus: int
-    memory_bytes: int
-    gpus: tuple[Gpu, ...]
-    pythons: tuple[str, ...]
-    created: str
-    enabled: bool = True
-    streams: bool = False
-
-    @cached_property
-    def capacity(self) -> Node:
-        """What it offers."""
-        return Node(
-            self.node,
-            self.name,
-            self.place,
-            self.cpus,
-            self.memory_bytes,
-            self.gpus,
-            self.pythons,
-            self.streams,
-        )
-
-
-@dataclass(frozen=True)
-class Leader:
-    """The service that drives, and the number its doings are fenced by."""
-
-    holder: str
-    token: int
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the operator allows a tenant; 0 means no limit.
-
-    Args:
-        most_runs: Runs that have not ended.
-        most_cpus: Cores held at once.
-        most_gpus: GPUs held at once.
-        month_micro_eur: Cost of a calendar month (UTC).
-        weight: Its share beside other tenants where both wait.
-    """
-
-    most_runs: int = 10_000
-    most_cpus: int = 0
-    most_gpus: int = 0
-    month_micro_eur: int = 0
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a tenant used: decayed for fairness as of `at`, and summed for the month `month` (`2026-11`)."""
-
-    tenant: str
-    recent_micro_eur: float = 0.0
-    at: str = ""
-    month: str = ""
-    month_micro_eur: int = 0

@@ -11,25 +11,13 @@ Invariants the implementations keep:
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
+from kifabrik.factory.allowances import Limits, Usage
 from kifabrik.factory.capacity import Placement, Share
-from kifabrik.factory.run_records import (
-    Admitted,
-    Attempt,
-    Event,
-    Hold,
-    Leader,
-    Limits,
-    NodeRecord,
-    RankLog,
-    Run,
-    Segment,
-    StopCause,
-    TaskCount,
-    TaskReason,
-    Usage,
-    Watched,
-)
+from kifabrik.factory.log_records import RankLog, Segment
+from kifabrik.factory.node_records import Leader, NodeRecord
+from kifabrik.factory.run_records import Attempt, Event, Hold, Run, StopCause, Watched
 from kifabrik.factory.schedule import Promise
+from kifabrik.factory.sweep_records import Admitted, TaskCount, TaskReason
 from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import RunState
 
@@ -60,11 +48,18 @@ class RunTable(Protocol):
         ...
 
     def queued_runs(self, most: int) -> list[Run]:
-        """Runs that wait and are not held back, at most so many of each tenant: its next ones."""
+        """Runs that wait and are not held back, at most so many of each tenant: its next ones.
+
+        As many again of those that may wait for a better hour.
+        """
         ...
 
     def queued_tasks(self, tenant: str, sweep: str, most: int) -> list[Run]:
         """The next tasks of a sweep that wait and are not held back."""
+        ...
+
+    def queued_alike(self, run: Run, most: int) -> list[Run]:
+        """The next runs of its tenant that wait and ask exactly the same of the cluster, itself among them."""
         ...
 
     def queued_tenants(self) -> list[str]:

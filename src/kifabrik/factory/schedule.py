@@ -5,6 +5,9 @@ Invariants:
 - between tenants, the one that used less lately comes first; within a tenant, the higher priority, then
   the earlier order;
 - no run starts that would take more than the plant's governor permits; running work is left alone;
+- the first run in fair order that power does not suffice for gets the power that comes free: later ones start only
+  beside it, or if they give theirs back before (EASY backfilling on power), so a large run does not starve behind
+  small ones;
 - the first runs that do not fit get a promise: a start and a place that nothing started later may delay, so
   a large run starts no later than its first promise as long as running ones keep to their longest duration
   (backfill with reservations; Mu'alem and Feitelson, IEEE TPDS 12(6), 2001);
@@ -17,6 +20,7 @@ from typing import Final
 
 from kifabrik.factory.capacity import Demand, Node, Occupation, Placement, Timeline
 from kifabrik.factory.feasibility import clock, what_is_short, what_lacks
+from kifabrik.factory.power_book import PowerBook
 from kifabrik.plant.governor.rules import Permit
 
 MOST_PROMISES: Final = 4
@@ -143,12 +147,13 @@ class _Pass:
         self._timeline = Timeline(situation.nodes, situation.now)
         self._decision = Decision()
         self._held: dict[str, list[Placement]] = {}
-        self._at_work: list[Placement] = []
+        self._power = PowerBook(situation.nodes, situation.power, situation.now)
         self._score = {tenant: share.used / share.weight for tenant, share in situation.tenants.items()}
         for holding in situation.holding:
             ends = max(holding.ends, self._now + _OVERRUN_S)
             self._timeline.add(Occupation(holding.placement, self._now, ends))
             self._charge(holding.tenant, holding.rate, holding.placement)
+            self._power.add(holding.placement, ends)
 
     def decide(self) -> Decision:
         promised = [run for run in self._seen.waiting if run.promise is not None and self._may_start(run)]
@@ -176,6 +181,9 @@ class _Pass:
         due = window.starts <= self._now
         if placement is None and due and self._timeline.holds(window.placement, self._now, 1):
             placement = window.placement
+        if placement is not None and (short := self._over_power(run)):  # others with a promise have started before
+            self._decision.reasons[run.run] = short
+            return
         if placement is not None:
             self._start(run, placement)
             return
@@ -186,7 +194,11 @@ class _Pass:
         self._promise(run, window)
 
     def _try(self, run: Waiting) -> None:
-        reason = run.blocked or what_lacks(run.demand, self._seen.nodes) or self._over_limit(run)
+        reason = run.blocked or what_lacks(run.demand, self._seen.nodes) or self._over_own_limit(run)
+        if not reason:
+            reason = self._over_power(run)
+            if reason:
+                self._power.reserve(run.demand)
         if reason:
             self._decision.reasons[run.run] = reason
             return
@@ -208,6 +220,7 @@ class _Pass:
     def _start(self, run: Waiting, placement: Placement) -> None:
         self._timeline.add(Occupation(placement, self._now, self._now + run.duration_s))
         self._charge(run.tenant, run.rate, placement)
+        self._power.add(placement, self._now + run.duration_s)
         self._decision.starts.append(Start(run.run, placement))
 
     def _promise(self, run: Waiting, window: Occupation) -> None:
@@ -221,33 +234,20 @@ class _Pass:
         share = self._share(tenant)
         self._score[tenant] = self._score.get(tenant, 0.0) + rate * _CHARGE_S / 3600 / share.weight
         self._held.setdefault(tenant, []).append(placement)
-        self._at_work.append(placement)
 
     def _share(self, tenant: str) -> TenantShare:
         return self._seen.tenants.get(tenant, TenantShare())
 
     def _may_start(self, run: Waiting) -> bool:
-        return not (run.blocked or what_lacks(run.demand, self._seen.nodes) or self._over_limit(run))
+        lacks = run.blocked or what_lacks(run.demand, self._seen.nodes) or self._over_own_limit(run)
+        return not (lacks or self._over_power(run))
 
     def _over_power(self, run: Waiting) -> str:
-        """Why the plant's power does not suffice for a run now, as a sentence; empty if it does.
+        """Why the plant's power does not suffice for a run now, as a sentence; empty if it does."""
+        return self._power.short(run.demand, run.duration_s)
 
-        Power counts by GPUs, and by cores where no node has a GPU.
-        """
-        power, asked = self._seen.power, run.demand.resources
-        if power is None or power.share >= 1:
-            return ""
-        shares = [share for placement in self._at_work for share in placement]
-        gpus = sum(len(node.gpus) for node in self._seen.nodes)
-        if gpus:
-            most, used, more = power.most(gpus), sum(len(one.gpus) for one in shares), asked.gpu_count * asked.nodes
-        else:
-            most = power.most(sum(node.cpus for node in self._seen.nodes))
-            used, more = sum(one.cpus for one in shares), asked.cpus * asked.nodes
-        return f"Waits for power. {power.reason}" if more and used + more > most else ""
-
-    def _over_limit(self, run: Waiting) -> str:
-        """Which limit of its tenant, or of the plant, a run would exceed now, as a sentence; empty if none."""
+    def _over_own_limit(self, run: Waiting) -> str:
+        """Which limit of its tenant a run would exceed now, as a sentence; empty if none."""
         limits, asked = self._share(run.tenant), run.demand.resources
         held = [share for placement in self._held.get(run.tenant, []) for share in placement]
         for most, used, more, words in (
@@ -261,7 +261,7 @@ class _Pass:
         ):
             if most and more and used + more > most:
                 return f"Waits for the tenant's own limit: {used} of {most} {words} are in use."
-        return self._over_power(run)
+        return ""
 
     def _in_fair_order(self, runs: Sequence[Waiting]) -> Iterator[Waiting]:
         """Yield runs so that each next one is of the tenant with the lowest score at that moment."""

@@ -8,7 +8,8 @@ from kifabrik.errors import NotFoundError
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import Version
 from kifabrik.factory.run_book import find_run
-from kifabrik.factory.run_records import Admitted, Attempt, Event, Run, TaskCount, TaskReason
+from kifabrik.factory.run_records import Attempt, Event, Run
+from kifabrik.factory.sweep_records import Admitted, TaskCount, TaskReason
 from kifabrik.runs.states import RunState
 from kifabrik.values import Place, task_number
 

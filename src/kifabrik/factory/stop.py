@@ -6,7 +6,8 @@ from typing import Final
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.run_book import RunBook, find_run
-from kifabrik.factory.run_records import Admitted, Run, StopCause
+from kifabrik.factory.run_records import Run, StopCause
+from kifabrik.factory.sweep_records import Admitted
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import RunState, is_end
 

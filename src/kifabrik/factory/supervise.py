@@ -6,6 +6,7 @@ taken for lost.
 Invariants:
 - an attempt whose launcher never came is submitted again under its name, with a new token, a few times;
 - an attempt whose launcher came and is gone has ended; what follows is judged like any end;
+- where a cluster does not answer, nobody is judged, and what waits says so;
 - an attempt that still waits in a cluster's queue is taken out of it when its run is stopped;
 - a launcher without an attempt that goes on is given a minute, then killed, and its trace dropped;
 - of what has ended no more is judged in one pass than keeps the loop quick, the rest in the next, at once; a
@@ -19,7 +20,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from kifabrik.errors import KifabrikError
+from kifabrik.errors import KifabrikError, UnavailableError
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.endings import Endings, lost
 from kifabrik.factory.engine import Cluster, Engine, Fate, Life
@@ -30,7 +31,7 @@ from kifabrik.factory.queue import latest_end, submit, task_of
 from kifabrik.factory.run_book import RunBook, find_attempt, find_run
 from kifabrik.factory.run_records import Attempt, Run, StopCause, Watched
 from kifabrik.ledger.entry import EntryKind
-from kifabrik.runs.states import Outcome
+from kifabrik.runs.states import Outcome, RunState
 from kifabrik.values import format_time, parse_time
 
 MOST_SUBMITS: Final = 3
@@ -39,6 +40,9 @@ STOP_GRACE_S: Final = 600.0
 
 _LEAVING_S: Final = 60.0
 _PASS_S: Final = 2.0
+_MOST_SAID: Final = 500
+"""Reasons written down in one pass."""
+SILENCE: Final = "The cluster does not answer now. What runs goes on; what waits is looked at again."
 _LATE: Final = timedelta(seconds=60)
 _logger = logging.getLogger(__name__)
 _UNKNOWN: Final = Fate()
@@ -83,7 +87,11 @@ class Supervisor:
 
     def look(self, leadership: Leadership) -> None:
         """Look at all launchers and attempts once."""
-        lives = self._engine.poll()
+        try:
+            lives = self._engine.poll()
+        except UnavailableError:
+            self._tell_of_silence(leadership)
+            raise
         with self._store.read() as transaction:
             going_on = transaction.runs.watched()
             names = {one.attempt for one in going_on}
@@ -108,6 +116,19 @@ class Supervisor:
         if self._cluster and self._doomed:
             doomed, self._doomed = self._doomed, []
             self._cluster.kill_all(doomed)
+
+    def _tell_of_silence(self, leadership: Leadership) -> None:
+        """Say of what waits that nothing is known of it now."""
+        with self._store.read() as transaction:
+            queued = transaction.runs.queued_runs(_MOST_SAID)
+            pending = [one for one in transaction.runs.watched() if one.state is RunState.PENDING]
+        waiting: list[Run | Watched] = [*queued, *pending]
+        news = [one for one in waiting if one.reason != SILENCE][:_MOST_SAID]
+        if news:
+            with self._store.write() as transaction:
+                leadership.check(transaction)
+                for one in news:
+                    self._book.wait(transaction, one, SILENCE, None)
 
     def _check(self, leadership: Leadership, attempt: Watched, life: Life, fate: Fate) -> None:
         try:

@@ -81,6 +81,19 @@ def write_key_file(home: Path, state_key: bytes, path: Path) -> None:
     write_private(home / _FOLDER / _BY_KEY_FILE, seal_file(state_key, [identity.recipient]))
 
 
+def require_keyholder(home: Path) -> None:
+    """Check that a keyholder lies in a folder, before anybody is asked for its passphrase.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    if not (home / _FOLDER).is_dir():
+        raise NotFoundError(
+            f"there is no keyholder in {home}",
+            hint="Is it on another machine, or below another --home? A new one: kifabrik tenant create",
+        )
+
+
 def open_state_key(home: Path, unlock: Unlock) -> bytes:
     """Return the state key.
 
@@ -116,13 +129,10 @@ def _content(file: KeyFile) -> str:
 
 
 def _sealed(home: Path, name: str) -> bytes:
+    require_keyholder(home)
     try:
         return (home / _FOLDER / name).read_bytes()
     except FileNotFoundError:
-        if not (home / _FOLDER).is_dir():
-            raise NotFoundError(
-                f"there is no keyholder in {home}", hint="Make one: kifabrik keyholder init"
-            ) from None
         raise NotFoundError(
             f"the keyholder in {home} has no key file", hint="Make one: kifabrik keyholder key-file"
         ) from None

@@ -4,7 +4,8 @@
     privacy     its memory closed to others  gpus       held while a run has them
     lease       keys asked for and checked   staging    data and code opened into memory
     journal     sealed, chained log          keeper     sealed, chained checkpoints
-    outputs     declared outputs, sealed     attempt    the whole, step by step
+    outputs     declared outputs, sealed     program    the job in its room, judged
+    closing     the end, signed              attempt    the whole, step by step
 
 Invariants:
 - attempt key, run key and every opened byte live in this process's memory and in a memory filesystem

@@ -167,7 +167,7 @@ def surroundings(energy: Iterable[EnergyPart], site: Site) -> Surroundings:
     """What energy meant for what surrounds the machines; amounts are rounded to the nearest unit."""
     parts = tuple(energy)
     used = sum(part.millijoules for part in parts)
-    uncertain = sum(part.millijoules * _UNCERTAIN_PERCENT[part.measured] for part in parts)
+    measured = sum(part.millijoules for part in parts if part.measured)
     market = None
     if site.market_g_per_kwh is not None:
         market = carbon_mg(used, Site(site.market_g_per_kwh, site.pue_percent))
@@ -177,8 +177,15 @@ def surroundings(energy: Iterable[EnergyPart], site: Site) -> Surroundings:
         withdrawn_ml=_nearest(used * site.withdrawn_ml_per_kwh, _MJ_PER_KWH),
         consumed_ml=_nearest(used * site.consumed_ml_per_kwh, _MJ_PER_KWH),
         market_mg=market,
-        uncertain_percent=_nearest(uncertain, used) if used else 0,
+        uncertain_percent=uncertain_percent(measured, used - measured),
     )
+
+
+def uncertain_percent(measured_mj: int, estimated_mj: int) -> int:
+    """Relative uncertainty of an energy in percent: that of both parts, weighed by energy; 0 of nothing."""
+    used = measured_mj + estimated_mj
+    uncertain = measured_mj * _UNCERTAIN_PERCENT[True] + estimated_mj * _UNCERTAIN_PERCENT[False]
+    return _nearest(uncertain, used) if used else 0
 
 
 def _nearest(amount: int, divisor: int) -> int:

@@ -18,7 +18,7 @@ from kifabrik.values import MOST_TASKS
 _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 _WORDS: Final = re.compile(rf"{_WORD.pattern}(,{_WORD.pattern}){{0,15}}")
 _CONSTRAINT: Final = re.compile(r"[A-Za-z0-9_\[(][A-Za-z0-9_.|&*\[\]()-]{0,199}")
-_ARRAY: Final = re.compile(r"\d{1,7}(-\d{1,7}(:\d{1,7})?)?(,\d{1,7}(-\d{1,7}(:\d{1,7})?)?){0,99}(%\d{1,7})?")
+_ARRAY: Final = re.compile(r"\d{1,7}(-\d{1,7}(:\d{1,7})?)?(,\d{1,7}(-\d{1,7}(:\d{1,7})?)?){0,999}(%\d{1,7})?")
 _DEPENDENCY: Final = re.compile(
     r"(?:after|afterany|afterok|afternotok|aftercorr)(?::\d{1,10}){1,50}"
     r"(?:[,?](?:after|afterany|afterok|afternotok|aftercorr)(?::\d{1,10}){1,50}){0,19}|singleton"

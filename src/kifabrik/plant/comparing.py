@@ -12,6 +12,7 @@ import numpy as np
 
 from kifabrik.errors import UsageError
 from kifabrik.plant.conditions import conditions_of
+from kifabrik.plant.courses import river_of
 from kifabrik.plant.load import Load
 from kifabrik.plant.loads import load_of
 from kifabrik.plant.physics import simulate
@@ -19,6 +20,7 @@ from kifabrik.plant.signalling import signals_under
 from kifabrik.plant.site_file import SiteFile, open_site
 from kifabrik.plant.spans import Span
 from kifabrik.plant.studies import Study, study_of
+from kifabrik.plant.tariffs import tariff_of
 from kifabrik.plant.workload.figures import Figures, figures_of
 from kifabrik.plant.workload.filling import fill
 from kifabrik.plant.workload.policies import Policy
@@ -123,6 +125,12 @@ def compare(
         raise UsageError("Policies schedule jobs, and none are given.", hint="Name a trace: --trace philly.csv.gz")
     cases = combinations(variations)
     files = [open_site(site, {**changes, **_without_policy(values)}) for values in cases]  # errors before work
+    for river, of in {(file.site.river, file.site.year) for file in files}:
+        river_of(river.temperature, Span(of), folder, river.year)
+    for power, of in {(file.site.electricity, file.site.year) for file in files}:
+        tariff_of(power, Span(of), folder)
+    for values in cases:
+        _policy(values)
 
     def one(values: Mapping[str, Any], file: SiteFile) -> Case:
         case = _case(values, file, load, jobs, folder)
@@ -141,7 +149,7 @@ def _case(values: Mapping[str, Any], file: SiteFile, load: str, jobs: Jobs | Non
     if jobs is None:
         running = load_of(load, site.fleet(), span)
     else:
-        policy = _policy(str(values.get(POLICY, Policy.BACKFILL.value)))
+        policy = _policy(values)
         followed = signals_under(site, conditions) if policy is Policy.HEAT_AWARE else None
         trace = jobs.scaled(site.fleet().gpus, span)
         decided = schedule(trace, site.fleet(), policy, signals=followed, until=span.seconds)
@@ -151,7 +159,8 @@ def _case(values: Mapping[str, Any], file: SiteFile, load: str, jobs: Jobs | Non
     return Case(values, study_of(simulate(site, running, conditions=conditions), file, load), queue)
 
 
-def _policy(name: str) -> Policy:
+def _policy(values: Mapping[str, Any]) -> Policy:
+    name = str(values.get(POLICY, Policy.BACKFILL.value))
     try:
         return Policy(name)
     except ValueError:

@@ -11,6 +11,7 @@ from kifabrik.plant.heat_demand import heat_demand
 from kifabrik.plant.load import Floats
 from kifabrik.plant.site import Site
 from kifabrik.plant.spans import DAY_STEPS, HOUR_STEPS, Span
+from kifabrik.plant.tariffs import Tariff, tariff_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Conditions:
         weather: The air.
         demand: Heat that customers want, W.
         network_flow: Temperature to the network, °C.
+        tariff: What electricity costs and emits.
     """
 
     span: Span
@@ -36,6 +38,7 @@ class Conditions:
     weather: Weather
     demand: Floats
     network_flow: Floats
+    tariff: Tariff
 
 
 def conditions_of(site: Site, folder: Path | None = None) -> Conditions:
@@ -67,6 +70,7 @@ def conditions_of(site: Site, folder: Path | None = None) -> Conditions:
         network_flow=np.interp(
             outdoor, (network.cold_day, network.mild_day), (network.flow_on_cold_day, network.flow_on_mild_day)
         ),
+        tariff=tariff_of(site.electricity, span, folder),
     )
 
 

@@ -99,7 +99,10 @@ def river_of(table: Table, span: Span, folder: Path | None = None, year: int | N
     year = year or table.year or span.year
     if year not in {day.year for day in days}:
         known = f"{min(days).year} to {max(days).year}"
-        raise UsageError(f"{path} has no year {year}; it has {known}.", hint=f"Set river.year to one of {known}.")
+        raise UsageError(
+            f"{path} has no year {year}; it has {known}.",
+            hint=f"Set river.year to one of {known}, or add that year's days: {', '.join(_COLUMNS)}.",
+        )
     mean, swing, bridged = _whole_year(days, year, path)
     at = (np.arange(len(mean)) + 0.5) * DAY_STEPS
     minutes = np.arange(span.steps) + 0.5

@@ -93,7 +93,10 @@ class Signals:
     Attributes:
         permitted_watts: IT power the cooling can take away within its limits; shape (hours,).
         heat_wanted: 0 (nobody wants heat) to 1 (more is wanted than all of the IT power gives); shape (hours,).
+        dear: By how much electricity is dearer than the year's mean, in units of what its heat is sold for; shape
+            (hours,); None where it costs the same all year.
     """
 
     permitted_watts: Floats
     heat_wanted: Floats
+    dear: Floats | None = None

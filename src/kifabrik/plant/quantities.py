@@ -19,8 +19,9 @@ _CELSIUS: Final = {"°C": 1.0, "C": 1.0}
 _KELVIN: Final = {"K": 1.0}
 _LEAK: Final = {"W/K": 1.0, "kW/K": 1e3}
 _SHARE: Final = {"%": 0.01}
-_PRICE: Final = {"EUR/MWh": 1 / 3.6e9, "EUR/kWh": 1 / 3.6e6, "ct/kWh": 0.01 / 3.6e6}
-_CARBON: Final = {"g/kWh": 1e-3 / 3.6e6, "kg/kWh": 1 / 3.6e6, "kg/MWh": 1 / 3.6e9}
+_WORTH: Final = {"EUR/t": 1e-3}
+PRICE_UNITS: Final = {"EUR/MWh": 1 / 3.6e9, "EUR/kWh": 1 / 3.6e6, "ct/kWh": 0.01 / 3.6e6}
+CARBON_UNITS: Final = {"g/kWh": 1e-3 / 3.6e6, "kg/kWh": 1 / 3.6e6, "kg/MWh": 1 / 3.6e9}
 
 
 def _reader(units: Mapping[str, float], least: float | None) -> Callable[[Any], float]:
@@ -60,7 +61,9 @@ Leak = Annotated[float, BeforeValidator(_reader(_LEAK, 0))]
 """W/K."""
 Share = Annotated[float, BeforeValidator(_reader(_SHARE, 0))]
 """Of one: `98 %` is 0.98."""
-Price = Annotated[float, BeforeValidator(_reader(_PRICE, None))]
+Price = Annotated[float, BeforeValidator(_reader(PRICE_UNITS, None))]
 """EUR/J; it may be negative."""
-Carbon = Annotated[float, BeforeValidator(_reader(_CARBON, 0))]
+CarbonWorth = Annotated[float, BeforeValidator(_reader(_WORTH, 0))]
+"""EUR for a kilogram of CO₂ equivalent."""
+Carbon = Annotated[float, BeforeValidator(_reader(CARBON_UNITS, 0))]
 """kg of CO₂ equivalent for a joule."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from kifabrik.plant import metrics
 from kifabrik.plant.kernel import SERIES
+from kifabrik.plant.load import Floats
 from kifabrik.plant.physics import ELECTRIC, HEAT_OUT, UPGRADE, Year
 from kifabrik.plant.spans import STEP
 from kifabrik.plant.water import heat_capacity
@@ -140,7 +141,10 @@ def summarise(year: Year) -> Summary:
     power = site.electricity
     withdrawn = float(series["river_water"].sum()) * STEP
     consumed = float(series["sprayed"].sum()) * STEP
-    location, market = (total * _KWH * factor for factor in (power.carbon_location, power.carbon_market))
+    tariff = year.conditions.tariff
+    drawn = year.electricity
+    inner = drawn - series["heat_pump"] - series["network_pump"]
+    location, market = (_weighted(drawn, course) for course in (tariff.carbon_location, tariff.carbon_market))
     forbidden = river >= year.conditions.limit
     room = series["to_river"] >= series["river_room"] - _AT_LIMIT * np.maximum(series["river_room"], 1.0)
     cut = year.wanted - series["it"]
@@ -174,8 +178,8 @@ def summarise(year: Year) -> Summary:
             + energy["source_heat"],
             sum(energy[name] for name in COOLING),
         ),
-        cue_location=metrics.carbon_usage_effectiveness(core * _KWH * power.carbon_location, it),
-        cue_market=metrics.carbon_usage_effectiveness(core * _KWH * power.carbon_market, it),
+        cue_location=metrics.carbon_usage_effectiveness(_weighted(inner, tariff.carbon_location), it),
+        cue_market=metrics.carbon_usage_effectiveness(_weighted(inner, tariff.carbon_market), it),
         wue_withdrawn=metrics.water_usage_effectiveness((withdrawn + consumed) * 1000, it),
         wue_consumed=metrics.water_usage_effectiveness(consumed * 1000, it),
         withdrawn=withdrawn,
@@ -190,11 +194,16 @@ def summarise(year: Year) -> Summary:
         dry_hours=_hours(series["dry_heat"] > 0),
         carbon_location=location,
         carbon_market=market,
-        cost=total * _KWH * power.price,
+        cost=_weighted(drawn, tariff.price),
         heat_revenue=energy["to_customers"] * _KWH * site.heat.price,
         balance=(total - out) / total if total > 0 else 0.0,
         backup_carbon=energy["backup"] * _KWH * site.heat.backup_carbon,
     )
+
+
+def _weighted(watts: Floats, course: Floats) -> float:
+    """What power comes to by so much for each joule."""
+    return float(np.dot(watts, course)) * STEP
 
 
 def _hours(mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:

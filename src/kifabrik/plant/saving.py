@@ -36,6 +36,8 @@ _CELSIUS: Final = frozenset({"river_mixed", "loop_back", "river", "limit", "air"
 _UNITS: Final[Mapping[str, str]] = {
     **dict.fromkeys(_CELSIUS, "°C"),
     **dict.fromkeys(("river_water", "sprayed", "flow"), "m³/s"),
+    **dict.fromkeys(("carbon_location", "carbon_market"), "g/kWh"),
+    "price": "EUR/MWh",
     "store": "J",
     "cop": "1",
 }
@@ -73,6 +75,7 @@ def save(study: Study, folder: Path, year: Year | None = None) -> None:
             "weather_source": study.weather_source,
             "measured": study.measured,
             "bridged": study.bridged,
+            "tariff_sources": list(study.tariff_sources),
             "changes": dict(study.file.changes),
             "site": study.file.text,
         }
@@ -113,6 +116,7 @@ def load(folder: Path) -> Study:
             weather_source=str(document["weather_source"]),
             measured=bool(document["measured"]),
             bridged=int(document["bridged"]),
+            tariff_sources=tuple(str(one) for one in document.get("tariff_sources", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{path} does not hold a study.", hint=_AGAIN) from error

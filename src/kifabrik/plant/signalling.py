@@ -8,6 +8,7 @@ from kifabrik.plant.conditions import Conditions, conditions_of
 from kifabrik.plant.load import Load, Signals
 from kifabrik.plant.physics import simulate
 from kifabrik.plant.site import Site
+from kifabrik.plant.tariffs import dearness
 
 
 def signals(site: Site, year: int | None = None, *, folder: Path | None = None) -> Signals:
@@ -39,4 +40,6 @@ def signals_under(site: Site, conditions: Conditions) -> Signals:
     wanted = (
         (lost * (1 - site.heat.pump.drive / cop)).reshape(hourly).mean(axis=1) / offered if full > 0 else permitted
     )
-    return Signals(permitted_watts=permitted, heat_wanted=np.clip(wanted, 0.0, 1.0))
+    tariff = conditions.tariff
+    dear = dearness(site.electricity, site.heat.price, tariff) if tariff.varies else None
+    return Signals(permitted_watts=permitted, heat_wanted=np.clip(wanted, 0.0, 1.0), dear=dear)

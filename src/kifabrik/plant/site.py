@@ -9,6 +9,7 @@ from kifabrik.plant.load import Fleet, NodeType
 from kifabrik.plant.quantities import (
     Area,
     Carbon,
+    CarbonWorth,
     Celsius,
     Energy,
     Flow,
@@ -45,8 +46,37 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Losses(Part):
+    """Losses of something electric: rating x (standing + linear u + square u²) at u = load / rating.
+
+    The form with a standing, a linear and a square part is that of a double-conversion supply's efficiency curve
+    (IEC 62040-3 gives efficiencies at quarter loads, to which it is fitted), of a transformer (IEC 60076-1) and of
+    a node's power supplies (80 PLUS and Open Compute publish efficiencies at 10, 20, 50 and 100 % load).
+    """
+
+    rating: Power = Field(gt=0)
+    standing: Share
+    linear: Share = 0.0
+    square: Share
+
+    def at(self, power: float) -> float:
+        """Loss while passing a power on, W."""
+        share = power / self.rating
+        return self.rating * (self.standing + self.linear * share + self.square * share * share)
+
+
+class Supplies(Losses):
+    """The power supplies of a node, which share its load evenly; `rating` is that of one."""
+
+    units: int = Field(ge=1)
+
+    def at(self, power: float) -> float:
+        """Loss of all of them, W."""
+        return self.units * super().at(power / self.units)
+
+
 class Nodes(Part):
-    """So many equal nodes; power at the plug, power supply included."""
+    """So many equal nodes; power at the plug, or behind their power supplies where `supplies` are given."""
 
     name: str = Field(min_length=1)
     count: int = Field(ge=0)
@@ -54,18 +84,32 @@ class Nodes(Part):
     idle: Power
     full: Power
     shared: Power = 0.0
+    supplies: Supplies | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.idle + self.shared > self.full:
             message = f"{self.name} takes more idle ({self.idle:g} W) and shared ({self.shared:g} W) than in full"
             raise ValueError(message)
+        if self.supplies is not None and self.full > self.supplies.units * self.supplies.rating:
+            most = self.supplies.units * self.supplies.rating
+            message = f"the supplies of {self.name} give {most:g} W; it takes {self.full:g} W in full"
+            raise ValueError(message)
         return self
 
     def of(self, count: int) -> NodeType:
-        """So many of these nodes."""
-        each = (self.full - self.idle - self.shared) / self.gpus if self.gpus else 0.0
-        return NodeType(self.name, count, self.gpus, self.idle, each, self.shared)
+        """So many of these nodes, at the plug.
+
+        Supplies are taken at three loads by their curve: nothing at work, all at work, and what a node at work adds
+        once; in between the power at the plug is linear in the GPUs at work. A curve's square part lies below that
+        line by at most a quarter of square x (full - idle)² / rating.
+        """
+        idle, first, full = (self._at_plug(power) for power in (self.idle, self.idle + self.shared, self.full))
+        each = (full - first) / self.gpus if self.gpus else 0.0
+        return NodeType(self.name, count, self.gpus, idle, each, first - idle)
+
+    def _at_plug(self, power: float) -> float:
+        return power + (self.supplies.at(power) if self.supplies else 0.0)
 
 
 class It(Part):
@@ -75,21 +119,19 @@ class It(Part):
     gpus: int | None = Field(default=None, ge=1)
 
 
-class Losses(Part):
-    """Losses of something electric: rating x (standing + linear u + square u²) at u = load / rating.
+class TariffTable(Part):
+    """Prices or carbon by the hour or quarter-hour; `plus` is what a price has beyond the table (grid, levies)."""
 
-    The form with a standing, a linear and a square part is that of a double-conversion supply's efficiency curve
-    (IEC 62040-3 gives efficiencies at quarter loads, to which it is fitted) and of a transformer (IEC 60076-1).
-    """
-
-    rating: Power = Field(gt=0)
-    standing: Share
-    linear: Share = 0.0
-    square: Share
+    file: str = Field(min_length=1)
+    year: int | None = None
+    plus: Price = 0.0
 
 
 class Electricity(Part):
-    """What comes in, how it is passed on, what it costs and emits."""
+    """What comes in, how it is passed on, what it costs and emits.
+
+    Where a table is named and found, its hours stand in place of the one number.
+    """
 
     connection: Power = Field(gt=0)
     transformer: Losses
@@ -98,8 +140,21 @@ class Electricity(Part):
     price: Price
     carbon_location: Carbon
     carbon_market: Carbon
+    price_table: TariffTable | None = None
+    carbon_location_table: TariffTable | None = None
+    carbon_market_table: TariffTable | None = None
+    carbon_worth: CarbonWorth = 0.0
     renewable: Share = Field(le=1)
     own_generation: Energy = 0.0
+
+    @model_validator(mode="after")
+    def _no_price_of_carbon(self) -> Self:
+        if any(
+            table is not None and table.plus for table in (self.carbon_location_table, self.carbon_market_table)
+        ):
+            message = "plus belongs to price_table only"
+            raise ValueError(message)
+        return self
 
 
 class Pump(Part):

@@ -11,7 +11,10 @@ from kifabrik.plant.results import Summary, summarise
 from kifabrik.plant.site import Site
 from kifabrik.plant.site_file import SiteFile
 
-OUTSIDE: Final = ("river", "limit", "flow", "air", "demand", "network_flow", "wanted", "electricity")
+OUTSIDE: Final = (
+    "river", "limit", "flow", "air", "demand", "network_flow", "wanted", "electricity", "price", "carbon_location",
+    "carbon_market",
+)  # fmt: skip
 """Hours of a study beside those of the kernel's series."""
 
 
@@ -28,6 +31,7 @@ class Study:
         weather_source: Where the weather came from.
         measured: Whether both came from tables.
         bridged: Days of the river's table that had no value.
+        tariff_sources: Where price, carbon by location and carbon by contracts came from.
     """
 
     file: SiteFile
@@ -38,6 +42,7 @@ class Study:
     weather_source: str
     measured: bool
     bridged: int
+    tariff_sources: tuple[str, ...] = ()
 
     @property
     def site(self) -> Site:
@@ -63,15 +68,21 @@ def study_of(year: Year, file: SiteFile, load: str) -> Study:
         weather_source=conditions.weather.source,
         measured=conditions.river.measured and conditions.weather.measured,
         bridged=conditions.river.bridged,
+        tariff_sources=conditions.tariff.sources,
     )
 
 
 def all_series(year: Year) -> dict[str, Floats]:
-    """Every series of a year by the minute, conditions included; shape (steps,)."""
+    """Every series of a year by the minute, conditions included; shape (steps,).
+
+    SI but for prices (EUR/MWh) and carbon (g/kWh), which nobody reads by the joule.
+    """
     conditions = year.conditions
+    tariff = conditions.tariff
     outside = (
         conditions.river.celsius, conditions.limit, conditions.flow, conditions.weather.celsius, conditions.demand,
-        conditions.network_flow, year.wanted, year.electricity,
+        conditions.network_flow, year.wanted, year.electricity, tariff.price * 3.6e9,
+        tariff.carbon_location * 3.6e9, tariff.carbon_market * 3.6e9,
     )  # fmt: skip
     return {**year.series, **dict(zip(OUTSIDE, outside, strict=True))}
 

@@ -18,7 +18,7 @@ from kifabrik.durable import make_folder, write_whole
 from kifabrik.environments.pythons import find_python
 from kifabrik.errors import KifabrikError, UsageError
 from kifabrik.factory.capacity import Gpu
-from kifabrik.factory.run_records import NodeRecord
+from kifabrik.factory.node_records import NodeRecord
 from kifabrik.launcher.care import AGENT_SOCKET, LEAST_DISK, LEAST_MEMORY, Scrub
 from kifabrik.launcher.node import BLOCK_CACHE
 from kifabrik.sandbox.streamed import cannot_stream

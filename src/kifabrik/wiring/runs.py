@@ -39,7 +39,7 @@ from kifabrik.factory.supervise import Supervisor
 from kifabrik.factory.versions import Versions
 from kifabrik.launcher.care import NodeCare
 from kifabrik.meters.footprint import Site
-from kifabrik.plant.governor.permit_file import standing_permit
+from kifabrik.plant.governor.permit_file import LOG, standing_permit
 from kifabrik.plant.governor.rules import Permit
 from kifabrik.prices.pricelist import PriceList
 from kifabrik.wiring.caretaker import taking_care
@@ -102,7 +102,7 @@ def reconciler(
     def permit(now: float) -> Permit | None:
         return standing_permit(home, now) if home else None
 
-    power = PowerWatch(permit, cluster)
+    power = PowerWatch(permit, cluster, governed=home is not None and (home / LOG).exists())
     return Reconciler(
         factory.hints,
         Leadership(store, log.clock, holder=str(ProcessId.own()), gone=_ended_here),

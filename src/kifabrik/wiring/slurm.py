@@ -1,5 +1,6 @@
 """Joins the factory with a Slurm cluster: the engine that runs go to."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Final
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.engine import SlurmEngine, SlurmSettings
 from kifabrik.factory.ports import Store
-from kifabrik.wiring.factory_config import EngineKind, FactoryConfig, SlurmConfig
+from kifabrik.wiring.factory_config import FILE, EngineKind, FactoryConfig, SlurmConfig, read_config
 
 _PYTHON: Final = Path("/usr/bin/python3")
 _STUB: Final = Path(__file__).parent.parent / "nodes" / "enter.py"
@@ -25,12 +26,28 @@ def cluster_of(config: FactoryConfig, store: Store) -> SlurmEngine | None:
 
     slurm = config.slurm
     settings = SlurmSettings(stub=_stub(slurm), output=slurm.output, partition=slurm.partition)
-    return SlurmEngine(commands(slurm), settings, tenants)
+    return SlurmEngine(commands(slurm.conf), settings, tenants)
 
 
-def commands(slurm: SlurmConfig) -> SlurmCommands:
-    """Slurm's programs, for the cluster of these settings."""
-    return SlurmCommands(Path(slurm.conf) if slurm.conf else None)
+def commands(stated: str = "") -> SlurmCommands:
+    """Slurm's programs, for the cluster of a slurm.conf.
+
+    Args:
+        stated: The file, as settings name it; empty for `$SLURM_CONF`, or the system's own.
+    """
+    conf = stated or os.environ.get("SLURM_CONF", "")
+    return SlurmCommands(Path(conf) if conf else None)
+
+
+def commands_of(home: Path, conf: Path | None) -> SlurmCommands:
+    """Slurm's programs, for the cluster of a factory, or of the slurm.conf a person names.
+
+    Args:
+        home: The factory's folder; it need not exist.
+        conf: What a person named; None for the factory's own.
+    """
+    stated = str(conf) if conf else read_config(home).slurm.conf if (home / FILE).exists() else ""
+    return commands(stated)
 
 
 def _stub(slurm: SlurmConfig) -> tuple[str, ...]:

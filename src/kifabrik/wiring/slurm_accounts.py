@@ -5,8 +5,8 @@ from pathlib import Path
 
 from kifabrik.engines.slurm.account_plan import TenantShare
 from kifabrik.engines.slurm.account_sync import AccountSync
-from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.wiring.factory import open_factory
+from kifabrik.wiring.slurm import commands_of
 
 
 def account_sync(home: Path, conf: Path | None) -> AccountSync:
@@ -14,7 +14,7 @@ def account_sync(home: Path, conf: Path | None) -> AccountSync:
 
     Args:
         home: The factory's folder.
-        conf: The cluster's slurm.conf; None for the system's own.
+        conf: The cluster's slurm.conf; None for the factory's, `$SLURM_CONF`, or the system's own.
     """
 
     def shares() -> Sequence[TenantShare]:
@@ -28,4 +28,4 @@ def account_sync(home: Path, conf: Path | None) -> AccountSync:
             for tenant, limits in listed
         ]
 
-    return AccountSync(SlurmCommands(conf), shares)
+    return AccountSync(commands_of(home, conf), shares)

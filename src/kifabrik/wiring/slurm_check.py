@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.configuration import ask_configuration
-from kifabrik.engines.slurm.expectations import Finding, check_nodes, check_partitions, check_settings
+from kifabrik.engines.slurm.expectations import Finding, check_nodes, check_offers, check_partitions, check_settings
 from kifabrik.engines.slurm.node_view import NodeView
 from kifabrik.wiring.factory import open_factory
-from kifabrik.wiring.factory_config import FILE, read_config
+from kifabrik.wiring.factory_config import FILE
+from kifabrik.wiring.slurm import commands_of
 
 
 def check_cluster(home: Path, conf: Path | None) -> list[Finding]:
@@ -15,24 +15,22 @@ def check_cluster(home: Path, conf: Path | None) -> list[Finding]:
 
     Args:
         home: The factory's folder; one that does not exist leaves out whether nodes are enrolled.
-        conf: The cluster's slurm.conf; None for the factory's, or the system's own.
+        conf: The cluster's slurm.conf; None for the factory's, `$SLURM_CONF`, or the system's own.
 
     Raises:
         UnavailableError: The cluster does not answer.
     """
     has_factory = (home / FILE).exists()
-    if conf is None and has_factory:
-        stated = read_config(home).slurm.conf
-        conf = Path(stated) if stated else None
-    commands = SlurmCommands(conf)
+    commands = commands_of(home, conf)
     view = NodeView(commands)
     nodes = view.nodes()
     found = [*check_settings(ask_configuration(commands), len(nodes)), *check_partitions(view.partitions())]
     if has_factory:
         factory = open_factory(home)
         try:
-            enrolled = {node.name for node in factory.runs.fleet.nodes()}
+            enrolled = [node.capacity for node in factory.runs.fleet.nodes()]
         finally:
             factory.store.close()
-        found += check_nodes(nodes, enrolled)
+        found += check_nodes(nodes, {node.name for node in enrolled})
+        found += check_offers(nodes, enrolled)
     return found

@@ -69,7 +69,7 @@ def test_an_interrupted_enrolment_is_repeated_with_the_same_keys(tmp_path, invit
     url, asked = serve((500, b"away"), enrolled(invitation))
     with pytest.raises(Exception, match="500"):
         enrol(tmp_path, at(invitation, url))
-    pending = Profile.load(tmp_path)
+    pending = Profile.begun(tmp_path)
     assert pending.token == ""
     profile = enrol(tmp_path, at(invitation, url))
     assert (profile.device_seed, profile.identity) == (pending.device_seed, pending.identity)
@@ -80,7 +80,9 @@ def test_an_invitation_used_elsewhere_enrols_nobody(tmp_path, invitation, serve)
     url, _ = serve(REFUSED)
     with pytest.raises(ConflictError, match="used already"):
         enrol(tmp_path, at(invitation, url))
-    assert Profile.load(tmp_path).token == ""
+    with pytest.raises(SignInError, match="not enrolled") as raised:
+        Profile.load(tmp_path)
+    assert "kifabrik login" in raised.value.hint
 
 
 def test_an_enrolled_machine_is_not_enrolled_again(tmp_path, invitation, serve):
@@ -124,8 +126,30 @@ def test_a_machine_without_profile_is_told_what_to_do(tmp_path):
 def test_a_damaged_profile_is_said_so(tmp_path, text):
     (tmp_path / "member").mkdir()
     (tmp_path / "member" / "profile.json").write_text(text)
-    with pytest.raises(SignInError):
+    with pytest.raises(SignInError) as raised:
         Profile.load(tmp_path)
+    assert "kifabrik login" in raised.value.hint
+
+
+def test_a_damaged_profile_is_not_written_over(tmp_path, invitation, serve):
+    url, asked = serve(enrolled(invitation))
+    (tmp_path / "member").mkdir()
+    (tmp_path / "member" / "profile.json").write_text("{")
+    with pytest.raises(SignInError, match="damaged"):
+        enrol(tmp_path, at(invitation, url))
+    assert (tmp_path / "member" / "profile.json").read_text() == "{"
+    assert asked == []
+
+
+def test_a_login_that_did_not_end_gives_way_to_a_new_invitation(tmp_path, house, invitation, serve):
+    other = house.steward.invite(Role.ENGINEER, "Anna")
+    url, _ = serve(REFUSED, enrolled(other))
+    with pytest.raises(ConflictError):
+        enrol(tmp_path, at(invitation, url))
+    first = Profile.begun(tmp_path)
+    profile = enrol(tmp_path, at(other, url))
+    assert profile.member != first.member
+    assert Profile.load(tmp_path) == profile
 
 
 def test_a_lock_is_kept_by_its_digest_and_a_changed_one_noticed(tmp_path):

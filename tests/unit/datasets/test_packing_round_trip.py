@@ -16,7 +16,6 @@ from kifabrik.values import sha256_hex
 
 SIZES = st.sampled_from([ShardSizes(), ShardSizes(4096, 4096), ShardSizes(2**20, 1), ShardSizes(6000, 1500)])
 FRESH = settings(
-    deadline=None,
     max_examples=60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

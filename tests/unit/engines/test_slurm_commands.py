@@ -99,6 +99,7 @@ def test_a_missing_program_and_a_zero_byte_are_errors_of_ours():
         ("sbatch: error: Requested node configuration is not available", CapacityError),
         ("sbatch: error: QOSMaxSubmit\nsbatch: error: Job violates accounting/QOS policy", CapacityError),
         ("slurm_kill_job2() failed Invalid job id specified", NotFoundError),
+        ("sinfo: fatal: Could not establish a configuration source", UnavailableError),
         ("something new", KifabrikError),
     ],
 )  # fmt: skip

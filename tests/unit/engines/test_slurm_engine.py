@@ -11,9 +11,11 @@ from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.engine import SlurmEngine, SlurmSettings
 from kifabrik.engines.slurm.job_facts import Exit, JobFacts, JobKey
 from kifabrik.engines.slurm.states import JobState
-from kifabrik.errors import NotFoundError
-from kifabrik.factory.engine import Fate, Life, array_attempt
+from kifabrik.errors import CapacityError, NotFoundError, UsageError
+from kifabrik.factory.capacity import Demand
+from kifabrik.factory.engine import Fate, Life, Task, array_attempt
 from kifabrik.runs.states import Outcome
+from kifabrik.values import Place, Resources
 
 TENANT = "t-abcdefghijklmnopqrstuvwxyz234567"
 USER = unix_user(TENANT)
@@ -45,6 +47,23 @@ class PlayedCommands(SlurmCommands):
             raise NotFoundError("Invalid job id specified")
         jobs = [self.queue[int(chosen[0])]] if chosen else self.queue.values()
         return "".join(queue_line(job) for job in jobs if job.user in users)
+
+
+@dataclass(frozen=True)
+class RefusingCommands(SlurmCommands):
+    """A Slurm that takes no arrays, and only so many jobs."""
+
+    most: int = 0
+    taken: list[str] = field(default_factory=list)
+
+    def run(self, program, *arguments, user="", stdin="", patience_s=0):
+        name = next(word for word in arguments if word.startswith("--job-name=")).partition("=")[2]
+        if any(word.startswith("--array=") for word in arguments):
+            raise UsageError("Invalid job array specification")
+        if len(self.taken) == self.most:
+            raise CapacityError("Job violates accounting/QOS policy")
+        self.taken.append(name)
+        return f"{len(self.taken)}\n"
 
 
 @pytest.fixture
@@ -87,6 +106,22 @@ def test_how_one_ended_that_was_last_seen_alive_is_said_by_accounting(engine, sl
     assert engine.fates([ATTEMPT], NOW)[ATTEMPT].outcome is Outcome.PREEMPTED
 
 
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (Exit(69), "the node's agent does not answer."),
+        (Exit(15, 53), "its user cannot write to `output`, see factory.toml."),
+        (Exit(3), "its job ended with status 3."),
+    ],
+)
+def test_why_no_launcher_was_started_is_said_of_the_jobs_exit(engine, slurm, how, said):
+    slurm.queue[7] = replace(RUNNING, state=JobState.FAILED, end=NOW, exit=how, nodes=("n1",))
+    engine.poll()
+    fate = engine.fates([ATTEMPT], NOW)[ATTEMPT]
+    assert fate.sentence.startswith("No launcher could be started on n1: ")
+    assert fate.sentence.endswith(said)
+
+
 def test_one_that_accounting_takes_for_running_is_not_judged(engine, slurm):
     slurm.queue[7] = RUNNING
     engine.poll()
@@ -94,6 +129,25 @@ def test_one_that_accounting_takes_for_running_is_not_judged(engine, slurm):
     engine.poll()
     slurm.accounting.append(RUNNING)
     assert engine.fates([ATTEMPT], NOW) == {}
+
+
+def test_accounting_is_asked_for_one_that_it_takes_for_running_by_its_number_alone(engine, slurm):
+    slurm.accounting.append(RUNNING)
+    for _ in range(3):
+        assert engine.fates([ATTEMPT], NOW) == {}
+    assert [any(word.startswith("--user=") for word in words) for words in slurm.asked] == [True, False, False]
+    assert all("--jobs=7" in words for words in slurm.asked[1:])
+    slurm.accounting[:] = [PREEMPTED]
+    assert engine.fates([ATTEMPT], NOW)[ATTEMPT].outcome is Outcome.PREEMPTED
+
+
+def test_a_number_that_accounting_gave_to_another_job_is_not_believed(engine, slurm):
+    slurm.queue[7] = RUNNING
+    engine.poll()
+    slurm.queue.clear()
+    engine.poll()
+    slurm.accounting.append(replace(PREEMPTED, name=f"{OTHER}.1"))
+    assert engine.fates([ATTEMPT], NOW) == {ATTEMPT: Fate()}
 
 
 def test_tasks_of_an_array_are_found_in_accounting_by_the_arrays_name_and_their_number(engine, slurm):
@@ -144,3 +198,20 @@ def test_a_job_that_is_not_the_attempts_on_this_node_holds_nothing(engine, slurm
 
 def test_a_job_slurm_does_not_know_holds_nothing(engine):
     assert not engine.holds(ATTEMPT, 7, USER, "n1")
+
+
+def test_jobs_of_an_array_that_slurm_does_not_take_are_submitted_one_by_one_until_it_refuses():
+    slurm = RefusingCommands(most=2)
+    engine = SlurmEngine(slurm, SlurmSettings(("/stub",)), lambda: [TENANT])
+    array = "kf-abcdefghijklmnop"
+    demand = Demand(Resources(cpus=1, memory_bytes=10**8), Place(), "3.11")
+    tasks = [
+        Task(array_attempt(array, number), TENANT, "", (), f"r-{number}", demand, 60, index=number, array=array)
+        for number in range(1, 6)
+    ]
+    engine.submit_array(tasks)
+    assert slurm.taken == [f"{task.attempt}.1" for task in tasks[:2]]
+    refused = {task.attempt for task in tasks[2:]}
+    fates = engine.fates(refused, NOW)
+    assert {fate.outcome for fate in fates.values()} == {Outcome.NOT_TAKEN}
+    assert fates.keys() == refused

@@ -10,12 +10,15 @@ from kifabrik.engines.slurm.expectations import (
     GRACE_S,
     Standing,
     check_nodes,
+    check_offers,
     check_partitions,
     check_settings,
 )
 from kifabrik.engines.slurm.node_view import read_nodes, read_partitions
 from kifabrik.errors import IntegrityError
+from kifabrik.factory.capacity import Gpu, Node
 from kifabrik.launcher import execution
+from kifabrik.values import Place
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -159,6 +162,17 @@ def test_nodes_the_factory_does_not_know_are_named():
     (fine, gone) = check_nodes(nodes, {"n1", "n2", "n3", "n4", "n5", "n6", "n7"})
     assert fine.standing is Standing.OK
     assert (gone.standing, gone.value) == (Standing.REMARK, "enrolled and unknown to Slurm: n7")
+
+
+def test_a_node_of_which_slurm_gives_more_than_the_factory_knows_is_named():
+    node = read_nodes(recorded("nodes"))[0]
+    gpus = tuple(Gpu(number, "H200", 141 * 10**9) for number in range(sum(node.gpus.values())))
+    same = Node("n-1", node.name, Place("DE"), node.cpus, node.memory_bytes, gpus)
+    assert list(check_offers([node], [same])) == []
+    assert list(check_offers([node], [replace(same, name="elsewhere")])) == []
+    less = replace(same, cpus=node.cpus - 1, memory_bytes=node.memory_bytes // 2, gpus=())
+    (found,) = check_offers([node], [less])
+    assert found.value.startswith(f"Slurm gives {node.cpus} cores, not {node.cpus - 1}, {len(gpus)} GPUs, not 0, ")
 
 
 def test_a_node_that_was_taken_out_by_a_hook_is_named_with_the_reason():

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kifabrik.engines.slurm.script import Submission, arguments
+from kifabrik.engines.slurm.job_facts import parse_tasks
+from kifabrik.engines.slurm.script import Submission, arguments, earlier, spans
 from kifabrik.errors import KifabrikError, UsageError
 from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.values import Resources
@@ -77,3 +78,22 @@ def test_time_and_memory_are_never_less_than_asked_for(seconds, size):
     )
     assert seconds <= int(words["--time"]) * 60 < seconds + 60
     assert size <= int(words["--mem"].rstrip("M")) * 2**20 < size + 2**20
+
+
+@given(numbers=st.sets(st.integers(0, 2000), max_size=300))
+def test_task_numbers_are_written_in_spans_that_say_the_same(numbers):
+    written = spans(sorted(numbers))
+    assert (parse_tasks(written) if written else ()) == tuple(sorted(numbers))
+
+
+def test_a_thousand_tasks_are_one_span_and_scattered_ones_a_list_that_is_allowed():
+    assert spans(range(1, 1001)) == "1-1000"
+    scattered = spans(range(1, 2000, 2))
+    assert SlurmOptions(array=scattered).array == scattered
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("", ""), ("USR1@120", "USR1@1020"), ("B:TERM", "B:TERM@960"), ("INT@65000", "INT@65535")]
+)
+def test_a_signal_before_the_end_of_a_run_counts_from_there_not_from_the_end_of_its_job(asked, told):
+    assert earlier(asked, 900) == told

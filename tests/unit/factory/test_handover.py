@@ -2,17 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from kifabrik.errors import UnavailableError
 from kifabrik.factory.engine import Fate
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.handover import Handover, in_turns
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.records import Tenant
 from kifabrik.factory.run_records import Run
+from kifabrik.factory.supervise import SILENCE, Supervisor
+from kifabrik.orders.slurm_options import SlurmOptions
+from kifabrik.plant.governor.rules import Permit
 from kifabrik.runs.states import RunState
-from kifabrik.values import Place, Resources, sha256_hex, task_run
+from kifabrik.values import Place, Resources, format_time, sha256_hex, task_run
 
 RUN = Run(
     tenant="t-a",
@@ -55,6 +60,9 @@ class ClusterPlayer:
     def submit_array(self, tasks) -> None:
         self.arrays.append(len(tasks))
         self.taken += [(task.tenant, task.attempt) for task in tasks]
+
+    def poll(self):
+        raise UnavailableError("slurmctld does not answer")
 
     def fates(self, attempts, since) -> Mapping[str, Fate]:
         return {name: Fate(self.sentence) for name in attempts}
@@ -121,6 +129,52 @@ def test_tasks_of_a_sweep_are_one_array_however_many_tenants_wait(playing):
     assert len(set(cluster.taken)) == 1201
 
 
+def test_many_runs_that_ask_for_the_same_are_one_array_and_others_keep_jobs_of_their_own(playing):
+    factory, cluster, handover, leadership = playing
+    larger = Resources(cpus=2)
+    with factory.store.write() as transaction:
+        for number in range(20):
+            transaction.runs.add_run(made("t-a", number))
+        transaction.runs.add_run(made("t-a", 20, priority=1))
+        transaction.runs.add_run(made("t-a", 21, resources=larger))
+        transaction.runs.add_run(made("t-a", 22, cap_s=61))
+        transaction.runs.add_run(made("t-a", 23, slurm=SlurmOptions(constraint="fast")))
+        transaction.runs.add_run(made("t-a", 24, flexible_until="2026-11-23T20:00:00Z"))
+    handover.look(leadership)
+    assert cluster.arrays == [20]
+    assert len(set(cluster.taken)) == 25
+    with factory.store.read() as transaction:
+        runs = {one.attempt: one.run for one in transaction.runs.watched()}
+    assert {name for _, name in cluster.taken} == set(runs)
+    assert len(set(runs.values())) == 25, "each run has one attempt"
+
+
+def test_a_few_runs_that_ask_for_the_same_have_a_job_each(playing):
+    factory, cluster, handover, leadership = playing
+    with factory.store.write() as transaction:
+        for number in range(7):
+            transaction.runs.add_run(made("t-a", number))
+    handover.look(leadership)
+    assert (cluster.arrays, len(cluster.taken)) == ([], 7)
+
+
+def test_runs_that_may_wait_for_a_better_hour_do_not_stand_in_the_way_of_those_that_may_not(playing):
+    factory, cluster, _, leadership = playing
+    now = factory.runs.book.clock()
+    hours = tuple((now.timestamp() + 3600 * number, worth) for number, worth in enumerate((0.0, 0.0, 1.0)))
+    power = Permit(watts=1.0, full_watts=1.0, idle_watts=0.0, since=0.0, until=0.0, reason="", outlook=hours)
+    handover = Handover(factory.store, factory.runs.book, cluster, lambda _now: power)
+    patient, late = (format_time(now + timedelta(hours=hours)) for hours in (9, 1))
+    with factory.store.write() as transaction:
+        for number in range(1100):
+            transaction.runs.add_run(made("t-a", number, flexible_until=patient))
+        transaction.runs.add_run(made("t-a", 2000))
+        transaction.runs.add_run(made("t-a", 2001, flexible_until=late))
+    handover.look(leadership)
+    with factory.store.read() as transaction:
+        assert {one.run for one in transaction.runs.watched()} == {"r-t-a2000", "r-t-a2001"}
+
+
 def test_why_the_clusters_queue_holds_runs_is_written_down_where_it_changed(playing):
     factory, cluster, handover, leadership = playing
     with factory.store.write() as transaction:
@@ -130,6 +184,30 @@ def test_why_the_clusters_queue_holds_runs_is_written_down_where_it_changed(play
     with factory.store.read() as transaction:
         told = transaction.runs.watched()
     assert {(one.state, one.reason, one.revision) for one in told} == {(RunState.PENDING, cluster.sentence, 3)}
+
+
+def test_while_the_cluster_does_not_answer_what_waits_says_so_and_nobody_is_judged(playing):
+    factory, cluster, handover, leadership = playing
+    with factory.store.write() as transaction:
+        transaction.runs.add_run(made("t-a", 1))
+        transaction.runs.add_run(made("t-b", 1))
+    handover.look(leadership)
+    runs = factory.runs
+    supervisor = Supervisor(factory.store, factory.log, factory.accounts, runs.book, runs.endings, cluster, cluster)
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            supervisor.look(leadership)
+    with factory.store.read() as transaction:
+        (pending,), (queued,) = transaction.runs.watched(), transaction.runs.queued_runs(9)
+    assert (pending.state, pending.reason, queued.reason) == (RunState.PENDING, SILENCE, SILENCE)
+
+
+def test_runs_that_ask_for_the_same_are_one_turn_where_they_are_enough():
+    alike = [made("t-a", number, position=number) for number in range(9)]
+    other = made("t-a", 99, cap_s=61, position=4)
+    assert [len(turn) for turn in in_turns([*alike, other], "")] == [9, 1]
+    assert [len(turn) for turn in in_turns([*alike[:7], other], "")] == [1] * 8
+    assert [len(turn) for turn in in_turns([made("t-a", n) for n in range(450)], "")] == [200, 200, 50]
 
 
 def test_the_tasks_of_a_sweep_are_handed_over_together():

@@ -59,6 +59,13 @@ def test_where_there_never_was_a_permit_a_limit_of_the_operator_stays():
     assert cluster.limits == []
 
 
+def test_a_limit_whose_permit_ended_while_no_service_ran_is_lifted_once():
+    cluster = Scheduler()
+    watch = PowerWatch(Plant(), cluster, governed=True)
+    assert watch(0.0) is watch(1.0) is None
+    assert cluster.limits == [(1.0, "")]
+
+
 def test_a_scheduler_that_does_not_answer_is_told_again_but_not_at_once(monkeypatch: pytest.MonkeyPatch, caplog):
     plant, cluster = Plant(), Scheduler()
     clock = [1000.0]

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from kifabrik.errors import UsageError
 from kifabrik.factory import budget
+from kifabrik.factory.allowances import Usage
 from kifabrik.factory.capacity import Demand, Gpu, Node
 from kifabrik.factory.pricing import Pricing
-from kifabrik.factory.run_records import Usage
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.prices.pricelist import PriceList
 from kifabrik.values import Money, Place, Resources

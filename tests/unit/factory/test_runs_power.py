@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kifabrik.factory.capacity import Demand, Gpu, Node, Share
 from kifabrik.factory.queue import postponed
 from kifabrik.factory.run_records import Run
-from kifabrik.factory.schedule import Holding, Situation, Waiting, schedule
+from kifabrik.factory.schedule import Holding, Situation, TenantShare, Waiting, schedule
 from kifabrik.plant.governor.rules import Permit
 from kifabrik.values import Place, Resources, parse_time
 
@@ -94,9 +94,75 @@ def test_a_run_that_may_wait_is_kept_for_the_better_hour_and_no_longer():
     now = parse_time("2026-11-23T08:00:00Z")
     hours = [(now.timestamp() + 3600 * number, worth) for number, worth in enumerate((0.2, 0.2, 0.9))]
     power = replace(HALF, watts=13e6, outlook=tuple(hours))
-    said = "May wait, and does: from about 10:00 UTC its heat is wanted more, or the river is cooler."
+    said = (
+        "May wait, and does: from about 10:00 UTC its heat is wanted more, the river is cooler or power is cheaper."
+    )
     assert postponed(flexible("2026-11-23T20:00:00Z"), power, now) == said
     assert postponed(flexible("2026-11-23T20:00:00Z"), power, now + timedelta(hours=2)) == ""
     assert postponed(flexible("2026-11-23T10:10:00Z"), power, now) == ""
     assert postponed(flexible(""), power, now) == ""
     assert postponed(flexible("2026-11-23T20:00:00Z"), None, now) == ""
+
+
+def lasting(name, gpus, seconds, tenant="t-a"):
+    demand = Demand(Resources(cpus=1, memory_bytes=GB, gpu_count=gpus), Place(), "3.11")
+    return Waiting(name, tenant, demand, seconds, 0, float(name[1:]), 1000)
+
+
+SIX = replace(HALF, watts=2.6e6 + 0.75 * 10.4e6)
+
+
+def test_power_that_comes_free_is_kept_for_the_first_run_that_is_short_of_it():
+    waiting = [lasting("r1", 6, 3600.0), lasting("r2", 1, 7200.0), lasting("r3", 1, 1800.0)]
+    found = decide([node(8)], waiting, [held(4)], SIX)
+    assert [start.run for start in found.starts] == ["r3"]  # it ends before the first one's power is free
+    assert found.reasons["r1"] == f"Waits for power. {REASON}"
+    assert found.reasons["r2"] == f"Waits for power, which is kept for an earlier run. {REASON}"
+
+
+def test_what_the_first_run_leaves_of_the_power_is_given_away():
+    waiting = [lasting("r1", 5, 3600.0), lasting("r2", 1, 7200.0), lasting("r3", 1, 7200.0)]
+    found = decide([node(8)], waiting, [held(4)], SIX)
+    assert [start.run for start in found.starts] == ["r2"]
+
+
+def test_nothing_is_kept_for_a_run_that_this_permit_never_suffices_for_and_has_no_known_end():
+    waiting = [lasting("r1", 8, 3600.0), lasting("r2", 2, 7200.0)]
+    assert [start.run for start in decide([node(8)], waiting).starts] == ["r2"]
+    ends = replace(HALF, until=3000.0)
+    assert decide([node(8)], waiting, power=ends).starts == []
+    waiting[1] = lasting("r2", 2, 2400.0)
+    assert [start.run for start in decide([node(8)], waiting, power=ends).starts] == ["r2"]
+
+
+def test_runs_with_a_promise_do_not_exceed_the_permit_together():
+    blocked = decide([node(8)], [lasting("r1", 4, 3600.0), lasting("r2", 4, 3600.0)], [held(8)], None)
+    waiting = [
+        replace(lasting(one.run, 4, 3600.0), promise=one) for one in blocked.promises if one.run in {"r1", "r2"}
+    ]
+    assert len(waiting) == 2
+    found = decide([node(8)], waiting)
+    assert [start.run for start in found.starts] == ["r1"]
+    assert found.reasons == {"r2": f"Waits for power. {REASON}"}
+
+
+def test_a_large_run_does_not_starve_behind_small_ones():
+    """A small run every ten minutes for a day; each holds one GPU for an hour, so power is always short."""
+    now, began = 0.0, None
+    holding, waiting = [], []
+    for step in range(144):
+        now = 600.0 * step
+        holding = [one for one in holding if one.ends > now]
+        waiting.append(lasting(f"r{step}", 4 if step == 6 else 1, 3600.0))
+        power = replace(HALF, until=0.0)
+        shares = {one.tenant: TenantShare() for one in (*waiting, *holding)}
+        found = schedule(Situation([node(8)], waiting, holding, shares, now, power))
+        by_name = {one.run: one for one in waiting}
+        for start in found.starts:
+            run_ = by_name[start.run]
+            holding.append(Holding(start.run, run_.tenant, start.placement, now + run_.duration_s, run_.rate))
+            began = now if start.run == "r6" else began
+        waiting = [one for one in waiting if one.run not in {start.run for start in found.starts}]
+        assert sum(len(share.gpus) for one in holding for share in one.placement) <= 4
+    assert began is not None
+    assert began <= 3 * 3600.0

@@ -245,7 +245,7 @@ def factories(draw):
 
 
 @given(factories())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_every_run_starts_and_none_later_than_it_was_promised(factory):
     factory.play()
     assert set(factory.started_at) == {one.run for one in factory.arrivals}

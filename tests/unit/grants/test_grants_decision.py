@@ -166,7 +166,7 @@ def _by_hand(use: Use, fact: GrantFacts) -> bool:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(USES, GRANTS, st.booleans(), st.integers(0, 3))
 def test_the_policy_says_what_plain_python_says(use: Use, grant: Grant, revoked: bool, runs: int) -> None:
     fact = GrantFacts(grant, revoked, runs)
@@ -175,7 +175,7 @@ def test_the_policy_says_what_plain_python_says(use: Use, grant: Grant, revoked:
     assert bool(answer.reason) != answer.permitted
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_no_text_of_a_grant_escapes_its_literal(text: str) -> None:
     body = f'permit (principal, action == Action::"use", resource) when {{ context.purpose == {literal(text)} }};'

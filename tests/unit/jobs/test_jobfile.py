@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from kifabrik.errors import KifabrikError, NotFoundError, UsageError
-from kifabrik.jobs.jobfile import InputReference, parse_gpu, parse_job, read_job
+from kifabrik.jobs.gpu_requests import parse_gpu
+from kifabrik.jobs.jobfile import parse_job, read_job
 from kifabrik.jobs.private import PrivateJob
+from kifabrik.jobs.references import InputReference
 from kifabrik.values import Money, Place
 
 WHOLE = """
@@ -182,3 +184,9 @@ def test_a_job_may_say_until_when_it_can_wait(written, time):
 def test_a_deadline_that_is_no_time_is_named():
     with pytest.raises(UsageError, match=r"flexible\.until"):
         parse_job(f"{WHOLE}flexible: {{until: soon}}\n")
+
+
+def test_a_value_of_another_kind_is_quoted():
+    with pytest.raises(UsageError) as raised:
+        parse_job("name: a\npurpose: b\nrun: c\nresources: {cpu: zwei}\n")
+    assert "resources.cpu: 'zwei' does not fit: input should be a valid integer" in raised.value.message

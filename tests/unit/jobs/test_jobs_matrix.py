@@ -6,8 +6,9 @@ import subprocess
 import pytest
 
 from kifabrik.errors import IntegrityError, UsageError
-from kifabrik.jobs.jobfile import InputReference, parse_job
+from kifabrik.jobs.jobfile import parse_job
 from kifabrik.jobs.matrix import PARAMETERS, Matrix, variables_of
+from kifabrik.jobs.references import InputReference
 
 HEAD = "name: a\npurpose: b\nrun: x\n"
 

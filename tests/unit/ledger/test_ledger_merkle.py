@@ -141,7 +141,7 @@ def test_proofs_of_a_real_log_with_961984013_entries_verify():
 
 
 @given(size=st.integers(1, 700), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_roots_and_proofs_are_those_of_pymerkle(size, data):
     entries = entries_of(size)
     oracle, nodes = oracle_of(entries), Nodes(entries)
@@ -169,7 +169,7 @@ def subproof(old, leaves, complete):
 
 
 @given(new=st.integers(1, 200), data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_consistency_proofs_are_those_of_the_definition(new, data):
     old = data.draw(st.integers(1, new))
     entries = entries_of(new)
@@ -190,7 +190,7 @@ def test_every_pair_of_sizes_up_to_40_is_provably_consistent_and_equal_to_pymerk
 
 
 @given(size=st.integers(2, 300), data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_changed_inclusion_proof_verifies(size, data):
     entries = entries_of(size)
     nodes, root = Nodes(entries), root_of(map(leaf_hash, entries))
@@ -218,7 +218,7 @@ def test_no_changed_inclusion_proof_verifies(size, data):
 
 
 @given(new=st.integers(2, 300), data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_changed_consistency_proof_verifies(new, data):
     entries = entries_of(new)
     nodes, root = Nodes(entries), root_of(map(leaf_hash, entries))
@@ -271,7 +271,7 @@ def test_proofs_outside_the_tree_are_refused():
 
 
 @given(size=st.integers(0, 2000), more=st.integers(0, 50))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_compact_tree_goes_on_from_its_bytes(size, more):
     tree = CompactTree()
     tree.extend(map(leaf_hash, entries_of(size)))

@@ -90,7 +90,7 @@ def test_a_tree_of_256_has_one_full_tile_and_one_hash_above_it():
 
 
 @given(steps=st.lists(st.integers(0, 300), min_size=1, max_size=6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_tiles_of_a_size_do_not_depend_on_the_steps_that_led_there(steps):
     entries = some_entries(sum(steps))
     grown, at = SampleLog(), 0
@@ -124,7 +124,7 @@ def test_growing_across_three_levels_gives_the_tree():
 
 
 @given(size=st.integers(1, 1200), data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_proofs_made_from_tiles_verify(size, data):
     entries = [b"%d" % number for number in range(size)]
     log = SampleLog.of(entries)

@@ -76,7 +76,7 @@ def test_a_log_with_three_levels_of_tiles_verifies_and_a_change_deep_inside_is_n
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_changed_byte_of_a_bundle_names_its_entry(data):
     number = data.draw(st.integers(0, 2))
     path = sorted(path for path in LOG.files if path.startswith("tile/entries/"))[number]
@@ -91,7 +91,7 @@ def test_every_changed_byte_of_a_bundle_names_its_entry(data):
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_every_changed_byte_of_a_tile_is_found_and_said_to_be_the_tile(data):
     path = data.draw(st.sampled_from(sorted(path for path in LOG.files if "entries" not in path)))
     changed = bytearray(LOG.files[path])

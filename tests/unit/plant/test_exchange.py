@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kifabrik.plant.exchange import design_transfer, effectiveness, resistance, river_flow, transferred
@@ -17,7 +17,6 @@ def test_effectiveness_is_that_of_the_textbook(units, ratio, expected):
     assert effectiveness(units, ratio) == pytest.approx(expected, abs=2e-4)
 
 
-@settings(deadline=None)
 @given(st.floats(0.01, 30), st.floats(0, 1))
 def test_effectiveness_lies_between_parallel_flow_and_one(units, ratio):
     parallel = (1 - math.exp(-units * (1 + ratio))) / (1 + ratio)
@@ -34,7 +33,6 @@ def test_an_exchanger_passes_on_its_design_heat_at_its_design_point():
     assert transferred(design_transfer(design()), hot, cold, resistance(1.0), 1.0, 15.0) == pytest.approx(15e6)
 
 
-@settings(deadline=None)
 @given(heat=st.floats(1e5, 14e6), pinch=st.floats(3, 30))
 def test_the_river_water_asked_for_takes_the_heat_and_no_less_would(heat, pinch):
     ua, hot, rated = design_transfer(design()), 15e6 / 8, 15e6 / 5 / 4.18e6

@@ -22,7 +22,7 @@ conditions = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(conditions, st.floats(0, FULL), st.floats(0, 1.6e10))
 def test_what_comes_in_as_electricity_leaves_as_heat(now, it, stored):
     step = once(SITE, now, it, stored)
@@ -33,7 +33,7 @@ def test_what_comes_in_as_electricity_leaves_as_heat(now, it, stored):
     assert taken_in - given_off == pytest.approx(0, abs=unmet + 1e-6 * taken_in)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(conditions, st.floats(0, FULL), st.floats(0, 1.6e10))
 def test_heat_adds_up_on_each_side_of_the_heat_pump(now, it, stored):
     step = once(SITE, now, it, stored)
@@ -56,7 +56,7 @@ def tank_loss(now, stored):
     return min(full, stored / 60)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(conditions, st.floats(0, FULL))
 def test_the_river_is_never_warmed_beyond_its_permit(now, it):
     step = once(SITE, now, it)
@@ -64,7 +64,7 @@ def test_the_river_is_never_warmed_beyond_its_permit(now, it):
     assert warming <= max(min(now.rise_limit, now.limit - now.river), 0) + 1e-9
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(conditions)
 def test_permitted_power_is_the_most_that_can_be_taken_away(now):
     most = permitted_at(SITE, now)
@@ -100,7 +100,6 @@ def test_losses_follow_their_curve():
     assert loss(8e6, (16e6, 0.005, 0.01, 0.01)) == pytest.approx(16e6 * (0.005 + 0.005 + 0.0025))
 
 
-@settings(deadline=None)
 @given(st.floats(0, 60), st.floats(50, 100), st.floats(0, 1.2))
 def test_the_compiled_map_is_scipys(source, flow, load):
     assert cop_at(plant_of(SITE), source, flow, load) == pytest.approx(shipped_map().at(source, flow, load).item())

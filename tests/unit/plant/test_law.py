@@ -16,7 +16,7 @@ OLD, NEW = date(2020, 1, 1), date(2026, 7, 1)
 
 
 def bounds(start, year, figure):
-    values = {"pue": 1.25, "erf": 0.12, "ref": 0.8}
+    values = {"pue": 1.25, "pue_all": 1.27, "erf": 0.12, "ref": 0.8}
     return [
         (one.threshold.at_most or one.threshold.at_least, one.binding, one.met)
         for one in verdicts(values, start, year)
@@ -27,9 +27,10 @@ def bounds(start, year, figure):
 @pytest.mark.parametrize(
     ("start", "year", "figure", "expected"),
     [
-        (OLD, 2026, "pue", [(1.5, False, True), (1.3, False, True)]),
-        (OLD, 2027, "pue", [(1.5, True, True), (1.3, False, True)]),
-        (OLD, 2030, "pue", [(1.3, True, True)]),
+        (OLD, 2026, "pue_all", [(1.5, False, True), (1.3, False, True)]),
+        (OLD, 2027, "pue_all", [(1.5, True, True), (1.3, False, True)]),
+        (OLD, 2030, "pue_all", [(1.3, True, True)]),
+        (OLD, 2030, "pue", []),
         (OLD, 2030, "erf", []),
         (NEW, 2027, "pue", [(1.2, False, False)]),
         (NEW, 2028, "pue", [(1.2, True, False)]),
@@ -45,7 +46,11 @@ def test_thresholds_are_those_of_the_law(start, year, figure, expected):
 
 
 def test_a_start_on_the_29th_of_february_binds_two_years_later():
-    (erf,) = [one for one in verdicts({"pue": 1, "erf": 0, "ref": 1}, date(2028, 2, 29), 2030) if one.value == 0]
+    (erf,) = [
+        one
+        for one in verdicts({"pue": 1, "pue_all": 1, "erf": 0, "ref": 1}, date(2028, 2, 29), 2030)
+        if one.value == 0
+    ]
     assert erf.since == date(2030, 3, 1)
 
 

@@ -1,11 +1,14 @@
 import re
 
 import pytest
+from matplotlib.figure import Figure
 from plant_sites import munich
 
+from kifabrik.plant.comparing import compare
 from kifabrik.plant.loads import constant
 from kifabrik.plant.physics import simulate
-from kifabrik.plant.report import write_report, write_sheet
+from kifabrik.plant.report import charts, write_report, write_sheet
+from kifabrik.plant.report.multiples import share_scales, write_comparison
 from kifabrik.plant.report.words import WORDS, Speaker
 from kifabrik.plant.site_file import SiteFile
 from kifabrik.plant.spans import Span
@@ -44,6 +47,18 @@ def test_the_sheet_is_one_page(study, tmp_path):
     written = write_sheet(study, tmp_path).read_bytes()
     assert written.startswith(b"%PDF")
     assert len(re.findall(rb"/Type /Page\b", written)) == 1
+
+
+def test_small_multiples_have_the_scale_of_the_largest_case(tmp_path):
+    cases = compare("munich", {"it.gpus": [2000, 10_000]}, changes={}, load="constant:0.8", folder=tmp_path)
+    grid = Figure().subplots(2, 1, sharey="col", squeeze=False)
+    for axes, case in zip(grid[:, 0], cases, strict=True):
+        charts.power(axes, case.study, Speaker("en"))
+    share_scales(grid)
+    most = max(case.study.hourly["electricity"].max() for case in cases) / 1e6
+    assert all(axes.get_ylim()[1] >= most for axes in grid[:, 0])
+    page = write_comparison(cases, tmp_path, "en").read_text(encoding="utf-8")
+    assert page.count("gpus 10000") == 2  # in the table, and on its row
 
 
 def test_both_languages_say_everything():

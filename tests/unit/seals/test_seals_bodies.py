@@ -59,7 +59,7 @@ def test_every_way_of_opening_returns_what_was_sealed(tmp_path: Path, size: int,
         assert reader.read() == plain
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 3 * CHUNK), st.lists(st.integers(0, 2 * CHUNK), max_size=8), st.integers(1, 3))
 def test_how_data_is_cut_into_writes_does_not_matter(size: int, pieces: list[int], threads: int) -> None:
     body, writer = written(PLAIN[:size], pieces, threads)
@@ -73,7 +73,7 @@ def long_body() -> bytes:
     return seal_bytes(PLAIN, FILE_KEY)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(
         st.tuples(st.integers(0, len(PLAIN) + 9), st.integers(0, 30 * CHUNK) | st.integers(0, 300)),
@@ -90,7 +90,7 @@ def test_reads_anywhere_return_the_bytes_there(long_body: bytes, reads: list[tup
             assert room[:count] == PLAIN[offset : offset + size]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 3 * CHUNK), max_size=20), st.integers(0, len(PLAIN)))
 def test_reading_on_from_a_position_is_reading_a_file(long_body: bytes, sizes: list[int], start: int) -> None:
     with BodyReader(long_body, None, FILE_KEY) as reader:

@@ -9,23 +9,13 @@ from pathlib import Path
 import pytest
 
 from kifabrik.errors import ConflictError
+from kifabrik.factory.allowances import Limits, Usage
 from kifabrik.factory.capacity import Gpu, Occupation, Share
-from kifabrik.factory.run_records import (
-    NOTHING_USED,
-    Admitted,
-    Attempt,
-    Event,
-    Hold,
-    Limits,
-    NodeRecord,
-    RankLog,
-    Run,
-    Segment,
-    StopCause,
-    Usage,
-    Watched,
-)
+from kifabrik.factory.log_records import RankLog, Segment
+from kifabrik.factory.node_records import NodeRecord
+from kifabrik.factory.run_records import NOTHING_USED, Attempt, Event, Hold, Run, StopCause, Watched
 from kifabrik.factory.schedule import Promise
+from kifabrik.factory.sweep_records import Admitted
 from kifabrik.meters.footprint import Site, footprint
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.runs.gathering import Stage

@@ -22,11 +22,11 @@ from typing import Final
 
 from kifabrik.engines.slurm.account_plan import unix_user
 from kifabrik.engines.slurm.commands import SlurmCommands
-from kifabrik.engines.slurm.job_facts import JobFacts
+from kifabrik.engines.slurm.job_facts import JobFacts, JobKey
 from kifabrik.engines.slurm.power import REASONS, limit_power
 from kifabrik.engines.slurm.queue_view import QueueView
 from kifabrik.engines.slurm.reasons import explain
-from kifabrik.engines.slurm.script import Submission
+from kifabrik.engines.slurm.script import Submission, earlier, gpu_arguments, spans
 from kifabrik.engines.slurm.states import JobState, Phase
 from kifabrik.engines.slurm.submission import Submitter
 from kifabrik.errors import KifabrikError, UnavailableError
@@ -72,6 +72,8 @@ _STUB_STATUSES: Final = {
     77: "the agent or the factory refused it",
 }
 """Of `kifabrik.nodes.enter`."""
+_NOT_BEGUN: Final = 53
+"""What slurmd says in the place of a signal where it could not enter a job's folder or open its output file."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class SlurmEngine:
         """By attempt and try, as of the last look."""
         self._ended: dict[str, JobFacts] = {}
         """Last known of attempts the queue has let go of, until they are forgotten."""
+        self._numbers: dict[str, JobKey] = {}
+        """Jobs the queue let go of before it showed their end, by attempt: accounting is asked for them alone."""
         self._forgotten: set[str] = set()
         """Attempts nobody asks about any more, though the queue still shows what it ended lately (MinJobAge)."""
         self._refused: dict[str, Fate] = {}
@@ -134,39 +138,49 @@ class SlurmEngine:
         Raises:
             UnavailableError: Slurm does not answer.
         """
-        submission = self._submission(task, f"{task.attempt}.{task.submits}", "")
-        self._hand_over(submission, [task], task.attempt, first=task.submits == 1)
+        self._refuse([task], self._hand_over(task))
 
     def submit_array(self, tasks: Sequence[Task]) -> None:
-        """Hand attempts over as one array of jobs, once.
+        """Hand attempts over as one array of jobs, once; one by one where Slurm refuses the array.
+
+        An array can be larger than Slurm (MaxArraySize) or what is left of a limit allows.
 
         Raises:
             UnavailableError: Slurm does not answer.
         """
-        first = tasks[0]
-        numbers = ",".join(str(task.index) for task in tasks) if len(tasks) > 1 else str(first.index)
-        self._hand_over(self._submission(first, first.array, numbers), tasks, first.array, first=True)
+        refused = self._hand_over(tasks[0], tasks)
+        for number, task in enumerate(tasks if refused else ()):
+            refused = self._hand_over(task)
+            if refused:
+                self._refuse(tasks[number:], refused)
+                return
 
-    def _submission(self, task: Task, name: str, array: str) -> Submission:
+    def _hand_over(self, task: Task, tasks: Sequence[Task] = ()) -> Fate | None:
+        """Submit an attempt, or an array that begins with it; why Slurm refuses it, if it does."""
+        name = task.array if tasks else f"{task.attempt}.{task.submits}"
         partition = task.slurm.partition or self._settings.partition
-        return Submission(
+        spare_s = max(one.spare_s for one in tasks or [task])
+        array, sooner = spans([one.index for one in tasks]), earlier(task.slurm.signal, spare_s)
+        submission = Submission(
             name=name,
             resources=_of_a_job(task),
             limit_s=task.limit_s,
-            options=replace(task.slurm, requeue=False, array=array, partition=partition),
+            options=replace(task.slurm, requeue=False, partition=partition, array=array, signal=sooner),
             account=task.tenant,
             output=self._settings.output,
-            comment=task.sweep or task.run,
+            comment=task.sweep or (f"{len(tasks)} runs" if tasks else task.run),
         )
-
-    def _hand_over(self, submission: Submission, tasks: Sequence[Task], named: str, *, first: bool) -> None:
         try:
-            script, user = self._script(tasks[0], named), unix_user(tasks[0].tenant)
-            self._submitter.submit(submission, script, user, first=first)
+            script = self._script(task, task.array if tasks else task.attempt)
+            self._submitter.submit(submission, script, unix_user(task.tenant), first=task.submits == 1)
         except UnavailableError:
             raise
         except KifabrikError as error:
-            fate = Fate(f"{error.message}. {error.hint}".strip(), Outcome.NOT_TAKEN)
+            return Fate(f"{error.message}. {error.hint}".strip(), Outcome.NOT_TAKEN)
+        return None
+
+    def _refuse(self, tasks: Sequence[Task], fate: Fate | None) -> None:
+        if fate:
             with self._lock:
                 self._refused |= {task.attempt: fate for task in tasks}
 
@@ -201,29 +215,33 @@ class SlurmEngine:
         return {**known, **self._recalled([name for name in attempts if name not in known], since)}
 
     def _recalled(self, attempts: Collection[str], since: datetime) -> Mapping[str, Fate]:
-        """What accounting says of attempts; an empty fate for those it never heard of.
-
-        It is asked for all jobs of the tenants since then, not for names: slurmdbd compares each record with each
-        name, and tasks of an array are not named after their attempts.
-        """
+        """What accounting says of attempts; an empty fate for those it never heard of."""
         if not attempts:
             return {}
         try:
-            remembered = self._view.since(since - _CLOCKS_APART, self._users())
+            newest = self._remembered(attempts, since - _CLOCKS_APART)
         except UnavailableError as error:
             _logger.warning("how %d attempts ended is not known yet: %s", len(attempts), error.message)
             return {}
-        jobs: dict[str, dict[int, JobFacts]] = {}
-        wanted = set(attempts)
-        for name, tries, job in _ours(remembered):
-            if name in wanted:
-                jobs.setdefault(name, {})[tries] = job
-        newest = {name: _newest(found) for name, found in jobs.items()}
         ended = {name: job for name, job in newest.items() if job.phase is Phase.ENDED}
         with self._lock:
             self._ended |= ended
+            # Accounting may be late, or take a job for running for good (sacctmgr(1), runawayjobs).
+            self._numbers |= {name: job.key for name, job in newest.items() if name not in ended}
         unheard = {name: Fate() for name in attempts if name not in newest}
         return unheard | {name: _fate(job) for name, job in ended.items()}
+
+    def _remembered(self, attempts: Collection[str], since: datetime) -> Mapping[str, JobFacts]:
+        """Newest job of each attempt that accounting knows.
+
+        Of attempts whose job was never seen, it is asked for all jobs of the tenants since then, not for names:
+        slurmdbd compares each record with each name, and tasks of an array are not named after their attempts.
+        """
+        with self._lock:
+            numbers = {name: self._numbers[name] for name in attempts if name in self._numbers}
+        found = _newest_of(self._view.remembered(numbers.values(), since), numbers) if numbers else {}
+        others = {name for name in attempts if name not in found}
+        return found | (_newest_of(self._view.since(since, self._users()), others) if others else {})
 
     def holds(self, attempt: str, job: int, user: str, node: str) -> bool:
         """Whether Slurm has given a node to this attempt's job.
@@ -261,6 +279,7 @@ class SlurmEngine:
         """Drop what is kept of an attempt; Slurm drops its own trace by itself, some minutes later."""
         with self._lock:
             self._ended.pop(attempt, None)
+            self._numbers.pop(attempt, None)
             self._refused.pop(attempt, None)
             if attempt in self._jobs:
                 self._forgotten.add(attempt)
@@ -276,8 +295,8 @@ class SlurmEngine:
                 jobs.setdefault(attempt, {})[tries] = job
         with self._lock:
             gone = {name: _newest(self._jobs[name]) for name in self._jobs.keys() - jobs.keys() - self._forgotten}
-            # Of one that was last seen alive, accounting says how it ended.
             self._ended |= {name: job for name, job in gone.items() if job.phase is Phase.ENDED}
+            self._numbers |= {name: job.key for name, job in gone.items() if job.phase is not Phase.ENDED}
             self._forgotten &= jobs.keys()
             self._jobs = jobs
 
@@ -289,11 +308,13 @@ class SlurmEngine:
         )
 
     def _script(self, task: Task, named: str) -> str:
-        words = [
-            *("srun", "--kill-on-bad-exit=1", "--quiet", f"--cpus-per-task={task.demand.resources.cpus}"),
-            *(*self._settings.stub, named),
-        ]
-        return f"#!/bin/sh\nexec {shlex.join(words)}\n"
+        resources = task.demand.resources
+        words = ["srun", "--kill-on-bad-exit=1", "--quiet", f"--cpus-per-task={resources.cpus}"]
+        before = ""
+        if task.slurm.exclusive:  # such a job is given all GPUs of its nodes, the run those it has ordered
+            words += gpu_arguments(resources) or ["--gres=none"]
+            before = "unset SLURM_JOB_GPUS\n"
+        return f"#!/bin/sh\n{before}exec {shlex.join([*words, *self._settings.stub, named])}\n"
 
 
 def _of_a_job(task: Task) -> Resources:
@@ -311,6 +332,15 @@ def _ours(jobs: Collection[JobFacts]) -> list[tuple[str, int, JobFacts]]:
         elif _ARRAY.fullmatch(job.name) is not None and job.key.task >= 0:
             found.append((array_attempt(job.name, job.key.task), 1, job))
     return found
+
+
+def _newest_of(jobs: Collection[JobFacts], attempts: Collection[str]) -> dict[str, JobFacts]:
+    """The newest job of each of these attempts that has one among these jobs."""
+    found: dict[str, dict[int, JobFacts]] = {}
+    for name, tries, job in _ours(jobs):
+        if name in attempts:
+            found.setdefault(name, {})[tries] = job
+    return {name: _newest(tries) for name, tries in found.items()}
 
 
 def _newest(jobs: Mapping[int, JobFacts]) -> JobFacts:
@@ -336,6 +366,8 @@ def _of_the_stub(job: JobFacts) -> str:
     if job.exit is None or job.state is not JobState.FAILED:
         return ""
     said = _STUB_STATUSES.get(job.exit.status, f"its job ended with status {job.exit.status}")
+    if job.exit.signal == _NOT_BEGUN:
+        said = "Slurm could not begin its script; its user cannot write to `output`, see factory.toml"
     return f"No launcher could be started on {', '.join(job.nodes) or 'its node'}: {said}."
 
 

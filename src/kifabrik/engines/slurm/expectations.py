@@ -15,10 +15,12 @@ from typing import Final
 
 from kifabrik.engines.slurm.configuration import Configuration, File
 from kifabrik.engines.slurm.node_view import Partition, SlurmNode
+from kifabrik.factory.capacity import Node
 
 GRACE_S: Final = 30
 """What a run has to write its last checkpoint: `launcher.execution.GRACE_S`."""
 _LARGE: Final = 500
+_GB: Final = 10**9
 _HOOK_S: Final = 300
 """What an epilog may take: waiting for its turn, for what does not die, and for the driver of a GPU."""
 _NO_LIMIT: Final = frozenset({"", "unlimited", "infinite"})
@@ -204,6 +206,30 @@ def check_nodes(nodes: Sequence[SlurmNode], enrolled: Collection[str]) -> Iterat
             yield Finding(f"node {node.name}", "", node.reason, Standing.REMARK,
                           f"Mend it, then: scontrol update NodeName={node.name} State=RESUME",
                           "it takes no more jobs")  # fmt: skip
+
+
+def check_offers(nodes: Sequence[SlurmNode], enrolled: Collection[Node]) -> Iterator[Finding]:
+    """Compare what Slurm gives away of each node with what the factory was told of it.
+
+    Args:
+        nodes: The cluster's.
+        enrolled: The factory's.
+    """
+    known = {node.name: node for node in enrolled}
+    for node in nodes:
+        ours = known.get(node.name)
+        if ours is None:
+            continue
+        pairs = (
+            ("cores", node.cpus, ours.cpus),
+            ("GPUs", sum(node.gpus.values()), len(ours.gpus)),
+            ("GB of memory", node.memory_bytes // _GB, -(-ours.memory_bytes // _GB)),
+        )
+        beyond = [f"{theirs} {what}, not {mine}" for what, theirs, mine in pairs if theirs > mine]
+        if beyond:
+            yield Finding(f"node {node.name}", "", f"Slurm gives {', '.join(beyond)}", Standing.ADVICE,
+                          "the same in slurm.conf and node.toml, and enrol it again",
+                          "runs that Slurm puts there beyond that are refused")  # fmt: skip
 
 
 def _some(names: Sequence[str]) -> str:

@@ -28,6 +28,12 @@ _KNOWN: Final[tuple[tuple[str, type[KifabrikError], str, str], ...]] = (
         "Running jobs go on. Look at slurmctld and slurmdbd; what was asked for is tried again.",
     ),
     (
+        r"establish a configuration source|Unable to process configuration file|unable to status file",
+        UnavailableError,
+        "Slurm's configuration is not found on this machine",
+        'Name the cluster\'s slurm.conf: conf = "FILE" below [slurm] in factory.toml, or $SLURM_CONF.',
+    ),
+    (
         r"[Mm]unge|Protocol authentication error|Invalid authentication credential",
         UnavailableError,
         "Slurm's authentication does not work here",

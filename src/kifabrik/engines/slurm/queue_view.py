@@ -135,6 +135,19 @@ class QueueView:
         past = {job.key: job for job in queue_text.read_accounting(text).jobs if job.name == name}
         return list((past | found).values())
 
+    def remembered(self, jobs: Collection[JobKey], since: datetime) -> list[JobFacts]:
+        """What accounting knows of jobs, by their numbers; those it does not know are left out.
+
+        Args:
+            jobs: The jobs.
+            since: When the oldest of them was submitted.
+
+        Raises:
+            UnavailableError: slurmdbd does not answer.
+        """
+        wanted = set(jobs)
+        return [job for job in self._accounting(list(wanted), since).jobs if job.key in wanted]
+
     def since(self, start: datetime, users: Sequence[str]) -> list[JobFacts]:
         """What accounting knows of users' jobs that had not ended by then.
 

@@ -11,6 +11,7 @@ Source: sbatch(1) of 22.05 to 25.11.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
@@ -20,6 +21,9 @@ from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.values import Resources
 
 _MIB: Final = 2**20
+_SIGNAL_S: Final = 60
+_LATEST_SIGNAL_S: Final = 65535
+"""How long before the end Slurm signals where nothing is said, and at the earliest (sbatch(1), --signal)."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _COMMENT: Final = re.compile(r"[A-Za-z0-9 ._:/@-]{0,200}")
 _ACCOUNT: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?")
@@ -89,7 +93,7 @@ def arguments(submission: Submission) -> tuple[str, ...]:
         f"--mem={-(-resources.memory_bytes // _MIB)}M",
         f"--time={-(-submission.limit_s // 60)}",
         "--requeue" if options.requeue else "--no-requeue",
-        *_gpus(resources),
+        *gpu_arguments(resources),
         *_texts(submission),
     ]
     if options.exclusive:
@@ -101,7 +105,8 @@ def arguments(submission: Submission) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _gpus(resources: Resources) -> list[str]:
+def gpu_arguments(resources: Resources) -> list[str]:
+    """The GPUs of each node as arguments of `sbatch` and `srun`; none where none are asked for."""
     if not resources.gpu_count:
         return []
     model = slurm_model(resources.gpu_model)
@@ -124,3 +129,30 @@ def _texts(submission: Submission) -> list[str]:
         "begin": options.begin,
     }
     return [f"--{name}={value}" for name, value in values.items() if value]
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Write task numbers, ascending, as `sbatch --array` reads them: `1-5,8`; empty for none."""
+    pieces: list[list[int]] = []
+    for number in numbers:
+        if pieces and number == pieces[-1][-1] + 1:
+            pieces[-1][1:] = [number]
+        else:
+            pieces.append([number])
+    return ",".join("-".join(map(str, piece)) for piece in pieces)
+
+
+def earlier(signal: str, spare_s: int) -> str:
+    """A signal before the end of a run as one before the end of its job, which has so much more time.
+
+    Slurm counts back from the job's limit, which leaves time for keys, data and outputs: what is asked for so many
+    seconds before the run's own end comes then, or earlier by what its preparation has not used.
+
+    Args:
+        signal: Such as `USR1@120`; empty for none.
+        spare_s: What the job has beyond the run, before and behind it.
+    """
+    if not signal:
+        return ""
+    name, _, seconds = signal.partition("@")
+    return f"{name}@{min(_LATEST_SIGNAL_S, int(seconds or _SIGNAL_S) + spare_s)}"

@@ -18,8 +18,12 @@ _BETTER: Final = 0.05
 
 
 def worth(level: Level, full_watts: float) -> float:
-    """How good an hour is for work that may wait: 0 to 1; half by the heat wanted, half by the power permitted."""
-    return (min(1.0, max(0.0, level.heat_wanted)) + min(1.0, max(0.0, level.watts / full_watts))) / 2
+    """How good an hour is for work that may wait: half by the heat wanted, half by the power permitted: 0 to 1.
+
+    Where electricity has a price by the hour, less where it is dearer and more where it is cheaper than on average.
+    """
+    heat, power = min(1.0, max(0.0, level.heat_wanted)), min(1.0, max(0.0, level.watts / full_watts))
+    return (heat + power - level.dear) / 2
 
 
 def best_start(outlook: Sequence[tuple[float, float]], now: float, lasting: float, until: float) -> float:
@@ -49,7 +53,9 @@ def waits_until(outlook: Sequence[tuple[float, float]], now: float, lasting: flo
     if start <= now:
         return ""
     clock = datetime.fromtimestamp(start, UTC).strftime("%H:%M UTC")
-    return f"May wait, and does: from about {clock} its heat is wanted more, or the river is cooler."
+    return (
+        f"May wait, and does: from about {clock} its heat is wanted more, the river is cooler or power is cheaper."
+    )
 
 
 def _mean(outlook: Sequence[tuple[float, float]], begin: float, end: float) -> float:

@@ -10,9 +10,10 @@ from typing import Final
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.plant.governor.river import Hour
 
-COLUMNS: Final = ("time", "river_celsius", "flow_m3s", "limit_celsius", "limit_warming_k", "heat_wanted_kw")
-"""Of the table; the last may be left out."""
+COLUMNS: Final = ("time", "river_celsius", "flow_m3s", "limit_celsius", "limit_warming_k")
+"""Of the table; `heat_wanted_kw` and `price_eur_mwh` may be there too."""
 _HOUR: Final = 3600.0
+_MOST_PRICE: Final = 10_000.0
 
 
 def read_forecast(path: Path) -> list[Hour]:
@@ -29,7 +30,7 @@ def read_forecast(path: Path) -> list[Hour]:
     hours: list[Hour] = []
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
-        missing = [name for name in COLUMNS[:-1] if name not in (rows.fieldnames or ())]
+        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
         if missing:
             raise UsageError(
                 f"{path}, line 1: there is no column {missing[0]}.", hint=f"Needed: {', '.join(COLUMNS)}"
@@ -43,6 +44,7 @@ def read_forecast(path: Path) -> list[Hour]:
                 limit_celsius=_number(row, "limit_celsius", where, 0.0),
                 limit_warming=_number(row, "limit_warming_k", where, 0.0),
                 heat_wanted=1000 * _number(row, "heat_wanted_kw", where, 0.0) if row.get("heat_wanted_kw") else 0.0,
+                price=_number(row, "price_eur_mwh", where, -_MOST_PRICE) if row.get("price_eur_mwh") else None,
             )
             if hours and hour.at < hours[-1].at + _HOUR:
                 raise UsageError(f"{where}: {row['time']} is not an hour after the last.", hint="Sort the hours.")

@@ -63,6 +63,7 @@ class Hour:
         limit_celsius: Highest temperature of the mixed river.
         limit_warming: Most the mixed river may be warmed by, K.
         heat_wanted: Heat that customers take from the nodes, W.
+        price: Of electricity, EUR/MWh; None where nobody says.
     """
 
     at: float
@@ -71,6 +72,7 @@ class Hour:
     limit_celsius: float
     limit_warming: float
     heat_wanted: float = 0.0
+    price: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,14 @@ class Level:
         watts: IT power.
         binding: What holds it down.
         heat_wanted: Share of all heat the nodes can give that customers want.
+        dear: By how much electricity is dearer than on average, in units of what its heat is sold for.
     """
 
     at: float
     watts: float
     binding: Binding
     heat_wanted: float = 0.0
+    dear: float = 0.0
 
 
 def permitted(plant: Plant, hour: Hour) -> Level:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
@@ -10,9 +11,10 @@ from kifabrik.plant.conditions import conditions_of
 from kifabrik.plant.governor.river import Binding, Hour, Level, Plant, binding_of, permitted
 from kifabrik.plant.signalling import signals_under
 from kifabrik.plant.site import Site
-from kifabrik.plant.spans import HOUR_STEPS
+from kifabrik.plant.spans import HOUR_STEPS, Span
 
 _HOUR: Final = 3600.0
+_MWH: Final = 3.6e9
 _ZONE: Final = timezone(timedelta(hours=1), "CET")
 _NEARLY: Final = 0.999
 """A permit of this share of full power is all of it: the rest is rounding of the physics."""
@@ -40,7 +42,19 @@ def plant_of(site: Site) -> Plant:
 def forecast_levels(site: Site, hours: Sequence[Hour]) -> list[Level]:
     """What each hour of a forecast permits at a site."""
     plant = plant_of(site)
-    return [permitted(plant, hour) for hour in hours]
+    prices = [hour.price for hour in hours if hour.price is not None]
+    if not prices:
+        return [permitted(plant, hour) for hour in hours]
+    mean = sum(prices) / len(prices)
+    unit = (site.heat.price * _MWH or abs(mean)) or 1.0
+    dear = [0.0 if hour.price is None else (hour.price - mean) / unit for hour in hours]
+    return [replace(permitted(plant, hour), dear=more) for hour, more in zip(hours, dear, strict=True)]
+
+
+def whole_year(site: Site, folder: Path | None = None) -> list[Level]:
+    """What each hour of the site's year permits, from its first one on."""
+    begin = datetime(site.year, 1, 1, tzinfo=_ZONE)
+    return year_levels(site, begin.timestamp(), Span(site.year).hours, folder)
 
 
 def year_levels(site: Site, now: float, count: int, folder: Path | None = None) -> list[Level]:
@@ -68,8 +82,9 @@ def year_levels(site: Site, now: float, count: int, folder: Path | None = None) 
         step = index * HOUR_STEPS
         at = begin + number * _HOUR
         watts, wanted = float(allowed[index]), float(signals.heat_wanted[index])
+        dear = 0.0 if signals.dear is None else float(signals.dear[index])
         if watts >= full * _NEARLY:
-            levels.append(Level(at, full, Binding.NOTHING, wanted))
+            levels.append(Level(at, full, Binding.NOTHING, wanted, dear))
             continue
         hour = Hour(
             at=at,
@@ -78,5 +93,5 @@ def year_levels(site: Site, now: float, count: int, folder: Path | None = None) 
             limit_celsius=float(conditions.limit[step]),
             limit_warming=float(conditions.rise_limit[step]),
         )
-        levels.append(Level(at, watts, binding_of(hour), wanted))
+        levels.append(Level(at, watts, binding_of(hour), wanted, dear))
     return levels

@@ -15,7 +15,7 @@ _CLASSES: Final = (
     (500, "< 500 kW"), (1000, "< 1 MW"), (5000, "< 5 MW"), (10_000, "< 10 MW"), (50_000, "< 50 MW"),
     (100_000, "< 100 MW"),
 )  # fmt: skip
-_WHOLE: Final = 0.999
+WHOLE: Final = 0.999
 """Share of a year from which on a meter counts as complete."""
 _WARM_DAY: Final = 24.0
 _COMFORT: Final = 21.0
@@ -105,7 +105,7 @@ def _filled(
     reading = metered.get(field.id)
     remark = ""
     if reading is not None:
-        if reading.coverage >= _WHOLE:
+        if reading.coverage >= WHOLE:
             return Filled(field, reading.value, Basis.MEASURED)
         remark = f"the meter covers {reading.coverage:.1%} of the year: not used"
     if stated.get(field.id) not in {None, ""}:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import Annotated, Final
@@ -20,6 +21,14 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Seen(StrEnum):
+    """How a row was checked."""
+
+    TEXT = "text"
+    SUMMARIES = "summaries"
+    NO = "no"
+
+
 class Threshold(Row):
     """A bound on a figure of merit."""
 
@@ -32,6 +41,7 @@ class Threshold(Row):
     begin: Annotated[date, Field(alias="from")]
     until: date = date.max
     years_after_start: int = 0
+    seen: Seen = Seen.NO
 
     def binds_from(self, start: date) -> date:
         """First day on which it binds a data centre that began to operate then."""
@@ -68,6 +78,7 @@ class Register(Row):
     least_connection_kw: float = 0.0
     least_it_kw: float = 0.0
     due: Day
+    seen: Seen = Seen.NO
     fields: tuple[RegisterField, ...]
 
 
@@ -108,7 +119,7 @@ def verdicts(figures: dict[str, float], start: date, year: int) -> list[Verdict]
     """What the thresholds say of a year: those that bind at its end, and those that are to come.
 
     Args:
-        figures: Values of `pue`, `erf`, `ref`.
+        figures: Values of `pue`, `pue_all`, `erf`, `ref`.
         start: When the data centre began to operate.
         year: Calendar year of the values.
     """

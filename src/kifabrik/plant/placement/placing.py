@@ -58,6 +58,10 @@ def compare(
 ) -> list[Allocation]:
     """Let pods arrive in a random order until they ask for `arrivals` times all GPUs, under each policy.
 
+    Nodes that score the same are taken in a random order, another one in each repetition, as the simulator of the
+    paper does by putting a random number before their names. It matters: pods without GPUs score the same on all
+    nodes under clustering and packing, and where these go decides which GPUs lack cores afterwards.
+
     Args:
         nodes: Of the cluster.
         pods: All of them arrive, and more are drawn from them with replacement; where they alone ask for more than
@@ -76,11 +80,12 @@ def compare(
         np.stack([pods.cpu, pods.memory, pods.gpus, pods.milli], axis=1), axis=0, return_inverse=True
     )
     orders = [_order(pods, round(nodes.milli * arrivals), np.random.default_rng(seed)) for seed in seeds]
+    lots = [np.random.default_rng([seed, 1]).permutation(len(nodes.cpu)) for seed in seeds]
     found = []
     for policy in policies:
         rates, refused = [], []
-        for seed, order in zip(seeds, orders, strict=True):
-            cluster = _empty(nodes, pods)
+        for seed, order, lot in zip(seeds, orders, lots, strict=True):
+            cluster = _empty(nodes.in_order(lot), pods)
             given, failed = _place(cluster, kinds, kind.reshape(-1)[order], int(policy), seed)
             rates.append(given / nodes.milli)
             refused.append(failed)

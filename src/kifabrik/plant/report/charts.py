@@ -88,5 +88,13 @@ def _legend(axes: Any, say: Speaker) -> None:
     axes.grid(axis="y", color="#e5e7eb", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.legend(
-        frameon=False, fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.1
+        frameon=False,
+        fontsize="small",
+        ncols=3,
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        borderaxespad=0.1,
+        handlelength=1.2,
+        handletextpad=0.4,
+        columnspacing=1.0,
     )

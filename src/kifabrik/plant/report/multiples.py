@@ -28,6 +28,8 @@ _HEADS: Final[dict[str, tuple[str, str]]] = {
     "use": ("GPU-Nutzung, %", "GPU use, %"),
     "wait": ("Warten, Mittel, h", "waiting, mean, h"),
 }
+_LEGEND: Final = 0.3
+"""Inches above the first row."""
 _TITLE: Final = ("Vergleich", "Comparison")
 
 
@@ -83,16 +85,31 @@ def _panels(cases: Sequence[Case], say: Speaker) -> str:
     """A row of power, river and heat for each case; columns share their scales."""
     import matplotlib as mpl  # noqa: PLC0415 - slow to import
     from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415
 
+    height = 1.7 * len(cases) + _LEGEND
     with mpl.rc_context({**STYLE, "font.size": 7}):
-        figure = Figure(figsize=(10.5, 1.7 * len(cases) + 0.3), layout="constrained")
+        below_legend = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - _LEGEND / height))
+        figure = Figure(figsize=(10.5, height), layout=below_legend)
         grid: Any = figure.subplots(len(cases), 3, sharex="col", sharey="col", squeeze=False)
         for number, (row, case) in enumerate(zip(grid, cases, strict=True)):
             for axes, draw in zip(row, (charts.power, charts.river, charts.heat), strict=True):
                 draw(axes, case.study, say)
+                axes.get_legend().set_in_layout(False)  # a long one would push the columns apart
                 if number:
                     axes.get_legend().remove()
             row[0].text(0.01, 0.06, case.name, transform=row[0].transAxes, weight="bold", color="white")
+        share_scales(grid)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def share_scales(grid: Any) -> None:
+    """Give each column of drawn axes the scale of its highest; a chart alone would keep that of the first row.
+
+    Args:
+        grid: Axes whose columns share their y; shape (rows, columns).
+    """
+    for column in grid.T:
+        column[0].set_ylim(0, 1.05 * max(axes.dataLim.y1 for axes in column))

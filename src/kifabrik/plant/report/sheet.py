@@ -40,7 +40,8 @@ def sheet(study: Study) -> bytes:
             ((0.09, 0.075, 0.37, 0.115), charts.power, say("power_chart")),
             ((0.56, 0.075, 0.37, 0.115), charts.duration, say("duration_chart")),
         ):
-            figure.text(box[0] - 0.02, box[1] + box[3] + 0.018, title, weight="bold")
+            left = 0.07 if draw is sankey else box[0] - 0.02
+            figure.text(left, box[1] + box[3] + 0.018, title, weight="bold")
             draw(figure.add_axes(box), study, say)
         last = " ".join([closing(study, say), say("wue_note"), *origins(study, say), say("assumptions")])
         figure.text(0.07, 0.012, _wrapped(last, 150), fontsize=5.5, color="#4b5563", va="bottom")

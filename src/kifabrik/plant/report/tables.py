@@ -4,6 +4,7 @@ from typing import Final
 
 from kifabrik.plant.report.words import Speaker
 from kifabrik.plant.studies import Study
+from kifabrik.plant.tariffs import CONSTANT, NOT_FOUND
 
 Row = tuple[str, str]
 _FINEST: Final = 0.001
@@ -80,6 +81,10 @@ def origins(study: Study, say: Speaker) -> list[str]:
     told = [say("simulated"), say("from_tables", river=study.river_source, weather=study.weather_source)]
     if not study.measured:
         told.append(say("estimated"))
+    if any(source != CONSTANT for source in study.tariff_sources):
+        said = {CONSTANT: say("constant"), NOT_FOUND: say("not_found")}
+        price, location, market = (said.get(source, source) for source in study.tariff_sources)
+        told.append(say("tariff", price=price, location=location, market=market))
     if study.bridged:
         told.append(say("bridged", days=study.bridged))
     return told

@@ -16,6 +16,12 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "River and weather are yearly courses from the site file, not measured: all values are estimates.",
     ),
     "from_tables": ("Fluss: {river}. Wetter: {weather}.", "River: {river}. Weather: {weather}."),
+    "tariff": (
+        "Strompreis: {price}. CO₂ nach Strommix: {location}; nach Verträgen: {market}.",
+        "Price of electricity: {price}. CO₂ by location: {location}; by contracts: {market}.",
+    ),
+    "constant": ("konstant, aus der Standortdatei", "constant, from the site file"),
+    "not_found": ("konstant, seine Tabelle wurde nicht gefunden", "constant, its table was not found"),
     "bridged": ("{days} Tage ohne Flusswert sind überbrückt.", "{days} days without a river value are bridged."),
     "load": ("Last", "Load"),
     "gpus": ("GPUs", "GPUs"),

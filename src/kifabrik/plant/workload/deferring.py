@@ -30,7 +30,8 @@ def put_off(trace: Trace, fleet: Fleet, signals: Signals) -> Floats:
     """When each job enters its queue: at its submission, or at the best hour that lets it end by its deadline.
 
     An hour is good for a job as far as its power gives heat that is wanted beyond what all other work gives, and
-    bad as far as the nodes' power would exceed what is permitted. Of equally good hours the earliest is taken, so
+    bad as far as the nodes' power would exceed what is permitted, or its electricity is dearer than the year's mean
+    (in units of what the heat is sold for, so the three add up). Of equally good hours the earliest is taken, so
     nothing waits that need not. Jobs choose in order of submission and see what those before them chose; work that
     cannot wait counts from its submission.
 
@@ -46,6 +47,7 @@ def put_off(trace: Trace, fleet: Fleet, signals: Signals) -> Floats:
         drawn = np.minimum(fleet.idle_watts + _hourly(trace, watts * ~waits, len(hours)), fleet.full_watts)
         wanted = (signals.heat_wanted * fleet.full_watts)[hours % len(signals.heat_wanted)]
         permitted = signals.permitted_watts[hours % len(signals.permitted_watts)]
+        dear = np.zeros(len(hours)) if signals.dear is None else signals.dear[hours % len(signals.dear)]
         _choose(
             which,
             trace.submit,
@@ -54,6 +56,7 @@ def put_off(trace: Trace, fleet: Fleet, signals: Signals) -> Floats:
             watts,
             wanted,
             permitted,
+            dear,
             fleet.full_watts,
             drawn,
             ready,
@@ -82,6 +85,7 @@ def _choose(
     watts: Any,
     wanted: Any,
     permitted: Any,
+    dear: Any,
     full: float,
     drawn: Any,
     ready: Any,
@@ -96,6 +100,7 @@ def _choose(
             for at in range(hour, min(hour + lasting, len(drawn))):
                 score += min(max(wanted[at] - drawn[at], 0.0), watts[job])
                 score -= min(max(min(drawn[at] + watts[job], full) - permitted[at], 0.0), watts[job])
+                score -= dear[at] * watts[job]
             if score > best_score + 1e-6:
                 best, best_score = hour, score
         for at in range(best, min(best + lasting, len(drawn))):

@@ -26,10 +26,15 @@ TREES: Final = 1000
 
 
 class Recipe(Enum):
-    """How trees are grown."""
+    """How a model learns: two ways to grow trees, and Chemprop's graph network (`networks`)."""
 
     MAPLIGHT = "maplight"
     FAST = "fast"
+    CHEMPROP = "chemprop"
+
+
+OF_TREES: Final = (Recipe.MAPLIGHT, Recipe.FAST)
+"""Those that `auto` chooses from."""
 
 
 _SETTINGS: Final[dict[Recipe, dict[str, Any]]] = {

@@ -14,8 +14,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 ISOTONIC_FROM: Final = 1000
 """Fewer compounds are calibrated by Platt's sigmoid: isotonic regression overfits below it (Niculescu-Mizil and
@@ -24,6 +22,8 @@ _EDGE: Final = 1e-6
 EDGES: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 1.0)
 """Edges of the bins of similarity to the nearest training compound (ECFP4)."""
 _LEAST_IN_BIN: Final = 50
+_SURE: Final = 0.95
+"""How sure it must be that a bin keeps its promise before its interval is narrower than that of all compounds."""
 
 Floats = NDArray[np.float64]
 
@@ -53,12 +53,16 @@ class Calibration:
     def of(cls, scores: Floats, classes: Floats) -> "Calibration":
         """Fit one to scores between 0 and 1 and classes 0 and 1, shapes (n,)."""
         if len(scores) < ISOTONIC_FROM:
+            from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - only to train; takes a second
+
             curve = LogisticRegression(C=1e6).fit(_log_odds(scores)[:, None], classes)
             slope = float(curve.coef_[0, 0])
             if slope > 0:
                 return cls(Shape.PLATT, (slope, float(curve.intercept_[0])))
             rate = float(classes.mean())  # scores that say nothing
             return cls(Shape.PLATT, (_EDGE, math.log(rate / (1 - rate))))
+        from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415 - as above
+
         steps = IsotonicRegression(out_of_bounds="clip").fit_transform(scores, classes)
         order = np.argsort(scores, kind="stable")
         levels = np.unique(steps)
@@ -105,7 +109,10 @@ class Band:
 def bands_of(residuals: Floats, similarity: Floats, fold: NDArray[np.intp], level: float) -> tuple[Band, ...]:
     """Cross-conformal intervals by similarity (Vovk, Ann. Math. Artif. Intell. 74:9, 2015; Mondrian bins).
 
-    Bins with fewer than 50 residuals are joined with the next more similar one, the last with the one before.
+    A bin that needs wider intervals than all compounds together gets them. One that seems to need narrower ones
+    gets them as far as its own residuals make sure that they hold: a quantile of 60 residuals is as often too low
+    as too high, and a similar compound is not always an easy one. Bins with fewer than 50 residuals are joined with
+    the next more similar one, the last with the one before.
 
     Args:
         residuals: Shape (n,), of models that had not seen the compound's scaffold.
@@ -122,8 +129,8 @@ def bands_of(residuals: Floats, similarity: Floats, fold: NDArray[np.intp], leve
                 low=low,
                 high=high,
                 count=int(inside.sum()),
-                reach=_quantile(size[inside], level),
-                covered=_crossed(size[inside], fold[inside], level),
+                reach=_reach(size, inside, level),
+                covered=_crossed(size, inside, fold, level),
             )
         )
     return tuple(bands)
@@ -158,13 +165,34 @@ def _quantile(size: Floats, level: float) -> float:
     return float(np.sort(size)[rank - 1])
 
 
-def _crossed(size: Floats, fold: NDArray[np.intp], level: float) -> float:
+def _reach(size: Floats, inside: NDArray[np.bool_], level: float) -> float:
+    """Half the width of intervals in a bin: that of all compounds, within what the bin itself says."""
+    own = _quantile(size[inside], level)
+    return float(np.clip(_quantile(size, level), own, max(own, _sure_quantile(size[inside], level))))
+
+
+def _sure_quantile(size: Floats, level: float) -> float:
+    """The residual that covers the level with a probability of `_SURE` (Vovk, Mach. Learn. 92:349, 2013, prop. 2a).
+
+    The k-th smallest of n covers more than the level with the probability that a binomial variable of n and the
+    level stays below k. The largest residual where there are too few for that.
+    """
+    if not len(size):
+        return 0.0
+    from scipy.stats import binom  # noqa: PLC0415 - only to train
+
+    rank = min(len(size), int(binom.ppf(_SURE, len(size), level)) + 1)
+    return float(np.sort(size)[rank - 1])
+
+
+def _crossed(size: Floats, inside: NDArray[np.bool_], fold: NDArray[np.intp], level: float) -> float:
+    """Share of a bin that is covered when each fold is judged by the residuals of the others."""
     covered, count = 0, 0
-    for number in np.unique(fold):
-        others = size[fold != number]
-        if len(others):
-            mine = size[fold == number]
-            covered += int((mine <= _quantile(others, level)).sum())
+    for number in np.unique(fold[inside]):
+        seen = fold != number
+        if inside[seen].any():
+            mine = size[inside & ~seen]
+            covered += int((mine <= _reach(size[seen], inside[seen], level)).sum())
             count += len(mine)
     return covered / count if count else math.nan
 

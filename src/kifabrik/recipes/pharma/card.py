@@ -4,7 +4,6 @@ Source: OECD, Guidance Document on the Validation of (Quantitative) Structure-Ac
 ENV/JM/MONO(2007)2, 2007.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from kifabrik.recipes.pharma.features import NAMES
 from kifabrik.recipes.pharma.importance import importance
 from kifabrik.recipes.pharma.keeping import digest
 from kifabrik.recipes.pharma.model import DOCUMENT, LINEAGE, Model
+from kifabrik.recipes.pharma.words import Language, Words
 
 CARD: Final = "card.md"
 _SHOWN: Final = 10
@@ -36,27 +36,29 @@ class Principle:
     answers: tuple[tuple[str, str], ...]
 
 
-def principles(model: Model, evaluation: dict[str, Any] | None) -> tuple[Principle, ...]:
+def principles(model: Model, evaluation: dict[str, Any] | None, words: Words) -> tuple[Principle, ...]:
     """The card of a model.
 
     Args:
         model: What it is about.
         evaluation: What `evaluate` kept; None if the model was not judged yet.
+        words: Of the reader's language.
     """
     return (
-        Principle("1. A defined endpoint", _endpoint(model)),
-        Principle("2. An unambiguous algorithm", _algorithm(model)),
-        Principle("3. A defined domain of applicability", _domain(model, evaluation)),
-        Principle("4. Goodness of fit, robustness and predictivity", _figures(model, evaluation)),
-        Principle("5. A mechanistic interpretation, if possible", _meaning(model)),
-        Principle("Data and lineage", _lineage(model)),
+        Principle(words("principle_1"), _endpoint(model, words)),
+        Principle(words("principle_2"), _algorithm(model, words)),
+        Principle(words("principle_3"), _domain(model, evaluation, words)),
+        Principle(words("principle_4"), _figures(model, evaluation, words)),
+        Principle(words("principle_5"), _meaning(model, words)),
+        Principle(words("lineage"), _lineage(model, words)),
     )
 
 
-def write_card(model: Model, evaluation: dict[str, Any] | None, folder: Path) -> Path:
+def write_card(model: Model, evaluation: dict[str, Any] | None, folder: Path, *, language: Language = "en") -> Path:
     """Write the card as Markdown into the model's folder."""
-    parts = [f"# Model card: {model.endpoint.name}", ""]
-    for principle in (*principles(model, evaluation), _keeping(folder)):
+    words = Words(language)
+    parts = [f"# {words('card_of', name=model.endpoint.name)}", ""]
+    for principle in (*principles(model, evaluation, words), keeping(folder, words)):
         parts += [f"## {principle.title}", ""]
         parts += [f"- **{question}:** {answer}" for question, answer in principle.answers]
         parts.append("")
@@ -65,131 +67,158 @@ def write_card(model: Model, evaluation: dict[str, Any] | None, folder: Path) ->
     return path
 
 
-def _endpoint(model: Model) -> tuple[tuple[str, str], ...]:
+def keeping(folder: Path, words: Words) -> Principle:
+    """What tells a model in a folder apart from all others."""
+    digested = words("digest", digest=digest(folder / DOCUMENT))
+    return Principle(words("this_model"), ((DOCUMENT, digested),))
+
+
+def _endpoint(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
     endpoint, facts = model.endpoint, model.facts
-    answers = [("Endpoint", endpoint.name)]
+    count = words.whole(facts["compounds"])
+    answers = [(words("endpoint"), endpoint.name)]
     if endpoint.kind is Kind.CLASS:
-        answers.append(("Classes", f"1 means {endpoint.says}" if endpoint.says else "0 and 1, as in the data"))
-        answers.append(("Training compounds", f"{facts['compounds']:,}, {facts['positive']:,} of class 1"))
+        means = words("class_means", says=endpoint.says) if endpoint.says else words("class_plain")
+        said = words("training_classes", count=count, positive=words.whole(facts["positive"]))
+        answers += [(words("classes"), means), (words("training"), said)]
     else:
         low, high = facts["range"]
-        answers.append(("Unit", endpoint.unit or "not said in the data"))
-        answers.append(("Training compounds", f"{facts['compounds']:,}, from {low:g} to {high:g}"))
-        answers.append(("Scale", "decimal logarithm" if model.scaling.log else "as measured"))
+        said = words("training_numbers", count=count, low=words.short(low), high=words.short(high))
+        answers += [
+            (words("unit"), endpoint.unit or words("unit_none")),
+            (words("training"), said),
+            (words("scale"), words("scale_log" if model.scaling.log else "scale_plain")),
+        ]
     return tuple(answers)
 
 
-def _algorithm(model: Model) -> tuple[tuple[str, str], ...]:
-    of_numbers = "absolute" if model.recipe is Recipe.MAPLIGHT else "squared"
-    kind = "log loss" if model.endpoint.kind is Kind.CLASS else f"{of_numbers} error on standardised values"
-    fast = ", a tenth of the columns at each split, 32 borders" if model.recipe is Recipe.FAST else ""
-    members, facts = len(model.members), model.facts
-    sets = "one set" if members == 1 else f"mean of {members} sets"
-    chosen = ", ".join(f"{name} {value:.3f}" for name, value in facts["compared"].items())
+def _algorithm(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
+    facts = model.facts
+    helped = [*(one.endpoint.name for one in model.helpers), *facts.get("learnt_together", ())]
+    chosen = ", ".join(f"{name} {words.figure(value)}" for name, value in facts["compared"].items())
+    tautomer = words("tautomer") if model.standardiser.tautomers else ""
     return (
         (
-            "Descriptors",
-            f"{len(NAMES):,} of MapLight (arXiv:2310.00174): Morgan, Avalon, reduced graph, RDKit",
+            words("descriptors"),
+            words("descriptors_none")
+            if model.networks
+            else words("descriptors_says", count=words.whole(len(NAMES))),
         ),
+        (words("learner"), _learner(model, words)),
+        (words("helped"), ", ".join(helped) or words("helped_none")),
         (
-            "Learner",
-            f"CatBoost, {facts['trees']:,} trees, random strength 2{fast}; {kind}; {sets}, seed {facts['seed']}",
+            words("chosen"),
+            words("chosen_inner", compared=chosen) if chosen else words("chosen_hand"),
         ),
-        (
-            "Helped by",
-            ", ".join(one.endpoint.name for one in model.helpers) or "no other endpoint",
-        ),
-        (
-            "Chosen by",
-            f"inner cross-validation over scaffolds on the training data: {chosen}" if chosen else "hand",
-        ),
-        (
-            "Structures",
-            "RDKit clean-up, largest fragment, charges neutralised"
-            + (", canonical tautomer" if model.standardiser.tautomers else ""),
-        ),
-        ("Versions", ", ".join(f"{name} {value}" for name, value in model.facts["versions"].items())),
+        (words("structures"), words("structures_says", tautomer=tautomer)),
+        (words("versions"), ", ".join(f"{name} {value}" for name, value in facts["versions"].items())),
     )
 
 
-def _domain(model: Model, evaluation: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
+def _learner(model: Model, words: Words) -> str:
+    if model.networks:
+        count = len(model.networks)
+        return words(
+            "network_says",
+            epochs=words.whole(model.facts["epochs"]),
+            sets=words("one_network") if count == 1 else words("networks", count=words.whole(count)),
+            seed=str(model.facts["seed"]),
+        )
+    of_numbers = "absolute_loss" if model.recipe is Recipe.MAPLIGHT else "squared_loss"
+    members = len(model.members)
+    return words(
+        "learner_says",
+        trees=words.whole(model.facts["trees"]),
+        fast=words("fast") if model.recipe is Recipe.FAST else "",
+        loss=words("log_loss" if model.endpoint.kind is Kind.CLASS else of_numbers),
+        sets=words("one_set") if members == 1 else words("sets", count=words.whole(members)),
+        seed=str(model.facts["seed"]),
+    )
+
+
+def _domain(model: Model, evaluation: dict[str, Any] | None, words: Words) -> tuple[tuple[str, str], ...]:
+    domain = model.domain
     answers = [
+        (words("similarity_short"), words("similarity_least", least=words.figure(domain.similarity, 2))),
         (
-            "Similarity",
-            f"at least {model.domain.similarity:.2f} to the nearest training compound (Tanimoto, ECFP4)",
-        ),
-        (
-            "Properties",
-            f"leverage of at most {model.domain.leverage:.4g} in {', '.join(PROPERTIES)}",
+            words("properties"),
+            words("properties_says", most=words.short(domain.leverage), names=", ".join(PROPERTIES)),
         ),
     ]
     if evaluation:
-        share = evaluation["inside"] / evaluation["count"]
-        answers.append(
-            ("Of the test data", f"{evaluation['inside']:,} of {evaluation['count']:,} in it ({share:.0%})")
-        )
+        inside, tested = evaluation["inside"], evaluation["count"]
+        share = words.percent(inside / tested)
+        said = words("of_test_says", inside=words.whole(inside), tested=words.whole(tested), share=share)
+        answers.append((words("of_test"), said))
     return tuple(answers)
 
 
-def _figures(model: Model, evaluation: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
+def _figures(model: Model, evaluation: dict[str, Any] | None, words: Words) -> tuple[tuple[str, str], ...]:
     answers = []
     inner = model.facts["inner"]
+    simple = {which: found for which, found in inner.items() if which != "recipe"}
     for name, value in inner["recipe"].items():
         if value is not None:
-            beside = "; ".join(
-                f"{which} {_number(found[name])}" for which, found in inner.items() if which != "recipe"
-            )
-            answers.append((f"{name}, left-out scaffolds of the training data", f"{value:.3f} ({beside})"))
+            said = f"{words.figure(value)} ({_beside(name, simple, words)})"
+            answers.append((words("inner", measure=words.name(name)), said))
     if evaluation is None:
-        answers.append(("Test data", "not judged yet: kifabrik pharma evaluate"))
+        answers.append((words("test_data"), words("not_judged")))
         return tuple(answers)
+    tested, split = words.whole(evaluation["count"]), words.name(evaluation["split"])
     for name, found in evaluation["measures"].items():
-        beside = "; ".join(f"{which} {_number(one[name])}" for which, one in evaluation["baselines"].items())
-        said = f"{_number(found['value'])} (95 %: {_number(found['low'])} to {_number(found['high'])}; {beside})"
-        answers.append((f"{name}, {evaluation['count']:,} test compounds, split by {evaluation['split']}", said))
-    if evaluation["covered"] is not None:
-        answers.append(
-            ("Intervals", f"promise {model.level:.0%}, cover {evaluation['covered']:.1%} of the test data")
+        said = words(
+            "outer_says",
+            value=words.figure(found["value"]),
+            between=words.between(found["low"], found["high"]),
+            beside=_beside(name, evaluation["baselines"], words),
         )
+        answers.append((words("outer", measure=words.name(name), tested=tested, split=split), said))
+    if evaluation["covered"] is not None:
+        level, covered = words.percent(model.level), words.percent(evaluation["covered"], 1)
+        answers.append((words("intervals"), words("intervals_says", level=level, covered=covered)))
         answers += [
-            (f"  similarity {one['low']:.1f} to {one['high']:.1f}", f"{one['covered']:.0%} of {one['count']}")
+            (
+                words("intervals_bin", between=words.between(one["low"], one["high"], 1)),
+                words("of_count", share=words.percent(one["covered"]), count=words.whole(one["count"])),
+            )
             for one in evaluation["bins"]
         ]
     if model.calibration is not None:
-        shape = "isotonic regression" if model.calibration.shape is Shape.ISOTONIC else "Platt's sigmoid"
-        answers.append(("Probabilities", f"calibrated by {shape} on left-out scaffolds"))
+        shape = words("isotonic" if model.calibration.shape is Shape.ISOTONIC else "platt")
+        answers.append((words("probabilities"), words("probabilities_says", shape=shape)))
     return tuple(answers)
 
 
-def _meaning(model: Model) -> tuple[tuple[str, str], ...]:
+def _beside(name: str, simple: dict[str, dict[str, Any]], words: Words) -> str:
+    return "; ".join(f"{words.name(which)} {words.figure(found[name])}" for which, found in simple.items())
+
+
+def _meaning(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
+    if model.networks:
+        return ((words("caution"), words("network_meaning")),)
     found = importance(model)
-    blocks = ", ".join(f"{name} {share:.0%}" for name, share in found.blocks.items())
-    named = ", ".join(f"{name} {share:.1%}" for name, share in found.descriptors[:_SHOWN])
+    named = ", ".join(f"{name} {words.percent(share, 1)}" for name, share in found.descriptors[:_SHOWN])
     return (
-        ("What the trees use", blocks),
-        ("Descriptors they use most", named),
-        ("Caution", "shares of splits' gains say what the trees use, not what causes the effect"),
-    )
-
-
-def _lineage(model: Model) -> tuple[tuple[str, str], ...]:
-    data = model.facts.get("data", {})
-    answers = [(f"Source {one['name']}", f"SHA-256 {one['sha256']}") for one in data.get("sources", [])]
-    answers += [(f"Table {name}", f"SHA-256 {value}") for name, value in data.get("tables", {}).items()]
-    answers.append(("Split", str(data.get("split", "not said"))))
-    shown = "kept in the model and shown" if model.shows_neighbours else "not in the model"
-    answers.append(
         (
-            "Training compounds",
-            f"InChIKeys in {LINEAGE}; structures {shown}. `kifabrik pharma trained-on` finds them",
-        )
+            words("uses"),
+            ", ".join(f"{words.name(name)} {words.percent(share)}" for name, share in found.blocks.items()),
+        ),
+        (words("uses_descriptors"), named),
+        (words("caution"), words("caution_says")),
     )
+
+
+def _lineage(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
+    data = model.facts.get("data", {})
+    answers = [
+        (words("source", name=str(one["name"])), words("digest", digest=str(one["sha256"])))
+        for one in data.get("sources", [])
+    ]
+    answers += [
+        (words("table", name=str(name)), words("digest", digest=str(value)))
+        for name, value in data.get("tables", {}).items()
+    ]
+    answers.append((words("split"), words.name(str(data["split"])) if "split" in data else words("split_none")))
+    shown = words("shown" if model.shows_neighbours else "not_shown")
+    answers.append((words("training"), words("lineage_says", file=LINEAGE, shown=shown)))
     return tuple(answers)
-
-
-def _keeping(folder: Path) -> Principle:
-    return Principle("This model", ((DOCUMENT, f"SHA-256 {digest(folder / DOCUMENT)}"),))
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None or not math.isfinite(value) else f"{value:.3f}"

@@ -10,12 +10,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kifabrik.recipes.pharma import stacking
+from kifabrik.recipes.pharma import networks, stacking
 from kifabrik.recipes.pharma.baselines import Baseline, baseline_scores
-from kifabrik.recipes.pharma.boosting import TREES, Recipe, Table, grow, scores, side_by_side
+from kifabrik.recipes.pharma.boosting import OF_TREES, TREES, Recipe, Table, grow, scores, side_by_side
 from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
 from kifabrik.recipes.pharma.measures import HEADLINE, SMALL_IS_GOOD, measure_folds
 from kifabrik.recipes.pharma.neighbours import Packed, nearest
+from kifabrik.recipes.pharma.networks import Graphs
 
 COMPARED: Final = 2
 """Folds on which recipes are compared; the better one goes on to the others."""
@@ -29,21 +30,24 @@ class Training:
     """What whoever trains wishes.
 
     Attributes:
-        recipe: How to grow trees; None: the better of both by inner cross-validation.
+        recipe: How to learn; None: the better way to grow trees by inner cross-validation.
         trees: In a set.
-        members: Sets of trees with seeds of their own, whose mean is taken.
+        epochs: Passes of a network over its training compounds.
+        members: Sets of trees, or networks, with seeds of their own, whose mean is taken.
         folds: Of the inner cross-validation.
         level: Share that intervals are to cover.
         log: Whether numbers are taken as logarithms; None: if they span two decades.
         seed: Of luck.
         shows_neighbours: Whether the model may keep and show training structures.
-        helpers: Other endpoints of the same table, whose predictions are features.
+        helpers: Other endpoints of the same table: their predictions are features of trees, and a network learns
+            them together with the endpoint.
         workers: Models grown at once, and processes for features.
         cache: A folder that keeps features between calls.
     """
 
     recipe: Recipe | None = None
     trees: int = TREES
+    epochs: int = networks.EPOCHS
     members: int = 1
     folds: int = 5
     level: float = 0.9
@@ -65,6 +69,7 @@ class Data:
         packed: Fingerprints.
         target: Shape (n,): 0 and 1, or standardised numbers.
         fold: Shape (n,), the fold each compound is left out in.
+        graphs: What networks learn from, beginning with these compounds; None where only trees are grown.
     """
 
     kind: Kind
@@ -72,6 +77,7 @@ class Data:
     packed: Packed
     target: Floats
     fold: NDArray[np.intp]
+    graphs: Graphs | None = None
 
     def parts(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Places outside a fold, and in it."""
@@ -96,14 +102,17 @@ class Choice:
 def steps(wishes: Training) -> int:
     """How many models `train` grows, for a bar."""
     trees = wishes.folds + (COMPARED if wishes.recipe is None else 0)
-    return stacking.steps(len(wishes.helpers), wishes.folds) + trees + wishes.members + len(Baseline) * wishes.folds
+    stacked = 0 if wishes.recipe is Recipe.CHEMPROP else len(wishes.helpers)
+    return stacking.steps(stacked, wishes.folds) + trees + wishes.members + len(Baseline) * wishes.folds
 
 
 def _grown(data: Data, wishes: Training, recipe: Recipe, number: int) -> tuple[NDArray[np.intp], Floats]:
-    """Places of a fold, and scores for it by trees that have not seen it."""
+    """Places of a fold, and scores for it by trees or a network that have not seen it."""
     seen, left = data.parts(number)
     if np.ptp(data.target[seen]) == 0:
         return left, np.full(len(left), data.target[seen][0])
+    if data.graphs is not None:
+        return left, networks.left_out(data.graphs, data.kind, number, left, wishes.seed, wishes.epochs)
     model = grow(recipe, data.kind, data.features[seen], data.target[seen], wishes.seed, wishes.trees)
     return left, scores([model], data.kind, data.features[left])
 
@@ -111,7 +120,7 @@ def _grown(data: Data, wishes: Training, recipe: Recipe, number: int) -> tuple[N
 def choose(data: Data, wishes: Training, done: Done) -> Choice:
     """Compare recipes on the first folds, and go on to the others with the better one."""
     numbers = range(wishes.folds)
-    first = [wishes.recipe] if wishes.recipe else list(Recipe)
+    first = [wishes.recipe] if wishes.recipe else list(OF_TREES)
     tasks = [(recipe, number) for recipe in first for number in numbers[: COMPARED if len(first) > 1 else None]]
     found = dict(zip(tasks, _run(data, tasks, wishes, done), strict=True))
     compared = {}

@@ -31,6 +31,9 @@ CLIFF_SIMILARITY: Final = 0.7
 0.55 for ECFP4 with a hundredfold difference; van Tilborg et al., JCIM 62, 2022, use 0.9 of several)."""
 CLIFF_STEP: Final = 1.0
 """Least difference: one decade for logarithms, one standard deviation for other numbers; another class."""
+FAR: Final = 0.4
+"""Similarity to the nearest training compound (ECFP4) below which intervals have been seen to hold less than
+promised (`docs/benchmarks.md`, pharma intervals)."""
 _HALF: Final = 0.5
 
 Floats = NDArray[np.float64]
@@ -106,6 +109,18 @@ class Evaluation:
     high: Floats
     predictions: Predictions
 
+    @property
+    def covered_far(self) -> float | None:
+        """Share covered of compounds far from all training compounds; None for classes or where there are none."""
+        if self.covered is None or not self.count_far:
+            return None
+        return coverage_of_far(self.predictions.similarity, self.true, self.low, self.high)
+
+    @property
+    def count_far(self) -> int:
+        """Test compounds far from all training compounds."""
+        return int((self.predictions.similarity < FAR).sum())
+
     def plain(self) -> dict[str, Any]:
         """As JSON says it: figures only, no compounds."""
         return _finite_of(
@@ -120,12 +135,39 @@ class Evaluation:
                 },
                 "bins": [asdict(one) for one in self.bins],
                 "covered": self.covered,
+                "far": {"below": FAR, "count": self.count_far, "covered": self.covered_far},
                 "cliffs": asdict(self.cliffs),
             }
         )
 
 
 _ENOUGH: Final = 20
+_SLACK: Final = 0.02
+_LUCK: Final = 1.645
+
+
+def coverage_of_far(similarity: Floats, true: Floats, low: Floats, high: Floats) -> float:
+    """Share of compounds far from all training compounds whose interval holds what was measured.
+
+    Args:
+        similarity: To the nearest training compound, shape (n,); below `FAR` for at least one.
+        true: Measured.
+        low: Lower ends of intervals.
+        high: Upper ends.
+    """
+    is_far = similarity < FAR
+    return float(((true >= low) & (true <= high))[is_far].mean())
+
+
+def is_short(covered: float, count: int, level: float) -> bool:
+    """Whether intervals hold less than they promise, by two points and by more than luck.
+
+    Args:
+        covered: Share of the compounds whose interval holds what was measured.
+        count: Compounds.
+        level: The promise; by luck a share stays within 1.645 standard errors below it in 95 of 100 cases.
+    """
+    return covered < level - max(_SLACK, _LUCK * math.sqrt(level * (1 - level) / count))
 
 
 def evaluate(

@@ -20,10 +20,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from rdkit.Avalon.pyAvalonTools import GetAvalonCountFP
-from rdkit.Chem import DataStructs, Mol, rdFingerprintGenerator, rdReducedGraphs
+from rdkit.Chem import Mol, MolToMolBlock, rdFingerprintGenerator, rdReducedGraphs
 from rdkit.rdBase import BlockLogs
 
 from kifabrik.recipes.pharma import descriptors
+from kifabrik.recipes.pharma.erg import reduced_graph
 from kifabrik.recipes.pharma.feature_cache import FeatureCache
 from kifabrik.recipes.pharma.fingerprints import read_molecule
 from kifabrik.recipes.pharma.processes import processes
@@ -40,6 +41,8 @@ NAMES: Final[tuple[str, ...]] = (
 MOST_ATOMS: Final = 250
 """Heavy atoms above which a molecule is not described: the cost of `Ipc` grows with their fourth power, and its
 value leaves the range of 64-bit numbers near 300."""
+_AVALON_FEATURES: Final = 0x7FFF
+"""All but the classes for similarity; `avalonSSSBits` of RDKit."""
 _CHUNK: Final = 250
 
 Values = NDArray[np.float32]
@@ -123,14 +126,33 @@ def _morgan() -> Any:
     return rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=MORGAN_COUNTS)
 
 
+def _avalon(molecule: Mol) -> dict[int, int]:
+    """Bins of Avalon counts that are not empty.
+
+    RDKit hands a molecule to Avalon as a mol block with stereochemistry, and takes the default set of features
+    whatever its `bitFlags` say. Avalon's counts do not look at stereochemistry, and it takes as long to write as
+    all the rest; so this writes a block without it, and names that set.
+    """
+    block = MolToMolBlock(molecule, includeStereo=False)
+    counts: dict[int, int] = GetAvalonCountFP(
+        block, False, AVALON_COUNTS, False, _AVALON_FEATURES
+    ).GetNonzeroElements()
+    return counts
+
+
 def _describe_one(molecule: Mol, row: Values) -> None:
     """Fill one row."""
     row[:MORGAN_COUNTS] = _morgan().GetCountFingerprintAsNumPy(molecule)
-    avalon = np.zeros(AVALON_COUNTS, np.int32)
-    DataStructs.ConvertToNumpyArray(GetAvalonCountFP(molecule, nBits=AVALON_COUNTS), avalon)
     at = MORGAN_COUNTS + AVALON_COUNTS
-    row[MORGAN_COUNTS:at] = avalon
-    row[at : at + ERG_VALUES] = rdReducedGraphs.GetErGFingerprint(molecule)
+    row[MORGAN_COUNTS:at] = 0
+    for bin_, count in _avalon(molecule).items():
+        row[MORGAN_COUNTS + bin_] = count
+    seen = descriptors.look(molecule)
+    row[at : at + ERG_VALUES] = (
+        rdReducedGraphs.GetErGFingerprint(molecule)
+        if seen.features is None
+        else reduced_graph(molecule, seen.skeleton, seen.features)
+    )
     with np.errstate(over="ignore"):
-        row[at + ERG_VALUES :] = descriptors.together(molecule)
+        row[at + ERG_VALUES :] = descriptors.together(molecule, seen)
     row[~np.isfinite(row)] = np.nan

@@ -7,26 +7,16 @@ Sources: rdkit.Chem.GraphDescriptors, rdkit.Chem.EState (which name the papers);
 of the sums in the characteristic polynomial.
 """
 
-import math
-from typing import Final
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from kifabrik.recipes.pharma.estate_kernels import SHELLS, estate, estate_values
+from kifabrik.recipes.pharma.information_kernels import bertz, ipc
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_ESTATE_BINS: Final = np.array([-0.390, 0.290, 0.717, 1.165, 1.540, 1.807, 2.05, 4.69, 9.17, 15.0])
-"""rdkit.Chem.EState.EState_VSA.estateBins."""
-_VSA_BINS: Final = np.array([4.78, 5.00, 5.410, 5.740, 6.00, 6.07, 6.45, 7.00, 11.0])
-"""rdkit.Chem.EState.EState_VSA.vsaBins."""
-_BERTZ_CUTOFF: Final = 100
-_APART: Final = 1e6
-"""RDKit's distance of atoms in different fragments is larger than this."""
-_SHELLS: Final = (2, 10, 18, 36, 54, 86)
-"""Atomic numbers of the noble gases, where the principal quantum number steps up."""
-_LN2: Final = math.log(2.0)
 _jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
@@ -57,6 +47,64 @@ def adjacency(atoms: int, begin: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
             by[at] = bond
             filled[one] += 1
     return start, neighbour, by
+
+
+@_jit
+def with_hydrogens(start: Ints, neighbour: Ints, by: Ints, hydrogens: Ints) -> tuple[Ints, Ints, Ints]:
+    """Neighbours when hydrogen atoms are put behind the others, atom by atom.
+
+    Args:
+        start: From `adjacency`.
+        neighbour: From `adjacency`.
+        by: From `adjacency`.
+        hydrogens: Of each atom, shape (n,).
+
+    Returns:
+        As `adjacency`; a hydrogen atom is the last of its atom's neighbours.
+    """
+    atoms = start.size - 1
+    count = hydrogens.sum()
+    first = np.empty(atoms + count + 1, np.int64)
+    to = np.empty(neighbour.size + 2 * count, np.int64)
+    through = np.empty(neighbour.size + 2 * count, np.int64)
+    at, hydrogen, bond = 0, atoms, neighbour.size // 2
+    tail = neighbour.size + count
+    for atom in range(atoms):
+        first[atom] = at
+        for link in range(start[atom], start[atom + 1]):
+            to[at], through[at] = neighbour[link], by[link]
+            at += 1
+        for _ in range(hydrogens[atom]):
+            to[at], through[at] = hydrogen, bond
+            to[tail], through[tail] = atom, bond
+            first[hydrogen] = tail
+            at, tail, hydrogen, bond = at + 1, tail + 1, hydrogen + 1, bond + 1
+    first[atoms + count] = tail
+    return first, to, through
+
+
+@_jit
+def independent_rings(ends: Ints, left_out: NDArray[np.bool_]) -> int:
+    """Rings of the smallest set that a graph has without some of its atoms: bonds less atoms plus pieces.
+
+    Args:
+        ends: Atoms of bonds, shape (2, m).
+        left_out: Which atoms are not looked at, shape (n,).
+    """
+    leader = np.arange(left_out.size)
+    rings = 0
+    for bond in range(ends.shape[1]):
+        one, other = ends[0, bond], ends[1, bond]
+        if left_out[one] or left_out[other]:
+            continue
+        while leader[one] != one:
+            one = leader[one]
+        while leader[other] != other:
+            other = leader[other]
+        if one == other:
+            rings += 1
+        leader[one] = other
+    return rings
 
 
 @_jit
@@ -118,74 +166,6 @@ def path_sums(start: Ints, neighbour: Ints, simple: Floats, valence: Floats) -> 
 
 
 @_jit
-def estate(number: Ints, degree: Ints, valence: Ints, distance: Floats) -> Floats:
-    """Electrotopological state of each atom (Hall, Mohney and Kier, J. Chem. Inf. Comput. Sci. 31 (1991) 76).
-
-    Args:
-        number: Atomic numbers.
-        degree: Explicit neighbours.
-        valence: Outer electrons less hydrogens.
-        distance: Bonds between atoms, shape (n, n).
-    """
-    atoms = number.size
-    intrinsic = np.zeros(atoms)
-    for atom in range(atoms):
-        if degree[atom] > 0:
-            shell = 1
-            for last in _SHELLS:
-                if number[atom] > last:
-                    shell += 1
-            intrinsic[atom] = (4.0 / (shell * shell) * valence[atom] + 1) / degree[atom]
-    moved = np.zeros(atoms)
-    for i in range(atoms):
-        for j in range(i + 1, atoms):
-            apart = distance[i, j] + 1
-            if apart < _APART:
-                step = (intrinsic[i] - intrinsic[j]) / (apart * apart)
-                moved[i] += step
-                moved[j] -= step
-    return moved + intrinsic
-
-
-@_jit
-def estate_values(state: Floats, surface: Floats) -> Floats:
-    """What RDKit derives from the electrotopological state.
-
-    Args:
-        state: From `estate`.
-        surface: Labute surface of each atom.
-
-    Returns:
-        MaxAbs, Max, MinAbs, Min; EState_VSA1 to 11; VSA_EState1 to 10.
-    """
-    out = np.zeros(25)
-    out[0] = np.abs(state).max()
-    out[1] = state.max()
-    out[2] = np.abs(state).min()
-    out[3] = state.min()
-    for atom in range(state.size):
-        out[4 + np.searchsorted(_ESTATE_BINS, state[atom], side="right")] += surface[atom]
-        out[15 + np.searchsorted(_VSA_BINS, surface[atom], side="right")] += state[atom]
-    return out
-
-
-@_jit
-def entropy(counts: Floats) -> float:
-    """Information of counts, in bits, as `rdkit.ML.InfoTheory` adds it up."""
-    total = 0.0
-    for count in counts:
-        total += count
-    if total == 0:
-        return 0.0
-    sum_ = 0.0
-    for count in counts:
-        share = count / total
-        if share != 0:
-            sum_ += -share * math.log(share)
-    return sum_ / _LN2
-
-
-@_jit
 def balaban(start: Ints, neighbour: Ints, weighted: Floats) -> float:
     """Balaban's J (Chem. Phys. Lett. 89 (1982) 399).
 
@@ -210,157 +190,26 @@ def balaban(start: Ints, neighbour: Ints, weighted: Floats) -> float:
 
 
 @_jit
-def _classes(weighted: Floats) -> Ints:
-    """Atoms whose sorted distances agree to four decimals are of one class; the first class is 1."""
-    atoms = weighted.shape[0]
-    kept = min(atoms, _BERTZ_CUTOFF)
-    keys = np.empty((atoms, kept), np.int64)
-    class_ = np.zeros(atoms, np.int64)
-    found = 0
-    for atom in range(atoms):
-        row = np.sort(weighted[atom])
-        for at in range(kept):
-            keys[found, at] = np.int64(row[at] * 10000.0 + 0.5)
-        for known in range(found + 1):
-            same = True
-            for at in range(kept):
-                if keys[known, at] != keys[found, at]:
-                    same = False
-                    break
-            if same:
-                class_[atom] = known + 1
-                found += 1 if known == found else 0
-                break
-    return class_
-
-
-@_jit
-def _add(keys: Ints, counts: Floats, used: int, key: int, count: float) -> int:
-    """Count under a key; new keys come last."""
-    for at in range(used):
-        if keys[at] == key:
-            counts[at] += count
-            return used
-    keys[used] = key
-    counts[used] = count
-    return used + 1
-
-
-@_jit
-def bertz(start: Ints, neighbour: Ints, by: Ints, order: Floats, number: Ints, weighted: Floats) -> float:
-    """Bertz' complexity (J. Am. Chem. Soc. 103 (1981) 3599).
-
-    Args:
-        start: From `adjacency`.
-        neighbour: From `adjacency`.
-        by: From `adjacency`.
-        order: Of bonds, 1.5 where aromatic.
-        number: Atomic numbers.
-        weighted: Distances over bond orders, shape (n, n).
-    """
-    atoms = number.size
-    if atoms <= 1:
-        return 0.0
-    class_ = _classes(weighted)
-    most = 1
-    for atom in range(atoms):
-        links = start[atom + 1] - start[atom]
-        most += links + links * (links - 1) // 2
-    keys = np.empty(most, np.int64)
-    counts = np.zeros(most)
-    used = 0
-    kinds = np.empty(atoms, np.int64)
-    kind_counts = np.zeros(atoms)
-    kinds_used = 0
-    base = atoms + 1
-    for atom in range(atoms):
-        kinds_used = _add(kinds, kind_counts, kinds_used, number[atom], 1.0)
-        hinge = class_[atom]
-        for i in range(start[atom], start[atom + 1]):
-            one = class_[neighbour[i]]
-            order_i = order[by[i]]
-            if order_i > 1 and neighbour[i] > atom:
-                key = -(min(hinge, one) * base + max(hinge, one))
-                used = _add(keys, counts, used, key, order_i * (order_i - 1) / 2)
-            for j in range(i + 1, start[atom + 1]):
-                other = class_[neighbour[j]]
-                key = (min(one, other) * base + hinge) * base + max(one, other)
-                used = _add(keys, counts, used, key, order_i * order[by[j]])
-    if used == 0:
-        counts[0] = 1.0
-        used = 1
-    total = counts[:used].sum()
-    connections = total * (entropy(counts[:used]) + math.log(total) / _LN2)
-    return float(atoms * entropy(kind_counts[:kinds_used]) + connections)
-
-
-@_jit
-def _pairwise(values: Floats) -> float:
-    """Sum in the order of `numpy.sum`."""
-    size = values.size
-    if size < 8:  # noqa: PLR2004 - numpy unrolls eight
-        total = 0.0
-        for value in values:
-            total += value
-        return total
-    if size > 128:  # noqa: PLR2004 - numpy's block
-        half = size // 2
-        half -= half % 8
-        return float(_pairwise(values[:half]) + _pairwise(values[half:]))
-    lane = values[:8].copy()
-    at = 8
-    while at < size - size % 8:
-        for one in range(8):
-            lane[one] += values[at + one]
-        at += 8
-    total = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]))
-    while at < size:
-        total += values[at]
-        at += 1
-    return float(total)
-
-
-@_jit
-def ipc(start: Ints, neighbour: Ints) -> float:
-    """Information of the characteristic polynomial (Bonchev and Trinajstic, J. Chem. Phys. 67 (1977) 4517)."""
-    atoms = start.size - 1
-    power = np.zeros((atoms, atoms))
-    for atom in range(atoms):
-        for at in range(start[atom], start[atom + 1]):
-            power[atom, neighbour[at]] = 1.0
-    following = np.empty((atoms, atoms))
-    diagonal = np.empty(atoms)
-    coefficients = np.zeros(atoms + 1)
-    coefficients[0] = 1.0
-    for n in range(1, atoms + 1):
-        for atom in range(atoms):
-            diagonal[atom] = power[atom, atom]
-        value = 1.0 / n * _pairwise(diagonal)
-        coefficients[n] = abs(value)
-        for atom in range(atoms):
-            power[atom, atom] -= value
-        for atom in range(atoms):
-            following[atom, :] = 0.0
-            for at in range(start[atom], start[atom + 1]):
-                other = neighbour[at]
-                for column in range(atoms):
-                    following[atom, column] += power[other, column]
-        power, following = following, power
-    total = 0.0
-    for value in coefficients:
-        total += value
-    return float(total * entropy(coefficients))
-
-
-@_jit
 def graph_values(
-    atoms: Ints, bonds: Ints, order: Floats, surface: Floats, distance: Floats, weighted: Floats, alpha: float
+    atoms: Ints,
+    bonds: Ints,
+    start: Ints,
+    neighbour: Ints,
+    by: Ints,
+    order: Floats,
+    surface: Floats,
+    distance: Floats,
+    weighted: Floats,
+    alpha: float,
 ) -> Floats:
     """All descriptors of this module.
 
     Args:
         atoms: Shape (4, n): atomic number, degree, hydrogens, outer electrons.
         bonds: Shape (2, m): their atoms.
+        start: From `adjacency`.
+        neighbour: From `adjacency`.
+        by: From `adjacency`.
         order: Shape (m,), 1.5 where aromatic.
         surface: Labute surface of each atom, shape (n,).
         distance: Bonds between atoms, shape (n, n).
@@ -372,7 +221,6 @@ def graph_values(
         `estate_values` gives: 38 values.
     """
     number, degree, hydrogens, outer = atoms[0], atoms[1], atoms[2], atoms[3]
-    start, neighbour, by = adjacency(number.size, bonds[0], bonds[1])
     out = np.zeros(38)
     out[0] = balaban(start, neighbour, weighted)
     out[1] = bertz(start, neighbour, by, order, number, weighted)
@@ -391,7 +239,7 @@ def graph_values(
         simple[atom] = 1.0 / np.sqrt(free) if free != 0 else 0.0
         if number[atom] <= 1:
             continue
-        if number[atom] > _SHELLS[1]:
+        if number[atom] > SHELLS[1]:
             free /= number[atom] - outer[atom] - 1
         valence[atom] = 1.0 / np.sqrt(free) if free != 0 else 0.0
     no_hydrogen = (number[bonds[0]] != 1) & (number[bonds[1]] != 1)

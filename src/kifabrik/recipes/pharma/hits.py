@@ -1,7 +1,8 @@
 """What a screen leaves behind: hits as CSV and SDF, rejects, and a summary.
 
 Files:
-    hits.csv       best first: rank, id, smiles, the model's columns, in_domain, similarity, first, pick, row
+    hits.csv       best first: rank, id, smiles, the model's columns, in_domain, similarity, first, pick, cluster,
+                   row
     hits.sdf       the same molecules with coordinates in the plane, and the same columns as properties
     rejects.csv    rows without a score and molecules without a prediction, with reasons
     summary.json   counts; written last
@@ -18,18 +19,17 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-from rdkit import Chem, DataStructs
-from rdkit.Chem import rdDepictor, rdFingerprintGenerator
+from rdkit import Chem
+from rdkit.Chem import rdDepictor
 from rdkit.rdBase import BlockLogs
-from rdkit.SimDivFilters.rdSimDivPickers import MaxMinPicker
 
 from kifabrik.durable import put_in_place, write_whole
 from kifabrik.recipes.pharma.endpoints import Kind
-from kifabrik.recipes.pharma.fingerprints import BITS, RADIUS
 from kifabrik.recipes.pharma.first_stage import Learnt
 from kifabrik.recipes.pharma.left_out import RejectsFile
 from kifabrik.recipes.pharma.model import Model
 from kifabrik.recipes.pharma.parts import Parts
+from kifabrik.recipes.pharma.picking import Picks, pick
 from kifabrik.recipes.pharma.screening_plan import Plan
 from kifabrik.recipes.pharma.second_stage import SCHEMA
 
@@ -64,6 +64,7 @@ class Summary:
         in_domain: Those of them in its domain.
         hits: In `hits.csv`.
         picked: Hits picked to be unlike each other.
+        clusters: Clusters that hits fall into; 0 where none were made.
         single_stage: Whether the full model saw every molecule.
         rank_correlation: Of the small model with the full one on molecules it had not seen; None: there was none.
     """
@@ -75,6 +76,7 @@ class Summary:
     in_domain: int
     hits: int
     picked: int
+    clusters: int
     single_stage: bool
     rank_correlation: float | None
 
@@ -96,7 +98,7 @@ def finish(
         predicted += table.num_rows
         in_domain += sum(table["in_domain"].to_pylist())
         best = _best(pa.concat_tables([best, table]), plan)
-    picks = _picks(best["smiles"].to_pylist(), plan.diverse)
+    picks = pick(best["smiles"].to_pylist(), plan.diverse, plan.picking)
     columns, rows = _rows(best, picks, model)
     _write_csv(plan.out / "hits.csv", columns, rows)
     _write_sdf(plan.out / "hits.sdf", columns, rows)
@@ -108,7 +110,8 @@ def finish(
         predicted=predicted,
         in_domain=in_domain,
         hits=best.num_rows,
-        picked=len(picks),
+        picked=len(picks.places),
+        clusters=max(picks.clusters, default=0),
         single_stage=counts.single_stage,
         rank_correlation=None if correlation is None or math.isnan(correlation) else correlation,
     )
@@ -135,34 +138,15 @@ def _best(table: pa.Table, plan: Plan) -> pa.Table:
     return table.take(order[good[order]][: plan.hits])
 
 
-def _picks(smiles: list[str], count: int) -> list[int]:
-    """Places of hits unlike each other, the best hit first.
-
-    Source: MaxMin, Ashton et al., Quant. Struct.-Act. Relat. 21 (2002) 598, as RDKit's `MaxMinPicker`.
-    """
-    if not count or not smiles:
-        return []
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
-    with BlockLogs():
-        bits = [generator.GetFingerprint(Chem.MolFromSmiles(text)) for text in smiles]
-    if count >= len(bits):
-        return list(range(len(bits)))
-
-    def distance(one: int, other: int) -> float:
-        return 1.0 - float(DataStructs.TanimotoSimilarity(bits[one], bits[other]))
-
-    return list(MaxMinPicker().LazyPick(distance, len(bits), count, firstPicks=[0]))
-
-
-def _rows(table: pa.Table, picks: list[int], model: Model) -> tuple[list[str], list[list[str]]]:
+def _rows(table: pa.Table, picks: Picks, model: Model) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of the hits, as text."""
     name = model.endpoint.name
     is_class = model.endpoint.kind is Kind.CLASS
     figures = {f"{name}.probability": "value"} if is_class else {name: "value", f"{name}.low": "low"}
     if not is_class:
         figures[f"{name}.high"] = "high"
-    columns = ["rank", "id", "smiles", *figures, "in_domain", "similarity", "first", "pick", "row"]
-    pick_of = {place: number for number, place in enumerate(picks, 1)}
+    columns = ["rank", "id", "smiles", *figures, "in_domain", "similarity", "first", "pick", "cluster", "row"]
+    pick_of = {place: number for number, place in enumerate(picks.places, 1)}
     rows = []
     for place, hit in enumerate(table.to_pylist()):
         rows.append(
@@ -175,6 +159,7 @@ def _rows(table: pa.Table, picks: list[int], model: Model) -> tuple[list[str], l
                 _number(hit["similarity"]),
                 _number(hit["first"]),
                 str(pick_of.get(place, "")),
+                str(picks.clusters[place]) if picks.clusters else "",
                 str(hit["row"]),
             ]
         )

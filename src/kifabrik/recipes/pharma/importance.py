@@ -30,7 +30,12 @@ class Importance:
 
 
 def importance(model: Model) -> Importance:
-    """Mean over members of CatBoost's PredictionValuesChange: how much predictions move with each feature."""
+    """Mean over members of CatBoost's PredictionValuesChange: how much predictions move with each feature.
+
+    A network has no features: of it nothing is said.
+    """
+    if not model.members:
+        return Importance({}, ())
     found = np.mean([member.get_feature_importance(thread_count=1) for member in model.members], axis=0)
     shares = found / found.sum() if found.sum() else found
     blocks, at = {}, 0

@@ -28,6 +28,7 @@ from kifabrik.recipes.pharma.libraries import Library
 from kifabrik.recipes.pharma.measuring import Wishes
 from kifabrik.recipes.pharma.model import load, save
 from kifabrik.recipes.pharma.molecules import Standardiser
+from kifabrik.recipes.pharma.picking import Picking
 from kifabrik.recipes.pharma.prepared import load_prepared, save_prepared
 from kifabrik.recipes.pharma.preparing import prepare
 from kifabrik.recipes.pharma.report import write_report
@@ -67,9 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("library", type=Path, help="folder with one table of molecules")
     search.add_argument("--out", type=Path, required=True)
     search.add_argument("--resume", type=Path, help="folder from which another attempt goes on")
-    search.add_argument("--keep", type=float, default=1.0, help="per cent of the library that the model sees")
+    search.add_argument("--keep", type=float, default=5.0, help="per cent of the library that the model sees")
     search.add_argument("--hits", type=int, default=1000)
     search.add_argument("--diverse", type=int, default=0, help="pick so many hits unlike each other")
+    search.add_argument("--pick", choices=[each.value for each in Picking], default=Picking.MAXMIN.value)
     search.add_argument("--best", choices=("high", "low"), default="high")
     search.add_argument("--rule", action="append", default=[], help="lipinski, veber or lead-like")
     search.add_argument("--limit", action="append", default=[], help="limit of a property: logp=..5")
@@ -137,6 +139,7 @@ def _screen(said: argparse.Namespace, scratch: Path) -> None:
         keep=said.keep,
         hits=said.hits,
         diverse=said.diverse,
+        picking=Picking(said.pick),
         low_is_better=said.best == "low",
         only_in_domain=said.in_domain,
         filters=Filters(tuple(limits), tuple(map(Alerts, said.alerts))),

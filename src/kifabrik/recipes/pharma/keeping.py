@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +15,10 @@ _PACKAGES: Final = ("kifabrik", "rdkit", "catboost", "scikit-learn", "numpy")
 _CHUNK: Final = 1 << 20
 
 
-def versions() -> dict[str, str]:
-    """Versions of the packages that results depend on."""
+def versions(further: Sequence[str] = ()) -> dict[str, str]:
+    """Versions of the packages that results depend on, and of further ones."""
     found = {}
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, *further):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

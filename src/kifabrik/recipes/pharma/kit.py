@@ -74,7 +74,7 @@ _SCREEN_README: Final = """\
 
 def _screen_files(values: Mapping[str, str]) -> dict[str, str]:
     words = ["screen /data/model /data/library --out /out/hits --resume /checkpoint"]
-    words += [f"--{name} {values[name]}" for name in ("keep", "hits", "diverse", "best", "seed")]
+    words += [f"--{name} {values[name]}" for name in ("keep", "hits", "diverse", "pick", "best", "seed")]
     words += [f"--{name} {each}" for name in ("rule", "alerts") for each in values[name].split(",") if each]
     common = {key: values[key] for key in ("name", "purpose", "dataset", "model", "cpu", "memory", "budget")}
     job = _SCREEN.format(code=CODE, run=f"{_PROGRAM} {' '.join(words)}", **common)
@@ -211,6 +211,7 @@ PHARMA_SCREEN: Final = Kit(
         Setting("keep", "5", "per cent of the library that the model sees", _per_cent),
         Setting("hits", "1000", "how many", number_of("hits", 1, 10_000_000)),
         Setting("diverse", "0", "pick so many hits unlike each other", number_of("diverse", 0, 1_000_000)),
+        Setting("pick", "maxmin", "how: maxmin, or butina's clusters", choice_of("pick", "maxmin", "butina")),
         Setting("best", "high", "high or low values", choice_of("best", "high", "low")),
         Setting("rule", "", "lipinski, veber or lead-like; several with commas", _words),
         Setting("alerts", "", "pains, brenk or nih; several with commas", _words),

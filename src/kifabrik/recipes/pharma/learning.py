@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from kifabrik.recipes.pharma import networks
 from kifabrik.recipes.pharma.boosting import grow, scores
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.endpoints import Kind
@@ -68,9 +69,13 @@ def learning_curve(
     for part in PARTS:
         at = np.flatnonzero(eighth < part)
         if len(at) >= _LEAST and np.ptp(target[at]) > 0:
-            found = scores(
-                [grow(model.recipe, kind, seen[at], target[at], seed, int(model.facts["trees"]))], kind, unseen
-            )
+            if model.networks:
+                smiles = [train.smiles[each] for each in at.tolist()]
+                network = networks.grow(kind, smiles, target[at, None], seed, int(model.facts["epochs"]))
+                found, _ = networks.scores([network], test.smiles)
+            else:
+                trees = grow(model.recipe, kind, seen[at], target[at], seed, int(model.facts["trees"]))
+                found = scores([trees], kind, unseen)
             found = found if kind is Kind.CLASS else found * model.scaling.sd + model.scaling.mean
             steps.append(Step(len(at), measure(kind, true, found)[HEADLINE[kind]]))
         if progress:

@@ -186,6 +186,8 @@ class Library:
         """Where SMILES and ids stand."""
         at = _find(names, self.smiles_column, SMILES_COLUMNS)
         name_at = _find(names, self.id_column, ID_COLUMNS)
+        if not any(name.strip() for name in names):
+            raise UsageError(f"{self.path} is empty.", hint="It needs a row of column names and rows of molecules.")
         if at is None:
             asked = f"no column {self.smiles_column!r}" if self.smiles_column else "no column of SMILES"
             raise UsageError(

@@ -14,6 +14,8 @@ from sklearn import metrics
 from kifabrik.recipes.pharma.endpoints import Kind
 
 _BINS: Final = 10
+ROUNDS: Final = 1000
+"""Bootstrap samples behind an interval."""
 _HALF: Final = 0.5
 
 Floats = NDArray[np.float64]
@@ -153,7 +155,7 @@ def measure_folds(kind: Kind, true: Floats, found: Floats, fold: NDArray[np.intp
 
 
 def with_intervals(
-    kind: Kind, true: Floats, found: Floats, *, seed: int = 1, rounds: int = 1000
+    kind: Kind, true: Floats, found: Floats, *, seed: int = 1, rounds: int = ROUNDS
 ) -> dict[Measure, Interval]:
     """All measures with 95 % intervals: percentiles over resampled compounds."""
     luck = np.random.default_rng(seed)

@@ -11,6 +11,7 @@ from kifabrik.recipes.pharma.endpoints import Censored, Limit
 from kifabrik.recipes.pharma.numbers import Decimal, Relation, decimal_of, is_missing, number_of, relation_of
 from kifabrik.recipes.pharma.reading import STRUCTURE, TITLE, Row
 from kifabrik.recipes.pharma.rejects import Reason
+from kifabrik.recipes.pharma.units import unit_in
 
 _IDS: Final = ("id", "compound_id", "compound", "mol_id", "molecule_id", "cas", "name", "drug_id")
 _SIDES: Final = {
@@ -135,7 +136,8 @@ class Columns:
             if said is None:
                 return Reason.NOT_A_NUMBER, f"relation {beside.strip()[:20]!r}"
             relation = said
-        return Measured(number.value, relation, row.cells.get(self.unit.get(endpoint, ""), "").strip())
+        unit = row.cells.get(self.unit.get(endpoint, ""), "").strip() or unit_in(endpoint)
+        return Measured(number.value, relation, unit)
 
 
 def identity_of(row: Row, file: str) -> str:

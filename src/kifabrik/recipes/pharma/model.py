@@ -1,7 +1,8 @@
 """A trained model: predictions with intervals, and the folder it is kept in.
 
-The folder holds `model.json` (everything but the trees), `member-N.cbm` and `helper-N.cbm` (CatBoost's own format),
-`fingerprints.npy` (uint64, n x 32) and `lineage.csv` (which compounds trained it). Nothing in it is pickled.
+The folder holds `model.json` (everything but what was learnt), `member-N.cbm` and `helper-N.cbm` (CatBoost's own
+format) or `network-N.safetensors` (weights of Chemprop's network), `fingerprints.npy` (uint64, n x 32) and
+`lineage.csv` (which compounds trained it). Nothing in it is pickled.
 
 Invariants:
 - a compound that can be read gets finite numbers; one that cannot gets a reason, NaN, and is outside the domain;
@@ -20,7 +21,7 @@ from catboost import CatBoost
 from numpy.typing import NDArray
 
 from kifabrik.errors import IntegrityError
-from kifabrik.recipes.pharma import boosting
+from kifabrik.recipes.pharma import boosting, networks
 from kifabrik.recipes.pharma.boosting import Recipe
 from kifabrik.recipes.pharma.calibrating import Band, Calibration, Shape, reach_of
 from kifabrik.recipes.pharma.compounds import write_table
@@ -31,6 +32,7 @@ from kifabrik.recipes.pharma.fingerprints import WORDS, morgan
 from kifabrik.recipes.pharma.keeping import digest, fresh_folder, read_document, write_document
 from kifabrik.recipes.pharma.molecules import Compound, Refused, Standardiser, standardise
 from kifabrik.recipes.pharma.neighbours import Packed, nearest
+from kifabrik.recipes.pharma.networks import Network
 from kifabrik.recipes.pharma.scaling import Scaling
 from kifabrik.recipes.pharma.stacking import Helper, with_helpers
 
@@ -39,6 +41,7 @@ FINGERPRINTS: Final = "fingerprints.npy"
 LINEAGE: Final = "lineage.csv"
 _MEMBER: Final = "member-{}.cbm"
 _HELPER: Final = "helper-{}.cbm"
+_NETWORK: Final = "network-{}.safetensors"
 _AGAIN: Final = "Train it again, or take it from where it was kept."
 
 Floats = NDArray[np.float64]
@@ -74,7 +77,8 @@ class Predictions:
         similarity: To the nearest training compound (Tanimoto, ECFP4 of 2,048 bits).
         leverage: In the properties of the domain.
         in_domain: Whether both checks of the domain let it in.
-        flagged: Whether a feature is not finite (the trees take it as missing).
+        flagged: Whether a feature is not finite (trees take it as missing), or a network gave no number (the mean
+            of the training data stands for it).
         nearest: Place of the nearest training compound in the lineage; -1 where there is none.
         reason: Why there is no prediction; empty if there is one.
     """
@@ -103,7 +107,8 @@ class Model:
         endpoint: What it predicts.
         recipe: How its trees were grown.
         scaling: From its numbers to those of the endpoint.
-        members: Trees, one set for each seed.
+        members: Trees, one set for each seed; none where networks learnt.
+        networks: Networks, one for each seed.
         helpers: Trees of other endpoints, whose predictions are features of the members.
         calibration: From scores to probabilities; None for numbers.
         bands: Intervals by similarity; none for classes.
@@ -119,7 +124,8 @@ class Model:
     endpoint: Endpoint
     recipe: Recipe
     scaling: Scaling
-    members: tuple[CatBoost, ...]
+    members: tuple[CatBoost, ...] = ()
+    networks: tuple[Network, ...] = ()
     helpers: tuple[Helper, ...] = ()
     calibration: Calibration | None
     bands: tuple[Band, ...]
@@ -154,8 +160,8 @@ class Model:
             leverage[good] = self.domain.leverages(features.values)
             in_domain[good] = self.domain.holds(similarity[good], leverage[good])
             flagged[good] = features.flagged
-            stacked = with_helpers(features.values, self.helpers)
-            scores = boosting.scores(self.members, self.endpoint.kind, stacked)
+            scores, failed = self._scores(clean, features.values)
+            flagged[good] |= failed
             value[good], low[good], high[good] = self.interval(scores, similarity[good])
         standard = iter(clean)
         return Predictions(
@@ -174,6 +180,13 @@ class Model:
                 for one in found
             ),
         )
+
+    def _scores(self, smiles: Sequence[str], features: NDArray[np.float32]) -> tuple[Floats, NDArray[np.bool_]]:
+        """Scores of standardised compounds, always finite, and where a network gave none."""
+        if self.networks:
+            return networks.scores(self.networks, smiles)
+        stacked = with_helpers(features, self.helpers)
+        return boosting.scores(self.members, self.endpoint.kind, stacked), np.zeros(len(smiles), dtype=bool)
 
     def interval(self, scores: Floats, similarity: Floats) -> tuple[Floats, Floats, Floats]:
         """Value and ends of its interval from scores of the trees, shapes (n,)."""
@@ -196,12 +209,15 @@ def save(model: Model, folder: Path) -> None:
     """
     fresh_folder(folder)
     (folder / DOCUMENT).unlink(missing_ok=True)
-    for old in folder.glob("*.cbm"):
+    for old in (*folder.glob("*.cbm"), *folder.glob(f"*{networks.SUFFIX}")):
         old.unlink()
     trees = {_MEMBER.format(number): member for number, member in enumerate(model.members)}
     trees |= {_HELPER.format(number): helper.trees for number, helper in enumerate(model.helpers)}
     for name, member in trees.items():
         boosting.write(member, folder / name)
+    nets = {_NETWORK.format(number): network for number, network in enumerate(model.networks)}
+    for name, network in nets.items():
+        networks.write(network, folder / name)
     with (folder / FINGERPRINTS).open("wb") as file:
         np.save(file, model.fingerprints.astype("<u8"), allow_pickle=False)
     lineage = model.lineage
@@ -222,7 +238,7 @@ def save(model: Model, folder: Path) -> None:
         "domain": model.domain.plain(),
         "shows_neighbours": model.shows_neighbours,
         "standardiser": {"tautomers": model.standardiser.tautomers, "most_atoms": model.standardiser.most_atoms},
-        "parts": {name: digest(folder / name) for name in (*trees, FINGERPRINTS, LINEAGE)},
+        "parts": {name: digest(folder / name) for name in (*trees, *nets, FINGERPRINTS, LINEAGE)},
         "facts": model.facts,
     }
     write_document(folder / DOCUMENT, "model", content)
@@ -241,11 +257,13 @@ def load(folder: Path) -> Model:
         _check(folder, parts)
         calibration = document["calibration"]
         count = sum(name.startswith(_MEMBER[:6]) for name in parts)
+        nets = sum(name.endswith(networks.SUFFIX) for name in parts)
         return Model(
             endpoint=Endpoint.of(document["endpoint"]),
             recipe=Recipe(document["recipe"]),
             scaling=Scaling(**document["scaling"]),
             members=tuple(boosting.read(folder / _MEMBER.format(number)) for number in range(count)),
+            networks=tuple(networks.read(folder / _NETWORK.format(number)) for number in range(nets)),
             helpers=tuple(
                 Helper(Endpoint.of(one), boosting.read(folder / _HELPER.format(number)))
                 for number, one in enumerate(document["helpers"])
@@ -270,6 +288,22 @@ def load(folder: Path) -> Model:
             standardiser=Standardiser(**document["standardiser"]),
             facts=dict(document["facts"]),
         )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"{folder / DOCUMENT} does not hold a model.", hint=_AGAIN) from error
+
+
+def trained_by(folder: Path) -> tuple[Endpoint, Standardiser, Lineage]:
+    """What a model predicts, how it reads structures, and which compounds trained it, without trees or networks.
+
+    Raises:
+        UsageError: If there is none.
+        IntegrityError: If the list is not the one the model was saved with.
+    """
+    document = read_document(folder / DOCUMENT, "model", "train")
+    try:
+        _check(folder, {LINEAGE: str(document["parts"][LINEAGE])})
+        standardiser = Standardiser(**document["standardiser"])
+        return Endpoint.of(document["endpoint"]), standardiser, _lineage(folder / LINEAGE)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{folder / DOCUMENT} does not hold a model.", hint=_AGAIN) from error
 

@@ -1,149 +1,131 @@
-"""Counts of many substructures in one molecule, asking only for those its bonds do not rule out.
+"""Counts of many substructures in one molecule.
 
-A molecule has a substructure only if it has, for each bond of the pattern, one that fits. Whether an atom or a bond
-fits depends on a few of its properties, so the answers are kept by those. Atoms that a pattern describes by their
-surroundings (`$(...)`) rule nothing out, except that an atom which is the whole pattern needs the bonds of one of
-its surroundings. A pattern that is one plain atom is counted on the way.
+RDKit answers what an atom or a bond is, once for each kind of them; where patterns fit is found by compiled code,
+with the answers looked up. Large molecules, and patterns in several pieces, are left to RDKit.
 
 Invariants:
-    - Counts equal those of asking for each pattern.
+    - Counts equal those of asking RDKit for each pattern.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from rdkit import Chem
-from rdkit.Chem import Mol
+from rdkit.Chem import Mol, rdmolops
 
-from kifabrik.recipes.pharma.skeleton import AtomKind, BondKind, Skeleton
+from kifabrik.recipes.pharma.pattern_kernels import MOST_ATOMS, complete, count
+from kifabrik.recipes.pharma.skeleton import Skeleton
+from kifabrik.recipes.pharma.smarts import Compiler
 
-_MOST_KEPT: Final = 200_000
-"""Kinds of atoms and bonds kept; beyond, all are forgotten, so that memory stays bounded."""
-_SURROUNDINGS: Final = "$"
+_MOST_KINDS: Final = 50_000
+"""Kinds of atoms kept; beyond, all are forgotten, so that memory stays bounded."""
+_ROWS: Final = 256
+
+Truth = NDArray[np.bool_]
+
+
+class Answers:
+    """What parts of molecules are, for each kind of part.
+
+    Args:
+        asked: Query atoms or bonds, in order.
+        columns: Of the table; at least as many.
+    """
+
+    def __init__(self, asked: Sequence[Any], columns: int) -> None:
+        self._asked = tuple(asked)
+        self._rows: dict[Any, int] = {}
+        self._table = np.zeros((_ROWS, columns), np.bool_)
+
+    def of(self, kinds: Sequence[Any], part_at: Any) -> Truth:
+        """A row for each kind, shape (kinds, columns): a table of its own.
+
+        Args:
+            kinds: Of the parts of a molecule.
+            part_at: Gives the part with a number.
+        """
+        try:
+            rows = [self._rows[kind] for kind in kinds]
+        except KeyError:
+            rows = [self._row(kind, part_at, number) for number, kind in enumerate(kinds)]
+        return self._table[rows]
+
+    def _row(self, kind: Any, part_at: Any, number: int) -> int:
+        if kind not in self._rows:
+            if len(self._rows) >= _MOST_KINDS:
+                self._rows.clear()
+            row = len(self._rows)
+            if row >= len(self._table):
+                self._table = np.vstack([self._table, np.zeros_like(self._table)])
+            part = part_at(number)
+            self._table[row, : len(self._asked)] = [query.Match(part) for query in self._asked]
+            self._rows[kind] = row
+        return self._rows[kind]
+
+
+class Found(NamedTuple):
+    """What was found in a molecule.
+
+    Attributes:
+        counts: How often each pattern is there, each set of atoms once, at most 1,000 times.
+        marks: Shape (atoms, marks), where patterns start; None for a molecule too large for it.
+    """
+
+    counts: list[int]
+    marks: Truth | None
 
 
 class Patterns:
-    """Substructures to look for together."""
+    """Substructures to look for together.
 
-    def __init__(self, queries: Sequence[Any]) -> None:
+    Args:
+        queries: What to look for.
+        once_from: Patterns from this number on count once at most.
+        marks: Patterns of which to tell at which atoms they start.
+    """
+
+    def __init__(self, queries: Sequence[Any], once_from: int, marks: Sequence[Any] = ()) -> None:
         self._queries = tuple(queries)
-        self._atoms: dict[str, Any] = {}
-        self._orders: dict[str, Any] = {}
-        self._bonds: dict[tuple[int, int, int], int] = {}
-        self._lone = {
-            number: 1 << _place(self._atoms, query.GetAtomWithIdx(0))
-            for number, query in enumerate(self._queries)
-            if query.GetNumAtoms() == 1 and _SURROUNDINGS not in query.GetAtomWithIdx(0).GetSmarts()
-        }
-        self._stand_for = {
-            number: _surroundings(query) for number, query in enumerate(self._queries) if number not in self._lone
-        }
-        self._needs = tuple(
-            (number, tuple(self._need(pattern) for pattern in patterns), self._queries[number].GetNumAtoms())
-            for number, patterns in self._stand_for.items()
-        )
-        self._atom_fits: dict[AtomKind, int] = {}
-        self._order_fits: dict[BondKind, int] = {}
-        self._bond_fits: dict[tuple[int, int, int], int] = {}
+        self._once_from = once_from
+        self._compiler = compiler = Compiler()
+        whole = [at for at, query in enumerate(self._queries) if len(rdmolops.GetMolFrags(query)) == 1]
+        self._numbers = np.array([compiler.add(self._queries[at]) for at in whole])
+        self._places = whole
+        self._apart = [at for at in range(len(self._queries)) if at not in set(whole)]
+        marked = [compiler.starts_at(query) for query in marks]
+        self._once_among = sum(at < once_from for at in whole)
+        self._program = compiler.program()
+        self._marked = self._program.plain + np.array(marked, np.int64)
+        self._plain = [Chem.MolFromSmarts(text) for text in compiler.atoms]  # an atom does not outlive its molecule
+        plain = [query.GetAtomWithIdx(0) for query in self._plain]
+        self._atoms = Answers(plain, len(plain) + len(self._program.kind))
+        self._bonds = Answers([bond for _, bond in compiler.bonds.values()], len(compiler.bonds))
 
-    def counts(self, molecule: Mol, skeleton: Skeleton, only_present: int) -> list[int]:
-        """How often each is there, each set of atoms once, at most 1,000 times.
+    def find(self, molecule: Mol, skeleton: Skeleton) -> Found:
+        """Look for all of them.
 
         Args:
             molecule: Where to look.
             skeleton: Of the molecule.
-            only_present: Patterns from this number on count once at most.
         """
-        fits, have = self._have(molecule, skeleton)
+        if len(skeleton.atoms) > MOST_ATOMS:
+            return Found([self._ask(molecule, at) for at in range(len(self._queries))], None)
+        truth = self._atoms.of(skeleton.atoms, molecule.GetAtomWithIdx)
+        bond_truth = self._bonds.of(skeleton.bonds, molecule.GetBondWithIdx)
+        links = skeleton.links
+        present = complete(*self._program, truth, bond_truth, *links)
         found = [0] * len(self._queries)
-        for number, bit in self._lone.items():
-            found[number] = sum(fit & bit > 0 for fit in fits)
-        size = len(fits)
-        for number, needs, atoms in self._needs:
-            if atoms <= size and any(need & have == need for need in needs):
-                query = self._queries[number]
-                if number < only_present:
-                    found[number] = len(molecule.GetSubstructMatches(query))
-                else:
-                    found[number] = int(molecule.HasSubstructMatch(query))
-        return [min(count, 1) if number >= only_present else count for number, count in enumerate(found)]
+        numbers = count(self._numbers, self._once_among, *self._program[-3:], present, truth, bond_truth, *links)
+        for at, number in zip(self._places, numbers.tolist(), strict=True):
+            found[at] = number if number >= 0 else self._ask(molecule, at)
+        for at in self._apart:
+            found[at] = self._ask(molecule, at)
+        return Found(found, truth[:, self._marked])
 
-    def _need(self, query: Any) -> int:
-        """One bit for each distinct bond that a pattern asks for."""
-        need = 0
-        for bond in query.GetBonds():
-            ends = bond.GetBeginAtom(), bond.GetEndAtom()
-            if any(_SURROUNDINGS in end.GetSmarts() for end in ends):
-                continue
-            one, other = sorted(_place(self._atoms, end) for end in ends)
-            need |= self._bonds.setdefault((one, other, _place(self._orders, bond)), 1 << len(self._bonds))
-        return need
-
-    def _have(self, molecule: Mol, skeleton: Skeleton) -> tuple[list[int], int]:
-        """The bits that each atom of a molecule fits, and those that its bonds fit."""
-        if len(self._atom_fits) + len(self._bond_fits) > _MOST_KEPT:
-            self._atom_fits.clear()
-            self._bond_fits.clear()
-        fits = []
-        for at, kind in enumerate(skeleton.atoms):
-            fit = self._atom_fits.get(kind)
-            if fit is None:
-                fit = self._atom_fits[kind] = _fit(self._atoms, molecule.GetAtomWithIdx(at))
-            fits.append(fit)
-        have = 0
-        for at, (ends, order) in enumerate(zip(skeleton.ends, skeleton.bonds, strict=True)):
-            order_fit = self._order_fits.get(order)
-            if order_fit is None:
-                order_fit = self._order_fits[order] = _fit(self._orders, molecule.GetBondWithIdx(at))
-            key = fits[ends[0]], fits[ends[1]], order_fit
-            fit = self._bond_fits.get(key)
-            if fit is None:
-                fit = self._bond_fits[key] = self._bond_fit(*key)
-            have |= fit
-        return fits, have
-
-    def _bond_fit(self, begin: int, end: int, order: int) -> int:
-        """The bits of a bond whose atoms and order fit these parts of the patterns."""
-        return sum(
-            bit
-            for (one, other, by), bit in self._bonds.items()
-            if order >> by & 1
-            and ((begin >> one & 1 and end >> other & 1) or (begin >> other & 1 and end >> one & 1))
-        )
-
-
-def _surroundings(query: Any) -> list[Any]:
-    """What a pattern that is one atom may stand for, as patterns; any other pattern is itself."""
-    text = query.GetAtomWithIdx(0).GetSmarts()
-    if query.GetNumAtoms() > 1 or not text.startswith("[$("):
-        return [query]
-    found: list[Any] = []
-    for alternative in _split(_split(text[1:-1], ";")[0], ","):
-        first = _split(alternative, "&")[0]
-        found.append(Chem.MolFromSmarts(first[2:-1]) if first.startswith("$(") else query)
-    return found
-
-
-def _split(text: str, at: str) -> list[str]:
-    """Split where no bracket is open."""
-    parts = [""]
-    depth = 0
-    for letter in text:
-        depth += (letter in "([") - (letter in ")]")
-        if letter == at and not depth:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return parts
-
-
-def _place(known: dict[str, Any], part: Any) -> int:
-    """The number of a distinct part of the patterns."""
-    text = part.GetSmarts()
-    known.setdefault(text, part)
-    return list(known).index(text)
-
-
-def _fit(known: dict[str, Any], part: Any) -> int:
-    """One bit for each part of the patterns that an atom or bond fits."""
-    return sum(query.Match(part) << number for number, query in enumerate(known.values()))
+    def _ask(self, molecule: Mol, at: int) -> int:
+        query = self._queries[at]
+        if at < self._once_from:
+            return len(molecule.GetSubstructMatches(query))
+        return int(molecule.HasSubstructMatch(query))

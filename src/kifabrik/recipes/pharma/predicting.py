@@ -3,6 +3,7 @@
 import csv
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +28,13 @@ class Counts:
         rows: All.
         predicted: Those that have a prediction.
         in_domain: Those of them the model may be trusted with.
+        reasons: Why others have none, and how many, the most frequent first.
     """
 
     rows: int
     predicted: int
     in_domain: int
+    reasons: tuple[tuple[str, int], ...] = ()
 
 
 def predict_file(
@@ -60,6 +63,7 @@ def predict_file(
     """
     fresh = out.with_name(f"{out.name}.new")
     rows = predicted = inside = 0
+    reasons: Counter[str] = Counter()
     try:
         with fresh.open("w", encoding="utf-8", newline="") as stream:
             writer = _header(stream, model)
@@ -69,6 +73,7 @@ def predict_file(
                 rows += len(batch)
                 predicted += said[0]
                 inside += said[1]
+                reasons.update(line[-1].partition(":")[0] for line in lines if line[-1])
                 if progress:
                     progress(len(batch))
         if not rows:
@@ -79,7 +84,7 @@ def predict_file(
         raise UsageError(f"{out} cannot be written: {reason}.", hint="Name another file with --out.") from error
     finally:
         fresh.unlink(missing_ok=True)
-    return Counts(rows=rows, predicted=predicted, in_domain=inside)
+    return Counts(rows=rows, predicted=predicted, in_domain=inside, reasons=tuple(reasons.most_common()))
 
 
 def _header(stream: TextIO, model: Model) -> Any:

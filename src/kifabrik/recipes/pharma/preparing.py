@@ -24,7 +24,7 @@ from kifabrik.recipes.pharma.measuring import Columns, Measured, Wishes, date_of
 from kifabrik.recipes.pharma.molecules import Compound, Refused, Standardiser, shortened, standardise
 from kifabrik.recipes.pharma.numbers import Relation
 from kifabrik.recipes.pharma.reading import Row, rows_of
-from kifabrik.recipes.pharma.rejects import Reason, Reject
+from kifabrik.recipes.pharma.rejects import ADVICE, Reason, Reject
 from kifabrik.recipes.pharma.units import converted, unit_of
 
 _STEP: Final = 100
@@ -125,9 +125,9 @@ def prepare(
     ]
     compounds = _compounds(seen, values)
     if not len(compounds):
-        most = Counter(reject.reason.value for reject in rejects).most_common(1)
-        why = f"; mostly: {most[0][0]}" if most else ""
-        raise UsageError(f"No compound is left of {count:,} rows{why}.", hint="Look at the columns and at --unit.")
+        most = Counter(reject.reason for reject in rejects).most_common(1)
+        why, hint = (f"; mostly: {most[0][0].value}", ADVICE[most[0][0]]) if most else ("", "Look at the columns.")
+        raise UsageError(f"No compound is left of {count:,} rows{why}.", hint=hint)
     order = {path.name: number for number, path in enumerate(files)}
     return Prepared(
         compounds=compounds,

@@ -34,7 +34,7 @@ ADVICE: Final[dict[Reason, str]] = {
     Reason.TOO_LARGE: "More heavy atoms than allowed (--most-atoms); peptides and polymers need other models.",
     Reason.CLEANING_FAILED: "RDKit's clean-up does not come to a structure that it can read again.",
     Reason.NO_VALUE: "No endpoint of this row has a value.",
-    Reason.NOT_A_NUMBER: "Neither a number, with a point or a comma, nor yes or no.",
+    Reason.NOT_A_NUMBER: "Neither a number nor yes or no; where 1,234 could be two, --decimal comma or point says.",
     Reason.WRONG_UNIT: "It cannot be turned into the unit of the endpoint; name that with --unit ENDPOINT=UNIT.",
     Reason.NOT_POSITIVE: "The endpoint's logarithm is used, so its values must be above zero.",
     Reason.CENSORED: "A bound, not a value; --censored bound takes it as one, --active decides by a limit.",

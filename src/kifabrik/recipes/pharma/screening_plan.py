@@ -11,6 +11,7 @@ from typing import Any, Final
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.filters import NO_FILTERS, Filters
 from kifabrik.recipes.pharma.libraries import Library
+from kifabrik.recipes.pharma.picking import Picking, check
 
 _FORMAT: Final = 1
 """Raised when the same settings give other hits."""
@@ -48,6 +49,7 @@ class Plan:
         sample: Molecules that the small model learns from.
         hits: Molecules in the result.
         diverse: How many of them are picked to be unlike each other.
+        picking: How they are picked.
         low_is_better: Whether hits are those with the smallest values.
         only_in_domain: Whether hits must lie in the model's domain.
         filters: What hits must fulfil.
@@ -64,6 +66,7 @@ class Plan:
     sample: int = 5_000
     hits: int = 1_000
     diverse: int = 0
+    picking: Picking = Picking.MAXMIN
     low_is_better: bool = False
     only_in_domain: bool = False
     filters: Filters = NO_FILTERS
@@ -78,6 +81,8 @@ class Plan:
                 "A first stage by similarity and known actives go together.",
                 hint="Give both --first similarity and --actives FILE, or neither.",
             )
+        if self.diverse:
+            check(self.picking, self.hits)
 
     def identity(self, rows: int) -> dict[str, Any]:
         """All that the result depends on, as plain values.
@@ -104,6 +109,7 @@ class Plan:
             "sample": self.sample,
             "hits": self.hits,
             "diverse": self.diverse,
+            "picking": self.picking.value,
             "low_is_better": self.low_is_better,
             "only_in_domain": self.only_in_domain,
             "limits": [

@@ -72,12 +72,7 @@ def similar(
     Raises:
         UsageError: A number is out of its range.
     """
-    if not 0 <= threshold <= 1:
-        raise UsageError(f"A threshold of {threshold:g} makes no sense.", hint="Give a similarity from 0 to 1.")
-    if min(weights) < 0 or sum(weights) == 0:
-        raise UsageError(f"Weights of {weights[0]:g} and {weights[1]:g} make no sense.", hint="Give a, b >= 0.")
-    if most is not None and most < 1:
-        raise UsageError(f"{most} hits are none.", hint="Ask for at least one.")
+    check_question(most, threshold, weights)
     counts = count_bits(queries)
     order = np.argsort(counts, kind="stable")
     groups = [order[start : start + _TOGETHER] for start in range(0, len(order), _TOGETHER)]
@@ -91,6 +86,20 @@ def similar(
     hits = [hit for group in found for hit in group]
     back = np.argsort(order)
     return [hits[place] for place in back]
+
+
+def check_question(most: int | None, threshold: float, weights: tuple[float, float]) -> None:
+    """Refuse questions that make no sense.
+
+    Raises:
+        UsageError: A number is out of its range.
+    """
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"A threshold of {threshold:g} makes no sense.", hint="Give a similarity from 0 to 1.")
+    if min(weights) < 0 or sum(weights) == 0:
+        raise UsageError(f"Weights of {weights[0]:g} and {weights[1]:g} make no sense.", hint="Give a, b >= 0.")
+    if most is not None and most < 1:
+        raise UsageError(f"{most} hits are none.", hint="Ask for at least one.")
 
 
 def _find(

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,9 @@ from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.fingerprints import of_molecules, read_molecule
 from kifabrik.recipes.pharma.index import Index
 from kifabrik.recipes.pharma.libraries import Library
-from kifabrik.recipes.pharma.search import TANIMOTO, similar, with_substructure
+from kifabrik.recipes.pharma.search import TANIMOTO, Hits, similar, with_substructure
+from kifabrik.recipes.pharma.torch_search import Device, torch_for
+from kifabrik.recipes.pharma.torch_search import similar as by_torch
 
 _BATCH: Final = 10_000
 COLUMNS: Final = ("query", "rank", "id", "smiles", "similarity", "row")
@@ -44,6 +47,7 @@ def like(
     threshold: float = 0.0,
     weights: tuple[float, float] = TANIMOTO,
     workers: int = 1,
+    device: Device | None = None,
 ) -> Found:
     """Find molecules that are similar to each query.
 
@@ -54,10 +58,15 @@ def like(
         threshold: Least similarity.
         weights: Tversky's a and b.
         workers: Threads.
+        device: Where torch computes; None: our own kernel does, on the processor. What is found is the same.
 
     Raises:
-        UsageError: No query can be read, or a number is out of its range.
+        UsageError: No query can be read, a number is out of its range, or torch or its device is not there.
     """
+    find: Callable[..., list[Hits]] = partial(similar, workers=workers)
+    if device is not None:
+        torch_for(device)
+        find = partial(by_torch, device=device)
     names, molecules, unread = [], [], []
     for name, text in _named(queries):
         molecule = read_molecule(text)
@@ -72,7 +81,7 @@ def like(
     hits: list[Hit] = []
     for start in range(0, len(names), _BATCH):
         bits = of_molecules(molecules[start : start + _BATCH])
-        found = similar(index, bits, most=most, threshold=threshold, weights=weights, workers=workers)
+        found = find(index, bits, most=most, threshold=threshold, weights=weights)
         for name, one in zip(names[start : start + _BATCH], found, strict=True):
             hits += _named_hits(index, name, one.rows.tolist(), one.similarities.tolist())
     return Found(hits, tuple(unread))

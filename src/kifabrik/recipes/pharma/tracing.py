@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kifabrik.recipes.pharma.model import load
+from kifabrik.recipes.pharma.model import trained_by
 from kifabrik.recipes.pharma.molecules import SKELETON, Refused, Standardiser
 
 _KEY_LENGTH = 27
@@ -29,7 +29,20 @@ class Trace:
     same: bool
 
 
-def trace(compound: str, folders: Sequence[Path]) -> list[Trace]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traced:
+    """What was found.
+
+    Attributes:
+        traces: Of the compound, model by model.
+        is_read: Whether it was read as a structure or an InChIKey; else it was looked for as a name only.
+    """
+
+    traces: tuple[Trace, ...]
+    is_read: bool
+
+
+def trace(compound: str, folders: Sequence[Path]) -> Traced:
     """Find a compound in the lineage of models.
 
     Args:
@@ -38,23 +51,19 @@ def trace(compound: str, folders: Sequence[Path]) -> list[Trace]:
 
     Raises:
         UsageError: If a folder is no model.
+        IntegrityError: If a list of training compounds is not the one its model was saved with.
     """
     found = []
+    is_read = False
     for folder in folders:
-        model = load(folder)
-        key = _key(compound, model.standardiser)
-        for name, known in zip(model.lineage.id, model.lineage.inchikey, strict=True):
-            if known == key or name == compound or (key and known[:SKELETON] == key[:SKELETON]):
-                found.append(
-                    Trace(
-                        model=folder,
-                        endpoint=model.endpoint.name,
-                        id=name,
-                        inchikey=known,
-                        same=known == key or name == compound,
-                    )
-                )
-    return found
+        endpoint, standardiser, lineage = trained_by(folder)
+        key = _key(compound, standardiser)
+        is_read |= bool(key)
+        for name, known in zip(lineage.id, lineage.inchikey, strict=True):
+            same = known == key or name == compound
+            if same or (key and known[:SKELETON] == key[:SKELETON]):
+                found.append(Trace(model=folder, endpoint=endpoint.name, id=name, inchikey=known, same=same))
+    return Traced(traces=tuple(found), is_read=is_read)
 
 
 def _key(compound: str, standardiser: Standardiser) -> str:

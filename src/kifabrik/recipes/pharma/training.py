@@ -5,7 +5,7 @@ for left-out compounds serve three times: to compare recipes and simple models, 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
+from kifabrik.recipes.pharma import networks
 from kifabrik.recipes.pharma.boosting import Recipe, grow, side_by_side
 from kifabrik.recipes.pharma.calibrating import Calibration, bands_of
 from kifabrik.recipes.pharma.choosing import Data, Training, choose, similarity_outside, simple_scores, steps
@@ -25,6 +26,7 @@ from kifabrik.recipes.pharma.keeping import versions
 from kifabrik.recipes.pharma.measures import measure_folds
 from kifabrik.recipes.pharma.model import Lineage, Model
 from kifabrik.recipes.pharma.molecules import Standardiser
+from kifabrik.recipes.pharma.networks import Graphs
 from kifabrik.recipes.pharma.scaling import Scaling
 from kifabrik.recipes.pharma.splitting import folds
 from kifabrik.recipes.pharma.stacking import Growing, Helper, grow_helpers
@@ -68,26 +70,29 @@ def train(
     done = progress or (lambda _one: None)
     rest = _helping(compounds, endpoint, wishes)
     table = _joined(known, rest)
+    by_network = wishes.recipe is Recipe.CHEMPROP
+    if by_network:
+        networks.check_installed()
     features = maplight(table.smiles, workers=wishes.workers, cache=wishes.cache).values
     fold = folds(table, wishes.folds, wishes.seed)
     flagged = int(np.isnan(features[: len(known)]).any(axis=1).sum())
     helpers: tuple[Helper, ...] = ()
-    if wishes.helpers:
+    if wishes.helpers and not by_network:
         how = Growing(recipe=Recipe.FAST, trees=wishes.trees, seed=wishes.seed, workers=wishes.workers, done=done)
         helpers, columns = grow_helpers(table, wishes.helpers, features, fold, how)
         features = np.column_stack([features, columns])
     features = features[: len(known)]
-    data = Data(endpoint.kind, features, morgan(known.smiles), scaling.forth(values), fold[: len(known)])
+    graphs = _graphs(table, endpoint, scaling, wishes.helpers, fold) if by_network else None
+    data = Data(endpoint.kind, features, morgan(known.smiles), scaling.forth(values), fold[: len(known)], graphs)
     choice = choose(data, wishes, done)
     simple = simple_scores(data, wishes, done)
-    members = side_by_side(
-        [
-            partial(grow, choice.recipe, data.kind, features, data.target, wishes.seed + at, wishes.trees)
-            for at in range(wishes.members)
-        ],
-        wishes.workers,
-        partial(done, 1),
+    seeds = range(wishes.seed, wishes.seed + wishes.members)
+    grown = (
+        [partial(networks.grow, data.kind, graphs.smiles, graphs.targets, seed, wishes.epochs) for seed in seeds]
+        if graphs
+        else [partial(grow, choice.recipe, data.kind, features, data.target, seed, wishes.trees) for seed in seeds]
     )
+    members = tuple(side_by_side(grown, wishes.workers, partial(done, 1)))
     is_class = endpoint.kind is Kind.CLASS
     residuals = data.target - choice.left_out
     near = similarity_outside(data, wishes.folds)
@@ -95,7 +100,8 @@ def train(
         endpoint=endpoint,
         recipe=choice.recipe,
         scaling=scaling,
-        members=tuple(members),
+        members=() if graphs else members,
+        networks=members if graphs else (),
         helpers=helpers,
         calibration=Calibration.of(choice.left_out, data.target) if is_class else None,
         bands=() if is_class else bands_of(residuals, near, data.fold, wishes.level),
@@ -116,12 +122,13 @@ def train(
             "positive": int(values.sum()) if is_class else None,
             "range": [float(values.min()), float(values.max())],
             "seed": wishes.seed,
-            "trees": wishes.trees,
+            **({"epochs": wishes.epochs} if graphs else {"trees": wishes.trees}),
+            "learnt_together": [one.name for one in wishes.helpers] if graphs else [],
             "folds": wishes.folds,
             "compared": choice.compared,
             "inner": _inner(data, scaling, {"recipe": choice.left_out} | simple),
             "flagged": flagged,
-            "versions": versions(),
+            "versions": versions(networks.PACKAGES if graphs else ()),
         },
     )
 
@@ -150,6 +157,28 @@ def _helping(compounds: Compounds, endpoint: Endpoint, wishes: Training) -> Comp
     has = [np.isfinite(compounds.endpoints[name].value) for name in names]
     helps = np.any(has, axis=0) if has else np.zeros(len(compounds), dtype=bool)
     return compounds[np.flatnonzero(helps & ~np.isfinite(compounds.endpoints[endpoint.name].value))]
+
+
+def _graphs(
+    table: Compounds, endpoint: Endpoint, scaling: Scaling, others: Sequence[Endpoint], fold: NDArray[np.intp]
+) -> Graphs:
+    """Compounds as a network learns from them, with all endpoints it is taught."""
+    columns = [scaling.forth(table.endpoints[endpoint.name].value)]
+    for other in others:
+        values = table.endpoints[other.name].value
+        known = values[np.isfinite(values)]
+        if other.kind is not endpoint.kind:
+            raise UsageError(
+                f"A network cannot learn {endpoint.name} and {other.name} together: classes and numbers.",
+                hint="Leave out that --also, or make classes of both in prepare with --active.",
+            )
+        if len(known) < LEAST or np.ptp(known) == 0:
+            raise UsageError(
+                f"{other.name} cannot help: {len(known)} training compounds have it, or all the same value.",
+                hint=f"At least {LEAST} compounds with different values are needed; leave out --also.",
+            )
+        columns.append(values if other.kind is Kind.CLASS else Scaling.of(known).forth(values))
+    return Graphs(table.smiles, np.column_stack(columns), fold)
 
 
 def _joined(one: Compounds, other: Compounds) -> Compounds:

@@ -1,8 +1,10 @@
 """Units of measurements, and turning one into another where that is possible."""
 
 import math
+import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Final
 
 from kifabrik.errors import UsageError
@@ -100,6 +102,8 @@ _SPELLINGS: Final = {
     "percent": "%", "prozent": "%", "pct": "%", "fraction": "share", "anteil": "share",
     "10^-6 cm/s": "1e-6 cm/s", "10-6 cm/s": "1e-6 cm/s", "e-6 cm/s": "1e-6 cm/s",
 }  # fmt: skip
+_BRACKETS: Final = re.compile(r"[(\[]([^()\[\]]+)[)\]]\s*$")
+_OF_LOGARITHMS: Final = re.compile(r"[Ll]og|LOG|^p[A-Z]")
 _BY_NAME: Final = {unit.name: unit for unit in _KNOWN}
 
 
@@ -108,6 +112,17 @@ def unit_of(text: str) -> Unit:
     plain = " ".join(text.replace("µ", "u").replace("\N{GREEK SMALL LETTER MU}", "u").split())
     name = plain if plain in _BY_NAME else _SPELLINGS.get(plain.lower(), plain)
     return _BY_NAME.get(name, Unit(name, name))
+
+
+@cache
+def unit_in(name: str) -> str:
+    """The unit that a column's name ends with in brackets, as in `IC50 (nM)`; empty if none is known.
+
+    Of `logS (mol/L)` and `pIC50 (M)` nothing is guessed: numbers there are logarithms.
+    """
+    match = None if _OF_LOGARITHMS.search(name) else _BRACKETS.search(name)
+    found = unit_of(match.group(1)).name if match else ""
+    return found if found in _BY_NAME else ""
 
 
 def converted(value: float, given: Unit, wanted: Unit, molar_mass: float) -> float | None:

@@ -124,12 +124,11 @@ def in_groups(values: NDArray[Any]) -> Floats:
 
 
 def forget(compiled: Compiled, state: lay.State) -> None:
-    """Begin to count: sums become zero, but what is under way is already that of the periods counted."""
+    """Begin to count: nodes' sums become zero; what is under way, and lanes' sums, are of the periods counted."""
     keep = compiled.plan.node_ints[:, lay.BOOK] + lay.TRANSIT
     under_way = state.total[keep]
     state.total[:] = 0
     state.total[keep] = under_way
-    state.lane_total[lay.SHIPPED :: lay.LANE_SUMS] = 0
 
 
 def inside(compiled: Compiled, state: lay.State, t: int) -> tuple[Floats, Floats]:
@@ -145,12 +144,12 @@ def inside(compiled: Compiled, state: lay.State, t: int) -> tuple[Floats, Floats
     begins, lengths = ints[by_ring, lay.RING_AT], ints[by_ring, lay.RING_LENGTH]
     slots = np.arange(len(state.ring)) - np.repeat(begins, lengths)
     left = (slots - t) % np.repeat(lengths, lengths)
-    there = left < np.repeat(lengths, lengths) - 1  # what came in the period before is still in the ring
     travels = np.repeat((ints[:, lay.LEAD] - ints[:, lay.BEFORE_LEAVING])[by_ring], lengths)
+    there = left < travels  # the rest came in the period before, or has not left
     rings = in_groups(state.ring) * there[:, None]
     units, periods = np.empty((2, len(ints), rings.shape[1]))
     units[by_ring] = np.add.reduceat(rings, begins, axis=0)
-    periods[by_ring] = np.add.reduceat(rings * np.minimum(left, travels)[:, None], begins, axis=0)
+    periods[by_ring] = np.add.reduceat(rings * left[:, None], begins, axis=0)
     groups = np.flatnonzero(plan.raw_at >= 0)
     lanes = plan.group_lane[plan.group_lane_start[groups]]
     units[lanes] += in_groups(state.raw)

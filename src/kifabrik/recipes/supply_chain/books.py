@@ -56,7 +56,8 @@ class Books:
         books = compiled.plan.lane_ints[:, lay.LANE_BOOK]
         self._booked = np.argsort(books)[np.count_nonzero(books < 0) :]  # in the order of their rows
         self._unit, self._transit, self._difference = self._lane_rates()
-        self._node_before, self._lane_before = self._before()
+        self._order_cost = np.array([lane.order_cost for lane in network.lanes])
+        self._node_before, self._lane_before, self._shipped_before = self._before()
 
     def _of_nodes(self, name: str) -> Floats:
         return np.array([getattr(node, name) for node in self.nodes], dtype=np.float64)
@@ -74,24 +75,32 @@ class Books:
             difference.append(transit[-1] - usual)
         return np.array(unit), np.array(transit), np.array(difference)
 
-    def _before(self) -> tuple[Floats, Floats]:
-        """Units under way since before the start, summed over the periods counted: [source node] and [lane]."""
+    def _before(self) -> tuple[Floats, Floats, Floats]:
+        """Of what was shipped or ordered before the start, in the periods counted.
+
+        Returns:
+            Units under way, summed over periods: [source node] and [lane]; units shipped on each lane.
+        """
         number = {node.name: place for place, node in enumerate(self.nodes)}
-        nodes, lanes = np.zeros(len(self.nodes)), np.zeros(len(self.network.lanes))
+        nodes, (lanes, shipped) = np.zeros(len(self.nodes)), np.zeros((2, len(self.network.lanes)))
+        ints = self.compiled.plan.lane_ints
         counted = np.arange(self.settings.warm_up, self.settings.periods)
         for e, lane in enumerate(self.network.lanes):
-            if self.compiled.plan.lane_ints[e, lay.D_TRANSIT] >= 0:
+            if ints[e, lay.D_TRANSIT] >= 0:
                 continue  # counted as it moves
             if lane.initial_shipments:
                 lead = whole_lead(lane)
                 lanes[e] = lane.initial_shipments * np.maximum(0, lead - 1 - counted).sum()
             if lane.source:
                 nodes[number[lane.source]] += lanes[e]
-            elif lane.initial_orders and self.network.semantics is not Semantics.STOCKPYL:
+            elif (
+                lane.initial_orders and not ints[e, lay.HEARS] and self.network.semantics is not Semantics.STOCKPYL
+            ):
+                shipped[e] = lane.initial_orders * (counted < lane.order_time).sum()
                 for leaves in range(lane.order_time):
                     there = (counted >= leaves) & (counted < leaves + whole_lead(lane))
                     lanes[e] += lane.initial_orders * there.sum()
-        return nodes, lanes
+        return nodes, lanes, shipped
 
     def enter(self, first: int, state: lay.State, begin: Inside, end: Inside) -> None:
         """Enter a block; `begin` and `end` are what was inside the lanes before and after the periods counted."""
@@ -99,6 +108,7 @@ class Books:
         books = _Block(self, state)
         lanes = state.lane_total.reshape(-1, lay.LANE_SUMS, width)
         lanes[:, lay.UNDER_WAY] += self._lane_before[self._booked, None]
+        lanes[:, lay.SHIPPED] += self._shipped_before[self._booked, None]
         self._enter_money(slice(first, first + width), books, lanes)
         groups = -(-width // GROUP)
         sums, squares = np.empty((2, _FIGURES, len(self.nodes), groups))
@@ -145,10 +155,12 @@ class Books:
         for column, rate in rates.items():
             if rate.any():
                 cost += rate[:, None] * books[column]
-        dear = np.flatnonzero((self._unit[self._booked] != 0) | (self._difference[self._booked] != 0))
+        rates_of_lanes = np.array([self._unit, self._difference, self._order_cost])
+        dear = np.flatnonzero((rates_of_lanes[:, self._booked] != 0).any(axis=0))
         for place in dear:
             e = self._booked[place]
             paid = self._unit[e] * lanes[place, lay.SHIPPED] + self._difference[e] * lanes[place, lay.UNDER_WAY]
+            paid = paid + self._order_cost[e] * lanes[place, lay.ORDERED]
             cost[self.compiled.plan.lane_ints[e, lay.TARGET]] += paid
         yield cost
         yield ratio(books[lay.MET], books[lay.ASKED])
@@ -165,7 +177,8 @@ class Books:
             + added(self._difference[booked], lanes[:, lay.UNDER_WAY]),
             "stockout": added(self._of_nodes("stockout_cost"), books[lay.OWED]),
             "lost_sales": added(self._of_nodes("lost_sale_cost"), books[lay.LOST]),
-            "ordering": added(self._of_nodes("order_cost"), books[lay.ORDERS]),
+            "ordering": added(self._of_nodes("order_cost"), books[lay.ORDERS])
+            + added(self._order_cost[booked], lanes[:, lay.ORDERED]),
             "transport": added(self._unit[booked], lanes[:, lay.SHIPPED]),
             "revenue": added(self._of_nodes("price"), books[lay.SHIPPED_OUT]),
             "demand": added(1.0, books[lay.ASKED_OUT]),
@@ -183,7 +196,10 @@ class Books:
             self.scenarios[name][here] = values
 
     def _lane_groups(self, lanes: Floats, made: Floats, begin: Inside, end: Inside) -> Floats:
-        """Units shipped and unit-periods under way, [lane, group], as booked or by conservation of material."""
+        """Units shipped, unit-periods under way and orders, [figure, lane, group].
+
+        They are as booked; of other lanes they follow by conservation of material, and orders are not counted.
+        """
         plan, ints = self.compiled.plan, self.compiled.plan.lane_ints
         found = np.empty((lay.LANE_SUMS, len(ints), made.shape[1]))
         used = plan.group_units.astype(np.float64)[:, None] * np.repeat(made, np.diff(plan.group_start), axis=0)
@@ -191,6 +207,7 @@ class Books:
         of_lane[plan.group_lane] = np.repeat(np.arange(len(used)), np.diff(plan.group_lane_start))
         found[lay.SHIPPED] = used[of_lane] + end[0] - begin[0]
         travels = (ints[:, lay.LEAD] - ints[:, lay.BEFORE_LEAVING])[:, None]
+        found[lay.ORDERED] = 0
         found[lay.UNDER_WAY] = found[lay.SHIPPED] * travels + begin[1] - end[1]
         for column in range(lay.LANE_SUMS):
             found[column, self._booked] = in_groups(lanes[:, column])
@@ -240,9 +257,9 @@ class Books:
         )
 
     def _lanes(self, counted: int) -> dict[str, Floats]:
-        shipped, under_way = self._lane_sums / counted
+        shipped, under_way, ordered = self._lane_sums / counted
         most = np.array([lane.capacity for lane in self.network.lanes])
-        cost = self._unit * shipped + self._transit * under_way
+        cost = self._unit * shipped + self._transit * under_way + self._order_cost * ordered
         return {"shipped": shipped, "in_transit": under_way, "cost": cost, "use": _use(shipped, most)}
 
 

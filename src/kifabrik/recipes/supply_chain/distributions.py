@@ -8,11 +8,12 @@ Invariants:
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from kifabrik.errors import UsageError
 
@@ -58,8 +59,7 @@ class Distribution:
     weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        numbers = (self.mean, self.sd, self.chance, *self.values, *self.weights)
-        if not all(math.isfinite(number) for number in numbers):
+        if not all(map(math.isfinite, (self.mean, self.sd, self.chance, *self.values, *self.weights))):
             raise UsageError(f"A {self.kind} distribution has a number that is not finite.")
         if self.mean < 0 or self.sd < 0 or any(value < 0 for value in self.values):
             raise UsageError(f"A {self.kind} distribution cannot have a negative mean, deviation or value.")
@@ -105,7 +105,8 @@ class Distribution:
         match self.kind:
             case Kind.NORMAL if self.sd > 0:
                 at = self.mean / self.sd
-                return float(self.mean * stats.norm.cdf(at) + self.sd * stats.norm.pdf(at))
+                usual = NormalDist()
+                return self.mean * usual.cdf(at) + self.sd * usual.pdf(at)
             case Kind.UNIFORM:
                 return sum(self.values) / 2
             case Kind.EMPIRICAL:
@@ -138,10 +139,48 @@ class Distribution:
         ranks = np.asarray(at, dtype=np.float64)
         return np.maximum(0.0, self._quantile(ranks))
 
+    def cumulative(self, at: ArrayLike) -> Floats:
+        """Probability that no more than this is drawn; same shape."""
+        values = np.asarray(at, dtype=np.float64)
+        return np.where(values < 0, 0.0, self._cumulative(np.maximum(0.0, values)))
+
+    def _cumulative(self, values: Floats) -> Floats:  # noqa: PLR0911 - one line per family
+        if self.is_certain:
+            return np.asarray(values >= self.quantile(_HALF), dtype=np.float64)
+        from scipy import special  # noqa: PLC0415 - slow to import
+
+        match self.kind:
+            case Kind.NORMAL:
+                return np.asarray(special.ndtr((values - self.mean) / self.sd))
+            case Kind.POISSON:
+                return np.asarray(special.pdtr(np.floor(values), self.mean))
+            case Kind.NEGATIVE_BINOMIAL:
+                success = self.mean / self.sd**2
+                failures = self.mean * success / (1 - success)
+                return np.asarray(special.betainc(failures, np.floor(values) + 1, success))
+            case Kind.GAMMA:
+                return _below_gamma(values, self.mean, self.sd)
+            case Kind.LOGNORMAL:
+                spread = math.sqrt(math.log1p((self.sd / self.mean) ** 2))
+                with np.errstate(divide="ignore"):
+                    return np.asarray(special.ndtr((np.log(values / self.mean) + spread**2 / 2) / spread))
+            case Kind.UNIFORM:
+                return np.clip((values - self.values[0]) / (self.values[1] - self.values[0]), 0.0, 1.0)
+            case Kind.INTERMITTENT:
+                if self.sd == 0:
+                    return np.where(values >= self.mean, 1.0, 1 - self.chance)
+                return 1 - self.chance * (1 - _below_gamma(values, self.mean, self.sd))
+            case _:
+                return np.concatenate([[0.0], np.cumsum(self.weights)])[
+                    np.searchsorted(self.values, values, "right")
+                ]
+
     def _quantile(self, ranks: Floats) -> Floats:  # noqa: PLR0911 - one line per family
         if self.is_certain:
             certain = self.values[0] if self.values else self.chance * self.mean
             return np.full_like(ranks, certain)
+        from scipy import stats  # noqa: PLC0415 - slow to import
+
         match self.kind:
             case Kind.NORMAL:
                 return np.asarray(stats.norm.ppf(ranks, self.mean, self.sd))
@@ -166,11 +205,21 @@ class Distribution:
                 return np.asarray(self.values)[np.minimum(places, len(self.values) - 1)]
 
 
+@lru_cache(maxsize=4096)
 def fixed(value: float) -> Distribution:
     """The distribution that always draws this value."""
     return Distribution(kind=Kind.FIXED, mean=value)
 
 
 def _gamma(ranks: Floats, mean: float, sd: float) -> Floats:
+    from scipy import stats  # noqa: PLC0415 - slow to import
+
     shape = (mean / sd) ** 2
     return np.asarray(stats.gamma.ppf(ranks, shape, scale=mean / shape))
+
+
+def _below_gamma(values: Floats, mean: float, sd: float) -> Floats:
+    from scipy import special  # noqa: PLC0415 - slow to import
+
+    shape = (mean / sd) ** 2
+    return np.asarray(special.gammainc(shape, values * shape / mean))

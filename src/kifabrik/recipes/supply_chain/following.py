@@ -33,8 +33,8 @@ def trajectories(
         settings: For what is drawn.
 
     Returns:
-        Arrays [period, node], nodes as in `network.nodes`: `inventory_level` (on hand less owed), `order`,
-        `demand`, `made`, `met`, `outside_shipped`, `outside_owed`, `shipped`, `raw`, `holding_cost`,
+        Arrays [period, node], nodes as in `network.nodes`: `inventory_level` (on hand less owed), `on_hand`,
+        `order`, `demand`, `made`, `met`, `outside_shipped`, `outside_owed`, `shipped`, `raw`, `holding_cost`,
         `stockout_cost`, `in_transit_cost`, `revenue`, `cost`, `fill_rate` (so far); and [period, lane]:
         `lane_shipped`, `lane_backorder`, `lane_aside`, `lane_waiting`, `lane_under_way`.
     """
@@ -66,41 +66,46 @@ def trajectories(
         stockpyl=network.semantics is Semantics.STOCKPYL,
     )
     back = np.argsort(compiled.order)
-    return _follow(network, record.nodes[:, :, back, 0], record.lanes[:, :, :, 0])
+    hears = compiled.plan.lane_ints[:, lay.HEARS] > 0
+    return _follow(network, record.nodes[:, :, back, 0], record.lanes[:, :, :, 0], hears)
 
 
-def _follow(network: Network, nodes: Floats, lanes: Floats) -> dict[str, Floats]:
+def _follow(network: Network, nodes: Floats, lanes: Floats, hears: NDArray[np.bool_]) -> dict[str, Floats]:
     level, order, demand, made, met, owed, shipped_out = nodes
     shipped, backorder, aside, waiting, raw, under_way = lanes
     number = {node.name: place for place, node in enumerate(network.nodes)}
     out = shipped_out.copy()
-    held = np.maximum(level, 0)
-    raw_total, raw_cost = np.zeros_like(level), np.zeros_like(level)
+    owes = owed.copy()
+    asides, raw_total, raw_cost = np.zeros_like(level), np.zeros_like(level), np.zeros_like(level)
     moving_cost = np.zeros_like(level)
     sold = shipped_out.copy()
     for e, lane in enumerate(network.lanes):
         to = number[lane.target]
         raw_total[:, to] += raw[:, e]
         if not lane.source:
+            if network.semantics is not Semantics.STOCKPYL and not hears[e]:
+                shipped[: lane.order_time, e] += lane.initial_orders
             continue
         source = number[lane.source]
         out[:, source] += shipped[:, e]
+        owes[:, source] += backorder[:, e]
         if network.semantics is Semantics.STOCKPYL:
             sold[:, source] += shipped[:, e]
-        held[:, source] += aside[:, e]
+        asides[:, source] += aside[:, e]
         raw_cost[:, to] += network.nodes[source].holding_cost * (raw[:, e] + waiting[:, e])
         rate = transit_rate(network.nodes[source]) if lane.in_transit_cost is None else lane.in_transit_cost
         moving_cost[:, source] += rate * under_way[:, e]
-    each = network.nodes
+    each, on_hand = network.nodes, level + owes
     cost = {
-        "holding_cost": np.array([n.holding_cost for n in each]) * held + raw_cost,
-        "stockout_cost": np.array([n.stockout_cost for n in each]) * np.maximum(-level, 0),
+        "holding_cost": np.array([n.holding_cost for n in each]) * (on_hand + asides) + raw_cost,
+        "stockout_cost": np.array([n.stockout_cost for n in each]) * owes,
         "in_transit_cost": moving_cost,
         "revenue": np.array([n.price for n in each]) * sold,
     }
     asked = np.cumsum(demand, axis=0)
     return {
         "inventory_level": level,
+        "on_hand": on_hand,
         "order": order,
         "demand": demand,
         "made": made,

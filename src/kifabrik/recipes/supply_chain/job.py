@@ -78,12 +78,15 @@ def _run(said: argparse.Namespace) -> None:
 
 
 def _network(path: Path, what_if: str, out: Path) -> Network:
-    network = read_network(path, what_if)
+    """The network of the tables, with the demand of a history beside them, by which levels are sized too."""
     history = next((path / name for name in HISTORY if (path / name).is_file()), None) if path.is_dir() else None
     if history is None:
-        return network
+        return read_network(path, what_if)
+    return read_network(path, what_if, amended=lambda network: _with_history(network, history, out / "fits"))
+
+
+def _with_history(network: Network, history: Path, folder: Path) -> Network:
     fits = calibrate(history)
-    folder = out / "fits"
     folder.mkdir(parents=True, exist_ok=True)
     for number, one in enumerate(fits, 1):
         draw_fit(one, folder / f"{number:04d}.svg")

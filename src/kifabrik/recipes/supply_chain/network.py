@@ -24,7 +24,7 @@ class Rule(StrEnum):
     """How a node orders. The position is stock on hand and on order, less what is owed."""
 
     BASE_STOCK = "base-stock"  # up to `level`
-    ECHELON_BASE_STOCK = "echelon-base-stock"  # up to `level`, position counted over everything downstream
+    ECHELON_BASE_STOCK = "echelon-base-stock"  # up to `level`, position counted with everything downstream
     MIN_MAX = "s-S"  # when at or below `reorder_point`, up to `level`
     FIXED_LOT = "r-Q"  # when at or below `reorder_point`, `quantity` or several of it
     FIXED_QUANTITY = "fixed-quantity"  # `quantity`, whatever there is
@@ -42,7 +42,7 @@ class Policy:
         review: Orders are placed every so many periods.
         offset: The first period with an order, below `review`.
         minimum: No order is smaller; one that would be is raised to it.
-        lot: Orders are rounded up to a multiple of it; 0: not at all.
+        lot: Orders, raised to the minimum, are rounded up to a multiple of it; 0: not at all.
     """
 
     rule: Rule = Rule.BASE_STOCK
@@ -59,7 +59,7 @@ class Allocation(StrEnum):
     """Who is served first when there is too little."""
 
     PRIORITY = "priority"  # in order of the lanes' `customer_rank`, outside customers last among equals
-    PROPORTIONAL = "proportional"  # all by the same share of what they are owed
+    PROPORTIONAL = "proportional"  # all who can be reached, by the same share of what they are owed
     FIRST_COME = "first-come"  # what was owed before first; within that by the same share
 
 
@@ -91,7 +91,7 @@ class Node:
         demand: Demand of outside customers; None: there are none.
         backorder_share: Of outside demand that cannot be met at once, the share that waits; the rest is lost.
         allocation: Who is served first.
-        initial_stock: Stock at the start; None: what the policy would order with nothing there.
+        initial_stock: Stock at the start; None: what the policy's rule asks for with nothing there.
         holding_cost: For each unit on hand at the end of a period.
         in_transit_cost: For each unit on its way to other nodes at the end of a period; None: the holding cost.
         stockout_cost: For each unit owed at the end of a period; for each unit lost, `lost_sale_cost`.
@@ -156,7 +156,7 @@ class Lane:
         customer_rank: Lower is served first by the source.
         order_time: Periods until an order reaches the source.
         lead_time: Periods from shipping to arrival. Drawn values are rounded to whole periods.
-        crossing: Whether a later shipment may arrive before an earlier one.
+        crossing: Whether a later shipment may arrive before an earlier one; else it arrives with it.
         capacity: Most that is ordered here in a period.
         lot: Orders here are rounded up to a multiple of it; 0: not at all.
         unit_cost: For each unit shipped (transport; from suppliers: also the price).
@@ -197,14 +197,14 @@ class Effect(StrEnum):
     """What a disruption does while it lasts. The first four are those of stockpyl, by its names."""
 
     ORDERS_PAUSE = "OP"  # the node places no orders
-    SHIPMENTS_PAUSE = "SP"  # nothing is shipped to the node; it is set aside at its sources
+    SHIPMENTS_PAUSE = "SP"  # nothing is shipped to the node; it is set aside at its sources, which have met it
     TRANSIT_PAUSE = "TP"  # what is on its way to the node stands still
     RECEIPTS_PAUSE = "RP"  # what arrives waits outside the node
-    OUTAGE = "outage"  # the node neither makes nor ships anything
-    LANE_OUTAGE = "lane-outage"  # nothing is ordered or shipped on the lane
+    OUTAGE = "outage"  # the node begins to make nothing and ships nothing
+    LANE_OUTAGE = "lane-outage"  # nothing leaves on the lane; orders wait, or go to alternatives by rank
     SUPPLIER_OUTAGE = "supplier-outage"  # the same for all lanes of an outside supplier
-    CAPACITY_LOSS = "capacity-loss"  # making and order capacity shrink by `share`
-    STOCK_LOSS = "stock-loss"  # at the start, `share` of what is on hand is gone
+    CAPACITY_LOSS = "capacity-loss"  # making and order capacity shrink by `share`, of several by the largest
+    STOCK_LOSS = "stock-loss"  # at the start, before demand, `share` of what is on hand is gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +234,22 @@ class Disruption:
     share: float = 1.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlation:
+    """How closely the outside demands of two nodes go together.
+
+    Attributes:
+        one: Name of a node.
+        other: Name of another.
+        coefficient: Pearson's correlation of their demands of one period, before seasonal factors; 0 of pairs that
+            are not given.
+    """
+
+    one: str
+    other: str
+    coefficient: float
+
+
 class Semantics(StrEnum):
     """Where two readings of the same model differ: docs/supply-chain.md lists each difference."""
 
@@ -250,6 +266,7 @@ class Network:
         nodes: Products at sites; names are unique.
         lanes: Ways between them.
         disruptions: What can go wrong.
+        correlations: Demands that go together.
         period_days: Length of a period.
         currency: Of all money.
         semantics: How the model is read.
@@ -262,6 +279,7 @@ class Network:
     nodes: tuple[Node, ...]
     lanes: tuple[Lane, ...]
     disruptions: tuple[Disruption, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
     period_days: float = 1.0
     currency: str = "EUR"
     semantics: Semantics = Semantics.KIFABRIK

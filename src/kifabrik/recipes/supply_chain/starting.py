@@ -1,6 +1,6 @@
 """Where everything is before the first period."""
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kifabrik.recipes.supply_chain.kernel import layout as lay
-from kifabrik.recipes.supply_chain.network import INFINITE, Lane, Network, Node, Policy, Rule, Semantics
+from kifabrik.recipes.supply_chain.network import Lane, Policy, Rule
+from kifabrik.recipes.supply_chain.topology import Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +24,13 @@ class Starts:
     moving: NDArray[np.float64]
 
 
-def first_order(policy: Policy, cap: float = INFINITE) -> float:
-    """What a policy orders when there is nothing: the stock a node has at the start, if none is given."""
+def first_order(policy: Policy, *, one_lot: bool = False) -> float:
+    """What a rule asks for when there is nothing: the stock a node has at the start, if none is given.
+
+    Args:
+        policy: The policy; its minimum, lot and review do not count.
+        one_lot: Whether a fixed lot is ordered once only, as stockpyl does.
+    """
     match policy.rule:
         case Rule.BASE_STOCK | Rule.ECHELON_BASE_STOCK:
             amount = policy.level
@@ -32,9 +38,11 @@ def first_order(policy: Policy, cap: float = INFINITE) -> float:
             amount = policy.level if policy.reorder_point >= 0 else 0.0
         case Rule.FIXED_LOT:
             amount = policy.quantity if policy.reorder_point >= 0 else 0.0
+            if policy.quantity > 0 and not one_lot:
+                amount *= math.floor(policy.reorder_point / policy.quantity) + 1
         case Rule.FIXED_QUANTITY:
             amount = policy.quantity
-    return max(0.0, min(amount, cap))
+    return max(0.0, amount)
 
 
 def whole_lead(lane: Lane) -> int:
@@ -47,30 +55,27 @@ def ordered_before(lane: Lane) -> float:
     return lane.initial_shipments * whole_lead(lane) + lane.initial_orders * lane.order_time
 
 
-def starting_state(
-    network: Network,
-    nodes: Sequence[Node],
-    groups: Sequence[Sequence[Sequence[int]]],
-    plan: lay.Plan,
-    rows: dict[str, int],
-) -> Starts:
+def starting_state(of: Topology, plan: lay.Plan, rows: dict[str, int]) -> Starts:
     """The beginning.
 
     Args:
-        network: What is simulated.
-        nodes: Its nodes in the order of the plan.
-        groups: Of each of them: groups of alternative lanes.
+        of: What is simulated.
         plan: The plan.
         rows: How many rows of state there are.
     """
-    level = np.array([first_order(n.policy) if n.initial_stock is None else n.initial_stock for n in nodes])
-    coming = np.array([sum(ordered_before(network.lanes[e]) for e in g) for each in groups for g in each])
-    begins = plan.group_start[:-1]
-    position = level + np.minimum.reduceat(coming / component_units(network, nodes, groups), begins)
+    level = np.array(
+        [
+            first_order(n.policy, one_lot=of.stockpyl) if n.initial_stock is None else n.initial_stock
+            for n in of.nodes
+        ]
+    )
+    flat = [(i, group) for i, groups in enumerate(of.groups) for group in groups]
+    coming = np.array([sum(ordered_before(of.lanes[e]) for e in group) for _, group in flat])
+    units = np.array([of.units(i, group) for i, group in flat])
+    position = level + np.minimum.reduceat(coming / units, plan.group_start[:-1])
     orders, ring, moving = np.zeros(rows["orders"]), np.zeros(rows["ring"]), np.zeros(max(1, rows["extra"]))
-    for node, each in zip(nodes, groups, strict=True):
-        for e in (e for group in each for e in group):
-            _fill(network, e, node, plan, (orders, ring, moving))
+    for e in range(len(of.lanes)):
+        _fill(of, e, plan, (orders, ring, moving))
     return Starts(
         level=level,
         position=position,
@@ -81,29 +86,20 @@ def starting_state(
     )
 
 
-def component_units(
-    network: Network, nodes: Sequence[Node], groups: Sequence[Sequence[Sequence[int]]]
-) -> NDArray[np.float64]:
-    """Units of the component in one good unit, of each group."""
-    return np.array(
-        [network.lanes[g[0]].quantity / node.yields for node, each in zip(nodes, groups, strict=True) for g in each]
-    )
-
-
-def _fill(network: Network, e: int, node: Node, plan: lay.Plan, filled: tuple[Any, Any, Any]) -> None:
-    lane, ints = network.lanes[e], plan.lane_ints[e]
+def _fill(of: Topology, e: int, plan: lay.Plan, filled: tuple[Any, Any, Any]) -> None:
+    lane, ints = of.lanes[e], plan.lane_ints[e]
     orders, ring, moving = filled
     lead = whole_lead(lane)
-    length = int(ints[lay.RING_LENGTH])
+    heard = bool(lane.source) or ints[lay.HEARS] > 0
     slots = dict.fromkeys(range(lead), lane.initial_shipments)
-    if not lane.source and network.semantics is not Semantics.STOCKPYL:
+    if not heard and not of.stockpyl:
         slots |= {lead + slot: lane.initial_orders for slot in range(lane.order_time)}
     for slot, amount in slots.items():
-        ring[ints[lay.RING_AT] + slot % length] += amount
-    if lane.source:
+        ring[ints[lay.RING_AT] + slot % int(ints[lay.RING_LENGTH])] += amount
+    if heard:
         length = int(ints[lay.L_ORDER_LENGTH])
-        plain = plan.node_ints[ints[lay.TARGET], lay.PLAIN]
-        amount = lane.initial_orders / lane.quantity * node.yields if plain else lane.initial_orders
+        # orders of plain nodes are in good units
+        amount = lane.initial_orders / plan.lane_reals[e, lay.UNITS]
         for back in range(1, lane.order_time + 1):
             orders[ints[lay.L_ORDER_AT] + (length - back) % length] = amount
     if ints[lay.EXTRA] >= 0:

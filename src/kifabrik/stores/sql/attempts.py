@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
-from kifabrik.factory.run_records import Attempt, RankLog, Segment, StopCause, Watched
+from kifabrik.factory.log_records import RankLog, Segment
+from kifabrik.factory.run_records import Attempt, StopCause, Watched
 from kifabrik.runs.states import RunState
 from kifabrik.stores.sql.rows import chunks, plain, put, record
 from kifabrik.stores.sql.run_columns import NOWHERE, attempt_from_row, attempt_to_columns

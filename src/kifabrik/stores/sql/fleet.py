@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from kifabrik.factory.capacity import Placement, Share
-from kifabrik.factory.run_records import Leader, NodeRecord
+from kifabrik.factory.node_records import Leader, NodeRecord
 from kifabrik.stores.sql.rows import add_missing, chunks
 from kifabrik.stores.sql.run_columns import gpu_bits, gpu_indices, node_from_row, node_to_columns
 from kifabrik.stores.sql.schema.runs import leaders, nodes

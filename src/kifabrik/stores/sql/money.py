@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, select
 
-from kifabrik.factory.run_records import Limits, Usage
+from kifabrik.factory.allowances import Limits, Usage
 from kifabrik.stores.sql.rows import chunks, put, record
 from kifabrik.stores.sql.schema.runs import limits as limit_table
 from kifabrik.stores.sql.schema.runs import usage as usage_table

@@ -6,7 +6,8 @@ from typing import Final
 from sqlalchemy import Connection, Select, and_, case, func, insert, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from kifabrik.factory.run_records import Admitted, Hold, Run, StopCause, TaskCount, TaskReason
+from kifabrik.factory.run_records import Hold, Run, StopCause
+from kifabrik.factory.sweep_records import Admitted, TaskCount, TaskReason
 from kifabrik.runs.states import RunState, is_end
 from kifabrik.stores.sql.rows import chunks, record
 from kifabrik.stores.sql.run_columns import run_from_row, untouched_footprint

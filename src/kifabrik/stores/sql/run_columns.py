@@ -8,7 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from kifabrik.factory.capacity import Gpu, Occupation, Placement, Share
-from kifabrik.factory.run_records import NOTHING_USED, Attempt, Event, Hold, NodeRecord, Run, StopCause
+from kifabrik.factory.node_records import NodeRecord
+from kifabrik.factory.run_records import NOTHING_USED, Attempt, Event, Hold, Run, StopCause
 from kifabrik.factory.schedule import Promise
 from kifabrik.meters.footprint import EnergyPart, Footprint, Surroundings
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
@@ -71,8 +72,8 @@ def run_from_row(row: Row[Any]) -> Run:
     return record(
         Run,
         row,
-        resources=Resources(**json.loads(row.resources)),
-        place=Place(**json.loads(row.place)),
+        resources=_resources_from_text(row.resources),
+        place=_place_from_text(row.place),
         retry_on=tuple(json.loads(row.retry_on)),
         state=RunState(row.state),
         stop=StopCause(row.stop) if row.stop else None,
@@ -80,7 +81,7 @@ def run_from_row(row: Row[Any]) -> Run:
         promise=_promise_from_text(row.run, row.promise),
         published=json.loads(row.published),
         footprint=_footprint_from_text(row.footprint),
-        slurm=SlurmOptions(**json.loads(row.slurm)),
+        slurm=_slurm_from_text(row.slurm),
     )
 
 
@@ -92,6 +93,23 @@ def _footprint_to_text(footprint: Footprint) -> str:
     return _json(body)
 
 
+@lru_cache(maxsize=256)
+def _resources_from_text(text: str) -> Resources:
+    """Read resources; runs of a flood ask for much the same."""
+    return Resources(**json.loads(text))
+
+
+@lru_cache(maxsize=256)
+def _place_from_text(text: str) -> Place:
+    return Place(**json.loads(text))
+
+
+@lru_cache(maxsize=256)
+def _slurm_from_text(text: str) -> SlurmOptions:
+    return SlurmOptions(**json.loads(text))
+
+
+@lru_cache(maxsize=256)
 def _footprint_from_text(text: str) -> Footprint:
     body = json.loads(text)
     if "surroundings" in body:

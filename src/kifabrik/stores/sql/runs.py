@@ -20,6 +20,13 @@ from kifabrik.stores.sql.schema.runs import events, locks, runs
 
 _BATCH: Final = 1000
 """Rows inserted by one statement."""
+_ASKED: Final = (
+    *("tenant", "sweep", "priority", "flexible_until", "resources", "place", "python", "staged_bytes"),
+    *("streamed_bytes", "cap_s", "slurm"),
+)
+"""What runs have in common that ask for exactly the same and come at the same turn."""
+_NEAR: Final = 10
+"""How far behind a run those like it are looked for, in times of how many are wanted."""
 
 _ACTIVE: Final = [str(state) for state in RunState if state is not RunState.QUEUED and not is_end(state)]
 
@@ -84,15 +91,25 @@ class SqlRunTable:
         return [run_from_row(row) for row in rows]
 
     def queued_runs(self, most: int) -> list[Run]:
-        """Runs that wait and are not held back, at most so many of each tenant: its next ones."""
+        """Runs that wait and are not held back, at most so many of each tenant: its next ones.
+
+        As many again of those that may wait for a better hour, the soonest deadline first: however many they are,
+        they do not stand in the way of those that may not.
+        """
         waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED), runs.c.hold == "")
         # Of one tenant and priority at a time, an index holds them in their order, however many they are.
-        ranks = select(runs.c.tenant, runs.c.priority).where(*waiting).distinct()
-        found: dict[str, list[Run]] = {}
-        for tenant, priority in sorted(self._sql.execute(ranks), key=lambda rank: -int(rank[1])):
-            own = found.setdefault(str(tenant), [])
+        patient = runs.c.flexible_until != ""
+        ranks = select(runs.c.tenant, runs.c.priority, patient).where(*waiting).distinct()
+        found: dict[tuple[str, bool], list[Run]] = {}
+        for tenant, priority, flexible in sorted(self._sql.execute(ranks), key=lambda rank: -int(rank[1])):
+            own = found.setdefault((str(tenant), bool(flexible)), [])
             query = select(runs).where(*waiting, runs.c.tenant == tenant, runs.c.priority == priority)
-            rows = self._sql.execute(query.order_by(runs.c.position).limit(most - len(own)))
+            query = (
+                query.where(patient).order_by(runs.c.flexible_until, runs.c.position)
+                if flexible
+                else query.where(runs.c.flexible_until == "").order_by(runs.c.position)
+            )
+            rows = self._sql.execute(query.limit(most - len(own)))
             own += [run_from_row(row) for row in rows]
         return [run for own in found.values() for run in own]
 
@@ -101,6 +118,18 @@ class SqlRunTable:
         waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED), runs.c.hold == "")
         query = select(runs).where(runs.c.tenant == tenant, runs.c.sweep == sweep, *waiting)
         return [run_from_row(row) for row in self._sql.execute(query.order_by(runs.c.position).limit(most))]
+
+    def queued_alike(self, run: Run, most: int) -> list[Run]:
+        """The next runs of its tenant that wait, are not held back, and ask exactly the same of nodes and cluster.
+
+        Itself among them, if it waits; the others are looked for among the next few of the tenant's runs.
+        """
+        waiting = (runs.c.finished == "", runs.c.state == str(RunState.QUEUED), runs.c.hold == "")
+        asked = run_to_columns(run)
+        alike = [runs.c[name] == asked[name] for name in _ASKED]
+        near = runs.c.position.between(run.position, run.position + _NEAR * most)
+        query = select(runs).where(*waiting, *alike, near).order_by(runs.c.position).limit(most)
+        return [run_from_row(row) for row in self._sql.execute(query)]
 
     def queued_tenants(self) -> list[str]:
         """Tenants that have runs waiting that are not held back."""

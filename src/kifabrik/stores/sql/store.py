@@ -119,14 +119,16 @@ class SqlStore:
             yield SqlTransaction(connection)
 
     @contextmanager
-    def write(self, tenant: str = "") -> Iterator[SqlTransaction]:
+    def write(self, *tenants: str) -> Iterator[SqlTransaction]:
         """Open a transaction that commits at the end; the writers of one tenant take turns."""
         with _translated(self._folder):
             with self._in_turn(), self.engine.connect() as plain:
                 connection = plain.execution_options(**{_WRITING: True})
                 with connection.begin():
-                    if tenant and not self._lite:
-                        connection.execute(select(logs.c.size).where(logs.c.tenant == tenant).with_for_update())
+                    if tenants and not self._lite:
+                        # In one order, so that two who lock several do not wait for each other.
+                        chosen = select(logs.c.size).where(logs.c.tenant.in_(tenants)).order_by(logs.c.tenant)
+                        connection.execute(chosen.with_for_update())
                     transaction = SqlTransaction(connection)
                     yield transaction
             transaction.committed()

@@ -34,7 +34,7 @@ def test_without_an_outlook_nothing_waits():
 
 def test_who_waits_says_until_when():
     assert waits_until(outlook(0.1, 0.1, 0.9), 0.0, HOUR, 9 * HOUR) == (
-        "May wait, and does: from about 02:00 UTC its heat is wanted more, or the river is cooler."
+        "May wait, and does: from about 02:00 UTC its heat is wanted more, the river is cooler or power is cheaper."
     )
     assert waits_until(outlook(0.9, 0.1), 0.0, HOUR, 9 * HOUR) == ""
 

@@ -19,9 +19,8 @@ PUBLISHED = {
     Policy.CLUSTERING: 91.88,
     Policy.PACKING: 92.00,
 }
-FURTHER_OFF = {Policy.CLUSTERING, Policy.PACKING}
-"""These give all nodes the same score for pods without GPUs, so that which node comes first decides; they come out
-0.7 points lower. docs/plant-workload.md says more."""
+SEEDS = {Policy.FGD: range(4)}
+"""FGD takes longest and spreads least: 0.13 points between repetitions."""
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +32,23 @@ def openb():
     return read_nodes(folder / "openb_nodes.csv"), read_pods(folder / "openb_pods.csv.gz")
 
 
-def test_policies_give_away_what_was_published(openb):
-    found = compare(*openb, list(PUBLISHED), range(4))
-    for one in found:
-        assert 100 * one.rates.mean() == pytest.approx(
-            PUBLISHED[one.policy], abs=1.25 if one.policy in FURTHER_OFF else 0.5
-        ), one.policy.name
-    rates = {one.policy: one.rates.mean() for one in found}
-    between = [rates[policy] for policy in (Policy.DOT_PRODUCT, Policy.CLUSTERING, Policy.PACKING)]
-    assert rates[Policy.RANDOM] < min(between)
-    assert max(between) < rates[Policy.BEST_FIT] < rates[Policy.FGD]
+@pytest.mark.parametrize("policy", PUBLISHED, ids=lambda policy: policy.name)
+def test_a_policy_gives_away_what_was_published(openb, policy):
+    (found,) = compare(*openb, [policy], SEEDS.get(policy, range(10)))
+    assert 100 * found.rates.mean() == pytest.approx(PUBLISHED[policy], abs=0.5)
+
+
+def test_nodes_that_score_the_same_are_taken_in_another_order_in_each_repetition():
+    """Pods without a GPU score alike on all nodes; the small ones among these have no room for them all."""
+    nodes = Nodes(ints(*[8_000] * 50, *[64_000] * 50), ints(*[1000] * 100), ints(*[1] * 100))
+    pods = Pods(
+        ints(*[8_000] * 60, *[1000] * 40),
+        ints(*[1] * 100),
+        ints(*[0] * 60, *[1] * 40),
+        ints(*[0] * 60, *[1000] * 40),
+    )
+    (found,) = compare(nodes, pods, [Policy.PACKING], range(8), arrivals=1.0)
+    assert len(set(found.rates.tolist())) > 1
 
 
 def ints(*values):

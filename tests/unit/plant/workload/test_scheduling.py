@@ -125,7 +125,7 @@ FLEETS = st.sampled_from(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     trace=small_traces(), fleet=FLEETS, policy=st.sampled_from(list(FLAGS)), sharing=st.sampled_from(list(Sharing))
 )
@@ -152,7 +152,7 @@ def test_invariants_of_every_schedule(trace, fleet, policy, sharing):
             assert gpus <= (1 if pooled else fleet.nodes[kind].gpus), "no GPU is used twice"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     trace=small_traces(),
     fleet=FLEETS,

@@ -13,7 +13,7 @@ from kifabrik.recipes.pharma.boosting import Recipe
 from kifabrik.recipes.pharma.card import principles
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
-from kifabrik.recipes.pharma.evaluating import evaluate
+from kifabrik.recipes.pharma.evaluating import FAR, evaluate, is_short
 from kifabrik.recipes.pharma.measures import Measure
 from kifabrik.recipes.pharma.measuring import Wishes
 from kifabrik.recipes.pharma.model import Model, load, save
@@ -23,6 +23,7 @@ from kifabrik.recipes.pharma.report.page import page
 from kifabrik.recipes.pharma.splitting import Method, split
 from kifabrik.recipes.pharma.tracing import trace
 from kifabrik.recipes.pharma.training import Training, train
+from kifabrik.recipes.pharma.words import LANGUAGES, Language, Words
 
 QUICK = Training(recipe=Recipe.FAST, trees=60, folds=2)
 
@@ -45,17 +46,53 @@ def classes(sides: tuple[Compounds, Compounds, Endpoint]) -> Model:
     return train(*as_classes(known, sides[2]), QUICK)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_report_shows_no_structure_and_loads_nothing(
+    numbers: Model, sides: tuple[Compounds, Compounds, Endpoint], language: Language, tmp_path: Path
+) -> None:
+    save(numbers, tmp_path)
+    found = evaluate(numbers, sides[0], sides[1])
+    kept = {**found.plain(), "split": "random", "learning": [], "points": points(found)}
+    text = page(numbers, kept, tmp_path, Words(language))
+    assert f'<html lang="{language}">' in text
+    assert "<svg" in text
+    assert sides[1].smiles[0] not in text
+    assert "src=" not in text
+    assert "<script" not in text
+    assert Words(language).figure(found.measures[Measure.MAE].value) in text
+
+
+def test_the_report_says_where_intervals_fail(
+    numbers: Model, sides: tuple[Compounds, Compounds, Endpoint], tmp_path: Path
+) -> None:
+    save(numbers, tmp_path)
+    found = evaluate(numbers, sides[0], sides[1])
+    kept = {**found.plain(), "split": "random", "learning": [], "points": points(found)}
+    count = len(found.true)
+    drawn = kept["points"]
+    drawn["similarity"] = [0.3 if at < 20 else 0.8 for at in range(count)]
+    drawn["low"] = [1e3 if at < 10 else -1e4 for at in range(count)]
+    drawn["high"] = [1e4] * count
+    text = page(numbers, kept, tmp_path, Words("en"))
+    assert "Below a similarity of 0.4 to the training compounds they hold only 50" in text
+    assert f"20 of {count} test compounds" in text
+    assert "do not rely on them there" in text
+
+
 def test_a_model_beats_the_mean_and_says_so(numbers: Model, sides: tuple[Compounds, Compounds, Endpoint]) -> None:
     found = evaluate(numbers, sides[0], sides[1])
     mean = next(iter(found.baselines.values()))
     assert found.measures[Measure.MAE].value < 0.5 * mean[Measure.MAE]
     assert found.covered is not None
     assert sum(one.count for one in found.bins) == found.count == len(sides[1])
-    text = page(numbers, {**found.plain(), "split": "random", "learning": [], "points": points(found)})
-    assert "<svg" in text
-    assert sides[1].smiles[0] not in text
-    assert "src=" not in text
-    assert "<script" not in text
+    assert found.count_far == (found.predictions.similarity < FAR).sum()
+
+
+def test_a_shortfall_is_said_only_beyond_luck() -> None:
+    assert not is_short(0.84, 25, 0.9)
+    assert is_short(0.84, 250, 0.9)
+    assert not is_short(0.89, 100_000, 0.9)
+    assert is_short(0.85, 300, 0.9)
 
 
 def points(found: object) -> dict[str, list[float]]:
@@ -66,7 +103,7 @@ def points(found: object) -> dict[str, list[float]]:
 
 
 def test_every_principle_of_the_oecd_is_answered(numbers: Model) -> None:
-    titles = [principle.title[:2] for principle in principles(numbers, None) if principle.answers]
+    titles = [principle.title[:2] for principle in principles(numbers, None, Words("de")) if principle.answers]
     assert titles[:5] == ["1.", "2.", "3.", "4.", "5."]
 
 
@@ -186,10 +223,17 @@ def test_an_erased_compound_names_its_models(numbers: Model, classes: Model, tmp
     folders = [tmp_path / "a", tmp_path / "b"]
     smiles, key = numbers.lineage.smiles[3], numbers.lineage.inchikey[3]
     for asked in (f"{smiles}.Cl", key, numbers.lineage.id[3]):
-        found = trace(asked, folders)
+        found = trace(asked, folders).traces
         assert [one.model for one in found] == folders
         assert all(one.same and one.inchikey == key for one in found)
-    assert trace("CCCCCCCCCCCCCl", folders) == []
+    other = trace("CCCCCCCCCCCCCl", folders)
+    assert (other.traces, other.is_read) == ((), True)
+    assert not trace("C1CC", folders).is_read
+    (tmp_path / "a/member-0.cbm").write_bytes(b"")
+    assert len(trace(smiles, folders).traces) == 2
+    (tmp_path / "a/lineage.csv").write_text("id,inchikey\n")
+    with pytest.raises(IntegrityError, match=r"lineage\.csv"):
+        trace(smiles, folders)
 
 
 def test_a_file_of_predictions_has_a_row_for_each_row_in_its_order(numbers: Model, tmp_path: Path) -> None:

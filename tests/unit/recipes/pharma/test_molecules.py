@@ -38,13 +38,13 @@ def spelt(smiles: str, seed: int) -> str:
 
 
 @given(st.sampled_from(MOLECULES), st.integers(0, 10_000))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_spelling_of_a_smiles_does_not_matter(smiles: str, seed: int) -> None:
     assert standard(spelt(smiles, seed)) == standard(smiles)
 
 
 @given(st.sampled_from(MOLECULES), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_standard_structure_stays_as_it_is(smiles: str, tautomers: bool) -> None:
     rules = Standardiser(tautomers=tautomers)
     once = rules(smiles)
@@ -53,13 +53,13 @@ def test_a_standard_structure_stays_as_it_is(smiles: str, tautomers: bool) -> No
 
 
 @given(st.permutations(MOLECULES))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_other_structures_beside_it_do_not_matter(order: list[str]) -> None:
     assert dict(zip(order, standardise(order), strict=True)) == {one: standard(one) for one in order}
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_text_makes_it_raise(text: str) -> None:
     found = standard(text)
     assert isinstance(found, Refused) or standard(found.smiles) == found

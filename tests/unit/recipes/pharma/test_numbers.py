@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.endpoints import Limit, limit_of
 from kifabrik.recipes.pharma.numbers import Decimal, Number, Relation, decimal_of, number_of
-from kifabrik.recipes.pharma.units import converted, unit_of, units_wished
+from kifabrik.recipes.pharma.units import converted, unit_in, unit_of, units_wished
 
 
 @pytest.mark.parametrize(
@@ -116,3 +116,20 @@ def test_a_limit_that_is_none_is_refused(text: str) -> None:
 def test_a_wish_without_a_unit_is_refused() -> None:
     with pytest.raises(UsageError, match="--unit"):
         units_wished(("IC50",))
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("IC50 (nM)", "nM"),
+        ("Ki [µM]", "uM"),
+        ("t1/2 (h) ", "h"),
+        ("logS (mol/L)", ""),
+        ("pIC50 (M)", ""),
+        ("log10(nM)", ""),
+        ("activity (a.u.)", ""),
+        ("IC50", ""),
+    ],
+)
+def test_a_unit_in_the_name_of_a_column_is_read_where_it_is_known(name: str, unit: str) -> None:
+    assert unit_in(name) == unit

@@ -49,6 +49,9 @@ def test_every_step_leaves_what_it_promises(folder: Path) -> None:
 
 def test_the_report_is_the_same_to_the_byte(folder: Path) -> None:
     before = (folder / "model" / "report.html").read_bytes()
+    run("report", folder / "model", "--language", "de")
+    assert "Modellkarte" in (folder / "model" / "report.html").read_text()
+    assert "Modellkarte" in (folder / "model" / "card.md").read_text()
     run("report", folder / "model")
     assert (folder / "model" / "report.html").read_bytes() == before
 
@@ -77,8 +80,9 @@ def test_results_are_printed_as_one_document(folder: Path) -> None:
 
 def test_a_compound_is_found_in_the_models_it_trained(folder: Path) -> None:
     smiles = (folder / "split" / "train.csv").read_text().splitlines()[1].split(",")[1]
-    assert [one["same"] for one in run_json("trained-on", smiles, folder / "model")] == [True]
-    assert run_json("trained-on", "CCCCCCCCCCCCCCCCCl", folder / "model") == []
+    assert [one["same"] for one in run_json("trained-on", smiles, folder / "model")["models"]] == [True]
+    assert run_json("trained-on", "CCCCCCCCCCCCCCCCCl", folder / "model")["models"] == []
+    assert not run_json("trained-on", "C1CC", folder / "model")["read_as_structure"]
 
 
 def test_an_endpoint_that_is_not_there_is_refused(folder: Path) -> None:

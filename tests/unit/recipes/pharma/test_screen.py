@@ -20,6 +20,7 @@ from kifabrik.recipes.pharma.crew import Crew, Task
 from kifabrik.recipes.pharma.filters import RULES, Alerts, Filters, Limit, Property
 from kifabrik.recipes.pharma.libraries import Library
 from kifabrik.recipes.pharma.model import load
+from kifabrik.recipes.pharma.picking import Picking
 from kifabrik.recipes.pharma.screen import screen
 from kifabrik.recipes.pharma.screening_plan import First, Plan
 
@@ -52,6 +53,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from kifabrik.recipes.pharma.libraries import Library
+from kifabrik.recipes.pharma.picking import Picking
 from kifabrik.recipes.pharma.screen import screen
 from kifabrik.recipes.pharma.screening_plan import Plan, Stage
 
@@ -94,6 +96,20 @@ def test_hits_are_the_models_best_with_its_own_numbers(model, library, tmp_path)
     assert hits[0]["pick"] == "1"
     with BlockLogs(), Chem.SDMolSupplier(str(tmp_path / "out/hits.sdf")) as molecules:
         assert [one.GetProp("id") for one in molecules] == [hit["id"] for hit in hits]
+
+
+def test_a_screen_picks_the_best_of_each_cluster(model, tmp_path):
+    path = tmp_path / "library.smi"
+    path.write_text("".join(f"{smiles}\n" for smiles in moses(300)))
+    wishes = {"first": First.NONE, "hits": 120, "diverse": 500}
+    summary = screen(_plan(model, Library(path), tmp_path / "out", **wishes, picking=Picking.BUTINA))
+    best_of: dict[str, str] = {}
+    for hit in _rows(tmp_path / "out/hits.csv"):
+        best_of.setdefault(hit["cluster"], hit["rank"])
+        assert (hit["pick"] != "") == (best_of[hit["cluster"]] == hit["rank"])
+    assert 1 < summary.picked == summary.clusters == len(best_of) < 120
+    with pytest.raises(UsageError, match="other settings"):
+        screen(_plan(model, Library(path), tmp_path / "out", **wishes))
 
 
 def test_two_stages_find_most_of_what_one_stage_finds(model, tmp_path):

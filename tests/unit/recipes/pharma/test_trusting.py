@@ -28,9 +28,31 @@ def test_new_compounds_are_covered_as_promised_in_every_bin(level: float) -> Non
     assert held.mean() == pytest.approx(level, abs=0.015)
     for band in bands:
         inside = (near >= band.low) & (near < band.high)
-        assert held[inside].mean() == pytest.approx(level, abs=0.03)
-        assert band.covered == pytest.approx(level, abs=0.03)
+        assert level - 0.02 < held[inside].mean() < level + 0.05
+        assert level - 0.03 < band.covered < level + 0.05
     assert bands[0].reach > bands[-1].reach
+
+
+def test_a_thin_bin_is_not_believed_to_be_easy() -> None:
+    """Over many draws a bin of sixty nearly always keeps its promise; its own quantile would in seven of ten."""
+    kept = []
+    for seed in range(60):
+        luck = np.random.default_rng(seed)
+        similarity = np.concatenate([luck.uniform(0.0, 0.3, 900), luck.uniform(0.7, 1.0, 60)])
+        residuals = luck.normal(size=960)
+        near = bands_of(residuals, similarity, np.arange(960) % 5, 0.9)[-1]
+        fresh = np.abs(luck.normal(size=4000))
+        kept.append((fresh <= near.reach).mean() >= 0.88)
+    assert np.mean(kept) > 0.9
+
+
+def test_a_bin_that_needs_more_gets_it() -> None:
+    luck = np.random.default_rng(3)
+    similarity = np.concatenate([luck.uniform(0.0, 0.3, 300), luck.uniform(0.7, 1.0, 900)])
+    residuals = luck.normal(size=1200) * np.where(similarity < 0.5, 3.0, 1.0)
+    far, *_, near = bands_of(residuals, similarity, np.arange(1200) % 5, 0.9)
+    assert far.reach == pytest.approx(3 * 1.645, rel=0.15)
+    assert near.reach < 1.3 * 1.645
 
 
 def test_thin_bins_are_joined() -> None:
@@ -41,7 +63,7 @@ def test_thin_bins_are_joined() -> None:
 
 
 @given(st.integers(50, 400), st.integers(0, 100))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_bins_hold_every_compound_once(count: int, seed: int) -> None:
     residuals, similarity = drawn(count, seed)
     bands = bands_of(residuals, similarity, np.arange(count) % 5, 0.9)
@@ -73,7 +95,7 @@ def test_scores_that_say_nothing_give_the_rate() -> None:
 
 
 @given(st.integers(20, 60), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_measures_of_classes_are_those_of_scikit_learn(count: int, seed: int) -> None:
     luck = np.random.default_rng(seed)
     true = (luck.uniform(size=count) < 0.5).astype(float)

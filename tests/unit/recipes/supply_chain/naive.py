@@ -13,9 +13,11 @@ import numpy as np
 from kifabrik.recipes.supply_chain.network import Allocation, Effect, Rule
 
 FIGURES = (
-    "inventory_level", "order", "demand", "made", "met", "outside_shipped", "outside_owed", "shipped", "raw",
+    "inventory_level", "on_hand", "order", "demand", "made", "met", "outside_shipped", "outside_owed", "shipped",
+    "raw",
 )  # fmt: skip
-LANE_FIGURES = ("lane_shipped", "lane_backorder", "lane_aside", "lane_waiting")
+MONEY_FIGURES = ("owed", "lost", "raw_cost")
+LANE_FIGURES = ("lane_shipped", "lane_backorder", "lane_aside", "lane_waiting", "lane_under_way")
 
 
 @dataclass
@@ -66,8 +68,7 @@ class Naive:
             for period in range(round(lane.lead_time.expected())):
                 self.ways[e].coming[period] += lane.initial_shipments
             for period in range(lane.order_time):
-                heard = self.ways[e].ordered if lane.source else self.ways[e].coming
-                heard[period + (0 if lane.source else round(lane.lead_time.expected()))] += lane.initial_orders
+                self.ways[e].ordered[period] += lane.initial_orders
 
     @staticmethod
     def start(node):
@@ -131,40 +132,43 @@ class Naive:
         )
         return place.on_hand + coming + sum(place.making) - self.owed(name)
 
+    def inside(self, name, other):
+        """Units of a node in a unit of another: through bills, by the source of each component that holds most."""
+        if name == other:
+            return 1.0
+        return sum(units * self.inside_component(name, lanes) for lanes, units in self.components(other).values())
+
+    def inside_component(self, name, lanes):
+        sources = [self.network.lanes[e].source for e in lanes]
+        return max(self.inside(name, source) if source else 0.0 for source in sources)
+
     def echelon_position(self, name):
         """The position with all that is downstream instead of what is owed there, in the node's own units."""
         total = self.position(name) + self.owed(name) - self.places[name].owed
-        inside = {name: 1.0}
-        for source in self.order:
-            if source not in inside:
-                continue
-            for target in {self.network.lanes[e].target for e in self.out[source]}:
-                lanes = {
-                    self.network.lanes[e].component: e
-                    for e in self.out[source]
-                    if self.network.lanes[e].target == target
-                }
-                for e in lanes.values():
-                    units = self.network.lanes[e].quantity / self.nodes[target].yields
-                    inside[target] = inside.get(target, 0.0) + units * inside[source]
-            for e in self.out[source]:
-                way = self.ways[e]
-                on_the_way = sum(way.coming.values()) + way.aside + way.waiting
-                in_store = self.places[self.network.lanes[e].target].raw[self.network.lanes[e].component]
-                total += inside[source] * (on_the_way + in_store)
-        for target, units in inside.items():
-            if target != name:
-                place = self.places[target]
-                total += units * (place.on_hand + sum(place.making) - place.owed)
+        for other, place in self.places.items():
+            if other != name:
+                here = place.on_hand + sum(place.making) - place.owed
+                total += self.inside(name, other) * here
+                for component, (lanes, _) in self.components(other).items():
+                    total += self.inside_component(name, lanes) * place.raw[component]
+        for lane, way in zip(self.network.lanes, self.ways, strict=True):
+            if lane.source:
+                total += self.inside(name, lane.source) * (sum(way.coming.values()) + way.aside + way.waiting)
         return total
+
+    def rate(self, name, component):
+        """Holding cost of a component in store: that of its first source."""
+        lanes, _ = self.components(name)[component]
+        sources = [self.network.lanes[e].source for e in lanes if self.network.lanes[e].source]
+        return self.nodes[sources[0]].holding_cost if sources else 0.0
 
     def owed(self, name):
         return self.places[name].owed + sum(self.ways[e].owed for e in self.out[name])
 
     def run(self, periods):
         shape = (periods, len(self.nodes))
-        self.books = {what: np.zeros(shape) for what in (*FIGURES, "on_hand")}
-        self.lane_books = {what: np.zeros((periods, len(self.ways))) for what in LANE_FIGURES}
+        self.books = {what: np.zeros(shape) for what in (*FIGURES, *MONEY_FIGURES)}
+        self.lane_books = {what: np.zeros((periods, len(self.ways))) for what in (*LANE_FIGURES, "lane_order")}
         self.number = {node.name: at for at, node in enumerate(self.network.nodes)}
         for t in range(periods):
             asked = {name: self.demands[name][t] if name in self.demands else 0.0 for name in self.nodes}
@@ -178,6 +182,9 @@ class Naive:
                 self.places[name].owed += asked[name]
                 self.note(t, name, "demand", asked[name] + sum(heard[e] for e in self.out[name]))
                 self.place_order(t, name)
+            for e, lane in enumerate(self.network.lanes):
+                if not lane.source:
+                    self.supply(t, e)
             for name in self.order:
                 made = self.receive_and_make(t, name)
                 self.note(t, name, "made", made)
@@ -211,7 +218,7 @@ class Naive:
         if t >= policy.offset and (t - policy.offset) % policy.review == 0:
             here = self.position(name)
             amount = self.wanted(name, policy, here)
-            if amount > 0:
+            if amount > 1e-9:
                 amount = max(amount, policy.minimum)
             if policy.lot:
                 amount = math.ceil(amount / policy.lot - 1e-6) * policy.lot
@@ -240,20 +247,21 @@ class Naive:
             self.pass_on(t, e, amount)
 
     def pass_on(self, t, e, amount):
+        self.ways[e].ordered[t + self.network.lanes[e].order_time] += amount
+        self.lane_books["lane_order"][t, e] = amount
+
+    def supply(self, t, e):
+        """An outside supplier ships what it has heard of, unless something is in the way."""
         lane, way = self.network.lanes[e], self.ways[e]
-        if lane.source:
-            way.ordered[t + lane.order_time] += amount
-            return
-        way.held += amount
-        if not self.lane_is_out(t, e):
-            self.depart(t, e, way.held, after=lane.order_time)
+        way.held += way.ordered.pop(t, 0.0)
+        if not self.lane_is_out(t, e) and not self.at_node(t, Effect.SHIPMENTS_PAUSE, lane.target):
+            self.depart(t, e, way.held)
             way.held = 0.0
 
-    def depart(self, t, e, amount, after=0):
+    def depart(self, t, e, amount):
         lane, way = self.network.lanes[e], self.ways[e]
-        lead = after + (self.leads[e][t] if e in self.leads else round(lane.lead_time.expected()))
-        arrival = t + lead
-        if not lane.crossing:
+        arrival = t + (self.leads[e][t] if e in self.leads else round(lane.lead_time.expected()))
+        if not lane.crossing and amount > 1e-6:
             arrival = way.latest = max(way.latest, arrival)
         way.coming[arrival] += amount
         self.lane_books["lane_shipped"][t, e] = amount
@@ -304,12 +312,15 @@ class Naive:
             place.on_hand -= amount
             met += max(0.0, amount - old[e])
         if None in new:
-            place.owed -= (1 - node.backorder_share) * min(place.owed, asked)
+            lost = (1 - node.backorder_share) * min(place.owed, asked)
+            place.owed -= lost
+            self.note(t, name, "lost", lost)
         self.note(t, name, "met", met)
 
     def shares(self, allocation, can, old, new, out):
         """What each customer gets of what is there; over lanes that are out, nothing."""
-        total, fresh = sum(old.values()), sum(new.values())
+        total = sum(units for e, units in old.items() if e not in out)
+        fresh = sum(units for e, units in new.items() if e not in out)
         ready = {}
         for e in old:  # in order of rank, outside customers last
             if e in out:
@@ -339,6 +350,8 @@ class Naive:
             self.note(t, name, "on_hand", place.on_hand)
             self.note(t, name, "inventory_level", place.on_hand - self.owed(name))
             self.note(t, name, "outside_owed", place.owed)
+            self.note(t, name, "owed", self.owed(name))
+            self.note(t, name, "raw_cost", sum(x * self.rate(name, part) for part, x in place.raw.items()))
             self.note(t, name, "raw", sum(place.raw.values()))
             shipped = sum(self.lane_books["lane_shipped"][t, e] for e in self.out[name])
             self.note(t, name, "shipped", shipped + self.books["outside_shipped"][t, self.number[name]])
@@ -346,6 +359,7 @@ class Naive:
             self.lane_books["lane_backorder"][t, e] = way.owed if self.network.lanes[e].source else 0.0
             self.lane_books["lane_aside"][t, e] = way.aside
             self.lane_books["lane_waiting"][t, e] = way.waiting
+            self.lane_books["lane_under_way"][t, e] = sum(way.coming.values())
             if self.at_node(t, Effect.TRANSIT_PAUSE, self.network.lanes[e].target):
                 # things move from one period to the next; these do not
                 way.coming = defaultdict(float, {due + 1: units for due, units in way.coming.items()})

@@ -65,7 +65,7 @@ def test_a_mark_at_two_and_a_half_is_not_written_as_two():
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=7), st.integers(1, 9))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_each_node_stands_in_one_layer_and_never_right_of_what_it_supplies(widths, most):
     network = network_of(widths)
     columns = layers(network, most)

@@ -311,6 +311,38 @@ def test_what_is_written_reads_back_the_same(tmp_path):
         write_tables(network, tmp_path / "out")
 
 
+THREE = {
+    "product_site": "product,site,level\nA,X,9\nB,X,9\nC,Y,9\n",
+    "sourcing": "product,site\nA,X\nB,X\nC,Y\n",
+    "demand": "product,site,mean,sd\nA,X,9,2\nB,X,9,2\nC,Y,9,2\n",
+}
+PAIRS = "MATNR,WERKS,other_product,other_site,coefficient\n"
+
+
+def test_correlations_are_read_and_written(tmp_path):
+    network = read_network(write(tmp_path, **THREE, correlations=f"{PAIRS}A,X,B,X,0.5\nA,X,C,Y,-0.2\n"))
+    assert [(x.one, x.other, x.coefficient) for x in network.correlations] == [
+        ("A@X", "B@X", 0.5),
+        ("A@X", "C@Y", -0.2),
+    ]
+    write_tables(network, tmp_path / "out")
+    assert read_network(tmp_path / "out") == network
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("A,X,C,Z,0.5\n", "row 2, column coefficient: The correlation of A@X and C@Z: C@Z is no node with outside"),
+        ("A,X,B,X,2\n", "row 2, column coefficient: The correlation of A@X and B@X is 2; it can be -1 to 1."),
+        ("A,X,B,X,.9\nB,X,C,Y,.9\n", "correlations, column coefficient: The correlations contradict each other"),
+        ("A,X,B,X,.9\nB,X,A,X,.9\n", "The correlation of B@X and A@X is given twice."),
+    ],
+)
+def test_correlations_that_cannot_be_are_reported_where_they_are(tmp_path, rows, said):
+    found = problems(write(tmp_path, **THREE, correlations=PAIRS + rows))
+    assert [said in str(problem) for problem in found] == [True], found
+
+
 def test_all_chains_of_willems_load_and_read_back(tmp_path):
     folder = willems_folder()
     numbers = willems.chains(folder / willems.STAGES)
@@ -410,3 +442,18 @@ def test_what_excel_calls_unicode_text_is_read_and_no_text_is_refused(tmp_path):
     (folder / "demand.csv").write_bytes(b"\x00\x01product")
     with pytest.raises(UsageError, match="is not a text file"):
         read_network(folder)
+
+
+def test_levels_that_no_table_gives_are_sized_for_what_amends_the_tables(tmp_path):
+    folder = write(
+        tmp_path,
+        product_site="product,site,safety_stock\nA,X,5\n",
+        sourcing="product,site,supplier,lead_time\nA,X,L1,3\n",
+    )
+    demand = Demand(each=Distribution(kind=Kind.FIXED, mean=10))
+
+    def asked(network):
+        return replace(network, nodes=tuple(replace(node, demand=demand) for node in network.nodes))
+
+    assert read_network(folder).nodes[0].policy.level == 5
+    assert read_network(folder, amended=asked).nodes[0].policy.level == 5 + 10 * (3 + 1)

@@ -1,114 +1,112 @@
-"""The page: what is said of a model, in the order a chemist asks."""
+"""The page: what is said of a model, in the order a chemist asks, in English or German."""
 
 import math
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from kifabrik.durable import write_whole
-from kifabrik.recipes.pharma.card import principles
+from kifabrik.recipes.pharma.card import keeping, principles
 from kifabrik.recipes.pharma.endpoints import Kind
+from kifabrik.recipes.pharma.evaluating import CLIFF_SIMILARITY, FAR, coverage_of_far, is_short
 from kifabrik.recipes.pharma.importance import importance
-from kifabrik.recipes.pharma.measures import HEADLINE
+from kifabrik.recipes.pharma.measures import HEADLINE, ROUNDS, SMALL_IS_GOOD
 from kifabrik.recipes.pharma.model import Model
-from kifabrik.recipes.pharma.report import charts
+from kifabrik.recipes.pharma.report.charts import Charts, Points
+from kifabrik.recipes.pharma.words import Language, Words
 
-_NAME = "report.html"
-_USED = 15
+_NAME: Final = "report.html"
+_USED: Final = 15
+_ENOUGH: Final = 20
+"""Test compounds of which a share says something."""
 
 
-def write_report(model: Model, evaluation: dict[str, Any], folder: Path) -> Path:
+def write_report(model: Model, evaluation: dict[str, Any], folder: Path, *, language: Language = "en") -> Path:
     """Write the report of a model that was judged.
 
     Args:
         model: What it is about.
         evaluation: What `evaluate` kept.
-        folder: Where `report.html` goes.
+        folder: The model's; `report.html` goes there.
+        language: Of the reader.
 
     Returns:
         The file; one that was there is replaced.
     """
     path = folder / _NAME
-    write_whole(path, page(model, evaluation).encode(), mode=0o644)
+    write_whole(path, page(model, evaluation, folder, Words(language)).encode(), mode=0o644)
     return path
 
 
-def page(model: Model, evaluation: dict[str, Any]) -> str:
+def page(model: Model, evaluation: dict[str, Any], folder: Path, words: Words) -> str:
     """The report as HTML."""
-    is_class = model.endpoint.kind is Kind.CLASS
+    points = _points(evaluation)
     shown = {
+        "words": words,
         "endpoint": model.endpoint,
-        "is_class": is_class,
+        "is_class": model.endpoint.kind is Kind.CLASS,
         "level": model.level,
-        "summary": _summary(model, evaluation),
-        "warnings": _warnings(model, evaluation),
-        "tiles": _tiles(evaluation),
-        "measures": evaluation["measures"],
-        "in_domain": evaluation["in_domain"],
-        "baselines": evaluation["baselines"],
-        "count": evaluation["count"],
-        "inside": evaluation["inside"],
+        "is_short": is_short,
+        "rounds": ROUNDS,
+        "summary": _summary(model, evaluation, words),
+        "warnings": _warnings(model, evaluation, points, words),
+        "tiles": _tiles(model, evaluation, words),
+        **{name: evaluation[name] for name in ("measures", "in_domain", "baselines", "count", "inside")},
         "bins": evaluation["bins"],
         "covered": evaluation["covered"],
-        "cliffs": evaluation["cliffs"],
-        "split": evaluation["split"],
-        "pictures": _pictures(model, evaluation),
-        "principles": principles(model, evaluation),
+        "far": _far(model, evaluation, points, words),
+        "cliffs": _cliffs(model, evaluation["cliffs"], words),
+        "pictures": _pictures(model, evaluation, points, words),
+        "principles": (*principles(model, evaluation, words), keeping(folder, words)),
     }
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["figure"] = figure
     style = Markup(_text("page.css"))  # noqa: S704 - our own file
     return environment.from_string(_text("page.html.j2")).render(shown, style=style)
-
-
-def figure(value: float | None) -> str:
-    """A figure with three decimals; a dash where there is none."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"  # noqa: RUF001
 
 
 def _text(name: str) -> str:
     return files("kifabrik.recipes.pharma.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _pictures(model: Model, evaluation: dict[str, Any]) -> list[tuple[str, str, Markup]]:
-    """Title, what it says, and the drawing."""
+def _points(evaluation: dict[str, Any]) -> Points:
     held = {name: np.array([np.nan if one is None else one for one in values], dtype=np.float64)
             for name, values in evaluation["points"].items() if name != "in_domain"}  # fmt: skip
-    points = charts.Points(**held, in_domain=np.array(evaluation["points"]["in_domain"], dtype=bool))
-    found = []
+    return Points(**held, in_domain=np.array(evaluation["points"]["in_domain"], dtype=bool))
+
+
+def _pictures(
+    model: Model, evaluation: dict[str, Any], points: Points, words: Words
+) -> list[tuple[str, str, Markup]]:
+    """Title, what it says, and the drawing."""
+    charts = Charts(words)
+    unit = f" ({_unit(model)})" if _unit(model) else ""
     if model.endpoint.kind is Kind.CLASS:
         roc, pr = charts.curves(points)
         found = [
-            ("Ranking", "ROC curve of the test compounds. Dotted: a guess.", roc),
-            ("Precision and recall", "Dotted: the share of class 1 in the test data.", pr),
-            (
-                "Probabilities",
-                "Do compounds said to be of class 1 with 70 % turn out so in 70 %? On the dotted line they do.",
-                charts.reliability(points),
-            ),
+            (words("roc"), words("roc_says"), roc),
+            (words("pr"), words("pr_says"), pr),
+            (words("reliability"), words("reliability_says"), charts.reliability(points)),
         ]
-        error, level = "share of wrong classes", None
+        error, one_error, level = words("axis_wrong"), words("axis_probability_error"), None
+        says = words("near_far_says")
     else:
-        unit = f" ({_unit(model)})" if _unit(model) else ""
-        says = f"Each test compound with its {model.level:.0%} interval."
-        found = [("Predicted and measured", says, charts.parity(points, unit))]
-        error, level = f"mean absolute error{unit}", model.level
-    says = "Error by similarity to the nearest training compound" + (
-        ", and how many intervals hold what was measured; dotted: what they promise." if level else "."
-    )
-    found.append(("Near and far compounds", says, charts.by_similarity(evaluation["bins"], error, level)))
+        says = words("parity_says", level=words.percent(model.level))
+        found = [(words("parity"), says, charts.parity(points, unit))]
+        error, one_error = words("axis_error", unit=unit), words("axis_one_error", unit=unit)
+        level, says = model.level, words("near_far_covered")
+    found.append((words("near_far"), says, charts.by_similarity(evaluation["bins"], error, level)))
+    found.append((words("scatter"), words("scatter_says"), charts.scatter(points, one_error, FAR)))
     if evaluation.get("learning"):
-        name = HEADLINE[model.endpoint.kind].value
-        says = "The same test data, trained with a part of the training data. Still rising: more data will help."
-        found.append(("Learning curve", says, charts.learning(evaluation["learning"], name)))
+        name = words.name(HEADLINE[model.endpoint.kind].value)
+        drawn = charts.learning(evaluation["learning"], name)
+        found.append((words("learning"), words("learning_says"), drawn))
     used = importance(model).descriptors[:_USED]
     if used:
-        says = "RDKit descriptors the trees use most; use is not cause."
-        found.append(("What the trees use", says, charts.shares(used)))
+        found.append((words("used"), words("used_says"), charts.shares(used)))
     return found
 
 
@@ -117,56 +115,105 @@ def _unit(model: Model) -> str:
     return (f"log10 {unit}" if unit else "log10") if model.scaling.log else unit
 
 
-def _tiles(evaluation: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _tiles(model: Model, evaluation: dict[str, Any], words: Words) -> list[tuple[str, str, str]]:
     tiles = [
-        (name, figure(found["value"]), f"95 %: {figure(found['low'])} to {figure(found['high'])}")
+        (
+            words.name(name),
+            words.figure(found["value"]),
+            words("tile_interval", between=words.between(found["low"], found["high"])),
+        )
         for name, found in list(evaluation["measures"].items())[:3]
     ]
     if evaluation["covered"] is not None:
-        tiles.insert(
-            0, ("Intervals hold", f"{evaluation['covered']:.1%}", "of the test compounds' measured values")
-        )
-    share = evaluation["inside"] / evaluation["count"]
-    tiles.append(
-        ("In the domain", f"{share:.0%}", f"{evaluation['inside']:,} of {evaluation['count']:,} test compounds")
-    )
-    return tiles[:4]
+        says = words("tile_held_says", level=words.percent(model.level))
+        tiles.insert(0, (words("tile_held"), words.percent(evaluation["covered"], 1), says))
+    inside, tested = evaluation["inside"], evaluation["count"]
+    says = words("tile_domain_says", inside=words.whole(inside), tested=words.whole(tested))
+    return [*tiles[:3], (words("tile_domain"), words.percent(inside / tested), says)]
 
 
-def _summary(model: Model, evaluation: dict[str, Any]) -> str:
+def _summary(model: Model, evaluation: dict[str, Any], words: Words) -> str:
     name = HEADLINE[model.endpoint.kind].value
-    found = evaluation["measures"][name]
-    forest = evaluation["baselines"]["random forest on Morgan"][name]
-    return (
-        f"Trained on {model.facts['compounds']:,} compounds and judged on {evaluation['count']:,} it has not seen, "
-        f"split by {evaluation['split']}: {name} {figure(found['value'])}; a random forest on fingerprints "
-        f"reaches {figure(forest)}."
+    return words(
+        "summary",
+        trained=words.whole(model.facts["compounds"]),
+        tested=words.whole(evaluation["count"]),
+        split=words.name(evaluation["split"]),
+        measure=words.name(name),
+        value=words.figure(evaluation["measures"][name]["value"]),
+        forest=words.figure(evaluation["baselines"]["random forest on Morgan"][name]),
     )
 
 
-def _warnings(model: Model, evaluation: dict[str, Any]) -> list[str]:
+def _cliffs(model: Model, cliffs: dict[str, Any], words: Words) -> str:
+    near = words.figure(CLIFF_SIMILARITY, 1)
+    if not cliffs["compounds"]:
+        return words("cliffs_none", near=near)
+    is_class = model.endpoint.kind is Kind.CLASS
+    write = words.percent if is_class else words.figure
+    value, others = (write(math.nan if one is None else one) for one in (cliffs["error"], cliffs["other_error"]))
+    return words(
+        "cliffs_are" if cliffs["compounds"] > 1 else "cliffs_one",
+        count=words.whole(cliffs["compounds"]),
+        near=near,
+        error=words("share_wrong" if is_class else "mean_absolute"),
+        value=value,
+        others=others,
+    )
+
+
+def _far(model: Model, evaluation: dict[str, Any], points: Points, words: Words) -> str:
+    """What becomes of compounds unlike all training compounds; empty where too few were tested."""
+    is_far = points.similarity < FAR
+    if is_far.sum() < _ENOUGH:
+        return ""
+    edge = words.figure(FAR, 1)
+    if model.endpoint.kind is Kind.CLASS:
+        wrong = (points.predicted >= 0.5) != (points.true == 1)  # noqa: PLR2004 - one half
+        shares = [wrong[at].mean() if at.any() else math.nan for at in (is_far, ~is_far)]
+        return words("worse_far", edge=edge, far=words.percent(shares[0]), near=words.percent(shares[1]))
+    covered = coverage_of_far(points.similarity, points.true, points.low, points.high)
+    return words(
+        "falls" if is_short(covered, int(is_far.sum()), model.level) else "holds_far",
+        level=words.percent(model.level),
+        edge=edge,
+        covered=words.percent(covered),
+        count=words.whole(int(is_far.sum())),
+        tested=words.whole(evaluation["count"]),
+    )
+
+
+def _warnings(model: Model, evaluation: dict[str, Any], points: Points, words: Words) -> list[str]:
     """What a reader must not overlook."""
     found = []
-    name = HEADLINE[model.endpoint.kind].value
-    sign = 1 if name == "ROC AUC" else -1
+    headline = HEADLINE[model.endpoint.kind]
+    name, sign = headline.value, -1 if headline in SMALL_IS_GOOD else 1
     value = evaluation["measures"][name]["value"]
     better = [
-        which
+        words.name(which)
         for which, one in evaluation["baselines"].items()
         if one[name] is not None and value is not None and sign * one[name] >= sign * value
     ]
     if better:
-        found.append(f"Not better than a simple model: {', '.join(better)}.")
+        found.append(words("not_better", which=", ".join(better)))
     if evaluation["covered"] is not None:
+        is_far = points.similarity < FAR
+        if is_far.sum() >= _ENOUGH:
+            covered = coverage_of_far(points.similarity, points.true, points.low, points.high)
+            if is_short(covered, int(is_far.sum()), model.level):
+                found.append(_far(model, evaluation, points, words))
         found += [
-            f"Intervals promise {model.level:.0%}; at similarity {one['low']:.1f} to {one['high']:.1f} they hold "
-            f"{one['covered']:.0%} ({one['count']} compounds)."
+            words(
+                "short_bin",
+                level=words.percent(model.level),
+                between=words.between(one["low"], one["high"], 1),
+                covered=words.percent(one["covered"]),
+                count=words.whole(one["count"]),
+            )
             for one in evaluation["bins"]
-            if one["count"] >= 20 and one["covered"] < model.level - 0.02  # noqa: PLR2004 - enough to say, two points
+            if one["low"] >= FAR and is_short(one["covered"], one["count"], model.level)
         ]
-    outside = evaluation["count"] - evaluation["inside"]
+    outside, tested = evaluation["count"] - evaluation["inside"], evaluation["count"]
     if outside:
-        found.append(
-            f"{outside:,} of {evaluation['count']:,} test compounds lie outside the domain: trust these less."
-        )
+        found.append(words("outside", outside=words.whole(outside), tested=words.whole(tested)))
     return found

@@ -7,7 +7,7 @@ Invariants:
     - A scenario's numbers do not depend on the other scenarios of its block.
     - The order position of a `plain` node changes only by orders and demand; other nodes count by component.
 """
-# ruff: noqa: C901 - what every node does in every period stands in one loop
+# ruff: noqa: C901, PLR0912 - what every node does in every period stands in one loop
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,6 +18,7 @@ from kifabrik.recipes.supply_chain.kernel.jit import SOURCES, called, kept, larg
 from kifabrik.recipes.supply_chain.kernel.making import advance, make
 from kifabrik.recipes.supply_chain.kernel.ordering import ask, count_position, order, place_orders
 from kifabrik.recipes.supply_chain.kernel.serving import serve
+from kifabrik.recipes.supply_chain.kernel.stock import lose_stock, write_on_hand
 
 
 @called
@@ -26,8 +27,9 @@ def _record_under_way(plan: Any, st: Any, t: int, rec: Any) -> None:
     for e in range(plan.lane_ints.shape[0]):
         at, length = plan.lane_ints[e, lay.RING_AT], plan.lane_ints[e, lay.RING_LENGTH]
         emptied = plan.lane_ints[e, lay.ARRIVED] >= 0 or plan.lane_ints[e, lay.D_TRANSIT] >= 0
+        travels = plan.lane_ints[e, lay.LEAD] - plan.lane_ints[e, lay.BEFORE_LEAVING]
         for slot in range(length):
-            if emptied or slot != t % length:
+            if emptied or 0 < (slot - t) % length <= travels:  # others have come, or have not left
                 for s in range(st.ring.shape[1]):
                     rec.lanes[lay.E_UNDER_WAY, t, e, s] += st.ring[at + slot, s]
 
@@ -38,17 +40,23 @@ def _trace(plan: Any, st: Any, t: int, courses: Any, watched: Any, prices: Any, 
     width = smaller(st.level.shape[1], courses.shape[2])
     for i in range(prices.shape[0]):
         price = prices[i]
-        for s in range(width):
-            courses[1, t, s] += larger(st.level[i, s], zero) * price
+        if plan.node_ints[i, lay.BLOCKED]:
+            write_on_hand(plan, st, i, lay.STOCK, zero)
+            for s in range(width):
+                courses[1, t, s] += st.scratch[lay.STOCK, s] * price
+        else:
+            for s in range(width):
+                courses[1, t, s] += larger(st.level[i, s], zero) * price
         if plan.node_ints[i, lay.DEMAND] != lay.NO_DEMAND:
             for s in range(width):
                 courses[0, t, s] += st.owed_out[i, s]
                 courses[2, t, s] += st.outside[i, s]
     for w in range(watched.shape[0]):
+        write_on_hand(plan, st, watched[w], lay.STOCK, zero)
         for s in range(width):
-            here = st.level[watched[w], s]
-            courses[3 + 2 * w, t, s] = larger(here, zero)
-            courses[4 + 2 * w, t, s] = larger(-here, zero)
+            here = st.scratch[lay.STOCK, s]
+            courses[3 + 2 * w, t, s] = here
+            courses[4 + 2 * w, t, s] = larger(here - st.level[watched[w], s], zero)
 
 
 @called
@@ -91,6 +99,9 @@ def _block(sources: int) -> Callable[..., int]:
                 draw_troubles(plan, st, t, first, keys, replayed)
             if st.shared.shape[0] > 0:
                 draw_shared_lucks(plan, st, t, first, keys + plan.troubles.shape[0])
+            if plan.stock_loss.shape[0] > 0:
+                for i in range(nodes):
+                    lose_stock(plan, st, i, zero)
             for back in range(nodes):
                 i = nodes - 1 - back
                 if plan.node_ints[i, lay.DEMAND] != lay.NO_DEMAND:
@@ -102,7 +113,7 @@ def _block(sources: int) -> Callable[..., int]:
                 place_orders(plan, st, i, t, first, span, zero, rec, recording)
             for i in range(nodes):
                 make(plan, st, i, t, zero)
-                serve(plan, st, i, t, first, span, zero, rec, recording)
+                serve(plan, st, i, t, first, span, zero, stockpyl, rec, recording)
             if any_transit:
                 advance(plan, st, t, span, zero)
             if recording:

@@ -17,6 +17,8 @@ _PLACES = OCTAVES << BINS
 _OFFSET = 127 << BINS
 _SHIFT = 23 - BINS
 _WORDS = 4294967296.0
+_SOMETHING = 1e-6
+"""A shipment of less is what rounding leaves, and holds nothing up."""
 
 
 @inlined
@@ -77,7 +79,7 @@ def draw_demand(plan: Any, st: Any, i: int, t: int, first: int, replay: Any, zer
         return
     _throw(st, plan.keys[i, 0], plan.keys[i, 1], first, t)
     dice = st.dice
-    if plan.node_ints[i, lay.LUCK] >= 0:
+    if plan.luck_start[i] < plan.luck_start[i + 1]:
         _draw_with_shared_luck(plan, st, i, factor, zero)
     elif kind == lay.NORMAL:
         sd = plan.node_reals[i, lay.SD] * factor
@@ -98,12 +100,17 @@ def draw_demand(plan: Any, st: Any, i: int, t: int, first: int, replay: Any, zer
 
 @called
 def _draw_with_shared_luck(plan: Any, st: Any, i: int, factor: Any, zero: Any) -> None:
-    kind, row, luck = plan.node_ints[i, lay.DEMAND], plan.node_ints[i, lay.TABLE], plan.node_ints[i, lay.LUCK]
-    loading, rest = plan.node_reals[i, lay.LOADING], plan.node_reals[i, lay.REST]
+    kind, row, rest = plan.node_ints[i, lay.DEMAND], plan.node_ints[i, lay.TABLE], plan.node_reals[i, lay.REST]
     mean, sd = plan.node_reals[i, lay.MEAN] * factor, plan.node_reals[i, lay.SD] * factor
-    out = st.outside
+    out, scores = st.outside, st.scratch
     for s in range(out.shape[1]):
-        score = loading * st.shared[luck, s] + rest * _continuous(plan.normal, 0, st.dice[0, s])
+        scores[lay.SENT, s] = rest * _continuous(plan.normal, 0, st.dice[0, s])
+    for place in range(plan.luck_start[i], plan.luck_start[i + 1]):
+        luck, weight = plan.luck[place], plan.luck_weight[place]
+        for s in range(out.shape[1]):
+            scores[lay.SENT, s] += weight * st.shared[luck, s]
+    for s in range(out.shape[1]):
+        score = scores[lay.SENT, s]
         if kind == lay.NORMAL:
             drawn = mean + sd * score
             out[i, s] = larger(zero, drawn)
@@ -130,7 +137,10 @@ def draw_shared_lucks(plan: Any, st: Any, t: int, first: int, keys: int) -> None
 
 @called
 def draw_lead_times(plan: Any, st: Any, e: int, t: int, first: int) -> None:
-    """Write the lead times of what leaves on lane e in period t into scratch, where they are drawn."""
+    """Write the lead times of what leaves on lane e in period t, scratch (SENT), into scratch.
+
+    Where nothing may be overtaken, they end no earlier than those of what has left before.
+    """
     ints = plan.lane_ints
     x = ints[e, lay.ARRIVED]
     key = plan.out_start.shape[0] - 1 + e
@@ -144,9 +154,10 @@ def draw_lead_times(plan: Any, st: Any, e: int, t: int, first: int) -> None:
         leads[lay.LEADS, s] = _discrete(plan, row, steps, st.dice[0, s]) + extra
     if not ints[e, lay.CROSSES]:
         for s in range(width):
-            arrival = larger(st.arrival[x, s], np.float32(t) + leads[lay.LEADS, s])
-            st.arrival[x, s] = arrival
-            leads[lay.LEADS, s] = arrival - np.float32(t)
+            if leads[lay.SENT, s] > _SOMETHING:
+                arrival = larger(st.arrival[x, s], np.float32(t) + leads[lay.LEADS, s])
+                st.arrival[x, s] = arrival
+                leads[lay.LEADS, s] = arrival - np.float32(t)
 
 
 @called
@@ -162,7 +173,8 @@ def draw_troubles(plan: Any, st: Any, t: int, first: int, keys: int, replayed: A
                 st.trouble[d, s] = larger(st.trouble[one, s], st.trouble[other, s])
         elif replayed.shape[0] > 0:
             for s in range(width):
-                st.trouble[d, s] = replayed[d, t, s]
+                now = replayed[d, t, s]
+                st.trouble[d, s] = 2 if now > 0 and (t == 0 or replayed[d, t - 1, s] <= 0) else now
         elif start >= 0:
             if t == 0:
                 _throw(st, key0, key1, first, 0)

@@ -4,7 +4,8 @@ Invariants:
     - Nothing in the kernel makes an array. So numba need not count references to arrays: with its counting, which
       is atomic, a node costs 2.2 microseconds before any arithmetic; without, a tenth of a microsecond.
     - What every node does in every period is copied into the loop over nodes (`inlined`): handing all arrays to a
-      function takes longer than a short loop. The rest is called (`called`).
+      function takes longer than a short loop. LLVM copies, not numba: the machine code is as fast, and there is
+      less of it for numba to type. The rest is called (`called`).
     - Only the outermost function is kept on disk (`block`), with everything it calls. Its key holds the text of all
       modules of the kernel, because numba by itself looks at one file only.
 """
@@ -18,21 +19,23 @@ import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "boundscheck": False, "_nrt": False}
+_CALLED: Final[dict[str, Any]] = _OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_KEPT: Final[dict[str, Any]] = _OPTIONS | {"cache": True, "no_cfunc_wrapper": True}
 
 
 def inlined(function: F) -> F:
     """Compile as part of what calls it."""
-    return cast("F", numba.njit(inline="always", **_OPTIONS)(function))
+    return cast("F", numba.njit(forceinline=True, **_CALLED)(function))
 
 
 def called(function: F) -> F:
-    """Compile with what calls it."""
-    return cast("F", numba.njit(**_OPTIONS)(function))
+    """Compile with what calls it, for no other caller."""
+    return cast("F", numba.njit(**_CALLED)(function))
 
 
 def kept(function: F) -> F:
     """Compile, or read from disk."""
-    return cast("F", numba.njit(cache=True, **_OPTIONS)(function))
+    return cast("F", numba.njit(**_KEPT)(function))
 
 
 @inlined

@@ -22,28 +22,32 @@ LOST, SHIPPED_OUT, MET_OUT, ASKED_OUT, RAW, ELSEWHERE, ORDERS = range(7, 14)
 SUMS: Final = 14
 """What is summed where it can be other than zero. ELSEWHERE is money: the holding cost of raw material, of what is
 set aside and of what waits outside."""
-SHIPPED, UNDER_WAY = range(2)
-LANE_SUMS: Final = 2
+SHIPPED, UNDER_WAY, ORDERED = range(3)
+LANE_SUMS: Final = 3
+"""What is summed of lanes with books. ORDERED is periods with an order, where that costs something."""
 
 # columns of node_ints
 RULE, REVIEW, OFFSET, ALLOCATION, PLAIN, DEMAND, TABLE, STEPS, FACTOR_AT, FACTORS = range(10)
-ORDER_AT, ORDER_LENGTH, MAKING_AT, MAKING_LENGTH, LUCK, WHOLE, D_ORDERS, D_OUT, D_CAPACITY, D_STOCK = range(10, 20)
-PLAIN_RULE, SINK, MAKES, BOOK = range(20, 24)
-NODE_INTS: Final = 24
+ORDER_AT, ORDER_LENGTH, MAKING_AT, MAKING_LENGTH, WHOLE, D_ORDERS, D_OUT = range(10, 17)
+PLAIN_RULE, SINK, MAKES, BOOK, BLOCKED = range(17, 22)
+NODE_INTS: Final = 22
 # columns of node_reals
-LEVEL, POINT, QUANTITY, MINIMUM, LOT, ORDER_CAP, MAKE_CAP, STORAGE, WAITS, MEAN, SD, LOADING, REST = range(13)
+LEVEL, POINT, QUANTITY, MINIMUM, LOT, ORDER_CAP, MAKE_CAP, STORAGE, WAITS, MEAN, SD, REST = range(12)
+ROUNDING: Final = 12
+"""An order of no more is what rounding leaves of none."""
 NODE_REALS: Final = 13
 # columns of lane_ints
 SOURCE, TARGET, L_ORDER_AT, L_ORDER_LENGTH, ORDER_TIME, RING_AT, RING_LENGTH, LEAD, LEAD_TABLE = range(9)
 LEAD_STEPS, CROSSES, D_TO, D_TRANSIT, D_RECEIPTS, D_LANE, EXTRA, ARRIVED, MOVES, ALONE = range(9, 19)
-BEFORE_LEAVING, LANE_BOOK = range(19, 21)
-LANE_INTS: Final = 21
+BEFORE_LEAVING, LANE_BOOK, HEARS, COUNTS_ORDERS = range(19, 23)
+LANE_INTS: Final = 23
 # columns of lane_reals
 UNITS, QUOTA, CAPACITY, LANE_LOT, SOURCE_RATE = range(5)
 LANE_REALS: Final = 5
 # rows of scratch
 MADE_NOW, LEFT, CAME, LEADS, OLD_SHARE, NEW_SHARE, MET_NOW, UNPLACED, SENT, UNIT_PERIODS, POSITION = range(11)
-SCRATCH: Final = 11
+CAPACITY_LEFT, STOCK = range(11, 13)
+SCRATCH: Final = 13
 
 
 class Plan(NamedTuple):
@@ -70,12 +74,22 @@ class Plan(NamedTuple):
     keys: Any  # [stream, 2]: nodes, then lanes, then disruptions, then shared lucks
     troubles: Any  # [disruption, 4]: start (-1: by chance; EITHER), duration, two others
     trouble_reals: Any  # [disruption, 4]: chance, probability, recovery, share
+    capacity_loss_start: Any  # [node + 1] into capacity_loss
+    capacity_loss: Any  # disruptions
+    stock_loss_start: Any  # [node + 1] into stock_loss
+    stock_loss: Any  # disruptions
+    luck_start: Any  # [node + 1] into luck
+    luck: Any  # shared scores
+    luck_weight: Any
     echelon_start: Any  # [node + 1] into echelon
     echelon: Any  # nodes downstream
     echelon_units: Any
     echelon_lane_start: Any
     echelon_lane: Any
     echelon_lane_units: Any
+    echelon_raw_start: Any
+    echelon_raw: Any  # rows of raw material
+    echelon_raw_units: Any
     scores: Any  # [SCORES + 1]
     normal: Any  # [2 * (PLACES + 1)]
 
@@ -97,7 +111,7 @@ class State(NamedTuple):
     coming: Any  # [group of a node that is not plain]: raw, ordered and under way
     aside: Any  # [extra lane]: set aside at the source
     waiting: Any  # [extra lane]: arrived and not received
-    held: Any  # [extra lane]: ordered at a supplier who is out
+    held: Any  # [extra lane]: ordered at an outside supplier who cannot ship
     moving: Any  # [extra lane]: under way, for echelon positions and where it can stand still
     arrival: Any  # [random lane]: latest arrival so far
     trouble: Any  # [disruption]

@@ -7,6 +7,7 @@ import numpy as np
 
 from kifabrik.recipes.supply_chain.kernel import layout as lay
 from kifabrik.recipes.supply_chain.kernel.jit import called, inlined, smaller
+from kifabrik.recipes.supply_chain.kernel.stock import write_capacity_left
 
 
 @called
@@ -106,12 +107,14 @@ def make(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
                     scratch[lay.MADE_NOW, s] = smaller(here, scratch[lay.MADE_NOW, s])
         cap = plan.node_reals[i, lay.MAKE_CAP]
         if cap < np.inf:
-            d = ints[i, lay.D_CAPACITY]
-            for s in range(width):
-                loss = (
-                    smaller(st.trouble[d, s], zero + np.float32(1)) * plan.trouble_reals[d, 3] if d >= 0 else zero
-                )
-                scratch[lay.MADE_NOW, s] = smaller(scratch[lay.MADE_NOW, s], cap * (1 - loss))
+            if plan.capacity_loss_start[i] < plan.capacity_loss_start[i + 1]:
+                write_capacity_left(plan, st, i, zero)
+                for s in range(width):
+                    most = cap * scratch[lay.CAPACITY_LEFT, s]
+                    scratch[lay.MADE_NOW, s] = smaller(scratch[lay.MADE_NOW, s], most)
+            else:
+                for s in range(width):
+                    scratch[lay.MADE_NOW, s] = smaller(scratch[lay.MADE_NOW, s], cap)
         d = ints[i, lay.D_OUT]
         if d >= 0:
             for s in range(width):

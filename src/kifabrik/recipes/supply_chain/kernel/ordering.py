@@ -1,5 +1,5 @@
 """Orders: what a node is asked for, what it orders, and where."""
-# ruff: noqa: C901, PLR0912 - branches for what a node can do; loops must stand in one function
+# ruff: noqa: C901, PLR0912, PLR0915 - branches for what a node can do; loops must stand in one function
 
 import math
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 from kifabrik.recipes.supply_chain.kernel import layout as lay
 from kifabrik.recipes.supply_chain.kernel.jit import called, inlined, larger, smaller
 from kifabrik.recipes.supply_chain.kernel.sending import send_from_outside
+from kifabrik.recipes.supply_chain.kernel.stock import write_capacity_left, write_on_hand
 
 
 @inlined
@@ -64,34 +65,56 @@ def count_position(plan: Any, st: Any, i: int) -> None:
 
 
 @called
-def _echelon(plan: Any, st: Any, i: int, zero: Any, stockpyl: bool) -> None:
-    """Write the echelon position of node i into scratch: everything downstream, and what is on order."""
+def _echelon(plan: Any, st: Any, i: int, zero: Any) -> None:
+    """Write the echelon position of node i into scratch: all downstream and on order, less what customers wait for.
+
+    Today's outside demand counts; orders between nodes of the echelon cancel out.
+    """
+    width = st.position.shape[1]
+    scratch = st.scratch
+    write_on_hand(plan, st, i, lay.POSITION, zero)
+    for s in range(width):
+        inside = st.asked[i, s] - st.outside[i, s] - st.level[i, s] - st.owed_out[i, s]
+        scratch[lay.POSITION, s] += st.position[i, s] + inside
+    for place in range(plan.echelon_start[i], plan.echelon_start[i + 1]):
+        d, units = plan.echelon[place], plan.echelon_units[place]
+        write_on_hand(plan, st, d, lay.STOCK, zero)
+        for s in range(width):
+            here = scratch[lay.STOCK, s] - st.owed_out[d, s] - st.outside[d, s]
+            scratch[lay.POSITION, s] += units * here
+        for slot in range(plan.node_ints[d, lay.MAKING_LENGTH]):
+            row = plan.node_ints[d, lay.MAKING_AT] + slot
+            for s in range(width):
+                scratch[lay.POSITION, s] += units * st.making[row, s]
+    for place in range(plan.echelon_lane_start[i], plan.echelon_lane_start[i + 1]):
+        e, units = plan.echelon_lane[place], plan.echelon_lane_units[place]
+        x = plan.lane_ints[e, lay.EXTRA]
+        for s in range(width):
+            scratch[lay.POSITION, s] += units * (st.moving[x, s] + st.aside[x, s] + st.waiting[x, s])
+    for place in range(plan.echelon_raw_start[i], plan.echelon_raw_start[i + 1]):
+        row, units = plan.echelon_raw[place], plan.echelon_raw_units[place]
+        for s in range(width):
+            scratch[lay.POSITION, s] += units * st.raw[row, s]
+
+
+@called
+def _echelon_of_stockpyl(plan: Any, st: Any, i: int, zero: Any) -> None:
+    """The same as stockpyl has it: units as they are, backlog of last nodes, before today's demand downstream."""
     width = st.position.shape[1]
     sum_ = st.scratch
     for s in range(width):
         level = st.level[i, s]
         sum_[lay.POSITION, s] = st.position[i, s] - level + larger(level, zero)
-    if stockpyl and plan.node_ints[i, lay.SINK]:
+    if plan.node_ints[i, lay.SINK]:
         for s in range(width):
             sum_[lay.POSITION, s] -= larger(-st.level[i, s], zero)
-    elif not stockpyl:
-        for s in range(width):
-            sum_[lay.POSITION, s] -= st.owed_out[i, s]
     for place in range(plan.echelon_start[i], plan.echelon_start[i + 1]):
-        d = plan.echelon[place]
-        units = plan.echelon_units[place]
+        d, units = plan.echelon[place], plan.echelon_units[place]
         for s in range(width):
             sum_[lay.POSITION, s] += units * larger(st.level[d, s], zero)
-        if stockpyl and plan.node_ints[d, lay.SINK]:
+        if plan.node_ints[d, lay.SINK]:
             for s in range(width):
                 sum_[lay.POSITION, s] -= units * larger(-st.level[d, s], zero)
-        elif not stockpyl:
-            for s in range(width):
-                sum_[lay.POSITION, s] -= units * st.owed_out[d, s]
-            for slot in range(plan.node_ints[d, lay.MAKING_LENGTH]):
-                row = plan.node_ints[d, lay.MAKING_AT] + slot
-                for s in range(width):
-                    sum_[lay.POSITION, s] += units * st.making[row, s]
     for place in range(plan.echelon_lane_start[i], plan.echelon_lane_start[i + 1]):
         x = plan.lane_ints[plan.echelon_lane[place], lay.EXTRA]
         units = plan.echelon_lane_units[place]
@@ -116,14 +139,19 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
             order[i, s] = zero
         return
     rule = ints[i, lay.RULE]
-    point, quantity = reals[i, lay.POINT], reals[i, lay.QUANTITY]
+    point, quantity, rounding = reals[i, lay.POINT], reals[i, lay.QUANTITY], reals[i, lay.ROUNDING]
     if rule == lay.BASE_STOCK:
         for s in range(width):
-            order[i, s] = larger(level - position[i, s], zero)
+            q = level - position[i, s]
+            order[i, s] = q if q > rounding else zero
     elif rule == lay.ECHELON:
-        _echelon(plan, st, i, zero, stockpyl)
+        if stockpyl:
+            _echelon_of_stockpyl(plan, st, i, zero)
+        else:
+            _echelon(plan, st, i, zero)
         for s in range(width):
-            order[i, s] = larger(level - st.scratch[lay.POSITION, s], zero)
+            q = level - st.scratch[lay.POSITION, s]
+            order[i, s] = q if q > rounding else zero
     elif rule == lay.MIN_MAX:
         for s in range(width):
             here = position[i, s]
@@ -144,25 +172,22 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
         reals[i, lay.ORDER_CAP],
         reals[i, lay.STORAGE],
     )
-    if lot > 0:
-        for s in range(width):
-            order[i, s] = math.ceil(order[i, s] / lot - 1e-6) * lot
     if minimum > 0:
         for s in range(width):
             q = order[i, s]
             order[i, s] = minimum if zero < q < minimum else q
+    if lot > 0:
+        for s in range(width):
+            order[i, s] = math.ceil(order[i, s] / lot - 1e-6) * lot
     if storage < np.inf:
         for s in range(width):
             room = storage - position[i, s] - larger(st.asked[i, s] - st.level[i, s], zero)
             order[i, s] = larger(zero, smaller(order[i, s], room))
     if cap < np.inf:
-        d = ints[i, lay.D_CAPACITY]
-        if d >= 0:
-            lost = plan.trouble_reals[d, 3]
+        if plan.capacity_loss_start[i] < plan.capacity_loss_start[i + 1]:
+            write_capacity_left(plan, st, i, zero)
             for s in range(width):
-                order[i, s] = smaller(
-                    order[i, s], cap * (1 - smaller(st.trouble[d, s], zero + np.float32(1)) * lost)
-                )
+                order[i, s] = smaller(order[i, s], cap * st.scratch[lay.CAPACITY_LEFT, s])
         else:
             for s in range(width):
                 order[i, s] = smaller(order[i, s], cap)
@@ -191,6 +216,10 @@ def place_orders(
         units = plan.group_units[g]
         if ints[i, lay.PLAIN]:
             e = plan.group_lane[begin]
+            if plan.lane_ints[e, lay.COUNTS_ORDERS] and t >= span[0]:
+                book = plan.lane_ints[e, lay.LANE_BOOK] + lay.ORDERED
+                for s in range(width):
+                    st.lane_part[book, s] += zero + np.float32(1) if order[i, s] > zero else zero
             if plan.lane_ints[e, lay.SOURCE] < 0:
                 lane = plan.lane_ints[e]
                 if lane[lay.EXTRA] < 0 and lane[lay.ARRIVED] < 0 and lane[lay.LANE_BOOK] < 0 and not recording:
@@ -212,6 +241,10 @@ def place_orders(
                 q = st.scratch[lay.SENT, s]
                 st.orders[row, s] = q
                 st.coming[plan.coming_at[g], s] += q
+            if plan.lane_ints[e, lay.COUNTS_ORDERS] and t >= span[0]:
+                book = plan.lane_ints[e, lay.LANE_BOOK] + lay.ORDERED
+                for s in range(width):
+                    st.lane_part[book, s] += zero + np.float32(1) if st.scratch[lay.SENT, s] > zero else zero
             if plan.lane_ints[e, lay.SOURCE] < 0:
                 send_from_outside(plan, st, e, t, first, span, zero, rec, recording)
 
@@ -243,5 +276,7 @@ def _share_of_lane(plan: Any, st: Any, e: int, i: int, units: Any, zero: Any) ->
         for s in range(width):
             scratch[lay.SENT, s] = smaller(scratch[lay.SENT, s], cap)
     if quota < 0:
+        rounding = plan.node_reals[i, lay.ROUNDING] * units
         for s in range(width):
-            scratch[lay.UNPLACED, s] = larger(zero, scratch[lay.UNPLACED, s] - scratch[lay.SENT, s])
+            left = scratch[lay.UNPLACED, s] - scratch[lay.SENT, s]
+            scratch[lay.UNPLACED, s] = left if left > rounding else zero

@@ -1,5 +1,5 @@
 """Lanes: what is sent on them, and when it will have come."""
-# ruff: noqa: C901 - branches for what a lane can do
+# ruff: noqa: C901, PLR0912 - branches for what a lane can do
 
 from typing import Any
 
@@ -55,12 +55,17 @@ def send_from_outside(
 ) -> None:
     """An outside supplier ships what scratch (SENT) says, after the order's time."""
     width = st.position.shape[1]
-    d = plan.lane_ints[e, lay.D_LANE]
-    if d >= 0:
-        x = plan.lane_ints[e, lay.EXTRA]
+    if plan.lane_ints[e, lay.HEARS]:
+        length = plan.lane_ints[e, lay.L_ORDER_LENGTH]
+        row = plan.lane_ints[e, lay.L_ORDER_AT] + (t - plan.lane_ints[e, lay.ORDER_TIME] + length) % length
+        units = plan.lane_reals[e, lay.UNITS]
+        for s in range(width):
+            st.scratch[lay.SENT, s] = st.orders[row, s] * units
+    lane_out, paused, x = plan.lane_ints[e, lay.D_LANE], plan.lane_ints[e, lay.D_TO], plan.lane_ints[e, lay.EXTRA]
+    if lane_out >= 0 or paused >= 0:
         for s in range(width):
             q = st.held[x, s] + st.scratch[lay.SENT, s]
-            out = st.trouble[d, s] > 0
+            out = (lane_out >= 0 and st.trouble[lane_out, s] > 0) or (paused >= 0 and st.trouble[paused, s] > 0)
             st.held[x, s] = q if out else zero
             st.scratch[lay.SENT, s] = zero if out else q
     random = plan.lane_ints[e, lay.ARRIVED] >= 0
@@ -70,8 +75,9 @@ def send_from_outside(
     leaves = plan.lane_ints[e, lay.BEFORE_LEAVING]
     book = plan.lane_ints[e, lay.LANE_BOOK]
     if book >= 0:
-        for s in range(width):
-            st.lane_part[book + lay.SHIPPED, s] += st.scratch[lay.SENT, s]
+        if span[0] <= t + leaves < span[1]:
+            for s in range(width):
+                st.lane_part[book + lay.SHIPPED, s] += st.scratch[lay.SENT, s]
         if random and not moved:
             for s in range(width):
                 periods = drawn_periods_under_way(t, leaves, st.scratch[lay.LEADS, s], span, zero)
@@ -80,20 +86,24 @@ def send_from_outside(
             weight = periods_under_way(t, leaves, plan.lane_ints[e, lay.LEAD], span, zero)
             for s in range(width):
                 st.lane_part[book + lay.UNDER_WAY, s] += st.scratch[lay.SENT, s] * weight
-    if recording:
+    if recording and t + leaves < rec.lanes.shape[1]:
         for s in range(width):
-            rec.lanes[lay.E_SHIPPED, t, e, s] = st.scratch[lay.SENT, s]
+            rec.lanes[lay.E_SHIPPED, t + leaves, e, s] = st.scratch[lay.SENT, s]
     send(plan, st, e, t)
 
 
 @called
-def book_lane(plan: Any, st: Any, e: int, t: int, rec: Any, recording: bool, slot: int, weight: Any) -> None:
+def book_lane(
+    plan: Any, st: Any, e: int, t: int, rec: Any, recording: bool, slot: int, counted: bool, weight: Any
+) -> None:
     """Book what a lane without peculiarities took."""
     width = st.position.shape[1]
     book = plan.lane_ints[e, lay.LANE_BOOK]
-    if book >= 0:
+    if book >= 0 and counted:
         for s in range(width):
             st.lane_part[book + lay.SHIPPED, s] += st.ring[slot, s]
+    if book >= 0:
+        for s in range(width):
             st.lane_part[book + lay.UNDER_WAY, s] += st.ring[slot, s] * weight
     if recording:
         for s in range(width):

@@ -9,10 +9,13 @@ from kifabrik.recipes.supply_chain.kernel import layout as lay
 from kifabrik.recipes.supply_chain.kernel.drawing import draw_lead_times
 from kifabrik.recipes.supply_chain.kernel.jit import called, inlined, larger, smaller
 from kifabrik.recipes.supply_chain.kernel.sending import book_lane, drawn_periods_under_way, periods_under_way, send
+from kifabrik.recipes.supply_chain.kernel.stock import write_on_hand
 
 
 @inlined
-def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, rec: Any, recording: bool) -> None:
+def serve(
+    plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, stockpyl: bool, rec: Any, recording: bool
+) -> None:
     """Ship from node i to its customers what it owes and can; keeps its books."""
     ints = plan.node_ints
     width = st.position.shape[1]
@@ -21,6 +24,9 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
     book = ints[i, lay.BOOK]
     one = zero + np.float32(1)
     near = zero + np.float32(1.00001)
+    blocked = ints[i, lay.BLOCKED]
+    if blocked:
+        write_on_hand(plan, st, i, lay.STOCK, zero)
     for s in range(width):
         scratch[lay.LEFT, s] = larger(level[i, s], zero) + scratch[lay.MADE_NOW, s]
         level[i, s] += scratch[lay.MADE_NOW, s] - asked[i, s]
@@ -29,19 +35,16 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
     if recording:
         for s in range(width):
             rec.nodes[lay.N_MADE, t, i, s] = scratch[lay.MADE_NOW, s]
-    blocked = _can_be_blocked(plan, i)
-    if blocked:  # then it can have stock and owe, and the level is less than the stock
-        _add_owed(plan, st, i, zero)
+    if blocked:
         for s in range(width):
-            before = level[i, s] + asked[i, s] - scratch[lay.MADE_NOW, s]
-            scratch[lay.LEFT, s] += before + scratch[lay.UNPLACED, s] - larger(before, zero)
+            scratch[lay.LEFT, s] = scratch[lay.STOCK, s] + scratch[lay.MADE_NOW, s]
     d = ints[i, lay.D_OUT]
     if d >= 0:
         for s in range(width):
             scratch[lay.LEFT, s] = zero if st.trouble[d, s] > 0 else scratch[lay.LEFT, s]
     allocation = ints[i, lay.ALLOCATION]
     if allocation != lay.PRIORITY:
-        _shares(plan, st, i, zero)
+        _shares(plan, st, i, t, zero)
     for place in range(plan.out_start[i], plan.out_start[i + 1]):
         e = plan.out_lane[place]
         length = plan.lane_ints[e, lay.L_ORDER_LENGTH]
@@ -62,9 +65,9 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
                 scratch[lay.MET_NOW, s] += larger(out - before, zero)
                 part[book + lay.TRANSIT, s] += out * weight
             if plan.lane_ints[e, lay.LANE_BOOK] >= 0 or recording:
-                book_lane(plan, st, e, t, rec, recording, slot, weight)
+                book_lane(plan, st, e, t, rec, recording, slot, t >= span[0], weight)
         else:
-            _serve_lane(plan, st, i, e, row, t, first, span, zero, rec, recording)
+            _serve_lane(plan, st, i, e, row, t, first, span, zero, stockpyl, rec, recording)
     if ints[i, lay.DEMAND] != lay.NO_DEMAND:
         waits = plan.node_reals[i, lay.WAITS]
         out_owed, outside = st.owed_out, st.outside
@@ -89,18 +92,11 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
             part[book + lay.ASKED_OUT, s] += new
             if recording:
                 rec.nodes[lay.N_SHIPPED_OUT, t, i, s] = out
-    d = ints[i, lay.D_STOCK]
-    if d >= 0:
-        share = plan.trouble_reals[d, 3]
-        for s in range(width):
-            lost = larger(level[i, s], zero) * share if st.trouble[d, s] == 2 else zero  # noqa: PLR2004
-            level[i, s] -= lost
-            st.position[i, s] -= lost
     if blocked:
-        _add_owed(plan, st, i, zero)
+        write_on_hand(plan, st, i, lay.STOCK, zero)
         for s in range(width):
-            part[book + lay.ON_HAND, s] += level[i, s] + scratch[lay.UNPLACED, s]
-            part[book + lay.OWED, s] += scratch[lay.UNPLACED, s]
+            part[book + lay.ON_HAND, s] += scratch[lay.STOCK, s]
+            part[book + lay.OWED, s] += scratch[lay.STOCK, s] - level[i, s]
     else:
         for s in range(width):
             here = level[i, s]
@@ -121,27 +117,6 @@ def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, 
                 part[book + lay.ELSEWHERE, s] += st.raw[raw, s] * rate
     if recording:
         _record(plan, st, i, t, zero, rec)
-
-
-@inlined
-def _can_be_blocked(plan: Any, i: int) -> Any:
-    """Whether something can keep node i from shipping what it has."""
-    blocked = plan.node_ints[i, lay.D_OUT] >= 0
-    for place in range(plan.out_start[i], plan.out_start[i + 1]):
-        blocked = blocked or plan.lane_ints[plan.out_lane[place], lay.D_LANE] >= 0
-    return blocked
-
-
-@called
-def _add_owed(plan: Any, st: Any, i: int, zero: Any) -> None:
-    """Add up in scratch (UNPLACED) what node i owes."""
-    outside = plan.node_ints[i, lay.DEMAND] != lay.NO_DEMAND
-    for s in range(st.level.shape[1]):
-        st.scratch[lay.UNPLACED, s] = st.owed_out[i, s] if outside else zero
-    for place in range(plan.out_start[i], plan.out_start[i + 1]):
-        e = plan.out_lane[place]
-        for s in range(st.level.shape[1]):
-            st.scratch[lay.UNPLACED, s] += st.owed[e, s]
 
 
 @called
@@ -172,19 +147,30 @@ def _one_less(share: Any, zero: Any) -> Any:
 
 
 @called
-def _shares(plan: Any, st: Any, i: int, zero: Any) -> None:
-    """Shares of old and of new orders that can be met, into scratch."""
+def _shares(plan: Any, st: Any, i: int, t: int, zero: Any) -> None:
+    """Shares of old and of new orders that can be met, into scratch; who cannot be reached has no part."""
     width = st.position.shape[1]
     scratch = st.scratch
     outside = plan.node_ints[i, lay.DEMAND] != lay.NO_DEMAND
     for s in range(width):
         scratch[lay.OLD_SHARE, s] = st.owed_out[i, s] if outside else zero
+        scratch[lay.NEW_SHARE, s] = st.asked[i, s]
     for place in range(plan.out_start[i], plan.out_start[i + 1]):
         e = plan.out_lane[place]
+        d = plan.lane_ints[e, lay.D_LANE]
+        if d < 0:
+            for s in range(width):
+                scratch[lay.OLD_SHARE, s] += st.owed[e, s]
+            continue
+        length = plan.lane_ints[e, lay.L_ORDER_LENGTH]
+        row = plan.lane_ints[e, lay.L_ORDER_AT] + (t - plan.lane_ints[e, lay.ORDER_TIME] + length) % length
+        units = plan.lane_reals[e, lay.UNITS]
         for s in range(width):
-            scratch[lay.OLD_SHARE, s] += st.owed[e, s]
+            out = st.trouble[d, s] > 0
+            scratch[lay.OLD_SHARE, s] += zero if out else st.owed[e, s]
+            scratch[lay.NEW_SHARE, s] -= st.orders[row, s] * units if out else zero
     for s in range(width):
-        here, old, new = scratch[lay.LEFT, s], scratch[lay.OLD_SHARE, s], st.asked[i, s]
+        here, old, new = scratch[lay.LEFT, s], scratch[lay.OLD_SHARE, s], scratch[lay.NEW_SHARE, s]
         if plan.node_ints[i, lay.ALLOCATION] == lay.FIRST_COME:
             served = smaller(here, old)
             scratch[lay.OLD_SHARE, s] = served / old if old > zero else zero
@@ -208,6 +194,7 @@ def _serve_lane(
     first: int,
     span: Any,
     zero: Any,
+    stockpyl: bool,
     rec: Any,
     recording: bool,
 ) -> None:
@@ -218,9 +205,6 @@ def _serve_lane(
     units = plan.lane_reals[e, lay.UNITS]
     lane_out, paused, x = ints[e, lay.D_LANE], ints[e, lay.D_TO], ints[e, lay.EXTRA]
     by_share = plan.node_ints[i, lay.ALLOCATION] != lay.PRIORITY
-    random = ints[e, lay.ARRIVED] >= 0
-    if random:
-        draw_lead_times(plan, st, e, t, first)
     for s in range(width):
         before = owed[e, s]
         new = st.orders[row, s] * units
@@ -240,14 +224,18 @@ def _serve_lane(
             else:
                 out = ready + st.aside[x, s]
                 st.aside[x, s] = zero
-        scratch[lay.MET_NOW, s] += larger(out - before, zero)
+        # set aside is met; stockpyl counts it when it is shipped
+        scratch[lay.MET_NOW, s] += larger((out if stockpyl else ready) - before, zero)
         scratch[lay.SENT, s] = out
+    random = ints[e, lay.ARRIVED] >= 0
+    if random:
+        draw_lead_times(plan, st, e, t, first)
     node_book, book = plan.node_ints[i, lay.BOOK], ints[e, lay.LANE_BOOK]
     if paused >= 0:
         rate = plan.lane_reals[e, lay.SOURCE_RATE]
         for s in range(width):
             st.part[node_book + lay.ELSEWHERE, s] += st.aside[x, s] * rate
-    if book >= 0:
+    if book >= 0 and t >= span[0]:
         for s in range(width):
             st.lane_part[book + lay.SHIPPED, s] += scratch[lay.SENT, s]
     if ints[e, lay.D_TRANSIT] < 0:

@@ -6,22 +6,23 @@ A folder of CSV files or one XLSX file holds the tables of `columns.TABLES`. All
 is listed at once.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain.network import Network, Semantics
-from kifabrik.recipes.supply_chain.tables import build
-from kifabrik.recipes.supply_chain.tables.cells import Problem, parse
-from kifabrik.recipes.supply_chain.tables.checks import check, check_flow
-from kifabrik.recipes.supply_chain.tables.levels import sized
+from kifabrik.recipes.supply_chain.network import Network
+from kifabrik.recipes.supply_chain.tables.cells import Problem
+from kifabrik.recipes.supply_chain.tables.reading import Amended, read
 from kifabrik.recipes.supply_chain.tables.source import Tables, read_tables, tables_of
 from kifabrik.recipes.supply_chain.tables.what_if import apply_scenario, scenario_names
 
 __all__ = [
+    "Examination",
     "Problem",
     "Tables",
     "apply_scenario",
+    "examine",
     "network_of",
     "problems",
     "read_network",
@@ -33,8 +34,13 @@ __all__ = [
 _LISTED: Final = 20
 
 
-def read_network(path: Path, scenario: str = "") -> Network:
+def read_network(path: Path, scenario: str = "", *, amended: Amended | None = None) -> Network:
     """The network in a folder of CSV files or an XLSX file, as a what-if of its `scenarios` table changes it.
+
+    Args:
+        path: The folder or the workbook.
+        scenario: Name of the what-if; empty: none.
+        amended: Says better what the tables say, such as demand, before levels are sized that no table gives.
 
     Raises:
         NotFoundError: If there is nothing at this path, or no such scenario.
@@ -43,22 +49,24 @@ def read_network(path: Path, scenario: str = "") -> Network:
     tables = read_tables(path)
     if scenario:
         tables = apply_scenario(tables, scenario)
-    return network_of(tables, path.stem, str(path))
+    return network_of(tables, path.stem, str(path), amended=amended)
 
 
-def network_of(tables: Tables, name: str, where: str = "The network") -> Network:
+def network_of(tables: Tables, name: str, where: str = "The network", *, amended: Amended | None = None) -> Network:
     """The network that tables describe.
 
     Args:
         tables: As written.
         name: Of the network, if its tables say none.
         where: What the tables are called in errors.
+        amended: As for `read_network`.
 
     Raises:
         UsageError: If the tables are not in order; the first 20 problems are listed.
     """
-    network, found = _read(tables, name)
-    if network is None:
+    reading = read(tables, name, amended=amended)
+    found = reading.problems
+    if reading.network is None:
         listed = "\n".join(f"  {problem}" for problem in found[:_LISTED])
         more = f"\n  … and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
         noun = "problem" if len(found) == 1 else "problems"
@@ -66,7 +74,7 @@ def network_of(tables: Tables, name: str, where: str = "The network") -> Network
             f"{where} has {len(found)} {noun}:\n{listed}{more}",
             hint="`kifabrik supply-chain template FOLDER` explains every table and column.",
         )
-    return network
+    return reading.network
 
 
 def problems(path: Path, scenario: str = "") -> tuple[Problem, ...]:
@@ -79,26 +87,40 @@ def problems(path: Path, scenario: str = "") -> tuple[Problem, ...]:
     tables = read_tables(path)
     if scenario:
         tables = apply_scenario(tables, scenario)
-    return _read(tables, path.stem)[1]
+    return read(tables, path.stem, only_check=True).problems
 
 
-def _read(tables: Tables, stem: str) -> tuple[Network | None, tuple[Problem, ...]]:
-    parsed = parse(tables)
-    check(parsed)
-    nodes, lanes = build.nodes(parsed), build.lanes(parsed)
-    check_flow(parsed, lanes)
-    if not nodes and not parsed.problems:
-        parsed.report("product_site", 0, "", "There is no row, so there is no network.")
-    if parsed.problems:
-        return None, tuple(dict.fromkeys(parsed.problems))
-    about = parsed.rows["network"][0] if parsed.rows["network"] else None
-    network = Network(
-        name=about.text("name", stem) if about else stem,
-        nodes=tuple(nodes),
-        lanes=tuple(lanes),
-        disruptions=tuple(build.disruptions(parsed)),
-        period_days=parsed.period_days,
-        currency=about.text("currency", "EUR") if about else "EUR",
-        semantics=Semantics(about.text("semantics", Semantics.KIFABRIK)) if about else Semantics.KIFABRIK,
-    )
-    return sized(network, build.sizings(parsed)), ()
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What is wrong with tables, and with what their what-ifs make of them.
+
+    Attributes:
+        problems: Name of a what-if, empty for the tables as they are, to its problems.
+        network: The network of the tables, or of the only what-if looked at; None if something is wrong.
+    """
+
+    problems: dict[str, tuple[Problem, ...]]
+    network: Network | None
+
+
+def examine(path: Path, scenario: str = "") -> Examination:
+    """Everything that is wrong with the tables; if nothing is, everything that is wrong with each what-if.
+
+    Args:
+        path: A folder or a workbook.
+        scenario: Look at the tables as this what-if makes them, and at no other.
+
+    Raises:
+        NotFoundError: If there is nothing at this path, or no such scenario.
+        UsageError: If a file cannot be read at all, or a what-if changes what is not there.
+    """
+    tables = read_tables(path)
+    if scenario:
+        tables = apply_scenario(tables, scenario)
+    reading = read(tables, path.stem)
+    found = {scenario: reading.problems}
+    if reading.network is not None and not scenario:
+        for name in scenario_names(tables):
+            changed = apply_scenario(tables, name)
+            found[name] = read(changed, path.stem, like=reading, only_check=True).problems
+    return Examination(found, reading.network)

@@ -8,6 +8,7 @@ from kifabrik.recipes.supply_chain.distributions import Distribution, Kind, fixe
 from kifabrik.recipes.supply_chain.network import (
     INFINITE,
     Allocation,
+    Correlation,
     Demand,
     Disruption,
     Effect,
@@ -196,8 +197,7 @@ def made_at(parsed: Parsed, row: Row) -> tuple[str, ...]:
     """Sites at which a row of `bom` counts."""
     if row.text("site"):
         return (row.text("site"),)
-    product = row.text("product")
-    return tuple(making.text("site") for making in parsed.rows["production"] if making.text("product") == product)
+    return parsed.makers(row.text("product"))
 
 
 def _bom_lane(row: Row, site: str) -> Lane:
@@ -267,4 +267,16 @@ def disruptions(parsed: Parsed) -> list[Disruption]:
             share=row.number_or("share", 1.0),
         )
         for row in parsed.rows["disruptions"]
+    ]
+
+
+def correlations(parsed: Parsed) -> list[Correlation]:
+    """All correlations."""
+    return [
+        Correlation(
+            one="@".join(pair(row)),
+            other="@".join(pair(row, "other_product", "other_site")),
+            coefficient=row.number_or("coefficient", 0.0),
+        )
+        for row in parsed.rows["correlations"]
     ]

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -88,19 +88,40 @@ class Parsed:
     rows: dict[str, list[Row]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     period_days: float = 1.0
+    _makers: dict[str, tuple[str, ...]] | None = None
 
     def report(self, table: str, row: int, column: str, message: str) -> None:
         """Add a problem."""
         self.problems.append(Problem(table, row, column, message))
 
+    def makers(self, product: str) -> tuple[str, ...]:
+        """Sites that have a row of `production` for a product."""
+        if self._makers is None:
+            found: dict[str, list[str]] = {}
+            for row in self.rows["production"]:
+                found.setdefault(row.text("product"), []).append(row.text("site"))
+            self._makers = {each: tuple(sites) for each, sites in found.items()}
+        return self._makers.get(product, ())
 
-def parse(tables: Tables) -> Parsed:
-    """Values of all cells; what cannot be read is a problem and left out."""
+
+def parse(tables: Tables, like: Parsed | None = None, same: Collection[str] = ()) -> Parsed:
+    """Values of all cells; what cannot be read is a problem and left out.
+
+    Args:
+        tables: As written.
+        like: Values of tables that were in order.
+        same: Those of them that are as they were.
+    """
     parsed = Parsed()
     for name in ("network", *(name for name in TABLES if name != "network")):
+        if like and name in same and (name == "network" or parsed.period_days == like.period_days):
+            parsed.rows[name] = like.rows[name]
+            parsed.period_days = like.period_days
+            continue
         raw = tables.get(name, RawTable((), ()))
         _check_headings(parsed, TABLES[name], raw, there=name in tables)
-        parsed.rows[name] = [_row(parsed, TABLES[name], row) for row in raw.rows]
+        reader = _Reader(parsed, TABLES[name], raw.headings)
+        parsed.rows[name] = [reader.read(row) for row in raw.rows]
         if name == "network":
             _take_period(parsed)
     return parsed
@@ -138,17 +159,62 @@ def _check_headings(parsed: Parsed, table: Table, raw: RawTable, *, there: bool)
         parsed.report(table.name, 1, heading, "This column is there twice (perhaps once by its SAP name).")
 
 
-def _row(parsed: Parsed, table: Table, raw: RawRow) -> Row:
-    values: dict[str, Value] = {}
-    for column in table.columns:
-        for written, unit in _written(parsed, table, column, raw):
+class _Reader:
+    """Reads the rows of one table. Equal cells of a column are read once; only units are looked for row by row."""
+
+    def __init__(self, parsed: Parsed, table: Table, headings: Iterable[str]) -> None:
+        self.parsed, self.table = parsed, table
+        self.with_unit = [column for column in table.columns if _may_name_unit(column, headings)]
+        self.plain = {column.name: column for column in table.columns if column not in self.with_unit}
+        self.required = [column for column in self.plain.values() if column.required]
+        self.known: dict[tuple[str, str, Unit], Value | ValueError] = {}
+        self.usual: dict[str, Value] = {}
+        for column in self.plain.values():
+            if column.default and not column.required:
+                self._put(self.usual, column, column.default, column.default_unit, 0)
+
+    def read(self, raw: RawRow) -> Row:
+        """A row with values; what is wrong with it is reported."""
+        values = dict(self.usual)
+        for name, written in raw.cells.items():
+            column = self.plain.get(name)
+            if column is not None:
+                self._put(values, column, written, column.default_unit, raw.number)
+        for column in self.required:
+            if column.name not in raw.cells:
+                self.parsed.report(self.table.name, raw.number, column.name, "The value is missing.")
+        for column in self.with_unit:
+            for written, unit in _written(self.parsed, self.table, column, raw):
+                self._put(values, column, written, unit, raw.number)
+        return Row(raw.number, values)
+
+    def _put(self, values: dict[str, Value], column: Column, written: str, unit: Unit, number: int) -> None:
+        key = (column.name, written, unit)
+        value = self.known.get(key)
+        if value is None:
             try:
-                values[column.name] = _value(column, written, unit, parsed.period_days)
-                if column.type is Type.TIME:
-                    values.setdefault(column.where_unit, str(unit))
+                value = _value(column, written, unit, self.parsed.period_days)
             except ValueError as error:
-                parsed.report(table.name, raw.number, column.name, str(error))
-    return Row(raw.number, values)
+                value = error
+            self.known[key] = value
+        if isinstance(value, ValueError):
+            values.pop(column.name, None)
+            self.parsed.report(self.table.name, number, column.name, str(value))
+            return
+        values[column.name] = value
+        if column.type is Type.TIME:
+            values.setdefault(column.where_unit, str(unit))
+
+
+def _may_name_unit(column: Column, headings: Iterable[str]) -> bool:
+    """Whether a heading may hold the unit of a column, or the column with its unit."""
+    if column.type not in {Type.TIME, Type.RATE}:
+        return False
+    stems = (column.where_unit.removesuffix("_unit"), column.name)
+    return any(
+        heading == column.where_unit or any(heading == f"{stem}_{unit}" for stem in stems for unit in UNIT_NAMES)
+        for heading in headings
+    )
 
 
 def _written(  # noqa: C901 - three places a unit may be in

@@ -1,12 +1,14 @@
 """What must hold between tables: keys occur once, what is named is there, all is supplied, nothing goes round."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
+from kifabrik.errors import UsageError
+from kifabrik.recipes.supply_chain.correlating import score_weights
 from kifabrik.recipes.supply_chain.distributions import Kind
-from kifabrik.recipes.supply_chain.network import Effect, Lane, Rule
+from kifabrik.recipes.supply_chain.network import Correlation, Effect, Lane, Node, Rule
 from kifabrik.recipes.supply_chain.tables.build import made_at, pair
 from kifabrik.recipes.supply_chain.tables.cells import Parsed, Row
 from kifabrik.recipes.supply_chain.tables.columns import TABLES
@@ -96,11 +98,11 @@ def _check_rules(parsed: Parsed) -> None:  # noqa: C901, PLR0912 - one line a ru
     for row in parsed.rows["production"]:
         if row.maybe("yield") == 0:
             parsed.report("production", row.number, "yield", "Nothing would ever come out; use more than 0.")
+    told = {(problem.row, problem.column) for problem in parsed.problems if problem.table == "demand"}
     for row in parsed.rows["demand"]:
         kind = row.text("kind")
         needed = "values" if kind in {Kind.EMPIRICAL, Kind.UNIFORM} else "mean"
-        written = {problem.column for problem in parsed.problems if problem.row == row.number}
-        if needed not in row.values and needed not in written:
+        if needed not in row.values and (row.number, needed) not in told:
             parsed.report("demand", row.number, needed, f"The value is missing{f' for {kind}' if kind else ''}.")
         if abs(row.number_or("loading", 0.0)) > 1:
             parsed.report("demand", row.number, "loading", "A correlation is between -1 and 1.")
@@ -139,6 +141,20 @@ def check_flow(parsed: Parsed, lanes: Iterable[Lane]) -> None:
             parsed.report("product_site", row.number, "product", f"Nothing supplies {name}: {message}")
     _check_cycle(parsed, known)
     _check_targets(parsed, known)
+
+
+def check_correlations(parsed: Parsed, nodes: Sequence[Node], correlations: Sequence[Correlation]) -> None:
+    """Report each correlation that cannot be, or that together they cannot."""
+    for row, each in zip(parsed.rows["correlations"], correlations, strict=True):
+        try:
+            score_weights(nodes, (each,))
+        except UsageError as error:
+            parsed.report("correlations", row.number, "coefficient", error.message)
+    if not parsed.problems:
+        try:
+            score_weights(nodes, correlations)
+        except UsageError as error:
+            parsed.report("correlations", 0, "coefficient", f"{error.message} {error.hint}")
 
 
 def _check_cycle(parsed: Parsed, lanes: list[Lane]) -> None:

@@ -206,6 +206,17 @@ DEMAND: Final = Table("demand", "What outside customers ask for.", "Was Kunden v
     Column("shared_luck", Type.TEXT, "Name of a luck shared with others.", "Name eines gemeinsamen Zufalls."),
     Column("loading", Type.NUMBER, "Correlation with it, -1 to 1.", "Korrelation damit, -1 bis 1.", default="0"),
 ), sap=("PBED",))
+CORRELATIONS: Final = Table("correlations", "Demands that go together: one row a pair; other pairs do not.",
+    "Bedarfe, die zusammenhängen: je Paar eine Zeile; andere Paare hängen nicht zusammen.",
+    ("product", "site", "other_product", "other_site"), (
+    _PRODUCT, _SITE,
+    Column("other_product", Type.TEXT, "Product of the other demand.", "Produkt des anderen Bedarfs.",
+           required=True),
+    Column("other_site", Type.TEXT, "Site of the other demand.", "Standort des anderen Bedarfs.", required=True),
+    Column("coefficient", Type.NUMBER, "Pearson's correlation of a period's demands, before seasonal factors.",
+           "Korrelation (Pearson) der Bedarfe einer Periode, vor Saisonfaktoren.", required=True, unit="-1 to 1",
+           sap=("KORRELATION", "CORRELATION")),
+))
 INVENTORY: Final = Table("inventory", "Stock at the start; without a row: what the policy would order at first.",
     "Anfangsbestand; ohne Zeile: was die Regel anfangs bestellen würde.", ("product", "site", "location"), (
     _PRODUCT, _SITE,
@@ -246,8 +257,8 @@ SCENARIOS: Final = Table("scenarios", "Named what-ifs: changes of other tables, 
 TABLES: Final = {
     table.name: table
     for table in (
-        NETWORK, PRODUCTS, SITES, PRODUCT_SITE, BOM, PRODUCTION, SOURCING, LANES, DEMAND, INVENTORY, DISRUPTIONS,
-        SCENARIOS,
+        NETWORK, PRODUCTS, SITES, PRODUCT_SITE, BOM, PRODUCTION, SOURCING, LANES, DEMAND, CORRELATIONS, INVENTORY,
+        DISRUPTIONS, SCENARIOS,
     )
 }  # fmt: skip
 """All tables, in the order in which they are best filled in."""

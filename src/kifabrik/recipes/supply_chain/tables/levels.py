@@ -7,9 +7,9 @@ lead time. Demand is passed upstream as if every node ordered what it was asked 
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from statistics import NormalDist, mean
+from statistics import NormalDist
 
 from kifabrik.recipes.supply_chain.distributions import Kind
 from kifabrik.recipes.supply_chain.network import Lane, Network, Node
@@ -53,25 +53,29 @@ def _moments(network: Network, inward: Mapping[str, list[Lane]]) -> dict[str, tu
     for name in reversed(network.in_order()):
         node = by_name[name]
         if node.demand is not None:
-            factor = mean(node.demand.factors) if node.demand.factors else 1.0
+            factors = node.demand.factors
+            factor = math.fsum(factors) / len(factors) if factors else 1.0
             each = node.demand.each
             means[name] += factor * (each.mean if each.kind is Kind.NORMAL else each.expected())
             variances[name] += (factor * each.deviation()) ** 2
-        for lane in inward[name]:
+        for lane, share in _shares(inward[name]):
             if lane.source:
-                need = lane.quantity / node.yields * _share(lane, inward[name])
+                need = lane.quantity / node.yields * share
                 means[lane.source] += need * means[name]
                 variances[lane.source] += need**2 * variances[name]
     return {name: (means[name], variances[name]) for name in by_name}
 
 
-def _share(lane: Lane, inward: list[Lane]) -> float:
-    """Share of the target's need that comes on a lane, as far as capacities do not bind."""
-    alternatives = [other for other in inward if other.component == lane.component]
-    quotas = sum(other.quota for other in alternatives)
-    if quotas > 0:
-        return lane.quota / quotas
-    return float(lane is min(alternatives, key=lambda other: other.rank))
+def _shares(inward: list[Lane]) -> Iterator[tuple[Lane, float]]:
+    """Each lane with the share of the target's need that comes on it, as far as capacities do not bind."""
+    by_component: dict[str, list[Lane]] = defaultdict(list)
+    for lane in inward:
+        by_component[lane.component].append(lane)
+    for alternatives in by_component.values():
+        quotas = sum(lane.quota for lane in alternatives)
+        first = min(alternatives, key=lambda lane: lane.rank)
+        for lane in alternatives:
+            yield lane, lane.quota / quotas if quotas > 0 else float(lane is first)
 
 
 def _level(node: Node, inward: list[Lane], moments: tuple[float, float], want: Sizing) -> float:

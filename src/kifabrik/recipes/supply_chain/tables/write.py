@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain.distributions import Distribution, Kind
-from kifabrik.recipes.supply_chain.network import Disruption, Lane, Network, Node
+from kifabrik.recipes.supply_chain.network import Correlation, Disruption, Lane, Network, Node
 from kifabrik.recipes.supply_chain.tables.columns import TABLES
 
 Cells = dict[str, object]
@@ -36,6 +36,7 @@ def write_tables(network: Network, folder: Path) -> None:
         "lanes": [_inner(lane, parts) for lane in network.lanes if lane.source],
         "sourcing": [_outer(lane, parts[lane.target]) for lane in network.lanes if not lane.source],
         "demand": [_demand(node) for node in network.nodes if node.demand],
+        "correlations": [_correlation(each, parts) for each in network.correlations],
         "inventory": [
             {"product": node.product, "site": node.site, "on_hand": node.initial_stock}
             for node in network.nodes
@@ -212,6 +213,17 @@ def _demand(node: Node) -> Cells:
         "backorder_share": node.backorder_share,
         "shared_luck": demand.shared_luck if demand else None,
         "loading": demand.loading if demand else None,
+    }
+
+
+def _correlation(each: Correlation, parts: Mapping[str, Node]) -> Cells:
+    one, other = parts[each.one], parts[each.other]
+    return {
+        "product": one.product,
+        "site": one.site,
+        "other_product": other.product,
+        "other_site": other.site,
+        "coefficient": each.coefficient,
     }
 
 
