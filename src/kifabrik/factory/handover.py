@@ -24,7 +24,7 @@ from kifabrik.errors import KifabrikError
 from kifabrik.factory.engine import Cluster, Fate, Task, array_attempt, new_array
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.queue import keyholder_away, postponed, submit, task_of, with_what_others_left
+from kifabrik.factory.queue import keyholders_away, postponed, submit, task_of, with_what_others_left
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, Run, Watched
 from kifabrik.factory.supervise import fates_of
@@ -83,7 +83,7 @@ class Handover:
             each = -(-_MOST_OF_A_PASS // max(1, len(tenants)))
             waiting = transaction.runs.queued_runs(each) if tenants else []
             now = self._book.clock()
-            away = {tenant: keyholder_away(transaction, tenant, now) for tenant in {run.tenant for run in waiting}}
+            away = keyholders_away(transaction, {run.tenant for run in waiting}, now)
         power = self._power(now.timestamp())
         blocked = {(run.tenant, run.run): away[run.tenant] or postponed(run, power, now) for run in waiting}
         ready = [run for run in waiting if not blocked[run.tenant, run.run]]
