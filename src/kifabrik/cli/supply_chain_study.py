@@ -48,8 +48,7 @@ def doubts(network: "Network") -> list[str]:
     nodes = network.nodes
     if not any(node.demand for node in nodes):
         return [
-            "No node has outside demand, so nothing moves: fill in the table demand "
-            "(a sealed study also takes a history)."
+            "No node has outside demand, so nothing moves: fill in the table demand, or seal a history beside it."
         ]
     if not any(node.price or node.stockout_cost or node.lost_sale_cost for node in nodes):
         return ["No shortage costs anything, so failures look cheap: give stockout_cost, lost_sale_cost or price."]
