@@ -47,7 +47,10 @@ def doubts(network: "Network") -> list[str]:
     """What is in order, but makes figures say little."""
     nodes = network.nodes
     if not any(node.demand for node in nodes):
-        return ["No node has outside demand, so nothing moves: fill in the table demand."]
+        return [
+            "No node has outside demand, so nothing moves: fill in the table demand "
+            "(a sealed study also takes a history)."
+        ]
     if not any(node.price or node.stockout_cost or node.lost_sale_cost for node in nodes):
         return ["No shortage costs anything, so failures look cheap: give stockout_cost, lost_sale_cost or price."]
     return []

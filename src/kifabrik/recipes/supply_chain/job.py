@@ -8,6 +8,7 @@ What it prints is the run's log, which is sealed; metrics go to the file that `K
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,8 +108,8 @@ def _conclude(results: Results, said: argparse.Namespace) -> None:
         mean, low, high = results.interval(name)
         run_log.say(f"{name} {mean:.6g}, 95 % interval {low:.6g} to {high:.6g}")
         run_log.report(name, mean)
-    for node in found.critical:
-        run_log.say(f"two weeks without {node.name} cost {node.cost:,.0f} {results.network.currency}")
+    for node in (node for node in found.critical if math.isfinite(node.cost)):
+        run_log.say(f"two weeks without {node.name} cost {round(node.cost):,} {results.network.currency}")
 
 
 if __name__ == "__main__":

@@ -34,8 +34,11 @@ def called(function: F) -> F:
 
 
 def kept(function: F) -> F:
-    """Compile, or read from disk."""
-    return cast("F", numba.njit(**_KEPT)(function))
+    """Compile, or read from disk: beside the module or, where that is read-only, in the user's cache."""
+    try:
+        return cast("F", numba.njit(**_KEPT)(function))
+    except RuntimeError:  # neither can be written: a read-only installation, and a user without a home
+        return cast("F", numba.njit(**(_KEPT | {"cache": False}))(function))
 
 
 @inlined
