@@ -1,6 +1,7 @@
 """Intervals of kifabrik on the Biogen ADME data: what they promise and what they hold, by similarity.
 
-python bench/pharma_intervals.py DATA [--recipe fast] [--endpoints HLM,Sol,hPPB] [--workers 1] [--fit-only] [--json PATH]
+python bench/pharma_intervals.py DATA [--recipe fast] [--endpoints HLM,Sol,hPPB] [--workers 1] [--fit-only]
+    [--json PATH]
 
 DATA holds `biogen_adme` (Fang et al. 2023, the paper's train and test data). Test compounds that are, as another
 salt or stereoisomer, in the training data as published are left out and counted.
