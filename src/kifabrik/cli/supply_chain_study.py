@@ -48,13 +48,11 @@ def doubts(network: "Network") -> list[str]:
     nodes = network.nodes
     if not any(node.demand for node in nodes):
         return [
-            "No node has outside demand, so nothing moves: fill in the table demand (a sealed study also takes a history)."
+            "No node has outside demand, so nothing moves: fill in demand (a sealed study also takes a history)."
         ]
     if not any(_loses(node) for node in nodes):
-        return [
-            "No shortage costs anything, so failures look cheap: give stockout_cost; or lost_sale_cost or price, with "
-            "a backorder_share below 1."
-        ]
+        needed = "stockout_cost; or lost_sale_cost or price, with a backorder_share below 1"
+        return [f"No shortage costs anything, so failures look cheap: give {needed}."]
     return []
 
 
