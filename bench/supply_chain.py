@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import peers
 import supply_chain_lean as lean
+import supply_chain_vast
 from report import Bar, Picture, at_least, at_most, hand_on, parser
 
 from kifabrik.recipes.supply_chain import luck, willems
@@ -29,12 +30,13 @@ from kifabrik.recipes.supply_chain.distributions import Distribution, Kind, fixe
 from kifabrik.recipes.supply_chain.engine import simulate, trajectories
 from kifabrik.recipes.supply_chain.network import Demand, Lane, Network, Node, Policy
 from kifabrik.recipes.supply_chain.results import Settings
+from kifabrik.recipes.supply_chain.tables import read_network
 
 HERE = Path(__file__).parent
 DATA = HERE.parent.parent / "shared/data/supply_chain"
 PACKAGES = ("simpy==4.1.2", "supplynetpy==0.5.1", "deepbullwhip==0.4.1")
 SIZES = (3, 10, 50, 150)
-COUNTS = (1, 3, 10, 30, 100, 300, 1000)
+COUNTS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 PERIODS = 365
 THEIR_PERIODS = 40
 LEVEL, LEAD, MEAN, SD = 70.0, 2, 20.0, 4.0
@@ -52,8 +54,12 @@ def main() -> None:
     made.add_argument("--scenarios", type=int, default=8192)
     made.add_argument("--data", type=Path, default=DATA, help="folder with the tables of Willems (2008)")
     made.add_argument("--memory", action="store_true", help="only the largest chain; says its peak of memory")
+    made.add_argument("--real-size", action="store_true", help="only ten thousand nodes from their tables on")
     wishes = made.parse_args()
     warnings.simplefilter("ignore")
+    if wishes.real_size:
+        real_size()
+        return
     if wishes.memory:
         print(json.dumps(largest(wishes.data)))
         return
@@ -64,6 +70,7 @@ def main() -> None:
         pictures.append(largest_beside_memory(wishes.data))
     else:
         print(f"the chains of Willems are not in {wishes.data}: the largest is left out")
+    subprocess.run([sys.executable, __file__, "--real-size"], check=True)
     hand_on(wishes.json, *pictures)
 
 
@@ -206,7 +213,7 @@ def curves(scenarios: int) -> list[Picture]:
     changed = {
         "scenarios": [(count, chain(50), count, 100) for count in (32, 128, 512, 2048, 8192, 32768)],
         "periods": [(count, chain(50), 2048, count) for count in (10, 30, 100, 365, 1000)],
-        "nodes": [(count, chain(count), max(1024, scenarios // count), 100) for count in COUNTS],
+        "nodes": [(count, chain(count), _scenarios_of(count, scenarios), 100) for count in COUNTS],
     }
     pictures = []
     for what, points in changed.items():
@@ -216,6 +223,32 @@ def curves(scenarios: int) -> list[Picture]:
         bars = tuple(Bar(f"{point[0]:,} {what}", each, "ours") for point, each in zip(points, rates, strict=True))
         pictures.append(Picture(f"The rate by number of {what}", UNIT, bars))
     return pictures
+
+
+def _scenarios_of(nodes: int, scenarios: int) -> int:
+    """So many that a measurement is neither over at once nor takes a minute."""
+    return max(1024, scenarios // nodes) if nodes <= 1000 else 256
+
+
+def real_size() -> None:
+    """A network of ten thousand nodes from its tables on: seconds to read and to compile it, rate and memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        supply_chain_vast.write(Path(folder))
+        begun = time.process_time()
+        network = read_network(Path(folder))
+        reading = time.process_time() - begun
+    simulate(network, Settings(scenarios=32, periods=1, traced=0))
+    begun = time.process_time()
+    simulate(network, Settings(scenarios=32, periods=1, traced=0))
+    preparing = time.process_time() - begun
+    begun = time.perf_counter()
+    simulate(network, Settings(scenarios=256, periods=FEW, traced=0), workers=THREADS)
+    moved = len(network.lanes) * 256 * FEW / (time.perf_counter() - begun - preparing)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    size = f"{len(network.nodes):,} nodes, {len(network.lanes):,} lanes"
+    print(f"from tables: {size}, random lead times, bills, seasons")
+    print(f"           read in {reading:.1f} s, made ready in {preparing:.1f} s of one core")
+    print(f"           two cores, by the clock: {moved / 1e6:.0f} M lane-periods/s; memory {memory:.2f} GB")
 
 
 def largest(data: Path) -> dict[str, float]:

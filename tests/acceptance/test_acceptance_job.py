@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from kifabrik.customer.monthly import in_month, monthly
+from kifabrik.customer.monthly_proof import prove_footprints
+
 pytestmark = pytest.mark.xdist_group("acceptance")
 
 
@@ -61,6 +64,38 @@ def test_footprint_has_time_energy_with_its_source_and_cost(stage, trained):
     assert used["cost_micro_eur"] > 0
     assert all(part["source"] for part in used["energy"])
     assert stage.customer.kifabrik("footprint", stage.name("slope")).out.count("EUR") == 1
+
+
+def test_the_month_is_summed_from_the_log_and_proven_by_what_launchers_signed(stage, trained):
+    session = stage.sdk.session
+    catalogue = session.catalogue()
+    run = catalogue.run(stage.name("slope")).run
+    ended = in_month(catalogue.ended(), next(e.time[:7] for e in catalogue.ended() if e.refs.get("run") == run))
+    found = monthly(session.tenant, ended[0].time[:7], ended, {}, catalogue.head)
+    (line,) = (one for one in found.lines if one.run == run)
+    used = session.runs.show(run).footprint
+    assert line.sums.cost_micro_eur == used.cost_micro_eur
+    assert line.sums.energy_mj == round(1000 * sum(part.joules for part in used.energy))
+    assert found.without == ()
+    proven = prove_footprints(ended, session.datasets.statement, session.keyholder_key, lambda: None)
+    assert proven == found.total.attempts
+    assert run in stage.customer.kifabrik("ps", "--footprint").out
+
+
+def test_the_monthly_statement_is_written_for_people_and_for_programs(stage, trained, tmp_path):
+    name = stage.name("slope")
+    said = stage.customer.kifabrik("statement", "--verify", "--json").json()
+    assert name in {line["job"] for line in said["lines"]}
+    assert (
+        sum(line["exact"]["cost_micro_eur"] for line in said["lines"]) == said["total"]["exact"]["cost_micro_eur"]
+    )
+    for file, expected in (("november.csv", f",{name},"), ("abrechnung.html", "Monatsabrechnung")):
+        stage.customer.kifabrik("statement", "--language", "de", "--out", tmp_path / file)
+        text = (tmp_path / file).read_text(encoding="utf-8")
+        assert expected in text
+        assert name in text
+    told = stage.customer.kifabrik("statement", "--out", tmp_path / "november.pdf", expect=2)
+    assert "End it in .html, .csv or .json." in told.err
 
 
 @pytest.fixture(scope="module")

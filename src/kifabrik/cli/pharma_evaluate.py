@@ -68,12 +68,8 @@ def evaluate(
     remark(f"Kept in {model}; the report for chemists: kifabrik pharma report {model}")
 
 
-_SLACK = 0.02
-"""How far below its promise an interval may stay without a warning."""
-
-
 def _show(found: "Evaluation", level: float) -> None:
-    from kifabrik.recipes.pharma.evaluating import FAR  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.pharma.evaluating import FAR, is_short  # noqa: PLC0415 - slow to import
 
     short = {"mean": "MEAN", "nearest neighbour": "NEAREST", "random forest on Morgan": "FOREST"}
     columns = ["MEASURE", "MODEL", "95 % INTERVAL", "IN DOMAIN"]
@@ -106,13 +102,14 @@ def _show(found: "Evaluation", level: float) -> None:
     if found.covered is not None:
         remark(f"Intervals promise {level:.0%} and cover {found.covered:.1%} of the test data.")
     if found.covered_far is not None:
-        falls = found.covered_far < level - _SLACK
+        falls = is_short(found.covered_far, found.count_far, level)
         remark(
             f"Below a similarity of {FAR} to the training compounds they cover {'only ' if falls else ''}"
             f"{found.covered_far:.1%} of {found.count_far:,}{': do not rely on them there.' if falls else '.'}"
         )
     if found.cliffs.compounds:
+        count = found.cliffs.compounds
         remark(
-            f"Activity cliffs: {found.cliffs.compounds} test compounds; error {found.cliffs.error:.3f}, "
+            f"Activity cliffs: {count} test compound{'s' if count > 1 else ''}; error {found.cliffs.error:.3f}, "
             f"elsewhere {found.cliffs.other_error:.3f}."
         )

@@ -8,7 +8,7 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.sap_secret import store_of, store_options
-from kifabrik.cli.terminal import remark, show_json, show_table, warn
+from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
     from kifabrik.connectors.sap.probe import Probed, SetFound
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Examples:
       kifabrik sap probe https://s4.example/sap/opu/odata4/sap/api_material
       kifabrik sap probe https://s4.example/sap/opu/odata/sap/API_PRODUCT_SRV --set A_Product
+      kifabrik sap probe https://s4.example/odata/v4/supply --draft plan.yaml
       kifabrik sap probe --plan plan.yaml
 
     \b
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.argument("url", required=False)
 @click.option("--plan", type=click.Path(path_type=Path), help="Take address and sign-in from this plan.")
 @click.option("--set", "only", default="", help="Look at this entity set, with all its fields.")
+@click.option("--draft", type=click.Path(path_type=Path), help="Also write a plan of all that was found, to edit.")
 @store_options
 @home_option
 @json_option
@@ -38,6 +40,7 @@ def probe(
     url: str | None,
     plan: Path | None,
     only: str,
+    draft: Path | None,
     passphrase_file: Path | None,
     key_file: Path | None,
     home: Path,
@@ -49,18 +52,22 @@ def probe(
     it takes several requests in one round trip. A probe reads no more than a page of each, and changes nothing.
     """
     from kifabrik.connectors.sap.asking import caller_of, connect  # noqa: PLC0415 - slow to import
+    from kifabrik.connectors.sap.drafting import draft_plan  # noqa: PLC0415
     from kifabrik.connectors.sap.environment import sign_in_from_environment  # noqa: PLC0415
     from kifabrik.connectors.sap.plan import check_url, read_plan  # noqa: PLC0415
     from kifabrik.connectors.sap.probe import probe as look  # noqa: PLC0415
 
     if (url is None) == (plan is None):
         raise click.UsageError("Name the URL of a service, or a plan with --plan.")
+    if draft is not None and draft.exists():
+        raise click.UsageError(f"{draft} exists. Name another file with --draft.")
     store = store_of(home, passphrase_file, key_file)
-    caller = (
-        caller_of(read_plan(plan), store) if plan else connect(check_url(url or ""), sign_in_from_environment())
-    )
-    with caller:
+    read = read_plan(plan) if plan else None
+    sign_in = read.sign_in if read else sign_in_from_environment()
+    with caller_of(read, store) if read else connect(check_url(url or ""), sign_in) as caller:
         found = look(caller, only=only)
+    if draft is not None:
+        draft.write_text(draft_plan(found, sign_in), encoding="utf-8")
     if as_json:
         show_json(asdict(found))
         return
@@ -70,6 +77,8 @@ def probe(
     if only:
         click.echo()
         _show_fields(found.sets[0])
+    if draft is not None:
+        done(f"{draft}: a plan of all this, to cross out and to sign; then: kifabrik sap pull {draft}")
 
 
 def _show(found: "Probed") -> None:

@@ -1,14 +1,14 @@
 """`kifabrik sap pull`."""
 
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.sap_secret import store_of, store_options
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
@@ -73,26 +73,19 @@ def show_pulled(pulled: "Pulled") -> None:
 
 
 @contextmanager
-def pulling(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show a bar for each entity set on a terminal; gives what counts its rows."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(20),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        tasks: dict[str, TaskID] = {}
+def pulling(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for the entity set that is being pulled, on a terminal; gives what counts its rows."""
+    with ExitStack() as bars:
+        shown: dict[str, Callable[[int], None] | None] = {}
+        done = dict[str, int]()
 
         def count(name: str, rows: int, total: int) -> None:
-            if name not in tasks:
-                tasks[name] = bar.add_task(name, total=None)
-            bar.update(tasks[name], completed=rows, total=total if total >= 0 else None)
+            if name not in shown:
+                bars.close()  # sets are pulled one after the other
+                shown[name] = bars.enter_context(counting(name, total if total >= 0 else None, quiet=quiet))
+            advance = shown[name]
+            if advance is not None:
+                advance(rows - done.get(name, 0))
+            done[name] = rows
 
         yield count

@@ -1,5 +1,6 @@
 """`kifabrik supply-chain calibrate`."""
 
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
 def calibrate(history: Path, plots: Path | None, tables: Path | None, seed: int, as_json: bool) -> None:
     """Fit demand or lead times to HISTORY, a CSV, Parquet or XLSX file.
 
-    Columns: product, site, period or date, quantity; or lane, lead_time. The family is chosen by AIC, the P-value
-    is that of Kolmogorov's distance by parametric bootstrap; what fits no family is kept as it was seen.
+    Columns: product, site, period or date, quantity; or lane, lead_time. The family is chosen by AIC. P is the
+    chance that a true family lies farther from its history, by Kolmogorov's distance; P χ² the same, of whole
+    numbers, by how often classes of them were seen (chi-square); both by parametric bootstrap. What fits no family
+    (one of them below 0.01) is kept as it was seen.
     """
     from kifabrik.recipes.supply_chain.calibrating import calibrate as find  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.supply_chain.calibrating import draw_fit  # noqa: PLC0415
@@ -51,8 +54,8 @@ def calibrate(history: Path, plots: Path | None, tables: Path | None, seed: int,
         show_json({"series": [_document(one) for one in found]})
         return
     rows = [_row(one) for one in found]
-    columns = ["SERIES", "SEEN", "CLASS", "FAMILY", "MEAN", "SD", "P", "SEASON"]
-    show_table(columns, rows, right=(1, 4, 5, 6))
+    columns = ["SERIES", "SEEN", "CLASS", "FAMILY", "MEAN", "SD", "P", "P χ²", "SEASON"]
+    show_table(columns, rows, right=(1, 4, 5, 6, 7))
     doubtful = [one.series.name for one in found if one.fit.is_doubtful]
     if doubtful:
         warn(f"No family fits {', '.join(doubtful[:5])}: kept as seen.")
@@ -86,6 +89,7 @@ def _row(one: "Calibration") -> tuple[str, ...]:
         show_number(fitted.distribution.expected()),
         show_number(fitted.distribution.deviation()),
         show_p(fitted.p_value),
+        "-" if isnan(fitted.chi_square_p) else show_p(fitted.chi_square_p),
         one.season or "-",
     )
 

@@ -15,6 +15,7 @@ from kifabrik.cli.supply_chain_study import (
     show_number,
     show_p,
     study_options,
+    tried,
 )
 from kifabrik.cli.terminal import remark, show_json, show_table
 from kifabrik.errors import UsageError
@@ -102,21 +103,22 @@ def stress(
 
     Without --outage, the dated disruptions of the network in FOLDER are each tried alone. Cost counts lost revenue.
     """
-    from kifabrik.recipes.supply_chain import comparing  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.supply_chain import comparing, failing  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.supply_chain.tables import read_network  # noqa: PLC0415 - slow to import
 
     network = read_network(folder)
     settings = settings_of(scenarios, periods, warm_up, seed)
     if critical is not None:
-        few = len(network.nodes) <= max(comparing.ALL_TRIED, 4 * critical)
-        tries = scenarios * ((len(network.nodes) if few else 2 * critical) + 1)
-        with counting("simulating", tries, quiet=as_json) as progress:
-            nodes = comparing.critical_nodes(network, settings, weeks=weeks, most=critical, progress=progress)
+        wanted = failing.look(network, settings, weeks=weeks, most=critical)
+        with counting("simulating", wanted.total, quiet=as_json) as progress:
+            nodes = failing.failures(network, settings, wanted, weeks, progress)[:critical]
         if as_json:
             show_json({"critical_nodes": plain_values(nodes)})
             return
         rows = [(node.name, show_number(node.cost), show_number(node.error), node.periods) for node in nodes]
         show_table(["NODE THAT FAILS", f"COST ({network.currency})", "ERROR", "PERIODS"], rows, right=(1, 2, 3))
+        if len(wanted.names) < len(network.nodes):
+            remark(tried(len(wanted.names), len(network.nodes)))
         return
     base, events = _events(network, outages)
     with counting("simulating", scenarios * (len(events) + 1), quiet=as_json) as progress:

@@ -11,7 +11,7 @@ import click
 
 from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
-from kifabrik.cli.supply_chain_study import doubts, plain_values, settings_of, show_number, study_options
+from kifabrik.cli.supply_chain_study import doubts, plain_values, settings_of, show_number, study_options, tried
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def conclude_study(
         warn(doubt)
     for node in [node for node in found.critical if node.cost > 0][:3]:
         remark(f"Two weeks without {node.name} cost {show_number(node.cost)} {network.currency}.")
+    if 0 < len(found.critical) < len(network.nodes):
+        remark(tried(len(found.critical), len(network.nodes)))
     remark(f"Tables and report: {page}")
 
 

@@ -47,10 +47,18 @@ def doubts(network: "Network") -> list[str]:
     """What is in order, but makes figures say little."""
     nodes = network.nodes
     if not any(node.demand for node in nodes):
-        return ["No node has outside demand, so nothing moves: fill in the table demand."]
+        return [
+            "No node has outside demand, so nothing moves: fill in the table demand "
+            "(a sealed study also takes a history)."
+        ]
     if not any(node.price or node.stockout_cost or node.lost_sale_cost for node in nodes):
         return ["No shortage costs anything, so failures look cheap: give stockout_cost, lost_sale_cost or price."]
     return []
+
+
+def tried(some: int, every: int) -> str:
+    """Say of how many nodes the failure was simulated."""
+    return f"Failures of {some} of {every:,} nodes were simulated: those with most demand at risk."
 
 
 def show_number(value: float | None) -> str:

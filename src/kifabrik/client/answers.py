@@ -95,4 +95,5 @@ def _root_of(error: BaseException) -> str:
     """Say what is at the bottom of an error: urllib3 wraps what a person understands into several others."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return str(error) or type(error).__name__
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or str(error) or type(error).__name__

@@ -1,10 +1,11 @@
 """A connected member: API clients, verified trust, the log's mirror and the catalogue."""
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, Self
 
@@ -38,6 +39,8 @@ COSIGNED: Final = "cosigned"
 _KEYHOLDERS: Final = (EntryKind.KEYHOLDER_ENROLLED, EntryKind.KEYHOLDER_RESTORED)
 _NUMBERED: Final = b'"sequence":'
 """In every entry about the keyholder or its lists, and in few others."""
+_STATEMENTS: Final = 256
+"""Statements a session keeps: a digest names one statement for ever, and what it names is looked up in the log."""
 _PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.05
 """Between looks whether another command is done with the mirror."""
@@ -79,6 +82,8 @@ class Session:
         self.leases = Leases(self.connection)
         self.log = Log(self.connection)
         self.store = HttpStore(self.objects)
+        self._statement = lru_cache(_STATEMENTS)(self.datasets.statement)
+        self._catching_up = threading.Lock()
 
     def close(self) -> None:
         """Close the connection."""
@@ -207,7 +212,7 @@ class Session:
             ConflictError: Another process keeps the copy busy.
             IntegrityError: The log was rolled back, forked or is incomplete.
         """
-        with _when_free(member_folder(self.home, "ledger")) as files:
+        with self._catching_up, _when_free(member_folder(self.home, "ledger")) as files:
             mirror = Mirror(log_origin(self.tenant), files, own_disk=True)
             catch_up(self.log, mirror, Policy.parse(self.profile.policy).logs[0])
         return mirror
@@ -220,7 +225,7 @@ class Session:
             self.catalogue_identity,
             member_folder(self.home, "details"),
             tenant_key=self.tenant_key,
-            statement=self.datasets.statement,
+            statement=self._statement,
         )
 
 

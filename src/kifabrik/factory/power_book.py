@@ -81,6 +81,6 @@ class PowerBook:
         return sum(count for ends, count in self._taken if ends > moment)
 
     def _permitted(self, moment: float) -> int:
-        if self._permit is None or 0 < self._permit.until <= moment:
+        if self._permit is None or self._now < self._permit.until <= moment:
             return self._all
         return self._permit.most(self._all)

@@ -67,7 +67,7 @@ class Mirror:
         """The signed text kept with `keep` for the newest head; empty if there is none."""
         return self._store.state.checkpoint if self._store.state else ""
 
-    def extend(self, new_entries: Sequence[bytes], head: TreeHead) -> None:
+    def extend(self, new_entries: Sequence[bytes], head: TreeHead, *, checkpoint: str = "") -> None:
         """Take over entries up to a head whose signature the caller has verified.
 
         Giving entries again that the mirror holds changes nothing, as long as they are the same.
@@ -75,12 +75,15 @@ class Mirror:
         Args:
             new_entries: The bytes of the entries up to `head.size`; they may begin before the mirror's end.
             head: The verified tree head.
+            checkpoint: Its signed text, kept with it in one write; `keep` can add it later.
 
         Raises:
-            IntegrityError: The head is a rollback, a fork, or not what the entries give.
+            IntegrityError: The head is a rollback, a fork, or not what the entries give, or the text is not its.
             UsageError: Entries between the mirror's end and the new ones are missing.
         """
         fresh = self._fresh(new_entries, head)
+        if checkpoint and TreeHead.parse(Note.parse(checkpoint).text) != head:
+            raise IntegrityError(f"this is not a checkpoint of the tree head of {head.size} entries")
         tree = self._tree.copy()
         leaves = [leaf_hash(entry) for entry in fresh]
         tree.extend(leaves)
@@ -93,8 +96,10 @@ class Mirror:
                 "different entries.",
             )
         if head == self.head:
+            if checkpoint:
+                self.keep(checkpoint)
             return
-        self._store.save(fresh, MirrorState(head, tree=tree.to_bytes()))
+        self._store.save(fresh, MirrorState(head, checkpoint, tree.to_bytes()))
         if self._index is not None:
             for index, leaf in enumerate(leaves, self._tree.size):
                 self._index.setdefault(leaf, index)

@@ -23,8 +23,7 @@ def catch_up(log: Log, mirror: Mirror, key: NoteVerifier) -> TreeHead:
     """
     news = log.since(mirror.size)
     head = verify_tree_head(news.checkpoint, key)
-    mirror.extend(entries_of(news, log, mirror.size, head), head)
-    mirror.keep(news.checkpoint)
+    mirror.extend(entries_of(news, log, mirror.size, head), head, checkpoint=news.checkpoint)
     return head
 
 

@@ -177,9 +177,11 @@ class Sealer:
                         self._on_sealed(len(block))
 
                     contents = shard.write_to(sink)
-            except BaseException:
+            except BaseException as error:
                 file.close()
                 path.unlink()
+                if isinstance(error, OSError):
+                    error.filename = error.filename or str(self._spool)  # which of the disks is full
                 raise
         reference = BodyRef(body.sha256, body.size)
         path.replace(self._waiting(reference))

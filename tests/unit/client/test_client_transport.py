@@ -123,6 +123,17 @@ def test_what_is_no_answer_is_said_with_the_address(said):
         connection.close()
 
 
+def test_a_factory_that_does_not_run_is_said_in_words():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    connection = Connection(f"http://127.0.0.1:{port}", patience_s=0)
+    with pytest.raises(UnavailableError) as raised:
+        connection.get_bytes("/a")
+    assert raised.value.message == f"cannot reach the factory at http://127.0.0.1:{port}: Connection refused"
+    connection.close()
+
+
 @pytest.mark.parametrize("url", ["", "here", "ftp://here", "http://", "http://a:b", "http://[::1", "http://ä..x"])
 def test_an_address_that_is_none_is_said_so(url):
     connection = Connection(url, patience_s=0)

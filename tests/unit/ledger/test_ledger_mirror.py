@@ -117,6 +117,38 @@ def test_only_a_checkpoint_of_the_newest_head_is_kept():
     assert mirror.checkpoint == ""
 
 
+def test_a_checkpoint_is_kept_with_its_entries_in_one_write():
+    class Counting(MemoryStore):
+        saves = 0
+
+        def save(self, new_entries, state):
+            self.saves += 1
+            super().save(new_entries, state)
+
+    store = Counting()
+    mirror = Mirror(ORIGIN, store)
+    for size in (10, 11):
+        mirror.extend(
+            ENTRIES[mirror.size : size], head_of(ENTRIES[:size]), checkpoint=checkpoint_of(head_of(ENTRIES[:size]))
+        )
+        assert mirror.checkpoint == checkpoint_of(head_of(ENTRIES[:size]))
+    assert store.saves == 2
+
+
+def test_a_checkpoint_of_another_head_is_refused_and_nothing_is_taken_over():
+    mirror = a_mirror(10)
+    for other in [checkpoint_of(head_of(ENTRIES[:10])), checkpoint_of(head_of(ENTRIES[:11], "other")), "nonsense"]:
+        with pytest.raises(IntegrityError):
+            mirror.extend(ENTRIES[10:11], head_of(ENTRIES[:11]), checkpoint=other)
+    assert (mirror.size, mirror.checkpoint) == (10, "")
+
+
+def test_a_checkpoint_that_came_late_is_added_to_the_head_it_signs():
+    mirror = a_mirror(10)
+    mirror.extend([], head_of(ENTRIES[:10]), checkpoint=checkpoint_of(head_of(ENTRIES[:10])))
+    assert mirror.checkpoint == checkpoint_of(head_of(ENTRIES[:10]))
+
+
 def test_a_store_whose_entries_do_not_give_its_head_is_refused():
     for entries, head in [
         (ENTRIES[:10], head_of(ENTRIES[:9])),

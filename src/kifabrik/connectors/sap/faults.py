@@ -26,6 +26,8 @@ def first_fault(error: ValidationError, kind: type[BaseModel], where: str) -> Us
         return UsageError(f"{where}: unknown key {place!r}", hint=hint)
     if fault["type"] == "missing":
         return UsageError(f"{where}: {place!r} is missing", hint="docs/sap.md has an example.")
+    if fault["type"] == "string_too_short":
+        return UsageError(f"{where}: {place!r} is empty", hint="Fill it in; docs/sap.md says what goes there.")
     message = str(fault["msg"]).removeprefix("Value error, ")
     return UsageError(f"{where}: {place}: {message}" if names else f"{where}: {message}")
 

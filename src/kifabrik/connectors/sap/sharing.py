@@ -14,9 +14,12 @@ import pyarrow.parquet as pq
 
 from kifabrik.connectors.sap.file_plan import SharedTable, SharePlan
 from kifabrik.connectors.sap.secrets import SecretStore
-from kifabrik.errors import CapacityError, IntegrityError, SignInError, UnavailableError, UsageError
+from kifabrik.connectors.sap.share_listing import Listing, SharedFile
+from kifabrik.errors import CapacityError, IntegrityError, UnavailableError, UsageError
 
 LARGEST_FILE: Final = 2**30
+_ENDED: Final = frozenset({400, 401, 403, 404, 410})
+"""What stores answer once a link has ended: S3 403, Azure 403, Google 400, others 401, 404 or 410."""
 _TIMEOUT: Final = httpx.Timeout(300, connect=15)
 
 
@@ -50,16 +53,12 @@ def read_shared(client: Any, name: str, wanted: SharedTable) -> Iterator[pa.Reco
     Raises:
         KifabrikError: The share refuses, cannot be reached, or what it gives is not what it says.
     """
-    from delta_sharing.protocol import Table  # noqa: PLC0415 - slow to import
-
-    share, schema_name, table = wanted.table.split(".")
-    answer = _asked(client, name, Table(table, share, schema_name))
+    listing = Listing(client, name, wanted.table)
     schema: pa.Schema | None = None
-    for file in answer.add_files:
-        found = _fetched(name, file)
+    for file in listing.files:
+        found = _fetched(name, listing, file)
         missing = [column for column in wanted.columns if column not in found.schema_arrow.names]
-        partitions = dict(file.partition_values or {})
-        absent = [column for column in missing if column not in partitions]
+        absent = [column for column in missing if column not in file.partitions]
         if absent:
             raise UsageError(
                 f"{wanted.table} has no column {absent[0]!r}",
@@ -79,32 +78,15 @@ def read_shared(client: Any, name: str, wanted: SharedTable) -> Iterator[pa.Reco
                 raise IntegrityError(f"{wanted.table}: its files have columns of different types") from None
 
 
-def _asked(client: Any, name: str, table: Any) -> Any:
-    try:
-        return client.list_files_in_table(table)
-    except OSError as error:  # the library's errors are those of `requests`, which are OSErrors
-        response = getattr(error, "response", None)
-        status = response.status_code if response is not None else 0
-        if status in {401, 403}:
-            raise SignInError(
-                f"{name}: the share does not let us in ({status})", hint="Ask the provider for a fresh profile."
-            ) from None
-        what = f"answers {status}" if status else f"does not answer: {type(error).__name__}"
-        raise UnavailableError(
-            f"{name}: the share {what}", hint="Check table in the plan, and the network."
-        ) from None
-
-
-def _fetched(name: str, file: Any) -> pq.ParquetFile:
-    if file.size and file.size > LARGEST_FILE:
+def _fetched(name: str, listing: Listing, file: SharedFile) -> pq.ParquetFile:
+    if file.size > LARGEST_FILE:
         raise CapacityError(f"{name}: a file of the share has {file.size / 2**30:.1f} GiB; 1 GiB is held in memory")
-    try:
-        answer = httpx.get(file.url, timeout=_TIMEOUT)
-    except httpx.HTTPError as error:
-        raise UnavailableError(f"{name}: a file of the share cannot be had: {type(error).__name__}") from None
+    answer = _got(name, file)
+    if answer.status_code in _ENDED:
+        answer = _got(name, listing.again(file))
     if answer.status_code != httpx.codes.OK:
         raise UnavailableError(
-            f"{name}: a file of the share answers {answer.status_code}", hint="Links end; repeat the command."
+            f"{name}: a file of the share answers {answer.status_code}", hint="Repeat the command."
         )
     if file.size and len(answer.content) != file.size:
         raise IntegrityError(
@@ -114,3 +96,10 @@ def _fetched(name: str, file: Any) -> pq.ParquetFile:
         return pq.ParquetFile(pa.BufferReader(answer.content))
     except (pa.ArrowInvalid, OSError):
         raise IntegrityError(f"{name}: a file of the share is no Parquet file") from None
+
+
+def _got(name: str, file: SharedFile) -> httpx.Response:
+    try:
+        return httpx.get(file.url, timeout=_TIMEOUT)
+    except httpx.HTTPError as error:
+        raise UnavailableError(f"{name}: a file of the share cannot be had: {type(error).__name__}") from None

@@ -12,14 +12,24 @@ Invariants:
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
-from rdkit.Chem import QED, Descriptors, Mol, rdFingerprintGenerator, rdMolDescriptors, rdPartialCharges
+from rdkit.Chem import (
+    QED,
+    Descriptors,
+    Mol,
+    MolSurf,
+    rdFingerprintGenerator,
+    rdMolDescriptors,
+    rdPartialCharges,
+)
 
-from kifabrik.recipes.pharma.graph_kernels import graph_values
+from kifabrik.recipes.pharma.crippen import contributions
+from kifabrik.recipes.pharma.erg import FEATURES
+from kifabrik.recipes.pharma.graph_kernels import graph_values, independent_rings
 from kifabrik.recipes.pharma.pattern_counts import Patterns
 from kifabrik.recipes.pharma.skeleton import Skeleton, read
 
@@ -97,17 +107,47 @@ _QED: Any = QED
 _ATOMIC_NUMBERS: Final = 119
 
 
-def together(molecule: Mol) -> NDArray[np.float64]:
+class Seen(NamedTuple):
+    """What is looked up once in a molecule.
+
+    Attributes:
+        skeleton: Its atoms and bonds.
+        counts: Of fragments, QED's acceptors, rotatable bonds, QED's alerts.
+        features: Which of `erg.FEATURES` each atom is; None for large molecules.
+        aliphatic: Which atoms QED takes as those of aliphatic rings; None for large molecules.
+    """
+
+    skeleton: Skeleton
+    counts: list[int]
+    features: NDArray[np.bool_] | None
+    aliphatic: NDArray[np.bool_] | None
+
+
+def look(molecule: Mol) -> Seen:
+    """Look up what descriptors share.
+
+    Args:
+        molecule: Sanitised, with at least one atom.
+    """
+    skeleton = read(molecule)
+    counts, marks = _patterns().find(molecule, skeleton)
+    if marks is None:
+        return Seen(skeleton, counts, None, None)
+    return Seen(skeleton, counts, marks[:, : len(FEATURES)], marks[:, len(FEATURES)])
+
+
+def together(molecule: Mol, seen: Seen) -> NDArray[np.float64]:
     """All descriptors, with what they share computed once.
 
     Args:
         molecule: Sanitised, with at least one atom.
+        seen: From `look`.
 
     Returns:
         Shape (200,), in the order of `NAMES`.
     """
     try:
-        found = [*_shared(molecule), *(function(molecule) for function in _alone())]
+        found = [*_shared(molecule, seen), *(function(molecule) for function in _alone())]
     except Exception:  # noqa: BLE001 - as above
         return np.array(one_by_one(molecule))
     values = np.empty(len(NAMES))
@@ -133,12 +173,27 @@ def _morgan(radius: int) -> Any:
 
 @cache
 def _patterns() -> Patterns:
-    """Fragments, then QED's acceptors, then its alerts."""
-    return Patterns([*map(_pattern_of, _FRAGMENTS), *QED.Acceptors, *QED.StructuralAlerts], _ALERTS_AT)
+    """Those of `Seen`."""
+    counted = [
+        *map(_pattern_of, _FRAGMENTS),
+        *QED.Acceptors,
+        Chem.MolFromSmarts(_ROTATABLE),
+    ]
+    marked = [*map(Chem.MolFromSmarts, FEATURES), QED.AliphaticRings]
+    return Patterns([*counted, *QED.StructuralAlerts], _ALERTS_AT, marked)
 
 
 _ACCEPTORS_AT: Final = len(_FRAGMENTS)
-_ALERTS_AT: Final = _ACCEPTORS_AT + len(_QED.Acceptors)
+_ROTATABLE_AT: Final = _ACCEPTORS_AT + len(_QED.Acceptors)
+_ALERTS_AT: Final = _ROTATABLE_AT + 1
+_BULKY: Final = "!$(*#*)&!D1&!$(C(F)(F)F)&!$(C(Cl)(Cl)Cl)&!$(C(Br)(Br)Br)&!$(C([CH3])([CH3])[CH3])"
+_STIFF: Final = (
+    "!$([CD3](=[N,O,S])-!@[#7,O,S!D1])&!$([#7,O,S!D1]-!@[CD3]=[N,O,S])"
+    "&!$([CD3](=[N+])-!@[#7!D1])&!$([#7!D1]-!@[CD3]=[N+])"
+)
+_ROTATABLE: Final = f"[{_BULKY}&{_STIFF}]-,:;!@[{_BULKY}]"
+"""RDKit's strict definition: not beside triple bonds, at the end of chains, to trihalomethyl or tert-butyl, or in
+amides and their like."""
 
 
 def _pattern_of(name: str) -> Mol:
@@ -148,21 +203,21 @@ def _pattern_of(name: str) -> Mol:
     return pattern
 
 
-def _shared(molecule: Mol) -> list[float]:
+def _shared(molecule: Mol, seen: Seen) -> list[float]:
     """Values of `_SHARED`, then of `_FRAGMENTS`."""
-    skeleton = read(molecule)
+    skeleton, counts = seen.skeleton, seen.counts
     atoms = skeleton.table
     outer = _outer_electrons()[atoms[0]]
     charges = _charges(molecule)
-    log_p, refractivity = rdMolDescriptors.CalcCrippenDescriptors(molecule)
+    crippen = contributions(molecule, skeleton)
+    log_p, refractivity = crippen.sums
+    surface = np.array(rdMolDescriptors._CalcLabuteASAContribs(molecule)[0])  # noqa: SLF001 - Descriptors calls it so
     heavy = int((atoms[0] > 1).sum())
     circles = [_morgan(radius).GetSparseCountFingerprint(molecule) for radius in (1, 2, 3)]
-    rotatable = rdMolDescriptors.CalcNumRotatableBonds(molecule)
-    counts = _patterns().counts(molecule, skeleton)
     return [
-        *_graph(molecule, skeleton, atoms, outer).tolist(),
-        *rdMolDescriptors.SMR_VSA_(molecule),
-        *rdMolDescriptors.SlogP_VSA_(molecule),
+        *_graph(molecule, skeleton, surface, outer).tolist(),
+        *_surfaces(crippen.refractivity, MolSurf.mrBins, surface),
+        *_surfaces(crippen.log_p, MolSurf.logpBins, surface),
         *rdMolDescriptors.PEOE_VSA_(molecule),
         *charges,
         log_p,
@@ -170,8 +225,8 @@ def _shared(molecule: Mol) -> list[float]:
         int((outer - atoms[3] + atoms[2]).sum()),
         int(atoms[4].sum()),
         *(len(one.GetNonzeroElements()) / heavy if heavy else 0.0 for one in circles),
-        rotatable,
-        _qed(molecule, log_p, rotatable, counts) if heavy == atoms.shape[1] else _QED.qed(molecule),
+        counts[_ROTATABLE_AT],
+        _qed(molecule, log_p, seen) if heavy == atoms.shape[1] else _QED.qed(molecule),
         *counts[:_ACCEPTORS_AT],
     ]
 
@@ -188,19 +243,26 @@ def _charges(molecule: Mol) -> tuple[float, float, float, float]:
     return largest, smallest, max(sizes), min(sizes)
 
 
+def _surfaces(values: NDArray[np.float64], edges: Sequence[float], surface: NDArray[np.float64]) -> list[float]:
+    """Surface of the atoms whose value lies in each bin."""
+    found: list[float] = np.bincount(
+        np.searchsorted(edges, values, side="right"), weights=surface, minlength=len(edges) + 1
+    ).tolist()
+    return found
+
+
 def _graph(
-    molecule: Mol, skeleton: Skeleton, atoms: NDArray[np.int64], outer: NDArray[np.int64]
+    molecule: Mol, skeleton: Skeleton, surface: NDArray[np.float64], outer: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """What `graph_kernels` computes."""
-    surface, _ = rdMolDescriptors._CalcLabuteASAContribs(molecule)  # noqa: SLF001 - Descriptors calls it so
     distance = Chem.GetDistanceMatrix(molecule)
     weighted = Chem.GetDistanceMatrix(molecule, useBO=True, useAtomWts=False, prefix="Balaban")
     values: NDArray[np.float64] = graph_values(
-        np.vstack([atoms[:3], outer]),
+        np.vstack([skeleton.table[:3], outer]),
         skeleton.ends,
         *skeleton.links,
         skeleton.order,
-        np.array(surface),
+        surface,
         distance,
         weighted,
         rdMolDescriptors.CalcHallKierAlpha(molecule),
@@ -208,17 +270,21 @@ def _graph(
     return values
 
 
-def _qed(molecule: Mol, log_p: float, rotatable: int, counts: Sequence[int]) -> float:
+def _qed(molecule: Mol, log_p: float, seen: Seen) -> float:
     """Drug-likeness (Bickerton et al., Nature Chem. 4 (2012) 90) of a molecule without hydrogen atoms."""
-    rings = molecule.GetRingInfo().NumRings()
+    counts = seen.counts
+    if seen.aliphatic is None:
+        rings = len(Chem.GetSSSR(Chem.DeleteSubstructs(Chem.Mol(molecule), QED.AliphaticRings)))
+    else:
+        rings = independent_rings(seen.skeleton.ends, seen.aliphatic)
     properties = _QED.QEDproperties(
         MW=rdMolDescriptors._CalcMolWt(molecule),  # noqa: SLF001 - as QED calls it
         ALOGP=log_p,
-        HBA=sum(counts[_ACCEPTORS_AT:_ALERTS_AT]),
+        HBA=sum(counts[_ACCEPTORS_AT:_ROTATABLE_AT]),
         HBD=rdMolDescriptors.CalcNumHBD(molecule),
         PSA=rdMolDescriptors.CalcTPSA(molecule),
-        ROTB=rotatable,
-        AROM=len(Chem.GetSSSR(Chem.DeleteSubstructs(Chem.Mol(molecule), QED.AliphaticRings))) if rings else 0,
+        ROTB=counts[_ROTATABLE_AT],
+        AROM=rings,
         ALERTS=sum(counts[_ALERTS_AT:]),
     )
     return float(_QED.qed(molecule, qedProperties=properties))

@@ -142,6 +142,8 @@ class Evaluation:
 
 
 _ENOUGH: Final = 20
+_SLACK: Final = 0.02
+_LUCK: Final = 1.645
 
 
 def coverage_of_far(similarity: Floats, true: Floats, low: Floats, high: Floats) -> float:
@@ -155,6 +157,17 @@ def coverage_of_far(similarity: Floats, true: Floats, low: Floats, high: Floats)
     """
     is_far = similarity < FAR
     return float(((true >= low) & (true <= high))[is_far].mean())
+
+
+def is_short(covered: float, count: int, level: float) -> bool:
+    """Whether intervals hold less than they promise, by two points and by more than luck.
+
+    Args:
+        covered: Share of the compounds whose interval holds what was measured.
+        count: Compounds.
+        level: The promise; by luck a share stays within 1.645 standard errors below it in 95 of 100 cases.
+    """
+    return covered < level - max(_SLACK, _LUCK * math.sqrt(level * (1 - level) / count))
 
 
 def evaluate(

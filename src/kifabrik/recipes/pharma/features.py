@@ -24,6 +24,7 @@ from rdkit.Chem import Mol, MolToMolBlock, rdFingerprintGenerator, rdReducedGrap
 from rdkit.rdBase import BlockLogs
 
 from kifabrik.recipes.pharma import descriptors
+from kifabrik.recipes.pharma.erg import reduced_graph
 from kifabrik.recipes.pharma.feature_cache import FeatureCache
 from kifabrik.recipes.pharma.fingerprints import read_molecule
 from kifabrik.recipes.pharma.processes import processes
@@ -146,7 +147,12 @@ def _describe_one(molecule: Mol, row: Values) -> None:
     row[MORGAN_COUNTS:at] = 0
     for bin_, count in _avalon(molecule).items():
         row[MORGAN_COUNTS + bin_] = count
-    row[at : at + ERG_VALUES] = rdReducedGraphs.GetErGFingerprint(molecule)
+    seen = descriptors.look(molecule)
+    row[at : at + ERG_VALUES] = (
+        rdReducedGraphs.GetErGFingerprint(molecule)
+        if seen.features is None
+        else reduced_graph(molecule, seen.skeleton, seen.features)
+    )
     with np.errstate(over="ignore"):
-        row[at + ERG_VALUES :] = descriptors.together(molecule)
+        row[at + ERG_VALUES :] = descriptors.together(molecule, seen)
     row[~np.isfinite(row)] = np.nan

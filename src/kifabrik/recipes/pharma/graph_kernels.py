@@ -50,6 +50,64 @@ def adjacency(atoms: int, begin: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
 
 
 @_jit
+def with_hydrogens(start: Ints, neighbour: Ints, by: Ints, hydrogens: Ints) -> tuple[Ints, Ints, Ints]:
+    """Neighbours when hydrogen atoms are put behind the others, atom by atom.
+
+    Args:
+        start: From `adjacency`.
+        neighbour: From `adjacency`.
+        by: From `adjacency`.
+        hydrogens: Of each atom, shape (n,).
+
+    Returns:
+        As `adjacency`; a hydrogen atom is the last of its atom's neighbours.
+    """
+    atoms = start.size - 1
+    count = hydrogens.sum()
+    first = np.empty(atoms + count + 1, np.int64)
+    to = np.empty(neighbour.size + 2 * count, np.int64)
+    through = np.empty(neighbour.size + 2 * count, np.int64)
+    at, hydrogen, bond = 0, atoms, neighbour.size // 2
+    tail = neighbour.size + count
+    for atom in range(atoms):
+        first[atom] = at
+        for link in range(start[atom], start[atom + 1]):
+            to[at], through[at] = neighbour[link], by[link]
+            at += 1
+        for _ in range(hydrogens[atom]):
+            to[at], through[at] = hydrogen, bond
+            to[tail], through[tail] = atom, bond
+            first[hydrogen] = tail
+            at, tail, hydrogen, bond = at + 1, tail + 1, hydrogen + 1, bond + 1
+    first[atoms + count] = tail
+    return first, to, through
+
+
+@_jit
+def independent_rings(ends: Ints, left_out: NDArray[np.bool_]) -> int:
+    """Rings of the smallest set that a graph has without some of its atoms: bonds less atoms plus pieces.
+
+    Args:
+        ends: Atoms of bonds, shape (2, m).
+        left_out: Which atoms are not looked at, shape (n,).
+    """
+    leader = np.arange(left_out.size)
+    rings = 0
+    for bond in range(ends.shape[1]):
+        one, other = ends[0, bond], ends[1, bond]
+        if left_out[one] or left_out[other]:
+            continue
+        while leader[one] != one:
+            one = leader[one]
+        while leader[other] != other:
+            other = leader[other]
+        if one == other:
+            rings += 1
+        leader[one] = other
+    return rings
+
+
+@_jit
 def path_sums(start: Ints, neighbour: Ints, simple: Floats, valence: Floats) -> Floats:  # noqa: C901
     """Path counts and connectivity sums over paths of three, four and five atoms.
 

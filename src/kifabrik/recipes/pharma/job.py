@@ -24,6 +24,7 @@ from kifabrik.recipes.pharma.endpoints import limit_of
 from kifabrik.recipes.pharma.evaluated import load_evaluation, save_evaluation
 from kifabrik.recipes.pharma.evaluating import evaluate
 from kifabrik.recipes.pharma.filters import RULES, Alerts, Filters, Limit
+from kifabrik.recipes.pharma.fonts import without_system_fonts
 from kifabrik.recipes.pharma.libraries import Library
 from kifabrik.recipes.pharma.measuring import Wishes
 from kifabrik.recipes.pharma.model import load, save
@@ -31,7 +32,6 @@ from kifabrik.recipes.pharma.molecules import Standardiser
 from kifabrik.recipes.pharma.picking import Picking
 from kifabrik.recipes.pharma.prepared import load_prepared, save_prepared
 from kifabrik.recipes.pharma.preparing import prepare
-from kifabrik.recipes.pharma.report import write_report
 from kifabrik.recipes.pharma.screen import screen
 from kifabrik.recipes.pharma.screening_plan import Plan, Stage
 from kifabrik.recipes.pharma.sides import load_split, save_split
@@ -116,6 +116,9 @@ def _train(said: argparse.Namespace, scratch: Path) -> None:
         found = evaluate(model, sides.train, sides.test, seed=said.seed, workers=run_log.cores(), progress=count)
     save_evaluation(found, sides, said.out)
     judged = load_evaluation(said.out)
+    without_system_fonts(scratch)
+    from kifabrik.recipes.pharma.report import write_report  # noqa: PLC0415 - it looks for fonts when it is imported
+
     write_report(model, judged, said.out)
     write_card(model, judged, said.out)
     for measure, interval in found.measures.items():

@@ -8,7 +8,7 @@ Invariants:
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,49 +65,64 @@ class Answers:
         return self._rows[kind]
 
 
+class Found(NamedTuple):
+    """What was found in a molecule.
+
+    Attributes:
+        counts: How often each pattern is there, each set of atoms once, at most 1,000 times.
+        marks: Shape (atoms, marks), where patterns start; None for a molecule too large for it.
+    """
+
+    counts: list[int]
+    marks: Truth | None
+
+
 class Patterns:
     """Substructures to look for together.
 
     Args:
         queries: What to look for.
         once_from: Patterns from this number on count once at most.
+        marks: Patterns of which to tell at which atoms they start.
     """
 
-    def __init__(self, queries: Sequence[Any], once_from: int) -> None:
+    def __init__(self, queries: Sequence[Any], once_from: int, marks: Sequence[Any] = ()) -> None:
         self._queries = tuple(queries)
         self._once_from = once_from
         self._compiler = compiler = Compiler()
         whole = [at for at, query in enumerate(self._queries) if len(rdmolops.GetMolFrags(query)) == 1]
         self._numbers = np.array([compiler.add(self._queries[at]) for at in whole])
-        self._places = np.array(whole)
+        self._places = whole
         self._apart = [at for at in range(len(self._queries)) if at not in set(whole)]
+        marked = [compiler.starts_at(query) for query in marks]
         self._once_among = sum(at < once_from for at in whole)
         self._program = compiler.program()
+        self._marked = self._program.plain + np.array(marked, np.int64)
         self._plain = [Chem.MolFromSmarts(text) for text in compiler.atoms]  # an atom does not outlive its molecule
         plain = [query.GetAtomWithIdx(0) for query in self._plain]
         self._atoms = Answers(plain, len(plain) + len(self._program.kind))
         self._bonds = Answers([bond for _, bond in compiler.bonds.values()], len(compiler.bonds))
 
-    def counts(self, molecule: Mol, skeleton: Skeleton) -> list[int]:
-        """How often each is there, each set of atoms once, at most 1,000 times.
+    def find(self, molecule: Mol, skeleton: Skeleton) -> Found:
+        """Look for all of them.
 
         Args:
             molecule: Where to look.
             skeleton: Of the molecule.
         """
         if len(skeleton.atoms) > MOST_ATOMS:
-            return [self._ask(molecule, at) for at in range(len(self._queries))]
+            return Found([self._ask(molecule, at) for at in range(len(self._queries))], None)
         truth = self._atoms.of(skeleton.atoms, molecule.GetAtomWithIdx)
         bond_truth = self._bonds.of(skeleton.bonds, molecule.GetBondWithIdx)
         links = skeleton.links
         present = complete(*self._program, truth, bond_truth, *links)
         found = [0] * len(self._queries)
         numbers = count(self._numbers, self._once_among, *self._program[-3:], present, truth, bond_truth, *links)
-        for at, number in zip(self._places.tolist(), numbers.tolist(), strict=True):
+        for at, number in zip(self._places, numbers.tolist(), strict=True):
             found[at] = number if number >= 0 else self._ask(molecule, at)
         for at in self._apart:
             found[at] = self._ask(molecule, at)
-        return found
+        return Found(found, truth[:, self._marked])
 
     def _ask(self, molecule: Mol, at: int) -> int:
         query = self._queries[at]

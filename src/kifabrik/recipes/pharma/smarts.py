@@ -95,6 +95,10 @@ class Compiler:
         self._queries.append(steps)
         return len(self._queries) - 1
 
+    def starts_at(self, query: Any) -> int:
+        """Add a column that tells at which atoms a query starts; gives its place among the later columns."""
+        return self._column(self.add(query), ())
+
     def program(self) -> Program:
         """All that was added."""
         plain = len(self.atoms)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
+from kifabrik.recipes.supply_chain.chi_square import Agreement
 from kifabrik.recipes.supply_chain.fitting import Fit, empirical, fit
 
 Floats = NDArray[np.float64]
@@ -339,22 +340,53 @@ def demand_rows(found: Sequence[Calibration]) -> list[dict[str, object]]:
 
 
 def draw_fit(calibration: Calibration, target: Path) -> None:
-    """Draw how well a fit fits: what was seen and what would be, as steps and rank by rank (SVG or PNG)."""
+    """Draw how well a fit fits (SVG or PNG): what was seen and what would be, as steps.
+
+    Beside it, for whole numbers the classes of the chi-square test, for others rank by rank.
+    """
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
 
     fitted = calibration.fit
     values = _without(calibration.series, calibration.season, calibration.factors)
     seen = np.sort(values)
     ranks = (np.arange(len(seen)) + 0.5) / len(seen)
-    model = (fitted.candidates[0].distribution if fitted.candidates else empirical(seen)).quantile(ranks)
+    best = fitted.candidates[0].distribution if fitted.candidates else empirical(seen)
+    model = best.quantile(ranks)
+    if fitted.chi_square:
+        model = np.round(model)  # as it is drawn
     figure = Figure(figsize=(8, 3.4), layout="constrained")
-    steps, pairs = figure.subplots(1, 2)
+    steps, beside = figure.subplots(1, 2)
     steps.step(seen, ranks, where="post", label="seen")
-    steps.plot(model, ranks, label="fitted")
-    steps.set(xlabel="quantity", ylabel="share at or below", title=calibration.series.name)
+    steps.step(model, ranks, where="post", label=f"fitted: {best.kind}")
+    title = f"{_shortened(calibration.series.name)}\nKolmogorov: P = {fitted.p_value:.3f}"
+    steps.set(xlabel="quantity", ylabel="share at or below", title=title)
     steps.legend()
-    pairs.plot(model, seen, ".", markersize=3)
-    most = float(max(seen[-1], model[-1]))
-    pairs.plot([0, most], [0, most], linewidth=0.8)
-    pairs.set(xlabel="fitted", ylabel="seen", title=f"P = {fitted.p_value:.3f}")
+    if fitted.chi_square:
+        _draw_classes(beside, fitted.chi_square, fitted.chi_square_p)
+    else:
+        beside.plot(model, seen, ".", markersize=3)
+        most = float(max(seen[-1], model[-1]))
+        beside.plot([0, most], [0, most], linewidth=0.8)
+        beside.set(xlabel="fitted", ylabel="seen", title="rank by rank")
     figure.savefig(target)
+
+
+def _draw_classes(axes: Any, counts: Agreement, p_value: float) -> None:
+    at = np.arange(len(counts.seen))
+    axes.bar(at, counts.seen, width=0.75, color="C0", alpha=0.55, label="seen")
+    axes.hlines(counts.expected, at - 0.45, at + 0.45, color="C1", linewidth=2, label="expected")
+    upto = [f"{end:g}" for end in counts.upto]
+    start = [f"{end + 1:g}" for end in counts.upto]
+    ends = zip(start[:-1], upto[1:], strict=True)
+    between = [last if first == last else f"{first}-{last}" for first, last in ends]
+    names = [f"≤ {upto[0]}", *between, f"≥ {start[-1]}"]
+    every = -(-len(at) // 8)
+    axes.set_xticks(at[::every], names[::every], fontsize=8)
+    title = f"in classes\nchi-square {counts.statistic:.1f}: P = {p_value:.3f}"
+    axes.set(xlabel="quantity", ylabel="periods", title=title)
+    axes.legend()
+
+
+def _shortened(name: str, most: int = 44) -> str:
+    """A name of at most so many letters."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain.engine import simulate
-from kifabrik.recipes.supply_chain.guaranteed_service import needed_for
-from kifabrik.recipes.supply_chain.network import Disruption, Effect, Network, Policy, Rule
+from kifabrik.recipes.supply_chain.network import Disruption, Network
 from kifabrik.recipes.supply_chain.recovering import (
     TOLERANCE,
     recovery_of,
@@ -26,16 +25,11 @@ from kifabrik.recipes.supply_chain.recovering import (
     window_of,
 )
 from kifabrik.recipes.supply_chain.results import Results, Settings
-from kifabrik.recipes.supply_chain.safety_stocks import demand_means, from_network, main_level
-from kifabrik.recipes.supply_chain.studies import CriticalNode, Estimate, OutageResult, by_cost
+from kifabrik.recipes.supply_chain.studies import Estimate, OutageResult
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int], None]
 COMPARED: Final = ("cost", "revenue", "holding", "stockout", "transport", "beta", "alpha", "stock_value", "backlog")
-_SCREENED: Final = 32
-"""Scenarios of the first look at candidates."""
-ALL_TRIED: Final = 40
-"""Up to so many nodes each one is tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,106 +200,3 @@ def _outage(event: Disruption, result: Results, base: Results, allowed: float, c
         backlog_without=without.mean(axis=1),
         beta_difference=Estimate.paired(result.scenarios["beta"], base.scenarios["beta"], confidence),
     )
-
-
-def critical_nodes(
-    network: Network,
-    settings: Settings,
-    *,
-    weeks: float = 2,
-    most: int = 10,
-    progress: Progress | None = None,
-) -> tuple[CriticalNode, ...]:
-    """The nodes whose failure costs most, dearest first; see `failures`.
-
-    Raises:
-        UsageError: If the failure does not fit into the periods.
-    """
-    return failures(network, settings, weeks=weeks, most=most, progress=progress)[:most]
-
-
-def failures(
-    network: Network,
-    settings: Settings,
-    *,
-    weeks: float = 2,
-    most: int = 10,
-    progress: Progress | None = None,
-) -> tuple[CriticalNode, ...]:
-    """What the failure of each node tried costs, dearest first.
-
-    Of up to 40 nodes each one is tried. Of more, those `4 x most` are tried that have most at risk (see `exposure`)
-    for a first look on 32 scenarios; the dearer half of them on all.
-
-    Args:
-        network: The network.
-        settings: Of all simulations. The failure begins after a quarter of the periods counted.
-        weeks: How long a node fails.
-        most: How many nodes are to be known well.
-        progress: Told the number of scenarios just finished.
-
-    Raises:
-        UsageError: If the failure does not fit into the periods.
-    """
-    periods = max(1, round(weeks * 7 / network.period_days))
-    start = settings.warm_up + (settings.periods - settings.warm_up) // 4
-    if start + periods >= settings.periods:
-        raise UsageError(
-            f"A failure of {periods} periods does not fit into {settings.periods} periods.",
-            hint="Simulate more periods.",
-        )
-    names = candidates(network, periods, most=most)
-    full = replace(settings, traced=0)
-    if len(names) <= 2 * most or settings.scenarios <= _SCREENED or len(names) == len(network.nodes):
-        return _failures(network, names, start, periods, full, progress)
-    looked = _failures(network, names, start, periods, replace(full, scenarios=_SCREENED), progress)
-    again = tuple(node.name for node in looked[: 2 * most])
-    return by_cost((*_failures(network, again, start, periods, full, progress), *looked[2 * most :]))
-
-
-def _failures(
-    network: Network, names: Sequence[str], start: int, periods: int, settings: Settings, progress: Progress | None
-) -> tuple[CriticalNode, ...]:
-    base = outlay(simulate(network, settings, progress=progress))
-    found = []
-    for name in names:
-        event = Disruption(name=name, effect=Effect.OUTAGE, target=name, start=start, duration=periods)
-        extra = outlay(simulate(with_event(network, event), settings, progress=progress)) - base
-        error = float(extra.std(ddof=1)) / math.sqrt(len(extra)) if len(extra) > 1 else math.inf
-        found.append(CriticalNode(name=name, cost=float(extra.mean()), error=error, periods=periods))
-    return by_cost(found)
-
-
-def candidates(network: Network, periods: int, *, most: int = 10) -> tuple[str, ...]:
-    """Nodes worth trying: all of a small network, else the `4 x most` with most at risk."""
-    names = [node.name for node in network.nodes]
-    if len(names) <= max(ALL_TRIED, 4 * most):
-        return tuple(names)
-    risk = exposure(network, periods)
-    return tuple(names[number] for number in np.argsort(-risk, kind="stable")[: 4 * most])
-
-
-def exposure(network: Network, periods: int) -> Floats:
-    """Money a period that a failure of each node puts at risk [node].
-
-    Of each outside demand that needs the node, over whatever path, its mean times price and stockout cost (one,
-    where nobody has either); times the share of the failure that the node's own stock does not cover.
-    """
-    inputs = from_network(network)
-    means = demand_means(network)
-    worth = np.array([node.price + max(node.stockout_cost, node.lost_sale_cost) for node in network.nodes])
-    if not worth.any():
-        worth[:] = 1.0
-    outside = np.array([stage.demand_mean for stage in inputs.stages])
-    demanded = np.flatnonzero(outside)
-    risk = np.zeros(len(outside))
-    for some in np.array_split(demanded, max(1, len(demanded) // 256)):
-        risk += np.minimum(1.0, needed_for(inputs.stages, inputs.arcs, some)) @ (outside * worth)[some]
-    flow = np.array([means[node.name] for node in network.nodes])
-    levels = np.array([_cover(node.policy) for node in network.nodes])
-    covered = np.divide(levels, flow * periods, out=np.zeros_like(flow), where=flow > 0)
-    return np.asarray(risk * (1 - 0.9 * np.clip(covered, 0, 1)))
-
-
-def _cover(policy: Policy) -> float:
-    return 0.0 if policy.rule in {Rule.ECHELON_BASE_STOCK, Rule.FIXED_QUANTITY} else main_level(policy)

@@ -2,8 +2,8 @@
 
 Invariants:
     - Whole numbers are compared by probabilities, others by densities; never one against the other.
-    - The test's P-value comes from a parametric bootstrap (Stute, Manteiga and Quindimil 1993): the parameters were
-      estimated from the same data, so the tables of Kolmogorov do not hold.
+    - The tests' P-values come from a parametric bootstrap (Stute, Manteiga and Quindimil 1993): the parameters were
+      estimated from the same data, so the tables of Kolmogorov and of chi-square do not hold.
 """
 
 import math
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kifabrik.errors import UsageError
+from kifabrik.recipes.supply_chain.chi_square import Agreement, agreement
 from kifabrik.recipes.supply_chain.distributions import Distribution, Kind
 
 Floats = NDArray[np.float64]
@@ -60,6 +61,8 @@ class Fit:
         candidates: All that were tried, best first.
         p_value: Chance of a worse fit if the best family were true; Kolmogorov's distance, parametric bootstrap.
         distance: Kolmogorov's distance of the best family.
+        chi_square: Of whole numbers, how often classes of them were seen and are expected; else None.
+        chi_square_p: Chance of a larger chi-square if the best family were true; NaN where there is none.
         pattern: Class of the demand.
         adi: Mean periods from a demand to the next.
         cv2: Squared coefficient of variation of demands that happened.
@@ -76,6 +79,8 @@ class Fit:
     cv2: float
     is_doubtful: bool
     seen: int
+    chi_square: Agreement | None = None
+    chi_square_p: float = math.nan
 
 
 def fit(values: ArrayLike, *, what: str = "this history", seed: int = 1, bootstraps: int = _BOOTSTRAPS) -> Fit:
@@ -112,13 +117,13 @@ def fit(values: ArrayLike, *, what: str = "this history", seed: int = 1, bootstr
             cv2=cv2, is_doubtful=True, seen=len(seen),
         )  # fmt: skip
     best = ranked[0].distribution
-    distance = _distance(seen, best)
-    p_value = _bootstrap(seen, best, distance, np.random.default_rng(seed), bootstraps)
-    doubtful = p_value < _DOUBTFUL
+    distance, counts = _distance(seen, best), _counts(seen, best)
+    p_value, chi_square_p = _bootstrap(seen, best, np.random.default_rng(seed), bootstraps)
+    doubtful = p_value < _DOUBTFUL or chi_square_p < _DOUBTFUL
     return Fit(
         distribution=empirical(seen) if doubtful else best,
         candidates=ranked, p_value=p_value, distance=distance, pattern=pattern, adi=adi, cv2=cv2,
-        is_doubtful=doubtful, seen=len(seen),
+        is_doubtful=doubtful, seen=len(seen), chi_square=counts, chi_square_p=chi_square_p,
     )  # fmt: skip
 
 
@@ -201,9 +206,9 @@ def _log_likelihood(seen: Floats, distribution: Distribution, *, whole: bool) ->
     Zeros of a normal distribution are what it has at or below zero (below a half, for whole numbers).
     """
     if whole:
-        chances = _below(seen + 0.5, distribution) - np.where(seen > 0, _below(seen - 0.5, distribution), 0.0)
+        chances = distribution.cumulative(seen + 0.5) - np.where(seen > 0, distribution.cumulative(seen - 0.5), 0.0)
     else:
-        chances = np.where(seen > 0, _density(seen, distribution), _below(np.zeros_like(seen), distribution))
+        chances = np.where(seen > 0, _density(seen, distribution), distribution.cumulative(np.zeros_like(seen)))
     return float(np.log(np.maximum(chances, 1e-300)).sum())
 
 
@@ -226,14 +231,6 @@ def _frozen(distribution: Distribution) -> Any:
             return stats.gamma((mean / sd) ** 2, scale=sd**2 / mean) if sd > 0 else stats.uniform(mean - 1e-9, 2e-9)
 
 
-def _below(at: Floats, distribution: Distribution) -> Floats:
-    """Probability of at most `at`."""
-    below = np.asarray(_frozen(distribution).cdf(at))
-    if distribution.kind is Kind.INTERMITTENT:
-        below = (1 - distribution.chance) + distribution.chance * below
-    return np.where(at < 0, 0.0, below)
-
-
 def _density(at: Floats, distribution: Distribution) -> Floats:
     share = distribution.chance if distribution.kind is Kind.INTERMITTENT else 1.0
     return np.asarray(share * _frozen(distribution).pdf(at))
@@ -244,25 +241,39 @@ def _distance(seen: Floats, distribution: Distribution) -> float:
     values, counts = np.unique(seen, return_counts=True)
     upto = np.cumsum(counts) / len(seen)
     if bool(np.all(seen == np.round(seen))):
-        return float(np.abs(_below(values + 0.5, distribution) - upto).max())
-    smooth = _below(values, distribution)
+        return float(np.abs(distribution.cumulative(values + 0.5) - upto).max())
+    smooth = distribution.cumulative(values)
     before = np.concatenate([[0.0], upto[:-1]])
     under = np.where(values > 0, smooth, 0.0)
     return float(max(np.abs(smooth - upto).max(), np.abs(under - before).max()))
 
 
-def _bootstrap(
-    seen: Floats, best: Distribution, distance: float, luck: np.random.Generator, bootstraps: int
-) -> float:
-    """Share of samples of `best`, fitted again, that lie at least as far from their fit."""
+def _counts(seen: Floats, distribution: Distribution) -> Agreement | None:
+    return agreement(seen, distribution) if bool(np.all(seen == np.round(seen))) else None
+
+
+def _bootstrap(seen: Floats, best: Distribution, luck: np.random.Generator, bootstraps: int) -> tuple[float, float]:
+    """Share of samples of `best`, fitted again, that are at least as far from their fit.
+
+    Returns:
+        By Kolmogorov's distance; and by chi-square, NaN where there is none.
+    """
     whole = bool(np.all(seen == np.round(seen)))
-    farther = done = 0
+    distance, counts = _distance(seen, best), _counts(seen, best)
+    distances, statistics = [], []
     for _ in range(bootstraps):
         sample = best.quantile(luck.random(len(seen)))
         sample = np.round(sample) if whole else sample
         again = _estimated(best.kind, sample) if sample.any() else None
         if again is None:
             continue
-        done += 1
-        farther += _distance(sample, again) >= distance - 1e-12
-    return (1 + farther) / (1 + done)
+        distances.append(_distance(sample, again))
+        of_sample = agreement(sample, again) if counts else None
+        if of_sample:
+            statistics.append(of_sample.statistic)
+    p_value = _share_at_least(distances, distance)
+    return p_value, _share_at_least(statistics, counts.statistic) if counts else math.nan
+
+
+def _share_at_least(found: list[float], seen: float) -> float:
+    return (1 + sum(one >= seen - 1e-12 for one in found)) / (1 + len(found))

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kifabrik.recipes.supply_chain.comparing import failures, stress
+from kifabrik.recipes.supply_chain.comparing import stress
+from kifabrik.recipes.supply_chain.failing import affordable, failures, look
 from kifabrik.recipes.supply_chain.network import Network
 from kifabrik.recipes.supply_chain.results import Settings
 from kifabrik.recipes.supply_chain.studies import CriticalNode, OutageResult
@@ -14,6 +15,8 @@ Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
 """Makes a progress bar, of a title and a number of scenarios; gives what counts those finished."""
 _SCENARIOS: Final = 500
 """Differences under the same luck need fewer scenarios than levels do."""
+_LEAST: Final = 64
+"""So many of them outages of even the largest network are looked at on."""
 _FAILURE_DAYS: Final = 14
 _ROOM: Final = 0.75
 """Of the periods counted: what a failure of two weeks must fit into, so that the network can recover in sight."""
@@ -25,7 +28,7 @@ class FollowUp:
 
     Attributes:
         outages: Of each disruption with a date that lies within the periods counted.
-        critical: The nodes whose failure for two weeks costs most, the worst first.
+        critical: The nodes whose failure for two weeks was tried, the worst first.
     """
 
     outages: tuple[OutageResult, ...] = ()
@@ -33,7 +36,7 @@ class FollowUp:
 
 
 def follow_up(network: Network, settings: Settings, most_critical: int, *, bar: Bar) -> FollowUp:
-    """Study dated outages and the most critical nodes, on at most 500 scenarios.
+    """Study dated outages and the most critical nodes, on at most 500 scenarios, fewer of very large networks.
 
     Args:
         network: As it was simulated.
@@ -51,12 +54,15 @@ def follow_up(network: Network, settings: Settings, most_critical: int, *, bar: 
     critical: tuple[CriticalNode, ...] = ()
     if events:
         calm = replace(network, disruptions=tuple(one for one in network.disruptions if one not in events))
-        with bar("outages", few.scenarios * (len(events) + 1)) as progress:
-            outages = stress(calm, events, few, progress=progress)
-    room = (settings.periods - settings.warm_up) * _ROOM * network.period_days
-    if most_critical and room > _FAILURE_DAYS:
-        with bar("failures", few.scenarios * (len(network.nodes) + 1)) as progress:
-            critical = failures(network, few, most=most_critical, progress=progress)
+        room = max(_LEAST, affordable(network, settings) // (len(events) + 1))
+        seen = replace(few, scenarios=min(few.scenarios, room))
+        with bar("outages", seen.scenarios * (len(events) + 1)) as progress:
+            outages = stress(calm, events, seen, progress=progress)
+    days = (settings.periods - settings.warm_up) * _ROOM * network.period_days
+    if most_critical and days > _FAILURE_DAYS:
+        wanted = look(network, few, most=most_critical)
+        with bar("failures", wanted.total) as progress:
+            critical = failures(network, few, wanted, progress=progress)
     return FollowUp(outages, critical)
 
 

@@ -8,6 +8,7 @@ What it prints is the run's log, which is sealed; metrics go to the file that `K
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,12 +79,15 @@ def _run(said: argparse.Namespace) -> None:
 
 
 def _network(path: Path, what_if: str, out: Path) -> Network:
-    network = read_network(path, what_if)
+    """The network of the tables, with the demand of a history beside them, by which levels are sized too."""
     history = next((path / name for name in HISTORY if (path / name).is_file()), None) if path.is_dir() else None
     if history is None:
-        return network
+        return read_network(path, what_if)
+    return read_network(path, what_if, amended=lambda network: _with_history(network, history, out / "fits"))
+
+
+def _with_history(network: Network, history: Path, folder: Path) -> Network:
     fits = calibrate(history)
-    folder = out / "fits"
     folder.mkdir(parents=True, exist_ok=True)
     for number, one in enumerate(fits, 1):
         draw_fit(one, folder / f"{number:04d}.svg")
@@ -104,8 +108,8 @@ def _conclude(results: Results, said: argparse.Namespace) -> None:
         mean, low, high = results.interval(name)
         run_log.say(f"{name} {mean:.6g}, 95 % interval {low:.6g} to {high:.6g}")
         run_log.report(name, mean)
-    for node in found.critical:
-        run_log.say(f"two weeks without {node.name} cost {node.cost:,.0f} {results.network.currency}")
+    for node in (node for node in found.critical if math.isfinite(node.cost)):
+        run_log.say(f"two weeks without {node.name} cost {round(node.cost):,} {results.network.currency}")
 
 
 if __name__ == "__main__":

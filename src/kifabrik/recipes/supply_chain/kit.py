@@ -39,6 +39,8 @@ the report comes back sealed. The factory sees neither tables nor code nor resul
 
 - The folder you seal holds the tables (`kifabrik supply-chain template FOLDER` explains each) and, if you have it,
   `history.csv` (`product, site, date, quantity`): demand is then fitted to it, and the tables' own is not used.
+- A dataset that `kifabrik sap network` sealed is such a folder already: leave out the first step, and name it with
+  `--set dataset=NAME`.
 - `code/` is the recipe as it is installed here. It is yours: change it, it travels sealed.
 - `requirements.txt` names the packages it was tested with.
 {spread}"""

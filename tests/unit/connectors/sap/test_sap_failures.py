@@ -1,10 +1,14 @@
 """What services do wrong on the way: nothing is lost, nothing is doubled, and a sentence says what happened."""
 
+import shutil
+import subprocess
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
-from scripted import FIELDS, V2_METADATA, Said, metadata
+from scripted import FIELDS, V2_METADATA, House, Said, metadata
 
 from kifabrik.connectors.sap.ahead import ahead
 from kifabrik.connectors.sap.plan import Limits
@@ -50,6 +54,13 @@ def test_retry_after_is_respected(house, script):
     once(script, at("20"), Said(status=503, headers={"retry-after": "17"}))
     house.pull()
     assert 17.0 in house.waits
+
+
+def test_retry_after_may_be_a_moment(house, script):
+    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
+    once(script, at("20"), Said(status=429, headers={"retry-after": moment}))
+    house.pull()
+    assert len([wait for wait in house.waits if 30 < wait <= 40]) == 1
 
 
 def test_a_service_that_wants_to_be_left_alone_for_an_hour_ends_the_pull(house, script):
@@ -389,3 +400,37 @@ def test_a_v2_service_that_pages_only_when_asked_is_taken_up_where_it_stopped(ho
     assert pulled.resumed
     assert house.ids() == list(range(30))
     assert {asked.query["$skip"] for asked in script.asked if asked.path.endswith("/Items")} == {"20"}
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of its own with little room; its size may be changed."""
+
+    def mount(options):
+        words = ["mount", "-t", "tmpfs", "-o", options, "kifabrik-test", str(folder)]
+        return subprocess.run(words, capture_output=True, check=False).returncode
+
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if shutil.which("mount") is None or mount("size=48k"):
+        pytest.skip("only who may mount can have a small disk")
+    yield folder, lambda size: mount(f"remount,size={size}")
+    subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=True)
+
+
+def test_a_full_disk_is_a_sentence_and_with_room_the_pull_goes_on(script, small_disk):
+    folder, resize = small_disk
+    script.items = [{"ID": number, "name": f"zirbel {number}"} for number in range(3000)]
+    script.page = 100
+    house = House(script, folder)
+    plan = "{entity_set: Items, rows: 5000, fields: [name]}"
+    with pytest.raises(CapacityError, match="is full") as raised:
+        house.pull(plan, part_rows=100)
+    assert "goes on where it stopped" in raised.value.hint
+    assert not house.versions
+    assert resize("16m") == 0
+    script.asked.clear()
+    pulled = house.pull(plan, part_rows=100)
+    assert pulled.resumed
+    assert 0 < len([asked for asked in script.asked if asked.path.endswith("/Items")]) < 30
+    assert house.ids() == list(range(3000))

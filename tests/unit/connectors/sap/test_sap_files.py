@@ -1,20 +1,17 @@
 """Files of one's own and shared tables, typed like a pull."""
 
-import json
 from datetime import date
 from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from scripted import Said
 
 from kifabrik.connectors.sap.batches import members_of
-from kifabrik.connectors.sap.file_plan import SharedTable, SharePlan, UploadPlan, read_upload_plan
+from kifabrik.connectors.sap.file_plan import UploadPlan, read_upload_plan
 from kifabrik.connectors.sap.files import read_files
 from kifabrik.connectors.sap.plan import parse
-from kifabrik.connectors.sap.sharing import open_share, read_shared
-from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, SignInError, UsageError
+from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UsageError
 
 HEAD = """
 dataset: stock
@@ -136,67 +133,3 @@ def test_members_are_parquet_files_with_their_keys(tmp_path):
 def test_a_plan_that_makes_no_sense_is_refused(plan, says):
     with pytest.raises(UsageError, match=says):
         parse(UploadPlan, HEAD + plan, "plan.yaml")
-
-
-@pytest.fixture
-def share(script, monkeypatch):
-    """A share of one table in two files, spoken as the protocol has it."""
-    files = []
-    for start in (0, 3):
-        sink = pa.BufferOutputStream()
-        pq.write_table(pa.table({"id": [start, start + 1], "name": ["a", "b"], "more": [1, 2]}), sink)
-        files.append(sink.getvalue().to_pybytes())
-    script.status = 200
-
-    def answer(asked):
-        if asked.path.endswith("/query"):
-            assert asked.headers["authorization"] == "Bearer of-the-share"
-            lines = [{"protocol": {"minReaderVersion": 1}}, {"metaData": META}]
-            for number, data in enumerate(files):
-                url = f"{script.url}/files/{number}"
-                lines.append({"file": {"url": url, "id": str(number), "partitionValues": {}, "size": len(data)}})
-            body = "\n".join(json.dumps(line) for line in lines).encode()
-            return Said(body, status=script.status, headers={"delta-table-version": "1"})
-        if "/files/" in asked.path:
-            return Said(files[int(asked.path.rpartition("/")[2])])
-        return Said(status=404)
-
-    script.before = answer
-    profile = {"shareCredentialsVersion": 1, "endpoint": script.url, "bearerToken": "of-the-share"}
-    monkeypatch.setenv("KIFABRIK_TEST_SHARE", json.dumps(profile))
-    tables = "tables: {Items: {table: s.d.items, columns: [id, name], rows: 9}}"
-    plan = f"{HEAD}\nprofile: {{env: KIFABRIK_TEST_SHARE}}\n{tables}"
-    return parse(SharePlan, plan, "share.yaml")
-
-
-META = {
-    "id": "1",
-    "format": {"provider": "parquet"},
-    "schemaString": '{"type":"struct","fields":[]}',
-    "partitionColumns": [],
-}
-
-
-def test_a_shared_table_is_read_file_by_file(share):
-    batches = list(read_shared(open_share(share), "Items", share.tables["Items"]))
-    found = pa.Table.from_batches(batches)
-    assert found.to_pydict() == {"id": [0, 1, 3, 4], "name": ["a", "b", "a", "b"]}
-
-
-def test_a_share_that_refuses_says_so_and_shows_no_token(share, script):
-    script.status = 403
-    with pytest.raises(SignInError, match=r"does not let us in \(403\)") as raised:
-        list(read_shared(open_share(share), "Items", share.tables["Items"]))
-    assert "of-the-share" not in raised.value.message
-
-
-def test_a_column_the_share_lacks_is_named(share):
-    wanted = SharedTable(table="s.d.items", columns=("colour",), rows=9)
-    with pytest.raises(UsageError, match=r"s\.d\.items has no column 'colour'"):
-        list(read_shared(open_share(share), "Items", wanted))
-
-
-def test_a_profile_that_is_none_is_refused(share, monkeypatch):
-    monkeypatch.setenv("KIFABRIK_TEST_SHARE", "{}")
-    with pytest.raises(UsageError, match="the profile of the share"):
-        open_share(share)

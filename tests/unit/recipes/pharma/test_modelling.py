@@ -13,7 +13,7 @@ from kifabrik.recipes.pharma.boosting import Recipe
 from kifabrik.recipes.pharma.card import principles
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
-from kifabrik.recipes.pharma.evaluating import FAR, evaluate
+from kifabrik.recipes.pharma.evaluating import FAR, evaluate, is_short
 from kifabrik.recipes.pharma.measures import Measure
 from kifabrik.recipes.pharma.measuring import Wishes
 from kifabrik.recipes.pharma.model import Model, load, save
@@ -86,6 +86,13 @@ def test_a_model_beats_the_mean_and_says_so(numbers: Model, sides: tuple[Compoun
     assert found.covered is not None
     assert sum(one.count for one in found.bins) == found.count == len(sides[1])
     assert found.count_far == (found.predictions.similarity < FAR).sum()
+
+
+def test_a_shortfall_is_said_only_beyond_luck() -> None:
+    assert not is_short(0.84, 25, 0.9)
+    assert is_short(0.84, 250, 0.9)
+    assert not is_short(0.89, 100_000, 0.9)
+    assert is_short(0.85, 300, 0.9)
 
 
 def points(found: object) -> dict[str, list[float]]:

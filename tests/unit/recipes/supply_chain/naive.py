@@ -16,6 +16,7 @@ FIGURES = (
     "inventory_level", "on_hand", "order", "demand", "made", "met", "outside_shipped", "outside_owed", "shipped",
     "raw",
 )  # fmt: skip
+MONEY_FIGURES = ("owed", "lost", "raw_cost")
 LANE_FIGURES = ("lane_shipped", "lane_backorder", "lane_aside", "lane_waiting", "lane_under_way")
 
 
@@ -155,13 +156,19 @@ class Naive:
                 total += self.inside(name, lane.source) * (sum(way.coming.values()) + way.aside + way.waiting)
         return total
 
+    def rate(self, name, component):
+        """Holding cost of a component in store: that of its first source."""
+        lanes, _ = self.components(name)[component]
+        sources = [self.network.lanes[e].source for e in lanes if self.network.lanes[e].source]
+        return self.nodes[sources[0]].holding_cost if sources else 0.0
+
     def owed(self, name):
         return self.places[name].owed + sum(self.ways[e].owed for e in self.out[name])
 
     def run(self, periods):
         shape = (periods, len(self.nodes))
-        self.books = {what: np.zeros(shape) for what in FIGURES}
-        self.lane_books = {what: np.zeros((periods, len(self.ways))) for what in LANE_FIGURES}
+        self.books = {what: np.zeros(shape) for what in (*FIGURES, *MONEY_FIGURES)}
+        self.lane_books = {what: np.zeros((periods, len(self.ways))) for what in (*LANE_FIGURES, "lane_order")}
         self.number = {node.name: at for at, node in enumerate(self.network.nodes)}
         for t in range(periods):
             asked = {name: self.demands[name][t] if name in self.demands else 0.0 for name in self.nodes}
@@ -241,6 +248,7 @@ class Naive:
 
     def pass_on(self, t, e, amount):
         self.ways[e].ordered[t + self.network.lanes[e].order_time] += amount
+        self.lane_books["lane_order"][t, e] = amount
 
     def supply(self, t, e):
         """An outside supplier ships what it has heard of, unless something is in the way."""
@@ -304,7 +312,9 @@ class Naive:
             place.on_hand -= amount
             met += max(0.0, amount - old[e])
         if None in new:
-            place.owed -= (1 - node.backorder_share) * min(place.owed, asked)
+            lost = (1 - node.backorder_share) * min(place.owed, asked)
+            place.owed -= lost
+            self.note(t, name, "lost", lost)
         self.note(t, name, "met", met)
 
     def shares(self, allocation, can, old, new, out):
@@ -340,6 +350,8 @@ class Naive:
             self.note(t, name, "on_hand", place.on_hand)
             self.note(t, name, "inventory_level", place.on_hand - self.owed(name))
             self.note(t, name, "outside_owed", place.owed)
+            self.note(t, name, "owed", self.owed(name))
+            self.note(t, name, "raw_cost", sum(x * self.rate(name, part) for part, x in place.raw.items()))
             self.note(t, name, "raw", sum(place.raw.values()))
             shipped = sum(self.lane_books["lane_shipped"][t, e] for e in self.out[name])
             self.note(t, name, "shipped", shipped + self.books["outside_shipped"][t, self.number[name]])

@@ -1,10 +1,8 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain.comparing import compare, critical_nodes, difference, failures, stress
+from kifabrik.recipes.supply_chain.comparing import compare, difference, stress
 from kifabrik.recipes.supply_chain.distributions import Distribution, Kind, fixed
 from kifabrik.recipes.supply_chain.network import Demand, Disruption, Effect, Lane, Network, Node, Policy
 from kifabrik.recipes.supply_chain.results import Settings
@@ -90,31 +88,3 @@ def test_an_outage_without_a_date_is_refused():
 def test_an_outage_beyond_the_end_is_refused():
     with pytest.raises(UsageError, match="of 120"):
         stress(chain(), [outage(start=115)], SETTINGS)
-
-
-def test_the_node_that_everyone_needs_is_the_most_critical():
-    first, *_, last = critical_nodes(chain(), SETTINGS)
-    assert {first.name, last.name} == {"p@shop", "q@shop"} or first.name == "p@maker"
-    assert last.name == "q@shop"
-    assert first.cost > 100 * abs(last.cost)
-    assert first.periods == 14
-
-
-def test_of_a_small_network_every_failure_is_known_and_of_a_large_one_those_that_matter():
-    assert {node.name for node in failures(chain(), SETTINGS, most=1)} == {node.name for node in chain().nodes}
-    base = chain()
-    small = [replace(base.nodes[2], product=f"q{n}") for n in range(60)]
-    lanes = [replace(base.lanes[2], target=f"q{n}@shop") for n in range(60)]
-    large = replace(base, nodes=(*small, *base.nodes[:2]), lanes=(*lanes, *base.lanes[:2]))
-    found = failures(large, SETTINGS, most=3)
-    assert len(found) == 4 * 3
-    assert {found[0].name, found[1].name} == {"p@shop", "p@maker"}
-
-
-def test_of_a_large_network_the_node_that_matters_is_still_found():
-    base = chain()
-    small = [replace(base.nodes[2], product=f"q{n}") for n in range(60)]
-    lanes = [replace(base.lanes[2], target=f"q{n}@shop") for n in range(60)]
-    large = replace(base, nodes=(*small, *base.nodes[:2]), lanes=(*lanes, *base.lanes[:2]))
-    names = [node.name for node in critical_nodes(large, SETTINGS, most=2)]
-    assert set(names) == {"p@shop", "p@maker"}

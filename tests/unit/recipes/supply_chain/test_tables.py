@@ -442,3 +442,18 @@ def test_what_excel_calls_unicode_text_is_read_and_no_text_is_refused(tmp_path):
     (folder / "demand.csv").write_bytes(b"\x00\x01product")
     with pytest.raises(UsageError, match="is not a text file"):
         read_network(folder)
+
+
+def test_levels_that_no_table_gives_are_sized_for_what_amends_the_tables(tmp_path):
+    folder = write(
+        tmp_path,
+        product_site="product,site,safety_stock\nA,X,5\n",
+        sourcing="product,site,supplier,lead_time\nA,X,L1,3\n",
+    )
+    demand = Demand(each=Distribution(kind=Kind.FIXED, mean=10))
+
+    def asked(network):
+        return replace(network, nodes=tuple(replace(node, demand=demand) for node in network.nodes))
+
+    assert read_network(folder).nodes[0].policy.level == 5
+    assert read_network(folder, amended=asked).nodes[0].policy.level == 5 + 10 * (3 + 1)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from kifabrik.durable import write_whole
 from kifabrik.recipes.pharma.card import keeping, principles
 from kifabrik.recipes.pharma.endpoints import Kind
-from kifabrik.recipes.pharma.evaluating import CLIFF_SIMILARITY, FAR, coverage_of_far
+from kifabrik.recipes.pharma.evaluating import CLIFF_SIMILARITY, FAR, coverage_of_far, is_short
 from kifabrik.recipes.pharma.importance import importance
 from kifabrik.recipes.pharma.measures import HEADLINE, ROUNDS, SMALL_IS_GOOD
 from kifabrik.recipes.pharma.model import Model
@@ -23,8 +23,6 @@ _NAME: Final = "report.html"
 _USED: Final = 15
 _ENOUGH: Final = 20
 """Test compounds of which a share says something."""
-_SLACK: Final = 0.02
-"""How far below its promise an interval may stay without a warning."""
 
 
 def write_report(model: Model, evaluation: dict[str, Any], folder: Path, *, language: Language = "en") -> Path:
@@ -52,7 +50,7 @@ def page(model: Model, evaluation: dict[str, Any], folder: Path, words: Words) -
         "endpoint": model.endpoint,
         "is_class": model.endpoint.kind is Kind.CLASS,
         "level": model.level,
-        "slack": _SLACK,
+        "is_short": is_short,
         "rounds": ROUNDS,
         "summary": _summary(model, evaluation, words),
         "warnings": _warnings(model, evaluation, points, words),
@@ -155,7 +153,7 @@ def _cliffs(model: Model, cliffs: dict[str, Any], words: Words) -> str:
     write = words.percent if is_class else words.figure
     value, others = (write(math.nan if one is None else one) for one in (cliffs["error"], cliffs["other_error"]))
     return words(
-        "cliffs_are",
+        "cliffs_are" if cliffs["compounds"] > 1 else "cliffs_one",
         count=words.whole(cliffs["compounds"]),
         near=near,
         error=words("share_wrong" if is_class else "mean_absolute"),
@@ -176,7 +174,7 @@ def _far(model: Model, evaluation: dict[str, Any], points: Points, words: Words)
         return words("worse_far", edge=edge, far=words.percent(shares[0]), near=words.percent(shares[1]))
     covered = coverage_of_far(points.similarity, points.true, points.low, points.high)
     return words(
-        "falls" if covered < model.level - _SLACK else "holds_far",
+        "falls" if is_short(covered, int(is_far.sum()), model.level) else "holds_far",
         level=words.percent(model.level),
         edge=edge,
         covered=words.percent(covered),
@@ -202,7 +200,7 @@ def _warnings(model: Model, evaluation: dict[str, Any], points: Points, words: W
         is_far = points.similarity < FAR
         if is_far.sum() >= _ENOUGH:
             covered = coverage_of_far(points.similarity, points.true, points.low, points.high)
-            if covered < model.level - _SLACK:
+            if is_short(covered, int(is_far.sum()), model.level):
                 found.append(_far(model, evaluation, points, words))
         found += [
             words(
@@ -213,7 +211,7 @@ def _warnings(model: Model, evaluation: dict[str, Any], points: Points, words: W
                 count=words.whole(one["count"]),
             )
             for one in evaluation["bins"]
-            if one["low"] >= FAR and one["count"] >= _ENOUGH and one["covered"] < model.level - _SLACK
+            if one["low"] >= FAR and is_short(one["covered"], one["count"], model.level)
         ]
     outside, tested = evaluation["count"] - evaluation["inside"], evaluation["count"]
     if outside:

@@ -276,5 +276,7 @@ def _share_of_lane(plan: Any, st: Any, e: int, i: int, units: Any, zero: Any) ->
         for s in range(width):
             scratch[lay.SENT, s] = smaller(scratch[lay.SENT, s], cap)
     if quota < 0:
+        rounding = plan.node_reals[i, lay.ROUNDING] * units
         for s in range(width):
-            scratch[lay.UNPLACED, s] = larger(zero, scratch[lay.UNPLACED, s] - scratch[lay.SENT, s])
+            left = scratch[lay.UNPLACED, s] - scratch[lay.SENT, s]
+            scratch[lay.UNPLACED, s] = left if left > rounding else zero

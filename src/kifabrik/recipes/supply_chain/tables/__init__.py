@@ -13,7 +13,7 @@ from typing import Final
 from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain.network import Network
 from kifabrik.recipes.supply_chain.tables.cells import Problem
-from kifabrik.recipes.supply_chain.tables.reading import read
+from kifabrik.recipes.supply_chain.tables.reading import Amended, read
 from kifabrik.recipes.supply_chain.tables.source import Tables, read_tables, tables_of
 from kifabrik.recipes.supply_chain.tables.what_if import apply_scenario, scenario_names
 
@@ -34,8 +34,13 @@ __all__ = [
 _LISTED: Final = 20
 
 
-def read_network(path: Path, scenario: str = "") -> Network:
+def read_network(path: Path, scenario: str = "", *, amended: Amended | None = None) -> Network:
     """The network in a folder of CSV files or an XLSX file, as a what-if of its `scenarios` table changes it.
+
+    Args:
+        path: The folder or the workbook.
+        scenario: Name of the what-if; empty: none.
+        amended: Says better what the tables say, such as demand, before levels are sized that no table gives.
 
     Raises:
         NotFoundError: If there is nothing at this path, or no such scenario.
@@ -44,21 +49,22 @@ def read_network(path: Path, scenario: str = "") -> Network:
     tables = read_tables(path)
     if scenario:
         tables = apply_scenario(tables, scenario)
-    return network_of(tables, path.stem, str(path))
+    return network_of(tables, path.stem, str(path), amended=amended)
 
 
-def network_of(tables: Tables, name: str, where: str = "The network") -> Network:
+def network_of(tables: Tables, name: str, where: str = "The network", *, amended: Amended | None = None) -> Network:
     """The network that tables describe.
 
     Args:
         tables: As written.
         name: Of the network, if its tables say none.
         where: What the tables are called in errors.
+        amended: As for `read_network`.
 
     Raises:
         UsageError: If the tables are not in order; the first 20 problems are listed.
     """
-    reading = read(tables, name)
+    reading = read(tables, name, amended=amended)
     found = reading.problems
     if reading.network is None:
         listed = "\n".join(f"  {problem}" for problem in found[:_LISTED])

@@ -145,8 +145,6 @@ def check_flow(parsed: Parsed, lanes: Iterable[Lane]) -> None:
 
 def check_correlations(parsed: Parsed, nodes: Sequence[Node], correlations: Sequence[Correlation]) -> None:
     """Report each correlation that cannot be, or that together they cannot."""
-    if not correlations:
-        return
     for row, each in zip(parsed.rows["correlations"], correlations, strict=True):
         try:
             score_weights(nodes, (each,))

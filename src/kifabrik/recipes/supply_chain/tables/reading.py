@@ -5,9 +5,9 @@ Invariants:
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kifabrik.recipes.supply_chain.network import Lane, Network, Semantics
@@ -19,6 +19,10 @@ from kifabrik.recipes.supply_chain.tables.source import Tables
 
 _OF_LANES: Final = ("network", "product_site", "production", "bom", "lanes", "sourcing")
 """Tables that lanes are made of."""
+
+
+Amended = Callable[[Network], Network]
+"""Changes a network before its levels are sized."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,14 @@ class Reading:
     network: Network | None
 
 
-def read(tables: Tables, name: str, *, like: Reading | None = None, only_check: bool = False) -> Reading:
+def read(
+    tables: Tables,
+    name: str,
+    *,
+    like: Reading | None = None,
+    only_check: bool = False,
+    amended: Amended | None = None,
+) -> Reading:
     """Read tables.
 
     Args:
@@ -48,9 +59,14 @@ def read(tables: Tables, name: str, *, like: Reading | None = None, only_check: 
         name: Of the network, if the tables say none.
         like: The tables without a what-if, read before and in order.
         only_check: Whether problems are all that is wanted.
+        amended: Changes the network before levels are sized that no table gives.
     """
     with _many_objects():
-        return _read(tables, name, like, only_check=only_check)
+        reading = _read(tables, name, like, only_check=only_check)
+    if reading.network is None:
+        return reading
+    network = amended(reading.network) if amended else reading.network
+    return replace(reading, network=sized(network, build.sizings(reading.parsed)))
 
 
 def _read(tables: Tables, name: str, like: Reading | None, *, only_check: bool) -> Reading:
@@ -63,8 +79,9 @@ def _read(tables: Tables, name: str, like: Reading | None, *, only_check: bool) 
     check_flow(parsed, lanes)
     if not nodes and not parsed.problems:
         parsed.report("product_site", 0, "", "There is no row, so there is no network.")
-    correlations = () if parsed.problems else tuple(build.correlations(parsed))
-    check_correlations(parsed, nodes, correlations)
+    correlations = build.correlations(parsed)
+    if not parsed.problems:
+        check_correlations(parsed, nodes, correlations)
     problems = tuple(dict.fromkeys(parsed.problems))
     if problems or only_check:
         return Reading(tables, parsed, lanes, problems, None)
@@ -74,12 +91,12 @@ def _read(tables: Tables, name: str, like: Reading | None, *, only_check: bool) 
         nodes=tuple(nodes),
         lanes=tuple(lanes),
         disruptions=tuple(build.disruptions(parsed)),
-        correlations=correlations,
+        correlations=tuple(correlations),
         period_days=parsed.period_days,
         currency=about.text("currency", "EUR") if about else "EUR",
         semantics=Semantics(about.text("semantics", Semantics.KIFABRIK)) if about else Semantics.KIFABRIK,
     )
-    return Reading(tables, parsed, lanes, problems, sized(network, build.sizings(parsed)))
+    return Reading(tables, parsed, lanes, problems, network)
 
 
 @contextmanager
