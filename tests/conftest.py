@@ -9,6 +9,8 @@ wait for those most of their time; the others compute:
 - files of both kinds alternate, so that cores have work while somebody waits;
 - what is marked slow comes first, and what waits is done when four fifths of the rest are: no process ends
   alone. xdist's own order, by number of tests, puts files with few and long tests last.
+
+No property fails because the machine is busy: hypothesis neither times examples nor how they are made.
 """
 
 import os

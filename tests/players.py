@@ -254,7 +254,7 @@ class LauncherPlayer:
 
     def do_keys(self, _rest: str) -> None:
         leases = Leases(self.connection)
-        request = self.signed_request()
+        request = self.request or self.signed_request()  # one made before is the same, whatever the second now is
         leases.request(request)
         while True:
             answer = leases.answer(request.digest, wait_s=5)

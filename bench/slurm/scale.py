@@ -221,17 +221,19 @@ def handed_over(playing: Crowd, model: Run, count: int, *, alike: bool) -> dict[
             cpu[name] += spent / (BARE // len(parts) * len(parts))
         os.kill(service, signal.SIGCONT)
         time.sleep(5)  # what it had missed
-        used, before = cpu_of(service), cpu_of(slurm)
+        used, before, began = cpu_of(service), cpu_of(slurm), time.monotonic()
         playing.add_runs(model, playing.tenants, each, alike=alike)
         there += each * tenants
-        began = time.monotonic()
         while playing.tasks() < there:
             if time.monotonic() - began > PATIENCE_S:
                 raise TimeoutError("the service does not hand the load over")
             time.sleep(0.5)
             memory.append(resident_mb(service))
-        wall[names[2]] += time.monotonic() - began
-        cpu[names[2]] += cpu_of(service) - used
+        took, spent = time.monotonic() - began, cpu_of(service) - used
+        wall[names[2]] += took
+        cpu[names[2]] += spent
+        told = f"{took / each / tenants * 1e3:.1f} ms, {spent / each / tenants * 1e3:.1f} ms CPU"
+        say(f"  {there:,} of them there, one of this part", told)
         control += cpu_of(slurm) - before
     made = sum(parts) * tenants
     wall[names[2]] /= made

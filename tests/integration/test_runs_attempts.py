@@ -133,7 +133,8 @@ def test_of_two_launchers_for_one_attempt_the_second_is_told_so(launcher) -> Non
     first = launcher()
     second = LauncherPlayer(first.assignment, first.node_key)
     second.take_work()
-    Leases(first.connection).request(first.signed_request())
+    first.request = first.signed_request()
+    Leases(first.connection).request(first.request)
     with pytest.raises(ConflictError, match="another launcher works on attempt"):
         Leases(second.connection).request(second.signed_request())
     first.do_keys("")

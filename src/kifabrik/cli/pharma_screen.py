@@ -88,6 +88,8 @@ def screen(
     from kifabrik.recipes.pharma.screen import screen as run  # noqa: PLC0415
     from kifabrik.recipes.pharma.screening_plan import First, Plan  # noqa: PLC0415
 
+    if wishes["pick"] != Picking.MAXMIN.value and not wishes["diverse"]:
+        raise UsageError(f"--pick {wishes['pick']} picks nothing.", hint="Say how many hits with --diverse.")
     plan = Plan(
         model=model,
         library=library_of(library, smiles_column, id_column),

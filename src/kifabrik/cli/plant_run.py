@@ -82,6 +82,8 @@ def show_study(study: "Study") -> None:
     click.echo("".join(f"{line}\n" for line in tariff_lines(study.tariff_sources)))
     if not study.measured:
         warn("River and weather are estimates; name the folder of tables with --data.")
+    if any("not found" in source for source in study.tariff_sources):
+        warn("A table of prices or carbon was not found: one number stands in. Name its folder with --data.")
     show_table(["ELECTRICITY IN", "", "HEAT OUT", ""], _balance(summary), right=(1, 3))
     click.echo(
         f"balance {summary.balance:+.1e} of electricity ({'closed' if summary.closed else 'NOT CLOSED'}); "

@@ -259,7 +259,7 @@ def _tell(names: list[str], found: "list[Schedule]", plants: "list[Summary] | No
 
 
 def _tell_plants(names: list[str], plants: "list[Summary]") -> None:
-    columns = ["POLICY", "HEAT MWH", "COVERED", "AT LIMIT", "CHILLER", "CUT MWH", "RIVER +K"]
+    columns = ["POLICY", "HEAT MWH", "COVERED", "AT LIMIT", "CHILLER", "CUT MWH", "RIVER +K", "M EUR"]
     rows = [
         (
             name,
@@ -269,11 +269,12 @@ def _tell_plants(names: list[str], plants: "list[Summary]") -> None:
             f"{one.chiller_hours:,.0f}h",
             f"{one.curtailed / 1000:,.1f}",
             f"{one.river_warming_mean:.3f}",
+            f"{one.cost / 1e6:.3f}",
         )
         for name, one in zip(names, plants, strict=True)
     ]
     click.echo()
-    show_table(columns, rows, right=(1, 2, 3, 4, 5, 6))
+    show_table(columns, rows, right=range(1, len(columns)))
     remark("At limit: hours in which the river's permit held the plant back. Cut: IT energy that was not let in.")
 
 

@@ -31,7 +31,7 @@ def sap() -> None:
       kifabrik sap probe https://s4.example/sap/opu/odata/sap/API_PRODUCT_SRV
       kifabrik sap pull plan.yaml
     """  # noqa: D301 - \b is click's mark for a block kept as it is
-    require("sap", "httpx", "pyarrow")
+    require("sap", "httpx", "pandas", "pyarrow")
 
 
 def require(extra: str, *modules: str) -> None:

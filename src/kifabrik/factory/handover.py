@@ -24,7 +24,7 @@ from kifabrik.errors import KifabrikError
 from kifabrik.factory.engine import Cluster, Fate, Task, array_attempt, new_array
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.queue import keyholder_away, postponed, submit, task_of, with_what_others_left
+from kifabrik.factory.queue import keyholders_away, postponed, submit, task_of, with_what_others_left
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, Run, Watched
 from kifabrik.factory.supervise import fates_of
@@ -37,8 +37,10 @@ MOST_OF_AN_ARRAY: Final = 1000
 _LEAST_ALIKE: Final = 8
 """Runs that ask for the same and wait, from which on they are one array; of fewer each has a job named after it."""
 _MOST_ALIKE: Final = 200
-_MOST_OF_A_PASS: Final = MOST_OF_AN_ARRAY
+_MOST_OF_A_PASS: Final = 512
 """Runs read in one pass; each of the waiting tenants has the same part of them."""
+_MOST_TENANTS: Final = 64
+"""Tenants whose runs are read in one pass; the next has the turn of those behind them."""
 _ENTERED_TOGETHER: Final = 8
 """Turns whose attempts are written in one transaction."""
 _PASS_S: Final = 2.0
@@ -75,20 +77,28 @@ class Handover:
         self._said = 0.0
         self._last = ""
         """The tenant whose run was handed over last."""
+        self._told = ""
+        """The tenant whose keyholder is away that was told so last."""
 
     def look(self, leadership: Leadership) -> None:
         """Hand over what waits, and say of what the cluster holds why it has not started."""
         with self._store.read() as transaction:
             tenants = transaction.runs.queued_tenants()
-            each = -(-_MOST_OF_A_PASS // max(1, len(tenants)))
-            waiting = transaction.runs.queued_runs(each) if tenants else []
             now = self._book.clock()
-            away = {tenant: keyholder_away(transaction, tenant, now) for tenant in {run.tenant for run in waiting}}
+            away = keyholders_away(transaction, tenants, now)
+            there = _after(self._last, [tenant for tenant in tenants if not away[tenant]])[:_MOST_TENANTS]
+            gone = _after(self._told, [tenant for tenant in tenants if away[tenant]])[:_MOST_TENANTS]
+            each = -(-_MOST_OF_A_PASS // max(1, len(there) + len(gone)))
+            waiting = transaction.runs.queued_runs(each, [*there, *gone]) if tenants else []
         power = self._power(now.timestamp())
         blocked = {(run.tenant, run.run): away[run.tenant] or postponed(run, power, now) for run in waiting}
         ready = [run for run in waiting if not blocked[run.tenant, run.run]]
         kept = [(run, blocked[run.tenant, run.run]) for run in waiting if blocked[run.tenant, run.run]]
-        if not self._hand_over(leadership, ready, min(_LEAST_ALIKE, each)) or len(ready) >= each:
+        through = self._hand_over(leadership, ready, min(_LEAST_ALIKE, each))
+        if through and there:
+            self._last = there[-1]
+        self._told = gone[-1] if gone else self._told
+        if ready and not (through and len(ready) < each and len(there) < _MOST_TENANTS):
             self._book.wake()  # the rest at once, not with the next sweep
         self._say(kept, leadership)
         if time.monotonic() - self._said >= _SAY_EVERY_S and self._tell_of_waiting(leadership):
@@ -180,6 +190,11 @@ class Handover:
         fates = fates_of(self._cluster, pending)
         nothing = Fate()
         return self._say([(one, fates.get(one.attempt, nothing).sentence) for one in pending], leadership)
+
+
+def _after(last: str, tenants: Sequence[str]) -> list[str]:
+    """Tenants in order, those behind the last one first."""
+    return sorted(tenants, key=lambda tenant: (tenant <= last, tenant))
 
 
 def _that_still_wait(transaction: Transaction, turn: Sequence[Run]) -> list[list[Run]]:

@@ -9,7 +9,7 @@ Invariants:
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,6 +24,7 @@ from kifabrik.factory.node_records import NodeRecord
 from kifabrik.factory.plan import enabled_nodes
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.pricing import cap_within
+from kifabrik.factory.records import Tenant
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, Run, Watched
 from kifabrik.factory.schedule import Decision, Holding, Promise, Situation, TenantShare, Waiting, schedule
@@ -43,6 +44,8 @@ KEYHOLDER_AWAY: Final = timedelta(seconds=150)
 """A keyholder that has not called for this long is away: its long polls last a minute at most."""
 
 _MOST_OF_A_TENANT: Final = 64
+_TENANTS_ONE_BY_ONE: Final = 16
+"""Of fewer tenants each is asked for by itself, else all are read at once."""
 _SAY_EVERY_S: Final = 2.0
 _logger = logging.getLogger(__name__)
 
@@ -96,7 +99,7 @@ class Queue:
         now = self._book.clock()
         active = {(run.tenant, run.run): run for run in transaction.runs.active_runs()}
         tenants = {run.tenant for run in (*waiting, *active.values())}
-        away = {tenant: keyholder_away(transaction, tenant, now) for tenant in {run.tenant for run in waiting}}
+        away = keyholders_away(transaction, {run.tenant for run in waiting}, now)
         power = self._power(now.timestamp())
         return Situation(
             nodes=enabled_nodes(nodes),
@@ -272,9 +275,16 @@ def _shares(transaction: Transaction, tenants: set[str], now: datetime) -> dict[
     return shares
 
 
-def keyholder_away(transaction: Transaction, tenant: str, now: datetime) -> str:
-    """Why no run of a tenant can get its keys now, as a sentence; empty if its keyholder is there."""
-    found = transaction.accounts.tenant(tenant)
+def keyholders_away(transaction: Transaction, tenants: Collection[str], now: datetime) -> dict[str, str]:
+    """Why no run of each of these tenants can get its keys now, as a sentence; empty if its keyholder is there."""
+    if len(tenants) < _TENANTS_ONE_BY_ONE:
+        known = {tenant: transaction.accounts.tenant(tenant) for tenant in tenants}
+    else:
+        known = dict.fromkeys(tenants) | {one.tenant: one for one in transaction.accounts.tenants()}
+    return {tenant: _away(known[tenant], now) for tenant in tenants}
+
+
+def _away(found: Tenant | None, now: datetime) -> str:
     if found is None or not found.keyholder_seen:
         return "Waits for the tenant's keyholder, which has never called. Start it."
     if now - parse_time(found.keyholder_seen) > KEYHOLDER_AWAY:

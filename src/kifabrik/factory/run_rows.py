@@ -47,8 +47,8 @@ class RunTable(Protocol):
         """A tenant's runs, newest first, from the one after the run `before` on."""
         ...
 
-    def queued_runs(self, most: int) -> list[Run]:
-        """Runs that wait and are not held back, at most so many of each tenant: its next ones.
+    def queued_runs(self, most: int, tenants: Collection[str] = ()) -> list[Run]:
+        """Runs that wait and are not held back, at most so many of each tenant, or of these: its next ones.
 
         As many again of those that may wait for a better hour.
         """

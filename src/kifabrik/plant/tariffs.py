@@ -27,6 +27,7 @@ NOT_FOUND: Final = "constant: its table was not found"
 _ZONE: Final = timezone(timedelta(hours=1))
 _STEPS: Final = (900.0, 3600.0)
 """Seconds between two lines: a quarter-hour or an hour."""
+_MWH: Final = 3.6e9
 _FEBRUARY: Final = 31 + 28
 """Days of a year before 29 February."""
 _MOST_PRICE: Final = 10.0 / 3.6e6
@@ -109,9 +110,10 @@ def _course(
     if path is None:
         return np.broadcast_to(np.float64(constant), span.steps), NOT_FOUND
     year = table.year or span.year
+    more = f" plus {table.plus * _MWH:g} EUR/MWh" if table.plus else ""
     values = _of_the_year(path, year, units)
     fitted = _fitted(values, Span(year), span)
-    return np.repeat(fitted, span.steps // len(fitted)) + table.plus, f"{path.name}, {year}"
+    return np.repeat(fitted, span.steps // len(fitted)) + table.plus, f"{path.name}, {year}{more}"
 
 
 def _fitted(values: Floats, own: Span, span: Span) -> Floats:

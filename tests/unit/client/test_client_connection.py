@@ -75,7 +75,7 @@ def test_a_post_is_sent_again_whole():
 
 
 def test_patience_ends_with_an_error_that_names_the_factory():
-    with connected(AWAY, patience_s=0.3) as (connection, factory):
+    with connected(AWAY, patience_s=1.0) as (connection, factory):
         with pytest.raises(UnavailableError, match="not ready"):
             connection.get("/v1/x", Logged)
         assert len(factory.asked) >= 2

@@ -175,6 +175,31 @@ def test_runs_that_may_wait_for_a_better_hour_do_not_stand_in_the_way_of_those_t
         assert {one.run for one in transaction.runs.watched()} == {"r-t-a2000", "r-t-a2001"}
 
 
+def test_of_many_tenants_each_has_its_turn_and_those_that_cannot_start_keep_nobody_away(playing):
+    factory, cluster, handover, leadership = playing
+    hours = tuple((factory.runs.book.clock().timestamp() + 3600 * at, worth) for at, worth in enumerate((0, 0, 1)))
+    power = Permit(watts=1.0, full_watts=1.0, idle_watts=0.0, since=0.0, until=0.0, reason="", outlook=hours)
+    handover = Handover(factory.store, factory.runs.book, cluster, lambda _now: power)
+    patient = format_time(factory.runs.book.clock() + timedelta(hours=9))
+    with factory.store.write() as transaction:
+        for number in range(300):  # a third may wait, a third's keyholder is away, a third can go
+            tenant = f"t-{number:03d}"
+            transaction.accounts.add_tenant(Tenant(tenant, tenant, "", 1, "2026-11-23T08:00:00Z"))
+            if number % 3:
+                transaction.accounts.set_keyholder_seen(tenant, factory.runs.book.now())
+            may_wait = patient if number % 3 == 1 else ""
+            transaction.runs.add_run(made(tenant, 1, flexible_until=may_wait))
+    for _ in range(4):
+        handover.look(leadership)
+    assert sorted(tenant for tenant, _ in cluster.taken) == [f"t-{number:03d}" for number in range(2, 300, 3)]
+    with factory.store.read() as transaction:
+        waiting = transaction.runs.queued_runs(1)
+    assert {run.reason.split(",")[0] for run in waiting} == {
+        "Waits for the tenant's keyholder",
+        "May wait",
+    }
+
+
 def test_why_the_clusters_queue_holds_runs_is_written_down_where_it_changed(playing):
     factory, cluster, handover, leadership = playing
     with factory.store.write() as transaction:

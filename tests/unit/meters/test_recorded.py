@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from kifabrik.errors import IntegrityError
 from kifabrik.ledger.entry import Entry, EntryKind, new_entry_id
+from kifabrik.ledger.rules import History
 from kifabrik.meters.footprint import Site, footprint
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.meters.recorded import recorded, references
@@ -66,6 +67,20 @@ def test_a_footprint_is_not_that_of_other_readings(found, more):
 
 def test_an_entry_without_a_footprint_says_nothing_of_it():
     assert recorded({"run": "r-1", "attempt": "a-1", "segments": 3}) is None
+
+
+def test_a_log_keeps_its_rules_with_and_without_footprints():
+    history = History()
+    with_one = references(footprint([ONE], Money(7), SITE), SITE)
+    kinds = (
+        (EntryKind.TENANT_CREATED, {"tenant": "t-1"}),
+        (EntryKind.RUN_ORDERED, {"order": "ab" * 32, "run": "r-1"}),
+        (EntryKind.RUN_FINISHED, {"run": "r-1", "attempt": "a-1"}),
+        (EntryKind.RUN_FINISHED, {"run": "r-1", "attempt": "a-2", **with_one}),
+    )
+    for kind, refs in kinds:
+        entry = Entry(kind, "2026-11-23T09:00:00Z", new_entry_id(), refs)
+        assert history.violation(Entry.from_bytes(entry.to_bytes())) == ""
 
 
 def test_a_later_version_of_the_footprint_is_left_alone():

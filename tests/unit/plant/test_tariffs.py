@@ -54,6 +54,7 @@ def test_prices_hold_from_their_line_to_the_next(tmp_path, minutes):
 def test_what_a_price_has_beyond_the_table_is_added(tmp_path):
     found = tariff_of(power(plus="70 EUR/MWh"), Span(2026), table(tmp_path))
     assert found.price[0] * 3.6e9 == pytest.approx(170.0)
+    assert found.sources[0] == "prices.csv, 2026 plus 70 EUR/MWh"
 
 
 def test_without_a_table_the_number_of_the_site_file_holds(tmp_path):

@@ -26,6 +26,8 @@ _MOST_MISSES: Final = 3
 _ROOM: Final = 64
 _FLOATS: Final = frozenset({"Edm.Double", "Edm.Single"})
 _WHOLE: Final = frozenset({"Edm.Byte", "Edm.SByte", "Edm.Int16", "Edm.Int32"})
+_OF_ENTITIES: Final = frozenset({"uri", "type", "id", "etag", "content_type", "media_src", "edit_media"})
+"""Names that V2 says of each entity under `__metadata`: a field of such a name cannot be counted."""
 _NEXT: Final = {Version.V4: ("@odata.nextLink", "@nextLink"), Version.V2: ("__next",)}
 _DELTA: Final = {Version.V4: ("@odata.deltaLink", "@deltaLink"), Version.V2: ("__delta",)}
 
@@ -111,11 +113,10 @@ class PageReader:
 
     def _complete(self, entities: pa.StructArray, body: bytes) -> bool:
         """Whether what is null is written as null: the field's name stands once for each row."""
-        return all(
-            body.count(f'"{name}":'.encode()) == len(entities)
-            for name in self._fields
-            if entities.field(name).null_count
-        )
+        empty = [name for name in self._fields if entities.field(name).null_count]
+        if self._version is Version.V2 and not _OF_ENTITIES.isdisjoint(empty):
+            return False
+        return all(body.count(f'"{name}":'.encode()) == len(entities) for name in empty)
 
 
 def _is_utf8(body: bytes) -> bool:

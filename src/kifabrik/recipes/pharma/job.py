@@ -24,6 +24,7 @@ from kifabrik.recipes.pharma.endpoints import limit_of
 from kifabrik.recipes.pharma.evaluated import load_evaluation, save_evaluation
 from kifabrik.recipes.pharma.evaluating import evaluate
 from kifabrik.recipes.pharma.filters import RULES, Alerts, Filters, Limit
+from kifabrik.recipes.pharma.fonts import without_system_fonts
 from kifabrik.recipes.pharma.libraries import Library
 from kifabrik.recipes.pharma.measuring import Wishes
 from kifabrik.recipes.pharma.model import load, save
@@ -31,12 +32,12 @@ from kifabrik.recipes.pharma.molecules import Standardiser
 from kifabrik.recipes.pharma.picking import Picking
 from kifabrik.recipes.pharma.prepared import load_prepared, save_prepared
 from kifabrik.recipes.pharma.preparing import prepare
-from kifabrik.recipes.pharma.report import write_report
 from kifabrik.recipes.pharma.screen import screen
 from kifabrik.recipes.pharma.screening_plan import Plan, Stage
 from kifabrik.recipes.pharma.sides import load_split, save_split
 from kifabrik.recipes.pharma.splitting import Method, split
 from kifabrik.recipes.pharma.training import Training, steps, train
+from kifabrik.recipes.pharma.words import LANGUAGES
 
 TABLES: Final = (".csv", ".csv.gz", ".sdf", ".sdf.gz", ".smi", ".smi.gz")
 _SHARE: Final = 0.2
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     learn.add_argument("--recipe", choices=["auto", *(each.value for each in Recipe)], default="auto")
     learn.add_argument("--members", type=int, default=1)
     learn.add_argument("--seed", type=int, default=1)
+    learn.add_argument("--language", choices=LANGUAGES, default="en", help="of the report and the card")
     search = work.add_parser("screen", help="find the best molecules of a library")
     search.add_argument("model", type=Path, help="folder of a model")
     search.add_argument("library", type=Path, help="folder with one table of molecules")
@@ -116,8 +118,11 @@ def _train(said: argparse.Namespace, scratch: Path) -> None:
         found = evaluate(model, sides.train, sides.test, seed=said.seed, workers=run_log.cores(), progress=count)
     save_evaluation(found, sides, said.out)
     judged = load_evaluation(said.out)
-    write_report(model, judged, said.out)
-    write_card(model, judged, said.out)
+    without_system_fonts(scratch)
+    from kifabrik.recipes.pharma.report import write_report  # noqa: PLC0415 - it looks for fonts when it is imported
+
+    write_report(model, judged, said.out, language=said.language)
+    write_card(model, judged, said.out, language=said.language)
     for measure, interval in found.measures.items():
         run_log.say(f"{measure.value} {interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})")
         run_log.report(measure.value.lower().replace(" ", "_"), interval.value)

@@ -26,6 +26,7 @@ from kifabrik.recipes.supply_chain.quantiles import values_and_weights
 Floats = NDArray[np.float64]
 _TERMS: Final = 1024
 """Of the sum; what is left out matters for correlations of scores above 0.99 only, and is then put at its end."""
+_POWERS: Final = np.arange(1, _TERMS + 1)
 _CELLS: Final = 8192
 _REACH: Final = 8.0
 """Continuous distributions are steps of scores between -REACH and REACH."""
@@ -93,39 +94,51 @@ def _together(one: _Steps, other: _Steps) -> float:
     return float(weights @ (first * second)) / (one.sd * other.sd)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Correlation of two demands by that of their scores: a series, and its exact ends at -1 and 1."""
+
+    series: Floats
+    least: float
+    most: float
+
+    def at(self, score: float) -> float:
+        """Correlation of the demands."""
+        sign = 1.0 if score >= 0 else -1.0
+        rest = (self.most if sign > 0 else self.least) - float(self.series @ sign**_POWERS)
+        return float(self.series @ score**_POWERS) + rest * abs(score) ** (2 * _TERMS)
+
+
+@lru_cache(maxsize=4096)
+def _pair(one: Distribution, other: Distribution) -> _Pair:
+    first, second = _steps(one), _steps(other)
+    series = _coefficients(one) * _coefficients(other)
+    return _Pair(series, _together(first, second.turned()), _together(first, second))
+
+
 def demand_correlation(one: Distribution, other: Distribution, score: float) -> float:
     """Correlation of two demands whose normal scores have the correlation `score`."""
-    series = _coefficients(one) * _coefficients(other)
-    sign = 1.0 if score >= 0 else -1.0
-    full = float(np.polynomial.polynomial.polyval(sign, series)) * sign
-    rest = _reach(one, other)[sign > 0] - full
-    found = float(np.polynomial.polynomial.polyval(score, series)) * score
-    return found + rest * abs(score) ** (2 * _TERMS)
+    return _pair(one, other).at(score)
 
 
-def _reach(one: Distribution, other: Distribution) -> tuple[float, float]:
-    """Lowest and highest correlation two demands can have."""
-    return _together(_steps(one), _steps(other).turned()), _together(_steps(one), _steps(other))
-
-
+@lru_cache(maxsize=4096)
 def score_correlation(one: Distribution, other: Distribution, wanted: float) -> float:
     """Correlation of normal scores that gives two demands the wanted correlation.
 
     Raises:
         UsageError: If no score gives it.
     """
-    least, most = _reach(one, other)
-    if not least - _STEP <= wanted <= most + _STEP:
+    pair = _pair(one, other)
+    if not pair.least - _STEP <= wanted <= pair.most + _STEP:
         raise UsageError(
-            f"with their distributions their correlation can be {least:.3f} to {most:.3f}, not {wanted:g}"
+            f"with their distributions their correlation can be {pair.least:.3f} to {pair.most:.3f}, not {wanted:g}"
         )
     if abs(wanted) < _NEARLY:
         return 0.0
     end = 1.0 if wanted > 0 else -1.0
-    if abs(wanted) >= abs(demand_correlation(one, other, end)):
+    if abs(wanted) >= abs(pair.at(end)):
         return end
-    root = optimize.brentq(lambda score: demand_correlation(one, other, score) - wanted, 0.0, end, xtol=1e-10)
-    return float(root)
+    return float(optimize.brentq(lambda score: pair.at(score) - wanted, 0.0, end, xtol=1e-10))
 
 
 def score_weights(nodes: Sequence[Node], correlations: Sequence[Correlation]) -> tuple[list[str], Floats]:

@@ -1,6 +1,6 @@
 """Rows of runs, their history and locks."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Final
 
@@ -90,8 +90,8 @@ class SqlRunTable:
         rows = self._sql.execute(query.order_by(runs.c.position.desc()).limit(limit))
         return [run_from_row(row) for row in rows]
 
-    def queued_runs(self, most: int) -> list[Run]:
-        """Runs that wait and are not held back, at most so many of each tenant: its next ones.
+    def queued_runs(self, most: int, tenants: Collection[str] = ()) -> list[Run]:
+        """Runs that wait and are not held back, at most so many of each tenant, or of these: its next ones.
 
         As many again of those that may wait for a better hour, the soonest deadline first: however many they are,
         they do not stand in the way of those that may not.
@@ -100,6 +100,8 @@ class SqlRunTable:
         # Of one tenant and priority at a time, an index holds them in their order, however many they are.
         patient = runs.c.flexible_until != ""
         ranks = select(runs.c.tenant, runs.c.priority, patient).where(*waiting).distinct()
+        if tenants:
+            ranks = ranks.where(runs.c.tenant.in_(tenants))
         found: dict[tuple[str, bool], list[Run]] = {}
         for tenant, priority, flexible in sorted(self._sql.execute(ranks), key=lambda rank: -int(rank[1])):
             own = found.setdefault((str(tenant), bool(flexible)), [])

@@ -131,6 +131,17 @@ def test_a_field_that_is_missing_is_not_taken_for_null():
     assert isinstance(both(rows).rows, pa.StructArray)
 
 
+def test_a_field_named_like_what_v2_says_of_entities_is_never_taken_for_null():
+    fields = {**V2_FIELDS, "type": Field("type", "Edm.String")}
+    rows = [{"__metadata": {"type": "S.Item"}, **row, "type": "x"} for row in ORDINARY]
+    reader = PageReader(selection(Version.V2, fields))
+    reader(page(rows, Version.V2))
+    assert isinstance(reader(page(rows, Version.V2)).rows, pa.StructArray)
+    for row in rows:
+        del row["type"]
+    assert isinstance(reader(page(rows, Version.V2)).rows, list)
+
+
 def test_after_a_few_pages_that_had_to_go_back_none_is_tried():
     reader = PageReader(selection(Version.V2, V2_FIELDS))
     odd = [{**row, "name": number} if number else row for number, row in enumerate(ORDINARY)]

@@ -63,3 +63,5 @@ def test_a_library_is_screened(library, tmp_path):
     assert "301" in _run(*arguments, "--limit", "weight=..400")
     with pytest.raises(UsageError, match="other settings"):
         _run(*arguments)
+    with pytest.raises(UsageError, match="picks nothing"):
+        _run(*arguments, "--pick", "butina")

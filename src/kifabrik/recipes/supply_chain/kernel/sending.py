@@ -102,7 +102,8 @@ def book_lane(
     if book >= 0 and counted:
         for s in range(width):
             st.lane_part[book + lay.SHIPPED, s] += st.ring[slot, s]
-    if book >= 0:
+            st.lane_part[book + lay.UNDER_WAY, s] += st.ring[slot, s] * weight
+    elif book >= 0:
         for s in range(width):
             st.lane_part[book + lay.UNDER_WAY, s] += st.ring[slot, s] * weight
     if recording:
