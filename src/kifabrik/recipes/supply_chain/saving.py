@@ -10,8 +10,9 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,7 +90,7 @@ def save(
             "format": _FORMAT,
             "seconds": results.seconds,
             "settings": asdict(results.settings),
-            "network": results.network,
+            "network": _sparse(results.network),
             "outages": list(outages),
             "critical": list(critical),
             "frontier": frontier,
@@ -259,6 +260,21 @@ def _outage(written: dict[str, Any]) -> OutageResult:
         backlog_without=np.array([float(one) for one in written["backlog_without"]]),
         beta_difference=TypeAdapter(Estimate | None).validate_python(written["beta_difference"]),
     )
+
+
+def _sparse(value: Any) -> Any:
+    """A network without what says nothing: fields that are as they are by default."""
+    if is_dataclass(value) and not isinstance(value, type):
+        usual = _defaults(type(value))
+        told = {one.name: getattr(value, one.name) for one in fields(value)}
+        return {name: _sparse(one) for name, one in told.items() if name not in usual or one != usual[name]}
+    return [_sparse(one) for one in value] if isinstance(value, tuple) else value
+
+
+@cache
+def _defaults(kind: type[Any]) -> dict[str, Any]:
+    made = {one.name: one.default_factory() for one in fields(kind) if one.default_factory is not MISSING}
+    return {one.name: one.default for one in fields(kind) if one.default is not MISSING} | made
 
 
 def _plain(value: Any) -> Any:

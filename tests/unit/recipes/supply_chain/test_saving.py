@@ -153,3 +153,10 @@ def test_the_command_names_a_folder_without_results(tmp_path):
     done = CliRunner().invoke(report, [str(tmp_path)])
     assert isinstance(done.exception, UsageError)
     assert str(tmp_path) in done.exception.message
+
+
+def test_what_is_as_usual_is_not_written(tmp_path):
+    save(results_of(network_of([2, 2])), tmp_path)
+    node = json.loads((tmp_path / "settings.json").read_text(encoding="utf-8"))["network"]["nodes"][0]
+    assert "product" in node
+    assert "storage" not in node
