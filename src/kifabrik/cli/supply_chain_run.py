@@ -129,11 +129,11 @@ def _show(results: "Results") -> None:
     currency = results.network.currency
     rows = []
     for label, figure, unit in (
-        ("fill rate β (units met at once)", "beta", "share"),
-        ("cycle service α (periods without shortage)", "alpha", "share"),  # noqa: RUF001 - its usual name
+        ("fill rate β (met at once)", "beta", "share"),
+        ("cycle service α (no shortage)", "alpha", "share"),  # noqa: RUF001 - its usual name
         ("cost", "cost", currency),
         ("revenue", "revenue", currency),
-        ("value of stock, mean", "stock_value", currency),
+        ("stock value, mean", "stock_value", currency),
         ("backlog, mean", "backlog", "units"),
     ):
         mean, low, high = results.interval(figure)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from kifabrik.recipes.supply_chain.network import Network
+    from kifabrik.recipes.supply_chain.network import Network, Node
     from kifabrik.recipes.supply_chain.results import Settings
     from kifabrik.recipes.supply_chain.studies import Estimate
 
@@ -48,12 +48,18 @@ def doubts(network: "Network") -> list[str]:
     nodes = network.nodes
     if not any(node.demand for node in nodes):
         return [
-            "No node has outside demand, so nothing moves: fill in the table demand "
-            "(a sealed study also takes a history)."
+            "No node has outside demand, so nothing moves: fill in demand (a sealed study also takes a history)."
         ]
-    if not any(node.price or node.stockout_cost or node.lost_sale_cost for node in nodes):
-        return ["No shortage costs anything, so failures look cheap: give stockout_cost, lost_sale_cost or price."]
+    if not any(_loses(node) for node in nodes):
+        needed = "stockout_cost; or lost_sale_cost or price, with a backorder_share below 1"
+        return [f"No shortage costs anything, so failures look cheap: give {needed}."]
     return []
+
+
+def _loses(node: "Node") -> bool:
+    """Whether a shortage at a node costs: who waits pays the price in the end."""
+    is_lost = node.demand is not None and node.backorder_share < 1
+    return node.stockout_cost > 0 or (is_lost and (node.price > 0 or node.lost_sale_cost > 0))
 
 
 def tried(some: int, every: int) -> str:

@@ -116,7 +116,7 @@ def fit_lead_times(wanted: LeadTimesFrom, pulled: Mapping[str, pa.Table]) -> Lea
         came = received.get((order, line))
         if came is not None and quantities.get((order, line), math.inf) < _WHOLE * ordered_quantity:
             came = None
-        days = ((came or last) - ordered).days if ordered is not None else -1
+        days = _days(ordered, came, last)
         if days < 0 or not supplier:
             left_out += 1
             continue
@@ -132,6 +132,13 @@ def fit_lead_times(wanted: LeadTimesFrom, pulled: Mapping[str, pa.Table]) -> Lea
             hint="Pull more orders with their receipts, or lower least under lead_times.",
         )
     return LeadTimes(fitted, lines, waiting, left_out, last)
+
+
+def _days(ordered: date | None, came: date | None, last: date) -> int:
+    """Days a line took, or has waited so far; negative for one that makes no sense."""
+    if ordered is None:
+        return -1
+    return (came - ordered).days if came is not None else max((last - ordered).days, 0)
 
 
 def _fit(level: Level, group: _Lines) -> LeadTime:

@@ -37,6 +37,7 @@ from kifabrik.recipes.pharma.screening_plan import Plan, Stage
 from kifabrik.recipes.pharma.sides import load_split, save_split
 from kifabrik.recipes.pharma.splitting import Method, split
 from kifabrik.recipes.pharma.training import Training, steps, train
+from kifabrik.recipes.pharma.words import LANGUAGES
 
 TABLES: Final = (".csv", ".csv.gz", ".sdf", ".sdf.gz", ".smi", ".smi.gz")
 _SHARE: Final = 0.2
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     learn.add_argument("--recipe", choices=["auto", *(each.value for each in Recipe)], default="auto")
     learn.add_argument("--members", type=int, default=1)
     learn.add_argument("--seed", type=int, default=1)
+    learn.add_argument("--language", choices=LANGUAGES, default="en", help="of the report and the card")
     search = work.add_parser("screen", help="find the best molecules of a library")
     search.add_argument("model", type=Path, help="folder of a model")
     search.add_argument("library", type=Path, help="folder with one table of molecules")
@@ -119,8 +121,8 @@ def _train(said: argparse.Namespace, scratch: Path) -> None:
     without_system_fonts(scratch)
     from kifabrik.recipes.pharma.report import write_report  # noqa: PLC0415 - it looks for fonts when it is imported
 
-    write_report(model, judged, said.out)
-    write_card(model, judged, said.out)
+    write_report(model, judged, said.out, language=said.language)
+    write_card(model, judged, said.out, language=said.language)
     for measure, interval in found.measures.items():
         run_log.say(f"{measure.value} {interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})")
         run_log.report(measure.value.lower().replace(" ", "_"), interval.value)

@@ -114,7 +114,7 @@ def _files(values: Mapping[str, str]) -> dict[str, str]:
         words.append(f"--seed {first}")
         words += [f"--endpoint '{endpoints[0]}'"] if endpoints else []
     words += [f"--{name} '{values[name]}'" for name in ("active", "by") if values[name]]
-    words.append(f"--recipe {values['recipe']} --members {values['members']}")
+    words.append(f"--recipe {values['recipe']} --members {values['members']} --language {values['language']}")
     common = {key: values[key] for key in ("name", "purpose", "dataset", "cpu", "memory", "budget")}
     job = _JOB.format(code=CODE, run=f"{_PROGRAM} {' '.join(words)}", **common)
     if is_sweep:
@@ -187,6 +187,7 @@ PHARMA_TRAIN: Final = Kit(
         ),
         Setting("recipe", "auto", "auto, maplight or fast", choice_of("recipe", "auto", "maplight", "fast")),
         Setting("members", "1", "sets of trees to take the mean of", number_of("members", 1, 50)),
+        Setting("language", "en", "of the report: en or de", choice_of("language", "en", "de")),
         Setting("seed", "1", "of luck", number_of("seed", 0, 2**31)),
         Setting("seeds", "1", "so many models with seeds of their own: a sweep", number_of("seeds", 1, 1000)),
         Setting("cpu", "2", "cores of each run", number_of("cpu", 1, 4096)),

@@ -52,7 +52,8 @@ def whole_lead(lane: Lane) -> int:
 
 def ordered_before(lane: Lane) -> float:
     """Ordered on a lane, and not received, before the start."""
-    return lane.initial_shipments * whole_lead(lane) + lane.initial_orders * lane.order_time
+    shipped = lane.initial_shipments * whole_lead(lane) if lane.initial_shipments else 0.0
+    return shipped + lane.initial_orders * lane.order_time
 
 
 def starting_state(of: Topology, plan: lay.Plan, rows: dict[str, int]) -> Starts:
@@ -74,8 +75,9 @@ def starting_state(of: Topology, plan: lay.Plan, rows: dict[str, int]) -> Starts
     units = np.array([of.units(i, group) for i, group in flat])
     position = level + np.minimum.reduceat(coming / units, plan.group_start[:-1])
     orders, ring, moving = np.zeros(rows["orders"]), np.zeros(rows["ring"]), np.zeros(max(1, rows["extra"]))
-    for e in range(len(of.lanes)):
-        _fill(of, e, plan, (orders, ring, moving))
+    for e, lane in enumerate(of.lanes):
+        if lane.initial_orders or lane.initial_shipments:
+            _fill(of, e, plan, (orders, ring, moving))
     return Starts(
         level=level,
         position=position,

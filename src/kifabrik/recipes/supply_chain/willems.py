@@ -91,7 +91,9 @@ def _values(rows: dict[str, Stage], before: dict[str, list[str]], stages: Path) 
     except CycleError as error:
         raise UsageError(f"{stages}: the chain has a cycle: {' → '.join(error.args[1])}.") from None
     for name in order:
-        values[name] = _amount(rows[name], "stageCost", stages) + sum(values[part] for part in set(before[name]))
+        values[name] = _amount(rows[name], "stageCost", stages) + sum(
+            values[part] for part in dict.fromkeys(before[name])
+        )
     return values
 
 

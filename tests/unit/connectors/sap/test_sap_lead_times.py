@@ -89,6 +89,8 @@ def test_lines_that_make_no_sense_are_left_out_and_counted():
     good = [("A", "p", "x", START, [(one, 1)]) for one in (4, 5, 6)]
     found = fit([*good, ("A", "p", "x", START, [(-2, 1)]), (None, "p", "x", START, [(3, 1)])], least=2)
     assert (found.lines, found.left_out) == (3, 2)
+    after = fit([*good, ("A", "p", "x", START + timedelta(days=50), [])], least=2)
+    assert (after.lines, after.open, after.left_out) == (4, 1, 0)  # ordered after the last receipt there is
 
 
 def test_too_few_lines_anywhere_and_a_day_that_is_none_are_sentences():
