@@ -1,6 +1,7 @@
 """Rows of attempts and their logs."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
@@ -19,6 +20,9 @@ _WATCHED = (
 )
 """In the order of the fields of `Watched`."""
 
+_ADD: Final = insert(attempts)
+"""Made once: making it takes longer than running it."""
+
 
 class SqlAttemptTable:
     """Implements `kifabrik.factory.run_rows.AttemptTable`."""
@@ -28,7 +32,7 @@ class SqlAttemptTable:
 
     def add_attempt(self, attempt: Attempt) -> None:
         """Add an attempt."""
-        self._sql.execute(insert(attempts).values(stream_header=b"", **attempt_to_columns(attempt)))
+        self._sql.execute(_ADD, {"stream_header": b"", **attempt_to_columns(attempt)})
 
     def attempt(self, tenant: str, attempt: str) -> Attempt | None:
         """Find an attempt."""

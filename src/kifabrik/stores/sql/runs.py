@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from kifabrik.factory.run_records import Event, Run, Watched
 from kifabrik.factory.schedule import Promise
@@ -20,6 +20,16 @@ from kifabrik.stores.sql.schema.runs import events, locks, runs
 
 _BATCH: Final = 1000
 """Rows inserted by one statement."""
+_CHANGING: Final = (
+    *("staged_bytes", "streamed_bytes", "cap_s", "budget_micro_eur", "most_micro_eur", "state", "hold", "reason"),
+    *("revision", "finished", "stop", "alarmed", "promise", "published", "footprint"),
+)
+"""What may change about a run."""
+_ONE: Final = (runs.c.tenant == bindparam("of_tenant"), runs.c.run == bindparam("of_run"))
+_FIND_RUN: Final = select(runs).where(*_ONE)
+_SAVE_RUN: Final = update(runs).where(*_ONE)
+_ADD_EVENTS: Final = insert(events)
+"""Statements of the busiest paths are made once: making one takes longer than running it."""
 _ASKED: Final = (
     *("tenant", "sweep", "priority", "flexible_until", "resources", "place", "python", "staged_bytes"),
     *("streamed_bytes", "cap_s", "slurm"),
@@ -52,34 +62,14 @@ class SqlRunTable:
 
     def run(self, tenant: str, run: str) -> Run | None:
         """Find a run."""
-        row = self._sql.execute(select(runs).where(runs.c.tenant == tenant, runs.c.run == run)).one_or_none()
+        row = self._sql.execute(_FIND_RUN, {"of_tenant": tenant, "of_run": run}).one_or_none()
         return None if row is None else run_from_row(row)
 
     def save_run(self, run: Run) -> None:
         """Write what may change about a run."""
         values = run_to_columns(run)
-        changing = {
-            name: values[name]
-            for name in (
-                "staged_bytes",
-                "streamed_bytes",
-                "cap_s",
-                "budget_micro_eur",
-                "most_micro_eur",
-                "state",
-                "hold",
-                "reason",
-                "revision",
-                "finished",
-                "stop",
-                "alarmed",
-                "promise",
-                "published",
-                "footprint",
-            )
-        }
-        where = (runs.c.tenant == run.tenant, runs.c.run == run.run)
-        self._sql.execute(update(runs).where(*where).values(**changing))
+        changing = {name: values[name] for name in _CHANGING}
+        self._sql.execute(_SAVE_RUN, changing | {"of_tenant": run.tenant, "of_run": run.run})
 
     def page(self, tenant: str, before: str, limit: int) -> list[Run]:
         """A tenant's runs, newest first, from the one after the run `before` on."""
@@ -181,7 +171,7 @@ class SqlRunTable:
         """Add steps to runs' histories."""
         rows = ({**vars(event), "state": str(event.state)} for event in many)
         while batch := list(islice(rows, _BATCH)):
-            self._sql.execute(insert(events), batch)
+            self._sql.execute(_ADD_EVENTS, batch)
 
     def events(self, tenant: str, run: str) -> list[Event]:
         """A run's history, oldest first."""
