@@ -155,7 +155,7 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
     elif rule == lay.MIN_MAX:
         for s in range(width):
             here = position[i, s]
-            order[i, s] = level - here if here <= point else zero
+            order[i, s] = level - here if here <= point and level - here > rounding else zero
     elif rule == lay.FIXED_LOT:
         for s in range(width):
             here = position[i, s]
