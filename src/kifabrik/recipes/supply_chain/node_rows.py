@@ -26,8 +26,8 @@ _ALLOCATIONS: Final = {
     Allocation.PROPORTIONAL: lay.PROPORTIONAL,
     Allocation.FIRST_COME: lay.FIRST_COME,
 }
-_ROUNDINGS: Final = 64
-"""How many roundings of the largest number of a policy its position may be off."""
+_ROUNDINGS: Final = 256
+"""How many roundings of a node's largest usual number its position may be off."""
 _WHOLE: Final = {Kind.POISSON, Kind.NEGATIVE_BINOMIAL}
 
 
@@ -65,11 +65,12 @@ def fill_node_rows(
         real: Type of amounts in the kernel.
     """
     factors, making = [1.0], 0
+    busy = _throughput(of)
     for i, node in enumerate(of.nodes):
         _fill_policy(of, i, ints[i], reals[i])
         policy = node.policy
-        largest = max(map(abs, (policy.level, policy.reorder_point, policy.quantity, policy.minimum, policy.lot)))
-        reals[i, lay.ROUNDING] = _ROUNDINGS * np.finfo(real).eps * largest
+        numbers = (policy.level, policy.reorder_point, policy.quantity, policy.minimum, policy.lot, busy[i])
+        reals[i, lay.ROUNDING] = _ROUNDINGS * np.finfo(real).eps * max(map(abs, numbers))
         ints[i, lay.MAKING_LENGTH], ints[i, lay.MAKING_AT] = node.making_time, making
         making += node.making_time
         ints[i, lay.SINK] = not of.out[i]
@@ -81,6 +82,20 @@ def fill_node_rows(
         elif node.demand:
             _fill_demand(ints[i], reals[i], node.demand, tables, factors)
     return NodeRows(factors, making)
+
+
+def _throughput(of: Topology) -> list[float]:
+    """Mean demand of each node in the busiest season, outside and inside; of alternatives each has all."""
+    found = [0.0] * len(of.nodes)
+    for i in reversed(range(len(of.nodes))):
+        demand = of.nodes[i].demand
+        if demand:
+            found[i] += demand.each.expected() * max(demand.factors, default=1.0)
+        for group in of.groups[i]:
+            for e in group:
+                if of.lanes[e].source:
+                    found[of.number[of.lanes[e].source]] += of.units(i, group) * found[i]
+    return found
 
 
 def _fill_policy(of: Topology, i: int, ints: Any, reals: Any) -> None:

@@ -155,7 +155,7 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
     elif rule == lay.MIN_MAX:
         for s in range(width):
             here = position[i, s]
-            order[i, s] = level - here if here <= point else zero
+            order[i, s] = level - here if here <= point and level - here > rounding else zero
     elif rule == lay.FIXED_LOT:
         for s in range(width):
             here = position[i, s]
@@ -182,7 +182,8 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
     if storage < np.inf:
         for s in range(width):
             room = storage - position[i, s] - larger(st.asked[i, s] - st.level[i, s], zero)
-            order[i, s] = larger(zero, smaller(order[i, s], room))
+            q = smaller(order[i, s], room)
+            order[i, s] = q if q > rounding else zero
     if cap < np.inf:
         if plan.capacity_loss_start[i] < plan.capacity_loss_start[i + 1]:
             write_capacity_left(plan, st, i, zero)
