@@ -1,9 +1,11 @@
 """Models of kifabrik on public data beside the published MapLight rows, and intervals against their promise.
 
-python bench/pharma_tdc.py DATA [--seeds 5] [--tasks hERG,BBB_Martins] [--keep FOLDER] [--json PATH]
+python bench/pharma_tdc.py DATA [--seeds 5] [--tasks hERG,BBB_Martins] [--as-published] [--keep FOLDER] [--json PATH]
 
 DATA holds `tdc_admet` (official train and test data of six tasks of the TDC ADMET group) and `biogen_adme` (Fang et
 al. 2023, the paper's train and test data). With --keep, finished seeds and features are kept and not made again.
+Structures are standardised first, as `kifabrik pharma prepare` does (no salts, no charges where possible); with
+--as-published features come from the structures as the files have them, as for the published rows.
 Test compounds that are also in the training data as published, as another salt or stereoisomer, are counted, and
 the figure without them is printed beside the official one.
 """
@@ -59,7 +61,7 @@ def main() -> None:
                 key = f"{task} {recipe.value} {seed}"
                 if key in done:
                     continue
-                data = data or read(wishes.data, task, wishes.keep)
+                data = data or read(wishes.data, task, wishes.keep, as_published=wishes.as_published)
                 done[key] = judge(*data, task, recipe, seed)
                 if kept:
                     kept.write_text(json.dumps(done))
@@ -76,6 +78,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tasks", default="")
     parser.add_argument("--recipes", default="fast,maplight")
+    parser.add_argument("--as-published", action="store_true", help="features of structures as they stand there")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--json", type=Path)
     wishes = parser.parse_args()
@@ -84,14 +87,15 @@ def arguments() -> argparse.Namespace:
     return wishes
 
 
-def read(data: Path, task: str, keep: Path | None):
-    """Features, values and InChIKeys of both sides, every row as published."""
+def read(data: Path, task: str, keep: Path | None, *, as_published: bool):
+    """Features, values and InChIKeys of both sides; of every row, as published or standardised as far as it can be."""
     sides = []
     for part in ("train", "test"):
         rows = list(rows_of(data / "tdc_admet" / f"{task}_{part}.csv"))
         found = list(standard([row.structure for row in rows]))
         smiles = [
-            one.smiles if isinstance(one, Compound) else row.structure for one, row in zip(found, rows, strict=True)
+            row.structure if as_published or not isinstance(one, Compound) else one.smiles
+            for one, row in zip(found, rows, strict=True)
         ]
         keys = [one.inchikey if isinstance(one, Compound) else f"row {at}" for at, one in enumerate(found)]
         values = np.array([float(row.cells["Y"]) for row in rows])
