@@ -1,6 +1,6 @@
 """Models of kifabrik on public data beside the published MapLight rows, and intervals against their promise.
 
-python bench/pharma_tdc.py DATA [--seeds 5] [--tasks hERG,BBB_Martins] [--as-published] [--keep FOLDER] [--json PATH]
+python bench/pharma_tdc.py DATA [--seeds 5] [--tasks hERG,BBB_Martins] [--as-published] [--keep FOLDER]
 
 DATA holds `tdc_admet` (official train and test data of six tasks of the TDC ADMET group) and `biogen_adme` (Fang et
 al. 2023, the paper's train and test data). With --keep, finished seeds and features are kept and not made again.
@@ -88,7 +88,7 @@ def arguments() -> argparse.Namespace:
 
 
 def read(data: Path, task: str, keep: Path | None, *, as_published: bool):
-    """Features, values and InChIKeys of both sides; of every row, as published or standardised as far as it can be."""
+    """Features, values and InChIKeys of both sides; of every row, standardised where it can be."""
     sides = []
     for part in ("train", "test"):
         rows = list(rows_of(data / "tdc_admet" / f"{task}_{part}.csv"))

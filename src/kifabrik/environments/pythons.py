@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,7 @@ def _read(note: Path) -> dict[str, Any]:
 
 
 def _write(note: Path, known: dict[str, Any]) -> None:
-    partial = note.with_name(f"{note.name}.{os.getpid()}")
+    partial = note.with_name(f"{note.name}.{os.getpid()}-{threading.get_ident()}")
     partial.write_text(json.dumps(known))
     partial.replace(note)
 

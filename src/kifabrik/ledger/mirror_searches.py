@@ -11,6 +11,7 @@ Invariants:
 """
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ class Searches:
             return
         body = {"found": list(now.found), "last": self._seal(now.size), "size": now.size, "text": text.hex()}
         path = self._path(text)
-        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
         try:
             partial.write_bytes(to_canonical(body))
             partial.replace(path)

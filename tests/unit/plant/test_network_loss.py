@@ -1,6 +1,8 @@
 """The network's losses as one figure, beside pandapipes, which solves pipe and water along the way."""
 
 import math
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -15,7 +17,12 @@ def leaving(entering, kilograms):
 
 
 def solved(entering, kilograms):
-    """The same by pandapipes."""
+    """The same by pandapipes, in a process of its own: it changes how matplotlib draws (`RendererBase.new_gc`)."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+        return apart.submit(solve, entering, kilograms).result()
+
+
+def solve(entering, kilograms):
     import pandapipes as pp
 
     net = pp.create_empty_network(fluid="water")

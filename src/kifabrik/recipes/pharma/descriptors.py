@@ -193,7 +193,7 @@ _STIFF: Final = (
 )
 _ROTATABLE: Final = f"[{_BULKY}&{_STIFF}]-,:;!@[{_BULKY}]"
 """RDKit's strict definition: not beside triple bonds, at the end of chains, to trihalomethyl or tert-butyl, or in
-amides and their like."""
+amides and their like. Where hydrogen atoms stand in the graph (deuterium), RDKit counts otherwise, and is asked."""
 
 
 def _pattern_of(name: str) -> Mol:
@@ -225,8 +225,11 @@ def _shared(molecule: Mol, seen: Seen) -> list[float]:
         int((outer - atoms[3] + atoms[2]).sum()),
         int(atoms[4].sum()),
         *(len(one.GetNonzeroElements()) / heavy if heavy else 0.0 for one in circles),
-        counts[_ROTATABLE_AT],
-        _qed(molecule, log_p, seen) if heavy == atoms.shape[1] else _QED.qed(molecule),
+        *(
+            (counts[_ROTATABLE_AT], _qed(molecule, log_p, seen))
+            if heavy == atoms.shape[1]
+            else (rdMolDescriptors.CalcNumRotatableBonds(molecule), _QED.qed(molecule))
+        ),
         *counts[:_ACCEPTORS_AT],
     ]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from molecules import ODD, drugs, moses
 from rdkit import Chem
@@ -61,8 +61,9 @@ def test_counts_are_rdkits(smiles):
         )
 
 
+@example(["C", "c1ccccc1", "[2H]"])
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_counts_of_made_up_molecules_are_rdkits(parts):
     with BlockLogs():
         molecule = Chem.MolFromSmiles(

@@ -37,7 +37,7 @@ def policies(draw, *, echelon, lots):
     point = draw(NUMBER) + 0.00317  # no position is just there
     return Policy(
         rule=rule,
-        level=point + draw(NUMBER),
+        level=point + draw(NUMBER) + 0.00151,  # nor is one, after demand, at the point below it
         reorder_point=point,
         quantity=draw(st.floats(4, 30).map(lambda value: round(value, 1))),
         review=review,
