@@ -90,9 +90,14 @@ def river_of(table: Table, span: Span, folder: Path | None = None, year: int | N
         year: Of the table, instead of the one in the site file.
 
     Raises:
-        UsageError: The table is wrong, or does not have that year whole.
+        UsageError: The table is wrong, or does not have that year whole; or a year is named and there is no table.
     """
     path = find_table(table.file, folder)
+    if path is None and year is not None:
+        raise UsageError(
+            f"river.year is {year}, but the river's table was not found: {table.file or 'the site names none'}.",
+            hint="Name the folder of tables with --data or KIFABRIK_PLANT_DATA, or leave river.year out.",
+        )
     if path is None:
         return River(_cosine(table.otherwise, span, _WARMEST_HOUR), _stand_in(table), False)
     days = _river_days(path)

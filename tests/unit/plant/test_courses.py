@@ -66,8 +66,14 @@ def test_a_year_that_is_not_there_is_named_with_those_that_are(tmp_path):
         river_of(RIVER, Span(2026), river_table(tmp_path), 2015)
 
 
+def test_a_year_without_a_table_is_refused_and_not_set_aside(tmp_path):
+    with pytest.raises(UsageError, match=r"river\.year is 2003, but .* was not found") as refused:
+        river_of(RIVER, Span(2026), tmp_path, 2003)
+    assert "--data" in refused.value.hint
+
+
 def test_without_a_table_the_course_stands_in_and_is_said_to(tmp_path):
-    river = river_of(RIVER, Span(2026), tmp_path, 2003)
+    river = river_of(RIVER, Span(2026), tmp_path)
     assert not river.measured
     assert "yearly course" in river.source
     assert river.celsius.mean() == pytest.approx(RIVER.otherwise.mean, abs=0.01)
