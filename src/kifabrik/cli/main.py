@@ -67,6 +67,8 @@ class LazyGroup(click.Group):
         return command.get_short_help_str(limit=90) if command else ""
 
 
+_BEHIND: Final = ("--home", "--json")
+"""Options that nearly every command has, and the program itself has not."""
 _COMMANDS: Final = {
     "up": ("kifabrik.cli.up:up", "Start a factory on this machine."),
     "tenant": ("kifabrik.cli.tenant:tenant", "Create a tenant and its keyholder; invite and remove members."),
@@ -131,6 +133,9 @@ def main() -> NoReturn:
     except click.exceptions.Abort:
         sys.exit(_INTERRUPTED)
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption) and error.option_name in _BEHIND and not _is_of_a_command(error):
+            said = f"{error.option_name} goes behind the command: kifabrik ps {error.option_name} …"
+            error = click.UsageError(said, error.ctx)
         if "--json" in sys.argv:
             _fail(UsageError(error.format_message(), hint="See --help."))
         error.show()
@@ -143,6 +148,10 @@ def main() -> NoReturn:
     except Exception as error:  # noqa: BLE001 - the last line of defence against a traceback on a terminal
         _fail(_unforeseen(error))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _is_of_a_command(error: click.UsageError) -> bool:
+    return error.ctx is not None and error.ctx.parent is not None
 
 
 def _from_os_error(error: OSError) -> KifabrikError:

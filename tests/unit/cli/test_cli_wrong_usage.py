@@ -94,3 +94,12 @@ def test_an_invitation_that_is_another_document_is_said_so(tmp_path):
     ran = CliRunner().invoke(cli, ["login", str(file), "--home", str(tmp_path)])
     assert isinstance(ran.exception, SignInError)
     assert "not an invitation" in ran.exception.message
+
+
+@pytest.mark.parametrize("option", ["--home", "--json"])
+def test_an_option_of_commands_before_the_command_is_told_its_place(option):
+    ran = subprocess.run(
+        [sys.executable, "-m", "kifabrik.cli.main", option, "ps"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == UsageError.exit_status
+    assert f"{option} goes behind the command: kifabrik ps {option}" in ran.stdout + ran.stderr
