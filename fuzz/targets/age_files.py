@@ -7,7 +7,7 @@ import pyrage
 from fuzz.material import HYBRID, IDENTITY, PLAIN
 from fuzz.target import Target, agree
 from kifabrik.errors import IntegrityError
-from kifabrik.seals.armor import add_armor
+from kifabrik.seals.armor import add_armor, is_armored
 from kifabrik.seals.header import parse_header
 from kifabrik.seals.opening import open_file
 from kifabrik.seals.sealing import seal_file
@@ -16,7 +16,10 @@ _THEIRS = pyrage.x25519.Identity.from_str(IDENTITY.text)
 
 
 def one(data: bytes) -> None:
-    """Open with either identity; what opens with the X25519 key opens with pyrage to the same."""
+    """Open with either identity; what opens with the X25519 key opens with pyrage to the same.
+
+    Lines of white space before armor are allowed, but pyrage does not look for them; it gets the file without.
+    """
     if data.startswith(b"age-encryption.org"):
         header, end = parse_header(data)
         agree(header.to_bytes(), data[:end], "a header read and written")
@@ -25,7 +28,7 @@ def one(data: bytes) -> None:
     except IntegrityError:
         open_file(data, [HYBRID])
         return
-    agree(opened, pyrage.decrypt(data, [_THEIRS]), "plaintext")
+    agree(opened, pyrage.decrypt(data.lstrip() if is_armored(data) else data, [_THEIRS]), "plaintext")
 
 
 def seeds() -> Iterator[bytes]:

@@ -4,8 +4,8 @@
     YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+…        64 columns, the last line shorter or as long
     -----END AGE ENCRYPTED FILE-----
 
-Read strictly, because armor is not authenticated: only white space may stand around it, and lines may
-end in LF or CRLF.
+Read strictly, because armor is not authenticated: only white space may stand in lines before and after it,
+never in its own lines, and lines may end in LF or CRLF.
 """
 
 import base64
@@ -38,9 +38,11 @@ def remove_armor(data: bytes) -> bytes:
     Raises:
         IntegrityError: The armor is not in the strict form.
     """
-    block = [line.removesuffix(b"\r") for line in data.strip(_SPACE).split(b"\n")]
-    lines = block[1:-1]
-    if (block[0], block[-1]) != (_BEGIN, _END):
+    block = [line.removesuffix(b"\r") for line in data.split(b"\n")]
+    first = next((n for n, line in enumerate(block) if line.strip(_SPACE)), 0)
+    last = next((n for n in range(len(block) - 1, first, -1) if block[n].strip(_SPACE)), first)
+    lines = block[first + 1 : last]
+    if (block[first], block[last]) != (_BEGIN, _END):
         raise IntegrityError("age armor: not exactly one block from its BEGIN to its END line")
     if any(len(line) != _COLUMNS for line in lines[:-1]) or (lines and not 0 < len(lines[-1]) <= _COLUMNS):
         raise IntegrityError("age armor: lines are not of 64 columns")

@@ -16,7 +16,7 @@ def test_armor_comes_off_as_it_was_put_on(data: bytes) -> None:
     text = add_armor(data)
     assert is_armored(text)
     assert remove_armor(text) == data
-    assert remove_armor(b" \r\n\t" + text.replace(b"\n", b"\r\n") + b"\n\n") == data
+    assert remove_armor(b" \r\n\t\n" + text.replace(b"\n", b"\r\n") + b"\n\n") == data
     assert max(map(len, text.split(b"\n"))) <= 64
 
 
@@ -33,7 +33,11 @@ def test_no_bytes_raise_anything_but_an_integrity_error(data: bytes) -> None:
 def test_armor_has_one_form_only(data: bytes, draw: st.DataObject) -> None:
     text = add_armor(data)
     place = draw.draw(st.integers(35, len(text) - 36))
-    for other in (text[:place] + b" " + text[place:], text[:place] + b"\n" + text[place:], text + text):
+    others = (
+        *(text[:place] + b" " + text[place:], text[:place] + b"\n" + text[place:], text + text),
+        *(b" " + text, text[:-1] + b"\t", text[:-1] + b" \n"),
+    )
+    for other in others:
         with pytest.raises(IntegrityError):
             remove_armor(other)
 
