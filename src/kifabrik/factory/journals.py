@@ -131,7 +131,7 @@ class Journals:
             return
         in_row = len(body) <= _ROW_BYTES
         if not in_row:
-            self._objects.receive(tenant, statement.predicate.body, len(body), 0, body)
+            self._objects.put(tenant, statement.predicate.body, body)
         with self._store.write(tenant) as transaction:
             found, _ = self._attempts.going_on(transaction, tenant, attempt)
             log = rank_log(transaction, found, rank)

@@ -252,9 +252,9 @@ class ObjectRows(Protocol):
         ...
 
     def claim_deletions(
-        self, tenant: str, digests: Iterable[str], claim: str, now: str, until: str
+        self, tenant: str, digest: str, claim: str, now: str, until: str, most: int
     ) -> list[Deletion]:
-        """Claim those that nobody else holds at `now`; an empty tenant means any, no digests means all."""
+        """Claim at most so many that nobody else holds at `now`; an empty tenant or digest means any."""
         ...
 
     def deleting(self, tenant: str, digest: str) -> bool:
