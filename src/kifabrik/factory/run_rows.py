@@ -70,8 +70,8 @@ class RunTable(Protocol):
         """Runs of all tenants that have started and not ended."""
         ...
 
-    def overdue_runs(self, now: str) -> list[Run]:
-        """Runs of all tenants past their deadline that have not ended and raised no alarm."""
+    def overdue_runs(self, now: str, most: int) -> list[Run]:
+        """Runs of all tenants past their deadline that have not ended and raised no alarm, some of them."""
         ...
 
     def set_waiting(self, run: Run | Watched, reason: str, promise: Promise | None) -> bool:

@@ -133,10 +133,10 @@ class SqlRunTable:
         query = select(runs).where(runs.c.finished == "", runs.c.state.in_(_ACTIVE))
         return [run_from_row(row) for row in self._sql.execute(query)]
 
-    def overdue_runs(self, now: str) -> list[Run]:
-        """Runs of all tenants past their deadline that have not ended and raised no alarm."""
+    def overdue_runs(self, now: str, most: int) -> list[Run]:
+        """Runs of all tenants past their deadline that have not ended and raised no alarm, some of them."""
         query = select(runs).where(runs.c.finished == "", runs.c.alarmed == "", runs.c.deadline < now)
-        return [run_from_row(row) for row in self._sql.execute(query)]
+        return [run_from_row(row) for row in self._sql.execute(query.limit(most))]
 
     def set_waiting(self, run: Run | Watched, reason: str, promise: Promise | None) -> bool:
         """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
