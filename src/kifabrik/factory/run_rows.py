@@ -78,8 +78,12 @@ class RunTable(Protocol):
         """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
         ...
 
-    def count_unfinished(self, tenant: str) -> tuple[int, int]:
-        """Number of runs that have not ended, and what is set aside for them."""
+    def count_unfinished(self, tenant: str) -> int:
+        """Number of runs that have not ended."""
+        ...
+
+    def set_aside_of(self, tenant: str) -> int:
+        """What is set aside for a tenant's runs that have not ended, in micro-euro."""
         ...
 
     def count_queued(self) -> int:
