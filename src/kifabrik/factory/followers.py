@@ -95,10 +95,12 @@ def _sizes(transaction: Transaction, order: Admitted) -> tuple[dict[str, int], s
     found = inputs_of(transaction, order.tenant, said)
     if "" in found:
         return {}, "One of its inputs was not put out."
-    versions = [transaction.datasets.by_manifest(order.tenant, manifest) for manifest in found]
+    versions = transaction.datasets.by_manifests(order.tenant, found)
     demand = Demand(one.resources, one.place, one.python, code.size)
     delivery = deliver(
-        demand, sum(version.size for version in versions if version), enabled_nodes(transaction.runs.nodes())
+        demand,
+        sum(versions[manifest].size for manifest in found if manifest in versions),
+        enabled_nodes(transaction.runs.nodes()),
     )
     found_sizes = {
         "staged_bytes": delivery.demand.staged_bytes,

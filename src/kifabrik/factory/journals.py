@@ -218,7 +218,7 @@ def lease_of(transaction: Transaction, attempt: Attempt) -> str:
     Raises:
         RefusedError: None was.
     """
-    for request in transaction.leases.of_run(attempt.tenant, attempt.run):
+    for request in transaction.leases.of_runs(attempt.tenant, [attempt.run]):
         if request.attempt == attempt.attempt and request.state is RequestState.RELEASED:
             return request.decision
     raise RefusedError(f"no key was released to attempt {attempt.attempt}")

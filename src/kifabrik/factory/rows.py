@@ -289,6 +289,10 @@ class DatasetRows(Protocol):
         """Find a version by its manifest."""
         ...
 
+    def by_manifests(self, tenant: str, manifests: Iterable[str]) -> dict[str, Version]:
+        """Those versions that there are of these manifests, by manifest."""
+        ...
+
     def versions(self, tenant: str, prefix: str) -> list[Version]:
         """All versions whose owner begins with `prefix`, by owner and number."""
         ...
@@ -345,8 +349,8 @@ class LeaseRows(Protocol):
         """Find a request."""
         ...
 
-    def of_run(self, tenant: str, run: str) -> list[KeyRequest]:
-        """All requests about a run, oldest first."""
+    def of_runs(self, tenant: str, runs: Iterable[str]) -> list[KeyRequest]:
+        """All requests about these runs, of each the oldest first."""
         ...
 
     def decide(self, tenant: str, digest: str, state: RequestState, decision: str) -> bool:
