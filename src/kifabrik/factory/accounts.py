@@ -101,7 +101,7 @@ class Accounts:
             principal = None if found is None else _principal(transaction, found)
         if found is None or principal is None:
             raise SignInError("this token is not valid", hint="Sign in again, or ask your steward.")
-        if not found.used:
+        if not found.used and found.kind is not TokenKind.ATTEMPT:  # those are never issued for the same again
             with self._store.write(found.tenant) as transaction:
                 transaction.accounts.mark_used(hashed, self._log.now())
         return principal
