@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kifabrik.connectors.sap.columns import Values
-from kifabrik.connectors.sap.keys import Hasher, KeyWatch, Numbers
+from kifabrik.connectors.sap.keys import Hasher, KeyWatch, NestedWatch, Numbers, Watch
 from kifabrik.connectors.sap.pages import Row, Rows
 from kifabrik.connectors.sap.selection import Table
 from kifabrik.errors import ConflictError, IntegrityError
@@ -48,6 +48,7 @@ class PartBuilder:
         notes: For the schema's metadata.
         total: Rows there are in earlier parts.
         recall: Returns the hashes of the keys in earlier parts; None if nobody keeps them.
+        nested: Whether these are children, all those of one parent added at once.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class PartBuilder:
         *,
         total: int = 0,
         recall: Callable[[], Numbers] | None = None,
+        nested: bool = False,
     ) -> None:
         self.table = table
         self.rows = 0
@@ -65,7 +67,9 @@ class PartBuilder:
         self.total = total
         """In all parts so far."""
         self._recall = recall
-        self._watch = KeyWatch(self._all_numbers if recall is not None and not total else None)
+        self._watch: Watch = NestedWatch()
+        if not nested:
+            self._watch = KeyWatch(self._all_numbers if recall is not None and not total else None)
         if recall is not None and total:
             self._watch.take([], recall())
         self._hash = Hasher(salt, table.keys)
