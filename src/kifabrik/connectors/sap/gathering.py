@@ -168,7 +168,7 @@ def _cut(work: Work, builders: dict[str, PartBuilder], keys: list[str], link: st
         if not builder.rows and (link or builder.total):
             continue
         made = builder.finish()
-        if builder is own:
+        if builder is own and (link or delta):  # else nobody will ask for them
             name = work.files.save_keys(made.numbers)
             keys.append(name)
         parts.append((builder.table, made))

@@ -21,6 +21,8 @@ from kifabrik.errors import ConflictError, IntegrityError
 
 PART_ROWS: Final = 131_072
 _BATCH_ROWS: Final = 16_384
+_GROUP_ROWS: Final = 32_768
+"""Rows that are written together: fewer are larger, slower to write and slower to read."""
 _COMPRESSION: Final = "zstd"
 
 
@@ -102,6 +104,7 @@ class PartBuilder:
     def finish(self) -> Part:
         """Return the part as a Parquet file, and begin the next one."""
         self._write_waiting()
+        self._write_group()
         self._writer.close()
         data: bytes = self._sink.getvalue().to_pybytes()
         part = Part(data, self.rows, np.concatenate([np.empty(0, np.uint64), *self._numbers]))
@@ -110,7 +113,12 @@ class PartBuilder:
 
     def _start(self) -> None:
         self._sink = pa.BufferOutputStream()
-        self._writer = pq.ParquetWriter(self._sink, self._schema, compression=_COMPRESSION)
+        # A column that is the key by itself repeats nothing, so a dictionary of it would only cost.
+        repeating = [name for name in self._schema.names if (name,) != self.table.keys]
+        self._writer = pq.ParquetWriter(
+            self._sink, self._schema, compression=_COMPRESSION, use_dictionary=repeating
+        )
+        self._group: list[pa.RecordBatch] = []
         self.rows = 0
         self._numbers: list[Numbers] = []
 
@@ -141,4 +149,11 @@ class PartBuilder:
                 hint="The data moved while its pages were read. Repeat the command: this set begins anew.",
             )
         self._numbers.append(numbers)
-        self._writer.write_batch(pa.RecordBatch.from_arrays(list(made.values()), schema=self._schema))
+        self._group.append(pa.RecordBatch.from_arrays(list(made.values()), schema=self._schema))
+        if sum(batch.num_rows for batch in self._group) >= _GROUP_ROWS:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        group, self._group = self._group, []
+        if group:
+            self._writer.write_table(pa.Table.from_batches(group))
