@@ -1,4 +1,7 @@
-"""The live page: HTML that asks for itself again, and its values as JSON; no script, nothing to write to."""
+"""The live page: HTML that asks for itself again, and its values as JSON; no script, nothing to write to.
+
+It speaks the language the browser asks for, German or English.
+"""
 
 import math
 from collections.abc import Callable
@@ -15,6 +18,7 @@ from starlette.routing import Route
 from kifabrik.errors import KifabrikError
 from kifabrik.plant.live.diagram import bars, boxes, pipes
 from kifabrik.plant.live.state import Live
+from kifabrik.plant.live.words import Teller, language_of
 
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -39,7 +43,8 @@ def app_of(live: Live, *, every: int = 10, clock: Callable[[], datetime] = _utc_
     text = (resources.files("kifabrik.plant.live") / "live.html.j2").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(text)
 
-    def page(_: Request) -> Response:
+    def page(request: Request) -> Response:
+        tell = Teller(language_of(request.headers.get("accept-language", "")))
         time = clock()
         now = live.now(time)
         local = time.astimezone(timezone(timedelta(hours=1)))
@@ -47,11 +52,12 @@ def app_of(live: Live, *, every: int = 10, clock: Callable[[], datetime] = _utc_
             name=live.site.name,
             time=local.strftime("%Y-%m-%d %H:%M:%S"),
             every=every,
-            boxes=boxes(live.site, now),
-            pipes=pipes(live.site, now),
-            bars=bars(live.site, now),
+            tell=tell,
+            boxes=boxes(live.site, now, tell),
+            pipes=pipes(live.site, now, tell),
+            bars=bars(live.site, now, tell),
         )
-        return HTMLResponse(html, headers=_HEADERS)
+        return HTMLResponse(html, headers=_HEADERS | {"content-language": tell.language, "vary": "Accept-Language"})
 
     def values(_: Request) -> Response:
         now = live.now(clock())
