@@ -23,6 +23,7 @@ class Readings:
         label: True where a row is known to be odd, or None.
         left_out: Name of each column that is no sensor, and why.
         files: How many there were.
+        separator: What stands between the columns of the last of them.
     """
 
     times: pd.Series | None
@@ -30,6 +31,7 @@ class Readings:
     label: np.ndarray | None
     left_out: dict[str, str]
     files: int
+    separator: str
 
 
 def read_folder(folder, label="", leave_out=()):
@@ -37,7 +39,8 @@ def read_folder(folder, label="", leave_out=()):
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file.suffix.lower() == ".csv")
     if not files:
         raise SystemExit(f"error: there is no .csv file in {folder}")
-    table = pd.concat([_read(file) for file in files], ignore_index=True)
+    tables, separators = zip(*map(_read, files), strict=True)
+    table = pd.concat(tables, ignore_index=True)
     for name in (*filter(None, [label]), *leave_out):
         if name not in table:
             raise SystemExit(f"error: no column is called {name!r}; there are {', '.join(map(str, table))}")
@@ -60,7 +63,7 @@ def read_folder(folder, label="", leave_out=()):
     if not sensors:
         named = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         raise SystemExit(f"error: no column holds numbers that vary ({named})")
-    return Readings(times, pd.DataFrame(sensors), odd, left_out, len(files))
+    return Readings(times, pd.DataFrame(sensors), odd, left_out, len(files), separators[-1])
 
 
 def _read(file):
@@ -85,7 +88,7 @@ def _read(file):
     if pd.to_numeric(pd.Series(table.columns), errors="coerce").notna().all():
         numbers = head.strip()[:60]
         raise SystemExit(f"error: {file.name}: the first line must name the columns; it holds numbers: {numbers}")
-    return table
+    return table, separator
 
 
 def _numbers(column):

@@ -131,7 +131,8 @@ def main():
     ]
     options.out.mkdir(parents=True, exist_ok=True)
     listed = pd.DataFrame(named, columns=["from", "to", "times_the_limit", "sensors"])
-    listed.to_csv(options.out / "odd-times.csv", index=False, float_format="%.3g")
+    written = {"sep": found.separator, "decimal": "," if found.separator == ";" else ".", "encoding": "utf-8-sig"}
+    listed.to_csv(options.out / "odd-times.csv", index=False, float_format="%.3g", **written)
     kept = {key: np.asarray(value).tolist() for key, value in model.items()}
     (options.out / "model.json").write_text(json.dumps({"sensors": list(table.columns)} | kept, allow_nan=False))
     print(f"{len(times):,} odd times, the oddest first; all are in odd-times.csv" if times else "nothing odd")
