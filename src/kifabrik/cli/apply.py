@@ -8,6 +8,7 @@ import click
 
 from kifabrik.cli.follow import print_log
 from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.reasons import grant_hint, with_names
 from kifabrik.cli.terminal import done, remark, show_json, step, waiting
 from kifabrik.customer.apply import PreparedRun, lock_environment, prepare_all, submit
 from kifabrik.customer.follow import wait_for_end
@@ -170,7 +171,7 @@ def _follow(session: Session, runs: Sequence[str], *, as_json: bool) -> None:
         _show_json([view.model_dump(mode="json") for view in views])
     for view in views:
         if view.state is not RunState.SUCCEEDED:
-            raise _failure(view)
+            raise _failure(session, view)
 
 
 def _success(view: RunView) -> str:
@@ -181,12 +182,13 @@ def _success(view: RunView) -> str:
     return f"{view.run} succeeded in {format_duration(view.footprint.wall_s)}, for {cost}"
 
 
-def _failure(view: RunView) -> KifabrikError:
-    refused = view.state is RunState.REFUSED
-    hint = f"See: kifabrik why {view.run}"
+def _failure(session: Session, view: RunView) -> KifabrikError:
+    refused, catalogue = view.state is RunState.REFUSED, session.catalogue()
+    hint = grant_hint(catalogue, view.reason) or f"See: kifabrik why {view.run}"
+    reason = with_names(catalogue, view.reason)
     if view.tasks:
         hint += f"; order what failed again: kifabrik retry {view.run}"
-    return (RefusedError if refused else RunFailedError)(f"{view.run} is {view.state}: {view.reason}", hint=hint)
+    return (RefusedError if refused else RunFailedError)(f"{view.run} is {view.state}: {reason}", hint=hint)
 
 
 def _show_json(documents: list[Any]) -> None:
