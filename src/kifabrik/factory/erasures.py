@@ -104,6 +104,7 @@ class Erasures:
                 before.objects_deleted + deleted,
             )
             transaction.datasets.put_erasure(after)
+            self._log.hints.after(transaction, erasure_topic(tenant, said.dataset))
             transaction.after_commit(("settle", tenant), self.settle)
             return self._statements.put_on_record(
                 transaction,
