@@ -28,15 +28,6 @@ def test_the_page_shows_the_plant_and_escapes_its_name(tmp_path):
     assert answer.text.count("<title>limit</title>") == 4
 
 
-def test_the_page_is_german_for_a_german_browser(tmp_path):
-    answer = client(tmp_path).get("/", headers={"accept-language": "de-DE,de;q=0.9"})
-    assert answer.headers["content-language"] == "de"
-    assert '<html lang="de">' in answer.text
-    assert answer.text.count("<title>Grenze</title>") == 4
-    assert "Wärmepumpe" in answer.text
-    assert "chiller" not in answer.text
-
-
 def test_meters_stand_for_series_of_their_name_and_the_twin_for_the_rest(tmp_path):
     store = Store(tmp_path / "meters")
     store.add(readings_of(Meter(name="river", kind=Kind.TEMPERATURE, unit="°C"), [(NOW - 60, 21.6)]))

@@ -1,7 +1,4 @@
-"""The live page: HTML that asks for itself again, and its values as JSON; no script, nothing to write to.
-
-It speaks the language the browser asks for, German or English.
-"""
+"""The live page: HTML that asks for itself again, and its values as JSON; no script, nothing to write to."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +15,6 @@ from starlette.routing import Route
 from kifabrik.errors import KifabrikError
 from kifabrik.plant.live.diagram import bars, boxes, pipes
 from kifabrik.plant.live.state import Live
-from kifabrik.plant.live.words import Teller, language_of
 
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -43,8 +39,7 @@ def app_of(live: Live, *, every: int = 10, clock: Callable[[], datetime] = _utc_
     text = (resources.files("kifabrik.plant.live") / "live.html.j2").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(text)
 
-    def page(request: Request) -> Response:
-        tell = Teller(language_of(request.headers.get("accept-language", "")))
+    def page(_: Request) -> Response:
         time = clock()
         now = live.now(time)
         local = time.astimezone(timezone(timedelta(hours=1)))
@@ -52,12 +47,11 @@ def app_of(live: Live, *, every: int = 10, clock: Callable[[], datetime] = _utc_
             name=live.site.name,
             time=local.strftime("%Y-%m-%d %H:%M:%S"),
             every=every,
-            tell=tell,
-            boxes=boxes(live.site, now, tell),
-            pipes=pipes(live.site, now, tell),
-            bars=bars(live.site, now, tell),
+            boxes=boxes(live.site, now),
+            pipes=pipes(live.site, now),
+            bars=bars(live.site, now),
         )
-        return HTMLResponse(html, headers=_HEADERS | {"content-language": tell.language, "vary": "Accept-Language"})
+        return HTMLResponse(html, headers=_HEADERS)
 
     def values(_: Request) -> Response:
         now = live.now(clock())
