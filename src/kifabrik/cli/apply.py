@@ -31,7 +31,7 @@ from kifabrik.wire.runs import Plan, RunView
     """
 )
 @click.argument("job_files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--yes", "-y", is_flag=True, help="Do not ask before signing the order.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before signing the order; nor does --json.")
 @click.option("--detach", "-d", is_flag=True, help="Do not follow the log.")
 @click.option("--dry-run", is_flag=True, help="Show plan, price and cap; order nothing.")
 @click.option("--name", help="Use another job name than the file's.")
@@ -61,7 +61,7 @@ def apply(
     if not as_json:
         _show_remarks(job_files, read)
     jobs = [
-        (one.job.model_copy(update=wishes), file.resolve().parent)
+        (one.job.changed(variables={}, **wishes), file.resolve().parent)
         for one, file in zip(read, job_files, strict=True)
     ]
     with open_session(home) as session:

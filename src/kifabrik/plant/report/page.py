@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from kifabrik.plant.report import charts
 from kifabrik.plant.report.sankey import sankey
-from kifabrik.plant.report.tables import balance_rows, closing, merit_rows, origins, place_rows
+from kifabrik.plant.report.tables import balance_rows, closing, load_words, merit_rows, origins, place_rows
 from kifabrik.plant.report.words import Language, Speaker
 from kifabrik.plant.studies import Study
 
@@ -50,7 +50,7 @@ def page(study: Study, language: Language) -> str:
         name=study.site.name,
         year=study.site.year,
         gpus=say.number(study.site.fleet().gpus, 0),
-        load=study.load,
+        load=load_words(study.load, say),
         tiles=[
             ("PUE", say.number(summary.pue, 3)),
             ("ERF", say.with_unit(100 * summary.erf, 1, "%")),
