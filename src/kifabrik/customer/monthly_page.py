@@ -98,7 +98,8 @@ h1 { margin: 0; font-size: 28px; } h2 { font-size: 18px; margin: 24px 0 8px; }
 table { width: 100%; border-collapse: collapse; }
 td, th { padding: 3px 8px 3px 0; border-bottom: 1px solid #e5e7eb; text-align: left; vertical-align: top; }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.sum td { font-weight: 600; border-top: 1px solid #111827; } .id { color: #4b5563; font-size: 12px; }
+.sum td { font-weight: 600; border-top: 1px solid #111827; }
+.id { color: #4b5563; font-size: 12px; white-space: nowrap; }
 .note { overflow-wrap: anywhere; margin: 4px 0; }
 @media screen and (max-width: 600px) {
   main { padding: 16px; } table { display: block; overflow-x: auto; }
