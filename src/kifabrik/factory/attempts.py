@@ -90,11 +90,14 @@ class Attempts:
             NotFoundError: There is no such attempt.
             ConflictError: It has ended.
         """
-        with self._store.write(tenant) as transaction:
+        with self._store.read() as transaction:
             found, run = self.going_on(transaction, tenant, attempt)
-            if not found.taken:
-                transaction.runs.save_attempt(replace(found, taken=self._book.now()))
-            return _work(transaction, run, found)
+            view = _work(transaction, run, found)
+        if not found.taken:
+            with self._store.write(tenant) as transaction:
+                found, _ = self.going_on(transaction, tenant, attempt)
+                transaction.runs.save_attempt(replace(found, taken=found.taken or self._book.now()))
+        return view
 
     def progress(self, tenant: str, attempt: str, state: RunState, reason: str) -> None:
         """Move an attempt and its run forward; the same step again changes only the reason.

@@ -32,11 +32,11 @@ class Modbus(Part):
 
 
 class Mqtt(Part):
-    """A topic on which a meter tells its value: a number, or JSON with the number under `key`."""
+    """A topic, without wildcards, on which a meter tells its value: a number, or JSON with it under `key`."""
 
     host: str
     port: Port = 1883
-    topic: str = Field(min_length=1)
+    topic: str = Field(min_length=1, pattern=r"^[^#+]+$")
     key: str = ""
     user: str = ""
     password_file: Path | None = None

@@ -12,7 +12,8 @@ from markupsafe import Markup
 from kifabrik.durable import make_folder, write_whole
 from kifabrik.plant.comparing import Case
 from kifabrik.plant.report import charts
-from kifabrik.plant.report.page import STYLE
+from kifabrik.plant.report.page import STYLE, labelled
+from kifabrik.plant.report.tables import source_words
 from kifabrik.plant.report.words import Language, Speaker
 
 _HEADS: Final[dict[str, tuple[str, str]]] = {
@@ -55,12 +56,17 @@ def write_comparison(cases: Sequence[Case], folder: Path, language: Language) ->
         heads=[_HEADS[key][english] for key in keys],
         rows=[_row(case, say, keys) for case in cases],
         figure=Markup(_panels(cases, say)),  # noqa: S704 - matplotlib escapes text
-        origins=sorted({f"{case.study.river_source}; {case.study.weather_source}" for case in cases}),
+        origins=sorted({_origin(case, say) for case in cases}),
     )  # fmt: skip
     make_folder(folder)
     path = folder / f"comparison-{language}.html"
     write_whole(path, text.encode(), mode=0o644)
     return path
+
+
+def _origin(case: Case, say: Speaker) -> str:
+    river, weather = (source_words(one, say) for one in (case.study.river_source, case.study.weather_source))
+    return say("from_tables", river=river, weather=weather)
 
 
 def _row(case: Case, say: Speaker, keys: Sequence[str]) -> list[str]:
@@ -102,7 +108,7 @@ def _panels(cases: Sequence[Case], say: Speaker) -> str:
         share_scales(grid)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    return labelled(text.getvalue(), ", ".join(say(f"{name}_chart") for name in ("power", "river", "heat")))
 
 
 def share_scales(grid: Any) -> None:
