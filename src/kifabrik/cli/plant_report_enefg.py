@@ -107,7 +107,6 @@ def enefg(
     _show_duties(owed, language)
     began = runs_since(study, year)
     if began is not None:
-        click.echo()
         warn(_say(language, "since", day=began))
     for register in registers:
         _show_register(register, filled.get(register.id), year, language)
@@ -179,7 +178,7 @@ def _show_register(
     if filled is None:
         remark(_say(language, "small"))
         return
-    rows = [(one.field.clause, getattr(one.field, language), *_cells(one, language)) for one in filled]
+    rows = [(one.field.clause, _named(one, language), *_cells(one, language)) for one in filled]
     show_table(_say(language, "fields").split(","), rows, right=(2,))
     gaps = [getattr(one.field, language) for one in filled if one.basis.value == "gap"]
     for one in filled:
@@ -187,6 +186,11 @@ def _show_register(
             warn(f"{getattr(one.field, language)}: {one.remark}.")
     if gaps:
         warn(_say(language, "gaps", count=len(gaps), names="; ".join(gaps)))
+
+
+def _named(one: "Filled", language: Literal["de", "en"]) -> str:
+    name: str = getattr(one.field, language)
+    return f"{one.field.symbol} {name}".lstrip()
 
 
 def _cells(one: "Filled", language: Literal["de", "en"]) -> tuple[str, str]:
