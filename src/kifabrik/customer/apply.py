@@ -15,6 +15,7 @@ from kifabrik.customer.unfinished import unfinished_folder
 from kifabrik.environments.lock import lock
 from kifabrik.environments.lockfile import Lock
 from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.grants.decision import bound_code
 from kifabrik.jobs.jobfile import JobFile
 from kifabrik.jobs.private import PrivateJob
 from kifabrik.orders.order import Input, Need, Order, RetryCause, sign_order
@@ -167,11 +168,12 @@ def private_job(prepared: PreparedRun) -> PrivateJob:
     )
 
 
-def code_digest(session: Session, prepared: PreparedRun) -> str:
-    """Return the digest a grant can be bound to, so that only this code may use a dataset."""
+def code_digest(session: Session, prepared: PreparedRun, locked: Lock) -> str:
+    """Return the digest a grant can be bound to, so that only this code with these packages may use a dataset."""
     with unfinished_folder(session.home, "bundle") as scratch:
         workdir = prepared.folder / prepared.job.workdir
-        return CodeBundle(workdir, private_job(prepared), scratch, session.home).code_digest()
+        contents = CodeBundle(workdir, private_job(prepared), scratch, session.home).code_digest()
+    return bound_code(contents, locked.digest)
 
 
 def _order(session: Session, prepared: PreparedRun, code: str, locked: Lock, needs: tuple[Need, ...]) -> Order:

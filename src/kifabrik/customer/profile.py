@@ -82,7 +82,8 @@ class Profile:
         if profile is None:
             raise SignInError(
                 "this machine is not enrolled",
-                hint="Ask your steward for an invitation; then: kifabrik login FILE",
+                hint="Ask your steward for an invitation; then: kifabrik login FILE. "
+                "If it is, its keys lie in another folder: name it with --home, or in KIFABRIK_HOME.",
             )
         if not profile.token:
             raise SignInError(

@@ -6,7 +6,9 @@ Invariants:
 - a token that got lost on its way is issued anew for the same signed statements, until it is first used.
 """
 
-from kifabrik.errors import ConflictError, NotFoundError, SignInError
+from typing import Final
+
+from kifabrik.errors import ConflictError, NotFoundError, SignInError, UsageError
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import Principal, SignUpCode, Tenant, Token, TokenKind
@@ -16,6 +18,8 @@ from kifabrik.ledger.entry import EntryKind, RefValue
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.tenants.trust import verify_keyholder
+
+LONGEST_NOTE: Final = 128
 
 
 class Accounts:
@@ -37,7 +41,12 @@ class Accounts:
 
         Args:
             note: For the operator's own memory, such as a customer number.
+
+        Raises:
+            UsageError: The note is too long.
         """
+        if len(note) > LONGEST_NOTE:
+            raise UsageError(f"the note has {len(note)} characters, at most {LONGEST_NOTE}")
         code = new_token(TokenKind.OPERATOR)
         with self._store.write() as transaction:
             transaction.accounts.add_code(SignUpCode(token_hash(code), note, self._log.now()))
@@ -92,7 +101,7 @@ class Accounts:
             principal = None if found is None else _principal(transaction, found)
         if found is None or principal is None:
             raise SignInError("this token is not valid", hint="Sign in again, or ask your steward.")
-        if not found.used:
+        if not found.used and found.kind is not TokenKind.ATTEMPT:  # those are never issued for the same again
             with self._store.write(found.tenant) as transaction:
                 transaction.accounts.mark_used(hashed, self._log.now())
         return principal

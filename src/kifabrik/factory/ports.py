@@ -84,7 +84,7 @@ class Store(Protocol):
         ...
 
     def stamp(self) -> int:
-        """A number that differs after any commit, of this or another process."""
+        """A number that differs after any commit of another process, and perhaps after one of this."""
         ...
 
     def close(self) -> None:

@@ -16,7 +16,6 @@ from kifabrik.keyholder.blocks import EVERYTHING, Cause
 from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.events import OnEvent
 from kifabrik.keyholder.library import Library
-from kifabrik.keyholder.lineage import is_dataset
 from kifabrik.keyholder.records import Decision, UsedDataset, is_lease
 from kifabrik.keyholder.references import digest_in, mentions, texts_in
 from kifabrik.keyholder.settings import Setting
@@ -121,22 +120,17 @@ class DecisionsSeen:
                 self._take_over_lease(lease, envelope.digest)
 
     def _take_over_lease(self, lease: Lease, digest: str) -> None:
+        """Keep a lease of an earlier life: it counts against order and grants also while the order is withheld."""
         number, used = 0, []
-        kept = self._books.records.order(lease.order)
-        if lease.run_key and kept is not None:
+        if lease.run_key:
             number = self._number(lease)
-            owners = [item.owner for item in kept.statement.predicate.inputs]
+            kept = self._books.records.order(lease.order)
+            granted = [grant for grant in self._books.holdings.grants() if grant.grant in lease.grants]
+            behind = [grant.dataset for grant in granted]
+            owners = behind if kept is None else [item.owner for item in kept.statement.predicate.inputs]
             self._books.lineage.add_inputs(lease.run, owners)
             self._books.lineage.set_result_recipient(lease.run, lease.output_recipient)
-            behind = self._books.lineage.ancestry(owners).values()
-            everything = {*owners, *(owner for inputs in behind for owner in inputs or ())}
-            used = [
-                UsedDataset(dataset, grant.grant, dataset in owners)
-                for dataset in everything
-                if is_dataset(dataset)
-                for grant in self._books.holdings.grants(dataset)
-                if grant.grant in lease.grants
-            ]
+            used = [UsedDataset(grant.dataset, grant.grant, grant.dataset in owners) for grant in granted]
         self._books.records.add_lease(lease, digest, number, used)
 
     def _number(self, lease: Lease) -> int:

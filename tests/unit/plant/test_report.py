@@ -43,6 +43,12 @@ def test_the_report_asks_nothing_of_the_network(study, tmp_path):
     assert "<script" not in text
 
 
+def test_every_picture_has_a_name_for_those_who_cannot_see_it(study, tmp_path):
+    text = write_report(study, tmp_path, "de").read_text(encoding="utf-8")
+    assert re.findall(r'<svg role="img" aria-label="([^"]+)"', text)[0] == "Energiefluss des Jahres, GWh"
+    assert text.count("<svg") == text.count('<svg role="img" aria-label="')
+
+
 def test_the_sheet_is_one_page(study, tmp_path):
     written = write_sheet(study, tmp_path).read_bytes()
     assert written.startswith(b"%PDF")

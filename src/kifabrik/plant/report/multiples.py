@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from kifabrik.durable import make_folder, write_whole
 from kifabrik.plant.comparing import Case
-from kifabrik.plant.report.page import CHARTS, STYLE
+from kifabrik.plant.report.page import CHARTS, STYLE, labelled
 from kifabrik.plant.report.tables import source_words
 from kifabrik.plant.report.words import Language, Speaker
 
@@ -124,7 +124,7 @@ def _panels(cases: Sequence[Case], say: Speaker) -> str:
         share_scales(grid)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    return labelled(text.getvalue(), ", ".join(say(f"{name}_chart") for name in ("power", "river", "heat")))
 
 
 def share_scales(grid: Any) -> None:

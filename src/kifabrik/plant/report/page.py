@@ -1,5 +1,6 @@
 """The report as one HTML file: no network, no script, no font."""
 
+import html
 import io
 from collections.abc import Callable
 from importlib import resources
@@ -78,4 +79,15 @@ def svg(name: str, study: Study, say: Speaker) -> str:
         draw(figure.subplots(), study, say)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    return labelled(text.getvalue(), say(f"{name}_chart"))
+
+
+def labelled(drawing: str, label: str) -> str:
+    """A drawing of matplotlib's as part of a page: without its head, as one picture with a name.
+
+    Args:
+        drawing: SVG.
+        label: What is drawn, for whoever cannot see it.
+    """
+    svg_part = drawing[drawing.index("<svg") :]
+    return svg_part.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1)
