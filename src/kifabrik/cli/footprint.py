@@ -31,7 +31,7 @@ def footprint(run: str, home: Path, as_json: bool) -> None:
     with open_session(home) as session:
         named = session.catalogue().run(run)
         view = session.runs.show(named.run)
-        used = sweep_footprint(session, named.run) if view.tasks else view.footprint
+        used = sweep_footprint(session.runs, named.run) if view.tasks else view.footprint
     if as_json:
         show_json({"run": named.run, **used.model_dump(mode="json")})
         return

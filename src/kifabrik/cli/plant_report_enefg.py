@@ -53,7 +53,7 @@ _WORDS: Final = {
 
 if TYPE_CHECKING:
     from kifabrik.plant.law.filling import Filled
-    from kifabrik.plant.law.rows import Duty, Register, Rules, Threshold, Verdict
+    from kifabrik.plant.law.rows import Duty, Pending, Register, Rules, Threshold, Verdict
     from kifabrik.plant.studies import Study
 
 
@@ -107,7 +107,6 @@ def enefg(
     _show_duties(owed, language)
     began = runs_since(study, year)
     if began is not None:
-        click.echo()
         warn(_say(language, "since", day=began))
     for register in registers:
         _show_register(register, filled.get(register.id), year, language)
@@ -120,17 +119,20 @@ def _say(language: str, key: str, **parts: object) -> str:
 
 def _show_verdicts(study: "Study", found: "list[Verdict]", start: date, year: int, language: str) -> None:
     click.secho(_say(language, "head", name=study.site.name, year=year, start=start), bold=True)
+    from kifabrik.plant.report.words import Speaker  # noqa: PLC0415 - slow to import
+
+    say = Speaker("en" if language == "en" else "de")
     rows = []
     for one in found:
         bound = one.threshold
-        sign = f"<= {bound.at_most:g}" if bound.at_most is not None else f">= {bound.at_least:g}"
+        sign, limit = ("<=", bound.at_most) if bound.at_most is not None else (">=", bound.at_least or 0.0)
         binds = _say(language, "binds") if one.binding else _say(language, "from", day=one.since)
         rows.append(
             (
                 bound.law.removeprefix("EnEfG "),
                 bound.figure.removesuffix("_all").upper(),
-                f"{one.value:.3f}",
-                sign,
+                say.number(one.value, 3),
+                f"{sign} {say.plain(limit)}",
                 binds,
                 _word(one, language),
             )
@@ -157,12 +159,17 @@ def _show_sources(
     click.echo()
     for name, source in law.sources.items():
         if any(one.seen == name for one in rows):
-            remark(_say(language, "checked", name=source.name, day=source.as_of, at=source.at))
+            read = source.name_de if language == "de" and source.name_de else source.name
+            remark(_say(language, "checked", name=read, day=source.as_of, at=source.at))
     unread = sorted({one.law for one in rows if one.seen is None})
     if unread:
         warn(_say(language, "unread", rows="; ".join(unread)))
     for one in law.pending:
-        remark(_say(language, "pending", day=one.as_of, law=one.law, said=getattr(one, language), at=one.at))
+        remark(
+            _say(
+                language, "pending", day=one.as_of, law=_law(one, language), said=getattr(one, language), at=one.at
+            )
+        )
 
 
 def _word(verdict: "Verdict", language: str) -> str:
@@ -175,11 +182,11 @@ def _show_register(
 ) -> None:
     click.echo()
     month, day = register.due
-    click.secho(_say(language, "due", law=register.law, day=date(year + 1, month, day)), bold=True)
+    click.secho(_say(language, "due", law=_law(register, language), day=date(year + 1, month, day)), bold=True)
     if filled is None:
         remark(_say(language, "small"))
         return
-    rows = [(one.field.clause, getattr(one.field, language), *_cells(one, language)) for one in filled]
+    rows = [(one.field.clause, _named(one, language), *_cells(one, language)) for one in filled]
     show_table(_say(language, "fields").split(","), rows, right=(2,))
     gaps = [getattr(one.field, language) for one in filled if one.basis.value == "gap"]
     for one in filled:
@@ -187,6 +194,15 @@ def _show_register(
             warn(f"{getattr(one.field, language)}: {one.remark}.")
     if gaps:
         warn(_say(language, "gaps", count=len(gaps), names="; ".join(gaps)))
+
+
+def _law(row: "Register | Pending", language: str) -> str:
+    return row.law_de if language == "de" and row.law_de else row.law
+
+
+def _named(one: "Filled", language: Literal["de", "en"]) -> str:
+    name: str = getattr(one.field, language)
+    return f"{one.field.symbol} {name}".lstrip()
 
 
 def _cells(one: "Filled", language: Literal["de", "en"]) -> tuple[str, str]:

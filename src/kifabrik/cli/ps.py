@@ -101,14 +101,14 @@ def _used(session: Session, line: RunLine) -> FootprintView:
     """What a run used, or all tasks of a sweep together."""
     from kifabrik.customer.sweep_footprint import sweep_footprint  # noqa: PLC0415 - only needed for footprints
 
-    return sweep_footprint(session, line.run) if line.tasks else FootprintView.model_validate(line.used)
+    return sweep_footprint(session.runs, line.run) if line.tasks else FootprintView.model_validate(line.used)
 
 
 def _with_tasks(session: Session, view: RunView) -> RunView:
     """A view of a sweep with what all its tasks used; one of a run as it is."""
     from kifabrik.customer.sweep_footprint import sweep_footprint  # noqa: PLC0415 - only needed for footprints
 
-    return view.model_copy(update={"footprint": sweep_footprint(session, view.run)}) if view.tasks else view
+    return view.model_copy(update={"footprint": sweep_footprint(session.runs, view.run)}) if view.tasks else view
 
 
 def _list_footprints(lines: Sequence[tuple[str, str, FootprintView]]) -> None:

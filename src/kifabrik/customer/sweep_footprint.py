@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
-from kifabrik.customer.session import Session
+from kifabrik.client.runs import Runs
 from kifabrik.meters.footprint import uncertain_percent
 from kifabrik.meters.reading import EnergySource
 from kifabrik.wire.runs import EnergyView, FootprintView, SurroundingsView
@@ -19,14 +19,14 @@ _MILLI: Final = 1000
 T = TypeVar("T")
 
 
-def sweep_footprint(session: Session, sweep: str) -> FootprintView:
+def sweep_footprint(runs: Runs, sweep: str) -> FootprintView:
     """The footprint of one order's sweep.
 
     Args:
-        session: Connected.
+        runs: Of the tenant.
         sweep: Run id of the order.
     """
-    return summed(view.footprint for view in session.runs.all_tasks(sweep))
+    return summed(view.footprint for view in runs.all_tasks(sweep))
 
 
 def summed(footprints: Iterable[FootprintView]) -> FootprintView:

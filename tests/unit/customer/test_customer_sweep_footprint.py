@@ -83,6 +83,6 @@ def test_the_tasks_are_those_the_factory_has_of_the_order():
         asked.append(sweep)
         return [SimpleNamespace(footprint=task)] * 3
 
-    found = sweep_footprint(SimpleNamespace(runs=SimpleNamespace(all_tasks=all_tasks)), "r-1")
+    found = sweep_footprint(SimpleNamespace(all_tasks=all_tasks), "r-1")
     assert asked == ["r-1"]
     assert (found.surroundings.drawn_j, found.surroundings.water_withdrawn_l) == (33, 6)

@@ -25,12 +25,14 @@ class Source(Row):
 
     Attributes:
         name: Of the text.
+        name_de: In German, if that is another.
         as_of: Day whose wording it is.
         at: Public address of the text that was read.
         official: Address at which its publisher keeps it.
     """
 
     name: str
+    name_de: str = ""
     as_of: date
     at: str
     official: str
@@ -40,6 +42,7 @@ class Pending(Row):
     """What is drafted and not law, when it was last looked at."""
 
     law: str
+    law_de: str = ""
     as_of: date
     at: str
     de: str
@@ -103,6 +106,7 @@ class Register(Row):
 
     id: str
     law: str
+    law_de: str = ""
     begin: Annotated[date, Field(alias="from")]
     until: date = date.max
     least_connection_kw: float = 0.0

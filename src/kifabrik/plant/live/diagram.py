@@ -89,7 +89,7 @@ def boxes(site: Site, now: dict[str, Now], say: LiveSpeaker) -> list[Box]:
         Box(660, 150, site.river.name, [celsius("river", "before"), celsius("river_mixed", "behind")]),
         Box(880, 150, say("river_water"), [(f"{say.number(water.value, 2)} m³/s", water.measured),
                                            (f"{say('of')} {say.number(flow.value, 1)} m³/s", flow.measured)]),
-        Box(660, 270, say("fallback"), [power("dry_heat"), power("chiller_heat")]),
+        Box(660, 270, say("fallback"), [power("dry_heat", "dry"), power("chiller_heat", "chiller")]),
         Box(880, 270, say("air"), [celsius("air")]),
     ]  # fmt: skip
 

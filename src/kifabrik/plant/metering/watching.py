@@ -55,7 +55,7 @@ def ask(place: Modbus) -> float:
         raise UnavailableError(f"{where} does not answer: {error}.", hint="Check address and device.") from error
     finally:
         client.close()
-    return _finite(value, where) * place.scale
+    return _finite(float(value) * place.scale, where)
 
 
 def heard(place: Mqtt, payload: bytes) -> float:
@@ -70,7 +70,7 @@ def heard(place: Mqtt, payload: bytes) -> float:
         for key in filter(None, place.key.split(".")):
             told = told[key]
         number = math.nan if isinstance(told, bool) else float(told)
-        return _finite(number, where) * place.scale
+        return _finite(number * place.scale, where)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         shown = payload[:40].decode(errors="replace")
         raise UnavailableError(f"{where} tells {shown!r}: no number.", hint="Check `key`.") from error

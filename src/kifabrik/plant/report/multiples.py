@@ -11,8 +11,7 @@ from markupsafe import Markup
 
 from kifabrik.durable import make_folder, write_whole
 from kifabrik.plant.comparing import Case
-from kifabrik.plant.report import charts
-from kifabrik.plant.report.page import STYLE, labelled
+from kifabrik.plant.report.page import CHARTS, STYLE, labelled
 from kifabrik.plant.report.tables import source_words
 from kifabrik.plant.report.words import Language, Speaker
 
@@ -29,7 +28,13 @@ _HEADS: Final[dict[str, tuple[str, str]]] = {
     "use": ("GPU-Nutzung, %", "GPU use, %"),
     "wait": ("Warten, Mittel, h", "waiting, mean, h"),
 }
-_LEGEND: Final = 0.3
+_KEYS: Final = {
+    "river.year": "river_year",
+    "it.gpus": "so_many_gpus",
+    "policy": "policy",
+    "river.flow": "river_flow",
+}
+_LEGEND: Final = 0.1
 """Inches above the first row."""
 _TITLE: Final = ("Vergleich", "Comparison")
 
@@ -64,6 +69,15 @@ def write_comparison(cases: Sequence[Case], folder: Path, language: Language) ->
     return path
 
 
+def case_words(case: Case, say: Speaker) -> str:
+    """A case by what was varied; keys of a site file that have no word of their own stay as they are."""
+    told = []
+    for key, value in case.values.items():
+        number = say.number(value, 0) if key == "it.gpus" else str(value)
+        told.append(say(_KEYS[key], value=number) if key in _KEYS else f"{key} {value}")
+    return ", ".join(told) or say("as_it_is")
+
+
 def _origin(case: Case, say: Speaker) -> str:
     river, weather = (source_words(one, say) for one in (case.study.river_source, case.study.weather_source))
     return say("from_tables", river=river, weather=weather)
@@ -72,7 +86,7 @@ def _origin(case: Case, say: Speaker) -> str:
 def _row(case: Case, say: Speaker, keys: Sequence[str]) -> list[str]:
     summary, queue = case.study.summary, case.queue
     values = {
-        "case": case.name,
+        "case": case_words(case, say),
         "it": say.number(summary.it / 1e6, 1),
         "pue": say.number(summary.pue, 3),
         "erf": say.number(100 * summary.erf, 1),
@@ -99,12 +113,14 @@ def _panels(cases: Sequence[Case], say: Speaker) -> str:
         figure = Figure(figsize=(10.5, height), layout=below_legend)
         grid: Any = figure.subplots(len(cases), 3, sharex="col", sharey="col", squeeze=False)
         for number, (row, case) in enumerate(zip(grid, cases, strict=True)):
-            for axes, draw in zip(row, (charts.power, charts.river, charts.heat), strict=True):
-                draw(axes, case.study, say)
+            for axes, name in zip(row, ("power", "river", "heat"), strict=True):
+                CHARTS[name][0](axes, case.study, say)
                 axes.get_legend().set_in_layout(False)  # a long one would push the columns apart
                 if number:
                     axes.get_legend().remove()
-            row[0].text(0.01, 0.06, case.name, transform=row[0].transAxes, weight="bold", color="white")
+                else:
+                    axes.set_title(say(f"{name}_chart"), loc="left", pad=15, fontsize=7.5, weight="bold")
+            row[0].text(0.01, 0.06, case_words(case, say), transform=row[0].transAxes, weight="bold", color="white")
         share_scales(grid)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})

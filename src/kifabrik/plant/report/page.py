@@ -55,8 +55,8 @@ def page(study: Study, language: Language) -> str:
         tiles=[
             ("PUE", say.number(summary.pue, 3)),
             ("ERF", say.with_unit(100 * summary.erf, 1, "%")),
-            (say("in"), say.energy(summary.electricity)),
-            (say("to_customers"), say.energy(summary.to_customers)),
+            (say("electricity_used"), say.energy(summary.electricity)),
+            (say("heat_delivered"), say.energy(summary.to_customers)),
             (say("limit_hours"), say.with_unit(summary.limit_hours, 0, "h")),
         ],
         balance=balance_rows(study, say),

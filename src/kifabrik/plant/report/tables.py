@@ -84,14 +84,14 @@ def place_rows(study: Study, say: Speaker) -> list[Row]:
         (say("demand"), f"{say.energy(summary.demand)} / {say.energy(summary.to_customers)}"),
         (say("covered"), say.with_unit(100 * summary.covered, 1, "%")),
         (say("cop"), number(summary.heat_pump_cop, 2)),
-        (say("water_withdrawn"), say.with_unit(summary.withdrawn / 1e6, 2, "10⁶ m³")),
+        (say("water_withdrawn"), say.with_unit(summary.withdrawn / 1e6, 2, f"{say('million')} m³")),
         (say("water_consumed"), say.with_unit(summary.consumed, 0, "m³")),
         (
             say("carbon"),
             f"{number(summary.carbon_location / 1000, 0)} / {number(summary.carbon_market / 1000, 0)} t",
         ),
-        (say("cost"), say.with_unit(summary.cost / 1e6, 2, "10⁶ €")),
-        (say("revenue"), say.with_unit(summary.heat_revenue / 1e6, 2, "10⁶ €")),
+        (say("cost"), say.with_unit(summary.cost / 1e6, 2, f"{say('million')} €")),
+        (say("revenue"), say.with_unit(summary.heat_revenue / 1e6, 2, f"{say('million')} €")),
     ]
 
 

@@ -28,6 +28,8 @@ COLUMNS: Final = {
 """Names under which a CSV trace may have a column; the first is ours."""
 _NEEDED: Final = ("submit", "seconds", "gpus")
 _MOST_GPUS: Final = 1e9
+_LONGEST: Final = 1e10
+"""Seconds; nothing runs for 300 years."""
 _SWF_FIELDS: Final = 18
 _SWF_JOB, _SWF_SUBMIT, _SWF_RUN, _SWF_PROCESSORS, _SWF_ASKED, _SWF_LIMIT, _SWF_GROUP = 0, 1, 3, 4, 7, 8, 12
 """Fields of the Standard Workload Format, version 2.2 (Feitelson, Parallel Workloads Archive), counted from 0."""
@@ -212,6 +214,8 @@ def _positive(text: str, where: str) -> float:
     value = _number(text, where)
     if value <= 0:
         raise UsageError(f"{where}: {text} is not above 0.", hint="Leave out jobs that did not run.")
+    if value > _LONGEST:
+        raise UsageError(f"{where}: {text} seconds are more than 300 years.", hint="Check the unit.")
     return value
 
 

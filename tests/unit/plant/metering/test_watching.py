@@ -223,6 +223,11 @@ def test_messages_without_a_number_are_refused(payload):
         ("meters: [{name: a, kind: heat, unit: kWh, mqtt: {host: h, topic: t}}]", "meters.0.kind"),
         ("meters: [{name: a, kind: energy, unit: K, mqtt: {host: h, topic: t}}]", "'K' is no unit of energy"),
         ("meters: [{name: a, kind: power, unit: W, mqtt: {host: h, topic: site/+}}]", "meters.0.mqtt.topic"),
+        ("every: .inf\nmeters: []", "every: Input should be less than or equal to 86400"),
+        (
+            "meters: [{name: a, kind: power, unit: W, mqtt: {host: h, topic: t, scale: .nan}}]",
+            "meters.0.mqtt.scale",
+        ),
         ("a: [", "not valid YAML"),
     ],
 )
