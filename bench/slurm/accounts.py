@@ -21,7 +21,7 @@ from kifabrik.engines.slurm.account_sync import AccountSync
 from kifabrik.engines.slurm.accounts import read_book
 
 FOLDER = Path("/tmp/kifabrik-slurm-accounts")
-WAYS = ("one sacctmgr a step", "steps of a sort together")
+WAYS = ("one sacctmgr a step", "steps put together")
 
 
 def main() -> None:

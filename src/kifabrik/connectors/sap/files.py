@@ -55,6 +55,7 @@ class _Row:
 def _csv(file: Path, wanted: FileTable, columns: list[Column]) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([column.arrow for column in columns])
     readers = [cell_reader(wanted, column) for column in columns]
+    kinds = [f"{name!r} is no {kind}" for name, kind in wanted.columns.items()]
     last = 0
     try:
         with file.open(
@@ -67,11 +68,10 @@ def _csv(file: Path, wanted: FileTable, columns: list[Column]) -> Iterator[pa.Re
             keys = [place for place, one in zip(places, columns, strict=True) if one.name in wanted.keys]
             whole = (_checked(file, row, headings.width, keys) for row in rows if not _is_empty(row, wanted))
             while chunk := list(islice(whole, _BATCH_ROWS)):
-                where = f"{file}, lines {chunk[0].line} to {chunk[-1].line}"
                 yield pa.RecordBatch.from_arrays(
                     [
-                        column.make([_value(file, read, row, place, column) for row in chunk], where)
-                        for column, read, place in zip(columns, readers, places, strict=True)
+                        _array(file, chunk, [_value(file, row, read, place, kind) for row in chunk], column, kind)
+                        for column, read, place, kind in zip(columns, readers, places, kinds, strict=True)
                     ],
                     schema=schema,
                 )
@@ -115,8 +115,13 @@ def _headings(file: Path, rows: Iterator[_Row], wanted: Sequence[str]) -> _Headi
             return _Headings({name: names.index(name) for name in wanted}, len(names))
         if not nearest or len(found) > len(set(wanted) & set(nearest)):
             nearest = names
-    _check(file, list(wanted), nearest)
-    raise AssertionError
+    missing = next(name for name in wanted if name not in nearest)
+    if not set(wanted) & set(nearest):
+        raise UsageError(
+            f"{file}: none of its first {_HEADINGS_WITHIN} lines has the heading {missing!r}",
+            hint="Check delimiter, encoding and headings in the plan.",
+        )
+    raise _lacking(file, missing, nearest)
 
 
 def _is_empty(row: _Row, wanted: FileTable) -> bool:
@@ -138,14 +143,35 @@ def _checked(file: Path, row: _Row, width: int, keys: Sequence[int]) -> _Row:
     return row
 
 
-def _value(file: Path, read: Cell, row: _Row, place: int, column: Column) -> Any:
+def _value(file: Path, row: _Row, read: Cell, place: int, kind: str) -> Any:
     try:
         return read(row.cells[place])
     except (ValueError, KeyError):
-        raise IntegrityError(
-            f"{file}, line {row.line}: a value of {column.name!r} is no {column.type}",
-            hint="Check decimal, thousands and dates in the plan.",
-        ) from None
+        raise _misfit(file, row, kind) from None
+
+
+def _array(file: Path, rows: list[_Row], values: list[Any], column: Column, kind: str) -> pa.Array:
+    try:
+        return column.make(values, str(file))
+    except IntegrityError:
+        for row, value in zip(rows, values, strict=True):
+            _check_one(file, row, value, column, kind)
+        raise
+
+
+def _check_one(file: Path, row: _Row, value: Any, column: Column, kind: str) -> None:
+    try:
+        column.make([value], str(file))
+    except IntegrityError:
+        if value is None:
+            raise IntegrityError(f"{file}, line {row.line}: the key {column.name!r} is empty") from None
+        raise _misfit(file, row, kind) from None
+
+
+def _misfit(file: Path, row: _Row, kind: str) -> IntegrityError:
+    return IntegrityError(
+        f"{file}, line {row.line}: a value of {kind}", hint="Check decimal, thousands and dates in the plan."
+    )
 
 
 def _parquet(file: Path, wanted: FileTable, columns: list[Column]) -> Iterator[pa.RecordBatch]:
@@ -180,7 +206,11 @@ def _cast(array: pa.Array, column: Column, file: Path) -> pa.Array:
 def _check(file: Path, wanted: list[str], there: Any) -> None:
     missing = [name for name in wanted if name not in there]
     if missing:
-        raise UsageError(
-            f"{file} has no column {missing[0]!r}",
-            hint=f"It has: {', '.join(map(str, there))[:300]}. Other words go under headings in the plan.",
-        )
+        raise _lacking(file, missing[0], there)
+
+
+def _lacking(file: Path, missing: str, there: Any) -> UsageError:
+    known = ", ".join(str(name) for name in there if name)[:300]
+    return UsageError(
+        f"{file} has no column {missing!r}", hint=f"It has: {known}. Other words go under headings in the plan."
+    )

@@ -150,7 +150,7 @@ def _refuse_taken_names(tenants: Sequence[TenantShare], book: Book) -> None:
         account, qos = book.accounts.get(share.tenant), book.qos.get(share.tenant)
         if account is not None and account.tenant != share.tenant:
             raise ConflictError(f"the cluster has an account {share.tenant} that kifabrik did not make")
-        if qos is not None and qos.description != DESCRIPTION + share.tenant:
+        if qos is not None and not qos.is_of(share.tenant):
             raise ConflictError(f"the cluster has a QOS {share.tenant} that kifabrik did not make")
 
 
@@ -170,7 +170,7 @@ def _qos_steps(share: TenantShare, found: Qos | None) -> Iterator[Step]:
         yield Step(
             Kind.CREATE,
             f"QOS {share.tenant}: {said}",
-            _manage("add", "qos", share.tenant, f"Description={DESCRIPTION}{share.tenant}", *words),
+            _manage("add", "qos", share.tenant, f"Description={DESCRIPTION.rstrip()}", *words),
         )
         return
     changed = {name: count for name, count in wanted.items() if found.grp_tres.get(name, NO_LIMIT) != count}
@@ -237,7 +237,7 @@ def _gone_steps(tenants: Collection[str], book: Book, *, remove: bool) -> Iterat
 
 def _has_own_qos(account: Account, book: Book) -> bool:
     found = book.qos.get(account.name)
-    return found is not None and found.description == DESCRIPTION + account.tenant
+    return found is not None and found.is_of(account.tenant)
 
 
 def _remove_steps(gone: Sequence[Account], theirs: Sequence[Qos]) -> Iterator[Step]:

@@ -1,27 +1,26 @@
 """Brings Slurm's accounting in step with the factory's tenants: plan, show, do.
 
 Invariants:
-- commands of one sort go to one `sacctmgr`, which reads them from its standard input: most of what a command costs
-  is the start of a process and its way to slurmdbd;
-- after a group that did not go through as a whole the plan is made anew, and what of the group still stands in it
-  is done step by step: so the one that fails is named, and nothing is done twice.
+- many steps are one command, as far as that goes (`account_batches`); each batch is looked after by making the plan
+  anew where it failed or says nothing of single steps: what of it still stands in the plan is done step by step;
+- so the step that fails is named, and nothing is done twice.
 """
 
 import pwd
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
-from kifabrik.engines.slurm.account_plan import MANAGE, Kind, Plan, Step, TenantShare, plan_accounts, unix_user
+from kifabrik.engines.slurm.account_batches import Batch, batches
+from kifabrik.engines.slurm.account_plan import Kind, Plan, Step, TenantShare, plan_accounts, unix_user
 from kifabrik.engines.slurm.accounts import read_book
 from kifabrik.engines.slurm.commands import PATIENCE_S, SlurmCommands
-from kifabrik.errors import KifabrikError, UnavailableError, UsageError
+from kifabrik.errors import KifabrikError, UnavailableError
 
-MOST_TOGETHER: Final = 50
-"""Steps of one group: their progress is seen, and little is done anew where one fails."""
-_STEP_S: Final = 2.0
-"""What a command may take beyond the start of its `sacctmgr`: many times what slurmdbd needs."""
+_STEP_S: Final = 1.0
+"""What a step of a batch may take beyond what one command may: many times what slurmdbd needs."""
 
 
 class AccountSync:
@@ -59,36 +58,36 @@ class AccountSync:
         Raises:
             RefusedError: This user may not change Slurm's accounting.
             UnavailableError: Slurm's accounting does not answer, or there is no `useradd`.
-            KifabrikError: A step failed, and is named; those done before it, and others of its group, stay done.
+            KifabrikError: A step failed, and is named; those done before it, and others of its batch, stay done.
         """
-        for steps in _groups(plan.steps):
-            if steps[0].kind is Kind.MAKE_USER:
-                for step in steps:
+        for batch in batches(plan.steps):
+            if batch.steps[0].kind is Kind.MAKE_USER:
+                for step in batch.steps:
                     _make_user(step)
                     done(step)
             else:
-                self._manage(steps, done)
+                left = batch.steps if len(batch.steps) == 1 else self._together(batch)
+                for step in batch.steps:
+                    if step in left:
+                        self._alone(step)
+                    done(step)
 
-    def _manage(self, steps: Sequence[Step], done: Callable[[Step], None]) -> None:
-        left: Sequence[Step] = steps
-        if len(steps) > 1:
-            try:
-                self._together(steps)
-                left = ()
-            except (UnavailableError, UsageError):
-                raise
-            except KifabrikError:
-                left = self._still_to_do(steps)
-        for step in steps:
-            if step in left:
-                self._alone(step)
-            done(step)
-
-    def _together(self, steps: Sequence[Step]) -> None:
-        lines = [_line(step.command[len(MANAGE) :]) for step in steps]
-        patience_s = PATIENCE_S + _STEP_S * len(steps)
-        # `quit`, as sacctmgr counts the end of its input as a failure.
-        self._commands.run(*MANAGE, stdin="\n".join([*lines, "quit", ""]), patience_s=patience_s)
+    def _together(self, batch: Batch) -> Collection[Step]:
+        """Do a batch; return its steps that still are to do, one by one."""
+        patience_s = PATIENCE_S + _STEP_S * len(batch.steps)
+        try:
+            with TemporaryDirectory(prefix="kifabrik-accounts-") as folder:
+                command = batch.command
+                if batch.file:
+                    file = Path(folder) / "load.cfg"
+                    file.write_text(batch.file, encoding="ascii")
+                    command = (*command, f"file={file}")
+                self._commands.run(*command, patience_s=patience_s)
+        except UnavailableError:
+            raise
+        except KifabrikError:
+            return self._still_to_do(batch.steps)
+        return self._still_to_do(batch.steps) if batch.file else ()
 
     def _still_to_do(self, steps: Sequence[Step]) -> list[Step]:
         kinds = {step.kind for step in steps}
@@ -100,28 +99,6 @@ class AccountSync:
             self._commands.run(*step.command)
         except KifabrikError as error:
             raise type(error)(f"{step.what}: {error.message}", hint=error.hint) from None
-
-
-def _groups(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
-    for _, alike in groupby(steps, key=_sort):
-        found = tuple(alike)
-        for first in range(0, len(found), MOST_TOGETHER):
-            yield found[first : first + MOST_TOGETHER]
-
-
-def _sort(step: Step) -> str:
-    """`qos`, `account` or `user`; empty for what is no command of Slurm's."""
-    return "" if step.kind is Kind.MAKE_USER else step.command[len(MANAGE) + 1]
-
-
-def _line(words: Sequence[str]) -> str:
-    """A command as sacctmgr reads it: separated by blanks, values with blanks in double quotes."""
-    if any(letter in word for word in words for letter in "\"'\n"):
-        raise UsageError(f"sacctmgr cannot read a word with a quotation mark or a line's end: {words!r}")
-    pairs = (word.partition("=") for word in words)
-    return " ".join(
-        f'{name}{sign}"{value}"' if " " in value else name + sign + value for name, sign, value in pairs
-    )
 
 
 def _exists(user: str) -> bool:

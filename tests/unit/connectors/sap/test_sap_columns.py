@@ -27,6 +27,8 @@ def make(kind, values, version=V4, as_text=False, **facets):
     [
         (V4, "Edm.Int64", ["9007199254740993", -5, None], [9007199254740993, -5, None]),
         (V4, "Edm.Double", ["1.5", "INF", 3, None], [1.5, float("inf"), 3.0, None]),
+        (V4, "Edm.Single", ["-INF", "0.5", None], [float("-inf"), 0.5, None]),
+        (V4, "Edm.Single", [None], [None]),
         (V4, "Edm.Boolean", [True, False, None], [True, False, None]),
         (V4, "Edm.Binary", ["AQI", "_-8=", None], [b"\1\2", b"\xff\xef", None]),
         (V4, "Edm.Date", ["0001-01-01", "9999-12-31"], [date(1, 1, 1), date(9999, 12, 31)]),
@@ -63,6 +65,13 @@ def test_values_keep_their_meaning(version, kind, values, wanted):
     assert make(kind, values, version).to_pylist() == wanted
 
 
+@pytest.mark.parametrize("kind", ["Edm.Double", "Edm.Single"])
+def test_a_number_of_json_that_is_too_large_is_none(kind):
+    with pytest.raises(IntegrityError, match="'x'"):
+        make(kind, pa.array([1.0, float("inf")]))
+    assert make(kind, pa.array([1.5, None])).to_pylist() == [1.5, None]
+
+
 def test_a_v2_date_is_a_date():
     found = make("Edm.DateTime", ["/Date(253402214400000)/"], V2, date_only=True)
     assert (found.type, found.to_pylist()) == (pa.date32(), [date(9999, 12, 31)])
@@ -82,6 +91,12 @@ def test_every_decimal_is_exact_as_text_and_as_number(value):
         (V4, "Edm.Decimal", "12345678901234.00", {"precision": 15, "scale": 2}),
         (V4, "Edm.Decimal", "abc", {"precision": 15, "scale": 2}),
         (V4, "Edm.Decimal", True, {"precision": 15, "scale": 2}),
+        (V4, "Edm.Double", "1e400", {}),
+        (V4, "Edm.Double", "1_000", {}),
+        (V4, "Edm.Double", "Infinity", {}),
+        (V4, "Edm.Single", "3.5e38", {}),
+        (V4, "Edm.Double", True, {}),
+        (V4, "Edm.Int64", "0x1F", {}),
         (V4, "Edm.Int32", 2**31, {}),
         (V4, "Edm.Int32", "1.0", {}),
         (V4, "Edm.Int32", True, {}),

@@ -4,6 +4,7 @@ import json
 import threading
 
 import pytest
+from scripted import Said
 
 from kifabrik.connectors.sap.ahead import ahead
 from kifabrik.connectors.sap.asking import Answer
@@ -126,3 +127,39 @@ def test_the_source_is_closed_when_nobody_reads_on():
     with ahead(source()) as coming:
         next(coming)
     assert closed.wait(5)
+
+
+@pytest.mark.parametrize("broken", [{"cut": 40}, {"status": 503}, {"status": 401}])
+def test_large_pages_that_break_are_fetched_again_and_each_other_one_once(house, script, broken):
+    class Renewed:
+        def headers(self):
+            return {}
+
+        def renew(self):
+            return True
+
+    script.items = [{"ID": number, "name": f"{number}{'x' * 1000}"} for number in range(400)]
+    script.page = 50
+    left = [Said({"value": script.items[200:250]}, **broken)]
+    script.before = lambda asked: left.pop() if left and asked.query.get("$skiptoken") == "200" else None
+    house.pull("{entity_set: Items, rows: 1000, fields: [name]}", part_rows=100, credentials=Renewed())
+    assert house.table().to_pylist() == script.items
+    tokens = [asked.query.get("$skiptoken", "0") for asked in script.asked if asked.path.endswith("/Items")]
+    assert sorted(tokens, key=int) == ["0", "50", "100", "150", "200", "200", "250", "300", "350"]
+
+
+def test_an_error_far_ahead_leaves_what_was_sealed_before_it(house, script):
+    script.items = [{"ID": number, "name": f"{number}{'x' * 1000}"} for number in range(400)]
+    script.page = 50
+    script.before = lambda asked: Said(status=503) if asked.query.get("$skiptoken") == "350" else None
+    plan = "{entity_set: Items, rows: 1000, fields: [name]}"
+    with pytest.raises(UnavailableError):
+        house.pull(plan, part_rows=100)
+    script.before = lambda _asked: None
+    script.asked.clear()
+    assert house.pull(plan, part_rows=100).resumed
+    assert house.table().to_pylist() == script.items
+    assert {asked.query.get("$skiptoken") for asked in script.asked if asked.path.endswith("/Items")} == {
+        "300",
+        "350",
+    }

@@ -81,10 +81,14 @@ def test_parquet_is_cast_exactly_or_refused(tmp_path):
     [
         (CSV.replace("quantity", "amount"), UsageError, "has no column 'quantity'"),
         (CSV.replace("1.234,500-", "abc"), IntegrityError, "a value of 'quantity'"),
-        (CSV.replace("1.234,500-", "1,2345"), IntegrityError, "a value of 'quantity'"),
-        (CSV.replace("20261231", "20261331"), IntegrityError, "a value of 'counted' is no date32"),
+        (
+            CSV.replace("1.234,500-", "1,2345"),
+            IntegrityError,
+            r"line 2: a value of 'quantity' is no decimal\(13,3\)",
+        ),
+        (CSV.replace("20261231", "20261331"), IntegrityError, "line 2: a value of 'counted' is no date"),
         (CSV.replace(";X;", ";perhaps;"), IntegrityError, "a value of 'active'"),
-        (CSV.replace("000123", ""), IntegrityError, "'product' is empty"),
+        (CSV.replace("000123", ""), IntegrityError, "line 2: the key 'product' is empty"),
         (CSV + "000125\n", UsageError, "fewer cells"),
     ],
 )
@@ -197,6 +201,7 @@ def test_a_spreadsheet_of_saps_is_read_whatever_its_letters_are_written_in(tmp_p
         ),
         ("1.234,500", "1.23,500", IntegrityError, "line 7: a value of 'quantity'"),
         ("1.234,500", "   1.5   ", IntegrityError, "line 7: a value of 'quantity'"),
+        ("|", ",", UsageError, "none of its first 40 lines has the heading 'Material'"),
         ("|100-100           |", "|*                 |", UsageError, "line 9 is a line of totals"),
         ("31.12.2026", "12/31/2026", IntegrityError, "line 7: a value of 'counted'"),
     ],

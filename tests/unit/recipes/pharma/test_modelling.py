@@ -9,7 +9,7 @@ import pytest
 from measured_tables import as_classes, compounds_of, prepared, series
 
 from kifabrik.errors import IntegrityError, UsageError
-from kifabrik.recipes.pharma.boosting import Recipe
+from kifabrik.recipes.pharma.boosting import Recipe, write
 from kifabrik.recipes.pharma.card import principles
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
@@ -328,3 +328,9 @@ def test_the_same_training_leaves_the_same_files_to_the_byte(tmp_path: Path) -> 
         save(train(compounds, endpoint, replace(QUICK, trees=10)), tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+
+
+def test_trees_on_a_full_disk_are_a_fault_of_the_disk(classes: Model) -> None:
+    with pytest.raises(OSError, match="No space left") as refused:
+        write(classes.members[0], Path("/dev/full"))
+    assert refused.value.filename == "/dev/full"
