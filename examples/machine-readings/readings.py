@@ -79,13 +79,13 @@ def _read(file):
         except UnicodeDecodeError:
             encoding = "cp1252"
     head = raw.decode(encoding, errors="replace").partition("\n")[0]
-    separator = max(";\t,", key=head.count)
+    separator = next((mark for mark in ";\t" if mark in head), ",")
     try:
         table = pd.read_csv(file, sep=separator, encoding=encoding, skipinitialspace=True, low_memory=False)
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise SystemExit(f"error: {file.name}: {str(error).strip()}") from None
     table.columns = [str(name).strip() for name in table.columns]
-    if pd.to_numeric(pd.Series(table.columns), errors="coerce").notna().all():
+    if _numbers(pd.Series(head.strip().split(separator))).notna().all():
         numbers = head.strip()[:60]
         raise SystemExit(f"error: {file.name}: the first line must name the columns; it holds numbers: {numbers}")
     return table, separator

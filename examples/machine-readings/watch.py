@@ -92,6 +92,8 @@ def main():
     arguments.add_argument("--leave-out", nargs="*", default=[], help="columns that are no sensors")
     options = arguments.parse_args()
 
+    if options.out.resolve().is_relative_to(options.data.resolve()):
+        raise SystemExit(f"error: {options.out} lies among the readings; name another folder for the result")
     found = read_folder(options.data, options.label, options.leave_out)
     table = found.sensors
     ends = [] if found.times is None else [f"{found.times.iloc[at]:%Y-%m-%d %H:%M}" for at in (0, -1)]

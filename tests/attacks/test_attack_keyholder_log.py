@@ -191,6 +191,56 @@ def test_an_entry_that_hides_what_its_lease_rests_on_stops_everything(house: Hou
     assert request not in house.factory.headers
 
 
+@pytest.mark.parametrize("lie", ["another statement", "another receiver", "another run", "another lease"])
+def test_an_entry_that_hides_which_lease_it_records_or_for_whom_stops_everything(house: House, lie: str) -> None:
+    _, attempt, request = _waiting(house)
+    own = house.factory.put
+
+    def put(kind, envelope, **refs):
+        if kind is EntryKind.LEASE_RELEASED:
+            refs |= {
+                "another statement": {"statement": "ab" * 32, "more": envelope.digest},
+                "another receiver": {"receiver": "a-aaaaaaaaaaaaaaaa"},
+                "another run": {"run": "r-aaaaaaaaaaaaaaaa"},
+                "another lease": {"lease": "l-aaaaaaaaaaaaaaaa"},
+            }[lie]
+        return own(kind, envelope, **refs)
+
+    house.factory.put = put
+    with pytest.raises(IntegrityError):
+        house.round.work()
+    assert house.said(EventKind.ALARM)
+    assert request not in house.factory.headers
+    assert attempt
+
+
+def test_a_refusal_that_is_entered_as_a_release_stops_everything(house: House) -> None:
+    anna, attempt, _ = _waiting(house)
+    own = house.factory.put
+
+    def put(kind, envelope, **refs):
+        return own(EntryKind.LEASE_RELEASED if kind is EntryKind.LEASE_REFUSED else kind, envelope, **refs)
+
+    house.factory.put = put
+    anna.order(*attempt.run.inputs, purpose="marketing").attempt().ask()
+    with pytest.raises(IntegrityError, match="no refusal"):
+        house.round.work()
+
+
+def test_a_revocation_must_stand_where_members_look_for_its_statement(house: House) -> None:
+    _waiting(house)
+    own = house.factory.append
+
+    def append(kind, **refs):
+        lies = {"statement": "ab" * 32, "more": refs.get("statement", "")}
+        return own(kind, **(refs | lies if kind is EntryKind.GRANT_REVOKED else refs))
+
+    house.factory.append = append
+    house.steward.revoke(house.keyholder.status().grants[0].grant.grant)
+    with pytest.raises(IntegrityError, match="the log does not show it"):
+        house.round.work()
+
+
 def test_a_release_that_is_entered_after_its_grant_was_revoked_is_found_by_whoever_verifies_the_log(
     house: House,
 ) -> None:

@@ -82,14 +82,11 @@ def test_every_link_leads_somewhere():
 
 def test_every_page_can_be_reached_from_the_index():
     index = ROOT / "docs" / "README.md"
-    listed = {(index.parent / target.partition("#")[0]).resolve() for target in LINK.findall(index.read_text())}
-    for folder in ("formats", "adr"):
-        inner = ROOT / "docs" / folder / "README.md"
-        listed |= {
-            (inner.parent / target.partition("#")[0]).resolve() for target in LINK.findall(inner.read_text())
-        }
-    missing = [page for page in ROOT.glob("docs/**/*.md") if page.resolve() not in listed | {index.resolve()}]
-    assert not missing
+    listed = {index.resolve()}
+    for page in (index, index.parent / "formats" / "README.md", index.parent / "adr" / "README.md"):
+        targets = LINK.findall(page.read_text(encoding="utf-8"))
+        listed |= {(page.parent / target.partition("#")[0]).resolve() for target in targets}
+    assert not [page for page in index.parent.glob("**/*.md") if page.resolve() not in listed]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

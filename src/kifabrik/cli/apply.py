@@ -9,7 +9,7 @@ import click
 from kifabrik.cli.follow import print_log
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.reasons import grant_hint, with_names
-from kifabrik.cli.terminal import done, remark, show_json, step, waiting
+from kifabrik.cli.terminal import counted, done, remark, show_json, step, waiting
 from kifabrik.customer.apply import PreparedRun, lock_environment, prepare_all, submit
 from kifabrik.customer.follow import wait_for_end
 from kifabrik.customer.session import Session, open_session
@@ -131,7 +131,7 @@ def _show_plan(prepared: PreparedRun) -> None:
         ("cap", f"{Money(plan.most_micro_eur)}{_cap(prepared)}"),
     ]
     if plan.queued_before:
-        rows.append(("queue", f"{plan.queued_before} runs are before it"))
+        rows.append(("queue", f"{counted(plan.queued_before, 'run')} before it"))
     for label, text in rows:
         remark(f"  {label:<8} {text}")
 

@@ -120,7 +120,12 @@ class Profile:
 def home_folder() -> Path:
     """Return `$KIFABRIK_HOME`, or the usual place for this person's settings on this system."""
     named = os.environ.get("KIFABRIK_HOME")
-    return Path(named) if named else Path(click.get_app_dir("kifabrik"))
+    return Path(named) if named else usual_folder()
+
+
+def usual_folder() -> Path:
+    """Return the usual place for this person's settings on this system, whatever the environment says."""
+    return Path(click.get_app_dir("kifabrik"))
 
 
 def _folder(home: Path) -> Path:

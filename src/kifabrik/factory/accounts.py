@@ -95,16 +95,23 @@ class Accounts:
         Raises:
             SignInError: It is unknown or has ended.
         """
-        hashed = token_hash(token)
-        with self._store.read() as transaction:
-            found = transaction.accounts.token(hashed)
-            principal = None if found is None else _principal(transaction, found)
+        found, principal = self._look_up(token)
         if found is None or principal is None:
             raise SignInError("this token is not valid", hint="Sign in again, or ask your steward.")
-        if not found.used and found.kind is not TokenKind.ATTEMPT:  # those are never issued for the same again
+        if not _is_noted(found):
             with self._store.write(found.tenant) as transaction:
-                transaction.accounts.mark_used(hashed, self._log.now())
+                transaction.accounts.mark_used(found.hash, self._log.now())
         return principal
+
+    def glance(self, token: str) -> Principal | None:
+        """Return who a token belongs to, if that can be said without waiting for anybody; else ask `sign_in`."""
+        found, principal = self._look_up(token) if self._store.prompt else (None, None)
+        return principal if found is not None and _is_noted(found) else None
+
+    def _look_up(self, token: str) -> tuple[Token | None, Principal | None]:
+        with self._store.read() as transaction:
+            found = transaction.accounts.token(token_hash(token))
+            return found, None if found is None else _principal(transaction, found)
 
     def issue_attempt_token(
         self, transaction: Transaction, tenant: str, run: str, attempt: str, *, beside: bool = False
@@ -151,6 +158,11 @@ def find_tenant(transaction: Transaction, tenant: str) -> Tenant:
     if found is None:
         raise NotFoundError("there is no such tenant")
     return found
+
+
+def _is_noted(token: Token) -> bool:
+    """Whether nothing is to be written down of a token's use."""
+    return bool(token.used) or token.kind is TokenKind.ATTEMPT  # of which none is issued for the same again
 
 
 def _principal(transaction: Transaction, token: Token) -> Principal | None:

@@ -17,7 +17,7 @@ from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.events import OnEvent
 from kifabrik.keyholder.library import Library
 from kifabrik.keyholder.records import Decision, UsedDataset, is_lease
-from kifabrik.keyholder.references import digest_in, mentions, texts_in
+from kifabrik.keyholder.references import digest_in, find_digest, text_in, texts_in
 from kifabrik.keyholder.settings import Setting
 from kifabrik.keyholder.state import State
 from kifabrik.leases.statements import AttemptRequest, Lease, Refusal
@@ -52,7 +52,7 @@ class DecisionsSeen:
         """
         request = digest_in(entry, "request")
         own = self._books.records.decision(request)
-        if own is not None and mentions(entry, own.envelope.digest):
+        if own is not None and find_digest(entry, "statement") == own.envelope.digest:
             self._check_references(index, entry, own)
             self._books.records.confirm(request, index)
             return
@@ -78,7 +78,7 @@ class DecisionsSeen:
         """
         if index < self._state.settings.number(Setting.RESTORED_SIZE):
             return  # restoring has looked at them: ours is the newest
-        envelope = self._library.statement(digest_in(entry, "statement", "keyholder"))
+        envelope = self._library.statement(digest_in(entry, "statement"))
         named, own = verify_keyholder(self._state.tenant_key, envelope), self._state.statement
         if named.sequence >= own.sequence and named != own:
             reason = f"entry {index} of the log names another keyholder (sequence {named.sequence})"
@@ -86,21 +86,27 @@ class DecisionsSeen:
             raise alarm(self._state, reason, envelope.payload, self._say)
 
     def _check_references(self, index: int, entry: Entry, own: Decision) -> None:
-        """Check that an entry about an own lease hides nothing the rules of the log rest on."""
+        """Check that an entry about an own decision says what it is; of a lease, to whom and what it rests on."""
         if not is_lease(own.envelope):
-            return
-        lease = verify_statement(own.envelope, Lease, [self._state.keyholder_key.public]).predicate
-        opened = {one.dataset for one in self._books.records.used_by(own.request) if one.direct}
-        named = [set(texts_in(entry, name)) for name in ("grants", "datasets")]
-        if entry.kind is not EntryKind.LEASE_RELEASED or named != [set(lease.grants), opened]:
-            reason = f"entry {index} of the log does not name the grants and datasets of the lease it records"
-            raise alarm(self._state, reason, entry.to_bytes(), self._say)
+            wrong = "is no refusal, as what it records is" if entry.kind is not EntryKind.LEASE_REFUSED else ""
+        else:
+            lease = verify_statement(own.envelope, Lease, [self._state.keyholder_key.public]).predicate
+            opened = {one.dataset for one in self._books.records.used_by(own.request) if one.direct}
+            named = [set(texts_in(entry, name)) for name in ("grants", "datasets")]
+            whom = {"run": lease.run, "receiver": lease.receiver, "lease": lease.lease}
+            wrong = ""
+            if entry.kind is not EntryKind.LEASE_RELEASED or named != [set(lease.grants), opened]:
+                wrong = "does not name the grants and datasets of the lease it records"
+            elif any(text_in(entry, name) not in ("", value) for name, value in whom.items()):
+                wrong = "names another receiver than the lease it records"
+        if wrong:
+            raise alarm(self._state, f"entry {index} of the log {wrong}", entry.to_bytes(), self._say)
 
     def _signed_by_us(self, entry: Entry) -> Envelope | None:
         """Return the decision an entry names, if our key has signed it."""
         keys = [self._state.keyholder_key.public]
         try:
-            envelope = self._library.statement(digest_in(entry, "statement", "decision", "lease", "refusal"))
+            envelope = self._library.statement(digest_in(entry, "statement"))
             if is_lease(envelope):
                 said: Lease | Refusal = verify_statement(envelope, Lease, keys).predicate
             else:

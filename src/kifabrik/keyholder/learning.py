@@ -25,7 +25,7 @@ from kifabrik.keyholder.library import Library
 from kifabrik.keyholder.lineage import Output, is_dataset
 from kifabrik.keyholder.log_watch import LogWatch
 from kifabrik.keyholder.people import KnownDevice
-from kifabrik.keyholder.references import digest_in, digests_in, text_in
+from kifabrik.keyholder.references import digest_in, find_digest, text_in
 from kifabrik.keyholder.settings import Setting
 from kifabrik.keyholder.state import State
 from kifabrik.keyholder.vault import dataset_secret
@@ -98,8 +98,8 @@ class Learner:
                 entry = self._entry(index, data)
                 if entry is not None:
                     self._learn_one(index, entry)
-                    if entry.kind is EntryKind.RUN_ORDERED:
-                        orders += digests_in(entry, "order", "statement")
+                    order = find_digest(entry, "order") if entry.kind is EntryKind.RUN_ORDERED else ""
+                    orders += [order] if order else []
                 end = index + 1
         except IntegrityError:
             # An alarm was raised. Once a person has thawed, this entry is not looked at again.
@@ -149,7 +149,7 @@ class Learner:
         return True
 
     def _enrolled(self, index: int, entry: Entry) -> None:
-        device = self._library.statement(digest_in(entry, "device", "statement"))
+        device = self._library.statement(digest_in(entry, "device"))
         membership = self._library.statement(digest_in(entry, "membership"))
         # The factory dates entries. One that was not there at our last look is not older than that.
         since = parse_time(self._synced) if self._synced else parse_time(entry.time)
@@ -162,7 +162,7 @@ class Learner:
         self._books.blocks.settle(removal.member, Cause.REMOVED, entry.time)
 
     def _sealed(self, index: int, entry: Entry) -> None:
-        envelope = self._library.statement(digest_in(entry, "manifest", "statement"))
+        envelope = self._library.statement(digest_in(entry, "manifest"))
         people = [one for one in self._books.people.all() if one.role in USERS and self._belonged(one, index)]
         manifest = verify_manifest(envelope, [one.key for one in people]).predicate
         self._check_version(manifest)
@@ -185,7 +185,7 @@ class Learner:
             raise IntegrityError(f"version {manifest.version} of {manifest.owner} does not follow the one before")
 
     def _given(self, index: int, entry: Entry) -> None:
-        envelope = self._library.statement(digest_in(entry, "statement", "grant"))
+        envelope = self._library.statement(digest_in(entry, "statement"))
         grant = verify_statement(envelope, Grant, [self._state.tenant_key]).predicate
         if grant.tenant != self._state.tenant:
             raise IntegrityError("the grant is of another tenant")
@@ -194,14 +194,13 @@ class Learner:
 
     def _revoked(self, _index: int, entry: Entry) -> None:
         self._suspend(text_in(entry, "grant"), entry)
-        envelope = self._library.statement(digest_in(entry, "statement", "revocation"))
+        envelope = self._library.statement(digest_in(entry, "statement"))
         said = verify_statement(envelope, Revocation, [self._state.tenant_key]).predicate
         self._books.blocks.settle(said.grant, Cause.REVOKED, entry.time)
 
     def _attestation_set(self, index: int, entry: Entry) -> None:
         # Until the statement verifies, the log's word stands that what counted before does not count any more.
-        digests = digests_in(entry, "statement")
-        self._books.attestations.add_unread(digests[0] if digests else f"entry {index}", index)
+        self._books.attestations.add_unread(find_digest(entry, "statement") or f"entry {index}", index)
         envelope = self._library.statement(digest_in(entry, "statement"))
         said = verify_statement(envelope, AttestationPolicy, [self._state.tenant_key]).predicate
         if said.tenant != self._state.tenant:
@@ -210,7 +209,7 @@ class Learner:
 
     def _erasure(self, _index: int, entry: Entry) -> None:
         self._suspend(text_in(entry, "dataset"), entry)
-        envelope = self._library.statement(digest_in(entry, "statement", "erasure"))
+        envelope = self._library.statement(digest_in(entry, "statement"))
         said = verify_statement(envelope, Erasure, [self._state.tenant_key]).predicate
         if said.tenant != self._state.tenant:
             raise IntegrityError("the erasure is of another tenant")
@@ -218,7 +217,7 @@ class Learner:
         self._books.blocks.settle(said.dataset, Cause.ERASED, entry.time)
 
     def _ordered(self, index: int, entry: Entry) -> None:
-        envelope = self._library.statement(digest_in(entry, "order", "statement"))
+        envelope = self._library.statement(digest_in(entry, "order"))
         order = read_unverified(envelope, Order)[0]
         _check_sane(order)
         devices = [one for one in self._books.people.of_member(order.member) if self._belonged(one, index)]
@@ -232,9 +231,9 @@ class Learner:
         raise IntegrityError("the order is not signed by an enrolled device of the member it names")
 
     def _finished(self, _index: int, entry: Entry) -> None:
-        if not digests_in(entry, "finish", "statement") and "outputs" not in entry.refs:
+        if not find_digest(entry, "finish") and "outputs" not in entry.refs:
             return  # its launcher was lost, so nobody signed an end, and nothing came out
-        envelope = self._library.statement(digest_in(entry, "finish", "statement"))
+        envelope = self._library.statement(digest_in(entry, "finish"))
         claimed = read_unverified(envelope, Finish)[0]
         leases = [one for one in self._books.records.attempts(claimed.run) if one.receiver == claimed.attempt]
         if not leases:
@@ -247,7 +246,7 @@ class Learner:
             self._books.lineage.add_output(Output(finish.run, number, manifest))
 
     def _requested(self, index: int, entry: Entry) -> None:
-        self._books.records.add_request(digest_in(entry, "request", "statement"), index)
+        self._books.records.add_request(digest_in(entry, "request"), index)
 
     def _belonged(self, device: KnownDevice, index: int) -> bool:
         """Whether a device counted when an entry was written.

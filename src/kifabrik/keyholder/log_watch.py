@@ -88,7 +88,7 @@ class LogWatch:
         """Whether the statement an entry names is of the tenant key or ours, and says what a waiting one would."""
         keys = (self._state.tenant_key, self._state.keyholder_key.public)
         try:
-            envelope = self._library.statement(digest_in(entry, "statement", "certificate"))
+            envelope = self._library.statement(digest_in(entry, one.reference))
             envelope.verify(keys)
         except (IntegrityError, NotFoundError):
             return False

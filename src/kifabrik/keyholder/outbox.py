@@ -19,7 +19,7 @@ from kifabrik.errors import KifabrikError, UnavailableError
 from kifabrik.keyholder.connecting import Factory
 from kifabrik.keyholder.database import Database
 from kifabrik.keyholder.events import Event, EventKind, OnEvent
-from kifabrik.keyholder.references import mentions
+from kifabrik.keyholder.references import find_digest
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.body import Detail
@@ -85,12 +85,17 @@ class Waiting:
         _, fields = _ENTRIES[self.kind]
         said = json.loads(self.envelope.payload)["predicate"]
         same = all(entry.refs.get(name) == said[name] for name in fields)
-        return entry.kind is self.entry_kind and same and mentions(entry, self.envelope.digest)
+        return entry.kind is self.entry_kind and same and find_digest(entry, self.reference) == self.envelope.digest
 
     @property
     def entry_kind(self) -> EntryKind:
         """Kind of the entry that records it."""
         return _ENTRIES[self.kind][0]
+
+    @property
+    def reference(self) -> str:
+        """Which reference of that entry names it."""
+        return "certificate" if self.kind is Errand.CERTIFICATE else "statement"
 
     def said_by(self, other: Envelope) -> bool:
         """Whether another statement of ours, whose signature was verified, leaves this one nothing to say."""

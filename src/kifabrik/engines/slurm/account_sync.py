@@ -1,14 +1,15 @@
 """Brings Slurm's accounting in step with the factory's tenants: plan, show, do.
 
 Invariants:
-- many steps are one command, as far as that goes (`account_batches`); each batch is looked after by making the plan
-  anew where it failed or says nothing of single steps: what of it still stands in the plan is done step by step;
+- many steps are one command, as far as that goes (`account_batches`), of which sacctmgr may leave one out without a
+  word; so after each the plan is made anew, and what of it still stands there is done step by step;
 - so the step that fails is named, and nothing is done twice.
 """
 
 import pwd
 import subprocess
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -75,19 +76,15 @@ class AccountSync:
     def _together(self, batch: Batch) -> Collection[Step]:
         """Do a batch; return its steps that still are to do, one by one."""
         patience_s = PATIENCE_S + _STEP_S * len(batch.steps)
-        try:
-            with TemporaryDirectory(prefix="kifabrik-accounts-") as folder:
-                command = batch.command
-                if batch.file:
-                    file = Path(folder) / "load.cfg"
-                    file.write_text(batch.file, encoding="ascii")
-                    command = (*command, f"file={file}")
+        with TemporaryDirectory(prefix="kifabrik-accounts-") as folder:
+            command = batch.command
+            if batch.file:
+                file = Path(folder) / "load.cfg"
+                file.write_text(batch.file, encoding="ascii")
+                command = (*command, f"file={file}")
+            with suppress(KifabrikError):  # what it did not do is done alone, and says why
                 self._commands.run(*command, patience_s=patience_s)
-        except UnavailableError:
-            raise
-        except KifabrikError:
-            return self._still_to_do(batch.steps)
-        return self._still_to_do(batch.steps) if batch.file else ()
+        return self._still_to_do(batch.steps)
 
     def _still_to_do(self, steps: Sequence[Step]) -> list[Step]:
         kinds = {step.kind for step in steps}

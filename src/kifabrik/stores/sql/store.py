@@ -105,6 +105,11 @@ class SqlStore:
         self._folder = Path(self.engine.url.database or "").parent if self._lite else None
         self._turn = threading.Lock()
 
+    @property
+    def prompt(self) -> bool:
+        """Whether reading waits for nobody: so it is with SQLite's write-ahead log."""
+        return self._lite
+
     @contextmanager
     def connect(self, *, writing: bool = False) -> Iterator[Connection]:
         """Open a connection outside any transaction, for upgrades and checks."""
