@@ -34,6 +34,14 @@ def test_balances_are_printed_with_a_run(tmp_path):
     assert max(map(len, done.output.splitlines())) <= 80
 
 
+def test_a_load_below_that_of_nodes_at_rest_is_said_and_gives_no_negative_jobs(tmp_path):
+    load = tmp_path / "load.csv"
+    load.write_text("time,watts\n0,1000000\n864000,0\n")
+    done = ran("run", "munich", "--data", tmp_path, "--load", load)
+    assert "The load is less than all nodes take at rest" in done.stderr
+    assert "jobs -" not in done.output
+
+
 def test_the_report_of_the_law_lists_gaps_and_what_each_value_rests_on(results):
     folder, _ = results
     told = json.loads(ran("report", "enefg", folder, "--json").stdout)
