@@ -7,7 +7,7 @@ import click
 from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
 from kifabrik.cli.pharma_running import workers_option
-from kifabrik.cli.terminal import remark, show_json, show_table
+from kifabrik.cli.terminal import remark, show_json, show_table, warn
 
 
 @click.command(
@@ -44,6 +44,13 @@ from kifabrik.cli.terminal import remark, show_json, show_table
     "--decimal", type=click.Choice(["point", "comma"]), help="What stands before decimals. [as the columns show]"
 )
 @click.option("--tautomers", is_flag=True, help="Choose one tautomer for all; ten times slower.")
+@click.option(
+    "--keep",
+    "kept",
+    type=click.Choice(["salts", "charges"]),
+    multiple=True,
+    help="Let models see it; compounds that differ in it stay the same compound.",
+)
 @click.option("--most-atoms", type=click.IntRange(min=1), default=150, show_default=True, help="Heavy atoms.")
 @workers_option
 @json_option
@@ -60,6 +67,7 @@ def prepare(
     decimal: str | None,
     *,
     tautomers: bool,
+    kept: tuple[str, ...],
     most_atoms: int,
     workers: int,
     as_json: bool,
@@ -71,7 +79,8 @@ def prepare(
     from kifabrik.recipes.pharma.endpoints import Censored, limit_of  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.pharma.measuring import Wishes  # noqa: PLC0415
     from kifabrik.recipes.pharma.molecules import Standardiser  # noqa: PLC0415
-    from kifabrik.recipes.pharma.numbers import Decimal  # noqa: PLC0415
+    from kifabrik.recipes.pharma.numbers import Decimal, Relation  # noqa: PLC0415
+    from kifabrik.recipes.pharma.piles import piles_at  # noqa: PLC0415
     from kifabrik.recipes.pharma.prepared import COMPOUNDS, REJECTS, save_prepared  # noqa: PLC0415
     from kifabrik.recipes.pharma.preparing import prepare as make  # noqa: PLC0415
     from kifabrik.recipes.pharma.units import units_wished  # noqa: PLC0415
@@ -86,7 +95,9 @@ def prepare(
         tolerance=tolerance,
         decimal=Decimal(decimal) if decimal else Decimal.UNKNOWN,
     )
-    standardiser = Standardiser(tautomers=tautomers, most_atoms=most_atoms)
+    standardiser = Standardiser(
+        tautomers=tautomers, most_atoms=most_atoms, salts="salts" in kept, charges="charges" in kept
+    )
     with counting("structures", None, quiet=as_json) as progress:
         made = make(files, wishes, standardiser, workers=workers, progress=progress)
     save_prepared(made, files, out, standardiser)
@@ -94,13 +105,21 @@ def prepare(
     for one in made.rejects:
         counts[one.reason.value] = counts.get(one.reason.value, 0) + 1
     measured = {one.name: len(made.compounds.measured(one.name)) for one in made.endpoints}
+    piles = {one.name: piles_at(made.compounds, one) for one in made.endpoints}
     if as_json:
         show_json(
             {
                 "rows": made.rows,
                 "compounds": len(made.compounds),
                 "endpoints": [
-                    {"name": one.name, "kind": one.kind.value, "unit": one.unit, "compounds": measured[one.name]}
+                    {
+                        "name": one.name,
+                        "kind": one.kind.value,
+                        "unit": one.unit,
+                        "compounds": measured[one.name],
+                        "bounds_left_out": made.bounds[one.name],
+                        "piles": [pile.plain() for pile in piles[one.name]],
+                    }
                     for one in made.endpoints
                 ],
                 "rejects": counts,
@@ -118,3 +137,10 @@ def prepare(
         remark(f"  left out {count:,}: {reason}")
     if counts:
         remark(f"Each of them with its reason: {out / REJECTS}")
+    for name, found in piles.items():
+        for pile in found:
+            end = "low" if pile.side is Relation.BELOW else "high"
+            warn(
+                f"{pile.count:,} of {measured[name]:,} compounds have {name} = {pile.value:g}, at the {end} end: "
+                "if that is a limit of the assay, models take it as measured all the same."
+            )

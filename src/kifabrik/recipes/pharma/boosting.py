@@ -9,6 +9,7 @@ Invariants:
 - models are kept in CatBoost's own format, never pickled.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -52,6 +53,9 @@ _LOSS: Final = {
 }
 """For squared errors CatBoost fits its learning rate to the data; for absolute ones it stays at 0.03: then 1,000
 trees are few."""
+
+_OF_THE_SYSTEM: Final = re.compile(r"\(Error (\d+): ([^)]*)\)")
+"""How CatBoost quotes an error number of the operating system."""
 
 Floats = NDArray[np.float64]
 Table = NDArray[np.float32]
@@ -116,7 +120,22 @@ def write(model: CatBoost, path: Path) -> None:
     facts = model.get_metadata()
     for name in _OF_THIS_RUN:
         facts[name] = ""
-    model.save_model(str(path), format="cbm")
+    save_trees(model, path)
+
+
+def save_trees(model: CatBoost, path: Path) -> None:
+    """Write a model as it is.
+
+    Raises:
+        OSError: If the disk is full or the file cannot be made; CatBoost itself raises an error of its own there.
+    """
+    try:
+        model.save_model(str(path), format="cbm")
+    except CatBoostError as error:
+        cause = _OF_THE_SYSTEM.search(str(error))
+        if cause is None:
+            raise
+        raise OSError(int(cause[1]), cause[2], str(path)) from error
 
 
 def read(path: Path) -> CatBoost:

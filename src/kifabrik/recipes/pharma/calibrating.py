@@ -6,7 +6,7 @@ Invariants:
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -23,9 +23,16 @@ EDGES: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 1.0)
 """Edges of the bins of similarity to the nearest training compound (ECFP4)."""
 _LEAST_IN_BIN: Final = 50
 _SURE: Final = 0.95
-"""How sure it must be that a bin keeps its promise before its interval is narrower than that of all compounds."""
+"""How sure it must be that a bin keeps its promise before its interval is narrower than that of all compounds, and
+how sure it is in the bin of far compounds."""
+_FAR: Final = 0.3
+_STILL_FAR: Final = 0.4
+"""A bin is one of far compounds if it begins below the first and ends no later than the second: by ECFP4 unrelated
+drug-like compounds are often as similar as 0.3."""
 
 Floats = NDArray[np.float64]
+_Reach = Callable[[Floats, NDArray[np.bool_], float], float]
+"""Half width of intervals from sizes of residuals, which of them are in a bin, and the level."""
 
 
 class Shape(Enum):
@@ -111,8 +118,9 @@ def bands_of(residuals: Floats, similarity: Floats, fold: NDArray[np.intp], leve
 
     A bin that needs wider intervals than all compounds together gets them. One that seems to need narrower ones
     gets them as far as its own residuals make sure that they hold: a quantile of 60 residuals is as often too low
-    as too high, and a similar compound is not always an easy one. Bins with fewer than 50 residuals are joined with
-    the next more similar one, the last with the one before.
+    as too high, and a similar compound is not always an easy one. The bin of far compounds gets what its residuals
+    make sure: a new series is rarely easier than the scaffolds that were left out. Bins with fewer than 50
+    residuals are joined with the next more similar one, the last with the one before.
 
     Args:
         residuals: Shape (n,), of models that had not seen the compound's scaffold.
@@ -124,13 +132,14 @@ def bands_of(residuals: Floats, similarity: Floats, fold: NDArray[np.intp], leve
     bands = []
     for low, high in _bins(similarity):
         inside = _inside(similarity, low, high)
+        reach = _far_reach if low < _FAR and high <= _STILL_FAR else _reach
         bands.append(
             Band(
                 low=low,
                 high=high,
                 count=int(inside.sum()),
-                reach=_reach(size, inside, level),
-                covered=_crossed(size, inside, fold, level),
+                reach=reach(size, inside, level),
+                covered=_crossed(size, inside, fold, level, reach),
             )
         )
     return tuple(bands)
@@ -171,6 +180,11 @@ def _reach(size: Floats, inside: NDArray[np.bool_], level: float) -> float:
     return float(np.clip(_quantile(size, level), own, max(own, _sure_quantile(size[inside], level))))
 
 
+def _far_reach(size: Floats, inside: NDArray[np.bool_], level: float) -> float:
+    """Half the width of intervals in the bin of far compounds: what its own residuals make sure."""
+    return max(_quantile(size[inside], level), _sure_quantile(size[inside], level))
+
+
 def _sure_quantile(size: Floats, level: float) -> float:
     """The residual that covers the level with a probability of `_SURE` (Vovk, Mach. Learn. 92:349, 2013, prop. 2a).
 
@@ -185,14 +199,14 @@ def _sure_quantile(size: Floats, level: float) -> float:
     return float(np.sort(size)[rank - 1])
 
 
-def _crossed(size: Floats, inside: NDArray[np.bool_], fold: NDArray[np.intp], level: float) -> float:
+def _crossed(size: Floats, inside: NDArray[np.bool_], fold: NDArray[np.intp], level: float, reach: _Reach) -> float:
     """Share of a bin that is covered when each fold is judged by the residuals of the others."""
     covered, count = 0, 0
     for number in np.unique(fold[inside]):
         seen = fold != number
         if inside[seen].any():
             mine = size[inside & ~seen]
-            covered += int((mine <= _reach(size[seen], inside[seen], level)).sum())
+            covered += int((mine <= reach(size[seen], inside[seen], level)).sum())
             count += len(mine)
     return covered / count if count else math.nan
 

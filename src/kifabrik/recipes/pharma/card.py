@@ -17,6 +17,7 @@ from kifabrik.recipes.pharma.features import NAMES
 from kifabrik.recipes.pharma.importance import importance
 from kifabrik.recipes.pharma.keeping import digest
 from kifabrik.recipes.pharma.model import DOCUMENT, LINEAGE, Model
+from kifabrik.recipes.pharma.numbers import Relation
 from kifabrik.recipes.pharma.words import Language, Words
 
 CARD: Final = "card.md"
@@ -89,6 +90,30 @@ def _endpoint(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
             (words("training"), said),
             (words("scale"), words("scale_log" if model.scaling.log else "scale_plain")),
         ]
+    return (*answers, *_limits(model, words))
+
+
+def _limits(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
+    """Measurements that are bounds, and values that look like some."""
+    facts = model.facts
+    left_out = facts.get("data", {}).get("bounds", {}).get(model.endpoint.name, 0)
+    taken = facts.get("bounds", 0)
+    answers = []
+    if left_out or taken:
+        said = words("bounds_says", left_out=words.whole(left_out), taken=words.whole(taken))
+        answers.append((words("bounds"), said))
+    answers += [
+        (
+            words("pile_low" if one["side"] == Relation.BELOW.value else "pile_high"),
+            words(
+                "pile_says",
+                value=words.short(one["value"]),
+                count=words.whole(one["count"]),
+                share=words.percent(one["share"]),
+            ),
+        )
+        for one in facts.get("piles", ())
+    ]
     return tuple(answers)
 
 
@@ -96,7 +121,12 @@ def _algorithm(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
     facts = model.facts
     helped = [*(one.endpoint.name for one in model.helpers), *facts.get("learnt_together", ())]
     chosen = ", ".join(f"{name} {words.figure(value)}" for name, value in facts["compared"].items())
-    tautomer = words("tautomer") if model.standardiser.tautomers else ""
+    structures = words(
+        "structures_says",
+        fragments=words("all_fragments" if model.standardiser.salts else "largest_fragment"),
+        charges=words("charges_kept" if model.standardiser.charges else "charges_gone"),
+        tautomer=words("tautomer") if model.standardiser.tautomers else "",
+    )
     return (
         (
             words("descriptors"),
@@ -110,7 +140,7 @@ def _algorithm(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
             words("chosen"),
             words("chosen_inner", compared=chosen) if chosen else words("chosen_hand"),
         ),
-        (words("structures"), words("structures_says", tautomer=tautomer)),
+        (words("structures"), structures),
         (words("versions"), ", ".join(f"{name} {value}" for name, value in facts["versions"].items())),
     )
 

@@ -20,6 +20,7 @@ from catboost import CatBoostRegressor
 from numpy.typing import NDArray
 
 from kifabrik.durable import put_in_place, write_whole
+from kifabrik.recipes.pharma.boosting import save_trees
 from kifabrik.recipes.pharma.fingerprints import WORDS, Packed, morgan, of_molecules, read_molecule, unpack
 from kifabrik.recipes.pharma.libraries import Molecules
 from kifabrik.recipes.pharma.popcount import nearest
@@ -88,7 +89,7 @@ def learn(folder: Path, smiles: Sequence[str], values: NDArray[np.float64], seed
     model = CatBoostRegressor(**_SETTINGS, random_seed=seed)
     model.fit(bits[~held_out][:, columns].astype(np.float32), _normal_scores(values[~held_out]))
     fresh = folder / f"{TREES}.new"
-    model.save_model(str(fresh))
+    save_trees(model, fresh)
     put_in_place(fresh, folder / TREES)
     said = model.predict(bits[held_out][:, columns].astype(np.float32), thread_count=1)
     learnt = Learnt(int((~held_out).sum()), int(held_out.sum()), _rank_correlation(said, values[held_out]))

@@ -13,11 +13,14 @@ from kifabrik.recipes.pharma.reading import STRUCTURE, TITLE, Row
 from kifabrik.recipes.pharma.rejects import Reason
 from kifabrik.recipes.pharma.units import unit_in
 
-_IDS: Final = ("id", "compound_id", "compound", "mol_id", "molecule_id", "cas", "name", "drug_id")
+_IDS: Final = (
+    "id", "compound_id", "compound", "mol_id", "molecule_id", "cas", "name", "drug_id", "compound_name",
+    "verbindung", "verbindungs-id", "substanz", "substanz-id", "substanznummer", "kennung",
+)  # fmt: skip
 _SIDES: Final = {
-    "relation": ("relation", "qualifier", "operator", "standard_relation"),
+    "relation": ("relation", "qualifier", "operator", "standard_relation", "vorzeichen"),
     "unit": ("unit", "units", "einheit", "standard_units"),
-    "date": ("date", "datum", "measured", "year"),
+    "date": ("date", "datum", "measured", "year", "test_date", "assay_date", "messdatum", "prüfdatum", "testdatum"),
 }
 _ENOUGH: Final = 0.6
 """A column is one of measurements if so many of its filled cells are numbers."""

@@ -12,7 +12,7 @@ Invariants:
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -237,7 +237,7 @@ def save(model: Model, folder: Path) -> None:
         "level": model.level,
         "domain": model.domain.plain(),
         "shows_neighbours": model.shows_neighbours,
-        "standardiser": {"tautomers": model.standardiser.tautomers, "most_atoms": model.standardiser.most_atoms},
+        "standardiser": asdict(model.standardiser),
         "parts": {name: digest(folder / name) for name in (*trees, *nets, FINGERPRINTS, LINEAGE)},
         "facts": model.facts,
     }

@@ -2,13 +2,15 @@
 
 Invariants of `Standardiser`:
 - the result depends on the structure only, not on how its SMILES is spelt;
+- the InChIKey is that of the parent (largest fragment, no charges that can go), whatever the SMILES keeps: another
+  salt of a compound is the same compound;
 - what it returns is returned unchanged when it is put in again;
 - it never raises for bad structures, however large or broken: they come back with a reason.
 """
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -42,8 +44,8 @@ class Compound:
     """A structure in its one spelling.
 
     Attributes:
-        smiles: Canonical, with stereochemistry.
-        inchikey: Standard InChIKey.
+        smiles: Canonical, with stereochemistry, and with the salts or charges that were to be kept.
+        inchikey: Standard InChIKey of the parent.
     """
 
     smiles: str
@@ -75,10 +77,14 @@ class Standardiser:
     Attributes:
         tautomers: Whether to choose one tautomer for all (RDKit's rules; some ten times slower).
         most_atoms: Heavy atoms of the largest compound that is taken.
+        salts: Whether structures keep their smaller fragments.
+        charges: Whether they keep their charges.
     """
 
     tautomers: bool = False
     most_atoms: int = MOST_ATOMS
+    salts: bool = False
+    charges: bool = False
 
     def __call__(self, text: str) -> Compound | Refused:
         """Standardise one structure.
@@ -103,6 +109,13 @@ class Standardiser:
         return self._refuse(molecule) or self._settle(str(Chem.MolToSmiles(molecule)))
 
     def _settle(self, smiles: str) -> Compound | Refused:
+        settled = self._settled(smiles)
+        if isinstance(settled, Refused) or not (self.salts or self.charges):
+            return settled if isinstance(settled, Refused) else _named(*settled)
+        parent = replace(self, salts=False, charges=False)(settled[0])
+        return parent if isinstance(parent, Refused) else Compound(settled[0], parent.inchikey)
+
+    def _settled(self, smiles: str) -> tuple[str, Any] | Refused:
         """Clean up until nothing changes: the rules are not idempotent for every structure."""
         for _ in range(_ROUNDS):
             molecule = Chem.MolFromSmiles(smiles)
@@ -110,14 +123,16 @@ class Standardiser:
                 break
             cleaned = self._clean(molecule)
             if cleaned == smiles:
-                return _named(smiles, molecule)
+                return smiles, molecule
             smiles = cleaned
         return Refused(Reason.CLEANING_FAILED, shortened(smiles))
 
     def _clean(self, molecule: Any) -> str:
         molecule = rdMolStandardize.Cleanup(molecule)
-        molecule = rdMolStandardize.LargestFragmentChooser().choose(molecule)
-        molecule = rdMolStandardize.Uncharger().uncharge(molecule)
+        if not self.salts:
+            molecule = rdMolStandardize.LargestFragmentChooser().choose(molecule)
+        if not self.charges:
+            molecule = rdMolStandardize.Uncharger().uncharge(molecule)
         if self.tautomers:
             molecule = rdMolStandardize.TautomerEnumerator().Canonicalize(molecule)
         return str(Chem.MolToSmiles(molecule))
@@ -128,8 +143,11 @@ class Standardiser:
         metals = molecule.GetSubstructMatches(_METALS)
         if metals:
             return Refused(Reason.METAL, molecule.GetAtomWithIdx(metals[0][0]).GetSymbol())
-        largest = max(Chem.GetMolFrags(molecule), key=len)
-        heavy = sum(molecule.GetAtomWithIdx(at).GetAtomicNum() > 1 for at in largest)
+        if self.salts:
+            heavy = molecule.GetNumHeavyAtoms()
+        else:
+            largest = max(Chem.GetMolFrags(molecule), key=len)
+            heavy = sum(molecule.GetAtomWithIdx(at).GetAtomicNum() > 1 for at in largest)
         if heavy > self.most_atoms:
             return Refused(Reason.TOO_LARGE, f"{heavy:,} heavy atoms, {self.most_atoms} allowed")
         return None

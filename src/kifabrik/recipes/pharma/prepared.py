@@ -41,11 +41,13 @@ class Facts:
         endpoints: What was measured, by name.
         sources: Files it was made from.
         standardiser: How structures were cleaned up.
+        bounds: How many measurements were left out because they are bounds (`<10`), by endpoint.
     """
 
     endpoints: dict[str, Endpoint] = field(hash=False)
     sources: tuple[Source, ...]
     standardiser: Standardiser
+    bounds: dict[str, int] = field(default_factory=dict, hash=False)
 
     def plain(self) -> dict[str, Any]:
         """As JSON says it."""
@@ -53,6 +55,7 @@ class Facts:
             "endpoints": [one.plain() for one in self.endpoints.values()],
             "sources": [{"name": one.name, "sha256": one.sha256} for one in self.sources],
             "standardiser": asdict(self.standardiser),
+            "bounds": self.bounds,
         }
 
     @classmethod
@@ -66,9 +69,11 @@ class Facts:
             endpoints = [Endpoint.of(one) for one in document["endpoints"]]
             sources = tuple(Source(name=str(one["name"]), sha256=str(one["sha256"])) for one in document["sources"])
             standardiser = Standardiser(**document["standardiser"])
-        except (KeyError, TypeError, ValueError) as error:
+            bounds = {str(name): int(count) for name, count in document.get("bounds", {}).items()}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UsageError(f"{path} does not say what was measured.", hint="Make the folder again.") from error
-        return cls(endpoints={one.name: one for one in endpoints}, sources=sources, standardiser=standardiser)
+        known = {one.name: one for one in endpoints}
+        return cls(endpoints=known, sources=sources, standardiser=standardiser, bounds=bounds)
 
 
 def save_prepared(
@@ -96,6 +101,7 @@ def save_prepared(
         endpoints={one.name: one for one in prepared.endpoints},
         sources=tuple(Source(name=path.name, sha256=digest(path)) for path in files),
         standardiser=standardiser or Standardiser(),
+        bounds=prepared.bounds,
     )
     counts = Counter(one.reason.value for one in prepared.rejects)
     content = {

@@ -50,6 +50,12 @@ class Prepared:
     rows: int
     tolerances: dict[str, float] = field(hash=False)
 
+    @property
+    def bounds(self) -> dict[str, int]:
+        """How many measurements were left out because they are bounds, by endpoint."""
+        counts = Counter(one.endpoint for one in self.rejects if one.reason is Reason.CENSORED)
+        return {one.name: counts[one.name] for one in self.endpoints}
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -182,8 +188,12 @@ def _values(
             found.append((one, measured))
     unit = wishes.units.get(name) or _usual([measured.unit for _, measured in found if measured.unit])
     limit = next((limit for limit in wishes.limits if limit.endpoint == name), None)
+    is_mixed = len({unit_of(measured.unit).name for _, measured in found if measured.unit}) > 1
     values = []
     for one, measured in found:
+        if is_mixed and not measured.unit:  # in which of them it was measured is not known
+            rejects.append(one.reject(Reason.WRONG_UNIT, f"{measured.value:g} without a unit, wanted {unit}", name))
+            continue
         value = _converted(one, measured, unit)
         if value is None:
             detail = f"{measured.value:g} {measured.unit}, wanted {unit}"

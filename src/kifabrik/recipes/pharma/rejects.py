@@ -40,7 +40,7 @@ ADVICE: Final[dict[Reason, str]] = {
     Reason.CENSORED: "A bound, not a value; --censored bound takes it as one, --active decides by a limit.",
     Reason.CONFLICT: "Measurements of the same compound differ by more than the tolerance (--tolerance).",
     Reason.TWIN: "The same compound, or another stereoisomer or salt of it, is in the training data.",
-    Reason.BROKEN_ROW: "It has other columns than the first row.",
+    Reason.BROKEN_ROW: "A row has other columns than the first, or a record of an SDF has no M  END.",
 }
 """What each reason means and what can be done."""
 

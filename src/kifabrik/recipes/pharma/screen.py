@@ -115,7 +115,7 @@ class _Screen:
         if not path.exists():
             if self._plan.out.exists() and any(self._plan.out.iterdir()):
                 raise UsageError(f"{self._plan.out} holds something that is no screen.", hint="Give a new folder.")
-            make_folder(self._work)
+            make_folder(self._plan.out)
             write_whole(path, (json.dumps(identity, indent=2) + "\n").encode())
         elif not same(identity, path):
             raise UsageError(

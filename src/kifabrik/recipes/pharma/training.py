@@ -27,6 +27,8 @@ from kifabrik.recipes.pharma.measures import measure_folds
 from kifabrik.recipes.pharma.model import Lineage, Model
 from kifabrik.recipes.pharma.molecules import Standardiser
 from kifabrik.recipes.pharma.networks import Graphs
+from kifabrik.recipes.pharma.numbers import Relation
+from kifabrik.recipes.pharma.piles import piles_at
 from kifabrik.recipes.pharma.scaling import Scaling
 from kifabrik.recipes.pharma.splitting import folds
 from kifabrik.recipes.pharma.stacking import Growing, Helper, grow_helpers
@@ -36,6 +38,7 @@ __all__ = ["Training", "steps", "train"]
 LEAST: Final = 30
 """Compounds below which nothing is trained: five folds would have six each."""
 LEAST_OF_CLASS: Final = 5
+_BOUNDS: Final = (Relation.BELOW.value, Relation.ABOVE.value)
 
 Floats = NDArray[np.float64]
 
@@ -121,6 +124,8 @@ def train(
             "compounds": len(known),
             "positive": int(values.sum()) if is_class else None,
             "range": [float(values.min()), float(values.max())],
+            "bounds": sum(one in _BOUNDS for one in known.endpoints[endpoint.name].relation),
+            "piles": [one.plain() for one in piles_at(known, endpoint)],
             "seed": wishes.seed,
             **({"epochs": wishes.epochs} if graphs else {"trees": wishes.trees}),
             "learnt_together": [one.name for one in wishes.helpers] if graphs else [],

@@ -9,7 +9,7 @@ import pytest
 from measured_tables import as_classes, compounds_of, prepared, series
 
 from kifabrik.errors import IntegrityError, UsageError
-from kifabrik.recipes.pharma.boosting import Recipe
+from kifabrik.recipes.pharma.boosting import Recipe, write
 from kifabrik.recipes.pharma.card import principles
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
@@ -105,6 +105,17 @@ def points(found: object) -> dict[str, list[float]]:
 def test_every_principle_of_the_oecd_is_answered(numbers: Model) -> None:
     titles = [principle.title[:2] for principle in principles(numbers, None, Words("de")) if principle.answers]
     assert titles[:5] == ["1.", "2.", "3.", "4.", "5."]
+
+
+def test_the_card_says_what_stands_for_bounds(tmp_path: Path) -> None:
+    rows = [(smiles, max(value, 6.0)) for smiles, value in series(96)]
+    compounds, endpoint = compounds_of(rows, tmp_path)
+    facts = {"data": {"bounds": {endpoint.name: 7}}}
+    model = train(compounds, endpoint, QUICK, facts=facts)
+    said = dict(principles(model, None, Words("en"))[0].answers)
+    assert said["Bounds (< and >)"].startswith("7 measurements left out; 0 training")
+    at_floor = sum(value == 6.0 for _, value in rows)
+    assert f"6, which {at_floor} training compounds have" in said["At the low end"]
 
 
 def test_a_saved_model_says_the_same_to_the_bit(numbers: Model, classes: Model, tmp_path: Path) -> None:
@@ -317,3 +328,9 @@ def test_the_same_training_leaves_the_same_files_to_the_byte(tmp_path: Path) -> 
         save(train(compounds, endpoint, replace(QUICK, trees=10)), tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+
+
+def test_trees_on_a_full_disk_are_a_fault_of_the_disk(classes: Model) -> None:
+    with pytest.raises(OSError, match="No space left") as refused:
+        write(classes.members[0], Path("/dev/full"))
+    assert refused.value.filename == "/dev/full"

@@ -52,6 +52,27 @@ def test_a_standard_structure_stays_as_it_is(smiles: str, tautomers: bool) -> No
     assert rules(once.smiles) == once
 
 
+@given(st.sampled_from(MOLECULES), st.booleans(), st.booleans(), st.integers(0, 10_000))
+@settings(max_examples=100)
+def test_salts_and_charges_that_are_kept_do_not_make_another_compound(
+    smiles: str, salts: bool, charges: bool, seed: int
+) -> None:
+    rules = Standardiser(salts=salts, charges=charges)
+    once, parent = rules(spelt(smiles, seed)), standard(smiles)
+    assert isinstance(once, Compound)
+    assert isinstance(parent, Compound)
+    assert once.inchikey == parent.inchikey
+    assert rules(once.smiles) == once == rules(smiles)
+    assert salts or "." not in once.smiles
+
+
+def test_what_is_kept_is_seen() -> None:
+    salt = "CCC[NH+](CC)CC.[Cl-]"
+    assert Standardiser(salts=True)(salt).smiles == "CCCN(CC)CC.Cl"
+    assert Standardiser(charges=True)(salt).smiles == "CCC[NH+](CC)CC"
+    assert Standardiser(salts=True, charges=True)(salt).smiles == "CCC[NH+](CC)CC.[Cl-]"
+
+
 @given(st.permutations(MOLECULES))
 @settings(max_examples=10)
 def test_other_structures_beside_it_do_not_matter(order: list[str]) -> None:

@@ -11,6 +11,8 @@ from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.compounds import read_compounds, write_compounds
 from kifabrik.recipes.pharma.endpoints import Censored, Kind, limit_of
 from kifabrik.recipes.pharma.measuring import Wishes, date_of
+from kifabrik.recipes.pharma.numbers import Relation
+from kifabrik.recipes.pharma.piles import piles_of
 from kifabrik.recipes.pharma.prepared import load_prepared, save_prepared
 from kifabrik.recipes.pharma.preparing import Prepared, prepare
 from kifabrik.recipes.pharma.rejects import Reason
@@ -48,6 +50,12 @@ def test_a_german_spreadsheet_is_read(tmp_path: Path) -> None:
     assert by_id(made, "Löslichkeit") == {"A": 1.5, "B": 2000.25}
     assert made.endpoints[0].unit == "uM"
     assert sorted(made.compounds.date) == ["2024-05-31", "2024-06-01"]
+
+
+def test_german_names_of_columns_are_known(tmp_path: Path) -> None:
+    text = "Verbindung;Struktur;IC50 (nM);Messdatum\r\nBAY 1;CCO;1,5;31.05.2024\r\n"
+    made = prepare([write(tmp_path / "t.csv", text, "cp1252")]).compounds
+    assert (made.id, made.date) == (("BAY 1",), ("2024-05-31",))
 
 
 def test_replicates_that_agree_become_their_median(tmp_path: Path) -> None:
@@ -90,6 +98,14 @@ def test_mixed_units_come_to_one_and_others_are_left_out(tmp_path: Path) -> None
     assert reasons(made) == [(5, Reason.WRONG_UNIT)]
 
 
+def test_a_number_without_a_unit_among_mixed_ones_is_not_guessed(tmp_path: Path) -> None:
+    made = prepared(tmp_path, "id,smiles,IC50,unit\na,CCO,10,nM\nb,CCN,2,uM\nc,CCC,3,nM\nd,CCCC,4,\n")
+    assert by_id(made, "IC50") == pytest.approx({"a": 10.0, "b": 2000.0, "c": 3.0})
+    assert reasons(made) == [(5, Reason.WRONG_UNIT)]
+    alike = prepared(tmp_path, "id,smiles,IC50,unit\na,CCO,10,nM\nd,CCCC,4,\n")
+    assert by_id(alike, "IC50") == {"a": 10.0, "d": 4.0}
+
+
 def test_a_mass_becomes_an_amount_by_the_molar_mass(tmp_path: Path) -> None:
     text = "id,smiles,S,unit\na,c1ccccc1,78.11,mg/L\n"
     made = prepared(tmp_path, text, Wishes(units={"S": "mM"}))
@@ -103,6 +119,31 @@ def test_bounds_are_left_out_or_taken_as_wished(tmp_path: Path) -> None:
     assert by_id(bound, "IC50") == {"a": 10.0, "b": 100.0, "c": 1.0}
     limited = prepared(tmp_path, text, Wishes(limits=(limit_of("IC50<50"),)))
     assert by_id(limited, "IC50") == {"a": 1.0, "b": 0.0, "c": 1.0}
+
+
+def test_bounds_that_are_left_out_are_counted_for_the_model_card(tmp_path: Path) -> None:
+    table = write(tmp_path / "t.csv", "id,smiles,IC50,logD\na,CCO,10,1\nb,CCN,>100,2\nc,CCC,<1,>4\n")
+    made = prepare([table], Wishes(endpoints=("IC50", "logD")))
+    save_prepared(made, [table], tmp_path / "kept")
+    assert load_prepared(tmp_path / "kept")[1].bounds == {"IC50": 2, "logD": 1}
+
+
+@pytest.mark.parametrize(
+    ("values", "ends"),
+    [
+        ([0.1] * 30 + [0.2, 0.3, 0.4, 0.4, 0.5] * 5, [(0.1, Relation.BELOW, 30)]),
+        ([0.0] + [0.1] * 50 + [float(at) for at in range(1, 60)], [(0.1, Relation.BELOW, 50)]),
+        ([1.0, 2.0, 3.0, 4.0] * 30, []),
+        ([0.0] * 40 + [100.0] * 20 + list(range(1, 90)), [(0.0, Relation.BELOW, 40), (100.0, Relation.ABOVE, 20)]),
+        ([0.0] * 40 + [1.0] * 20, []),
+        ([5.0] * 9 + list(range(10, 60)), []),
+    ],
+    ids=["a floor", "a floor with one below it", "whole numbers", "per cents", "two values", "too few"],
+)
+def test_a_value_that_piles_up_at_an_end_is_found(
+    values: list[float], ends: list[tuple[float, Relation, int]]
+) -> None:
+    assert [(pile.value, pile.side, pile.count) for pile in piles_of(values)] == ends
 
 
 def test_a_bound_turns_over_with_a_negative_logarithm(tmp_path: Path) -> None:

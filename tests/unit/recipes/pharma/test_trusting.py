@@ -28,7 +28,7 @@ def test_new_compounds_are_covered_as_promised_in_every_bin(level: float) -> Non
     assert held.mean() == pytest.approx(level, abs=0.015)
     for band in bands:
         inside = (near >= band.low) & (near < band.high)
-        assert level - 0.02 < held[inside].mean() < level + 0.05
+        assert level - 0.02 < held[inside].mean() < level + 0.06
         assert level - 0.03 < band.covered < level + 0.05
     assert bands[0].reach > bands[-1].reach
 
@@ -46,12 +46,24 @@ def test_a_thin_bin_is_not_believed_to_be_easy() -> None:
     assert np.mean(kept) > 0.9
 
 
+def test_far_compounds_are_covered_nearly_always_not_half_of_the_time() -> None:
+    """Over many draws the bin of far compounds keeps its promise; its own quantile would in about half of them."""
+    kept = []
+    for seed in range(100):
+        luck = np.random.default_rng(seed)
+        similarity = np.concatenate([luck.uniform(0.1, 0.3, 80), luck.uniform(0.4, 1.0, 800)])
+        residuals = luck.normal(size=880) * np.where(similarity < 0.3, 2.0, 1.0)
+        far = bands_of(residuals, similarity, np.arange(880) % 5, 0.9)[0]
+        kept.append((np.abs(2 * luck.normal(size=4000)) <= far.reach).mean() >= 0.9)
+    assert np.mean(kept) > 0.88
+
+
 def test_a_bin_that_needs_more_gets_it() -> None:
     luck = np.random.default_rng(3)
     similarity = np.concatenate([luck.uniform(0.0, 0.3, 300), luck.uniform(0.7, 1.0, 900)])
     residuals = luck.normal(size=1200) * np.where(similarity < 0.5, 3.0, 1.0)
     far, *_, near = bands_of(residuals, similarity, np.arange(1200) % 5, 0.9)
-    assert far.reach == pytest.approx(3 * 1.645, rel=0.15)
+    assert far.reach == pytest.approx(3 * 1.81, rel=0.15)
     assert near.reach < 1.3 * 1.645
 
 

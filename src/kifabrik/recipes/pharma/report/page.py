@@ -16,6 +16,7 @@ from kifabrik.recipes.pharma.evaluating import CLIFF_SIMILARITY, FAR, coverage_o
 from kifabrik.recipes.pharma.importance import importance
 from kifabrik.recipes.pharma.measures import HEADLINE, ROUNDS, SMALL_IS_GOOD
 from kifabrik.recipes.pharma.model import Model
+from kifabrik.recipes.pharma.numbers import Relation
 from kifabrik.recipes.pharma.report.charts import Charts, Points
 from kifabrik.recipes.pharma.words import Language, Words
 
@@ -213,6 +214,15 @@ def _warnings(model: Model, evaluation: dict[str, Any], points: Points, words: W
             for one in evaluation["bins"]
             if one["low"] >= FAR and is_short(one["covered"], one["count"], model.level)
         ]
+    found += [
+        words(
+            "pile",
+            end=words("pile_low" if one["side"] == Relation.BELOW.value else "pile_high"),
+            value=words.short(one["value"]),
+            share=words.percent(one["share"]),
+        )
+        for one in model.facts.get("piles", ())
+    ]
     outside, tested = evaluation["count"] - evaluation["inside"], evaluation["count"]
     if outside:
         found.append(words("outside", outside=words.whole(outside), tested=words.whole(tested)))
