@@ -1,8 +1,9 @@
 """Rows a second from an OData service to a sealed Parquet dataset, beside pyodata and a bare loop of requests.
 
 python bench/sap.py [--repeat 3] [--json PATH]       40,000 rows of SAP's own server in pages of 50, and 100,000
-                                                     of one of ours with pages made before, where clients count
-python bench/sap.py --quick [--repeat 3]              the second of these only, and a million rows of it
+                                                     and a million of one of ours with pages made before, where
+                                                     clients count
+python bench/sap.py --quick [--repeat 3]              the last two only
 python bench/sap.py --stages                         where our processor's time goes, stage by stage
 python bench/sap.py --large 10000000 [--json PATH]   memory for a tenth and for all of the rows
 
@@ -93,6 +94,7 @@ def small(home: Path, folder: Path, wishes) -> None:
             wishes.repeat,
         )
     quick = quickly(home, wishes.repeat)
+    long = at_length(home, wishes.repeat)
     share = theirs["kifabrik, V4"] / theirs["bare loop, V4"]
     times = quick["kifabrik, V2"] / quick["pyodata into pandas, V2"]
     kinds = {"bare": "limit", "kifabrik": "ours", "pyodata": "peer"}
@@ -100,6 +102,7 @@ def small(home: Path, folder: Path, wishes) -> None:
         Target(
             "rows from SAP's server, beside a bare loop of requests", "at least 0.8", f"{share:.2f}", share >= 0.8
         ),
+        _against_the_loop(long["kifabrik, V2"] / long["bare loop, V2"]),
         Target("rows where the client counts, beside pyodata", "at least 5 x", f"{times:.1f} x", times >= 5),
     )
     pictures = [
@@ -112,9 +115,15 @@ def small(home: Path, folder: Path, wishes) -> None:
         for title, rates, more in (
             ("From SAP's server to a sealed dataset, pages of 50", theirs, {"targets": targets}),
             ("From a quick server to a sealed dataset, pages of 5,000", quick, {}),
+            (f"The same, {KEPT:,} rows", long, {}),
         )
     ]
     hand_on(wishes.json, *pictures)
+
+
+def _against_the_loop(share: float) -> Target:
+    what = f"{KEPT:,} rows where the client counts, beside a bare loop of requests"
+    return Target(what, "at least 0.8", f"{share:.2f}", share >= 0.8)
 
 
 def quickly(home: Path, repeat: int) -> dict[str, float]:

@@ -345,6 +345,24 @@ def test_two_children_of_one_key_stop_the_set(house, script):
         house.pull(plan)
 
 
+def test_a_set_without_a_row_is_a_table_without_a_row(house, script):
+    script.items = []
+    pulled = house.pull(nested(script))
+    assert (pulled.sets[0].total, pulled.sets[0].rows) == (0, {"Items": 0, "Items_parts": 0})
+    assert house.table().column_names == ["ID", "name"]
+    assert house.table("Items_parts").column_names == ["Items_ID", "no"]
+
+
+def test_children_that_only_some_parts_have_are_in_those(house, script):
+    plan = nested(script)
+    for item in script.items[10:20]:
+        item["parts"] = []
+    house.pull(plan)
+    found = house.table("Items_parts").column("Items_ID").to_pylist()
+    assert sorted(set(found)) == [*range(10), *range(20, 30)]
+    assert (house.table().num_rows, len(found)) == (30, 60)
+
+
 MANY = ", ".join(
     f"{{entity_set: {name}, rows: 100, fields: [name], page_rows: 10}}" for name in ("Items", "A", "B")
 )
