@@ -568,7 +568,7 @@ def test_a_job_of_its_own_user_gets_no_attempt_of_another_tenant(stage, order):
         )  # fmt: skip
         eventually(lambda: said.exists() and "has not given" in said.read_text(), 90)
     finally:
-        subprocess.run(["userdel", "kf-intruder"], check=False, capture_output=True)
+        subprocess.run(["userdel", "--force", "kf-intruder"], check=False, capture_output=True)
 
 
 def test_two_runs_on_one_node_do_not_see_each_other(stage, order):
