@@ -45,7 +45,7 @@ resources: {{cpu: 1, memory: 1GB}}
 max_duration: 1m
 """
 STEPS = (
-    ("names and plan fetched", "prepare", "customer"),
+    ("names and plan fetched", "prepare_all", "customer"),
     ("code sealed and uploaded", "CodeBundle.seal", "customer"),
     ("order signed", "sign_order", "customer"),
     ("order handed in", "Runs.order", "customer"),

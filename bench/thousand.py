@@ -211,7 +211,10 @@ def pictures(wishes, submitted, completed, memory, few, ps) -> list[Picture]:
         met = late <= early * 1.1 + 2
         flat.append(
             Target(
-                f"flat memory of the {name} over {wishes.runs:,} runs", "≤ +10 %", f"{late / early - 1:+.1%}", met
+                f"flat memory of the {name} over {wishes.runs:,} runs",
+                "≤ +10 % + 2 MB",
+                f"{late / early - 1:+.1%}",
+                met,
             )
         )
     return [

@@ -92,14 +92,15 @@ def process(name, home, *words):
 
 
 def wait_for_port(port, running, log):
-    for _ in range(150):
+    for _ in range(900):  # the first start compiles Python files; a busy machine takes its time
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         if running.poll() is not None:
             break
         time.sleep(0.1)
-    sys.exit(f"the factory did not start:\n{log.read_text()}")
+    ended = "ended" if running.poll() is not None else "does not answer after 90 s"
+    sys.exit(f"the factory {ended}:\n{log.read_text()}")
 
 
 def free_port():

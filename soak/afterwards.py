@@ -127,7 +127,8 @@ def check_money(home, journal):
     factory = open_factory(home)
     with factory.store.read() as transaction:
         for tenant in transaction.accounts.tenants():
-            unfinished, aside = transaction.runs.count_unfinished(tenant.tenant)
+            unfinished = transaction.runs.count_unfinished(tenant.tenant)
+            aside = transaction.runs.set_aside_of(tenant.tenant)
             if unfinished or aside:
                 journal.mistake(f"{tenant.tenant}: {unfinished} runs go on, {aside} micro-euro are set aside")
         free = transaction.runs.free()

@@ -231,7 +231,7 @@ class Attempt:
         self.run.house.factory.statements[envelope.digest] = envelope
         return envelope
 
-    def finish(self, *outputs: Envelope) -> None:
+    def finish(self, *outputs: Envelope, outcome: Outcome = Outcome.SUCCEEDED) -> None:
         """Close the attempt."""
         assert self.lease is not None
         now = self.run.house.now()
@@ -241,7 +241,7 @@ class Attempt:
             attempt=self.attempt,
             order=self.run.order.digest,
             lease=self.lease.digest,
-            outcome=Outcome.SUCCEEDED,
+            outcome=outcome,
             exit_status=0,
             outputs=tuple(one.digest for one in outputs),
             checkpoint="",
@@ -408,6 +408,10 @@ class House:
         assert not refused, self.refusal(request) if refused else ""
         assert request in self.factory.headers, "the keys did not come"
         return verify_statement(decision, Lease, [self.keyholder_key])
+
+    def own_lease(self, envelope: Envelope) -> Statement[Lease]:
+        """A lease this keyholder has signed."""
+        return verify_statement(envelope, Lease, [self.keyholder_key])
 
     def refusal(self, request: str) -> Refusal:
         """The refusal that answers a request."""

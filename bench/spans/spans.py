@@ -12,7 +12,7 @@ import sys
 import time
 
 POINTS = {
-    "kifabrik.customer.apply": ("prepare",),
+    "kifabrik.customer.apply": ("prepare_all",),
     "kifabrik.customer.bundle": ("CodeBundle.seal",),
     "kifabrik.orders.order": ("sign_order",),
     "kifabrik.client.runs": ("Runs.order",),

@@ -180,7 +180,7 @@ class Money:
         Raises:
             UsageError: The text is not an amount in euros.
         """
-        match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(EUR|eur|€)?\s*", str(text))
+        match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(EUR|eur|€)?\s*", str(text))
         if match is None:
             raise UsageError(f"not an amount in euros: {text!r}", hint="Write it like '25 EUR' or 0.50.")
         return cls.from_eur(match[1])

@@ -41,6 +41,7 @@ def test_apply_for_a_purpose_without_grant_ends_with_four_and_names_the_purpose(
     said = stage.customer.kifabrik("apply", job, "--yes", "--purpose", "marketing", expect=4)
     assert "marketing" in said.err
     assert "ran" not in said.out
+    assert f"hint: A steward gives it: kifabrik dataset grant {stage.name('line')} --purpose marketing" in said.err
 
 
 def test_a_grant_for_another_country_refuses_this_node(stage, sealed, tmp_path):

@@ -125,6 +125,16 @@ def test_a_name_the_factory_seals_itself_counts_for_nothing(view: View) -> None:
     assert found.dataset == read_unverified(own, Manifest)[0].owner
 
 
+def test_an_auditor_and_the_factory_give_no_dataset_another_name(view: View) -> None:
+    """Auditors seal nothing, so no name is theirs to give."""
+    ada = view.house.enrol(Role.AUDITOR, "Ada")
+    dataset = view.house.unused_dataset()
+    envelope = view.person.sealed({"a": b"secret"}, dataset, view.house.recipients()[dataset])
+    view.house.factory.statements[envelope.digest] = envelope
+    view.entry(*sealed_entry(envelope), view.names(envelope, dataset, {"name": "harmless"}, ada.key))
+    assert [one.name for one in view.catalogue().datasets()] == [dataset]
+
+
 def test_a_signed_name_cannot_be_moved_to_another_dataset(view: View) -> None:
     own, other = view.seal(NAME, b"ours"), view.seal("scrap", b"bad")
     signed = Entry.from_bytes(view.house.factory.entries[-2]).detail

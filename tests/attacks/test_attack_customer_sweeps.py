@@ -95,6 +95,17 @@ def test_an_auditors_promotion_counts_for_nothing(view: View) -> None:
     assert view.catalogue().models() == []
 
 
+def test_a_promotion_by_a_member_who_was_removed_before_counts_for_nothing(view: View) -> None:
+    sweep = _sweep(view)
+    _, first = _done(sweep, 1)
+    _, second = _done(sweep, 2)
+    _promote(view, sweep, 1, first)
+    view.house.steward.remove_member("Anna")
+    view.house.round.work()
+    _promote(view, sweep, 2, second)
+    assert [model.run.run for model in view.catalogue().models()] == [task_run(sweep.id, 1)]
+
+
 @pytest.mark.parametrize("part", ["order", "run", "owner", "manifest", "tenant"])
 def test_a_promotion_of_something_else_counts_for_nothing(view: View, part: str) -> None:
     sweep = _sweep(view)

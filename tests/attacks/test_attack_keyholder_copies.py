@@ -16,8 +16,11 @@ from kifabrik.keyholder.restore import restore
 from kifabrik.keyholder.state import open_state
 from kifabrik.keyholder.unlocking import Passphrase
 from kifabrik.keyholder.vault import WITNESS
+from kifabrik.ledger.entry import EntryKind
 from kifabrik.ledger.file_lock import FileLock
-from kifabrik.signatures.statements import read_unverified
+from kifabrik.signatures.keys import SigningKey
+from kifabrik.signatures.statements import read_unverified, sign_statement
+from kifabrik.tenants.statements import Removal
 
 SAFE = "battery staple"
 
@@ -102,6 +105,44 @@ def test_what_was_revoked_removed_and_erased_since_the_backup_stays_so(house: Ho
     assert house.refused(otto.order().attempt().ask()) == "unknown-order"
 
 
+def test_what_a_member_sealed_before_leaving_can_still_be_used_after_a_restore(house: House) -> None:
+    anna, data = _busy(house)
+    otto = house.enrol(name="Otto")
+    owner = read_unverified(data, Manifest)[0].owner
+    newer = otto.seal({"a": b"y"}, owner, data)
+    house.round.work()
+    house.steward.remove_member("Anna")
+    house.round.work()
+    file = _backup(house)
+    late = anna.seal({"a": b"late"}, owner, newer)
+    house.round.work()
+    house.close()
+    _restore(house, file)
+    house.open("restored")
+    assert otto.order(data).attempt().obtain().lease
+    assert otto.order(newer).attempt().obtain().lease
+    assert house.refused(otto.order(late).attempt().ask()) == "manifest"
+    assert house.refused(anna.order(data).attempt().ask()) == "unknown-order"
+
+
+def test_a_removal_the_log_never_showed_is_dated_by_nobody_after_a_restore(house: House) -> None:
+    """The factory dropped the removal, and lets the removed member seal on: a made-up entry dates nothing."""
+    anna, data = _busy(house)
+    owner = read_unverified(data, Manifest)[0].owner
+    house.factory.accept_statement = lambda kind, _envelope: kind is not EntryKind.MEMBER_REMOVED
+    house.steward.remove_member("Anna")
+    house.dropped()
+    file = _backup(house)
+    late = anna.seal({"a": b"late"}, owner, data)
+    made_up = sign_statement(Removal(house.factory.tenant, anna.member, house.now()), {}, SigningKey.generate())
+    house.factory.accept_statement = lambda _kind, _envelope: True
+    house.factory.remove(made_up)
+    house.close()
+    _restore(house, file)
+    house.open("restored")
+    assert house.round.books.holdings.manifest(late.digest) is None
+
+
 def test_an_erasure_whose_statement_is_withheld_from_the_restored_keyholder_still_blocks(house: House) -> None:
     anna, data = _busy(house)
     file = _backup(house)
@@ -113,6 +154,21 @@ def test_an_erasure_whose_statement_is_withheld_from_the_restored_keyholder_stil
     _restore(house, file)
     house.open("restored")
     assert house.refused(anna.order(data).attempt().ask()) in {"frozen", "erased"}
+
+
+def test_an_order_withheld_from_the_restored_keyholder_gains_no_attempt(house: House) -> None:
+    anna, data = _busy(house)
+    file = _backup(house)
+    run = anna.order(data, attempts=1)
+    run.attempt(1).obtain()
+    house.close()
+    withheld = house.factory.statements.pop(run.order.digest)
+    _restore(house, file)
+    house.factory.statements[run.order.digest] = withheld
+    house.open("restored")
+    house.round.try_again()
+    assert house.refused(run.attempt(1).ask()) == "replayed"
+    assert house.round.books.lineage.descendants(read_unverified(data, Manifest)[0].owner) == [run.id]
 
 
 def test_a_restored_keyholder_has_a_new_witness_key_and_says_so_in_the_log(house: House, tmp_path: Path) -> None:

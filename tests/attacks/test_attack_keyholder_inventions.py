@@ -198,6 +198,34 @@ def test_another_members_code_is_not_wrapped_anew_for_ones_own_order(house: Hous
     assert house.refused(order.attempt().ask()) == "foreign-headers"
 
 
+def test_another_members_code_is_not_wrapped_anew_although_its_own_order_was_held_back(house: House) -> None:
+    """The factory sees a sealed bundle before its order, and could let a colleague's order stand first."""
+    anna, data = _granted(house)
+    otto = house.enrol(Role.ENGINEER, "Otto")
+    sealed = anna.sealed(
+        {"work/train.py": b"secret"}, f"{new_id(Kind.RUN)}/code", house.state.statement.order_recipient
+    )
+    own = new_id(Kind.RUN)
+    stolen = replace(read_unverified(sealed, Manifest)[0], owner=f"{own}/code")
+    order = otto.order(data, run=own, code_manifest=sign_manifest(stolen, otto.key))
+    assert house.refused(order.attempt().ask()) == "foreign-headers"
+
+
+def test_nothing_is_fetched_for_a_request_nobody_ordered(house: House) -> None:
+    """Else whoever can write to the log makes the keyholder hold as many headers as they like."""
+    anna, data = _granted(house)
+    run = anna.order(data)
+    house.round.work()
+    house.factory.calls.clear()
+    assert house.refused(run.attempt().ask(order="ab" * 32)) == "unknown-order"
+    many = (run.code.digest, data.digest, *(f"{number:064x}" for number in range(500)))
+    assert house.refused(run.attempt().ask(items=many)) == "items"
+    forged = replace(anna, key=SigningKey.generate())
+    assert house.refused(forged.ask_for(run.id, data)) == "bad-request"
+    assert "fetch" not in house.factory.calls
+    assert house.factory.calls.count("statement") <= 3  # the requests themselves
+
+
 def test_a_dataset_cannot_pass_as_code_or_as_the_result_of_a_run(house: House) -> None:
     anna, data = _granted(house)
     secret = anna.seal({"plan": b"secret"})

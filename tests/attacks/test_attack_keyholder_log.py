@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from keyhouse import Attempt, House, Person
+from keyhouse import Attempt, House, Person, as_input
 from kifabrik.client.logs import News
-from kifabrik.errors import IntegrityError
+from kifabrik.errors import ConflictError, IntegrityError, RefusedError, UnavailableError
+from kifabrik.grants.statements import Revocation
 from kifabrik.keyholder.events import EventKind
+from kifabrik.keyholder.outbox import Errand, Outbox
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.policy import Policy
 from kifabrik.ledger.verify import verify_log
@@ -189,6 +191,56 @@ def test_an_entry_that_hides_what_its_lease_rests_on_stops_everything(house: Hou
     assert request not in house.factory.headers
 
 
+@pytest.mark.parametrize("lie", ["another statement", "another receiver", "another run", "another lease"])
+def test_an_entry_that_hides_which_lease_it_records_or_for_whom_stops_everything(house: House, lie: str) -> None:
+    _, attempt, request = _waiting(house)
+    own = house.factory.put
+
+    def put(kind, envelope, **refs):
+        if kind is EntryKind.LEASE_RELEASED:
+            refs |= {
+                "another statement": {"statement": "ab" * 32, "more": envelope.digest},
+                "another receiver": {"receiver": "a-aaaaaaaaaaaaaaaa"},
+                "another run": {"run": "r-aaaaaaaaaaaaaaaa"},
+                "another lease": {"lease": "l-aaaaaaaaaaaaaaaa"},
+            }[lie]
+        return own(kind, envelope, **refs)
+
+    house.factory.put = put
+    with pytest.raises(IntegrityError):
+        house.round.work()
+    assert house.said(EventKind.ALARM)
+    assert request not in house.factory.headers
+    assert attempt
+
+
+def test_a_refusal_that_is_entered_as_a_release_stops_everything(house: House) -> None:
+    anna, attempt, _ = _waiting(house)
+    own = house.factory.put
+
+    def put(kind, envelope, **refs):
+        return own(EntryKind.LEASE_RELEASED if kind is EntryKind.LEASE_REFUSED else kind, envelope, **refs)
+
+    house.factory.put = put
+    anna.order(*attempt.run.inputs, purpose="marketing").attempt().ask()
+    with pytest.raises(IntegrityError, match="no refusal"):
+        house.round.work()
+
+
+def test_a_revocation_must_stand_where_members_look_for_its_statement(house: House) -> None:
+    _waiting(house)
+    own = house.factory.append
+
+    def append(kind, **refs):
+        lies = {"statement": "ab" * 32, "more": refs.get("statement", "")}
+        return own(kind, **(refs | lies if kind is EntryKind.GRANT_REVOKED else refs))
+
+    house.factory.append = append
+    house.steward.revoke(house.keyholder.status().grants[0].grant.grant)
+    with pytest.raises(IntegrityError, match="the log does not show it"):
+        house.round.work()
+
+
 def test_a_release_that_is_entered_after_its_grant_was_revoked_is_found_by_whoever_verifies_the_log(
     house: House,
 ) -> None:
@@ -249,6 +301,71 @@ def test_what_the_factory_answers_to_have_recorded_and_has_not_stops_everything(
     assert not house.keyholder.status().healthy
     assert anna
     assert attempt
+
+
+@pytest.mark.parametrize("answer", ["conflict", "refusal"])
+def test_a_revocation_the_factory_calls_known_already_is_not_forgotten(house: House, answer: str) -> None:
+    """It holds here all the same; a keyholder restored from an older backup learns of it from the log alone."""
+    _waiting(house)
+    honest = house.factory.revoke
+
+    def revoke(_envelope):
+        raise {"conflict": ConflictError, "refusal": RefusedError}[answer]("it is revoked already")
+
+    house.factory.revoke = revoke
+    house.steward.revoke(house.keyholder.status().grants[0].grant.grant)
+    house.round.work()
+    assert "grant.revoked" not in house.factory.kinds()
+    assert house.keyholder.status().undelivered == 1
+    assert any("does not take a revocation" in text for text in house.said(EventKind.WARNING))
+    house.factory.revoke = honest
+    house.round.work()
+    assert house.factory.kinds().count("grant.revoked") == 1
+    assert house.keyholder.status().undelivered == 0
+
+
+def test_what_the_log_shows_to_be_said_already_is_not_sent_for_ever(house: House) -> None:
+    _waiting(house)
+    grant = house.keyholder.status().grants[0].grant.grant
+    house.steward.revoke(grant)
+    house.round.work()
+
+    def revoke(_envelope):
+        raise ConflictError("it is revoked already")
+
+    house.factory.revoke = revoke
+    house.steward.revoke(grant)
+    house.round.work()
+    assert house.keyholder.status().undelivered == 0
+    made_up = sign_statement(
+        Revocation(house.factory.tenant, "g-" + "a" * 16, "2026-11-23T08:00:00Z"), {}, SigningKey.generate()
+    )
+    house.factory.put(EntryKind.GRANT_REVOKED, made_up, grant="g-" + "a" * 16, statement=made_up.digest)
+    real = sign_statement(Revocation(house.factory.tenant, "g-" + "a" * 16, house.now()), {}, house.tenant_key)
+    Outbox(house.state.db).put(Errand.REVOCATION, real, None, house.now())
+    house.round.work()
+    assert house.keyholder.status().undelivered == 1, "what the factory made up says nothing"
+
+
+def test_what_was_withheld_is_tried_again_although_the_factory_was_away_meanwhile(house: House) -> None:
+    anna, _, _ = _waiting(house)
+    data = anna.seal({"b": b"y"})
+    house.round.work()
+    grant = house.steward.grant(as_input(data).owner, "other")
+    digest = next(one for one, kept in house.factory.statements.items() if grant.grant.encode() in kept.payload)
+    withheld = house.factory.statements.pop(digest)
+    house.round.work()
+    assert house.keyholder.status().unresolved == 1
+    house.restart()
+    house.factory.away = True
+    with pytest.raises(UnavailableError):
+        house.round.try_again()
+    house.factory.away = False
+    house.factory.statements[digest] = withheld
+    house.restart()
+    house.round.try_again()
+    assert house.keyholder.status().unresolved == 0
+    assert anna.order(data, purpose="other").attempt().obtain().lease
 
 
 @pytest.mark.parametrize("index", [0, -1, 10**15])

@@ -1,5 +1,6 @@
 """The customer's own people, and a factory that drops what ends a permission."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ import pytest
 from keyhouse import House, Person, Run
 from kifabrik.datasets.manifest import Manifest, sign_manifest
 from kifabrik.errors import NotFoundError, RefusedError
+from kifabrik.grants.decision import bound_code
 from kifabrik.grants.statements import Erasure, Revocation
 from kifabrik.jobs.private import PATH
 from kifabrik.keyholder.events import EventKind
@@ -109,9 +111,23 @@ def test_other_code_than_the_granted_gets_nothing(house: House) -> None:
     manifest = read_unverified(sample.code, Manifest)[0]
     headers = house.factory.objects[manifest.headers]
     tree = tree_of_code(manifest, headers, house.state.vault.identity(ORDER), house.factory.fetch)
-    house.grant(data, code=tree)
+    house.grant(data, code=bound_code(tree, sample.said.lock))
     assert anna.order(data, files=good).attempt().obtain().lease
     assert house.refused(anna.order(data, files=bad).attempt().ask()) == "code"
+
+
+def test_the_granted_code_with_other_packages_than_the_granted_gets_nothing(house: House) -> None:
+    """Whoever may choose what `import numpy` gets has chosen the code."""
+    anna = house.enrol()
+    data = anna.seal({"a": b"x"})
+    files = {PATH: b"{}", "work/t.py": b"import numpy"}
+    sample = anna.order(files=files)
+    manifest = read_unverified(sample.code, Manifest)[0]
+    headers = house.factory.objects[manifest.headers]
+    tree = tree_of_code(manifest, headers, house.state.vault.identity(ORDER), house.factory.fetch)
+    house.grant(data, code=bound_code(tree, sample.said.lock))
+    assert house.refused(anna.order(data, files=files, lock="cd" * 32).attempt().ask()) == "code"
+    assert anna.order(data, files=files).attempt().obtain().lease
 
 
 def test_other_items_than_the_ordered_get_nothing(house: House) -> None:
@@ -239,6 +255,82 @@ def test_a_revocation_between_decision_and_delivery_keeps_the_keys_here(house: H
     house.restart()
     house.round.work()
     assert request not in house.factory.headers
+
+
+def _held_back(house: House, request: str) -> Callable[[], None]:
+    """Let the factory keep a decision out of the log; return how it enters it after all."""
+    kept: list[Envelope] = []
+    house.factory.append_decision = kept.append
+    house.round.work()
+    assert [one.predicate.request for one in map(house.own_lease, kept)] == [request]
+
+    def enter() -> None:
+        house.factory.append_decision = lambda _decision: True
+        house.factory.enter_decision(kept[0])
+        house.round.work()
+        house.restart()
+        house.round.work()
+
+    return enter
+
+
+def test_keys_stay_here_when_their_lease_has_expired_before_it_stands_in_the_log(house: House) -> None:
+    anna, data, _ = _granted(house, days=1)
+    request = anna.order(data).attempt().ask()
+    enter = _held_back(house, request)
+    house.clock.ahead = timedelta(days=2)
+    enter()
+    assert request not in house.factory.headers
+    assert any("expired" in text for text in house.said(EventKind.WARNING))
+
+
+def test_keys_stay_here_when_a_removal_whose_statement_is_withheld_comes_before_delivery(house: House) -> None:
+    anna, data, _ = _granted(house)
+    request = anna.order(data).attempt().ask()
+    enter = _held_back(house, request)
+    removal = sign_statement(Removal(house.factory.tenant, anna.member, house.now()), {}, house.tenant_key)
+    house.factory.remove(removal)
+    house.factory.corrupt_signature(removal.digest)
+    enter()
+    assert request not in house.factory.headers
+
+
+@pytest.mark.parametrize("how", ["frozen", "erased with its results"])
+def test_keys_of_results_stay_here_when_what_they_came_from_is_blocked_before_delivery(
+    house: House, how: str
+) -> None:
+    anna, data, _ = _granted(house)
+    attempt = anna.order(data).attempt().obtain()
+    model = attempt.output({"m": b"w"})
+    request = anna.ask_for(attempt.run.id, model)
+    enter = _held_back(house, request)
+    owner = read_unverified(data, Manifest)[0].owner
+    if how == "frozen":
+        house.keyholder.freeze(owner)
+    else:
+        house.steward.erase(owner, derived=True)
+    enter()
+    assert request not in house.factory.headers
+
+
+def test_results_that_outlive_their_dataset_are_delivered_although_it_was_erased_meanwhile(house: House) -> None:
+    anna, data, _ = _granted(house)
+    attempt = anna.order(data).attempt().obtain()
+    model = attempt.output({"m": b"w"})
+    request = anna.ask_for(attempt.run.id, model)
+    enter = _held_back(house, request)
+    house.steward.erase(read_unverified(data, Manifest)[0].owner)
+    enter()
+    assert house.lease(request)
+
+
+def test_an_erasure_leaves_no_key_that_was_wrapped_for_others_and_has_not_left(house: House) -> None:
+    anna, data, _ = _granted(house)
+    request = anna.order(data).attempt().ask()
+    _held_back(house, request)
+    assert house.round.books.records.decision(request).headers
+    house.steward.erase(read_unverified(data, Manifest)[0].owner)
+    assert not house.round.books.records.decision(request).headers
 
 
 def test_a_removed_member_gets_nothing_although_the_factory_drops_the_removal(house: House) -> None:

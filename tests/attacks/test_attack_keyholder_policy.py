@@ -92,6 +92,6 @@ def test_a_grant_bound_to_code_the_keyholder_cannot_read_permits_nothing(
     monkeypatch.setattr(
         "kifabrik.keyholder.desk.judge_attempt", lambda case: judged.append(case) or judge_attempt(case)
     )
-    monkeypatch.setattr("kifabrik.keyholder.desk.tree_of_code", lambda *_: None)
+    monkeypatch.setattr("kifabrik.keyholder.desk.bound_code", lambda *_: None)
     assert house.refused(anna.order(data).attempt().ask()) == "code"
     assert judged[0].code is None

@@ -11,6 +11,7 @@ from kifabrik.keyholder.lineage import Lineage
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.orders.order import Input, Need, sign_order
 from kifabrik.runs.statements import LogStream
+from kifabrik.runs.states import Outcome
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified, sign_statement
@@ -211,6 +212,36 @@ def test_an_output_of_another_run_or_number_is_no_input(house: House) -> None:
     assert house.refused(_asks(train, second)) == "needs"
     assert house.refused(_asks(train, *prepare.inputs)) == "needs"
     assert house.refused(_asks(train)) == "needs"
+
+
+@pytest.mark.parametrize("ended", [None, Outcome.ERROR])
+def test_nothing_is_released_before_what_an_order_needs_has_succeeded(house: House, ended: Outcome | None) -> None:
+    """A check that must succeed before the data is used: the factory lets the run go all the same."""
+    anna, data = _granted(house)
+    check = anna.order(data)
+    attempt = check.attempt().obtain()
+    train = anna.order(data, needs=(Need(check.id, check.order.digest),))
+    if ended is not None:
+        attempt.finish(outcome=ended)
+    assert house.refused(train.attempt().ask()) == "needs"
+    check.attempt(2).obtain().finish()
+    assert train.attempt(2).obtain().lease
+
+
+def test_what_a_failed_end_names_is_no_input(house: House) -> None:
+    anna, prepare, attempt, features = _prepared(house)
+    attempt.finish(features, outcome=Outcome.ERROR)
+    assert house.refused(_asks(_train(anna, prepare), features)) == "needs"
+
+
+def test_of_a_sweep_that_is_needed_every_task_must_have_succeeded(house: House) -> None:
+    anna, data = _granted(house)
+    sweep = anna.order(data, tasks=2)
+    train = anna.order(data, needs=(Need(sweep.id, sweep.order.digest),))
+    _task(sweep, 1).finish()
+    assert house.refused(train.attempt().ask()) == "needs"
+    _task(sweep, 2).finish()
+    assert train.attempt(2).obtain().lease
 
 
 def test_another_order_cannot_stand_in_for_the_one_that_is_needed(house: House) -> None:

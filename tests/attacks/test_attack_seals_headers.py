@@ -136,19 +136,29 @@ def test_stanzas_of_two_files_cannot_be_mixed_to_pass_the_mac() -> None:
         open_header(mixed.to_bytes(), [MINE])
 
 
-@pytest.mark.parametrize(
-    "filling",
-    [
-        b"-> " + b"a " * (HEADER_LIMIT // 2),
-        b"-> x\n" + (b"A" * 64 + b"\n") * (HEADER_LIMIT // 65),
-        b"-> x\n\n" * (HEADER_LIMIT // 6),
-        b"-> " + b"a" * HEADER_LIMIT,
-        b"-> X25519 AAAA\n\n" * (HEADER_LIMIT // 15),
-    ],
-    ids=["arguments", "body", "stanzas", "argument", "own kind"],
-)
-def test_a_header_that_never_ends_is_refused_within_its_limit(filling: bytes) -> None:
-    endless = b"age-encryption.org/v1\n" + filling * 4
+LONG = {
+    "argument": b"-> " + b"a" * HEADER_LIMIT + b"\n\n",
+    "arguments": b"-> a" + b" a" * (HEADER_LIMIT // 2) + b"\n\n",
+    "body": b"-> x\n" + (b"A" * 64 + b"\n") * (HEADER_LIMIT // 65 + 1) + b"\n",
+    "stanzas": b"-> x\n\n" * (HEADER_LIMIT // 6 + 1),
+}
+"""Well-formed parts of a header, each longer than a whole one may be."""
+
+
+@pytest.mark.parametrize("filling", LONG.values(), ids=LONG)
+@pytest.mark.parametrize("end", [b"", b"--- " + b"A" * 43 + b"\n"], ids=["endless", "with an end"])
+def test_a_header_that_never_ends_is_refused_within_its_limit(filling: bytes, end: bytes) -> None:
+    """With an end, nothing but its length is wrong with it."""
+    endless = b"age-encryption.org/v1\n" + filling * 4 + end
     for read in (parse_header, split_headers, lambda data: open_file(data, [MINE])):
         with pytest.raises(IntegrityError):
             read(endless)
+
+
+def test_a_header_of_the_longest_size_is_read() -> None:
+    size = HEADER_LIMIT - len(b"age-encryption.org/v1\n-> \n\n--- \n") - 43
+    whole = b"age-encryption.org/v1\n-> " + b"a" * size + b"\n\n--- " + b"A" * 43 + b"\n"
+    assert parse_header(whole)[1] == len(whole) == HEADER_LIMIT
+    assert split_headers(whole) == [whole]
+    with pytest.raises(IntegrityError):
+        parse_header(whole.replace(b"-> a", b"-> aa"))

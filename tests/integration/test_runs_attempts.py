@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from runs_room import Desk
@@ -20,14 +21,18 @@ from kifabrik.errors import (
     RefusedError,
     UsageError,
 )
+from kifabrik.factory.attempts import asks_attested
 from kifabrik.factory.journals import Journals
+from kifabrik.factory.run_book import find_run
+from kifabrik.grants.statements import Grant, Revocation
 from kifabrik.runs.statements import LogSegment, LogStream
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified, sign_statement
-from kifabrik.values import Kind, Place, new_id, sha256_hex
+from kifabrik.tenants.statements import Role
+from kifabrik.values import Kind, Place, format_time, new_id, now_utc, sha256_hex
 from parties import Person
 from players import LauncherPlayer, keyholder, later
 
@@ -64,6 +69,37 @@ def test_a_launcher_gets_all_it_needs(launcher, person: Person) -> None:
     assert [Envelope.from_json(text).digest for text in work.inputs] == [dataset.digest]
     assert (work.number, work.cap_s, work.place, work.checkpoint) == (1, 90, Place("DE"), "")
     assert sha256_hex(work.lock.encode()) == player.order.lock
+
+
+def test_a_run_needs_attested_nodes_where_all_live_grants_of_its_purpose_ask_for_them(
+    desk: Desk, launcher, person: Person
+) -> None:
+    dataset = person.seal()
+    player, party = launcher(inputs=[dataset]), person.party
+    steward, purpose = Datasets(party.enrol(Role.STEWARD).connection), player.order.purpose
+
+    def give(*, attested: bool, days: int = 1, purpose: str = purpose) -> str:
+        grant, now = new_id(Kind.GRANT), now_utc()
+        owner = read_unverified(dataset, Manifest)[0].owner
+        times = format_time(now), format_time(now + timedelta(days=days))
+        said = Grant(grant, party.tenant, owner, purpose, (), Place(), None, 0, attested, False, *times)
+        steward.grant(party.sign(said), None)
+        return grant
+
+    def needs() -> bool:
+        with desk.driven.store.read() as transaction:
+            return asks_attested(transaction, find_run(transaction, party.tenant, player.work.run), now_utc())
+
+    assert not needs(), "nothing is granted yet"
+    give(attested=True, purpose="another")
+    give(attested=True, days=-1)
+    assert not needs(), "those are for another purpose, and over"
+    give(attested=True)
+    assert needs()
+    beside = give(attested=False)
+    assert not needs(), "any node will do for the grant beside it"
+    steward.revoke(party.sign(Revocation(party.tenant, beside, format_time(now_utc()))))
+    assert needs()
 
 
 def test_a_launcher_sees_no_other_attempt(launcher) -> None:

@@ -8,6 +8,7 @@ from runs_room import Desk
 
 from kifabrik.client.leases import Leases
 from kifabrik.client.runs import Runs
+from kifabrik.customer.sweep_footprint import sweep_footprint
 from kifabrik.errors import CapacityError, ConflictError, NotFoundError, RefusedError, UsageError
 from kifabrik.factory.allowances import Limits
 from kifabrik.orders.order import Need, RetryCause
@@ -66,6 +67,19 @@ def test_a_sweep_is_one_order_one_entry_and_a_run_for_each_task(small_desk: Desk
     small_desk.drive()
     assert small_desk.engine.tasks[_runs(person).show(names[0]).attempts[0].attempt].index == 1
     assert _runs(person).show(view.run).reason == "0 of 5 tasks have succeeded; 2 go on, 3 wait."
+
+
+def test_the_footprint_of_a_sweep_is_the_sum_over_its_tasks(small_desk: Desk, person: Person) -> None:
+    view = order(person, tasks=3)
+    _play(small_desk, person, task_run(view.run, 1))
+    _play(small_desk, person, task_run(view.run, 2))
+    used = [task.footprint for task in _runs(person).all_tasks(view.run)]
+    found = sweep_footprint(_runs(person), view.run)
+    assert found.energy
+    assert sum(part.joules for part in found.energy) == pytest.approx(
+        sum(part.joules for one in used for part in one.energy)
+    )
+    assert found.cost_micro_eur == _runs(person).show(view.run).footprint.cost_micro_eur > 0
 
 
 def test_a_sweep_goes_on_until_all_its_tasks_have_ended(small_desk: Desk, person: Person) -> None:

@@ -52,6 +52,16 @@ def test_age_opens_what_we_seal(key_file: Path, identity: Identity, size: int) -
 
 
 @needs_age
+def test_age_and_rage_open_what_says_whose_it_is(key_file: Path, identity: Identity) -> None:
+    file_key = new_file_key()
+    sealed = make_header(file_key, [identity.recipient], owner="r-aaaaaaaaaaaaaaaa/code")
+    sealed += seal_bytes(PLAIN, file_key)
+    assert age("-d", "-i", key_file, data=sealed) == PLAIN
+    assert pyrage.decrypt(sealed, [pyrage.x25519.Identity.from_str(identity.text)]) == PLAIN
+    assert open_file(sealed, [identity]) == PLAIN
+
+
+@needs_age
 @pytest.mark.parametrize("size", SIZES)
 def test_we_open_what_age_seals(identity: Identity, size: int) -> None:
     recipients = ["-r", identity.recipient.text, "-r", Identity.generate().recipient.text]

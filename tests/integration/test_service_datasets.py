@@ -243,7 +243,7 @@ def test_erasing_deletes_the_objects_that_nothing_else_needs(tenant: Party, fact
     assert datasets.erase(erasure) == decided
     assert datasets.erasure(doomed).state == "decided"
     with pytest.raises(ConflictError):
-        datasets.erase(tenant.sign(Erasure(tenant.tenant, doomed, True, format_time(now_utc()))))
+        datasets.erase(tenant.sign(Erasure(tenant.tenant, doomed, False, "2026-11-23T08:00:00Z")))
     with pytest.raises(RefusedError):
         datasets_of_person.register(person.manifest(doomed, person.upload(b"h3", b"c3"), first, 2), None)
     with pytest.raises(RefusedError):
@@ -262,6 +262,19 @@ def test_erasing_deletes_the_objects_that_nothing_else_needs(tenant: Party, fact
     assert {one.owner: one.erased for one in datasets.versions()} == {doomed: True, kept: False}
     assert [entry["kind"] for entry in tenant.entries()][-1] == "dataset.erased"
     assert person.upload(b"own")[0].sha256 in _files(factory, tenant)
+
+
+def test_an_erasure_may_ask_for_the_results_as_well_later_on(tenant: Party) -> None:
+    person, steward = tenant.enrol(), tenant.enrol(Role.OWNER)
+    dataset, datasets = _dataset(person), Datasets(steward.connection)
+    datasets.erase(_erasure(tenant, dataset))
+    more = tenant.sign(Erasure(tenant.tenant, dataset, True, format_time(now_utc())))
+    datasets.erase(more)
+    assert [entry["kind"] for entry in tenant.entries()].count("erasure.decided") == 2
+    with pytest.raises(ConflictError):
+        datasets.erase(tenant.sign(Erasure(tenant.tenant, dataset, True, "2026-11-23T08:00:00Z")))
+    tenant.mailbox.certify(_certificate(tenant, dataset, more))
+    assert datasets.erasure(dataset, wait_s=5).state == "done"
 
 
 def test_a_certificate_counts_only_if_it_is_the_keyholders_and_about_the_decision(tenant: Party) -> None:

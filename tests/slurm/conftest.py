@@ -5,17 +5,23 @@ import pwd
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "acceptance")]
 
 import cluster as clusters  # noqa: E402
+import waiting  # noqa: E402
 from cluster_config import ClusterSpec  # noqa: E402
+
+if TYPE_CHECKING:
+    from slurm_stage import SlurmStage
+
+    from kifabrik.customer.sdk import RunFuture
 
 _MINE = "".join(chr(ord("a") + int(digit)) for digit in f"{os.getpid():09d}")
 USERS = (f"kf-tenanta{_MINE}", f"kf-tenantb{_MINE}")
@@ -66,15 +72,29 @@ def other_user(cluster: clusters.Cluster) -> str:
 @pytest.fixture
 def eventually() -> Callable[..., object]:
     """Call a function until it returns something true, and return that."""
+    return waiting.eventually
 
-    def wait(look: Callable[[], object], seconds: float = 60) -> object:
-        end = time.monotonic() + seconds
-        while not (found := look()):
-            assert time.monotonic() < end, "it did not happen"
-            time.sleep(0.05)
-        return found
 
-    return wait
+@pytest.fixture
+def parts() -> dict[str, object]:
+    """What every job of a module has besides; a module that has any says so."""
+    return {}
+
+
+@pytest.fixture
+def order(stage: "SlurmStage", tmp_path: Path, parts: dict[str, object]) -> Iterator[Callable[..., "RunFuture"]]:
+    """Order a run of a program from a module's stage; what is left is stopped at the end."""
+    ordered: list[RunFuture] = []
+
+    def make(code: str, **others: object) -> "RunFuture":
+        run = stage.order(tmp_path / f"job-{len(ordered)}", code, **(parts | others))
+        ordered.append(run)
+        return run
+
+    yield make
+    for run in ordered:
+        run.cancel()
+        stage.end(run)
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ class SlurmStage(Stage):
     spec: ClusterSpec = None
     agents: dict = field(default_factory=dict)
     sockets: Path = None
+    settings: str = ""
+    """More lines of `[slurm]` in factory.toml."""
 
     def start_service(self):
         """Start it on the cluster; the first time, make the nodes and say which cluster it is."""
@@ -51,6 +53,7 @@ class SlurmStage(Stage):
             text = f'host = "0.0.0.0"\nport = {self.port}\n' + SETTINGS.format(
                 conf=self.cluster.conf, sockets=self.sockets, jobs=self.cluster.folder / "jobs"
             )
+            text += self.settings
             (home / "factory" / "factory.toml").write_text(text)
         super().start_service()
         if first:
@@ -158,11 +161,11 @@ class SlurmStage(Stage):
 
 
 @contextmanager
-def slurm_parties(folder, cluster, spec, stage_type=SlurmStage):
+def slurm_parties(folder, cluster, spec, stage_type=SlurmStage, settings=""):
     """A factory on a cluster, its nodes' agents, and a customer whose account Slurm knows."""
 
     def make(factory, customer, port):
-        return stage_type(factory, customer, port, cluster=cluster, spec=spec)
+        return stage_type(factory, customer, port, cluster=cluster, spec=spec, settings=settings)
 
     with two_parties(folder, make) as stage:
         try:

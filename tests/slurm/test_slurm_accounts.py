@@ -1,6 +1,7 @@
 """`kifabrik admin slurm sync` against a real factory and a real Slurm."""
 
 import json
+import os
 import pwd
 import subprocess
 import sys
@@ -57,8 +58,9 @@ def forget(home: Path, tenant: str) -> None:
 
 def sync(cluster, home: Path, *options: str, status: int = 0) -> dict:
     command = [sys.executable, "-m", "kifabrik.cli.main", "admin", "slurm", "sync", "--home", str(home), "--json"]
+    ours = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False,
-                          env=cluster.env | {"HOME": str(home)})  # fmt: skip
+                          env=cluster.env | ours | {"HOME": str(home)})  # fmt: skip
     assert done.returncode == status, done.stdout + done.stderr
     return json.JSONDecoder().raw_decode(done.stdout)[0]
 
@@ -99,6 +101,25 @@ def test_the_limit_of_a_tenant_holds_in_slurm(cluster, home, submit, eventually)
     with pytest.raises(subprocess.CalledProcessError) as refused:
         submit("sleep 60", by=user)
     assert "QOS" in refused.value.stderr
+
+
+def test_of_steps_taken_together_the_one_that_fails_is_named_and_the_rest_is_done(cluster, home):
+    from kifabrik.errors import ConflictError
+    from kifabrik.wiring.slurm_accounts import account_sync
+
+    has(home, **{ONE: Limits(most_gpus=4), TWO: Limits(most_gpus=4)})
+    syncing = account_sync(home / "factory", cluster.conf)
+    plan = syncing.plan()
+    cluster.run("sacctmgr", "-iQ", "add", "qos", ONE, "Description=theirs")  # between the plan and its steps
+    with pytest.raises(ConflictError, match=ONE):
+        syncing.do(plan, done=lambda _step: None)
+    assert qos_limits(cluster, TWO).startswith("gres/gpu=4|")
+    cluster.run("sacctmgr", "-iQ", "remove", "qos", "where", f"Name={ONE}")
+    assert [step["what"].split(":")[0] for step in sync(cluster, home, "--yes")["steps"]] == [
+        f"QOS {ONE}", f"account {PARENT}", f"account {ONE}", f"account {TWO}"
+    ]  # fmt: skip
+    descriptions = cluster.run("sacctmgr", "-nP", "show", "qos", "format=Name,Description")
+    assert f"{TWO}|kifabrik tenant" in descriptions.splitlines()
 
 
 def test_a_limit_changed_by_hand_is_shown_and_mended(cluster, home):

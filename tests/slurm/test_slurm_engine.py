@@ -14,6 +14,7 @@ import cluster as clusters
 import pytest
 from cluster_config import GPU_MAJOR, ClusterSpec
 from slurm_stage import slurm_parties
+from waiting import eventually
 
 from kifabrik.client.connection import Connection
 from kifabrik.client.nodes import Nodes
@@ -80,30 +81,6 @@ def stage(devices, tmp_path_factory):
             playing.grant(playing.name("line"), "upkeep")
             yield playing
     shutil.rmtree(folder)
-
-
-@pytest.fixture
-def order(stage, tmp_path):
-    """Order a run of a program; what is left is stopped at the end."""
-    ordered = []
-
-    def make(code, **parts):
-        run = stage.order(tmp_path / f"job-{len(ordered)}", code, **parts)
-        ordered.append(run)
-        return run
-
-    yield make
-    for run in ordered:
-        run.cancel()
-        stage.end(run)
-
-
-def eventually(look, seconds=60):
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
-    return found
 
 
 def state_of(stage, run):
@@ -591,7 +568,7 @@ def test_a_job_of_its_own_user_gets_no_attempt_of_another_tenant(stage, order):
         )  # fmt: skip
         eventually(lambda: said.exists() and "has not given" in said.read_text(), 90)
     finally:
-        subprocess.run(["userdel", "kf-intruder"], check=False, capture_output=True)
+        subprocess.run(["userdel", "--force", "kf-intruder"], check=False, capture_output=True)
 
 
 def test_two_runs_on_one_node_do_not_see_each_other(stage, order):

@@ -3,13 +3,13 @@
 import os
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import cluster as clusters
 import pytest
 from cluster_config import ClusterSpec
 from slurm_stage import slurm_parties
+from waiting import eventually
 
 from kifabrik.runs.states import RunState
 from kifabrik.upkeep.scripts import Hook, script
@@ -65,14 +65,6 @@ def _care(stage, name, first_uid):
 
 def state(stage, name):
     return stage.cluster.run("sinfo", "--noheader", f"--nodes={name}", "--partition=main", "--format=%T|%E").strip()
-
-
-def eventually(look, seconds=60):
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
-    return found
 
 
 def node_of(stage, run):

@@ -10,6 +10,7 @@ import cluster as clusters
 import pytest
 from cluster_config import ClusterSpec
 from slurm_stage import slurm_parties
+from waiting import eventually
 
 from kifabrik.engines.slurm.account_plan import PARENT
 from kifabrik.factory.queue import GRACE_S, PREPARING_S
@@ -64,27 +65,9 @@ def govern(stage):
 
 
 @pytest.fixture
-def order(stage, tmp_path):
-    """Order a run of a program; what is left is stopped at the end."""
-    ordered = []
-
-    def make(code, **parts):
-        run = stage.order(tmp_path / f"job-{len(ordered)}", code, **({"max_duration": "1m"} | parts))
-        ordered.append(run)
-        return run
-
-    yield make
-    for run in ordered:
-        run.cancel()
-        stage.end(run)
-
-
-def eventually(look, seconds=60):
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
-    return found
+def parts():
+    """Every job is short, so that an hour is worth waiting for."""
+    return {"max_duration": "1m"}
 
 
 def limit(stage):

@@ -8,7 +8,7 @@ import click
 
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import show_json, show_table
-from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.errors import NotFoundError
 from kifabrik.factory.allowances import Limits
 from kifabrik.values import Money
 from kifabrik.wiring.factory import open_factory
@@ -40,8 +40,6 @@ def limits(
     as_json: bool,
 ) -> None:
     """Show what TENANT may use, or change it. In force at once."""
-    if weight is not None and weight <= 0:
-        raise UsageError("a weight is greater than 0")
     asked: dict[str, Any] = {
         "most_runs": runs,
         "most_cpus": cpus,

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import show_json, show_table
+from kifabrik.cli.terminal import remark, show_json, show_table
 from kifabrik.values import format_size
 from kifabrik.wiring.factory import open_factory
 from kifabrik.wiring.node import read_enrolment
@@ -32,7 +32,7 @@ from kifabrik.wiring.node import read_enrolment
 @home_option
 @json_option
 def nodes(drain: str | None, resume: str | None, enrol: tuple[Path, ...], home: Path, as_json: bool) -> None:
-    """List the nodes of the factory with what they offer."""
+    """List the nodes of the factory with what they offer, after draining, resuming or enrolling some."""
     factory = open_factory(home / "factory")
     try:
         for file in enrol:
@@ -45,6 +45,9 @@ def nodes(drain: str | None, resume: str | None, enrol: tuple[Path, ...], home: 
         factory.store.close()
     if as_json:
         show_json([asdict(one) for one in found])
+        return
+    if not found:
+        remark("No nodes yet. On this machine: kifabrik up; of a cluster: kifabrik node init, then --enrol FILE")
         return
     show_table(
         ["NODE", "CORES", "MEMORY", "GPUS", "PLACE", ""],

@@ -19,15 +19,19 @@ from kifabrik.wiring.factory import open_factory
 @home_option
 @json_option
 def tenants(home: Path, as_json: bool) -> None:
-    """List tenants: all that a factory knows of them by itself."""
+    """List tenants: all that a factory knows of them by itself, and the note of the code each has used."""
     factory = open_factory(home / "factory")
-    found = factory.accounts.tenants()
-    factory.store.close()
+    try:
+        found = factory.accounts.tenants()
+        notes = {code.tenant: code.note for code in factory.accounts.codes()}
+    finally:
+        factory.store.close()
     if as_json:
         show_json(
             [
                 {
                     "tenant": one.tenant,
+                    "note": notes.get(one.tenant, ""),
                     "created": one.created,
                     "bytes": one.bytes_used,
                     "keyholder_seen": one.keyholder_seen,
@@ -40,7 +44,10 @@ def tenants(home: Path, as_json: bool) -> None:
         remark("No tenants yet. Make a sign-up code with: kifabrik admin code")
         return
     show_table(
-        ["TENANT", "STORES", "KEYHOLDER SEEN"],
-        [(one.tenant, format_size(one.bytes_used), one.keyholder_seen or "never") for one in found],
+        ["TENANT", "STORES", "KEYHOLDER SEEN", "NOTE"],
+        [
+            (one.tenant, format_size(one.bytes_used), one.keyholder_seen or "never", notes.get(one.tenant, ""))
+            for one in found
+        ],
         right=(1,),
     )

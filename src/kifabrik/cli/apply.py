@@ -8,7 +8,8 @@ import click
 
 from kifabrik.cli.follow import print_log
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import done, remark, show_json, step, waiting
+from kifabrik.cli.reasons import grant_hint, with_names
+from kifabrik.cli.terminal import counted, done, remark, show_json, step, waiting
 from kifabrik.customer.apply import PreparedRun, lock_environment, prepare_all, submit
 from kifabrik.customer.follow import wait_for_end
 from kifabrik.customer.session import Session, open_session
@@ -30,7 +31,7 @@ from kifabrik.wire.runs import Plan, RunView
     """
 )
 @click.argument("job_files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--yes", "-y", is_flag=True, help="Do not ask before signing the order.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before signing the order; nor does --json.")
 @click.option("--detach", "-d", is_flag=True, help="Do not follow the log.")
 @click.option("--dry-run", is_flag=True, help="Show plan, price and cap; order nothing.")
 @click.option("--name", help="Use another job name than the file's.")
@@ -60,7 +61,7 @@ def apply(
     if not as_json:
         _show_remarks(job_files, read)
     jobs = [
-        (one.job.model_copy(update=wishes), file.resolve().parent)
+        (one.job.changed(variables={}, **wishes), file.resolve().parent)
         for one, file in zip(read, job_files, strict=True)
     ]
     with open_session(home) as session:
@@ -130,7 +131,7 @@ def _show_plan(prepared: PreparedRun) -> None:
         ("cap", f"{Money(plan.most_micro_eur)}{_cap(prepared)}"),
     ]
     if plan.queued_before:
-        rows.append(("queue", f"{plan.queued_before} runs are before it"))
+        rows.append(("queue", f"{counted(plan.queued_before, 'run')} before it"))
     for label, text in rows:
         remark(f"  {label:<8} {text}")
 
@@ -170,7 +171,7 @@ def _follow(session: Session, runs: Sequence[str], *, as_json: bool) -> None:
         _show_json([view.model_dump(mode="json") for view in views])
     for view in views:
         if view.state is not RunState.SUCCEEDED:
-            raise _failure(view)
+            raise _failure(session, view)
 
 
 def _success(view: RunView) -> str:
@@ -181,12 +182,13 @@ def _success(view: RunView) -> str:
     return f"{view.run} succeeded in {format_duration(view.footprint.wall_s)}, for {cost}"
 
 
-def _failure(view: RunView) -> KifabrikError:
-    refused = view.state is RunState.REFUSED
-    hint = f"See: kifabrik why {view.run}"
+def _failure(session: Session, view: RunView) -> KifabrikError:
+    refused, catalogue = view.state is RunState.REFUSED, session.catalogue()
+    hint = grant_hint(catalogue, view.reason) or f"See: kifabrik why {view.run}"
+    reason = with_names(catalogue, view.reason)
     if view.tasks:
         hint += f"; order what failed again: kifabrik retry {view.run}"
-    return (RefusedError if refused else RunFailedError)(f"{view.run} is {view.state}: {view.reason}", hint=hint)
+    return (RefusedError if refused else RunFailedError)(f"{view.run} is {view.state}: {reason}", hint=hint)
 
 
 def _show_json(documents: list[Any]) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from kifabrik.cli.options import Country, home_option, json_option
-from kifabrik.cli.terminal import done, remark, show_json, warn
+from kifabrik.cli.terminal import done, remark, show_json, waiting, warn
 from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_option
-from kifabrik.customer.apply import code_digest, prepare
+from kifabrik.customer.apply import code_digest, lock_environment, prepare
 from kifabrik.customer.session import open_session
 from kifabrik.jobs.jobfile import read_job
 from kifabrik.values import Place
@@ -32,7 +32,7 @@ from kifabrik.values import Place
 @click.option(
     "--only-code",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Only for exactly the code and command of this job file, as they are now.",
+    help="Only for exactly the code, command and packages of this job file, as they are now.",
 )
 @click.option("--runs-per-day", default=0, help="Most new runs within any 24 hours; 0 for no limit.")
 @click.option("--attested", is_flag=True, help="Only on nodes that have shown what they booted into.")
@@ -63,7 +63,10 @@ def grant(
         dataset = session.catalogue().dataset(name).dataset
         code = ""
         if only_code is not None:
-            code = code_digest(session, prepare(session, read_job(only_code), only_code.resolve().parent))
+            prepared = prepare(session, read_job(only_code), only_code.resolve().parent)
+            with waiting("Locking the environment …"):
+                locked = lock_environment(prepared)
+            code = code_digest(session, prepared, locked)
     with open_steward(home, passphrase_file, tenant_key) as steward:
         given = steward.grant(
             dataset,

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import done, show_json, transfer
+from kifabrik.cli.terminal import counted, done, show_json, transfer
 from kifabrik.cli.text_files import text_of
 from kifabrik.customer.recover import recover_dataset
 from kifabrik.customer.session import open_session
@@ -45,4 +45,5 @@ def recover(name: str, identity_file: Path, target: Path, home: Path, as_json: b
     if as_json:
         show_json(asdict(found))
         return
-    done(f"{found.name}@{found.version}: {found.files} files, {format_size(found.size)}, opened in {target}")
+    amount = f"{counted(found.files, 'file')}, {format_size(found.size)}"
+    done(f"{found.name}@{found.version}: {amount}, opened in {target}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import done, show_json, transfer
+from kifabrik.cli.terminal import counted, done, show_json, transfer
 from kifabrik.customer.seal import seal_dataset
 from kifabrik.customer.session import open_session
 from kifabrik.values import format_size
@@ -35,6 +35,7 @@ def seal(name: str, source: Path, description: str, home: Path, as_json: bool) -
         show_json(asdict(sealed))
         return
     done(
-        f"{sealed.name}@{sealed.version}: {sealed.files} files, {format_size(sealed.size)}, in "
-        f"{sealed.shards} sealed shards ({sealed.reused} unchanged), entry {sealed.log_index} of the ledger"
+        f"{sealed.name}@{sealed.version}: {counted(sealed.files, 'file')}, {format_size(sealed.size)}, "
+        f"in {counted(sealed.shards, 'sealed shard')} ({sealed.reused} unchanged), "
+        f"entry {sealed.log_index} of the ledger"
     )

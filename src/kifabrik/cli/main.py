@@ -22,11 +22,19 @@ class LazyGroup(click.Group):
 
     Args:
         lazy: Command name to (`module:attribute`, one-line help).
+        meant: What is suggested for words that are no commands here, but are in other programs.
     """
 
-    def __init__(self, *args: Any, lazy: dict[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        lazy: dict[str, tuple[str, str]] | None = None,
+        meant: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._lazy = lazy or {}
+        self._meant = meant or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in the order they are declared."""
@@ -50,8 +58,9 @@ class LazyGroup(click.Group):
             import difflib  # noqa: PLC0415 - only needed for a misspelt command
 
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            if near:
-                raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from None
+            meant = self._meant.get(args[0]) or (near[0] if near else "")
+            if meant:
+                raise click.UsageError(f"{error.message} Did you mean '{meant}'?", ctx) from None
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -103,11 +112,21 @@ _COMMANDS: Final = {
     "admin": ("kifabrik.cli.admin:admin", "Operate a factory: sign-up codes, tenants, checks."),
     "completion": ("kifabrik.cli.completion:completion", "Print the completion script for your shell."),
 }
+_ELSEWHERE: Final = {
+    "init": "up --single-party",
+    "start": "up --single-party",
+    "run": "apply",
+    "submit": "apply",
+    "status": "ps",
+    "list": "ps",
+    "cancel": "stop",
+}
 
 
 @click.group(
     cls=LazyGroup,
     lazy=_COMMANDS,
+    meant=_ELSEWHERE,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="kifabrik", message="%(prog)s %(version)s")

@@ -8,7 +8,7 @@ import click
 
 from kifabrik.cli.chain import show_chain
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import done, remark, show_json, transfer, warn
+from kifabrik.cli.terminal import counted, done, remark, show_json, transfer, warn
 from kifabrik.customer.results import pull_output, write_proof
 from kifabrik.customer.session import open_session
 from kifabrik.jobs.references import InputReference
@@ -46,8 +46,8 @@ def pull(name: str, target: Path | None, home: Path, as_json: bool) -> None:
         return
     show_chain(pulled.proof.links)
     done(
-        f"{found.name}@{found.version}: {pulled.files} files, {format_size(pulled.size)}, opened in {folder}; "
-        f"its chain is in {proof_file.name}"
+        f"{found.name}@{found.version}: {counted(pulled.files, 'file')}, {format_size(pulled.size)}, "
+        f"opened in {folder}; its chain is in {proof_file.name}"
     )
     _show_findings(pulled.findings)
 

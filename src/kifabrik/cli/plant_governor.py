@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from kifabrik.plant.site import Site
 
 _MEGA: Final = 1e6
+_YEARS: Final = (1990, 2100)
+"""As those of a site."""
 
 
 @click.command(
@@ -41,7 +43,7 @@ _MEGA: Final = 1e6
 )
 @click.option("--at", "moment", metavar="TIME", help="Instead of now, as 2026-07-20T12:00 (UTC).")
 @click.option("--hours", type=click.IntRange(1, 8760), default=24, show_default=True, help="How many are shown.")
-@click.option("--ahead", type=click.IntRange(min=1), default=3, show_default=True, help="Hours that are heeded.")
+@click.option("--ahead", type=click.IntRange(1, 8760), default=3, show_default=True, help="Hours that are heeded.")
 @click.option("--floor", type=click.FloatRange(min=0), default=0.0, show_default=True, help="MW always permitted.")
 @click.option(
     "--settle", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Minutes before a rise."
@@ -173,4 +175,6 @@ def _moment(text: str | None) -> float:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"'{text}' is no time.", hint="Write it like 2026-07-20T12:00") from None
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+        raise UsageError(f"--at: {text} is too far away.", hint=f"Years go from {_YEARS[0]} to {_YEARS[1]}.")
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -85,9 +85,16 @@ def show_study(study: "Study") -> None:
     if any("not found" in source for source in study.tariff_sources):
         warn("A table of prices or carbon was not found: one number stands in. Name its folder with --data.")
     show_table(["ELECTRICITY IN", "", "HEAT OUT", ""], _balance(summary), right=(1, 3))
+    parts = ""
+    if summary.it >= summary.idle:
+        parts = f"; IT = idle {energy(summary.idle)} + jobs {energy(summary.it - summary.idle)}"
+    if summary.wanted < summary.idle:
+        least = energy(summary.idle)
+        warn(
+            f"The load is less than all nodes take at rest ({least}): it is of fewer nodes or of part of the year."
+        )
     click.echo(
-        f"balance {summary.balance:+.1e} of electricity ({'closed' if summary.closed else 'NOT CLOSED'}); "
-        f"IT = idle {energy(summary.idle)} + jobs {energy(summary.it - summary.idle)}\n"
+        f"balance {summary.balance:+.1e} of electricity ({'closed' if summary.closed else 'NOT CLOSED'}){parts}\n"
     )
     show_table(["FIGURE", "VALUE", "MEANING"], _figures(summary), right=(1,))
     click.echo()

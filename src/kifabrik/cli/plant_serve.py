@@ -1,18 +1,22 @@
 """`kifabrik plant serve`."""
 
+import errno
+import socket
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from kifabrik.cli.plant_sites import opened, site_options
 from kifabrik.cli.terminal import remark, warn
+from kifabrik.errors import ConflictError, UsageError
 
 
 @click.command(
     epilog="""\b
     Examples:
       kifabrik plant serve munich --load 0.8
-      kifabrik plant serve site.yaml --meters meters --port 8090
+      kifabrik plant serve site.yaml --meters meters --port 8090 --language de
     """
 )
 @site_options
@@ -30,9 +34,10 @@ from kifabrik.cli.terminal import remark, warn
 @click.option(
     "--every", type=click.IntRange(min=1), default=10, show_default=True, help="Seconds between refreshes."
 )
+@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the page.")
 def serve(
     site: str, changes: tuple[str, ...], year: int | None, data: Path | None, meters: Path | None, share: float,
-    host: str, port: int, every: int,
+    host: str, port: int, every: int, language: Literal["de", "en"],
 ) -> None:  # fmt: skip
     """Serve a live page of SITE: a flow diagram with values, and limits as marks.
 
@@ -48,5 +53,26 @@ def serve(
     live = Live(opened(site, changes, year).site, Store(meters) if meters else None, share, data)
     if host not in {"127.0.0.1", "localhost", "::1"}:
         warn(f"Everybody who reaches {host}:{port} can read this page.")
-    remark(f"http://{host}:{port}/ shows {live.site.name}; stop with Ctrl-C.")
-    uvicorn.run(app_of(live, every=every), host=host, port=port, log_level="warning", access_log=False)
+    with _listening(host, port) as listener:
+        remark(f"http://{host}:{listener.getsockname()[1]}/ shows {live.site.name}; stop with Ctrl-C.")
+        settings = uvicorn.Config(
+            app_of(live, every=every, language=language), log_level="warning", access_log=False
+        )
+        uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        ConflictError: Somebody else has the port.
+        UsageError: The address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            hint = "Is the page served already? Choose another one with --port."
+            raise ConflictError(f"Port {port} of {host} is taken.", hint=hint) from None
+        raise UsageError(f"{host}:{port} cannot be listened on: {error.strerror}.", hint="Check --host.") from None

@@ -13,7 +13,7 @@ from kifabrik.customer.session import Session, open_session
 from kifabrik.meters.footprint import format_energy
 from kifabrik.runs.states import RunState, is_end
 from kifabrik.values import Money, format_duration
-from kifabrik.wire.runs import FootprintView
+from kifabrik.wire.runs import FootprintView, RunView
 
 _AMOUNTS: Final = ("ENERGY", "HEAT", "WATER", "CARBON", "±")
 _UNFINISHED = tuple(state for state in RunState if not is_end(state))
@@ -41,7 +41,7 @@ _UNFINISHED = tuple(state for state in RunState if not is_end(state))
     help="Only runs and tasks of this state, and sweeps with such a task; may be given several times.",
 )
 @click.option("--unfinished", is_flag=True, help="Only what has not ended.")
-@click.option("--footprint", is_flag=True, help="Show energy, heat handed on, water evaporated and carbon instead.")
+@click.option("--footprint", is_flag=True, help="Show energy, heat handed on, water consumed and carbon instead.")
 @home_option
 @json_option
 def ps(
@@ -65,16 +65,18 @@ def ps(
             return
         if as_json:
             views = session.runs.all(limit=limit, states=wanted)
+            if footprint:
+                views = [_with_tasks(session, view) for view in views]
             names = _names(session, [view.run for view in views])
             show_json([{"name": names.get(view.run, ""), **view.model_dump(mode="json")} for view in views])
             return
         lines = session.runs.lines(limit=limit, states=wanted)
         names = _names(session, [line.run for line in lines])
+        if lines and footprint:
+            _list_footprints([(line.run, names.get(line.run, "?"), _used(session, line)) for line in lines])
+            return
     if not lines:
         remark("There are none of these." if wanted else "No runs yet. Order one with: kifabrik apply job.yaml")
-        return
-    if footprint:
-        _list_footprints([(line.run, names.get(line.run, "?"), line) for line in lines])
         return
     sweeps = any(line.tasks for line in lines)
     show_table(
@@ -95,12 +97,27 @@ def _cells(line: RunLine, name: str, *, sweeps: bool) -> tuple[str, ...]:
     return (line.run, name, line.state.value, *tasks, time, cost, ago(line.created))
 
 
-def _list_footprints(lines: Sequence[tuple[str, str, RunLine]]) -> None:
+def _used(session: Session, line: RunLine) -> FootprintView:
+    """What a run used, or all tasks of a sweep together."""
+    from kifabrik.customer.sweep_footprint import sweep_footprint  # noqa: PLC0415 - only needed for footprints
+
+    return sweep_footprint(session.runs, line.run) if line.tasks else FootprintView.model_validate(line.used)
+
+
+def _with_tasks(session: Session, view: RunView) -> RunView:
+    """A view of a sweep with what all its tasks used; one of a run as it is."""
+    from kifabrik.customer.sweep_footprint import sweep_footprint  # noqa: PLC0415 - only needed for footprints
+
+    return view.model_copy(update={"footprint": sweep_footprint(session.runs, view.run)}) if view.tasks else view
+
+
+def _list_footprints(lines: Sequence[tuple[str, str, FootprintView]]) -> None:
     """What each used; blank where nobody knows it (yet)."""
-    rows = [(run, name, *_amounts(FootprintView.model_validate(line.used))) for run, name, line in lines]
+    rows = [(run, name, *_amounts(used)) for run, name, used in lines]
     show_table(["RUN", "JOB", *_AMOUNTS], rows, right=tuple(range(2, 2 + len(_AMOUNTS))))
     remark(
-        "Energy of the machines; carbon with the building, by location. What it rests on: kifabrik footprint RUN"
+        "Energy of the machines; water consumed; carbon with the building, by location. A sweep's line sums"
+        " its tasks up. What it rests on: kifabrik footprint RUN"
     )
 
 

@@ -23,7 +23,7 @@ from kifabrik.runs.states import RunState, is_end
 )
 @click.argument("run")
 @click.option("--stopped", is_flag=True, help="Also tasks that were stopped.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask before signing the order.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before signing the order; nor does --json.")
 @home_option
 @json_option
 def retry(run: str, stopped: bool, yes: bool, home: Path, as_json: bool) -> None:

@@ -9,7 +9,7 @@ import click
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.sap import require
 from kifabrik.cli.sap_secret import store_of, store_options
-from kifabrik.cli.terminal import done, show_json, show_table
+from kifabrik.cli.terminal import counted, done, show_json, show_table
 
 if TYPE_CHECKING:
     from kifabrik.connectors.sap.bring import Brought
@@ -71,4 +71,5 @@ def _show(brought: "Brought", *, as_json: bool) -> None:
         return
     show_table(["TABLE", "ROWS"], [(name, f"{rows:,}") for name, rows in brought.rows.items()], right=(1,))
     sealed = brought.sealed
-    done(f"{sealed.name}@{sealed.version}: {sealed.files} files sealed; entry {sealed.log_index} of the ledger")
+    files = counted(sealed.files, "file")
+    done(f"{sealed.name}@{sealed.version}: {files} sealed; entry {sealed.log_index} of the ledger")

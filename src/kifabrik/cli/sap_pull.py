@@ -11,7 +11,7 @@ import click
 from kifabrik.cli.counting import counting
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.sap_secret import store_of, store_options
-from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
+from kifabrik.cli.terminal import counted, done, remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
     from kifabrik.connectors.sap.pull import Pulled
@@ -67,7 +67,7 @@ def show_pulled(pulled: "Pulled") -> None:
     show_table(["TABLE", "TAKEN", "ROWS", "GONE", "IN ALL"], rows, right=(2, 3, 4))
     sealed = pulled.sealed
     done(
-        f"{sealed.name}@{sealed.version}: {sealed.files} files sealed, {sealed.reused} of them before; "
+        f"{sealed.name}@{sealed.version}: {counted(sealed.files, 'file')} sealed, {sealed.reused} of them before; "
         f"entry {sealed.log_index} of the ledger"
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shlex
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.cli.terminal import done, remark, warn
+from kifabrik.customer.profile import usual_folder
 
 _KIFABRIK: Final = (sys.executable, "-m", "kifabrik.cli.main")
 _ENDING_S: Final = 10.0
@@ -64,7 +66,11 @@ class SingleParty:
         )
         done("The keyholder runs")
         if invitation.exists():
-            remark(f"  In another terminal: kifabrik login {invitation}")
+            remark("  In another terminal:")
+            if self._home.resolve() != usual_folder().resolve():
+                remark(f"    export KIFABRIK_HOME={shlex.quote(str(self._home.resolve()))}")
+            remark(f"    kifabrik login {shlex.quote(str(invitation.resolve()))}")
+            remark(f"  Grants and erasures ask for the passphrase in {self._home / 'passphrase.txt'}")
 
     def _kifabrik(self, *words: str) -> str:
         ran = subprocess.run(

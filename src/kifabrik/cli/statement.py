@@ -11,7 +11,7 @@ from kifabrik.cli.counting import counting
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json, show_table
 from kifabrik.customer.monthly import check_month, in_month, monthly
-from kifabrik.customer.monthly_proof import prove_footprints
+from kifabrik.customer.monthly_proof import prove_footprints, require_cosigned
 from kifabrik.customer.monthly_table import COLUMNS, as_csv
 from kifabrik.customer.monthly_table import as_json as as_json_of
 from kifabrik.customer.session import open_session
@@ -72,6 +72,7 @@ def statement(
         names = catalogue.job_names({order_run(str(entry.refs.get("run"))) for entry in ended})
         found = monthly(session.tenant, wanted, ended, names, catalogue.head)
         if verify:
+            require_cosigned(session, ended)
             with counting("verifying", len(ended), quiet=as_json) as count:
                 told: Callable[[], None] = (lambda: count(1)) if count else (lambda: None)
                 proven = prove_footprints(ended, session.datasets.statement, session.keyholder_key, told)
@@ -84,7 +85,7 @@ def statement(
     else:
         done(f"{wanted}: {len(found.lines)} orders, {found.total.attempts} attempts. {out}")
     if verify and not as_json:
-        done(f"Verified: each footprint is that of the readings its launchers signed ({proven}).")
+        done(f"Verified: time and energy of {proven} attempts are those their launchers signed.")
 
 
 def _writer(out: Path | None, language: "Language") -> Callable[["MonthlyStatement"], str]:

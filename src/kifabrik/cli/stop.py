@@ -8,6 +8,7 @@ from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, show_json
 from kifabrik.customer.follow import wait_for_end
 from kifabrik.customer.session import open_session
+from kifabrik.runs.states import RunState, is_end
 
 
 @click.command(
@@ -33,4 +34,9 @@ def stop(run: str, wait: bool, home: Path, as_json: bool) -> None:
     if as_json:
         show_json(view.model_dump(mode="json"))
         return
-    done(f"{found} is {view.state.value}" if wait else f"{found} was asked to stop")
+    done(said_of(found, view.state))
+
+
+def said_of(run: str, state: RunState) -> str:
+    """Say what became of a run: one that waited, or had ended before, is not asked any more."""
+    return f"{run} is {state.value}" if is_end(state) else f"{run} was asked to stop"

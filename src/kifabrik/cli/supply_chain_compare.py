@@ -42,6 +42,7 @@ def compare(
     periods: int,
     warm_up: int,
     seed: int,
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """Compare plans or what-ifs to the first of FOLDERS, each scenario with the same luck."""
@@ -53,7 +54,8 @@ def compare(
     networks = [replace(read_network(folder), name=str(folder)) for folder in folders]
     networks += [replace(read_network(folders[0], name), name=name) for name in what_ifs]
     with counting("simulating", scenarios * len(networks), quiet=as_json) as progress:
-        found = find(networks, settings_of(scenarios, periods, warm_up, seed), progress=progress)
+        settings = settings_of(scenarios, periods, warm_up, seed)
+        found = find(networks, settings, progress=progress, workers=workers)
     if as_json:
         show_json({"comparisons": plain_values(found)})
         return
@@ -97,6 +99,7 @@ def stress(
     periods: int,
     warm_up: int,
     seed: int,
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """Say what each outage costs and how long recovery takes, against the same scenarios without it.
@@ -111,7 +114,7 @@ def stress(
     if critical is not None:
         wanted = failing.look(network, settings, weeks=weeks, most=critical)
         with counting("simulating", wanted.total, quiet=as_json) as progress:
-            nodes = failing.failures(network, settings, wanted, weeks, progress)[:critical]
+            nodes = failing.failures(network, settings, wanted, weeks, progress, workers=workers)[:critical]
         if as_json:
             show_json({"critical_nodes": plain_values(nodes)})
             return
@@ -122,7 +125,7 @@ def stress(
         return
     base, events = _events(network, outages)
     with counting("simulating", scenarios * (len(events) + 1), quiet=as_json) as progress:
-        found = comparing.stress(base, events, settings, progress=progress)
+        found = comparing.stress(base, events, settings, progress=progress, workers=workers)
     if as_json:
         show_json({"outages": plain_values(found)})
         return

@@ -7,6 +7,7 @@ import click
 
 from kifabrik.cli.options import json_option
 from kifabrik.cli.supply_chain_run import conclude_study
+from kifabrik.cli.supply_chain_study import workers_option
 
 
 @click.command(
@@ -25,8 +26,16 @@ from kifabrik.cli.supply_chain_run import conclude_study
     show_default=True,
     help="Name so many most critical nodes: each fails for two weeks. 0: none.",
 )
+@workers_option
 @json_option
-def gather(parts: tuple[Path, ...], out: Path, language: Literal["de", "en"], critical: int, as_json: bool) -> None:
+def gather(
+    parts: tuple[Path, ...],
+    out: Path,
+    language: Literal["de", "en"],
+    critical: int,
+    workers: int | None,
+    as_json: bool,
+) -> None:
     """Make one study of its PARTS, the folders that `run --part` wrote, in any order.
 
     The figures are, bit for bit, those of the same study in one piece.
@@ -34,4 +43,4 @@ def gather(parts: tuple[Path, ...], out: Path, language: Literal["de", "en"], cr
     from kifabrik.recipes.supply_chain import spreading  # noqa: PLC0415 - slow to import
 
     results = spreading.gather([spreading.load_part(part) for part in parts])
-    conclude_study(results, out, critical, language, as_json=as_json)
+    conclude_study(results, out, critical, language, workers=workers, as_json=as_json)

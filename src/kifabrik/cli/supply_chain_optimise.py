@@ -18,13 +18,15 @@ from kifabrik.cli.supply_chain_study import (
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
-    from kifabrik.recipes.supply_chain.optimising import NodePlan, Optimum
+    from kifabrik.recipes.supply_chain.optimum import NodePlan, Optimum
 
 _SHOWN: Final = 20
 _NETWORK: Final = "network"
 """Folder of the proposed network's tables."""
-_CHECKS: Final = 40
-"""Simulations of the check and of the frontier, about."""
+_CHECKS: Final = 10
+"""Simulations on fresh scenarios, about."""
+_OTHERS: Final = 20
+"""Simulations that seek other plans for the frontier, about."""
 
 
 @click.command(
@@ -64,6 +66,7 @@ def optimise(
     periods: int,
     warm_up: int,
     seed: int,
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """Find stock levels that reach a fill rate, cheaply, and check them on fresh scenarios.
@@ -72,6 +75,7 @@ def optimise(
     FOLDER holds the tables of the network (or is an XLSX file). Cost counts revenue that is lost.
     """
     from kifabrik.recipes.supply_chain.optimising import optimise as find  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.supply_chain.optimising import searched_on  # noqa: PLC0415
     from kifabrik.recipes.supply_chain.tables import read_network  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.supply_chain.tables.write import refuse_existing  # noqa: PLC0415
 
@@ -79,9 +83,18 @@ def optimise(
         refuse_existing(out / _NETWORK)
     network = read_network(folder, what_if)
     settings = settings_of(scenarios, periods, warm_up, seed)
-    with counting("simulating", scenarios * (simulations + _CHECKS), quiet=as_json) as progress:
-        found = find(network, settings, beta=beta, seconds=seconds, simulations=simulations, progress=progress)
-    page = _write(found, out, language) if out else None
+    sought = searched_on(network, settings, simulations) * (simulations + _OTHERS)
+    with counting("simulating", sought + scenarios * _CHECKS, quiet=as_json) as progress:
+        found = find(
+            network,
+            settings,
+            beta=beta,
+            seconds=seconds,
+            simulations=simulations,
+            progress=progress,
+            workers=workers,
+        )
+    page = _write(found, out, language, workers) if out else None
     if as_json:
         show_json({**plain_values(found), "gap": found.placement.gap})
         return
@@ -90,7 +103,7 @@ def optimise(
         remark(f"Tables and report: {page}; the proposed network: {page.parent / _NETWORK}")
 
 
-def _write(found: "Optimum", out: Path, language: Literal["de", "en"]) -> Path:
+def _write(found: "Optimum", out: Path, language: Literal["de", "en"], workers: int | None) -> Path:
     """Tables and report of the proposed plan with the frontier, and the network with its levels."""
     from kifabrik.recipes.supply_chain.engine import simulate  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.supply_chain.follow_up import watched  # noqa: PLC0415
@@ -104,7 +117,7 @@ def _write(found: "Optimum", out: Path, language: Literal["de", "en"]) -> Path:
     traced = Settings(
         scenarios=fresh.scenarios, periods=fresh.periods, warm_up=fresh.warm_up, seed=fresh.seed, first=fresh.first
     )
-    results = simulate(found.network, traced, watch=watched(found.network))
+    results = simulate(found.network, traced, watch=watched(found.network), workers=workers)
     save(results, out, frontier=found.frontier)
     return write_report(results, out, language=language, frontier=found.frontier)
 
@@ -139,9 +152,8 @@ def _show(found: "Optimum", shown: int) -> None:
     if len(changed) < len(found.nodes):
         remark(f"{len(found.nodes) - len(changed)} more nodes change less; --all shows them.")
     proven = "proven least" if found.placement.is_proven else f"at most {found.placement.gap:.2%} above the least"
-    remark(
-        f"Placement by guaranteed service: {proven}. {found.simulations} simulations of {found.frontier.scenarios}."
-    )
+    each = f"{found.searched:,} scenarios in the search, {found.frontier.scenarios:,} fresh ones in the check"
+    remark(f"Placement by guaranteed service: {proven}. {found.simulations} simulations: {each}.")
     reached = f"fresh scenarios: beta {show_share(found.proposed.beta)}, asked for {found.target:.2%}"
     dearest = found.proposed.cost.low
     if any(

@@ -54,7 +54,6 @@ class PartType(click.ParamType[tuple[int, int]]):
     help="Name so many most critical nodes: each fails for two weeks. 0: none.",
 )
 @click.option("--part", type=PartType(), help="Simulate this share of the scenarios only, such as 1/4.")
-@click.option("--workers", type=click.IntRange(min=1), help="Threads. [one for each core]")
 @json_option
 def run(
     folder: Path,
@@ -62,12 +61,12 @@ def run(
     periods: int,
     warm_up: int,
     seed: int,
+    workers: int | None,
     what_if: str,
     out: Path | None,
     language: Literal["de", "en"],
     critical: int,
     part: tuple[int, int] | None,
-    workers: int | None,
     as_json: bool,
 ) -> None:
     """Simulate the network in FOLDER (or a workbook) and write tables and a report."""
@@ -85,7 +84,7 @@ def run(
         )
     target = out or Path(f"{os.fspath(folder).rstrip('/')}-{f'part-{part[0]}' if part else 'results'}")
     if part is None:
-        conclude_study(results, target, critical, language, as_json=as_json)
+        conclude_study(results, target, critical, language, workers=workers, as_json=as_json)
         return
     save_part(Part(results, whole), target)
     if as_json:
@@ -95,7 +94,13 @@ def run(
 
 
 def conclude_study(
-    results: "Results", target: Path, critical: int, language: Literal["de", "en"], *, as_json: bool
+    results: "Results",
+    target: Path,
+    critical: int,
+    language: Literal["de", "en"],
+    *,
+    workers: int | None,
+    as_json: bool,
 ) -> None:
     """Follow a study up, write it with its report, and show the figures."""
     from kifabrik.recipes.supply_chain.follow_up import follow_up  # noqa: PLC0415
@@ -103,7 +108,7 @@ def conclude_study(
     from kifabrik.recipes.supply_chain.saving import save  # noqa: PLC0415
 
     network = results.network
-    found = follow_up(network, results.settings, critical, bar=partial(counting, quiet=as_json))
+    found = follow_up(network, results.settings, critical, bar=partial(counting, quiet=as_json), workers=workers)
     save(results, target, outages=found.outages, critical=found.critical)
     page = write_report(results, target, language=language, outages=found.outages, critical=found.critical)
     if as_json:

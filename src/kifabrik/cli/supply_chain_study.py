@@ -20,9 +20,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SMALL_P: Final = 0.001
 
 
+workers_option = click.option("--workers", type=click.IntRange(min=1), help="Threads. [one for each core]")
+
+
 def study_options(command: F) -> F:
-    """Add `--scenarios`, `--periods`, `--warm-up` and `--seed`."""
+    """Add `--scenarios`, `--periods`, `--warm-up`, `--seed` and `--workers`."""
     for option in (
+        workers_option,
         click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of all luck."),
         click.option(
             "--warm-up", type=click.IntRange(min=0), default=0, show_default=True, help="Periods not counted."

@@ -103,6 +103,11 @@ def _show_folded(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
         click.echo(line.rstrip())
 
 
+def counted(count: int, noun: str) -> str:
+    """How many of something there are: `1 file`, `1,200 files`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def ago(time: str) -> str:
     """Say how long ago an RFC 3339 time was: `40s ago`, `3h 05m ago`, `12 days ago`."""
     seconds = max(0.0, (now_utc() - parse_time(time)).total_seconds())

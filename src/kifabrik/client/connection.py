@@ -50,6 +50,7 @@ _WITHOUT_WORDS: Final = {
     401: "does not know this token",
     403: "does not allow this to your role; an auditor, for one, may only look",
     404: "has no such thing",
+    503: "is not ready (HTTP 503)",
     507: "has no room left for this",
 }
 """What a status means where the answer has no body: to HEAD, or from a proxy."""
@@ -204,9 +205,10 @@ class Connection:
             )
         if not answer.is_error:
             return
-        if answer.status in _PASSING:
-            raise UnavailableError(f"the factory is not ready (HTTP {answer.status})")
-        raise _problem(answer.status, content)
+        error = _problem(answer.status, content)
+        if answer.status in _PASSING and not isinstance(error, UnavailableError):
+            error = UnavailableError(f"the factory is not ready (HTTP {answer.status})")
+        raise error
 
 
 def _json(body: _Sent | None) -> bytes:

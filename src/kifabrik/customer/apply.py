@@ -1,7 +1,7 @@
 """From a job file to a signed order: prepare (nothing is sent), then submit."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from kifabrik.customer.unfinished import unfinished_folder
 from kifabrik.environments.lock import lock
 from kifabrik.environments.lockfile import Lock
 from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.grants.decision import bound_code
 from kifabrik.jobs.jobfile import JobFile
 from kifabrik.jobs.private import PrivateJob
 from kifabrik.orders.order import Input, Need, Order, RetryCause, sign_order
@@ -61,12 +62,15 @@ def prepare(session: Session, job: JobFile, folder: Path) -> PreparedRun:
     return prepare_all(session, [(job, folder)])[0]
 
 
-def prepare_all(session: Session, jobs: Sequence[tuple[JobFile, Path]]) -> list[PreparedRun]:
+def prepare_all(
+    session: Session, jobs: Sequence[tuple[JobFile, Path]], ask: Callable[[PlanRequest], Plan] | None = None
+) -> list[PreparedRun]:
     """Prepare jobs that may need each other, each behind those it needs.
 
     Args:
         session: Connected.
         jobs: Job files, each with the folder its paths start from.
+        ask: Says what the factory would do; None asks the factory.
 
     Raises:
         NotFoundError: A dataset, model, run or output does not exist.
@@ -75,10 +79,10 @@ def prepare_all(session: Session, jobs: Sequence[tuple[JobFile, Path]]) -> list[
     """
     session.check_may_change("order runs")
     resolver = Resolver(session, session.catalogue())
-    return [_prepare_one(session, resolver, job, folder) for job, folder in in_order(jobs)]
+    return [_prepare_one(ask or session.runs.plan, resolver, job, folder) for job, folder in in_order(jobs)]
 
 
-def _prepare_one(session: Session, resolver: Resolver, job: JobFile, folder: Path) -> PreparedRun:
+def _prepare_one(ask: Callable[[PlanRequest], Plan], resolver: Resolver, job: JobFile, folder: Path) -> PreparedRun:
     found = resolver.resolve(job)
     request = PlanRequest(
         resources=job.resources.parsed(),
@@ -89,8 +93,7 @@ def _prepare_one(session: Session, resolver: Resolver, job: JobFile, folder: Pat
         inputs=[item.manifest for item in found.inputs.values() if item.manifest],
         tasks=len(job.swept()) if job.matrix is not None else 0,
     )
-    plan = session.runs.plan(request)
-    return PreparedRun(found.run, job, folder, found.inputs, found.names, found.needs, plan)
+    return PreparedRun(found.run, job, folder, found.inputs, found.names, found.needs, ask(request))
 
 
 def lock_environment(prepared: PreparedRun) -> Lock:
@@ -167,11 +170,12 @@ def private_job(prepared: PreparedRun) -> PrivateJob:
     )
 
 
-def code_digest(session: Session, prepared: PreparedRun) -> str:
-    """Return the digest a grant can be bound to, so that only this code may use a dataset."""
+def code_digest(session: Session, prepared: PreparedRun, locked: Lock) -> str:
+    """Return the digest a grant can be bound to, so that only this code with these packages may use a dataset."""
     with unfinished_folder(session.home, "bundle") as scratch:
         workdir = prepared.folder / prepared.job.workdir
-        return CodeBundle(workdir, private_job(prepared), scratch, session.home).code_digest()
+        contents = CodeBundle(workdir, private_job(prepared), scratch, session.home).code_digest()
+    return bound_code(contents, locked.digest)
 
 
 def _order(session: Session, prepared: PreparedRun, code: str, locked: Lock, needs: tuple[Need, ...]) -> Order:

@@ -65,7 +65,7 @@ class CodeBundle:
             raise UsageError(f"{source} cannot be part of the code: {why}", hint="Move it elsewhere.") from None
 
     def code_digest(self) -> str:
-        """The digest a grant can be bound to: of the code and the description together."""
+        """Digest of the code and the description together: the part of `bound_code` that is not the packages."""
         with plan_shards(self._root) as plan:
             return plan.digest()
 

@@ -33,6 +33,7 @@ from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import read_unverified, verify_statement
 from kifabrik.tenants.statements import Role
+from kifabrik.tenants.trust import verify_removal
 from kifabrik.transfer.details import Names, open_detail
 from kifabrik.values import sweep_of, task_number, task_run
 
@@ -105,7 +106,7 @@ class Catalogue:
 
     @cached_property
     def _namers(self) -> tuple[VerifyKey, ...]:
-        return (*self.devices.keys, self._tenant_key)
+        return (*(one.key for one in self.devices.enrolled if one.role != Role.AUDITOR), self._tenant_key)
 
     def version(self, dataset: DatasetName, number: int) -> Manifest:
         """Return the manifest of a dataset's version, as a device of the tenant has signed it.
@@ -303,7 +304,7 @@ class Catalogue:
                 yield self._task(self._runs[sweep_of(run)], task_number(run))
 
     def _is_promoted(self, entry: Entry, run: str) -> bool:
-        """Whether a member has signed what an entry says about a task: the factory cannot promote one."""
+        """Whether a member who may has signed what an entry says about a task: the factory cannot promote one."""
         order = self._runs.get(sweep_of(run))
         try:
             envelope = self._statement(str(entry.refs.get("statement", "")))
@@ -314,6 +315,8 @@ class Catalogue:
             return False
         if order is None or device.role == Role.AUDITOR or not order.has_task(task_number(run)):
             return False
+        if member in self._left and (self._mirror.index_of(entry.leaf) or 0) > self._left[member]:
+            return False
         output, finished = model_output(order.outputs), self._finished(run)
         return output is not None and (said.tenant, said.run, said.order, said.owner, said.manifest) == (
             self._tenant_key.tenant_id,
@@ -322,6 +325,18 @@ class Catalogue:
             f"{run}/{output}",
             finished[output - 1] if output <= len(finished) else "",
         )
+
+    @cached_property
+    def _left(self) -> dict[str, int]:
+        """Where the log shows the first true removal of each member."""
+        found: dict[str, int] = {}
+        for entry in self._of(EntryKind.MEMBER_REMOVED):
+            try:
+                removal = verify_removal(self._tenant_key, self._statement(str(entry.refs.get("statement", ""))))
+            except (IntegrityError, NotFoundError, UsageError):
+                continue
+            found.setdefault(removal.member, self._mirror.index_of(entry.leaf) or 0)
+        return found
 
     def model(self, name: str, version: int = 0) -> ModelVersion:
         """Return a model by name and version; 0 for the newest.

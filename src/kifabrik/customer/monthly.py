@@ -1,13 +1,16 @@
 """What a tenant's runs used in a month, from its own verified copy of the log.
 
 Invariants:
-- only what stands in the log counts: entries are signed by the log's key and cosigned by the tenant's keyholder;
-- an attempt counts in the month in which its end was recorded, in UTC, and in no other;
+- only what stands in the log counts: entries are signed by the log's key; that the tenant's keyholder has cosigned
+  them is checked where it is asked for (`kifabrik.customer.monthly_proof`);
+- an attempt counts in the month in which its end was recorded, in UTC, and in no other; a log in which one ended
+  twice is refused;
 - an attempt without a footprint in the log is listed as such, never filled in;
 - sums are of whole numbers: they are exact, and the lines add up to the total.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -135,8 +138,25 @@ def check_month(month: str) -> str:
 
 
 def in_month(ended: Iterable[Entry], month: str) -> list[Entry]:
-    """Entries of attempts that ended in a month (UTC)."""
-    return [entry for entry in ended if entry.time.startswith(f"{check_month(month)}-")]
+    """Entries of attempts that ended in a month (UTC).
+
+    Args:
+        ended: Every end in the log.
+        month: `2026-11`.
+
+    Raises:
+        IntegrityError: The log says twice that one of them ended, in this month or in another one.
+    """
+    every = tuple(ended)
+    times = Counter(entry.refs.get("attempt") for entry in every)
+    found = [entry for entry in every if entry.time.startswith(f"{check_month(month)}-")]
+    twice = next((entry.refs.get("attempt") for entry in found if times[entry.refs.get("attempt")] > 1), None)
+    if twice is not None:
+        raise IntegrityError(
+            f"attempt {twice}: the log says {times[twice]} times that it ended",
+            hint="The factory writes the log. Keep it as evidence and ask the factory's operator.",
+        )
+    return found
 
 
 def monthly(

@@ -98,11 +98,20 @@ h1 { margin: 0; font-size: 28px; } h2 { font-size: 18px; margin: 24px 0 8px; }
 table { width: 100%; border-collapse: collapse; }
 td, th { padding: 3px 8px 3px 0; border-bottom: 1px solid #e5e7eb; text-align: left; vertical-align: top; }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.sum td { font-weight: 600; border-top: 1px solid #111827; } .id { color: #6b7280; font-size: 12px; }
+.sum td { font-weight: 600; border-top: 1px solid #111827; }
+.id { color: #4b5563; font-size: 12px; white-space: nowrap; }
 .note { overflow-wrap: anywhere; margin: 4px 0; }
+@media screen and (max-width: 600px) {
+  main { padding: 16px; } table { display: block; overflow-x: auto; }
+  .tiles { grid-template-columns: repeat(2, 1fr); } .n { padding-left: 12px; }
+}
 @page { size: A4; margin: 16mm; }
 @media print { body { background: #fff; font-size: 12px; } main { padding: 0; } tr { break-inside: avoid; } }
 """.strip()
+_META: Final = (
+    """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"""
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+)
 _WHOLE: Final = frozenset({"attempts", "uncertainty_percent"})
 _BY_LINE: Final = {
     "gpu_hours": "gpu_hours",
@@ -136,7 +145,7 @@ def page(found: MonthlyStatement, language: Language) -> str:
     name = f"{say('months').split()[int(month) - 1]} {year}"
     title = f"{say('title')} {name}"
     parts = [
-        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{escape(title)}</title>',
+        f'<!DOCTYPE html><html lang="{language}"><head><meta charset="utf-8">{_META}<title>{escape(title)}</title>',
         f"<style>{_STYLE}</style></head><body><main>",
         f'<p class="kind">{say("title")}</p><h1>{escape(name)}</h1>',
         f'<p class="note">{escape(say("for", tenant=found.tenant, month=found.month))}</p>',
@@ -178,8 +187,8 @@ def _tiles(found: MonthlyStatement, say: _Writer) -> str:
 
 
 def _lines(found: MonthlyStatement, say: _Writer) -> str:
-    head = "".join(f'<th class="n">{say(word)}</th>' for word in ("runs", *_BY_LINE.values()))
-    rows = [f"<tr><th>{say('job')}</th>{head}</tr>"]
+    head = "".join(f'<th scope="col" class="n">{say(word)}</th>' for word in ("runs", *_BY_LINE.values()))
+    rows = [f'<tr><th scope="col">{say("job")}</th>{head}</tr>']
     for line in found.lines:
         cells = "".join(f'<td class="n">{escape(_cell(say, name, line.sums))}</td>' for name in _BY_LINE)
         about = f'{escape(line.name)}<br><span class="id">{escape(line.run)}</span>'

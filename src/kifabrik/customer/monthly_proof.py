@@ -1,21 +1,69 @@
-"""Each footprint of a month, held against what the launchers signed.
+"""Each footprint of a month, held against what the launchers signed, in a log the keyholder has cosigned.
 
 Invariants:
 - statements are fetched by the digests the log fixes, so the factory cannot show others than it has recorded;
-- an end that names a lease counts only with the signature of that lease's run key.
+- an end counts with the signature of its lease's run key; one without a lease has used nothing, whoever signed it;
+- what another node used counts with its signature, for this attempt and in its own place.
 """
 
 from collections.abc import Callable, Sequence
 
+from kifabrik.customer.results import await_cosigned
+from kifabrik.customer.session import Session
 from kifabrik.errors import IntegrityError
 from kifabrik.leases.statements import Lease
 from kifabrik.ledger.entry import Entry
+from kifabrik.ledger.merkle import leaf_hash, root_of
+from kifabrik.ledger.mirror import Mirror
+from kifabrik.ledger.policy import AcceptedHead
 from kifabrik.meters.reading import Reading
-from kifabrik.meters.recorded import recorded
-from kifabrik.runs.statements import Finish, NodeEnded
+from kifabrik.meters.recorded import FOOTPRINT, recorded
+from kifabrik.runs.statements import Finish, NodeEnded, OtherNode
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
-from kifabrik.signatures.statements import read_unverified, verify_statement
+from kifabrik.signatures.statements import key_named, read_unverified, verify_statement
+
+_HINT = "The factory writes the log. Keep it as evidence and ask the factory's operator."
+
+
+def require_cosigned(session: Session, ended: Sequence[Entry]) -> None:
+    """Check that the keyholder has cosigned a tree with these ends in it, as this machine was shown them.
+
+    Args:
+        session: Connected.
+        ended: `run.finished` entries of its mirror.
+
+    Raises:
+        IntegrityError: It has cosigned another log.
+        UnavailableError: It has not cosigned the newest of them yet.
+    """
+    mirror = session.mirror()
+    indexes = [mirror.index_of(entry.leaf) or 0 for entry in ended if FOOTPRINT in entry.refs]
+    if indexes:
+        hint = "Try again once the keyholder is on: kifabrik keyholder run"
+        text = await_cosigned(session.log.cosigned, session.accept, max(indexes), hint=hint)
+        # The copy is brought up to date after the head came, so that it is never the shorter one.
+        prove_cosigned(ended, session.mirror(), session.accept(text))
+
+
+def prove_cosigned(ended: Sequence[Entry], mirror: Mirror, accepted: AcceptedHead) -> None:
+    """Check that the keyholder has cosigned a tree that holds these entries, as far as they state a footprint.
+
+    Args:
+        ended: Entries of the mirror.
+        mirror: This machine's copy of the log.
+        accepted: The newest cosigned head.
+
+    Raises:
+        IntegrityError: The head is of another log than the copy, or older than one of the entries.
+    """
+    size = accepted.head.size
+    leaves = [leaf_hash(data) for data in mirror.entries(0, min(size, mirror.size))]
+    if len(leaves) < size or root_of(leaves) != accepted.head.root:
+        raise IntegrityError("the keyholder has cosigned another log than this machine was shown", hint=_HINT)
+    missing = {entry.leaf for entry in ended if FOOTPRINT in entry.refs} - set(leaves)
+    if missing:
+        raise IntegrityError(f"the keyholder has cosigned a log without {len(missing)} of these ends", hint=_HINT)
 
 
 def prove_footprints(
@@ -39,8 +87,7 @@ def prove_footprints(
             if not used.is_of(_signed(entry, fetch, keyholder)):
                 attempt = entry.refs.get("attempt")
                 raise IntegrityError(
-                    f"attempt {attempt}: the log says another footprint than its launchers signed",
-                    hint="The factory writes the log. Keep it as evidence and ask the factory's operator.",
+                    f"attempt {attempt}: the log says another footprint than its launchers signed", hint=_HINT
                 )
             proven += 1
         told()
@@ -52,15 +99,27 @@ def _signed(entry: Entry, fetch: Callable[[str], Envelope], keyholder: VerifyKey
     about = (entry.refs.get("run"), attempt)
     envelope = fetch(str(entry.refs.get("finish", "")))
     said, _ = read_unverified(envelope, Finish)
-    if said.lease:
-        lease = verify_statement(fetch(said.lease), Lease, [keyholder]).predicate
-        if (lease.run, lease.receiver) != about:
-            raise IntegrityError(f"attempt {attempt}: its end names the lease of another one")
-        said = verify_statement(envelope, Finish, [VerifyKey.from_hex(lease.run_key)]).predicate
     if (said.run, said.attempt) != about:
         raise IntegrityError(f"attempt {attempt}: the log names the end of another one")
-    return [said.reading, *(_there(fetch(one.ended), one.node_key) for one in said.others if one.ended)]
+    if not said.lease:
+        return []  # nothing was opened, so nothing ran
+    lease = verify_statement(fetch(said.lease), Lease, [keyholder]).predicate
+    if (lease.run, lease.receiver) != about:
+        raise IntegrityError(f"attempt {attempt}: its end names the lease of another one")
+    said = verify_statement(envelope, Finish, [key_named(lease.run_key)]).predicate
+    if tuple(one.node_key for one in said.others) != lease.node_keys[1:]:
+        raise IntegrityError(f"attempt {attempt}: its end names other nodes than its lease")
+    there = [_there(fetch(other.ended), said, other) for other in said.others if other.ended]
+    return [said.reading, *there]
 
 
-def _there(envelope: Envelope, node_key: str) -> Reading:
-    return verify_statement(envelope, NodeEnded, [VerifyKey.from_hex(node_key)]).predicate.reading
+def _there(envelope: Envelope, finish: Finish, other: OtherNode) -> Reading:
+    said = verify_statement(envelope, NodeEnded, [key_named(other.node_key)]).predicate
+    if (said.tenant, said.run, said.attempt, said.rank) != (
+        finish.tenant,
+        finish.run,
+        finish.attempt,
+        other.rank,
+    ):
+        raise IntegrityError(f"attempt {finish.attempt}: what node {other.rank} used is of another attempt or node")
+    return said.reading

@@ -82,7 +82,8 @@ class Profile:
         if profile is None:
             raise SignInError(
                 "this machine is not enrolled",
-                hint="Ask your steward for an invitation; then: kifabrik login FILE",
+                hint="Ask your steward for an invitation; then: kifabrik login FILE. "
+                "If it is, its keys lie in another folder: name it with --home, or in KIFABRIK_HOME.",
             )
         if not profile.token:
             raise SignInError(
@@ -119,7 +120,12 @@ class Profile:
 def home_folder() -> Path:
     """Return `$KIFABRIK_HOME`, or the usual place for this person's settings on this system."""
     named = os.environ.get("KIFABRIK_HOME")
-    return Path(named) if named else Path(click.get_app_dir("kifabrik"))
+    return Path(named) if named else usual_folder()
+
+
+def usual_folder() -> Path:
+    """Return the usual place for this person's settings on this system, whatever the environment says."""
+    return Path(click.get_app_dir("kifabrik"))
 
 
 def _folder(home: Path) -> Path:

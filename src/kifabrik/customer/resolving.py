@@ -59,10 +59,12 @@ class Resolver:
 
         Raises:
             NotFoundError: There is no such dataset, model, run or output.
+            UsageError: It names two versions of one dataset.
         """
         found = Resolved(new_id(Kind.RUN))
         for path, reference in job.inputs().items():
             found.inputs[path], found.names[path] = self._input(reference, found)
+        _check_versions(found)
         for name in job.needs:
             run = self._together.get(name) or self._catalogue.run(name)
             found.needs[order_run(run.run)] = run.order
@@ -137,6 +139,18 @@ def _behind(name: str, by_name: dict[str, Job], done: dict[str, Job], above: tup
     for needed in (*job.needs, *(one.name for one in job.inputs().values() if one.output)):
         _behind(needed, by_name, done, (*above, name))
     done[name] = by_name[name]
+
+
+def _check_versions(found: Resolved) -> None:
+    """Check that no dataset is wanted in two versions: a run is given each input once."""
+    by_owner: dict[str, str] = {}
+    for path, item in found.inputs.items():
+        named = by_owner.setdefault(item.owner, found.names[path])
+        if named != found.names[path]:
+            raise UsageError(
+                f"one job cannot have {named} and {found.names[path]}",
+                hint="Seal what is to be compared as one dataset, or compare the results of two runs.",
+            )
 
 
 def _wrong_task(reference: InputReference, run: RunName) -> UsageError:

@@ -108,6 +108,7 @@ def await_cosigned(
     accept: Callable[[str], AcceptedHead],
     index: int,
     *,
+    hint: str = "What was pulled is opened and checked. With the keyholder on, pull again for its proof.",
     patience_s: float = _PATIENCE_S,
     pause_s: float = 0.5,
 ) -> str:
@@ -128,7 +129,7 @@ def await_cosigned(
         if time.monotonic() > until:
             raise UnavailableError(
                 f"the keyholder has not cosigned entry {index} of the log yet: nobody else could check the proof",
-                hint="What was pulled is opened and checked. With the keyholder on, pull again for its proof.",
+                hint=hint,
             )
         time.sleep(pause_s)
 

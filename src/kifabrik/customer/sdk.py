@@ -32,10 +32,11 @@ from kifabrik.jobs.jobfile import JobFile
 from kifabrik.jobs.reading import read_job_or_script
 from kifabrik.runs.states import RunState, is_end
 from kifabrik.transfer.objects import silent
-from kifabrik.wire.runs import RunView
+from kifabrik.wire.runs import Plan, PlanRequest, RunView
 
 _WAIT_S: Final = 20.0
 _AT_ONCE: Final = 8
+_PLAN_LASTS_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,7 @@ class Factory:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._planned: tuple[float, PlanRequest, Plan] | None = None
 
     def submit(
         self, job: str | Path | JobFile, *, variables: Mapping[str, str] | None = None, **changes: Any
@@ -256,7 +258,7 @@ class Factory:
         return [RunFuture(self.session, view, outputs[name]) for name, view in zip(names, views, strict=True)]
 
     def _order(self, jobs: Sequence[tuple[JobFile, Path]]) -> list[RunView]:
-        prepared = prepare_all(self.session, jobs)
+        prepared = prepare_all(self.session, jobs, self._plan)
         for one in prepared:
             if not one.plan.feasible:
                 raise CapacityError(f"this cannot run here: {one.plan.reason}")
@@ -265,6 +267,15 @@ class Factory:
             ordered = {view.run: view.order for view in views}
             views.append(submit(self.session, one, lock_environment(one), ordered))
         return views
+
+    def _plan(self, request: PlanRequest) -> Plan:
+        """Whether this can run here; asked once by who orders many alike, as each order is checked itself."""
+        known, now = self._planned, time.monotonic()
+        if known is not None and known[1] == request and now - known[0] < _PLAN_LASTS_S:
+            return known[2]
+        plan = self.session.runs.plan(request)
+        self._planned = (now, request, plan) if plan.feasible else None
+        return plan
 
     def map(
         self,

@@ -6,7 +6,9 @@ Invariants:
 - a token that got lost on its way is issued anew for the same signed statements, until it is first used.
 """
 
-from kifabrik.errors import ConflictError, NotFoundError, SignInError
+from typing import Final
+
+from kifabrik.errors import ConflictError, NotFoundError, SignInError, UsageError
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import Principal, SignUpCode, Tenant, Token, TokenKind
@@ -16,6 +18,8 @@ from kifabrik.ledger.entry import EntryKind, RefValue
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.tenants.trust import verify_keyholder
+
+LONGEST_NOTE: Final = 128
 
 
 class Accounts:
@@ -37,7 +41,12 @@ class Accounts:
 
         Args:
             note: For the operator's own memory, such as a customer number.
+
+        Raises:
+            UsageError: The note is too long.
         """
+        if len(note) > LONGEST_NOTE:
+            raise UsageError(f"the note has {len(note)} characters, at most {LONGEST_NOTE}")
         code = new_token(TokenKind.OPERATOR)
         with self._store.write() as transaction:
             transaction.accounts.add_code(SignUpCode(token_hash(code), note, self._log.now()))
@@ -86,16 +95,23 @@ class Accounts:
         Raises:
             SignInError: It is unknown or has ended.
         """
-        hashed = token_hash(token)
-        with self._store.read() as transaction:
-            found = transaction.accounts.token(hashed)
-            principal = None if found is None else _principal(transaction, found)
+        found, principal = self._look_up(token)
         if found is None or principal is None:
             raise SignInError("this token is not valid", hint="Sign in again, or ask your steward.")
-        if not found.used:
+        if not _is_noted(found):
             with self._store.write(found.tenant) as transaction:
-                transaction.accounts.mark_used(hashed, self._log.now())
+                transaction.accounts.mark_used(found.hash, self._log.now())
         return principal
+
+    def glance(self, token: str) -> Principal | None:
+        """Return who a token belongs to, if that can be said without waiting for anybody; else ask `sign_in`."""
+        found, principal = self._look_up(token) if self._store.prompt else (None, None)
+        return principal if found is not None and _is_noted(found) else None
+
+    def _look_up(self, token: str) -> tuple[Token | None, Principal | None]:
+        with self._store.read() as transaction:
+            found = transaction.accounts.token(token_hash(token))
+            return found, None if found is None else _principal(transaction, found)
 
     def issue_attempt_token(
         self, transaction: Transaction, tenant: str, run: str, attempt: str, *, beside: bool = False
@@ -142,6 +158,11 @@ def find_tenant(transaction: Transaction, tenant: str) -> Tenant:
     if found is None:
         raise NotFoundError("there is no such tenant")
     return found
+
+
+def _is_noted(token: Token) -> bool:
+    """Whether nothing is to be written down of a token's use."""
+    return bool(token.used) or token.kind is TokenKind.ATTEMPT  # of which none is issued for the same again
 
 
 def _principal(transaction: Transaction, token: Token) -> Principal | None:

@@ -157,7 +157,7 @@ class Admission:
         priced = self._pricing.quote_each(delivery.demand, nodes, order.max_duration_s, budget, tasks)
         most = Money(priced.most.micro_eur * tasks)
         limits = transaction.runs.limits(order.tenant)
-        unfinished, aside = transaction.runs.count_unfinished(order.tenant)
+        unfinished = transaction.runs.count_unfinished(order.tenant) if limits.most_runs else 0
         if limits.most_runs and unfinished + tasks > limits.most_runs:
             more = f" and this sweep has {tasks} tasks" if order.tasks else ""
             raise CapacityError(
@@ -169,7 +169,7 @@ class Admission:
             (used,) = [
                 one.month_micro_eur for one in transaction.runs.usage([order.tenant]) if one.month == month
             ] or [0]
-            left = Money(limits.month_micro_eur - used - aside)
+            left = Money(limits.month_micro_eur - used - transaction.runs.set_aside_of(order.tenant))
             if left < most:
                 raise CapacityError(
                     f"the {'sweep' if order.tasks else 'run'} may cost up to {most}; "

@@ -9,6 +9,7 @@ Invariants:
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from kifabrik.errors import ConflictError, IntegrityError
 from kifabrik.factory.accounts import find_tenant
@@ -23,7 +24,7 @@ from kifabrik.runs.gathering import Fault, Stage
 from kifabrik.runs.states import TRANSITIONS, RunState, is_end
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import read_unverified
-from kifabrik.values import Place
+from kifabrik.values import Place, parse_time
 
 _SENTENCES = {
     RunState.BUILDING: "Building the environment.",
@@ -89,11 +90,14 @@ class Attempts:
             NotFoundError: There is no such attempt.
             ConflictError: It has ended.
         """
-        with self._store.write(tenant) as transaction:
+        with self._store.read() as transaction:
             found, run = self.going_on(transaction, tenant, attempt)
-            if not found.taken:
-                transaction.runs.save_attempt(replace(found, taken=self._book.now()))
-            return _work(transaction, run, found)
+            view = _work(transaction, run, found)
+        if not found.taken:
+            with self._store.write(tenant) as transaction:
+                found, _ = self.going_on(transaction, tenant, attempt)
+                transaction.runs.save_attempt(replace(found, taken=found.taken or self._book.now()))
+        return view
 
     def progress(self, tenant: str, attempt: str, state: RunState, reason: str) -> None:
         """Move an attempt and its run forward; the same step again changes only the reason.
@@ -208,6 +212,27 @@ def _work(transaction: Transaction, run: Run, attempt: Attempt) -> WorkView:
         streamed=run.streamed_bytes > 0,
         attested=_asks_attested(transaction, run.tenant, said),
     )
+
+
+def asks_attested(transaction: Transaction, run: Run, now: datetime) -> bool:
+    """Whether all live grants that a run could use of some input ask for attested nodes, so that it needs one.
+
+    The keyholder decides; this lets a cluster choose nodes.
+
+    Raises:
+        IntegrityError: A statement of its order or grants is missing.
+    """
+    order, _ = read_unverified(_kept(transaction, run.tenant, run.order), Order)
+    for item in order.inputs:
+        grants = [
+            read_unverified(_kept(transaction, run.tenant, record.statement), Grant)[0]
+            for record in transaction.datasets.grants(run.tenant, item.owner)
+            if not record.revoked
+        ]
+        live = [one for one in grants if one.purpose == order.purpose and parse_time(one.expires) > now]
+        if live and all(one.attested for one in live):
+            return True
+    return False
 
 
 def _asks_attested(transaction: Transaction, tenant: str, order: Order) -> bool:

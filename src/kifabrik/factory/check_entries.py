@@ -131,18 +131,17 @@ def _facts_of_rows(transaction: Transaction, tenant: str, stopped: Collection[st
         if member.removed:
             yield _fact(EntryKind.MEMBER_REMOVED, member.member)
     yield from _facts_of_datasets(transaction, tenant)
-    yield from _facts_of_requests(transaction.leases.of_run(tenant, ""))
+    yield from _facts_of_requests(transaction.leases.of_runs(tenant, [""]))
     for order in orders_of(transaction, tenant):
         yield from _facts_of_order(order)
         if order.tasks:
-            yield from _facts_of_requests(transaction.leases.of_run(tenant, order.run))
+            yield from _facts_of_requests(transaction.leases.of_runs(tenant, [order.run]))
     before = ""
     while page := transaction.runs.page(tenant, before, _PAGE):
         before = page[-1].run
-        attempts = transaction.runs.attempts_of(tenant, [run.run for run in page])
-        yield from _facts_of_runs(page, attempts, stopped)
-        for run in page:
-            yield from _facts_of_requests(transaction.leases.of_run(tenant, run.run))
+        names = [run.run for run in page]
+        yield from _facts_of_runs(page, transaction.runs.attempts_of(tenant, names), stopped)
+        yield from _facts_of_requests(transaction.leases.of_runs(tenant, names))
 
 
 def _facts_of_datasets(transaction: Transaction, tenant: str) -> Iterator[Fact]:

@@ -4,12 +4,14 @@ Reads one view of the database, so what happens meanwhile does not show.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 from kifabrik.factory.capacity import Share
 from kifabrik.factory.findings import Finding
 from kifabrik.factory.journals import rank_log
+from kifabrik.factory.log_records import RankLog
 from kifabrik.factory.node_records import NodeRecord
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.run_records import Attempt, Run
@@ -71,10 +73,10 @@ def _tenant(transaction: Transaction, tenant: str) -> Iterator[Finding]:
         runs.update(run.sweep or run.run for run in page)
         attempts = transaction.runs.attempts_of(tenant, [run.run for run in page])
         ended += sum(bool(one.finished) for one in attempts)
+        by_run = {run: list(own) for run, own in groupby(attempts, lambda one: one.run)}
         for run in page:
-            yield from _run(run, [one for one in attempts if one.run == run.run])
-        for attempt in attempts:
-            yield from _attempt(transaction, attempt)
+            yield from _run(run, by_run.get(run.run, []))
+        yield from _attempts(transaction, tenant, attempts)
     orders = 0
     for order in orders_of(transaction, tenant):
         orders += 1
@@ -121,20 +123,35 @@ def _run(run: Run, attempts: Sequence[Attempt]) -> Iterator[Finding]:
         yield Finding(run.tenant, f"the attempts of run {run.run} are not numbered one by one", _BY_HAND)
 
 
-def _attempt(transaction: Transaction, attempt: Attempt) -> Iterator[Finding]:
-    others = transaction.runs.rank_logs(attempt.tenant, [attempt.attempt])
-    for log in (rank_log(transaction, attempt, 0), *others):
-        kept = transaction.runs.count_segments(attempt.tenant, attempt.attempt, log.rank)
-        if kept != (log.segments, log.log_bytes):
-            of_node = f" of node {log.rank}" if others else ""
-            yield Finding(
-                attempt.tenant,
-                f"attempt {attempt.attempt} has {kept[0]} log segments{of_node} of {kept[1]} bytes; "
-                f"it should have {log.segments} of {log.log_bytes}",
-                _LOG_CUT,
-            )
+def _attempts(transaction: Transaction, tenant: str, attempts: Sequence[Attempt]) -> Iterator[Finding]:
+    names = [one.attempt for one in attempts]
+    others: dict[str, list[RankLog]] = {}
+    for log in transaction.runs.rank_logs(tenant, names):
+        others.setdefault(log.attempt, []).append(log)
+    kept = transaction.runs.count_segments(tenant, names)
+    for attempt in attempts:
+        for log in (rank_log(transaction, attempt, 0), *others.get(attempt.attempt, ())):
+            yield from _log(log, *kept.get((log.attempt, log.rank), (0, 0)), several=attempt.attempt in others)
+    named = {one.attempt: _named(one, others.get(one.attempt, ())) for one in attempts}
+    known = transaction.statements.known(tenant, set().union(*named.values()))
+    for name, digests in named.items():
+        for digest in sorted(digests - known):
+            what = f"attempt {name} names statement {digest[:16]}, which is missing"
+            yield Finding(tenant, what, _STATEMENT_GONE)
+
+
+def _log(log: RankLog, segments: int, size: int, *, several: bool) -> Iterator[Finding]:
+    if (segments, size) != (log.segments, log.log_bytes):
+        of_node = f" of node {log.rank}" if several else ""
+        yield Finding(
+            log.tenant,
+            f"attempt {log.attempt} has {segments} log segments{of_node} of {size} bytes; "
+            f"it should have {log.segments} of {log.log_bytes}",
+            _LOG_CUT,
+        )
+
+
+def _named(attempt: Attempt, others: Iterable[RankLog]) -> set[str]:
+    """Digests of the statements an attempt names."""
     streams = {attempt.stream, *(log.stream for log in others)}
-    named = {attempt.lease, *streams, attempt.finish, attempt.provenance, *attempt.outputs} - {""}
-    for digest in sorted(named - transaction.statements.known(attempt.tenant, named)):
-        what = f"attempt {attempt.attempt} names statement {digest[:16]}, which is missing"
-        yield Finding(attempt.tenant, what, _STATEMENT_GONE)
+    return {attempt.lease, *streams, attempt.finish, attempt.provenance, *attempt.outputs} - {""}

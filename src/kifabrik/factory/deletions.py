@@ -18,6 +18,8 @@ from kifabrik.factory.records import Deletion
 from kifabrik.values import format_time
 
 _CLAIM_LASTS: Final = timedelta(minutes=10)
+_BATCH: Final = 500
+"""Objects claimed together: what is crossed out in one transaction holds up no other writer for long."""
 
 
 class Deletions:
@@ -45,26 +47,40 @@ class Deletions:
             transaction.after_commit(("delete", tenant), lambda: self._quietly(tenant))
         return count
 
-    def carry_out(self, tenant: str = "", digests: Iterable[str] = ()) -> int:
+    def carry_out(self, tenant: str = "", digest: str = "") -> int:
         """Do what is written down and held by nobody; how many objects that were.
+
+        One that cannot be deleted keeps no other from it.
 
         Args:
             tenant: Of one tenant only; empty for all.
-            digests: These only; none for all.
+            digest: This one only; empty for all.
 
         Raises:
-            UnavailableError: The object store cannot be reached.
+            UnavailableError: The object store refused at least one, or cannot be reached.
         """
-        claim, now = secrets.token_hex(8), self._clock()
-        with self._store.write(tenant) as transaction:
-            held = transaction.objects.claim_deletions(
-                tenant, digests, claim, format_time(now), format_time(now + _CLAIM_LASTS)
-            )
-        for deletion in held:
-            self._files.delete(object_key(deletion.tenant, deletion.digest))
-        for owner in sorted({deletion.tenant for deletion in held}):
-            self._cross_out(owner, [one for one in held if one.tenant == owner], claim)
-        return len(held)
+        done, refused = 0, None
+        while True:
+            claim, now = secrets.token_hex(8), self._clock()
+            with self._store.write(tenant) as transaction:
+                held = transaction.objects.claim_deletions(
+                    tenant, digest, claim, format_time(now), format_time(now + _CLAIM_LASTS), _BATCH
+                )
+            gone = []
+            for deletion in held:
+                try:
+                    self._files.delete(object_key(deletion.tenant, deletion.digest))
+                except UnavailableError as error:
+                    refused = error
+                else:
+                    gone.append(deletion)
+            for owner in sorted({deletion.tenant for deletion in gone}):
+                self._cross_out(owner, [one for one in gone if one.tenant == owner], claim)
+            done += len(gone)
+            if refused is not None and not gone:
+                raise refused
+            if not held:
+                return done
 
     def make_way(self, tenant: str, digest: str) -> None:
         """Finish the deletion of an object that is to be uploaded again.
@@ -72,7 +88,7 @@ class Deletions:
         Raises:
             UnavailableError: Somebody else is at it.
         """
-        self.carry_out(tenant, [digest])
+        self.carry_out(tenant, digest)
         with self._store.read() as transaction:
             if transaction.objects.deleting(tenant, digest):
                 raise UnavailableError(f"object {digest[:16]} is being deleted", hint="Try again in a moment.")

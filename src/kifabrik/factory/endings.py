@@ -20,6 +20,7 @@ from kifabrik.meters.footprint import Footprint, Site, footprint
 from kifabrik.meters.reading import Reading
 from kifabrik.meters.recorded import references
 from kifabrik.prices.pricelist import cost
+from kifabrik.runs.gathering import Stage
 from kifabrik.runs.retry import Verdict, judge
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.values import Money, parse_time
@@ -124,6 +125,8 @@ class Endings:
         transaction.runs.drop_notes(attempt.tenant, attempt.attempt)
         self._pay(transaction, run, attempt, charged)
         self._book.speak_to(transaction, attempt)
+        for stage in Stage if run.resources.nodes > 1 else ():
+            self._book.complete(transaction, attempt, stage)
         self._book.look(transaction)
         again = verdict.state is RunState.QUEUED
         return self._book.change(

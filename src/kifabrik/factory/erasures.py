@@ -4,7 +4,8 @@ Invariants:
 - from the entry `erasure.decided` on, no version, grant or lease of the dataset is taken;
 - objects go only after the keyholder has certified that the key is destroyed, and only those that no
   live version needs;
-- a later certificate replaces an earlier one only to say that it is complete.
+- a later certificate replaces an earlier one only to say that it is complete;
+- a later decision replaces an earlier one only to ask for the results made from the dataset as well.
 """
 
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError
@@ -50,7 +51,7 @@ class Erasures:
         Raises:
             IntegrityError: Not signed by the tenant key, or about another tenant.
             NotFoundError: There is no such dataset.
-            ConflictError: Another decision about this dataset is on record.
+            ConflictError: A decision about this dataset is on record that asks for as much.
         """
         with self._store.write(tenant) as transaction:
             key = VerifyKey.from_hex(find_tenant(transaction, tenant).tenant_key)
@@ -62,9 +63,12 @@ class Erasures:
                 return recorded
             if transaction.datasets.newest(tenant, said.dataset) is None:
                 raise NotFoundError(f"there is no dataset {said.dataset}")
-            if transaction.datasets.erasure(tenant, said.dataset) is not None:
+            before = transaction.datasets.erasure(tenant, said.dataset)
+            if before is not None and not (said.derived and not _asks_for_derived(transaction, before)):
                 raise ConflictError(f"it is decided already that dataset {said.dataset} be erased")
-            transaction.datasets.put_erasure(Erasure(tenant, said.dataset, erasure.digest, ErasureState.DECIDED))
+            deleted = before.objects_deleted if before else 0
+            decided = Erasure(tenant, said.dataset, erasure.digest, ErasureState.DECIDED, objects_deleted=deleted)
+            transaction.datasets.put_erasure(decided)
             return self._statements.put_on_record(
                 transaction,
                 tenant,
@@ -100,6 +104,7 @@ class Erasures:
                 before.objects_deleted + deleted,
             )
             transaction.datasets.put_erasure(after)
+            self._log.hints.after(transaction, erasure_topic(tenant, said.dataset))
             transaction.after_commit(("settle", tenant), self.settle)
             return self._statements.put_on_record(
                 transaction,
@@ -158,6 +163,12 @@ class Erasures:
         for manifest in gone:
             transaction.datasets.mark_erased(tenant, manifest, self._log.now())
         return self._deletions.begin(transaction, tenant, sorted(transaction.datasets.only_in(tenant, gone)))
+
+
+def _asks_for_derived(transaction: Transaction, erasure: Erasure) -> bool:
+    """Whether a decision on record asks for the results made from the dataset too."""
+    envelope = transaction.statements.get(erasure.tenant, erasure.statement)
+    return envelope is not None and read_unverified(envelope, ErasureStatement)[0].derived  # verified when it came
 
 
 def _decided(transaction: Transaction, tenant: str, said: ErasureCertificate) -> Erasure:

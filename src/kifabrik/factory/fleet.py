@@ -1,13 +1,15 @@
 """Nodes: enrolled by the operator, known by their keys."""
 
 from dataclasses import replace
+from typing import Final
 
 from kifabrik.errors import ConflictError, NotFoundError, UsageError
 from kifabrik.factory.allowances import Limits
 from kifabrik.factory.node_records import NodeRecord
 from kifabrik.factory.ports import Store
 
-MOST_GPUS = 63
+_MOST: Final = 10**18
+MOST_GPUS: Final = 63
 """GPUs of one node: what is free of them is one 64-bit number."""
 
 
@@ -59,7 +61,16 @@ class Fleet:
         raise NotFoundError(f"there is no node {name}")
 
     def set_limits(self, tenant: str, limits: Limits) -> None:
-        """Change what a tenant may use."""
+        """Change what a tenant may use.
+
+        Raises:
+            UsageError: A limit is negative or beyond all bounds, or the weight is not above 0.
+        """
+        counts = (limits.most_runs, limits.most_cpus, limits.most_gpus, limits.month_micro_eur)
+        if not all(0 <= count <= _MOST for count in counts):
+            raise UsageError(f"a limit is 0 to {_MOST}; one of {', '.join(map(str, counts))} is not")
+        if not 0 < limits.weight <= _MOST:
+            raise UsageError(f"a weight is above 0, not {limits.weight:g}", hint="1 is that of a new tenant.")
         with self._store.write(tenant) as transaction:
             transaction.runs.set_limits(tenant, limits)
 

@@ -37,20 +37,19 @@ def awaits(needed: Sequence[str]) -> str:
     return f"Waits for {', '.join(needed)}."
 
 
-def follow(transaction: Transaction, ended: Run, end_all: EndAll) -> bool:
-    """Let go on, or end, what waited for a run that has just ended; whether something may start now.
+def follow(transaction: Transaction, ended: Run, end_all: EndAll) -> set[str]:
+    """Let go on, or end, what waited for a run that has just ended; return the orders of which more may start now.
 
     Args:
         transaction: That ends the run.
         ended: The run, as it is now.
         end_all: Ends the runs of an order that cannot go on.
     """
-    freed = False
+    tenant, needed = ended.tenant, order_run(ended.run)
+    waiting = transaction.runs.needed_by(tenant, needed)
+    freed = {one for one in waiting if _look_at(transaction, tenant, one, ended, end_all)}
     if ended.sweep and ended.hold is Hold.NOTHING:
-        freed = transaction.runs.let_go(ended.tenant, ended.sweep, Hold.TURN, 1, WAITS) > 0
-    name = order_run(ended.run)
-    for waiting in transaction.runs.needed_by(ended.tenant, name):
-        freed |= _look_at(transaction, ended.tenant, waiting, ended, end_all)
+        freed |= {ended.sweep} if transaction.runs.let_go(tenant, ended.sweep, Hold.TURN, 1, WAITS) else set()
     return freed
 
 
@@ -96,10 +95,12 @@ def _sizes(transaction: Transaction, order: Admitted) -> tuple[dict[str, int], s
     found = inputs_of(transaction, order.tenant, said)
     if "" in found:
         return {}, "One of its inputs was not put out."
-    versions = [transaction.datasets.by_manifest(order.tenant, manifest) for manifest in found]
+    versions = transaction.datasets.by_manifests(order.tenant, found)
     demand = Demand(one.resources, one.place, one.python, code.size)
     delivery = deliver(
-        demand, sum(version.size for version in versions if version), enabled_nodes(transaction.runs.nodes())
+        demand,
+        sum(versions[manifest].size for manifest in found if manifest in versions),
+        enabled_nodes(transaction.runs.nodes()),
     )
     found_sizes = {
         "staged_bytes": delivery.demand.staged_bytes,

@@ -93,7 +93,7 @@ class Gathering:
                 self._book.complete(transaction, found, stage)
 
     def hand_over(self, tenant: str, attempt: str, notes: Mapping[int, str]) -> None:
-        """Leave what rank 0 has sealed for every rank.
+        """Leave what rank 0 has sealed for every rank; the same again changes nothing.
 
         Raises:
             UsageError: A rank is missing, or there is none like it.
@@ -103,9 +103,16 @@ class Gathering:
             found, run = self._attempts.going_on(transaction, tenant, attempt)
             if sorted(notes) != list(range(run.resources.nodes)):
                 raise UsageError(f"keys are handed to {len(notes)} nodes; the run has {run.resources.nodes}")
+            before = transaction.runs.notes(tenant, attempt, Stage.KEYS)
+            if before == notes:
+                return
+            if before:
+                raise ConflictError(
+                    f"other keys of attempt {attempt} were handed over before",
+                    hint="Another launcher works as node 0; this one must end.",
+                )
             for rank, text in notes.items():
-                if not transaction.runs.put_note(tenant, attempt, Stage.KEYS, rank, text):
-                    raise ConflictError(f"the keys of attempt {attempt} were handed over before")
+                transaction.runs.put_note(tenant, attempt, Stage.KEYS, rank, text)
             self._book.complete(transaction, found, Stage.KEYS)
 
     def fail(self, tenant: str, attempt: str, fault: Fault) -> None:

@@ -31,3 +31,5 @@ class Housekeeping:
                 task()
             except KifabrikError as error:
                 _logger.warning("housekeeping: %s", error.message)
+            except Exception:  # one that ended the thread would end all housekeeping until the next start
+                _logger.exception("housekeeping: %s failed", getattr(task, "__qualname__", task))

@@ -131,7 +131,7 @@ class Journals:
             return
         in_row = len(body) <= _ROW_BYTES
         if not in_row:
-            self._objects.receive(tenant, statement.predicate.body, len(body), 0, body)
+            self._objects.put(tenant, statement.predicate.body, body)
         with self._store.write(tenant) as transaction:
             found, _ = self._attempts.going_on(transaction, tenant, attempt)
             log = rank_log(transaction, found, rank)
@@ -218,7 +218,7 @@ def lease_of(transaction: Transaction, attempt: Attempt) -> str:
     Raises:
         RefusedError: None was.
     """
-    for request in transaction.leases.of_run(attempt.tenant, attempt.run):
+    for request in transaction.leases.of_runs(attempt.tenant, [attempt.run]):
         if request.attempt == attempt.attempt and request.state is RequestState.RELEASED:
             return request.decision
     raise RefusedError(f"no key was released to attempt {attempt.attempt}")

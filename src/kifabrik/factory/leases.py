@@ -301,5 +301,5 @@ def _check_items(transaction: Transaction, tenant: str, items: tuple[str, ...]) 
 
 
 def _datasets(transaction: Transaction, tenant: str, items: Iterable[str]) -> tuple[str, ...]:
-    versions = [transaction.datasets.by_manifest(tenant, item) for item in items]
-    return tuple(sorted({one.owner for one in versions if one is not None and one.owner.startswith(_DATASET)}))
+    versions = transaction.datasets.by_manifests(tenant, items).values()
+    return tuple(sorted({one.owner for one in versions if one.owner.startswith(_DATASET)}))

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
-from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UsageError
+from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.keys import object_key
 from kifabrik.factory.ports import Clock, ObjectStore, Store, Transaction
@@ -134,6 +134,18 @@ class Objects:
             self._enter(transaction, tenant, digest, size)
         return size
 
+    def put(self, tenant: str, digest: str, body: bytes) -> None:
+        """Take an object whole, whatever an earlier try that was cut off has left of it.
+
+        Raises:
+            UnavailableError: Somebody else is at it.
+        """
+        for _ in range(2):
+            if self.receive(tenant, digest, len(body), 0, body) == len(body):
+                return
+            self._staging.drop(tenant, digest)
+        raise UnavailableError(f"somebody else uploads object {digest[:16]}", hint="Try again in a moment.")
+
     def take(self, tenant: str, bodies: Iterable[bytes]) -> list[str]:
         """Take small objects whole, all entered at once; return the digests of those that were not taken.
 
@@ -202,7 +214,7 @@ class Objects:
                 gone = transaction.objects.abandon_upload(upload)
             if gone:
                 self._staging.drop(upload.tenant, upload.digest)
-                self._deletions.carry_out(upload.tenant, [upload.digest])
+                self._deletions.carry_out(upload.tenant, upload.digest)
         return len(abandoned)
 
     def _begin(self, tenant: str, digest: str, size: int) -> bool:

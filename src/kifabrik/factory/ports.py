@@ -66,6 +66,11 @@ class Transaction(Protocol):
 class Store(Protocol):
     """Opens transactions."""
 
+    @property
+    def prompt(self) -> bool:
+        """Whether reading waits for nobody, as writers hold up no readers and no other machine is asked."""
+        ...
+
     def read(self) -> AbstractContextManager[Transaction]:
         """A consistent view; nothing may be written."""
         ...
@@ -84,7 +89,7 @@ class Store(Protocol):
         ...
 
     def stamp(self) -> int:
-        """A number that differs after any commit, of this or another process."""
+        """A number that differs after any commit of another process, and perhaps after one of this."""
         ...
 
     def close(self) -> None:

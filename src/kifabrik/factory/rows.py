@@ -252,9 +252,9 @@ class ObjectRows(Protocol):
         ...
 
     def claim_deletions(
-        self, tenant: str, digests: Iterable[str], claim: str, now: str, until: str
+        self, tenant: str, digest: str, claim: str, now: str, until: str, most: int
     ) -> list[Deletion]:
-        """Claim those that nobody else holds at `now`; an empty tenant means any, no digests means all."""
+        """Claim at most so many that nobody else holds at `now`; an empty tenant or digest means any."""
         ...
 
     def deleting(self, tenant: str, digest: str) -> bool:
@@ -287,6 +287,10 @@ class DatasetRows(Protocol):
 
     def by_manifest(self, tenant: str, manifest: str) -> Version | None:
         """Find a version by its manifest."""
+        ...
+
+    def by_manifests(self, tenant: str, manifests: Iterable[str]) -> dict[str, Version]:
+        """Those versions that there are of these manifests, by manifest."""
         ...
 
     def versions(self, tenant: str, prefix: str) -> list[Version]:
@@ -345,8 +349,8 @@ class LeaseRows(Protocol):
         """Find a request."""
         ...
 
-    def of_run(self, tenant: str, run: str) -> list[KeyRequest]:
-        """All requests about a run, oldest first."""
+    def of_runs(self, tenant: str, runs: Iterable[str]) -> list[KeyRequest]:
+        """All requests about these runs, of each the oldest first."""
         ...
 
     def decide(self, tenant: str, digest: str, state: RequestState, decision: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kifabrik.errors import NotFoundError
 from kifabrik.factory.followers import follow
-from kifabrik.factory.hints import Hints, attempt_topic, control_topic, run_topic, stage_topic
+from kifabrik.factory.hints import EVERYTHING, Hints, attempt_topic, control_topic, run_topic, stage_topic
 from kifabrik.factory.ports import Clock, Transaction
 from kifabrik.factory.run_records import Attempt, Event, Run, StopCause, Watched
 from kifabrik.factory.schedule import Promise
@@ -86,8 +86,10 @@ class RunBook:
         )
         transaction.runs.save_run(changed)
         self._tell(transaction, changed, event=(state, reason) != (run.state, run.reason))
-        if changed.finished and not run.finished and follow(transaction, changed, self.end_waiting):
-            self.look(transaction)
+        if changed.finished and not run.finished:
+            for order in follow(transaction, changed, self.end_waiting):
+                self._hints.after(transaction, run_topic(run.tenant, order))
+                self.look(transaction)
         return changed
 
     def end_waiting(
@@ -110,6 +112,8 @@ class RunBook:
                 self.change(transaction, run, state=state, reason=reason, promise=None, **fields)
         self._hints.after(transaction, run_topic(tenant, name))
         if ended:
+            # Perhaps thousands of tasks, each of which somebody may watch.
+            self._hints.after(transaction, EVERYTHING)
             self._tell_dependents(transaction, order, state)
 
     def _tell_dependents(self, transaction: Transaction, order: Admitted, state: RunState) -> None:

@@ -70,16 +70,20 @@ class RunTable(Protocol):
         """Runs of all tenants that have started and not ended."""
         ...
 
-    def overdue_runs(self, now: str) -> list[Run]:
-        """Runs of all tenants past their deadline that have not ended and raised no alarm."""
+    def overdue_runs(self, now: str, most: int) -> list[Run]:
+        """Runs of all tenants past their deadline that have not ended and raised no alarm, some of them."""
         ...
 
     def set_waiting(self, run: Run | Watched, reason: str, promise: Promise | None) -> bool:
         """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
         ...
 
-    def count_unfinished(self, tenant: str) -> tuple[int, int]:
-        """Number of runs that have not ended, and what is set aside for them."""
+    def count_unfinished(self, tenant: str) -> int:
+        """Number of runs that have not ended."""
+        ...
+
+    def set_aside_of(self, tenant: str) -> int:
+        """What is set aside for a tenant's runs that have not ended, in micro-euro."""
         ...
 
     def count_queued(self) -> int:
@@ -128,6 +132,10 @@ class OrderTable(Protocol):
         ...
 
     def runs_named(self, tenant: str, names: Collection[str]) -> list[Run]: ...
+    def runs_at(self, tenant: str, positions: Collection[int]) -> dict[int, Run]:
+        """Runs of a tenant by their positions, such as the first ones of orders."""
+        ...
+
     def count_tasks(self, tenant: str, sweeps: Sequence[str]) -> list[TaskCount]:
         """How many tasks of these sweeps are in which state."""
         ...
@@ -203,8 +211,8 @@ class AttemptTable(Protocol):
     def set_stream_header(self, tenant: str, attempt: str, header: bytes) -> None: ...
     def stream_header(self, tenant: str, attempt: str) -> bytes: ...
     def add_segment(self, segment: Segment) -> None: ...
-    def count_segments(self, tenant: str, attempt: str, rank: int) -> tuple[int, int]:
-        """How many segments a log has, and their size."""
+    def count_segments(self, tenant: str, attempts: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
+        """How many segments each log of these attempts has, and their size, by attempt and rank."""
         ...
 
     def segments(self, tenant: str, attempt: str, rank: int, after: int, most: int) -> list[Segment]: ...

@@ -160,7 +160,7 @@ class Shows:
             found = transaction.runs.tasks(tenant, run, 0, 1)[0] if sweep else find_run(transaction, tenant, run)
             attempts = transaction.runs.attempts_of(tenant, [run])
             others = transaction.runs.rank_logs(tenant, [one.attempt for one in attempts])
-            requests = transaction.leases.of_run(tenant, run)
+            requests = transaction.leases.of_runs(tenant, [run])
             versions = transaction.datasets.versions(tenant, f"{run}/")
         return EvidenceView(
             run=run,
@@ -181,13 +181,12 @@ def _sweep(transaction: Transaction, tenant: str, run: str) -> Admitted | None:
 
 
 def _sweep_pictures(transaction: Transaction, tenant: str, orders: Sequence[Admitted]) -> list[SweepPicture]:
-    counts = transaction.runs.count_tasks(tenant, [order.run for order in orders])
+    firsts = transaction.runs.runs_at(tenant, [order.position for order in orders])
+    counts: dict[str, list[TaskCount]] = {}
+    for count in transaction.runs.count_tasks(tenant, [order.run for order in orders]):
+        counts.setdefault(count.sweep, []).append(count)
     return [
-        SweepPicture(
-            order=order,
-            one=transaction.runs.tasks(tenant, order.run, 0, 1)[0],
-            counts=tuple(count for count in counts if count.sweep == order.run),
-        )
+        SweepPicture(order=order, one=firsts[order.position], counts=tuple(counts.get(order.run, ())))
         for order in orders
     ]
 
@@ -210,10 +209,10 @@ def _pictures(transaction: Transaction, tenant: str, runs: Sequence[Run]) -> lis
     by_run: dict[str, list[Attempt]] = {}
     for attempt in attempts:
         by_run.setdefault(attempt.run, []).append(attempt)
+    made = transaction.datasets.by_manifests(tenant, {one for attempt in attempts for one in attempt.outputs})
     pictures = []
     for run in runs:
         own = tuple(by_run.get(run.run, ()))
-        made = [transaction.datasets.by_manifest(tenant, one) for attempt in own for one in attempt.outputs]
         pictures.append(
             RunPicture(
                 run=run,
@@ -226,7 +225,7 @@ def _pictures(transaction: Transaction, tenant: str, runs: Sequence[Run]) -> lis
                     one.attempt: [logs.get((one.attempt, rank), "") for rank in range(1, len(one.placement))]
                     for one in own
                 },
-                outputs=tuple(version for version in made if version is not None),
+                outputs=tuple(made[one] for attempt in own for one in attempt.outputs if one in made),
             )
         )
     return pictures

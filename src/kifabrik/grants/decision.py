@@ -37,7 +37,7 @@ _SENTENCES: Final = {
     Condition.ROLE: "The role of the member who ordered does not allow runs.",
     Condition.MEMBER: "The grant on dataset {dataset} names other members.",
     Condition.PLACE: "The grant on dataset {dataset} does not allow the place {place}.",
-    Condition.CODE: "The grant on dataset {dataset} is for other code.",
+    Condition.CODE: "The grant on dataset {dataset} is for other code or other packages.",
     Condition.ATTESTED: "The grant on dataset {dataset} asks for attested nodes.",
     Condition.LIMIT: "The limit of {limit} runs per day on dataset {dataset} is reached.",
     Condition.ASK: "A person at the keyholder must decide about dataset {dataset}.",
@@ -72,7 +72,7 @@ class Use:
         frozen: Whether a person froze it.
         purpose: From the order.
         place: What the request states.
-        code: Digest of the tree the code bundle unpacks to; None where it is not known.
+        code: Code and packages, from `bound_code`; None where they are not known.
         attested: Whether hardware attestation was verified.
         approved: Whether a person has approved this request.
         now: The keyholder's time, which never goes back.
@@ -112,9 +112,19 @@ class Answer:
         return bool(self.grant) and not self.reason
 
 
-def salted_code(salt: str, contents: str) -> str:
-    """Return what a `CodeDigest` holds: SHA-256 over salt and contents digest, both as hex text."""
-    return sha256_hex((salt + contents).encode())
+def bound_code(contents: str, lock: str) -> str:
+    """Return what a grant can be bound to: what runs, and the packages it imports.
+
+    Args:
+        contents: Digest of the tree the code bundle unpacks to, in hex.
+        lock: Digest of the environment's lock, in hex.
+    """
+    return sha256_hex((contents + lock).encode())
+
+
+def salted_code(salt: str, code: str) -> str:
+    """Return what a `CodeDigest` holds: SHA-256 over salt and `bound_code`, both as hex text."""
+    return sha256_hex((salt + code).encode())
 
 
 def decide_use(use: Use, known: Sequence[GrantFacts]) -> Answer:

@@ -8,7 +8,7 @@ from kifabrik.values import Place
 
 @dataclass(frozen=True)
 class CodeDigest:
-    """A salted digest of a code tree: SHA-256 over salt and contents digest, both as hex text."""
+    """A salted digest of code and the packages it imports, see `kifabrik.grants.decision.salted_code`."""
 
     salt: str
     sha256: str
@@ -26,7 +26,7 @@ class Grant:
         purpose: Purpose id.
         members: Member ids that may use it; empty for every engineer, steward and owner.
         place: Where a run may be that uses it.
-        code: If set, only this code may run on it.
+        code: If set, only this code with these packages may run on it.
         runs_per_day: Most leases for new runs within any 24 hours; 0 for no limit.
         attested: Whether only attested nodes may be used.
         ask: Whether a person must decide each time.

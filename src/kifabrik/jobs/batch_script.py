@@ -25,11 +25,11 @@ from kifabrik.jobs.batch_lines import SET_ASIDE, Word, kifabrik_words, slurm_wor
 from kifabrik.jobs.jobfile import JobFile
 from kifabrik.orders.slurm_options import SlurmOptions
 
-_MEMORY: Final = re.compile(r"(\d+)([KMGT]?)B?", re.IGNORECASE)
+_MEMORY: Final = re.compile(r"(\d{1,15})([KMGT]?)B?", re.IGNORECASE)
 _MEMORY_UNITS: Final = {"": 2**20, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 """Of sbatch: binary, and MiB without a letter."""
-_GRES: Final = re.compile(r"(?:gpu:)?(?:(?P<model>[A-Za-z][\w.-]*):)?(?P<count>\d+)")
-_CLOCK: Final = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
+_GRES: Final = re.compile(r"(?:gpu:)?(?:(?P<model>[A-Za-z][\w.-]*):)?(?P<count>\d{1,6})")
+_CLOCK: Final = re.compile(r"(?:(\d{1,9})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?")
 _DEFAULT_LIMIT_S: Final = 3600
 _ATTEMPTS_OF_A_REQUEUE: Final = 3
 """What `--requeue` means here: Slurm itself would try for ever."""

@@ -8,6 +8,7 @@ Invariants:
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from kifabrik.datasets.manifest import Manifest, verify_manifest
 from kifabrik.errors import IntegrityError, UsageError
@@ -27,11 +28,13 @@ from kifabrik.keyholder.state import State
 from kifabrik.keyholder.vault import ORDER, dataset_secret, result_secret
 from kifabrik.leases.statements import AttemptRequest, MemberRequest
 from kifabrik.orders.order import Order
-from kifabrik.orders.tasks import covers, is_awaited, order_run
+from kifabrik.orders.tasks import covers, is_awaited, order_run, runs_of
 from kifabrik.runs.statements import LogStream
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import Statement, read_unverified, verify_statement
+
+_CODE_AND_CHECKPOINT: Final = 2
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Cases:
         Args:
             request: All its signatures verified.
             fetched: Statements it names, not verified, by digest.
-            code: Digest of the tree in the code bundle, if a grant asks for it.
+            code: Code and packages, from `bound_code`, if a grant asks for them.
         """
         books, asked = self._books, request.predicate
         kept = self._order_before(books.records.order(asked.order), request.digest)
@@ -122,9 +125,14 @@ class Cases:
         return earlier.statement if own and earlier and earlier.log_index < own.log_index else None
 
     def _needed(self, order: Statement[Order] | None) -> dict[str, str]:
-        """Return the digests of the orders of the runs that an order needs, as the log has them."""
-        kept = {one.run: self._books.records.order_of(one.run) for one in order.predicate.needs} if order else {}
-        return {run: one.statement.digest for run, one in kept.items() if one is not None}
+        """Return the digests of the orders of the runs that an order needs, where all of them have ended well."""
+        records, lineage = self._books.records, self._books.lineage
+        kept = {one.run: records.order_of(one.run) for one in order.predicate.needs} if order else {}
+        return {
+            run: one.statement.digest
+            for run, one in kept.items()
+            if one is not None and lineage.succeeded(run).issuperset(runs_of(one.statement.predicate))
+        }
 
     def _awaited(self, order: Statement[Order] | None) -> dict[str, str]:
         """Return what the needed runs have ended with; what a signed end named first counts."""
@@ -145,6 +153,7 @@ class Cases:
         runs = {run_of(manifests[item].owner) for item in asked.items if item in manifests}
         runs |= {streams[item].run for item in asked.items if item in streams}
         runs |= {asked.run} if order is None or not order.predicate.tasks else set()
+        behind = self._datasets_behind(runs)
         return MemberCase(
             request=request,
             device=books.people.by_key(asked.device_key),
@@ -153,11 +162,19 @@ class Cases:
             streams=streams,
             recipients={run: self._result_recipient(run) for run in runs},
             fresh_nonce=books.records.use_nonce(asked.nonce, request.digest),
-            frozen_inputs=self._inputs_frozen(runs),
+            behind=behind,
+            frozen_inputs=any(books.blocks.holds(one, Cause.FROZEN, Cause.ALARM) for one in behind),
             frozen=books.frozen,
             opinion=books.records.opinion(request.digest),
             now=self._state.clock.now(),
         )
+
+    def may_be_answered(self, asked: AttemptRequest | MemberRequest) -> bool:
+        """Whether an order or a device of the tenant stands behind a request, and it asks for no more than that."""
+        if isinstance(asked, MemberRequest):
+            return self._books.people.by_key(asked.device_key) is not None
+        kept = self._books.records.order(asked.order)
+        return kept is not None and len(asked.items) <= len(kept.statement.predicate.inputs) + _CODE_AND_CHECKPOINT
 
     def asks_for_code(self, order: Order) -> bool:
         """Whether a grant on anything the order uses is bound to a code digest."""
@@ -257,10 +274,9 @@ class Cases:
         """Return what the results of a run are sealed to; empty where the identity was destroyed."""
         return self._recipients([f"{run}/1"]).get(f"{run}/1", "")
 
-    def _inputs_frozen(self, runs: Iterable[str]) -> bool:
+    def _datasets_behind(self, runs: Iterable[str]) -> tuple[str, ...]:
         behind = self._books.lineage.ancestry([f"{run}/1" for run in runs]).values()
-        owners = {owner for inputs in behind for owner in inputs or ()}
-        return any(self._books.blocks.holds(owner, Cause.FROZEN, Cause.ALARM) for owner in owners)
+        return tuple(sorted({owner for inputs in behind for owner in inputs or () if is_dataset(owner)}))
 
     def identity_name(self, owner: str) -> str:
         """Return the name of the one secret that may open what belongs to an owner."""

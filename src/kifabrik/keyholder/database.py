@@ -61,8 +61,9 @@ class Database:
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {VERSION}")
             elif version != VERSION:
+                wanted = "a newer" if version > VERSION else "an older"
                 raise IntegrityError(
-                    f"{self._path} was written by another version of kifabrik", hint="Install the newer one."
+                    f"{self._path} was written by {wanted} version of kifabrik", hint="Install that one."
                 )
 
     def __enter__(self) -> Self:

@@ -16,9 +16,8 @@ from kifabrik.keyholder.blocks import EVERYTHING, Cause
 from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.events import OnEvent
 from kifabrik.keyholder.library import Library
-from kifabrik.keyholder.lineage import is_dataset
 from kifabrik.keyholder.records import Decision, UsedDataset, is_lease
-from kifabrik.keyholder.references import digest_in, mentions, texts_in
+from kifabrik.keyholder.references import digest_in, find_digest, text_in, texts_in
 from kifabrik.keyholder.settings import Setting
 from kifabrik.keyholder.state import State
 from kifabrik.leases.statements import AttemptRequest, Lease, Refusal
@@ -53,7 +52,7 @@ class DecisionsSeen:
         """
         request = digest_in(entry, "request")
         own = self._books.records.decision(request)
-        if own is not None and mentions(entry, own.envelope.digest):
+        if own is not None and find_digest(entry, "statement") == own.envelope.digest:
             self._check_references(index, entry, own)
             self._books.records.confirm(request, index)
             return
@@ -79,7 +78,7 @@ class DecisionsSeen:
         """
         if index < self._state.settings.number(Setting.RESTORED_SIZE):
             return  # restoring has looked at them: ours is the newest
-        envelope = self._library.statement(digest_in(entry, "statement", "keyholder"))
+        envelope = self._library.statement(digest_in(entry, "statement"))
         named, own = verify_keyholder(self._state.tenant_key, envelope), self._state.statement
         if named.sequence >= own.sequence and named != own:
             reason = f"entry {index} of the log names another keyholder (sequence {named.sequence})"
@@ -87,21 +86,27 @@ class DecisionsSeen:
             raise alarm(self._state, reason, envelope.payload, self._say)
 
     def _check_references(self, index: int, entry: Entry, own: Decision) -> None:
-        """Check that an entry about an own lease hides nothing the rules of the log rest on."""
+        """Check that an entry about an own decision says what it is; of a lease, to whom and what it rests on."""
         if not is_lease(own.envelope):
-            return
-        lease = verify_statement(own.envelope, Lease, [self._state.keyholder_key.public]).predicate
-        opened = {one.dataset for one in self._books.records.used_by(own.request) if one.direct}
-        named = [set(texts_in(entry, name)) for name in ("grants", "datasets")]
-        if entry.kind is not EntryKind.LEASE_RELEASED or named != [set(lease.grants), opened]:
-            reason = f"entry {index} of the log does not name the grants and datasets of the lease it records"
-            raise alarm(self._state, reason, entry.to_bytes(), self._say)
+            wrong = "is no refusal, as what it records is" if entry.kind is not EntryKind.LEASE_REFUSED else ""
+        else:
+            lease = verify_statement(own.envelope, Lease, [self._state.keyholder_key.public]).predicate
+            opened = {one.dataset for one in self._books.records.used_by(own.request) if one.direct}
+            named = [set(texts_in(entry, name)) for name in ("grants", "datasets")]
+            whom = {"run": lease.run, "receiver": lease.receiver, "lease": lease.lease}
+            wrong = ""
+            if entry.kind is not EntryKind.LEASE_RELEASED or named != [set(lease.grants), opened]:
+                wrong = "does not name the grants and datasets of the lease it records"
+            elif any(text_in(entry, name) not in ("", value) for name, value in whom.items()):
+                wrong = "names another receiver than the lease it records"
+        if wrong:
+            raise alarm(self._state, f"entry {index} of the log {wrong}", entry.to_bytes(), self._say)
 
     def _signed_by_us(self, entry: Entry) -> Envelope | None:
         """Return the decision an entry names, if our key has signed it."""
         keys = [self._state.keyholder_key.public]
         try:
-            envelope = self._library.statement(digest_in(entry, "statement", "decision", "lease", "refusal"))
+            envelope = self._library.statement(digest_in(entry, "statement"))
             if is_lease(envelope):
                 said: Lease | Refusal = verify_statement(envelope, Lease, keys).predicate
             else:
@@ -121,22 +126,17 @@ class DecisionsSeen:
                 self._take_over_lease(lease, envelope.digest)
 
     def _take_over_lease(self, lease: Lease, digest: str) -> None:
+        """Keep a lease of an earlier life: it counts against order and grants also while the order is withheld."""
         number, used = 0, []
-        kept = self._books.records.order(lease.order)
-        if lease.run_key and kept is not None:
+        if lease.run_key:
             number = self._number(lease)
-            owners = [item.owner for item in kept.statement.predicate.inputs]
+            kept = self._books.records.order(lease.order)
+            granted = [grant for grant in self._books.holdings.grants() if grant.grant in lease.grants]
+            behind = [grant.dataset for grant in granted]
+            owners = behind if kept is None else [item.owner for item in kept.statement.predicate.inputs]
             self._books.lineage.add_inputs(lease.run, owners)
             self._books.lineage.set_result_recipient(lease.run, lease.output_recipient)
-            behind = self._books.lineage.ancestry(owners).values()
-            everything = {*owners, *(owner for inputs in behind for owner in inputs or ())}
-            used = [
-                UsedDataset(dataset, grant.grant, dataset in owners)
-                for dataset in everything
-                if is_dataset(dataset)
-                for grant in self._books.holdings.grants(dataset)
-                if grant.grant in lease.grants
-            ]
+            used = [UsedDataset(grant.dataset, grant.grant, grant.dataset in owners) for grant in granted]
         self._books.records.add_lease(lease, digest, number, used)
 
     def _number(self, lease: Lease) -> int:

@@ -9,7 +9,7 @@ Invariants:
   factory answers, it may have kept the statement, so nothing else is said about the request;
 - a lease the factory rejects is taken back only where this keyholder itself would not give it any more,
   because it has expired or what it rests on is blocked; the request is then judged anew;
-- between the steps a revocation, removal, erasure or freeze still has its way: the headers then stay here.
+- between the steps a revocation, removal, erasure, freeze or expiry still has its way: the headers then stay here.
 """
 
 from kifabrik.errors import ConflictError, KifabrikError, UnavailableError
@@ -108,24 +108,26 @@ class Delivery:
         )
 
     def _still_permitted(self, decision: Decision) -> bool:
-        stopped = self._blocked(decision)
-        if stopped:
-            text = f"keys for request {decision.request[:12]} were withheld: what they open is blocked since"
-            self._say(Event(EventKind.WARNING, text))
-        return not stopped
+        expired = self._expired(decision)
+        if not expired and not self._blocked(decision):
+            return True
+        why = "their lease has expired" if expired else "what they open is blocked since"
+        self._say(Event(EventKind.WARNING, f"keys for request {decision.request[:12]} were withheld: {why}"))
+        return False
 
     def _blocked(self, decision: Decision) -> bool:
         """Whether what a lease rests on was revoked, removed, erased, frozen, unlisted or doubted since."""
         blocks, lease = self._books.blocks, read_unverified(decision.envelope, Lease)[0]
         order = self._books.records.order(lease.order)
         people = [lease.receiver, *([order.statement.predicate.member] if order else [])]
-        if self._books.frozen or any(blocks.holds(member, Cause.REMOVED) for member in people):
+        if self._books.frozen or any(blocks.holds(member, Cause.REMOVED, Cause.ALARM) for member in people):
             return True
         if lease.attested and not self._still_attested(lease):
             return True
+        # Results outlive a dataset that was erased alone; where they were not to, their keys are gone (`Eraser`).
+        stops = (Cause.FROZEN, Cause.ALARM, *((Cause.ERASED,) if lease.run_key else ()))
         return any(
-            blocks.holds(one.dataset, Cause.ERASED, Cause.FROZEN, Cause.ALARM)
-            or blocks.holds(one.grant, Cause.REVOKED, Cause.ALARM)
+            blocks.holds(one.dataset, *stops) or blocks.holds(one.grant, Cause.REVOKED, Cause.ALARM)
             for one in self._books.records.used_by(decision.request)
         )
 

@@ -6,6 +6,7 @@ between, from whichever process, has its way.
 
 Invariants:
 - no key leaves without a decision in the database;
+- nothing is fetched for a request that nobody of the tenant stands behind;
 - a request is decided once; the same decision is sent again after a crash, byte for byte;
 - while an own decision is missing in the log, no lease is signed.
 """
@@ -16,11 +17,12 @@ from typing import TypeAlias
 
 from kifabrik.datasets.manifest import Manifest
 from kifabrik.errors import IntegrityError, NotFoundError, UsageError
+from kifabrik.grants.decision import bound_code
 from kifabrik.keyholder.cases import Books, Cases
 from kifabrik.keyholder.judge import AttemptCase, judge_attempt
 from kifabrik.keyholder.judge_members import MemberCase, judge_member
 from kifabrik.keyholder.library import Library
-from kifabrik.keyholder.opening import bind_code, rewrap_all, tree_of_code
+from kifabrik.keyholder.opening import rewrap_all, tree_of_code
 from kifabrik.keyholder.records import Decision, predicate_of
 from kifabrik.keyholder.results import result_recipient
 from kifabrik.keyholder.state import State
@@ -63,7 +65,7 @@ class _Fetched:
     Args:
         statements: By digest, not verified.
         headers: Headers objects by the digest of the item, complete and of the stated digest.
-        code: Digest of the tree in the code bundle, if a grant asks for it.
+        code: Code and packages, from `bound_code`, if a grant asks for them.
         fault: Why something is missing; empty if nothing is.
     """
 
@@ -136,6 +138,8 @@ class Desk:
             self._headers(self._items((order.code, *named)))
 
     def _fetch(self, request: Request) -> _Fetched:
+        if not self._cases.may_be_answered(request.predicate):
+            return _Fetched({}, {}, None, None)
         items = self._items(request.predicate.items)
         headers, fault = self._headers(items)
         code, code_fault = None, None
@@ -159,7 +163,7 @@ class Desk:
     def _code(
         self, asked: AttemptRequest, items: dict[str, Envelope], headers: dict[str, bytes]
     ) -> tuple[str | None, Reason | None]:
-        """Return the digest of the tree in the code bundle, where a grant depends on it."""
+        """Return what a grant can be bound to, code and packages, where one is."""
         kept = self._books.records.order(asked.order)
         if kept is None or not self._cases.asks_for_code(kept.statement.predicate):
             return None, None
@@ -167,7 +171,8 @@ class Desk:
         try:
             manifest = read_unverified(items[digest], Manifest)[0]
             identity = self._state.vault.identity(ORDER)
-            return tree_of_code(manifest, headers[digest], identity, self._library.body), None
+            tree = tree_of_code(manifest, headers[digest], identity, self._library.body)
+            return bound_code(tree, kept.statement.predicate.lock), None
         except KeyError:
             return None, Reason.MANIFEST
         except (IntegrityError, NotFoundError):
@@ -212,10 +217,9 @@ class Desk:
             manifest, old = case.manifests.get(digest), fetched.headers[digest]
             owner = manifest.owner if manifest is not None else f"{_run_of_log(case, digest)}/1"
             name = self._cases.identity_name(owner)
-            if name == ORDER:
-                bind_code(old, owner, self._books.lineage)
             expected = len(manifest.shards) + 1 if manifest is not None else 1
-            wrapped[digest] = rewrap_all(old, expected, self._state.vault.identity(name), receiver)
+            whose = owner if name == ORDER else ""
+            wrapped[digest] = rewrap_all(old, expected, self._state.vault.identity(name), receiver, owner=whose)
         return wrapped
 
     def _sign(self, request: Request, verdict: Released, wrapped: dict[str, bytes], head: TreeHead) -> None:
@@ -260,7 +264,7 @@ class Desk:
             node_keys=attempt.node_keys if attempt else (),
             recipient=asked.recipient,
             items=tuple(LeasedItem(item, sha256_hex(wrapped[item])) for item in asked.items),
-            grants=tuple(sorted({one.grant for one in verdict.used})),
+            grants=tuple(sorted({one.grant for one in verdict.used if one.grant})),
             output_recipient=output_recipient,
             environment=attempt.environment if attempt else "",
             log_index=index,

@@ -1,7 +1,8 @@
 """Erasure carried out: identities destroyed, and a certificate that says what cannot be undone.
 
 Invariants:
-- an identity is destroyed here as soon as the tenant key has decided so, with or without the factory;
+- an identity is destroyed here as soon as the tenant key has decided so, with or without the factory, and with it
+  the keys that were wrapped for others and have not left yet;
 - the certificate names every earlier release, every result made from the dataset, every backup that
   still holds the key, and the recovery recipient; it is complete only when no unexpired backup holds the key;
 - when one of these changes, a new certificate is made.
@@ -54,6 +55,7 @@ class Eraser:
                 names += self._result_names(erasure.dataset)
             # Runs that finish later, and a restored backup, may bring names back: look every time.
             gone = self._state.vault.destroy(names)
+            self._books.records.drop_headers(erasure.dataset, results=erasure.derived)
             if not erasure.destroyed:
                 self._books.erasures.set_destroyed(erasure.dataset, now)
             self._state.clock.keep()

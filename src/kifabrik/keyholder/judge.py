@@ -5,7 +5,8 @@ Invariants:
 - what leaves is exactly what the order names: its code, its inputs, and a checkpoint of the same run;
 - every dataset behind a run, also behind the models it uses, needs a live grant for this purpose;
 - an order covers its own run or the tasks its sweep numbers, and each of them has its own attempts;
-- an input that did not exist when the order was signed is what a run of the very order it needs has ended with;
+- before every run of the very orders it needs has ended well, by its signed end, nothing leaves; an input that did
+  not exist when the order was signed is what such a run has put out;
 - an attempt number is used once, for one request; a retry is not a new run;
 - whatever is not expressly in order is refused, with one stable word and a sentence without names.
 """
@@ -56,10 +57,10 @@ class AttemptCase:
         datasets: Facts by dataset id, for every dataset named in `order` and `ancestry`.
         attempts: Leases given to attempts of this run before.
         again: The earlier order whose code this one runs again, if it says so and the log has it before.
-        needed: Digest of the order of every run the order needs, by run, as far as the log has it.
+        needed: Digest of every order it needs all of whose runs have ended well, by run.
         outputs: Digest of the manifest that a needed run has ended with, by owner; empty if it has not.
         erased_results: Whether the run's results were erased.
-        code: Digest of the tree in the code bundle; None where no grant asks for it.
+        code: Code and packages, from `bound_code`; None where no grant asks for them.
         attested: What the nodes' evidence proves, or why it does not; None where no grant asks for it.
         opinion: What a person has said.
         frozen: Whether everything is frozen.
@@ -144,7 +145,7 @@ def _check_attempt(case: AttemptCase, order: Order) -> Reason | None:
 
 
 def _check_needs(case: AttemptCase, order: Order) -> Reason | None:
-    """Check that an input without a digest is what a run of the needed order ended with, and nothing else."""
+    """Check that what it needs has succeeded, and that an input without a digest is what that has put out."""
     if any(case.needed.get(need.run) != need.order for need in order.needs):
         return Reason.NEEDS
     asked = case.request.predicate.items[1:]

@@ -15,6 +15,7 @@ from typing import Final
 from kifabrik.datasets.manifest import Manifest
 from kifabrik.grants.decision import decide_pull
 from kifabrik.keyholder.people import KnownDevice
+from kifabrik.keyholder.records import UsedDataset
 from kifabrik.keyholder.verdicts import Reason, Refused, Released, Verdict, refuse
 from kifabrik.leases.statements import MemberRequest
 from kifabrik.orders.order import Order
@@ -37,7 +38,8 @@ class MemberCase:
         streams: Verified log streams by digest.
         recipients: What the results of each run concerned are sealed to; empty where the identity was destroyed.
         fresh_nonce: Whether no other request had its nonce.
-        frozen_inputs: Whether something the run used is frozen.
+        behind: Datasets the runs concerned have used, also by way of models.
+        frozen_inputs: Whether one of them is frozen.
         frozen: Whether everything is frozen.
         opinion: What a person has said.
         now: The keyholder's time.
@@ -50,6 +52,7 @@ class MemberCase:
     streams: Mapping[str, LogStream]
     recipients: Mapping[str, str]
     fresh_nonce: bool
+    behind: tuple[str, ...]
     frozen_inputs: bool
     frozen: bool
     opinion: bool | None
@@ -78,7 +81,8 @@ def judge_member(case: MemberCase) -> Verdict:
     if not case.fresh_nonce:
         return refuse(Reason.REPLAYED)
     reason = _check_results(case)
-    return refuse(reason) if reason is not None else Released((), case.now + MEMBER_LEASE)
+    used = tuple(UsedDataset(dataset, "", direct=False) for dataset in case.behind)
+    return refuse(reason) if reason is not None else Released(used, case.now + MEMBER_LEASE)
 
 
 def _check_results(case: MemberCase) -> Reason | None:

@@ -9,11 +9,12 @@ Invariants:
 
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import Final
 
 from kifabrik.attestation.policy import AttestationPolicy
 from kifabrik.datasets.manifest import Manifest, verify_manifest
-from kifabrik.errors import IntegrityError, NotFoundError, UsageError
+from kifabrik.errors import IntegrityError, NotFoundError, UnavailableError, UsageError
 from kifabrik.grants.policy import USERS, policy_of
 from kifabrik.grants.statements import Erasure, Grant, Revocation
 from kifabrik.keyholder.blocks import Cause
@@ -23,7 +24,8 @@ from kifabrik.keyholder.events import Event, EventKind, OnEvent
 from kifabrik.keyholder.library import Library
 from kifabrik.keyholder.lineage import Output, is_dataset
 from kifabrik.keyholder.log_watch import LogWatch
-from kifabrik.keyholder.references import digest_in, digests_in, text_in
+from kifabrik.keyholder.people import KnownDevice
+from kifabrik.keyholder.references import digest_in, find_digest, text_in
 from kifabrik.keyholder.settings import Setting
 from kifabrik.keyholder.state import State
 from kifabrik.keyholder.vault import dataset_secret
@@ -31,6 +33,7 @@ from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.orders.order import Order, verify_order
 from kifabrik.orders.tasks import shape_fault
 from kifabrik.runs.statements import Finish
+from kifabrik.runs.states import Outcome
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import read_unverified, verify_statement
 from kifabrik.tenants.trust import verify_device, verify_removal
@@ -38,6 +41,7 @@ from kifabrik.values import Kind, is_id, parse_time
 
 Learn = Callable[[int, Entry], None]
 _NONCE: Final = re.compile(r"[0-9a-f]{32}")
+_REMOVED: Final = f'"{EntryKind.MEMBER_REMOVED}"'.encode()
 _LONGEST_RUN_S: Final = 366 * 86400
 
 
@@ -85,6 +89,7 @@ class Learner:
             IntegrityError: With an alarm: somebody else answers with this keyholder's key.
         """
         self._synced = self._state.settings.find(Setting.SYNCED) or ""
+        vars(self).pop("_removals", None)
         orders = []
         start = self._state.settings.number(Setting.LEARNT)
         end = start
@@ -93,8 +98,8 @@ class Learner:
                 entry = self._entry(index, data)
                 if entry is not None:
                     self._learn_one(index, entry)
-                    if entry.kind is EntryKind.RUN_ORDERED:
-                        orders += digests_in(entry, "order", "statement")
+                    order = find_digest(entry, "order") if entry.kind is EntryKind.RUN_ORDERED else ""
+                    orders += [order] if order else []
                 end = index + 1
         except IntegrityError:
             # An alarm was raised. Once a person has thawed, this entry is not looked at again.
@@ -110,8 +115,15 @@ class Learner:
         """Try entries again whose statements were missing or did not verify."""
         for row in self._state.db.rows("SELECT log_index FROM unresolved ORDER BY log_index"):
             index = int(row["log_index"])
-            self._state.db.execute("DELETE FROM unresolved WHERE log_index = ?", (index,))
-            self._learn_one(index, self._watch.entry(index))
+            settled = True  # by an alarm too: once a person has thawed, the entry is not looked at again
+            try:
+                settled = self._learn_one(index, self._watch.entry(index))
+            except UnavailableError:
+                settled = False
+                raise
+            finally:
+                if settled:
+                    self._state.db.execute("DELETE FROM unresolved WHERE log_index = ?", (index,))
 
     def _entry(self, index: int, data: bytes) -> Entry | None:
         try:
@@ -120,10 +132,11 @@ class Learner:
             self._say(Event(EventKind.WARNING, f"entry {index} of the log is malformed: {error.message}"))
             return None
 
-    def _learn_one(self, index: int, entry: Entry) -> None:
+    def _learn_one(self, index: int, entry: Entry) -> bool:
+        """Learn an entry; whether it could be, or else is noted to be tried again."""
         way = self._ways.get(entry.kind)
         if way is None:
-            return
+            return True
         try:
             way(index, entry)
         except (NotFoundError, UsageError, IntegrityError) as error:
@@ -132,9 +145,11 @@ class Learner:
             self._state.db.execute("INSERT OR REPLACE INTO unresolved VALUES (?, ?)", (index, error.message))
             text = f"entry {index} ({entry.kind}) counts for nothing: {error.message}"
             self._say(Event(EventKind.WARNING, text))
+            return False
+        return True
 
     def _enrolled(self, index: int, entry: Entry) -> None:
-        device = self._library.statement(digest_in(entry, "device", "statement"))
+        device = self._library.statement(digest_in(entry, "device"))
         membership = self._library.statement(digest_in(entry, "membership"))
         # The factory dates entries. One that was not there at our last look is not older than that.
         since = parse_time(self._synced) if self._synced else parse_time(entry.time)
@@ -147,8 +162,8 @@ class Learner:
         self._books.blocks.settle(removal.member, Cause.REMOVED, entry.time)
 
     def _sealed(self, index: int, entry: Entry) -> None:
-        envelope = self._library.statement(digest_in(entry, "manifest", "statement"))
-        people = [one for one in self._books.people.all() if not one.removed and one.role in USERS]
+        envelope = self._library.statement(digest_in(entry, "manifest"))
+        people = [one for one in self._books.people.all() if one.role in USERS and self._belonged(one, index)]
         manifest = verify_manifest(envelope, [one.key for one in people]).predicate
         self._check_version(manifest)
         self._books.holdings.add_manifest(envelope, manifest, index)
@@ -170,7 +185,7 @@ class Learner:
             raise IntegrityError(f"version {manifest.version} of {manifest.owner} does not follow the one before")
 
     def _given(self, index: int, entry: Entry) -> None:
-        envelope = self._library.statement(digest_in(entry, "statement", "grant"))
+        envelope = self._library.statement(digest_in(entry, "statement"))
         grant = verify_statement(envelope, Grant, [self._state.tenant_key]).predicate
         if grant.tenant != self._state.tenant:
             raise IntegrityError("the grant is of another tenant")
@@ -179,14 +194,13 @@ class Learner:
 
     def _revoked(self, _index: int, entry: Entry) -> None:
         self._suspend(text_in(entry, "grant"), entry)
-        envelope = self._library.statement(digest_in(entry, "statement", "revocation"))
+        envelope = self._library.statement(digest_in(entry, "statement"))
         said = verify_statement(envelope, Revocation, [self._state.tenant_key]).predicate
         self._books.blocks.settle(said.grant, Cause.REVOKED, entry.time)
 
     def _attestation_set(self, index: int, entry: Entry) -> None:
         # Until the statement verifies, the log's word stands that what counted before does not count any more.
-        digests = digests_in(entry, "statement")
-        self._books.attestations.add_unread(digests[0] if digests else f"entry {index}", index)
+        self._books.attestations.add_unread(find_digest(entry, "statement") or f"entry {index}", index)
         envelope = self._library.statement(digest_in(entry, "statement"))
         said = verify_statement(envelope, AttestationPolicy, [self._state.tenant_key]).predicate
         if said.tenant != self._state.tenant:
@@ -195,7 +209,7 @@ class Learner:
 
     def _erasure(self, _index: int, entry: Entry) -> None:
         self._suspend(text_in(entry, "dataset"), entry)
-        envelope = self._library.statement(digest_in(entry, "statement", "erasure"))
+        envelope = self._library.statement(digest_in(entry, "statement"))
         said = verify_statement(envelope, Erasure, [self._state.tenant_key]).predicate
         if said.tenant != self._state.tenant:
             raise IntegrityError("the erasure is of another tenant")
@@ -203,10 +217,10 @@ class Learner:
         self._books.blocks.settle(said.dataset, Cause.ERASED, entry.time)
 
     def _ordered(self, index: int, entry: Entry) -> None:
-        envelope = self._library.statement(digest_in(entry, "order", "statement"))
+        envelope = self._library.statement(digest_in(entry, "order"))
         order = read_unverified(envelope, Order)[0]
         _check_sane(order)
-        devices = [one for one in self._books.people.of_member(order.member) if not one.removed]
+        devices = [one for one in self._books.people.of_member(order.member) if self._belonged(one, index)]
         for device in devices:
             try:
                 verify_order(envelope, device.key, self._state.tenant, device.member)
@@ -217,19 +231,48 @@ class Learner:
         raise IntegrityError("the order is not signed by an enrolled device of the member it names")
 
     def _finished(self, _index: int, entry: Entry) -> None:
-        if not digests_in(entry, "finish", "statement") and "outputs" not in entry.refs:
+        if not find_digest(entry, "finish") and "outputs" not in entry.refs:
             return  # its launcher was lost, so nobody signed an end, and nothing came out
-        envelope = self._library.statement(digest_in(entry, "finish", "statement"))
+        envelope = self._library.statement(digest_in(entry, "finish"))
         claimed = read_unverified(envelope, Finish)[0]
         leases = [one for one in self._books.records.attempts(claimed.run) if one.receiver == claimed.attempt]
         if not leases:
             return  # the attempt ended before it had keys: it cannot have results
         finish = verify_statement(envelope, Finish, [VerifyKey.from_hex(one.run_key) for one in leases]).predicate
+        if finish.outcome is not Outcome.SUCCEEDED:
+            return
+        self._books.lineage.add_success(finish.run, envelope.digest)
         for number, manifest in enumerate(finish.outputs, 1):
             self._books.lineage.add_output(Output(finish.run, number, manifest))
 
     def _requested(self, index: int, entry: Entry) -> None:
-        self._books.records.add_request(digest_in(entry, "request", "statement"), index)
+        self._books.records.add_request(digest_in(entry, "request"), index)
+
+    def _belonged(self, device: KnownDevice, index: int) -> bool:
+        """Whether a device counted when an entry was written.
+
+        A removal holds from the moment it is made. Only a restored keyholder, which knows of it before it learns
+        anew what was entered before, goes by where the log shows it.
+        """
+        relearnt = index < self._state.settings.number(Setting.RESTORED_SIZE)
+        return not device.removed or (relearnt and self._removals.get(device.member, -1) > index)
+
+    @cached_property
+    def _removals(self) -> dict[str, int]:
+        """Where the log shows the first true removal of each member."""
+        found: dict[str, int] = {}
+        for index, data in enumerate(self._watch.entries_from(0)):
+            if _REMOVED not in data:
+                continue
+            try:
+                entry = Entry.from_bytes(data)
+                statement = self._library.statement(digest_in(entry, "statement"))
+                member = verify_removal(self._state.tenant_key, statement).member
+            except (IntegrityError, NotFoundError):
+                continue
+            if entry.kind is EntryKind.MEMBER_REMOVED:
+                found.setdefault(member, index)
+        return found
 
     def _suspend(self, subject: str, entry: Entry) -> None:
         """Block what an entry says is ended, before its statement is verified."""

@@ -2,14 +2,19 @@
 
 Invariants:
 - the inputs of a run are noted with its first lease, before any key leaves;
-- a model counts as made from everything its run used, transitively.
+- a model counts as made from everything its run used, transitively;
+- what a run has put out is noted only if it has ended well.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from kifabrik.keyholder.database import Database
 from kifabrik.values import Kind, is_id
+
+_SUCCESS: Final = 0
+"""In place of an output's number: outputs are counted from 1."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +90,29 @@ class Lineage:
         row = (output.run, output.number, output.manifest)
         self._db.execute("INSERT OR IGNORE INTO outputs VALUES (?, ?, ?)", row)
 
+    def add_success(self, run: str, finish: str) -> None:
+        """Note that a run has ended well, by the digest of the end that says so: an output without a number."""
+        self.add_output(Output(run, _SUCCESS, finish))
+
+    def succeeded(self, order_run: str) -> set[str]:
+        """Return the runs of an order that have ended well: the one of this id, or tasks of the sweep."""
+        rows = self._db.rows(
+            "SELECT DISTINCT run FROM outputs WHERE run = ? OR (run > ? AND run < ?)",
+            (order_run, f"{order_run}-", f"{order_run}."),
+        )
+        return {row["run"] for row in rows}
+
     def outputs(self, run: str) -> list[Output]:
         """Return the results of a run."""
-        rows = self._db.rows("SELECT * FROM outputs WHERE run = ? ORDER BY number, manifest", (run,))
+        query = "SELECT * FROM outputs WHERE run = ? AND number > ? ORDER BY number, manifest"
+        rows = self._db.rows(query, (run, _SUCCESS))
         return [Output(row["run"], row["number"], row["manifest"]) for row in rows]
 
     def output(self, owner: str) -> str:
         """Return the digest of the manifest of a result: the first its run ended with; empty if there is none."""
         run, _, number = owner.partition("/")
         query = "SELECT manifest FROM outputs WHERE run = ? AND number = ? ORDER BY rowid LIMIT 1"
-        row = self._db.row(query, (run, int(number) if number.isdecimal() else 0))
+        row = self._db.row(query, (run, int(number))) if number.isdecimal() and int(number) > _SUCCESS else None
         return "" if row is None else str(row["manifest"])
 
     def result_recipient(self, run: str) -> str:
@@ -119,21 +137,6 @@ class Lineage:
             (len(prefix), prefix, most),
         )
         return [row["public"] for row in rows]
-
-    def bind_headers(self, headers: Iterable[bytes], owner: str) -> bool:
-        """Bind old headers to the first owner they are opened for; False if one has another owner.
-
-        Args:
-            headers: SHA-256 of each header.
-            owner: Of the manifest that names them.
-        """
-        with self._db.transaction():
-            for header in headers:
-                self._db.execute("INSERT OR IGNORE INTO header_owners VALUES (?, ?)", (header, owner))
-                row = self._db.row("SELECT owner FROM header_owners WHERE header = ?", (header,))
-                if row is None or row["owner"] != owner:
-                    return False
-        return True
 
 
 def is_dataset(owner: str) -> bool:

@@ -16,6 +16,7 @@ from kifabrik.keyholder.events import OnEvent
 from kifabrik.keyholder.library import Library
 from kifabrik.keyholder.mirror_rows import MirrorRows
 from kifabrik.keyholder.outbox import Waiting
+from kifabrik.keyholder.references import digest_in
 from kifabrik.keyholder.settings import Setting
 from kifabrik.keyholder.state import State
 from kifabrik.ledger.checkpoint import TreeHead, cosign, log_origin, verify_tree_head, witness_name
@@ -71,6 +72,27 @@ class LogWatch:
             return one.recorded_by(self.entry(index))
         except IntegrityError:
             return False
+
+    def done_with(self, one: Waiting) -> bool:
+        """Whether the log shows a statement anywhere, or another of ours that leaves it nothing to say."""
+        for data in self._mirror.holding(f'"{one.entry_kind}"'.encode()):
+            try:
+                entry = Entry.from_bytes(data)
+            except IntegrityError:
+                continue
+            if one.recorded_by(entry) or (entry.kind is one.entry_kind and self._says(entry, one)):
+                return True
+        return False
+
+    def _says(self, entry: Entry, one: Waiting) -> bool:
+        """Whether the statement an entry names is of the tenant key or ours, and says what a waiting one would."""
+        keys = (self._state.tenant_key, self._state.keyholder_key.public)
+        try:
+            envelope = self._library.statement(digest_in(entry, one.reference))
+            envelope.verify(keys)
+        except (IntegrityError, NotFoundError):
+            return False
+        return one.said_by(envelope)
 
     def entries_from(self, start: int) -> list[bytes]:
         """Return the bytes of all entries from `start` on."""

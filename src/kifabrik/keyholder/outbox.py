@@ -5,20 +5,21 @@ Invariants:
   mirror shows an entry of its kind about it, at the place the factory named;
 - a statement is delivered at least once; the factory knows it by its digest, so twice is harmless;
 - what a statement ends or blocks is in force here from the moment it is written, delivered or not;
-- a statement the factory will not take is kept and shown, never dropped.
+- a statement the factory will not take is kept and shown, never dropped; only where the log itself shows that
+  statement, or another of ours that leaves it nothing to say, is it done with, whatever the factory answers.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, TypeAlias
 
-from kifabrik.errors import ConflictError, KifabrikError, UnavailableError
+from kifabrik.errors import KifabrikError, UnavailableError
 from kifabrik.keyholder.connecting import Factory
 from kifabrik.keyholder.database import Database
 from kifabrik.keyholder.events import Event, EventKind, OnEvent
-from kifabrik.keyholder.references import mentions
+from kifabrik.keyholder.references import find_digest
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.body import Detail
@@ -48,6 +49,18 @@ _ENTRIES: Final = {
 }
 """Kind of the entry that records a statement, and the fields of the statement it repeats for its readers."""
 
+_Predicate: TypeAlias = Mapping[str, Any]
+_SAID_ALREADY: Final[Mapping[Errand, Callable[[_Predicate, _Predicate], bool]]] = {
+    Errand.GRANT: lambda _there, _own: False,
+    Errand.REVOCATION: lambda there, own: there["grant"] == own["grant"],
+    Errand.REMOVAL: lambda there, own: there["member"] == own["member"],
+    Errand.ERASURE: lambda there, own: there["dataset"] == own["dataset"] and there["derived"] >= own["derived"],
+    Errand.RECIPIENTS: lambda there, own: there["sequence"] > own["sequence"],
+    Errand.ATTESTATION: lambda there, own: there["sequence"] > own["sequence"],
+    Errand.CERTIFICATE: lambda there, own: there["dataset"] == own["dataset"] and there["complete"],
+}
+"""Whether a statement of this kind that stands in the log leaves another one nothing to say."""
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -69,10 +82,26 @@ class Waiting:
 
     def recorded_by(self, entry: Entry) -> bool:
         """Whether an entry records this statement, and says the same about it."""
-        kind, fields = _ENTRIES[self.kind]
+        _, fields = _ENTRIES[self.kind]
         said = json.loads(self.envelope.payload)["predicate"]
         same = all(entry.refs.get(name) == said[name] for name in fields)
-        return entry.kind is kind and same and mentions(entry, self.envelope.digest)
+        return entry.kind is self.entry_kind and same and find_digest(entry, self.reference) == self.envelope.digest
+
+    @property
+    def entry_kind(self) -> EntryKind:
+        """Kind of the entry that records it."""
+        return _ENTRIES[self.kind][0]
+
+    @property
+    def reference(self) -> str:
+        """Which reference of that entry names it."""
+        return "certificate" if self.kind is Errand.CERTIFICATE else "statement"
+
+    def said_by(self, other: Envelope) -> bool:
+        """Whether another statement of ours, whose signature was verified, leaves this one nothing to say."""
+        there, own = json.loads(other.payload), json.loads(self.envelope.payload)
+        same = there["predicateType"] == own["predicateType"]
+        return bool(same and _SAID_ALREADY[self.kind](there["predicate"], own["predicate"]))
 
 
 class Outbox:
@@ -120,8 +149,15 @@ class Outbox:
             for row in self._db.rows("SELECT * FROM outbox ORDER BY created, rowid")
         ]
 
-    def deliver(self, factory: Factory, say: OnEvent) -> int:
+    def deliver(
+        self, factory: Factory, say: OnEvent, done_with: Callable[[Waiting], bool] = lambda _one: False
+    ) -> int:
         """Deliver everything; return how much of it stands in the log now.
+
+        Args:
+            factory: Where it goes.
+            say: Told what the factory will not take.
+            done_with: Whether the log shows that there is nothing more to say, of what the factory will not take.
 
         Raises:
             UnavailableError: The factory cannot be reached; the rest waits.
@@ -132,10 +168,10 @@ class Outbox:
                 index = _send(factory, one).log_index
             except UnavailableError:
                 raise
-            except ConflictError:
-                self.seen(one)  # there is a newer one, or it was known already
-                continue
             except KifabrikError as error:
+                if done_with(one):
+                    self.seen(one)
+                    continue
                 say(Event(EventKind.WARNING, f"the factory does not take a {one.kind}: {error.message}"))
                 continue
             self._db.execute("UPDATE outbox SET log_index = ? WHERE digest = ?", (index, one.envelope.digest))

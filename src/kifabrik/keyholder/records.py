@@ -103,8 +103,8 @@ class UsedDataset:
 
     Args:
         dataset: Dataset id.
-        grant: The grant that permitted it; empty where it is not known any more.
-        direct: Whether its own keys were released, not only those of a model made from it.
+        grant: The grant that permitted it; empty where it is not known any more, and for results of a run.
+        direct: Whether its own keys were released, not only those of what was made from it.
     """
 
     dataset: str
@@ -223,6 +223,20 @@ class Records:
         """Note that nothing more is to be sent; the headers are not needed any more."""
         self._db.execute(
             "UPDATE decisions SET done = 1, headers = CAST('{}' AS BLOB) WHERE request = ?", (request,)
+        )
+
+    def drop_headers(self, dataset: str, *, results: bool) -> None:
+        """Throw away the headers of undelivered leases that open an erased dataset, or what was made from it.
+
+        Args:
+            dataset: Dataset id.
+            results: Whether those of its results too, which were to go to a member.
+        """
+        self._db.execute(
+            "UPDATE decisions SET headers = CAST('{}' AS BLOB) WHERE done = 0 AND request IN"
+            " (SELECT request FROM leases JOIN lease_datasets USING (lease)"
+            " WHERE dataset = ? AND (number > 0 OR ?))",
+            (dataset, int(results)),
         )
 
     def withdraw(self, request: str) -> None:

@@ -5,21 +5,22 @@ from kifabrik.errors import IntegrityError
 from kifabrik.ledger.entry import Entry
 
 
-def digest_in(entry: Entry, *names: str) -> str:
-    """Return the first of these references that is a digest.
+def digest_in(entry: Entry, name: str) -> str:
+    """Return a reference that is a digest.
 
     Raises:
-        IntegrityError: None of them is.
+        IntegrityError: It is missing or something else.
     """
-    for digest in digests_in(entry, *names):
-        return digest
-    raise IntegrityError(f"the entry names no {names[0]}")
+    digest = find_digest(entry, name)
+    if not digest:
+        raise IntegrityError(f"the entry names no {name}")
+    return digest
 
 
-def digests_in(entry: Entry, *names: str) -> list[str]:
-    """Return those of these references that are digests."""
-    values = (entry.refs.get(name) for name in names)
-    return [value for value in values if isinstance(value, str) and is_digest(value)]
+def find_digest(entry: Entry, name: str) -> str:
+    """Return a reference that is a digest; empty if it is missing or something else."""
+    value = text_in(entry, name)
+    return value if is_digest(value) else ""
 
 
 def text_in(entry: Entry, name: str) -> str:
@@ -34,8 +35,3 @@ def texts_in(entry: Entry, name: str) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     return value if isinstance(value, tuple) else ()
-
-
-def mentions(entry: Entry, digest: str) -> bool:
-    """Whether any reference of an entry is this digest."""
-    return any(digest == value or (isinstance(value, tuple) and digest in value) for value in entry.refs.values())

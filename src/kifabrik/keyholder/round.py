@@ -68,7 +68,7 @@ class Round:
         orders = self._look()
         self._answer()
         self._erase()
-        delivered = self._outbox.deliver(self._factory, self._say)
+        delivered = self._outbox.deliver(self._factory, self._say, self.watch.done_with)
         delivered += self._prepare(orders)
         if delivered:
             self._look()
@@ -169,7 +169,7 @@ class Round:
         """Do ahead what the next lease would have to wait for; return how much of it stands in the log now."""
         delivered = 0
         if publish_recipients(self._state, self.books):
-            delivered = self._outbox.deliver(self._factory, self._say)
+            delivered = self._outbox.deliver(self._factory, self._say, self.watch.done_with)
         fill_results(self._state.vault, self.books.lineage, self._state.clock.text())
         for order in orders:
             try:

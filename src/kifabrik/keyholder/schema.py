@@ -74,7 +74,6 @@ CREATE TABLE results (run TEXT PRIMARY KEY, recipient TEXT NOT NULL UNIQUE) STRI
 CREATE TABLE nonces (nonce TEXT PRIMARY KEY, request TEXT NOT NULL) STRICT;
 CREATE TABLE challenges (key TEXT PRIMARY KEY, secret TEXT NOT NULL, created TEXT NOT NULL) STRICT;
 CREATE TABLE quotes (binding TEXT PRIMARY KEY, request TEXT NOT NULL, seen TEXT NOT NULL) STRICT;
-CREATE TABLE header_owners (header BLOB PRIMARY KEY, owner TEXT NOT NULL) STRICT;
 CREATE TABLE opinions (request TEXT PRIMARY KEY, approved INTEGER NOT NULL, created TEXT NOT NULL) STRICT;
 CREATE TABLE erasures (
   dataset TEXT PRIMARY KEY, digest TEXT NOT NULL, derived INTEGER NOT NULL, destroyed TEXT NOT NULL,
@@ -103,7 +102,6 @@ BACKED_UP: Final = (
     "results",
     "nonces",
     "quotes",
-    "header_owners",
     "opinions",
     "erasures",
     "backups",

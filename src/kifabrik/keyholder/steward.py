@@ -141,7 +141,7 @@ class Steward:
             days: Until it expires.
             members: Ids or names; none for every engineer, steward and owner.
             place: Where a run may be.
-            code: `contents_digest` of the only code that may run on it, or empty for any.
+            code: `bound_code` of the only code and packages that may run on it, or empty for any.
             runs_per_day: Most new runs within any 24 hours; 0 for no limit.
             attested: Whether only attested nodes may be used.
             ask: Whether a person must decide each time.

@@ -51,7 +51,7 @@ SENTENCES: Final = {
     Reason.ERASED: "The results of this run were erased.",
     Reason.DENIED: "A person at the keyholder has refused.",
     Reason.AGAIN: "The order runs code again that the same member has not ordered before.",
-    Reason.NEEDS: "An input is not what the runs that the order needs have put out.",
+    Reason.NEEDS: "A run that the order needs has not succeeded, or an input is not what it has put out.",
 }
 MAY_CHANGE: Final = frozenset({Reason.FROZEN, Condition.LIMIT, Condition.ATTESTED})
 

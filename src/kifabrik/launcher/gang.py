@@ -54,7 +54,7 @@ from kifabrik.seals.recipients import Recipient
 from kifabrik.seals.sealing import make_header, new_file_key, seal_bytes
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
-from kifabrik.signatures.statements import Statement, key_named, read_unverified, sign_statement
+from kifabrik.signatures.statements import Statement, key_named, sign_statement, verify_statement
 from kifabrik.values import format_time, now_utc
 from kifabrik.wire.leases import LeaseView
 
@@ -193,13 +193,18 @@ class Gang:
 
         Args:
             ended: From `last_words`.
+
+        Raises:
+            IntegrityError: One of them is another node's, or of another attempt.
         """
         found = []
         for rank, key in enumerate(self._node_keys[1:], 1):
             if rank not in ended:
                 found.append(OtherNode(rank, key, "", 0, ""))
                 continue
-            said, _ = read_unverified(ended[rank], NodeEnded)
+            said = verify_statement(ended[rank], NodeEnded, [key_named(key)]).predicate
+            if (said.attempt, said.rank) != (self._assignment.attempt, rank):
+                raise IntegrityError(f"the factory showed another end as that of node {rank}")
             found.append(OtherNode(rank, key, ended[rank].digest, said.segments, said.log_tail))
         return tuple(found)
 

@@ -186,7 +186,7 @@ def _scratch_size(order: Order, opened: Sequence[OpenedVersion]) -> int:
 
 def _check_job(job: PrivateJob, order: Order) -> None:
     ordered = {item.owner for item in order.inputs}
-    if set(job.mounts.values()) != ordered:
+    if set(job.mounts.values()) != ordered or len(ordered) != len(order.inputs):
         raise IntegrityError("the job mounts other inputs than the order names")
     if len(job.outputs) != order.outputs or bool(job.checkpoint) != order.checkpoint:
         raise IntegrityError("the job declares other outputs than the order names")

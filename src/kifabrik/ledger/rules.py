@@ -5,7 +5,8 @@ Invariants (each has a test; docs/formats/ledger.md lists the references they re
 - no entry id appears twice, so no entry can be replayed;
 - a lease is released or refused only for a request that stands in the log before, and only once;
 - no lease is released for a dataset after its erasure was decided or done, or under a revoked grant;
-- a grant that is revoked was given; a run that is admitted, finished or stopped was ordered.
+- a grant that is revoked was given; a run that is admitted, finished or stopped was ordered;
+- an attempt ends once, so what it used is said once.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ class _Seen:
     given: set[str] = field(default_factory=set)
     revoked: dict[str, int] = field(default_factory=dict)
     ordered: set[str] = field(default_factory=set)
+    ended: dict[str, int] = field(default_factory=dict)
 
 
 class History:
@@ -112,6 +114,15 @@ def _run_went_on(seen: _Seen, refs: Mapping[str, RefValue]) -> str:
     return ""
 
 
+def _run_finished(seen: _Seen, refs: Mapping[str, RefValue]) -> str:
+    attempt = _text(refs, "attempt")
+    if attempt in seen.ended:
+        return f"attempt {attempt} ended already by entry {seen.ended[attempt]}"
+    if attempt:
+        seen.ended[attempt] = seen.count
+    return _run_went_on(seen, refs)
+
+
 _RULES: Final[Mapping[EntryKind, Callable[[_Seen, Mapping[str, RefValue]], str]]] = {
     EntryKind.TENANT_CREATED: _tenant_created,
     EntryKind.LEASE_REQUESTED: _lease_requested,
@@ -123,7 +134,7 @@ _RULES: Final[Mapping[EntryKind, Callable[[_Seen, Mapping[str, RefValue]], str]]
     EntryKind.GRANT_REVOKED: _grant_revoked,
     EntryKind.RUN_ORDERED: _run_ordered,
     EntryKind.RUN_ADMITTED: _run_went_on,
-    EntryKind.RUN_FINISHED: _run_went_on,
+    EntryKind.RUN_FINISHED: _run_finished,
     EntryKind.RUN_STOPPED: _run_went_on,
 }
 

@@ -66,6 +66,7 @@ def shape_fault(order: Order) -> str:
         (len(needed) == len(set(needed)) <= MOST_NEEDS, f"it needs more than {MOST_NEEDS} orders, or one twice"),
         (all(is_id(run, Kind.RUN) for run in needed), "it needs what is not an order's run"),
         (order.run not in needed, "it needs itself"),
+        (len({item.owner for item in order.inputs}) == len(order.inputs), "it names one input twice"),
         ({order_run(run) for run in awaited} <= set(needed), "an input without a digest is not of a run it needs"),
     )
     return next((fault for holds, fault in rules if not holds), "")

@@ -55,7 +55,7 @@ def conditions_of(site: Site, folder: Path | None = None) -> Conditions:
     river = river_of(site.river.temperature, span, folder, site.river.year)
     weather = weather_of(site.weather, span, folder)
     limit, rise = _limits(site, span)
-    limits_can_hold(river.celsius, limit)
+    limits_can_hold(site, span, river.celsius)
     hourly = heat_demand(site.heat.customers, weather.hourly, span, site.holidays)
     network = site.heat.network
     outdoor = np.repeat(weather.hourly.reshape(-1, 24).mean(axis=1), DAY_STEPS)
@@ -74,18 +74,26 @@ def conditions_of(site: Site, folder: Path | None = None) -> Conditions:
     )
 
 
-def limits_can_hold(river: Floats, limit: Floats) -> None:
-    """See that the river is not above its limit all year by itself.
+def limits_can_hold(site: Site, span: Span, river: Floats) -> None:
+    """See that no limit is below the river by itself in all its months.
+
+    Args:
+        site: With its limits.
+        span: The year.
+        river: Temperature of the river, °C; shape (steps,).
 
     Raises:
-        UsageError: It is.
+        UsageError: One is; it is named by its place in the site file.
     """
-    if bool((river >= limit).all()):
-        message = (
-            f"river.limits: the limit can never hold: the river itself is never colder than {river.min():.1f} °C, "
-            f"the limit never above {limit.max():.1f} °C."
-        )
-        raise UsageError(message, hint="Check the temperatures of river.limits and of the river's table.")
+    months = np.repeat(span.months(), DAY_STEPS)
+    for number, limit in enumerate(site.river.limits):
+        coldest = float(river[np.isin(months, limit.months)].min())
+        if coldest >= limit.temperature:
+            message = (
+                f"river.limits.{number}: a limit of {limit.temperature:g} °C can never hold: in its months"
+                f" the river itself is never colder than {coldest:.1f} °C."
+            )
+            raise UsageError(message, hint="Check the temperatures of river.limits and of the river's table.")
 
 
 def _flow(site: Site, span: Span) -> Floats:

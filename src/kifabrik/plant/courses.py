@@ -17,6 +17,7 @@ import numpy as np
 
 from kifabrik.errors import UsageError
 from kifabrik.plant.load import Floats
+from kifabrik.plant.readable import readable
 from kifabrik.plant.site import Course, Table
 from kifabrik.plant.spans import DAY_STEPS, Span
 
@@ -64,6 +65,10 @@ class Weather:
     hourly: Floats
     source: str
     measured: bool
+
+
+NONE_NAMED: Final = "a yearly course from the site file"
+NO_TABLE: Final = "a yearly course from the site file; its table was not found"
 
 
 def find_table(file: str, folder: Path | None) -> Path | None:
@@ -144,7 +149,7 @@ def weather_of(table: Table, span: Span, folder: Path | None = None) -> Weather:
 
 
 def _stand_in(table: Table) -> str:
-    return "a yearly course from the site file" + ("; its table was not found" if table.file else "")
+    return NO_TABLE if table.file else NONE_NAMED
 
 
 def wet_bulb(celsius: Floats, humidity: Floats | float) -> Floats:
@@ -177,7 +182,7 @@ def _cosine(course: Course, span: Span, hour: int) -> Floats:
 def _river_days(path: Path) -> dict[date, tuple[float, float, float]]:
     """Days with their mean, highest and lowest temperature; NaN where the table has none."""
     days: dict[date, tuple[float, float, float]] = {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with readable(path), path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         missing = [name for name in _COLUMNS if name not in (rows.fieldnames or ())]
         if missing:
@@ -232,10 +237,15 @@ def _reference_year(path: Path) -> tuple[Floats, Floats]:
                 f"{where}: {len(row)} columns; a test reference year has 17.", hint="Use DWD's file as is."
             )
         try:
-            dry.append(float(row[5]))
-            humidity.append(float(row[11]))
+            air, wet = float(row[5]), float(row[11])
         except ValueError as error:
             raise UsageError(f"{where}: {error}.", hint="Use DWD's file as it is.") from None
+        if not (-60 <= air <= 60 and 0 <= wet <= 100):  # noqa: PLR2004
+            raise UsageError(
+                f"{where}: no air has {row[5]} °C and {row[11]} % humidity.", hint="Use DWD's file as it is."
+            )
+        dry.append(air)
+        humidity.append(wet)
     if len(dry) != _YEAR_HOURS:
         message = f"{path} has {len(dry)} hours; a year of Central European Time has {_YEAR_HOURS}."
         raise UsageError(message, hint="Days of 23 or 25 hours come from summer time: use times without it.")

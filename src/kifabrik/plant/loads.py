@@ -14,6 +14,7 @@ import numpy as np
 
 from kifabrik.errors import UsageError
 from kifabrik.plant.load import Fleet, Load
+from kifabrik.plant.readable import readable
 from kifabrik.plant.spans import Span
 
 _CONSTANT: Final = re.compile(r"^constant:(\d+(?:\.\d+)?)$")
@@ -74,7 +75,7 @@ def read_load(path: Path, span: Span) -> Load:
         UsageError: A column is missing, a time does not rise, power is negative; the line is named.
     """
     edges, watts = [], []
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with readable(path), path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         missing = [name for name in ("time", "watts") if name not in (rows.fieldnames or ())]
         if missing:
@@ -105,9 +106,12 @@ def _share(text: str, whole: str) -> float:
 
 def _seconds(text: str, span: Span, where: str) -> float:
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         pass
+    else:
+        if math.isfinite(seconds):
+            return seconds
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

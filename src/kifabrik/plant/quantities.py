@@ -3,6 +3,7 @@
 Numbers without a unit are refused. What comes out is SI, or °C for temperatures at an edge.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
@@ -35,6 +36,9 @@ def _reader(units: Mapping[str, float], least: float | None) -> Callable[[Any], 
             message = f"{found[2]!r} is not a unit for this: {offered}"
             raise ValueError(message)
         number = float(found[1]) * units[found[2]]
+        if not math.isfinite(number):
+            message = f"{value!r} is beyond all numbers"
+            raise ValueError(message)
         if least is not None and number < least:
             message = f"{value!r} must not be less than {least:g}"
             raise ValueError(message)

@@ -36,6 +36,15 @@ def _day(value: Any) -> tuple[int, int]:
     return month, day
 
 
+def _stated(value: Any) -> str:
+    """What is stated to a register: words, or a number with its unit."""
+    if not isinstance(value, str) or not value.strip():
+        message = f'{value!r} is not text in quotes, with its unit if it has one, such as "3000 m²"'
+        raise ValueError(message)
+    return value.strip()
+
+
+Stated = Annotated[str, BeforeValidator(_stated)]
 Day = Annotated[tuple[int, int], BeforeValidator(_day)]
 Month = Annotated[int, Field(ge=1, le=12)]
 
@@ -363,7 +372,8 @@ class Operator(Part):
     postcode: str = ""
     in_operation_since: date | None = None
     floor_area: Area | None = None
-    reported_year: int | None = None
+    stated: dict[str, Stated] = Field(default_factory=dict)
+    """Further fields of the registers by their id, in words or with their unit."""
 
 
 class Site(Part):

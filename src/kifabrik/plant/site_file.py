@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from kifabrik.errors import UsageError
+from kifabrik.plant.law.rows import rules
 from kifabrik.plant.site import Site
 
 SHIPPED: Final = Path(str(resources.files("kifabrik.plant"))) / "sites"
@@ -102,9 +104,22 @@ def parse_site(text: str, where: str, changes: Mapping[str, Any] | None = None) 
     for key, value in (changes or {}).items():
         _change(document, key, value)
     try:
-        return Site.model_validate(document)
+        site = Site.model_validate(document)
     except ValidationError as error:
         raise UsageError(_told(error, lines, where), hint=_HINT) from None
+    _require_fields(site, lines, where)
+    return site
+
+
+def _require_fields(site: Site, lines: Mapping[tuple[str | int, ...], int], where: str) -> None:
+    """That what the operator states is asked for by a register."""
+    for name in site.operator.stated:
+        known = rules().asked_to_state()
+        if name not in known:
+            line = lines.get(("operator", "stated", name), 1)
+            near = get_close_matches(name, known, n=3, cutoff=0.4)
+            hint = f"Near to it are {', '.join(near)}." if near else "docs/plant.md says where the fields stand."
+            raise UsageError(f"{where}, line {line}: operator.stated.{name} is no field of a register.", hint=hint)
 
 
 def _change(document: dict[str, Any], key: str, value: Any) -> None:

@@ -19,6 +19,7 @@ from kifabrik.errors import UsageError
 from kifabrik.plant.courses import find_table
 from kifabrik.plant.load import Floats
 from kifabrik.plant.quantities import CARBON_UNITS, PRICE_UNITS
+from kifabrik.plant.readable import readable
 from kifabrik.plant.site import Electricity, TariffTable
 from kifabrik.plant.spans import HOUR_STEPS, Span
 
@@ -171,7 +172,13 @@ def _rows(path: Path, units: Mapping[str, float]) -> "list[tuple[int, float, flo
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", hint="It has to be CSV in UTF-8.") from None
-    rows = csv.DictReader(text.splitlines())
+    with readable(path):
+        return _parsed(csv.DictReader(text.splitlines()), path, units)
+
+
+def _parsed(
+    rows: "csv.DictReader[str]", path: Path, units: Mapping[str, float]
+) -> "list[tuple[int, float, float]]":
     fields = list(rows.fieldnames or ())
     offered = " or ".join(list(units)[:3])
     if "time" not in fields:

@@ -5,7 +5,8 @@
 
 Invariants:
 - exactly the canonical form is accepted, so `parse_header(data).to_bytes() == data`;
-- stanzas nobody knows are carried along, never interpreted;
+- stanzas nobody knows are carried along, never interpreted; but for one of our own, which wraps nothing and says
+  whose body it is;
 - a passphrase stanza stands alone: who opens with a passphrase knows that its owner sealed;
 - nothing in a header is authentic before `verify_mac`.
 
@@ -23,13 +24,15 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from kifabrik.errors import IntegrityError
+from kifabrik.errors import IntegrityError, UsageError
 
 FILE_KEY_BYTES: Final = 16
 HEADER_LIMIT: Final = 128 * 1024
 """Most bytes of one header: over 1,000 X25519 or 75 hybrid recipients."""
 
 SCRYPT_KIND: Final = "scrypt"
+OWNER_KIND: Final = "kifabrik.org/owner"
+"""A stanza that wraps no key; its only argument names what the body belongs to."""
 
 _VERSION: Final = b"age-encryption.org/v1\n"
 _MAC_MARK: Final = b"---"
@@ -40,6 +43,7 @@ _STANZA: Final = re.compile(
     rb"((?:[A-Za-z0-9+/]{64}\n)*"  # full lines of the body
     rb"[A-Za-z0-9+/]{0,63}\n)"  # its last line, which may be empty
 )
+_WORD: Final = re.compile(r"[!-~]{1,256}")
 _MAC_LINE: Final = re.compile(rb"--- ([A-Za-z0-9+/]{43})\n")
 
 
@@ -96,6 +100,12 @@ class Header:
         hmac = _keyed_hmac(stanzas, file_key)
         return cls(stanzas, hmac.finalize())
 
+    @property
+    def owner(self) -> str:
+        """What the body belongs to, believed once the MAC is verified; empty if that is not said, or twice."""
+        said = [stanza for stanza in self.stanzas if stanza.kind == OWNER_KIND]
+        return said[0].arguments[0] if len(said) == 1 == len(said[0].arguments) else ""
+
     def verify_mac(self, file_key: bytes) -> None:
         """Check the MAC.
 
@@ -110,6 +120,19 @@ class Header:
     def to_bytes(self) -> bytes:
         """Write in the canonical form."""
         return _before_mac(self.stanzas) + b" " + encode_base64(self.mac) + b"\n"
+
+
+def owner_stanzas(owner: str) -> tuple[Stanza, ...]:
+    """Return the stanza that says whose body it is; none for no owner.
+
+    Raises:
+        UsageError: The owner is not one word of ASCII.
+    """
+    if not owner:
+        return ()
+    if _WORD.fullmatch(owner) is None:
+        raise UsageError(f"a header cannot name the owner {owner[:80]!r}", hint="It must be one word of ASCII.")
+    return (Stanza(OWNER_KIND, (owner,), b""),)
 
 
 def parse_header(data: bytes) -> tuple[Header, int]:

@@ -47,23 +47,40 @@ __all__ = [
 ]
 
 
-def open_header(header: bytes, identities: Sequence[AnyIdentity]) -> bytes:
+def open_header(header: bytes, identities: Sequence[AnyIdentity], *, owner: str = "") -> bytes:
     """Return the file key.
 
+    Args:
+        header: A whole one.
+        identities: To be tried.
+        owner: What the header must say that its body belongs to; empty if that does not matter.
+
     Raises:
-        IntegrityError: Malformed, changed, or not sealed to any of these identities.
+        IntegrityError: Malformed, changed, not sealed to any of these identities, or of another owner.
     """
-    return _file_key(parse_whole_header(header), identities)
+    parsed = parse_whole_header(header)
+    file_key = _file_key(parsed, identities)
+    if owner and parsed.owner != owner:
+        raise IntegrityError(f"age header: its body does not belong to {owner}")
+    return file_key
 
 
-def rewrap(header: bytes, identities: Sequence[AnyIdentity], recipients: Sequence[AnyRecipient]) -> bytes:
+def rewrap(
+    header: bytes, identities: Sequence[AnyIdentity], recipients: Sequence[AnyRecipient], *, owner: str = ""
+) -> bytes:
     """Return a new header that lets other recipients open the same bodies.
 
+    Args:
+        header: The old one.
+        identities: To open it with.
+        recipients: Of the new one.
+        owner: As for `open_header`.
+
     Raises:
-        IntegrityError: The old header does not open.
+        IntegrityError: The old header does not open, or is of another owner.
         UsageError: No recipient, or hybrid and plain ones mixed.
     """
-    return make_header(open_header(header, identities), recipients)
+    return make_header(open_header(header, identities, owner=owner), recipients)
 
 
 def open_bytes(body: Buffer, file_key: bytes) -> bytes:

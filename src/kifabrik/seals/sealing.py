@@ -18,7 +18,7 @@ from typing import BinaryIO, Final, Self
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from kifabrik.errors import UsageError
-from kifabrik.seals.header import FILE_KEY_BYTES, HEADER_LIMIT, Header
+from kifabrik.seals.header import FILE_KEY_BYTES, HEADER_LIMIT, Header, owner_stanzas
 from kifabrik.seals.lanes import helpers, write_all
 from kifabrik.seals.recipients import AnyRecipient
 from kifabrik.seals.sources import Buffer
@@ -42,11 +42,17 @@ def new_file_key() -> bytes:
     return secrets.token_bytes(FILE_KEY_BYTES)
 
 
-def make_header(file_key: bytes, recipients: Sequence[AnyRecipient]) -> bytes:
+def make_header(file_key: bytes, recipients: Sequence[AnyRecipient], *, owner: str = "") -> bytes:
     """Wrap a file key for each recipient: about 100 bytes each, and 70 more.
 
+    Args:
+        file_key: Of the body.
+        recipients: Whom to wrap it for.
+        owner: What the body belongs to, written under the header's MAC: nobody without the file key can say
+            otherwise. Other age readers pass over it. Empty for none.
+
     Raises:
-        UsageError: No recipient, too many, or hybrid and plain ones mixed.
+        UsageError: No recipient, too many, or hybrid and plain ones mixed; or an owner that is no word.
     """
     if len(file_key) != FILE_KEY_BYTES:
         raise UsageError(f"a file key has {FILE_KEY_BYTES} bytes, not {len(file_key)}")
@@ -54,7 +60,8 @@ def make_header(file_key: bytes, recipients: Sequence[AnyRecipient]) -> bytes:
         raise UsageError("nothing can be sealed to nobody", hint="Name at least one recipient.")
     if len({recipient.quantum_safe for recipient in recipients}) > 1:
         raise UsageError("hybrid and plain recipients cannot share a header", hint="Use age1pq1… recipients only.")
-    header = Header.seal(tuple(recipient.wrap(file_key) for recipient in recipients), file_key).to_bytes()
+    stanzas = tuple(recipient.wrap(file_key) for recipient in recipients)
+    header = Header.seal((*stanzas, *owner_stanzas(owner)), file_key).to_bytes()
     if len(header) > HEADER_LIMIT:
         raise UsageError(f"{len(recipients)} recipients are too many for one header")
     return header

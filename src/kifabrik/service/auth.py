@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
+from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -81,8 +82,10 @@ def counted(request: Request, call: Callable[[], Any]) -> Any:
 _bearer = HTTPBearer(auto_error=False, description="A token such as kfd_…; never in a URL.")
 
 
-def signed_in(request: Request, factory: Factory, credentials: HTTPAuthorizationCredentials | None) -> Principal:
-    """Return who the bearer token belongs to.
+async def signed_in(
+    request: Request, factory: Factory, credentials: HTTPAuthorizationCredentials | None
+) -> Principal:
+    """Return who the bearer token belongs to; in a thread only where that may take a while.
 
     Raises:
         SignInError: There is none, it is not valid, or it stands in the URL.
@@ -95,7 +98,14 @@ def signed_in(request: Request, factory: Factory, credentials: HTTPAuthorization
     if credentials is None or not credentials.credentials:
         raise SignInError("this needs a token", hint="Sign in first.")
     token = credentials.credentials
-    principal: Principal = counted(request, lambda: factory.accounts.sign_in(token))
+
+    def ask() -> Principal:
+        principal: Principal = counted(request, lambda: factory.accounts.sign_in(token))
+        return principal
+
+    principal = factory.accounts.glance(token)
+    if principal is None:
+        principal = await run_sync(ask)
     request.state.principal = principal
     return principal
 
@@ -104,12 +114,12 @@ def allow(*who: Who) -> Any:
     """Return a dependency that lets these token kinds and member roles pass and returns the `Principal`."""
     allowed = frozenset(who)
 
-    def check(
+    async def check(
         request: Request,
         factory: TheFactory,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Principal:
-        principal = signed_in(request, factory, credentials)
+        principal = await signed_in(request, factory, credentials)
         if principal.kind not in allowed and (principal.role is None or principal.role not in allowed):
             raise RefusedError(f"this is not for {principal.role or _NAMES[principal.kind]}s")
         return principal

@@ -55,7 +55,7 @@ class Waiters:
 
     Args:
         hints: Tells of changes of this process.
-        stamp: A number that differs after any change, also of another process; runs in a thread.
+        stamp: A number that differs after any change of another process; runs in a thread.
     """
 
     def __init__(self, hints: Hints, stamp: Callable[[], int]) -> None:
@@ -119,7 +119,10 @@ class Waiters:
             await asyncio.sleep(SWEEP_S)
             try:
                 now = await run_sync(self._stamp)
-            except UnavailableError:
+            except UnavailableError as error:
+                _access.warning("the sweep could not look at the database: %s", error.message)
+                continue
+            except Exception:  # noqa: BLE001 - whatever it was, those who wait are to hear of other processes again
                 _access.exception("the sweep could not look at the database")
                 continue
             if now != before:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from kifabrik.durable import make_folder, put_in_place
@@ -65,15 +66,21 @@ class FolderObjects:
         for at in range(start, end, _PIECE):
             try:
                 yield bytes(obstore.get_range(self._store, key, start=at, end=min(at + _PIECE, end)))
-            except (FileNotFoundError, OSError) as error:
+            except (BaseError, OSError) as error:
                 raise UnavailableError(f"an object cannot be read: {error}") from error
 
     def delete(self, key: str) -> None:
-        """Delete an object; one that is missing is fine."""
+        """Delete an object; one that is missing is fine.
+
+        Raises:
+            UnavailableError: The disk refuses.
+        """
         try:
             obstore.delete(self._store, key)
         except FileNotFoundError:
             return
+        except (BaseError, OSError) as error:
+            raise UnavailableError(f"an object cannot be deleted: {error}") from error
 
     def keys(self) -> Iterator[tuple[str, int]]:
         """Yield every key with the object's size."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kifabrik.durable import make_folder
-from kifabrik.errors import IntegrityError
+from kifabrik.errors import IntegrityError, UnavailableError
 from kifabrik.stores.disk import disk_errors
 
 _MOST_HASHES: Final = 256
@@ -70,13 +70,20 @@ class FolderStaging:
 
         Raises:
             IntegrityError: They have another; they are dropped.
+            UnavailableError: Somebody else has finished it meanwhile.
         """
         file = self._file(tenant, digest)
-        with disk_errors(), _locked(file) as handle:
-            found = self._digest(file, os.fstat(handle).st_size)
-            if found == digest:
-                os.fsync(handle)
-                return file
+        with disk_errors():
+            try:
+                with _locked(file, os.O_RDWR) as handle:
+                    found = self._digest(file, os.fstat(handle).st_size)
+                    if found == digest:
+                        os.fsync(handle)
+                        return file
+            except FileNotFoundError:
+                raise UnavailableError(
+                    f"somebody else has just finished object {digest[:16]}", hint="Ask again whether it is there."
+                ) from None
         self.drop(tenant, digest)
         raise IntegrityError(
             f"what arrived is not object {digest[:16]}, but {found[:16]}",
@@ -116,8 +123,8 @@ class FolderStaging:
 
 
 @contextmanager
-def _locked(file: Path) -> Iterator[int]:
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+def _locked(file: Path, flags: int = os.O_RDWR | os.O_CREAT | os.O_APPEND) -> Iterator[int]:
+    handle = os.open(file, flags, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield handle

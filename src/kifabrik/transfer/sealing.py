@@ -86,6 +86,11 @@ class VersionHead:
     description: str = ""
 
     @property
+    def bound(self) -> str:
+        """The owner, where its headers must name it: the order identity opens the code of all runs."""
+        return self.owner if self.owner.endswith("/code") else ""
+
+    @property
     def recipients(self) -> list[Recipient]:
         """Everybody each header is sealed to."""
         return [self.recipient, *self.also]
@@ -185,7 +190,10 @@ class Sealer:
                 raise
         reference = BodyRef(body.sha256, body.size)
         path.replace(self._waiting(reference))
-        return shard.record(contents, StoredShard(reference, make_header(file_key, self._head.recipients)))
+        return shard.record(contents, StoredShard(reference, self._header(file_key)))
+
+    def _header(self, file_key: bytes) -> bytes:
+        return make_header(file_key, self._head.recipients, owner=self._head.bound)
 
     def _waiting(self, body: BodyRef) -> Path:
         return _waiting(self._spool, body)
@@ -234,7 +242,7 @@ class Sealer:
     def _finish(self, contents: Contents, records: Sequence[ShardRecord], bodies: Sequence[BodyRef]) -> Manifest:
         file_key = new_file_key()
         sealed = seal_bytes(encode_contents(contents), file_key)
-        own_header = make_header(file_key, self._head.recipients)
+        own_header = self._header(file_key)
         headers = b"".join([own_header, *(record.stored.header for record in records)])
         self._upload_last(bodies, (sealed, headers))
         return Manifest(

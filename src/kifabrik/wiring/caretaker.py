@@ -61,3 +61,5 @@ def _clear(runs: Path, uids: UidRange, *, everywhere: bool = False) -> None:
         clear_left(runs)
     except (KifabrikError, OSError) as error:
         _logger.warning("clearing up after runs: %s", error)
+    except Exception:  # one that ended the thread would leave all that comes after it lying about
+        _logger.exception("clearing up after runs failed")

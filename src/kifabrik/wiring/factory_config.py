@@ -42,6 +42,7 @@ class SlurmConfig(BaseModel):
         socket: Where the nodes' agents listen; `%n` stands for the node's name.
         output: Where jobs' own messages go, as sbatch's `--output`: faults of nodes, nothing of the customers'.
         partition: Where an order names none; empty for Slurm's default.
+        attested: Feature in Slurm of the nodes that have a TPM, asked for where a grant wants attested nodes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +52,7 @@ class SlurmConfig(BaseModel):
     socket: str = AGENT_SOCKET
     output: str = "/dev/null"
     partition: str = ""
+    attested: Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$")] = ""
 
 
 class SiteConfig(BaseModel):

@@ -8,7 +8,10 @@ from typing import Final
 
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.engine import SlurmEngine, SlurmSettings
+from kifabrik.factory.attempts import asks_attested
 from kifabrik.factory.ports import Store
+from kifabrik.factory.run_book import find_run
+from kifabrik.values import now_utc
 from kifabrik.wiring.factory_config import FILE, EngineKind, FactoryConfig, SlurmConfig, read_config
 
 _PYTHON: Final = Path("/usr/bin/python3")
@@ -24,9 +27,15 @@ def cluster_of(config: FactoryConfig, store: Store) -> SlurmEngine | None:
         with store.read() as transaction:
             return [one.tenant for one in transaction.accounts.tenants()]
 
+    def attested(tenant: str, run: str) -> bool:
+        with store.read() as transaction:
+            return asks_attested(transaction, find_run(transaction, tenant, run), now_utc())
+
     slurm = config.slurm
-    settings = SlurmSettings(stub=_stub(slurm), output=slurm.output, partition=slurm.partition)
-    return SlurmEngine(commands(slurm.conf), settings, tenants)
+    settings = SlurmSettings(
+        stub=_stub(slurm), output=slurm.output, partition=slurm.partition, attested=slurm.attested
+    )
+    return SlurmEngine(commands(slurm.conf), settings, tenants, attested)
 
 
 def commands(stated: str = "") -> SlurmCommands:

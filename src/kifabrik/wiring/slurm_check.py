@@ -3,10 +3,17 @@
 from pathlib import Path
 
 from kifabrik.engines.slurm.configuration import ask_configuration
-from kifabrik.engines.slurm.expectations import Finding, check_nodes, check_offers, check_partitions, check_settings
+from kifabrik.engines.slurm.expectations import (
+    Finding,
+    check_attested,
+    check_nodes,
+    check_offers,
+    check_partitions,
+    check_settings,
+)
 from kifabrik.engines.slurm.node_view import NodeView
 from kifabrik.wiring.factory import open_factory
-from kifabrik.wiring.factory_config import FILE
+from kifabrik.wiring.factory_config import FILE, read_config
 from kifabrik.wiring.slurm import commands_of
 
 
@@ -33,4 +40,5 @@ def check_cluster(home: Path, conf: Path | None) -> list[Finding]:
             factory.store.close()
         found += check_nodes(nodes, {node.name for node in enrolled})
         found += check_offers(nodes, enrolled)
+        found += check_attested(nodes, read_config(home).slurm.attested)
     return found

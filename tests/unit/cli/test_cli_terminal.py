@@ -2,7 +2,7 @@
 
 import pytest
 
-from kifabrik.cli.terminal import show_table
+from kifabrik.cli.terminal import counted, show_table
 
 
 @pytest.mark.parametrize("wide", ["", "数据", "cafe\u0301"])
@@ -23,3 +23,8 @@ def test_an_id_is_never_cut_where_nobody_looks_at_a_screen(capsys):
 def test_a_table_without_rows_has_its_head(capsys):
     show_table(["A", "B"], [])
     assert capsys.readouterr().out == "A  B\n"
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 files"), (1, "1 file"), (1200, "1,200 files")])
+def test_one_thing_is_not_said_to_be_several(count, said):
+    assert counted(count, "file") == said

@@ -103,3 +103,9 @@ def test_an_option_of_commands_before_the_command_is_told_its_place(option):
     )
     assert ran.returncode == UsageError.exit_status
     assert f"{option} goes behind the command: kifabrik ps {option}" in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(("word", "meant"), [("init", "up --single-party"), ("submit", "apply"), ("lgos", "logs")])
+def test_a_word_that_is_no_command_gets_the_one_that_is_meant(word, meant):
+    ran = CliRunner().invoke(cli, [word])
+    assert f"No such command '{word}'. Did you mean '{meant}'?" in ran.output

@@ -109,3 +109,9 @@ def test_what_is_wrong_in_a_forecast_is_named(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(UsageError, match=said):
         called(governor, "munich", "--forecast", str(path))
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59", "0001-01-01"])
+def test_a_moment_too_far_away_is_said(moment):
+    with pytest.raises(UsageError, match="is too far away"):
+        called(governor, "munich", "--at", moment)

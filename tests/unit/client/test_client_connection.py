@@ -68,6 +68,17 @@ def test_a_factory_that_is_away_for_a_moment_is_asked_again():
         assert len(factory.asked) == 3
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_why_a_factory_is_not_ready_is_said_in_its_own_words(status):
+    with connected(Answer(status, body("unavailable", "the database is busy", "Wait.")), patience_s=0) as (
+        connection,
+        _,
+    ):
+        with pytest.raises(UnavailableError) as raised:
+            connection.get("/v1/x", Logged)
+        assert (raised.value.message, raised.value.hint) == ("the database is busy", "Wait.")
+
+
 def test_a_post_is_sent_again_whole():
     with connected(BROKEN, LOGGED) as (connection, factory):
         connection.post("/v1/x", None, Logged)

@@ -2,13 +2,17 @@
 
 Source: the OpenAPI schemas of Slurm's REST interface, whose jobs are what `squeue --json` and `sacct --json` write:
 v0.0.38 (22.05; recorded too), v0.0.39 (23.02), v0.0.40 (23.11), v0.0.41 to v0.0.44
-(24.05, 24.11, 25.05, 25.11). The last ones differ from v0.0.40 in fields that are not read.
+(24.05, 24.11, 25.05, 25.11); and of the parsers' own tables (github.com/SchedMD/slurm, src/plugins/data_parser) those of
+jobs in v0.0.43 and of accounting in v0.0.40 and v0.0.42. v0.0.44 was not read; it is written as v0.0.43. Of the fields
+that are read, the last ones differ from v0.0.40 in one: from v0.0.42 on accounting has `restart_cnt`, a plain number.
 """
 
 from kifabrik.engines.slurm.job_facts import JobFacts
 from kifabrik.engines.slurm.queue_text import ACCOUNTING_FIELDS, QUEUE_FIELDS, SEPARATOR
 
-VERSIONS = ("v0.0.38", "v0.0.39", "v0.0.40", "v0.0.44")
+VERSIONS = ("v0.0.38", "v0.0.39", "v0.0.40", "v0.0.42", "v0.0.44")
+COUNTS_RESTARTS = ("v0.0.42", "v0.0.44")
+"""Whose accounting does."""
 
 
 def number(value, *, infinite=False):
@@ -53,7 +57,8 @@ def accounting_entry(job: JobFacts, version: str) -> dict:
     old, times_plain = version == "v0.0.38", version in ("v0.0.38", "v0.0.39")
     boxed = (lambda value: value) if old else number
     array, het = job.key.task >= 0, job.key.part > 0
-    return {
+    counted = {"restart_cnt": job.restarts} if version in COUNTS_RESTARTS else {}
+    return counted | {
         "job_id": job.raw,
         "name": job.name,
         "user": job.user,

@@ -219,6 +219,26 @@ def test_a_program_that_cannot_be_started_is_an_error_of_ours(tmp_path, command,
     engine.close()
 
 
+def test_a_launcher_that_cannot_be_noted_is_not_started(engine, tmp_path):
+    (tmp_path / "launchers/a-aaaaaaaaaaaaaaaa.partial").mkdir()  # as a full disk would, for root too
+    before = set(Path("/proc/self/fd").iterdir())
+    engine.warm_up()
+    with pytest.raises(UnavailableError, match="launchers cannot be noted"):
+        engine.submit(task())
+    template = engine._forge._pid
+    wait_until(lambda: not Path(f"/proc/{template}/task/{template}/children").read_text().split())
+    assert not (tmp_path / "told-a-aaaaaaaaaaaaaaaa").exists()
+    assert len(set(Path("/proc/self/fd").iterdir()) - before) <= 1  # the line to the template
+    assert engine.poll() == {}
+
+
+def test_a_launcher_whose_log_cannot_be_opened_is_not_started(engine, tmp_path):
+    (tmp_path / "launchers/a-aaaaaaaaaaaaaaaa.log").mkdir()
+    with pytest.raises(UnavailableError, match=r"a-aaaaaaaaaaaaaaaa\.log: Is a directory"):
+        engine.submit(task())
+    assert engine.poll() == {}
+
+
 def test_a_launcher_that_said_nothing_leaves_no_log(tmp_path):
     program = tmp_path / "program.py"
     program.write_text("import sys\n\ndef main():\n    sys.stdin.readline()\n    return 0\n")

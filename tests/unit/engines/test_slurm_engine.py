@@ -14,6 +14,7 @@ from kifabrik.engines.slurm.states import JobState
 from kifabrik.errors import CapacityError, NotFoundError, UsageError
 from kifabrik.factory.capacity import Demand
 from kifabrik.factory.engine import Fate, Life, Task, array_attempt
+from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.runs.states import Outcome
 from kifabrik.values import Place, Resources
 
@@ -64,6 +65,21 @@ class RefusingCommands(SlurmCommands):
             raise CapacityError("Job violates accounting/QOS policy")
         self.taken.append(name)
         return f"{len(self.taken)}\n"
+
+
+@dataclass(frozen=True)
+class TakingCommands(SlurmCommands):
+    """A Slurm that takes everything, or knows no feature."""
+
+    features: bool = True
+    constraints: list[str] = field(default_factory=list)
+
+    def run(self, program, *arguments, user="", stdin="", patience_s=0):
+        asked = [word.partition("=")[2] for word in arguments if word.startswith("--constraint=")]
+        self.constraints.append("".join(asked))
+        if asked and not self.features:
+            raise UsageError("no node has this feature", hint="See: sinfo")
+        return "7\n"
 
 
 @pytest.fixture
@@ -215,3 +231,51 @@ def test_jobs_of_an_array_that_slurm_does_not_take_are_submitted_one_by_one_unti
     fates = engine.fates(refused, NOW)
     assert {fate.outcome for fate in fates.values()} == {Outcome.NOT_TAKEN}
     assert fates.keys() == refused
+
+
+def a_task(run, constraint="", **besides):
+    demand = Demand(Resources(cpus=1, memory_bytes=10**8), Place(), "3.11")
+    attempt = f"a-{run[2:] * 16}"[:18]
+    return Task(attempt, TENANT, "", (), run, demand, 60, slurm=SlurmOptions(constraint=constraint), **besides)
+
+
+def test_runs_whose_grants_ask_for_attested_nodes_are_put_on_those_of_the_feature_and_others_anywhere():
+    slurm, settings = TakingCommands(), SlurmSettings(("/stub",), attested="tpm")
+    engine = SlurmEngine(slurm, settings, lambda: [TENANT], lambda tenant, run: (tenant, run) == (TENANT, "r-a"))
+    engine.submit(a_task("r-a"))
+    engine.submit(a_task("r-a", "h200|h100"))
+    engine.submit(a_task("r-b", "h200|h100"))
+    engine.submit_array(
+        [a_task(run, index=number, array="kf-abcdefghijklmnop") for number, run in enumerate(["r-b", "r-a"], 1)]
+    )
+    assert slurm.constraints == ["tpm", "(h200|h100)&tpm", "h200|h100", "tpm"]
+
+
+def test_where_no_feature_is_named_nobody_is_asked_about_grants():
+    def nobody(_tenant, _run):
+        raise AssertionError
+
+    slurm = TakingCommands()
+    SlurmEngine(slurm, SlurmSettings(("/stub",)), lambda: [TENANT], nobody).submit(a_task("r-a"))
+    assert slurm.constraints == [""]
+
+
+def test_of_a_sweep_one_task_stands_for_all():
+    asked = []
+    engine = SlurmEngine(
+        TakingCommands(), SlurmSettings(("/stub",), attested="tpm"), lambda: [TENANT],
+        lambda _tenant, run: asked.append(run) or True,
+    )  # fmt: skip
+    engine.submit_array(
+        [a_task(f"r-a-{number}", index=number, array="kf-abcdefghijklmnop", sweep="r-a") for number in range(1, 9)]
+    )
+    assert asked == ["r-a-1"]
+
+
+def test_a_run_that_slurm_refuses_for_the_feature_says_what_it_needs():
+    slurm, settings = TakingCommands(features=False), SlurmSettings(("/stub",), attested="tpm")
+    engine, task = SlurmEngine(slurm, settings, lambda: [TENANT], lambda _tenant, _run: True), a_task("r-a")
+    engine.submit(task)
+    fate = engine.fates([task.attempt], NOW)[task.attempt]
+    assert fate.outcome is Outcome.NOT_TAKEN
+    assert fate.sentence.endswith("It needs attested nodes (feature tpm), as a grant asks for them.")

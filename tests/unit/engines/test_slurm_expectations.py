@@ -9,6 +9,7 @@ from kifabrik.engines.slurm.configuration import Configuration, File, read_confi
 from kifabrik.engines.slurm.expectations import (
     GRACE_S,
     Standing,
+    check_attested,
     check_nodes,
     check_offers,
     check_partitions,
@@ -191,3 +192,12 @@ def test_a_setting_that_comes_several_times_is_joined():
     """As of 24.05 there can be several prologs."""
     text = "SLURM_VERSION = 24.05.1\nProlog[0] = /a\nProlog[1] = /b\n"
     assert read_configuration(text, "").value(File.SLURM, "Prolog") == "/a,/b"
+
+
+def test_a_feature_for_attested_nodes_that_no_node_has_is_named():
+    nodes = read_nodes(recorded("nodes"))
+    assert list(check_attested(nodes, "")) == []
+    (missing,) = check_attested(nodes, "tpm")
+    assert (missing.standing, missing.value) == (Standing.MISSING, "no node has the feature tpm")
+    (fine,) = check_attested([replace(nodes[0], features=("tpm",)), *nodes[1:]], "tpm")
+    assert (fine.standing, fine.value) == (Standing.OK, "1 nodes have the feature tpm")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kifabrik.engines.slurm.job_facts import parse_tasks
-from kifabrik.engines.slurm.script import Submission, arguments, earlier, spans
+from kifabrik.engines.slurm.script import Submission, arguments, earlier, spans, with_feature
 from kifabrik.errors import KifabrikError, UsageError
 from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.values import Resources
@@ -97,3 +97,20 @@ def test_a_thousand_tasks_are_one_span_and_scattered_ones_a_list_that_is_allowed
 )
 def test_a_signal_before_the_end_of_a_run_counts_from_there_not_from_the_end_of_its_job(asked, told):
     assert earlier(asked, 900) == told
+
+
+@pytest.mark.parametrize(
+    ("constraint", "feature", "asked"),
+    [
+        ("", "", ""),
+        ("h200", "", "h200"),
+        ("", "tpm", "tpm"),
+        ("h200&nvlink", "tpm", "h200&nvlink&tpm"),
+        ("h200|h100", "tpm", "(h200|h100)&tpm"),
+        ("[rack1|rack2]", "tpm", "[rack1|rack2]"),
+        ("big*2&small*4", "tpm", "big*2&small*4"),
+    ],
+)
+def test_a_feature_is_asked_for_besides_what_the_order_asks_for(constraint, feature, asked):
+    assert with_feature(constraint, feature) == asked
+    assert SlurmOptions(constraint=asked).constraint == asked

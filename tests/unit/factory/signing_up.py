@@ -7,7 +7,7 @@ from kifabrik.tenants.statements import KeyholderStatement
 from kifabrik.values import sha256_hex
 
 
-def sign_up(factory: Factory) -> str:
+def sign_up(factory: Factory, note: str = "") -> str:
     """Create a tenant and return its id."""
     key = SigningKey.generate()
     tenant = key.public.tenant_id
@@ -22,5 +22,5 @@ def sign_up(factory: Factory) -> str:
         recovery_recipient="",
     )
     keyholder = sign_statement(said, {"tenant": sha256_hex(tenant.encode())}, key)
-    factory.accounts.sign_up(factory.accounts.make_code(), key.public, keyholder)
+    factory.accounts.sign_up(factory.accounts.make_code(note), key.public, keyholder)
     return tenant

@@ -9,13 +9,16 @@ import pytest
 from signing_up import sign_up
 
 from kifabrik.errors import CapacityError, NotFoundError, UnavailableError
+from kifabrik.factory import deletions as deletions_module
 from kifabrik.factory.check import Check
 from kifabrik.factory.check_runs import RunCheck
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.factory import Factory
+from kifabrik.factory.housekeeping import Housekeeping
 from kifabrik.factory.keys import object_key
 from kifabrik.factory.objects import ABANDONED_AFTER, Objects
 from kifabrik.stores.folder import FolderObjects
+from kifabrik.stores.sql.objects import SqlObjectRows
 from kifabrik.stores.staging import FolderStaging
 
 
@@ -86,6 +89,81 @@ def test_a_deletion_that_could_not_be_done_is_done_later(home: Path, room: _Room
     assert room.files.size(object_key(room.tenant, digest)) is None
     assert room.used() == 4
     assert b"".join(room.objects.read(room.tenant, kept)[2]) == b"kept"
+    assert room.findings() == []
+
+
+class _Stubborn(FolderObjects):
+    """A disk on which one object cannot be deleted."""
+
+    def __init__(self, root: Path, stuck: str) -> None:
+        super().__init__(root)
+        self._stuck = stuck
+
+    def delete(self, key: str) -> None:
+        if key.endswith(self._stuck):
+            raise UnavailableError(f"cannot delete {key}")
+        super().delete(key)
+
+
+def test_one_object_that_cannot_be_deleted_keeps_no_other_from_it(
+    home: Path, room: _Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletions_module, "_BATCH", 2)
+    bodies = [f"body {number}".encode() for number in range(5)]
+    digests = [room.put(body) for body in bodies]
+    stuck = _Stubborn(home / "objects", digests[0])
+    room.begin(*digests, files=stuck)
+    assert [room.files.size(object_key(room.tenant, one)) for one in digests] == [6, None, None, None, None]
+    assert room.used() == 6
+    room.clock.moment += timedelta(minutes=11)
+    with pytest.raises(UnavailableError, match="cannot delete"):
+        Deletions(room.store, stuck, room.clock).carry_out()
+    room.clock.moment += timedelta(minutes=11)
+    assert room.deletions.carry_out() == 1
+    assert room.used() == 0
+    assert room.findings() == []
+
+
+def test_what_is_deleted_is_claimed_a_few_at_a_time(room: _Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deletions_module, "_BATCH", 3)
+    digests = [room.put(f"body {number}".encode()) for number in range(7)]
+    claims: list[int] = []
+    claim = SqlObjectRows.claim_deletions
+
+    def counted(rows, *words):
+        held = claim(rows, *words)
+        claims.append(len(held))
+        return held
+
+    monkeypatch.setattr(SqlObjectRows, "claim_deletions", counted)
+    room.begin(*digests)
+    assert claims == [3, 3, 1, 0]
+    assert room.used() == 0
+
+
+def test_housekeeping_goes_on_after_whatever_went_wrong(room: _Room, caplog: pytest.LogCaptureFixture) -> None:
+    done = []
+
+    class Deleting:
+        def carry_out(self):
+            raise PermissionError("a disk that refuses in a way nobody foresaw")
+
+    class Erasing:
+        def settle(self):
+            done.append("settled")
+
+    Housekeeping(Deleting(), Erasing(), room.objects).tidy()  # type: ignore[arg-type]
+    assert done == ["settled"]
+    assert "nobody foresaw" in caplog.text
+
+
+def test_an_object_is_taken_whole_over_what_an_earlier_try_left_of_it(room: _Room) -> None:
+    body = b"a segment of a log"
+    digest = hashlib.sha256(body).hexdigest()
+    assert room.objects.receive(room.tenant, digest, len(body), 0, bytes(5)) == 5  # as after a power cut
+    room.objects.put(room.tenant, digest, body)
+    assert b"".join(room.objects.read(room.tenant, digest)[2]) == body
+    assert room.used() == len(body)
     assert room.findings() == []
 
 

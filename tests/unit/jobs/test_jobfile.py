@@ -130,6 +130,12 @@ def test_gpu_requests(text, meaning):
     assert parse_gpu(text) == meaning
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, f"H200:{'9' * 5000}", f"{'9' * 5000}GB..", f"24GB..:{'9' * 5000}"])
+def test_a_number_of_gpus_without_end_is_no_request(text):
+    with pytest.raises(UsageError, match="not a GPU request"):
+        parse_gpu(text)
+
+
 def test_missing_file_is_named(tmp_path: Path):
     with pytest.raises(NotFoundError, match=r"job\.yaml"):
         read_job(tmp_path / "job.yaml")

@@ -22,6 +22,7 @@ from kifabrik.keyholder.database import Database
 from kifabrik.keyholder.files import read_private, write_private
 from kifabrik.keyholder.keyholder import open_keyholder
 from kifabrik.keyholder.loop import Bell
+from kifabrik.keyholder.schema import VERSION
 from kifabrik.keyholder.setup import make_folder
 from kifabrik.keyholder.state import DATABASE, open_state
 from kifabrik.keyholder.tenant_key import load_tenant_key
@@ -123,13 +124,14 @@ def test_a_damaged_database_is_said_to_be_damaged(house: House) -> None:
         open_state(folder, Passphrase(PASSPHRASE))
 
 
-def test_a_database_of_another_version_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ahead", "age"), [(1, "a newer"), (-1, "an older")])
+def test_a_database_of_another_version_is_left_alone(tmp_path: Path, ahead: int, age: str) -> None:
     path = tmp_path / "k.db"
     Database(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute(f"PRAGMA user_version = {VERSION + ahead}")
     connection.close()
-    with pytest.raises(IntegrityError, match="another version"):
+    with pytest.raises(IntegrityError, match=f"{age} version"):
         Database(path)
 
 

@@ -199,6 +199,12 @@ def test_a_job_that_says_something_else_than_its_order_is_refused(change):
         _check_job(replace(JOB, **change), ORDER)
 
 
+def test_two_versions_of_one_dataset_are_refused_and_neither_stands_for_the_other():
+    twice = replace(ORDER, inputs=(Input("d-one", 1, "1" * 64), Input("d-one", 2, "2" * 64)))
+    with pytest.raises(IntegrityError, match="other inputs"):
+        _check_job(replace(JOB, mounts={"/data/a": "d-one", "/data/b": "d-one"}), twice)
+
+
 def test_the_folder_of_an_attempt_is_there_while_it_is_claimed(tmp_path):
     with claimed_folder(tmp_path / "runs", "a-one") as folder:
         (folder / "spool").mkdir()

@@ -117,6 +117,13 @@ def test_a_run_is_known_through_its_order():
     assert told(*story) == ["", "", ""]
 
 
+def test_an_attempt_ends_once():
+    ends = [(K.RUN_FINISHED, {"run": "r-1", "attempt": attempt}) for attempt in ("a-1", "a-2", "a-1")]
+    story = told((K.RUN_ORDERED, {"run": "r-1"}), *ends)
+    assert story[:3] == ["", "", ""]
+    assert "attempt a-1 ended already by entry 1" in story[3]
+
+
 def test_a_tenant_is_created_only_first():
     created = (K.TENANT_CREATED, {"tenant": "t-1"})
     assert "first entry only" in told(created, created)[1]

@@ -82,6 +82,10 @@ def test_the_subjects_name_what_is_needed_and_repeated_and_no_empty_digest() -> 
         ({"needs": (Need(OTHER, "1"), Need(OTHER, "2"))}, "one twice"),
         ({"needs": (Need(task_run(OTHER, 1), "1"),)}, "not an order's run"),
         ({"needs": (Need(ORDER.run, "1"),)}, "needs itself"),
+        (
+            {"inputs": (Input("d-" + "a" * 16, 1, "11" * 32), Input("d-" + "a" * 16, 2, "22" * 32))},
+            "one input twice",
+        ),
         ({"inputs": (Input(f"{OTHER}/1", 1, ""),)}, "not of a run it needs"),
         ({"inputs": (Input("d-" + "a" * 16, 1, ""),)}, "not of a run it needs"),
     ],

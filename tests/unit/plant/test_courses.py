@@ -103,7 +103,7 @@ def test_wet_bulb_is_that_of_the_paper():
 
 def test_a_limit_that_can_never_hold_is_refused(tmp_path):
     limits = [{"months": list(range(1, 13)), "temperature": "1 °C", "rise": "1 K"}]
-    with pytest.raises(UsageError, match=r"river\.limits: the limit can never hold"):
+    with pytest.raises(UsageError, match=r"river\.limits\.0: a limit of 1 °C can never hold"):
         conditions_of(munich(river__limits=limits, river__year=2003), river_table(tmp_path))
 
 
@@ -121,3 +121,10 @@ def test_customers_get_their_annual_heat(tmp_path):
 def test_the_summer_of_2003_was_warmer_than_the_limit():
     river = river_of(RIVER, Span(2026), shared_tables(), 2003)
     assert river.celsius.max() > 21.5
+
+
+def test_a_limit_of_some_months_that_can_never_hold_is_refused(tmp_path):
+    summer = {"months": [4, 5, 6, 7, 8, 9, 10, 11], "temperature": "0 °C", "rise": "1.5 K"}
+    winter = {"months": [12, 1, 2, 3], "temperature": "10 °C", "rise": "1.5 K"}
+    with pytest.raises(UsageError, match=r"river\.limits\.1: a limit of 0 °C can never hold"):
+        conditions_of(munich(river__limits=[winter, summer]), tmp_path)

@@ -1,10 +1,16 @@
+import re
+import socket
 from datetime import UTC, datetime
 
 import pytest
+from click.testing import CliRunner
 from plant_sites import munich
 
+from kifabrik.cli.main import cli
+from kifabrik.errors import ConflictError, UsageError
 from kifabrik.plant.live.app import app_of
 from kifabrik.plant.live.state import Live
+from kifabrik.plant.live.words import WORDS
 from kifabrik.plant.metering.kinds import Kind, Meter
 from kifabrik.plant.metering.readings import readings_of
 from kifabrik.plant.metering.store import Store
@@ -25,7 +31,20 @@ def test_the_page_shows_the_plant_and_escapes_its_name(tmp_path):
     assert "Ort &lt;b&gt;" in answer.text
     assert "<script" not in answer.text
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-    assert answer.text.count("<title>limit</title>") == 4
+    assert answer.text.count('title="limit"') == 4
+
+
+def test_a_german_page_has_no_english_word_and_decimal_commas(tmp_path):
+    from starlette.testclient import TestClient
+
+    live = Live(munich(), None, 0.8, tmp_path)
+    text = TestClient(app_of(live, language="de", clock=lambda: TIME)).get("/").text
+    english = {pair[1] for pair in WORDS.values()} - {pair[0] for pair in WORDS.values()}
+    shown = re.sub(r"<style>.*?</style>|<[^>]*>", " ", text, flags=re.DOTALL)
+    words = set(re.findall(r"[A-Za-z]+", shown))
+    assert not {one for one in english if re.fullmatch(r"[A-Za-z]+", one)} & words
+    assert re.search(r"\d,\d\d MW", shown)
+    assert not re.search(r"\d\.\d\d MW", shown)
 
 
 def test_meters_stand_for_series_of_their_name_and_the_twin_for_the_rest(tmp_path):
@@ -54,3 +73,17 @@ def test_a_broken_store_is_said_and_not_a_traceback(tmp_path):
     answer = client(tmp_path, Store(tmp_path / "meters")).get("/")
     assert answer.status_code == 503
     assert "does not hold a meter's readings" in answer.text
+
+
+def test_a_port_that_is_taken_is_said():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        words = ["plant", "serve", "munich", "--port", str(port)]
+        with pytest.raises(ConflictError, match=f"Port {port} of 127.0.0.1 is taken"):
+            CliRunner().invoke(cli, words, catch_exceptions=False)
+
+
+def test_an_address_of_another_machine_cannot_be_listened_on():
+    words = ["plant", "serve", "munich", "--host", "192.0.2.1", "--port", "0"]
+    with pytest.raises(UsageError, match=r"192\.0\.2\.1:0 cannot be listened on"):
+        CliRunner().invoke(cli, words, catch_exceptions=False)

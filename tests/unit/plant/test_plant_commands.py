@@ -34,6 +34,14 @@ def test_balances_are_printed_with_a_run(tmp_path):
     assert max(map(len, done.output.splitlines())) <= 80
 
 
+def test_a_load_below_that_of_nodes_at_rest_is_said_and_gives_no_negative_jobs(tmp_path):
+    load = tmp_path / "load.csv"
+    load.write_text("time,watts\n0,1000000\n864000,0\n")
+    done = ran("run", "munich", "--data", tmp_path, "--load", load)
+    assert "The load is less than all nodes take at rest" in done.stderr
+    assert "jobs -" not in done.output
+
+
 def test_the_report_of_the_law_lists_gaps_and_what_each_value_rests_on(results):
     folder, _ = results
     told = json.loads(ran("report", "enefg", folder, "--json").stdout)
@@ -99,3 +107,18 @@ def test_a_meter_is_imported_listed_and_used(results, tmp_path):
         one for one in told["registers"]["EnEfG § 13 Abs. 1, Anlage 3"] if one["id"] == "electricity_total"
     )
     assert (total["basis"], total["value"]) == ("measured", pytest.approx(12e6))
+
+
+def test_the_report_of_the_law_says_where_its_rows_stand_and_what_is_only_drafted(results):
+    folder, _ = results
+    said = ran("report", "enefg", folder, "--language", "de")
+    assert "Delegierte Verordnung (EU) 2024/1364, Anhänge I und II; fällig 2027-05-15" in said.output
+    assert "Geprüft am Wortlaut: EnEfG" in said.output
+    assert "Nicht in Kraft" in said.output
+    assert "Nicht am Gesetzestext geprüft" not in said.output
+    assert "In Betrieb erst seit 2026-10-01" in said.output
+    told = json.loads(ran("report", "enefg", folder, "--json").stdout)
+    assert {one["checked"].split(":")[0].split(" as of")[0] for one in told["duties"]} == {
+        "against the text of EnEfG (BGBl. 2023 I Nr. 309)"
+    }
+    assert [one["law"] for one in told["pending"]] == ["EnEfG", "Delegated Regulation (EU) 2024/1364"]

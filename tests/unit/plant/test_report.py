@@ -43,6 +43,12 @@ def test_the_report_asks_nothing_of_the_network(study, tmp_path):
     assert "<script" not in text
 
 
+def test_every_picture_has_a_name_for_those_who_cannot_see_it(study, tmp_path):
+    text = write_report(study, tmp_path, "de").read_text(encoding="utf-8")
+    assert re.findall(r'<svg role="img" aria-label="([^"]+)"', text)[0] == "Energiefluss des Jahres, GWh"
+    assert text.count("<svg") == text.count('<svg role="img" aria-label="')
+
+
 def test_the_sheet_is_one_page(study, tmp_path):
     written = write_sheet(study, tmp_path).read_bytes()
     assert written.startswith(b"%PDF")
@@ -58,7 +64,7 @@ def test_small_multiples_have_the_scale_of_the_largest_case(tmp_path):
     most = max(case.study.hourly["electricity"].max() for case in cases) / 1e6
     assert all(axes.get_ylim()[1] >= most for axes in grid[:, 0])
     page = write_comparison(cases, tmp_path, "en").read_text(encoding="utf-8")
-    assert page.count("gpus 10000") == 2  # in the table, and on its row
+    assert page.count("10,000 GPUs") == 2  # in the table, and on its row
 
 
 def test_both_languages_say_everything():
@@ -66,3 +72,13 @@ def test_both_languages_say_everything():
     assert Speaker("de").number(1234.5) == "1.234,5"
     assert Speaker("en").number(1234.5) == "1,234.5"
     assert Speaker("de").number(float("nan")) == "-"
+
+
+def test_a_german_page_says_its_load_and_its_sources_in_german(study, tmp_path):
+    text = write_report(study, tmp_path, "de").read_text(encoding="utf-8")
+    assert "Last: konstant 80 %" in text
+    assert "Fluss: Jahresgang aus der Standortdatei; die Tabelle wurde nicht gefunden." in text
+    assert "standortbasiert" in text
+    assert "marktbasiert" in text
+    shown = re.sub(r"<style.*?</style>|<[^>]*>", " ", text, flags=re.DOTALL)
+    assert not re.search(r"constant|yearly|withdrawn|consumed", shown)

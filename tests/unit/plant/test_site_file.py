@@ -33,10 +33,10 @@ def test_gpus_scale_the_fleet():
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("full: 14.3 kW", "full: 14.3", r"line 21: it\.nodes\.0\.full: 14\.3 is not a number with its unit"),
-        ("full: 14.3 kW", "full: -3 kW", r"line 21: it\.nodes\.0\.full: '-3 kW' must not be less than 0"),
+        ("full: 14.3 kW", "full: 14.3", r"line 24: it\.nodes\.0\.full: 14\.3 is not a number with its unit"),
+        ("full: 14.3 kW", "full: -3 kW", r"line 24: it\.nodes\.0\.full: '-3 kW' must not be less than 0"),
         ("full: 14.3 kW", "full: 14.3 K", r"'K' is not a unit for this: W or kW or MW"),
-        ("full: 14.3 kW", "full: 2 kW", r"line 17: it\.nodes\.0: dgx-b200 takes more idle"),
+        ("full: 14.3 kW", "full: 2 kW", r"line 20: it\.nodes\.0: dgx-b200 takes more idle"),
         ("hot_out: 27 °C", "hot_out: 19 °C", "the exchanger's temperatures cross"),
         ("begin: 10-17", "begin: 13-17", "'13-17' is not a day of the year"),
         ("months: [12, 1, 2, 3]", "months: [1, 2, 3]", "each month must have exactly one limit"),

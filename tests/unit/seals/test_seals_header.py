@@ -9,6 +9,7 @@ from kifabrik.seals.header import (
     Stanza,
     decode_base64,
     encode_base64,
+    owner_stanzas,
     parse_header,
     parse_whole_header,
     split_headers,
@@ -161,3 +162,33 @@ def test_a_stanza_wrapping_a_longer_key_is_refused_before_it_is_decrypted() -> N
     stanza = identity.recipient.wrap(bytes(32))
     with pytest.raises(IntegrityError, match="wrong length"):
         open_header(Header.seal((stanza,), FILE_KEY).to_bytes(), [identity])
+
+
+def test_a_header_says_whose_it_is_once_and_in_one_word() -> None:
+    identity, key = Identity.generate(), new_file_key()
+    header = make_header(key, [identity.recipient], owner="r-a/code")
+    assert open_header(header, [identity], owner="r-a/code") == key
+    assert open_header(header, [identity]) == key
+    with pytest.raises(IntegrityError, match="does not belong to r-b/code"):
+        open_header(header, [identity], owner="r-b/code")
+    with pytest.raises(IntegrityError, match="does not belong"):
+        open_header(make_header(key, [identity.recipient]), [identity], owner="r-a/code")
+    with pytest.raises(UsageError, match="cannot name the owner"):
+        make_header(key, [identity.recipient], owner="two words")
+
+
+def test_a_header_that_names_two_owners_names_none() -> None:
+    identity, key = Identity.generate(), new_file_key()
+    stanzas = (identity.recipient.wrap(key), *owner_stanzas("r-a/code"), *owner_stanzas("r-b/code"))
+    header = Header.seal(stanzas, key)
+    assert header.owner == ""
+    for owner in ("r-a/code", "r-b/code"):
+        with pytest.raises(IntegrityError, match="does not belong"):
+            open_header(header.to_bytes(), [identity], owner=owner)
+
+
+def test_nobody_without_the_file_key_writes_another_owner() -> None:
+    identity, key = Identity.generate(), new_file_key()
+    header = make_header(key, [identity.recipient], owner="r-a/code")
+    with pytest.raises(IntegrityError, match="MAC"):
+        open_header(header.replace(b"r-a/code", b"r-b/code"), [identity], owner="r-b/code")

@@ -5,7 +5,8 @@ import json
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+import rfc8785
+from hypothesis import example, given
 from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope as OtherEnvelope
 from securesystemslib.signer import SSlibKey
@@ -232,6 +233,35 @@ def test_any_text_is_an_envelope_or_refused(text):
 def test_what_canonical_json_cannot_hold_is_refused(value):
     with pytest.raises(UsageError):
         to_canonical(value)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-1e15, 1e15) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(_JSON)
+@example({"\uffff": 1, "\U00010000": 2, '\x7f\x1f\n"\\/': [], "": {}})
+@example([10**15 - 1, 10**15, -(10**15), 1.0, 1e21, -0.0, 5e-324])
+@example({"a": [True, 1, None, "\x00"], "B": {"b": (), "": 0}})
+def test_canonical_json_is_what_the_reference_writes_and_read_back_as_it_was(value):
+    try:
+        data = rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError:
+        with pytest.raises(UsageError):
+            to_canonical(value)
+        return
+    assert to_canonical(value) == data
+    assert from_canonical(data) == json.loads(data)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"1.0", b"-0", b"1e3", b"9007199254740993", b'"\\u0041"', b'"\\/"', b"NaN", b'{"b":0,"a":0}', b"1 "]
+)
+def test_numbers_and_strings_written_otherwise_are_not_canonical(payload):
+    with pytest.raises(IntegrityError):
+        from_canonical(payload)
 
 
 def test_the_digest_of_a_statement_is_over_its_payload_not_its_signatures(key):

@@ -387,7 +387,8 @@ def test_the_next_runs_of_each_tenant_are_found_by_priority_and_age(store: SqlSt
         assert found == {"r-t-a2", "r-t-a0", "r-t-b2", "r-t-b0"}
         assert transaction.runs.count_queued() == 8
         assert sorted(transaction.runs.queued_tenants()) == ["t-a", "t-b"]
-        assert transaction.runs.count_unfinished("t-a") == (4, 4 * 400)
+        assert transaction.runs.count_unfinished("t-a") == 4
+        assert transaction.runs.set_aside_of("t-a") == 4 * 400
 
 
 def test_a_reason_is_written_only_at_the_revision_it_was_made_for(store: SqlStore) -> None:
@@ -404,7 +405,8 @@ def test_a_reason_is_written_only_at_the_revision_it_was_made_for(store: SqlStor
     [
         "SELECT * FROM runs WHERE tenant = 't' ORDER BY position DESC LIMIT 50",
         "SELECT * FROM runs WHERE finished = '' AND state = 'queued'",
-        "SELECT count(*), sum(most_micro_eur) FROM runs WHERE finished = '' AND tenant = 't'",
+        "SELECT count(*) FROM runs WHERE finished = '' AND tenant = 't'",
+        "SELECT sum(most_micro_eur) FROM runs WHERE finished = '' AND tenant = 't'",
         "SELECT * FROM orders WHERE tenant = 't' AND \"order\" = 'o'",
         "SELECT * FROM orders WHERE tenant = 't' ORDER BY position DESC LIMIT 50",
         "SELECT sweep, state, count(*) FROM runs WHERE tenant = 't' AND sweep IN ('s', 'u') GROUP BY sweep, state",

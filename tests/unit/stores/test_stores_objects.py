@@ -56,6 +56,15 @@ def test_of_many_writers_at_one_offset_one_is_taken(tmp_path: Path) -> None:
     assert staging[0].finish(TENANT, DIGEST).read_bytes() == BODY
 
 
+def test_an_upload_that_somebody_else_has_finished_is_not_taken_for_a_damaged_one(tmp_path: Path) -> None:
+    staging, files = FolderStaging(tmp_path / "staging"), FolderObjects(tmp_path / "objects")
+    staging.append(TENANT, DIGEST, 0, BODY)
+    files.adopt(staging.finish(TENANT, DIGEST), "x/y")
+    with pytest.raises(UnavailableError, match="somebody else has just finished"):
+        staging.finish(TENANT, DIGEST)
+    assert list((tmp_path / "staging" / TENANT).iterdir()) == []
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path):
     """A file system of 64 kB."""
@@ -110,6 +119,13 @@ def test_an_adopted_object_is_read_from_any_offset_listed_and_deleted(tmp_path: 
     assert objects.size(key) is None
     with pytest.raises(NotFoundError):
         objects.read(key)
+
+
+def test_an_object_the_disk_refuses_to_delete_is_an_error_of_ours(tmp_path: Path) -> None:
+    objects = FolderObjects(tmp_path / "objects")
+    (tmp_path / "objects/t/ab/x/y").mkdir(parents=True)
+    with pytest.raises(UnavailableError, match="cannot be deleted"):
+        objects.delete("t/ab/x")
 
 
 def test_an_object_that_vanishes_while_it_is_read_breaks_the_reading_off(tmp_path: Path) -> None:

@@ -131,9 +131,15 @@ def test_money_adds_exactly(one, other):
     assert (Money(one) + Money(other)).micro_eur == one + other
 
 
-@given(st.decimals(0, 10**9, places=6))
+@given(st.decimals(0, 10**9 - 1, places=6))
 def test_euros_are_kept_to_the_micro_euro(amount):
     assert Money.from_text(f"{amount:f}").micro_eur == amount * 10**6
+
+
+def test_more_euros_than_an_order_can_say_are_no_amount():
+    assert Money.from_text("999999999 EUR").micro_eur < 2**53
+    with pytest.raises(UsageError, match="not an amount"):
+        Money.from_text("10000000000 EUR")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpx
 
@@ -133,14 +133,22 @@ class Caller:
         Raises:
             IntegrityError: It leads out of the service.
         """
-        parts = urlsplit(urljoin(f"{self._origin}{self._root}", link))
-        if not parts.path.startswith(self._root) or "/../" in f"{parts.path}/":
+        try:
+            parts = urlsplit(urljoin(f"{self._origin}{self._root}", link))
+            query = f"?{parts.query}" if parts.query else ""
+            address = quote(f"{parts.path}{query}", safe=_SAFE)
+        except ValueError:  # no address at all, or letters that are none
+            raise IntegrityError(
+                "the service sends a link that is none", hint="Report it to whoever runs the service."
+            ) from None
+        # Servers take dots that are quoted, and backslashes, for steps too.
+        steps = unquote(parts.path).replace("\\", "/").split("/")
+        if not parts.path.startswith(self._root) or ".." in steps:
             raise IntegrityError(
                 f"the service sends a link that leads out of it, to {parts.netloc}{parts.path[:80]!r}",
                 hint="Name the service's own address in the plan, as it stands in its links.",
             )
-        query = f"?{parts.query}" if parts.query else ""
-        return self._origin + quote(f"{parts.path}{query}", safe=_SAFE)
+        return self._origin + address
 
     def get(self, link: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Fetch what a link of the service leads to.
@@ -214,6 +222,10 @@ class Caller:
                         )
                     pieces.append(piece)
                 return Answer(answer.status_code, b"".join(pieces), answer.headers, address)
+        except httpx.InvalidURL:
+            raise IntegrityError(
+                "the service sends a link that is too long", hint="Report it to whoever runs the service."
+            ) from None
         except httpx.DecodingError:
             return UnavailableError("the service's answer cannot be unpacked", hint="Repeat the command.")
         except httpx.HTTPError as error:
@@ -304,7 +316,7 @@ def _asked_pause_s(text: str) -> float:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

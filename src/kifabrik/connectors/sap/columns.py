@@ -20,6 +20,7 @@ Invariants:
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
@@ -36,6 +37,9 @@ _V2_CLOCK: Final = re.compile(
     r"PT(?:(?P<h>\d{1,2})H)?(?:(?P<m>\d{1,2})M)?(?:(?P<s>\d{1,2})(?:[.](?P<f>\d{1,12}))?S)?"
 )
 _OVER_MICROSECONDS: Final = re.compile(r"([.]\d{6})0+(?=Z|[+-]|$)")
+_FLOAT: Final = re.compile(r"[+-]?(?:\d+[.]?\d*|[.]\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_INFINITE: Final = frozenset({"INF", "-INF"})
+_NO_NUMBERS: Final = _INFINITE | {"NaN"}
 _MOST_PRECISION: Final = 38
 Values: TypeAlias = Sequence[Any] | pa.Array
 """As `json.loads(..., parse_float=str)` gives them, or as a column that was read from JSON."""
@@ -163,16 +167,34 @@ def _texts(values: Values) -> pa.Array:
 def _whole(kind: pa.DataType) -> tuple[pa.DataType, Maker]:
     def make(values: Values) -> pa.Array:
         if isinstance(values, pa.Array):
-            return values.cast(kind) if pa.types.is_int64(values.type) else _text_array(values).cast(kind)
+            return values.cast(kind) if pa.types.is_int64(values.type) else whole(_text_array(values))
         if set(map(type, values)) <= {int, type(None)}:
             return pa.array(values, kind)
-        return _digits(values).cast(kind)
+        return whole(_digits(values))
+
+    def whole(texts: pa.Array) -> pa.Array:
+        if any(pc.any(pc.match_substring(texts, letter)).as_py() for letter in "xX"):
+            raise ValueError  # Arrow would take 0x1F for 31
+        return texts.cast(kind)
 
     return kind, make
 
 
 def _float(value: Any) -> float | None:
-    return None if value is None or type(value) is bool else float(value)
+    if value is None or value in _NO_NUMBERS:
+        return None if value is None else float(value)
+    if type(value) is bool or (type(value) is str and _FLOAT.fullmatch(value) is None):
+        raise TypeError
+    number = float(value)
+    if math.isinf(number):
+        raise OverflowError
+    return number
+
+
+def _infinite(values: Values) -> int | None:
+    """How many values say that they are infinite; None if all are null, as Arrow counts."""
+    said = [one for one in _listed(values) if one is not None]
+    return sum(one in _INFINITE for one in said) if said else None
 
 
 def _logical(value: Any) -> bool | None:
@@ -255,8 +277,14 @@ def _each(kind: pa.DataType, read: Callable[[Any], Any]) -> tuple[pa.DataType, M
     def make(values: Values) -> pa.Array:
         floats = isinstance(values, pa.Array) and values.type == pa.float64() and pa.types.is_floating(kind)
         if isinstance(values, pa.Array) and (values.type == kind or floats):
-            return values.cast(kind, safe=False)  # as the nearest float, which is what reading each would give
-        return pa.array([read(one) for one in _listed(values)], kind)
+            made = values.cast(kind, safe=False)  # as the nearest float, which is what reading each would give
+            if floats and pc.any(pc.is_inf(made)).as_py():
+                raise OverflowError  # JSON has no number that is infinite; services write it as text
+            return made
+        made = pa.array([read(one) for one in _listed(values)], kind)
+        if kind == pa.float32() and pc.sum(pc.is_inf(made)).as_py() != _infinite(values):
+            raise OverflowError
+        return made
 
     return kind, make
 

@@ -56,8 +56,10 @@ class FileTable(Part):
         keys: Columns that tell rows apart.
         headings: Column to its heading in the files, where that is another word.
         delimiter: Between cells of CSV.
-        decimal: The decimal sign of CSV; with a comma, points part thousands.
+        decimal: The decimal sign of CSV.
+        thousands: What parts thousands; if it is not said, a point where the decimal sign is a comma, else nothing.
         dates: How CSV writes them: `iso` 2026-12-31, `german` 31.12.2026, `sap` 20261231 (00000000: none).
+        encoding: Of CSV; `windows-1252` and `iso-8859-1` are what older systems write, `utf-16` what SAP GUI may.
     """
 
     files: Annotated[tuple[Path, ...], Field(min_length=1, max_length=10_000)]
@@ -67,12 +69,21 @@ class FileTable(Part):
     headings: Mapping[Identifier, ColumnName] = {}
     delimiter: Literal[",", ";", "\t", "|"] = ","
     decimal: Literal[".", ","] = "."
+    thousands: Literal[".", ",", " ", "'"] | None = None
     dates: Literal["iso", "german", "sap"] = "iso"
+    encoding: Literal["utf-8", "utf-16", "windows-1252", "iso-8859-1", "iso-8859-15"] = "utf-8"
+
+    @property
+    def grouping(self) -> str:
+        """What parts thousands; '' for nothing."""
+        return self.thousands or ("." if self.decimal == "," else "")
 
     @model_validator(mode="after")
     def _check(self) -> "FileTable":
         for name, kind in self.columns.items():
             field_of(name, kind, nullable=True)
+        if self.grouping == self.decimal:
+            raise ValueError(f"decimal and thousands are both {self.decimal!r}")
         missing = [key for key in (*self.keys, *self.headings) if key not in self.columns]
         if missing:
             raise ValueError(f"{missing[0]!r} is none of the columns")

@@ -1,26 +1,29 @@
 """CSV and Parquet files of one's own as typed batches: the plain way in, with the typing of a pull."""
 
 import csv
-from collections.abc import Callable, Iterator
-from datetime import datetime
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kifabrik.connectors.sap.columns import Column
+from kifabrik.connectors.sap.csv_cells import Cell, cell_reader
 from kifabrik.connectors.sap.file_plan import FileTable, field_of
 from kifabrik.connectors.sap.model import Version
 from kifabrik.errors import IntegrityError, NotFoundError, UsageError
 
 _BATCH_ROWS: Final = 16_384
-_DATES: Final = {"iso": "%Y-%m-%d", "german": "%d.%m.%Y", "sap": "%Y%m%d"}
-_NO_DATE: Final = "00000000"
-"""What ABAP writes for an empty date (type DATS)."""
-_LOGICAL: Final = {"true": True, "false": False, "x": True, "1": True, "0": False, "yes": True, "no": False}
-_NUMBERS: Final = frozenset({"Edm.Decimal", "Edm.Int64", "Edm.Double"})
+_HEADINGS_WITHIN: Final = 40
+"""Lines: lists of SAP begin with a title and what was selected."""
+_RULE: Final = re.compile(r"[-\s]*")
+"""A line that is drawn."""
+_TOTAL: Final = re.compile(r"[*\u03a3]+")
+"""How ALV marks a line of totals."""
 
 
 def read_files(name: str, wanted: FileTable) -> Iterator[pa.RecordBatch]:
@@ -41,58 +44,134 @@ def read_files(name: str, wanted: FileTable) -> Iterator[pa.RecordBatch]:
         yield from (_parquet if file.suffix.lower() == ".parquet" else _csv)(file, wanted, columns)
 
 
+@dataclass(frozen=True)
+class _Row:
+    """Cells of a line, and its number from 1."""
+
+    cells: list[str]
+    line: int
+
+
 def _csv(file: Path, wanted: FileTable, columns: list[Column]) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([column.arrow for column in columns])
-    readers = [_reader(wanted, column) for column in columns]
-    names = [wanted.headings.get(column.name, column.name) for column in columns]
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        rows = csv.DictReader(stream, delimiter=wanted.delimiter, strict=True)
-        done = 0
-        try:
-            _check(file, names, rows.fieldnames or ())
-            while chunk := list(islice(rows, _BATCH_ROWS)):
-                where = f"{file}, rows {done + 1} to {done + len(chunk)}"
+    readers = [cell_reader(wanted, column) for column in columns]
+    kinds = [f"{name!r} is no {kind}" for name, kind in wanted.columns.items()]
+    last = 0
+    try:
+        with file.open(
+            newline="", encoding="utf-8-sig" if wanted.encoding == "utf-8" else wanted.encoding
+        ) as stream:
+            lines = _lines(stream, wanted.delimiter)
+            rows = (_Row(cells, lines.line_num) for cells in lines)
+            headings = _headings(file, rows, [wanted.headings.get(one.name, one.name) for one in columns])
+            places = [headings.places[wanted.headings.get(one.name, one.name)] for one in columns]
+            keys = [place for place, one in zip(places, columns, strict=True) if one.name in wanted.keys]
+            whole = (_checked(file, row, headings.width, keys) for row in rows if not _is_empty(row, wanted))
+            while chunk := list(islice(whole, _BATCH_ROWS)):
                 yield pa.RecordBatch.from_arrays(
                     [
-                        column.make([_value(read, row[name], where, column) for row in chunk], where)
-                        for column, read, name in zip(columns, readers, names, strict=True)
+                        _array(file, chunk, [_value(file, row, read, place, kind) for row in chunk], column, kind)
+                        for column, read, place, kind in zip(columns, readers, places, kinds, strict=True)
                     ],
                     schema=schema,
                 )
-                done += len(chunk)
-        except UnicodeDecodeError:
-            raise UsageError(f"{file} is not UTF-8", hint="Export it as UTF-8.") from None
-        except csv.Error as error:
-            raise UsageError(f"{file}, after row {done}: no CSV: {error}") from None
-
-
-def _value(read: Callable[[str], Any], text: str | None, where: str, column: Column) -> Any:
-    if text is None:
-        raise UsageError(f"{where}: a row has fewer cells than there are headings")
-    try:
-        return read(text) if text != "" else None
-    except (ValueError, KeyError):
-        raise IntegrityError(
-            f"{where}: a value of {column.name!r} is no {column.type}", hint="Check decimal and dates in the plan."
+                last = chunk[-1].line
+    except UnicodeError:
+        raise UsageError(
+            f"{file} is not {wanted.encoding.upper()}",
+            hint="Name what it is in the plan, encoding: windows-1252 for one, or export it as UTF-8.",
         ) from None
+    except csv.Error as error:
+        raise UsageError(f"{file}, after line {last}: no CSV: {error}") from None
 
 
-def _reader(wanted: FileTable, column: Column) -> Callable[[str], Any]:
-    kind = column.field.type
-    if kind == "Edm.Boolean":
-        return lambda text: _LOGICAL[text.strip().lower()]
-    if kind == "Edm.Date":
-        form = _DATES[wanted.dates]
-        return lambda text: None if text == _NO_DATE else datetime.strptime(text, form).date().isoformat()  # noqa: DTZ007
-    if kind in _NUMBERS and wanted.decimal == ",":
-        return lambda text: _signed(text.replace(".", "").replace(",", "."))
-    return _signed if kind in _NUMBERS else str
+def _lines(stream: TextIO, delimiter: str) -> Any:
+    if delimiter == "|":  # lists of SAP quote nothing: an inch sign is an inch sign
+        return csv.reader(stream, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
+    return csv.reader(stream, delimiter=delimiter, strict=True)
 
 
-def _signed(text: str) -> str:
-    """ABAP writes the sign behind the number."""
-    text = text.strip()
-    return f"-{text[:-1].strip()}" if text.endswith("-") else text
+@dataclass(frozen=True)
+class _Headings:
+    """Where the columns stand, by heading, and how many cells a row has."""
+
+    places: dict[str, int]
+    width: int
+
+
+def _headings(file: Path, rows: Iterator[_Row], wanted: Sequence[str]) -> _Headings:
+    """Go on to the first line that has all headings."""
+    nearest: list[str] = []
+    for row in islice(rows, _HEADINGS_WITHIN):
+        names = [cell.strip() for cell in row.cells]
+        found = [name for name in wanted if name in names]
+        if len(found) == len(wanted):
+            twice = [name for name in wanted if names.count(name) > 1]
+            if twice:
+                raise UsageError(
+                    f"{file}, line {row.line}: the heading {twice[0]!r} stands there {names.count(twice[0])} times",
+                    hint="Give the columns different headings in the list's layout, and export again.",
+                )
+            return _Headings({name: names.index(name) for name in wanted}, len(names))
+        if not nearest or len(found) > len(set(wanted) & set(nearest)):
+            nearest = names
+    missing = next(name for name in wanted if name not in nearest)
+    if not set(wanted) & set(nearest):
+        raise UsageError(
+            f"{file}: none of its first {_HEADINGS_WITHIN} lines has the heading {missing!r}",
+            hint="Check delimiter, encoding and headings in the plan.",
+        )
+    raise _lacking(file, missing, nearest)
+
+
+def _is_empty(row: _Row, wanted: FileTable) -> bool:
+    """Whether nothing stands in a line, or it is drawn."""
+    text = "".join(row.cells).strip()
+    return not text or (wanted.delimiter == "|" and _RULE.fullmatch(text) is not None)
+
+
+def _checked(file: Path, row: _Row, width: int, keys: Sequence[int]) -> _Row:
+    count = len(row.cells)
+    if count != width:
+        few = "fewer" if count < width else "more"
+        raise UsageError(
+            f"{file}, line {row.line}: a row has {few} cells than there are headings ({count}, not {width})",
+            hint="A text may hold the delimiter; export with another one." if count > width else "",
+        )
+    if any(_TOTAL.fullmatch(row.cells[place].strip()) for place in keys):
+        raise UsageError(f"{file}, line {row.line} is a line of totals", hint="Export the list without totals.")
+    return row
+
+
+def _value(file: Path, row: _Row, read: Cell, place: int, kind: str) -> Any:
+    try:
+        return read(row.cells[place])
+    except (ValueError, KeyError):
+        raise _misfit(file, row, kind) from None
+
+
+def _array(file: Path, rows: list[_Row], values: list[Any], column: Column, kind: str) -> pa.Array:
+    try:
+        return column.make(values, str(file))
+    except IntegrityError:
+        for row, value in zip(rows, values, strict=True):
+            _check_one(file, row, value, column, kind)
+        raise
+
+
+def _check_one(file: Path, row: _Row, value: Any, column: Column, kind: str) -> None:
+    try:
+        column.make([value], str(file))
+    except IntegrityError:
+        if value is None:
+            raise IntegrityError(f"{file}, line {row.line}: the key {column.name!r} is empty") from None
+        raise _misfit(file, row, kind) from None
+
+
+def _misfit(file: Path, row: _Row, kind: str) -> IntegrityError:
+    return IntegrityError(
+        f"{file}, line {row.line}: a value of {kind}", hint="Check decimal, thousands and dates in the plan."
+    )
 
 
 def _parquet(file: Path, wanted: FileTable, columns: list[Column]) -> Iterator[pa.RecordBatch]:
@@ -127,7 +206,11 @@ def _cast(array: pa.Array, column: Column, file: Path) -> pa.Array:
 def _check(file: Path, wanted: list[str], there: Any) -> None:
     missing = [name for name in wanted if name not in there]
     if missing:
-        raise UsageError(
-            f"{file} has no column {missing[0]!r}",
-            hint=f"It has: {', '.join(map(str, there))[:300]}. Other words go under headings in the plan.",
-        )
+        raise _lacking(file, missing[0], there)
+
+
+def _lacking(file: Path, missing: str, there: Any) -> UsageError:
+    known = ", ".join(str(name) for name in there if name)[:300]
+    return UsageError(
+        f"{file} has no column {missing!r}", hint=f"It has: {known}. Other words go under headings in the plan."
+    )

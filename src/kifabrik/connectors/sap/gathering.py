@@ -2,12 +2,13 @@
 
 Invariants:
 - how far a set has come is noted only when everything up to there is sealed;
+- asking, reading, typing and sealing go side by side, and each waits for the next: a part and some pages are held;
 - rows received and rows announced are the same in the end, or nothing of the set counts;
 - a set that proves inconsistent begins anew the next time.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,10 +16,11 @@ from kifabrik.connectors.sap.ahead import ahead
 from kifabrik.connectors.sap.asking import Caller
 from kifabrik.connectors.sap.children import child_rows
 from kifabrik.connectors.sap.columnar import PageReader
+from kifabrik.connectors.sap.early import EarlyPages
 from kifabrik.connectors.sap.keys import Numbers
 from kifabrik.connectors.sap.model import Version
 from kifabrik.connectors.sap.pages import ACCEPT, Page, pages
-from kifabrik.connectors.sap.parts import PART_ROWS, PartBuilder
+from kifabrik.connectors.sap.parts import PART_ROWS, Part, PartBuilder
 from kifabrik.connectors.sap.progress import ProgressFiles, SetProgress, State
 from kifabrik.connectors.sap.selection import Selection, Table
 from kifabrik.datasets.made import MadeShard
@@ -27,6 +29,10 @@ from kifabrik.errors import CapacityError, ConflictError, IntegrityError, Kifabr
 from kifabrik.values import now_utc
 
 TRACK: Final = "odata.track-changes"
+_WAITING_BYTES: Final = 8 * 2**20
+"""Pages that may wait while a part is finished and sealed, so that the service need not."""
+_ROW_BYTES: Final = 1024
+"""About what a row takes as an object."""
 
 
 def _silent(_set: str, _rows: int, _count: int) -> None:
@@ -83,28 +89,40 @@ def gather(work: Work, selection: Selection) -> Iterator[MadeShard]:
         raise
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """What was gathered up to the end of a page, ready to be sealed.
+
+    Args:
+        parts: Tables and their files.
+        totals: Rows so far by table.
+        keys: Name of the file with the hashes of the keys of the set's own part; '' if there is none.
+        link: The next page, or ''.
+        delta: Link to what changes from now on, or ''.
+    """
+
+    parts: tuple[tuple[Table, Part], ...]
+    totals: Mapping[str, int]
+    keys: str = ""
+    link: str = ""
+    delta: str = ""
+
+
 def _gather(work: Work, selection: Selection, progress: SetProgress) -> Iterator[MadeShard]:
-    builders: dict[str, PartBuilder] = {}
     delta = ""
-    with ahead(_pages(work, selection, progress)) as coming:
-        for page in coming:
-            if not builders:  # the first page has said how many rows there will be
-                builders = _builders(work, selection, progress)
-                own = builders[selection.table.name]
-            _check_room(selection, progress, page, own.total + len(page.rows))
-            own.add(page.rows)
-            for navigation, table in selection.children.items():
-                builders[table.name].add(child_rows(work.caller, selection, navigation, page.rows))
-                _check_children(selection, navigation, builders[table.name].total)
-            work.on_rows(selection.name, own.total, progress.count)
-            delta = page.delta or delta
-            if max(builder.rows for builder in builders.values()) >= work.part_rows:
-                yield from _seal(work, progress, builders)
-                progress.link = page.next
+    with ahead(_cuts(work, selection, progress), depth=1) as cuts:
+        for cut in cuts:
+            if cut.keys:
+                progress.keys.append(cut.keys)
+            for table, one in cut.parts:
+                yield part(work, progress, table, one.data, one.rows)
+            progress.rows.update(cut.totals)
+            progress.link, delta = cut.link, cut.delta
+            if cut.link:
                 work.files.save(work.state)
-    yield from _seal(work, progress, builders, last=True)
-    _check_count(work, selection, progress, own.total)
-    progress.link, progress.done, progress.delta, progress.kept = "", True, delta, own.total
+    total = progress.rows[selection.table.name]
+    _check_count(work, selection, progress, total)
+    progress.link, progress.done, progress.delta, progress.kept = "", True, delta, total
     if selection.wanted.changes and not delta:
         work.warnings.append(
             f"{selection.name}: the service does not track changes here, so the next pull takes all of it again"
@@ -114,14 +132,65 @@ def _gather(work: Work, selection: Selection, progress: SetProgress) -> Iterator
     work.files.save(work.state)
 
 
+def _cuts(work: Work, selection: Selection, progress: SetProgress) -> Iterator[_Cut]:
+    """Make rows into files; what is noted of the pull is left alone, for it says what is sealed."""
+    keys = list(progress.keys)
+    builders: dict[str, PartBuilder] = {}
+    delta = ""
+    with ahead(_pages(work, selection, progress), weigh=_bytes_of, most=_WAITING_BYTES) as coming:
+        for page in coming:
+            if not builders:  # the first page has said how many rows there will be
+                builders = _builders(work, selection, progress, keys)
+                own = builders[selection.table.name]
+            _check_room(selection, progress, page, own.total + len(page.rows))
+            own.add(page.rows)
+            for navigation, table in selection.children.items():
+                builders[table.name].add(child_rows(work.caller, selection, navigation, page.rows))
+                _check_children(selection, navigation, builders[table.name].total)
+            work.on_rows(selection.name, own.total, progress.count)
+            delta = page.delta or delta
+            if page.next and max(builder.rows for builder in builders.values()) >= work.part_rows:
+                yield _cut(work, builders, keys, page.next, delta)
+    yield _cut(work, builders, keys, "", delta)
+
+
+def _bytes_of(page: Page) -> int:
+    size: int = len(page.rows) * _ROW_BYTES if isinstance(page.rows, list) else page.rows.nbytes
+    return size
+
+
+def _cut(work: Work, builders: dict[str, PartBuilder], keys: list[str], link: str, delta: str) -> _Cut:
+    own = next(iter(builders.values()))
+    parts = []
+    name = ""
+    for builder in builders.values():
+        # A table without a row is a member too: its columns are known.
+        if not builder.rows and (link or builder.total):
+            continue
+        made = builder.finish()
+        if builder is own and (link or delta):  # else nobody will ask for them
+            name = work.files.save_keys(made.numbers)
+            keys.append(name)
+        parts.append((builder.table, made))
+    return _Cut(tuple(parts), {one: builder.total for one, builder in builders.items()}, name, link, delta)
+
+
 def _pages(work: Work, selection: Selection, progress: SetProgress) -> Iterator[Page]:
     """Pages from where the pull stands; V2 services that page only when asked to are asked."""
     window = selection.version is Version.V2 and not selection.wanted.changes
     link, rows = progress.link, progress.rows.get(selection.name, 0)
+    size = selection.wanted.page_rows
+
+    def beyond() -> str:
+        """The window behind the one that is being read, if it is full."""
+        return selection.link(top=size, skip=rows + size) if window and rows + size < progress.count else ""
+
     read = PageReader(selection)
+    headers = page_headers(selection)
+    fetch = EarlyPages(lambda one: work.caller.get(one, headers), selection.version, beyond)
     known = work.first.pop(selection.name, None)
     while link:
-        coming = pages(work.caller, selection.version, link, selection.name, _wishes(selection), read)
+        coming = pages(work.caller, selection.version, link, selection.name, read=read, fetch=fetch)
         for page in coming if known is None else (known,):
             known = None
             if progress.count < 0 and page.count is not None:
@@ -129,7 +198,7 @@ def _pages(work: Work, selection: Selection, progress: SetProgress) -> Iterator[
             rows += len(page.rows)
             link = page.next
             if not link and window and len(page.rows) and rows < progress.count:
-                link = selection.link(top=selection.wanted.page_rows, skip=rows)
+                link = selection.link(top=size, skip=rows)
             yield Page(page.rows, link, page.delta, page.count, page.removed)
 
 
@@ -149,9 +218,18 @@ def first_link(selection: Selection) -> str:
     return selection.link(top=selection.wanted.page_rows if window else 0)
 
 
-def _builders(work: Work, selection: Selection, progress: SetProgress) -> dict[str, PartBuilder]:
+def _builders(work: Work, selection: Selection, progress: SetProgress, keys: list[str]) -> dict[str, PartBuilder]:
+    """Return what collects the rows of each table.
+
+    Args:
+        work: What the pull works with.
+        selection: The set.
+        progress: How far it has come.
+        keys: Names of the files with the hashes of the set's keys so far; grows with them.
+    """
+
     def recall() -> Numbers:
-        return work.files.load_keys(progress.keys)
+        return work.files.load_keys(keys)
 
     return {
         table.name: PartBuilder(
@@ -160,23 +238,10 @@ def _builders(work: Work, selection: Selection, progress: SetProgress) -> dict[s
             work.notes(selection),
             total=progress.rows.get(table.name, 0),
             recall=recall if table is selection.table else None,
+            nested=table is not selection.table,
         )
         for table in selection.tables
     }
-
-
-def _seal(
-    work: Work, progress: SetProgress, builders: dict[str, PartBuilder], *, last: bool = False
-) -> Iterator[MadeShard]:
-    for name, builder in builders.items():
-        # A table without a row is a member too: its columns are known.
-        if not builder.rows and not (last and not progress.rows.get(name)):
-            continue
-        made = builder.finish()
-        if builder is next(iter(builders.values())):
-            progress.keys.append(work.files.save_keys(made.numbers))
-        yield part(work, progress, builder.table, made.data, made.rows)
-        progress.rows[name] = builder.total
 
 
 def part(work: Work, progress: SetProgress, table: Table, data: bytes, rows: int, kind: str = "") -> MadeShard:

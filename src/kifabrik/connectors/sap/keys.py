@@ -7,12 +7,13 @@ not a loss.
 Rows are asked for in the order of their keys. As long as they come so, each above the one before, none can have
 come twice, and only the last one is remembered: memory does not grow. Once they do not (services sort in an
 order of their own), all keys so far are recalled from where they are kept, and eight bytes a row are held.
+Children of other rows never cost anything: see `NestedWatch`.
 """
 
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -121,6 +122,26 @@ class Seen:
             last, before = self._runs.pop(), self._runs.pop()
             self._runs.append(np.sort(np.concatenate([before, last]), kind="stable"))
         return -1
+
+
+class Watch(Protocol):
+    """Watches that no key comes twice."""
+
+    def take(self, parts: Sequence[pa.Array], numbers: Numbers) -> int:
+        """Take keys; return the place of the first that came before, or -1."""
+
+
+class NestedWatch:
+    """Watches the keys of children, and holds none.
+
+    The key of a child begins with that of its parent; no parent comes twice, and all children of one come together.
+    So two children with one key are always in the same batch.
+    """
+
+    def take(self, parts: Sequence[pa.Array], numbers: Numbers) -> int:
+        """See `Watch`."""
+        del parts
+        return Seen().add_all(numbers)
 
 
 class KeyWatch:

@@ -60,6 +60,7 @@ def pages(
     where: str,
     prefer: Sequence[str] = (),
     read: Callable[[Answer], Page] | None = None,
+    fetch: Callable[[str], Answer] | None = None,
 ) -> Iterator[Page]:
     """Yield pages from a link on, to the last one.
 
@@ -70,6 +71,7 @@ def pages(
         where: Name of the set, for errors.
         prefer: Preferences of V4 (`odata.maxpagesize=500`).
         read: Reads a page; None for `read_page`.
+        fetch: Fetches what a link leads to; None to ask the caller.
 
     Raises:
         IntegrityError: What came is no page, or the pages go round in a circle.
@@ -88,7 +90,7 @@ def pages(
                 hint="Nothing of this set was sealed. Report it to whoever runs the service.",
             )
         seen.add(mark)
-        answer = caller.get(link, headers)
+        answer = caller.get(link, headers) if fetch is None else fetch(link)
         page = read_page(answer, version, where) if read is None else read(answer)
         empty = 0 if len(page.rows) or page.removed else empty + 1
         if empty > _MOST_EMPTY and page.next:
@@ -118,10 +120,14 @@ def read_page(answer: Answer, version: Version, where: str) -> Page:
     if not isinstance(rows, list) or any(type(row) is not dict for row in rows):
         raise IntegrityError(f"{where}: the answer is no page of OData V{version.value}")
     upcoming, delta, count = (inner.get(name, inner.get(name.replace("odata.", ""))) for name in names)
+    if not (isinstance(upcoming or "", str) and isinstance(delta or "", str)):
+        raise IntegrityError(
+            f"{where}: a link of the page is no text", hint="Report it to whoever runs the service."
+        )
     gone = [row for row in rows if _is_removed(row)] if may_tell_of_removals(answer.body) else []
     if gone:
         rows = [row for row in rows if not _is_removed(row)]
-    return Page(rows, str(upcoming or ""), str(delta or ""), _count(count), gone)
+    return Page(rows, upcoming or "", delta or "", _count(count), gone)
 
 
 def read_json(answer: Answer, where: str) -> dict[str, Any]:

@@ -14,13 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kifabrik.connectors.sap.columns import Values
-from kifabrik.connectors.sap.keys import Hasher, KeyWatch, Numbers
+from kifabrik.connectors.sap.keys import Hasher, KeyWatch, NestedWatch, Numbers, Watch
 from kifabrik.connectors.sap.pages import Row, Rows
 from kifabrik.connectors.sap.selection import Table
 from kifabrik.errors import ConflictError, IntegrityError
 
 PART_ROWS: Final = 131_072
 _BATCH_ROWS: Final = 16_384
+_GROUP_ROWS: Final = 32_768
+"""Rows that are written together: fewer are larger, slower to write and slower to read."""
 _COMPRESSION: Final = "zstd"
 
 
@@ -48,6 +50,7 @@ class PartBuilder:
         notes: For the schema's metadata.
         total: Rows there are in earlier parts.
         recall: Returns the hashes of the keys in earlier parts; None if nobody keeps them.
+        nested: Whether these are children, all those of one parent added at once.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class PartBuilder:
         *,
         total: int = 0,
         recall: Callable[[], Numbers] | None = None,
+        nested: bool = False,
     ) -> None:
         self.table = table
         self.rows = 0
@@ -65,7 +69,9 @@ class PartBuilder:
         self.total = total
         """In all parts so far."""
         self._recall = recall
-        self._watch = KeyWatch(self._all_numbers if recall is not None and not total else None)
+        self._watch: Watch = NestedWatch()
+        if not nested:
+            self._watch = KeyWatch(self._all_numbers if recall is not None and not total else None)
         if recall is not None and total:
             self._watch.take([], recall())
         self._hash = Hasher(salt, table.keys)
@@ -98,6 +104,7 @@ class PartBuilder:
     def finish(self) -> Part:
         """Return the part as a Parquet file, and begin the next one."""
         self._write_waiting()
+        self._write_group()
         self._writer.close()
         data: bytes = self._sink.getvalue().to_pybytes()
         part = Part(data, self.rows, np.concatenate([np.empty(0, np.uint64), *self._numbers]))
@@ -106,7 +113,12 @@ class PartBuilder:
 
     def _start(self) -> None:
         self._sink = pa.BufferOutputStream()
-        self._writer = pq.ParquetWriter(self._sink, self._schema, compression=_COMPRESSION)
+        # A column that is the key by itself repeats nothing, so a dictionary of it would only cost.
+        repeating = [name for name in self._schema.names if (name,) != self.table.keys]
+        self._writer = pq.ParquetWriter(
+            self._sink, self._schema, compression=_COMPRESSION, use_dictionary=repeating
+        )
+        self._group: list[pa.RecordBatch] = []
         self.rows = 0
         self._numbers: list[Numbers] = []
 
@@ -137,4 +149,11 @@ class PartBuilder:
                 hint="The data moved while its pages were read. Repeat the command: this set begins anew.",
             )
         self._numbers.append(numbers)
-        self._writer.write_batch(pa.RecordBatch.from_arrays(list(made.values()), schema=self._schema))
+        self._group.append(pa.RecordBatch.from_arrays(list(made.values()), schema=self._schema))
+        if sum(batch.num_rows for batch in self._group) >= _GROUP_ROWS:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        group, self._group = self._group, []
+        if group:
+            self._writer.write_table(pa.Table.from_batches(group))

@@ -221,6 +221,17 @@ class Plan(Part):
         names = [one.entity_set for one in self.pull]
         if len(set(names)) != len(names):
             raise ValueError("an entity set stands twice under pull")
+        # Folders of tables may be opened where capital letters make no difference.
+        known = {name.casefold() for name in names}
+        for one in self.pull:
+            for navigation in one.expand:
+                table = f"{one.entity_set}_{navigation}"
+                if table.casefold() in known:
+                    raise ValueError(
+                        f"{one.entity_set} with expand {navigation} and another set or expand "
+                        f"would both become a table {table}; take one of them"
+                    )
+                known.add(table.casefold())
         return self
 
 

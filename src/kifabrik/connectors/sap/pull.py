@@ -275,7 +275,8 @@ class Puller:
 
     def _making(self, made: list[MadeShard]) -> Iterator[MadeShard]:
         yield from made
-        self.work.files.save(self.work.state)
+        if made:
+            self.work.files.save(self.work.state)
         ahead = FirstPages(self._caller, self._selections) if self._plan.limits.batch else None
         for selection in self._selections:
             if not self.work.state.sets[selection.name].done:
@@ -285,7 +286,6 @@ class Puller:
         if self._derive is not None:
             yield from (in_memory(path, data) for path, data in self._derive(self._tables()).items())
         yield in_memory(ACCOUNT, json.dumps(self._account(), indent=1, ensure_ascii=False).encode())
-        self.work.files.save(self.work.state)
 
     def _tables(self) -> dict[str, pa.Table]:
         """All tables that were pulled, from the members as they are sealed."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
+
 from kifabrik.connectors.sap.asking import Caller
 from kifabrik.connectors.sap.columns import Column
 from kifabrik.connectors.sap.literals import address_of, fitting
@@ -20,7 +22,7 @@ from kifabrik.connectors.sap.pages import Row, listed, pages, query
 from kifabrik.connectors.sap.plan import PushPlan
 from kifabrik.connectors.sap.pull import fetch_service
 from kifabrik.connectors.sap.result_rows import Results
-from kifabrik.errors import CapacityError, UsageError
+from kifabrik.errors import CapacityError, IntegrityError, UsageError
 
 
 @dataclass(frozen=True)
@@ -146,10 +148,20 @@ def _rows_there(
     for page in pages(caller, version, link, plan.push.entity_set):
         rows = listed(page.rows)
         arrays = {one.name: one.make([row.get(one.name) for row in rows], plan.push.entity_set) for one in columns}
-        values = {name: array.to_pylist() for name, array in arrays.items()}
+        values = {
+            name: _listed(array, f"{plan.push.entity_set}: a value of {name!r}") for name, array in arrays.items()
+        }
         for number, raw in enumerate(rows):
             row = {name: fitting(wanted[name], values[name][number]) for name in wanted}
             yield row, str(raw.get("@odata.etag") or (raw.get("__metadata") or {}).get("etag") or "")
+
+
+def _listed(array: pa.Array, what: str) -> list[Any]:
+    try:
+        values: list[Any] = array.to_pylist()
+    except (ValueError, OverflowError):
+        raise IntegrityError(f"{what} lies beyond the years 1 to 9999", hint="Narrow filter in the plan.") from None
+    return values
 
 
 def _key(entity: EntityType, row: Row) -> tuple[Any, ...]:

@@ -53,6 +53,11 @@ class Results:
             try:
                 self._check(columns, reader.fieldnames or ())
                 for row in reader:
+                    if None in row or None in row.values():
+                        raise UsageError(
+                            f"{self.name}, line {reader.line_num}: not as many cells as there are headings",
+                            hint="A row that is cut off would empty fields of the service.",
+                        )
                     yield {name: value if value != "" else None for name, value in row.items()}
             except (csv.Error, UnicodeDecodeError) as error:
                 raise UsageError(f"{self.name} is no CSV in UTF-8: {error}") from None
@@ -74,3 +79,6 @@ class Results:
         missing = sorted(wanted - set(known))
         if missing:
             raise UsageError(f"{self.name} has no column {missing[0]!r}", hint=f"It has: {', '.join(known)}.")
+        twice = sorted(name for name in wanted if known.count(name) > 1)
+        if twice:
+            raise UsageError(f"{self.name} has the column {twice[0]!r} {known.count(twice[0])} times")

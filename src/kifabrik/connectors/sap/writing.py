@@ -18,12 +18,14 @@ from kifabrik.connectors.sap.model import EntityType, Service, Version
 from kifabrik.connectors.sap.pages import query
 from kifabrik.connectors.sap.push import Change, Difference, address
 from kifabrik.connectors.sap.tokens import Guarded
-from kifabrik.errors import KifabrikError
+from kifabrik.errors import KifabrikError, UnavailableError
 
 _TYPES: Final = {
     Version.V4: "application/json;IEEE754Compatible=true",
     Version.V2: "application/json",
 }
+
+_AGAIN: Final = "Repeat the command: it compares first, and writes nothing twice."
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,9 @@ def write(
             writer.write(some) if size > 1 else writer.write_one(some[0])
         except KifabrikError as error:
             done = f"{written} of {len(difference.changes)} rows are written"
+            if isinstance(error, UnavailableError):  # whether it arrived is not known
+                more = "the one" if len(some) == 1 else f"the {len(some)}"
+                raise type(error)(f"{error.message}; {done}, and perhaps {more} after them", hint=_AGAIN) from None
             raise type(error)(f"{error.message}; {done}", hint=error.hint or "Compare again, then push.") from None
         written += len(some)
         added += sum(change.before is None for change in some)

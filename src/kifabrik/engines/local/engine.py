@@ -17,6 +17,7 @@ from typing import Any
 from kifabrik.engines.local.exits import Exits
 from kifabrik.engines.local.forge import Forge
 from kifabrik.engines.local.processes import ProcessId
+from kifabrik.errors import UnavailableError
 from kifabrik.factory.engine import Life, Task
 
 
@@ -73,7 +74,14 @@ class LocalEngine:
         if self._alive(task.attempt):
             return
         started = self._forge.start(self._log(task.attempt))
-        self._note(task.attempt, started.identity)
+        try:
+            self._note(task.attempt, started.identity)
+        except OSError as error:
+            started.dismiss()
+            raise UnavailableError(
+                f"launchers cannot be noted in {self._folder}: {error.strerror or error}",
+                hint="Without its note a launcher is not found again, so none is started. Is the disk full?",
+            ) from error
         self._exits.watch(started.identity.pid)
         started.tell(self._line(task))
 

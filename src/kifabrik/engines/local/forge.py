@@ -45,6 +45,10 @@ class Started:
         finally:
             os.close(self._pipe)
 
+    def dismiss(self) -> None:
+        """Close its input with nothing in it: it ends without having begun."""
+        os.close(self._pipe)
+
 
 class Forge:
     """Starts launchers through the template process, which it starts when it is needed.
@@ -87,8 +91,11 @@ class Forge:
 
     def _ask(self, template: socket.socket, log: Path) -> Started | None:
         """Have the template fork; None if it is gone or does not answer."""
+        try:
+            errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UnavailableError(f"no launcher can be started: {log}: {error.strerror}") from error
         reading, writing = os.pipe()
-        errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             socket.send_fds(template, [b"+"], [reading, errors])
             answer = template.recv(_MOST_ANSWER_BYTES)

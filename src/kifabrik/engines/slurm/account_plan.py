@@ -10,7 +10,9 @@ Invariants:
 - the same state twice gives no step the second time;
 - nothing without our mark is changed: a name that is taken is a conflict, and stops the plan;
 - nothing is removed unless that is asked for: the account of a tenant that is gone is closed to new jobs;
-- what an operator added (another QOS, a limit we do not set, another member) stays.
+- what an operator added (another QOS, a limit we do not set, another member) stays;
+- steps of a sort stand together, each sort behind what it needs: QOS, accounts, Unix users, members. So they can
+  be taken many at a time.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -27,6 +29,8 @@ SHARE_OF_WEIGHT_1: Final = 100
 _CPU: Final = "cpu"
 _GPU: Final = "gres/gpu"
 _NAMES: Final = {_CPU: "cores", _GPU: "GPUs"}
+MANAGE: Final = ("sacctmgr", "--immediate", "--quiet")
+"""What all steps begin with that change Slurm's accounting; then come the action and the sort of thing."""
 _LETTERS_OF_ID: Final = 16
 """80 bits of the tenant's fingerprint; Linux allows 32 letters in a user's name."""
 
@@ -115,24 +119,21 @@ def plan_accounts(
         ConflictError: A name is taken by something of others.
     """
     _refuse_taken_names(tenants, book)
-    steps: list[Step] = []
+    steps = [step for share in tenants for step in _qos_steps(share, book.qos.get(share.tenant))]
     if PARENT not in book.accounts:
         steps.append(_create_parent(book))
-    missing: list[str] = []
+    steps += [step for share in tenants for step in _account_steps(share, book, book.accounts.get(share.tenant))]
+    absent = {share.tenant: unix_user(share.tenant) for share in tenants}
+    absent = {tenant: user for tenant, user in absent.items() if user not in unix_users}
+    if make_users:
+        steps += [_make_user(tenant, user) for tenant, user in absent.items()]
     for share in tenants:
-        steps += _qos_steps(share, book.qos.get(share.tenant))
-        steps += _account_steps(share, book, book.accounts.get(share.tenant))
-        user = unix_user(share.tenant)
-        if user not in unix_users and not make_users:
-            missing.append(user)
-            continue
-        if user not in unix_users:
-            steps.append(_make_user(share.tenant, user))
-        account = book.accounts.get(share.tenant)
-        if account is None or user not in account.members:
+        account, user = book.accounts.get(share.tenant), unix_user(share.tenant)
+        is_member = account is not None and user in account.members
+        if not is_member and (make_users or share.tenant not in absent):
             steps.append(_add_member(book, share.tenant, user))
     steps += _gone_steps({share.tenant for share in tenants}, book, remove=remove_gone)
-    return Plan(tuple(steps), tuple(missing))
+    return Plan(tuple(steps), () if make_users else tuple(absent.values()))
 
 
 def _refuse_taken_names(tenants: Sequence[TenantShare], book: Book) -> None:
@@ -149,7 +150,7 @@ def _refuse_taken_names(tenants: Sequence[TenantShare], book: Book) -> None:
         account, qos = book.accounts.get(share.tenant), book.qos.get(share.tenant)
         if account is not None and account.tenant != share.tenant:
             raise ConflictError(f"the cluster has an account {share.tenant} that kifabrik did not make")
-        if qos is not None and qos.description != DESCRIPTION + share.tenant:
+        if qos is not None and not qos.is_of(share.tenant):
             raise ConflictError(f"the cluster has a QOS {share.tenant} that kifabrik did not make")
 
 
@@ -169,7 +170,7 @@ def _qos_steps(share: TenantShare, found: Qos | None) -> Iterator[Step]:
         yield Step(
             Kind.CREATE,
             f"QOS {share.tenant}: {said}",
-            _manage("add", "qos", share.tenant, f"Description={DESCRIPTION}{share.tenant}", *words),
+            _manage("add", "qos", share.tenant, f"Description={DESCRIPTION.rstrip()}", *words),
         )
         return
     changed = {name: count for name, count in wanted.items() if found.grp_tres.get(name, NO_LIMIT) != count}
@@ -225,33 +226,43 @@ def _add_member(book: Book, tenant: str, user: str) -> Step:
 
 
 def _gone_steps(tenants: Collection[str], book: Book, *, remove: bool) -> Iterator[Step]:
-    for account in book.accounts.values():
-        if not account.tenant or account.tenant in tenants or account.parent != PARENT:
-            continue
-        name = account.name
-        if remove:
-            user = unix_user(account.tenant)
-            if user in account.members:
-                yield Step(Kind.REMOVE, f"user {user}", _manage("remove", "user", "where", f"Name={user}"))
-            yield Step(Kind.REMOVE, f"account {name}", _manage("remove", "account", "where", f"Name={name}"))
-            qos = book.qos.get(name)
-            if qos is not None and qos.description == DESCRIPTION + account.tenant:
-                yield Step(Kind.REMOVE, f"QOS {name}", _manage("remove", "qos", "where", f"Name={name}"))
-        else:
-            yield from _close_steps(account, book)
+    gone = [
+        account
+        for account in book.accounts.values()
+        if account.tenant and account.tenant not in tenants and account.parent == PARENT
+    ]
+    theirs = [book.qos[account.name] for account in gone if _has_own_qos(account, book)]
+    yield from _remove_steps(gone, theirs) if remove else _close_steps(gone, theirs, book)
 
 
-def _close_steps(account: Account, book: Book) -> Iterator[Step]:
+def _has_own_qos(account: Account, book: Book) -> bool:
+    found = book.qos.get(account.name)
+    return found is not None and found.is_of(account.tenant)
+
+
+def _remove_steps(gone: Sequence[Account], theirs: Sequence[Qos]) -> Iterator[Step]:
+    users = [unix_user(account.tenant) for account in gone if unix_user(account.tenant) in account.members]
+    for user in users:
+        yield Step(Kind.REMOVE, f"user {user}", _manage("remove", "user", "where", f"Name={user}"))
+    for account in gone:
+        command = _manage("remove", "account", "where", f"Name={account.name}")
+        yield Step(Kind.REMOVE, f"account {account.name}", command)
+    for qos in theirs:
+        yield Step(Kind.REMOVE, f"QOS {qos.name}", _manage("remove", "qos", "where", f"Name={qos.name}"))
+
+
+def _close_steps(gone: Sequence[Account], theirs: Sequence[Qos], book: Book) -> Iterator[Step]:
     """Close account and QOS: where a QOS has a limit, Slurm does not look at the account's."""
-    name = account.name
-    if account.grp_submit != 0:
-        where = ("where", f"Name={name}", f"Cluster={book.cluster}", "set", "GrpSubmitJobs=0")
-        what = f"account {name}: no new jobs, its tenant is gone"
-        yield Step(Kind.CLOSE, what, _manage("modify", "account", *where))
-    qos = book.qos.get(name)
-    if qos is not None and qos.description == DESCRIPTION + account.tenant and qos.grp_submit != 0:
-        what = f"QOS {name}: no new jobs, its tenant is gone"
-        yield Step(Kind.CLOSE, what, _manage("modify", "qos", "where", f"Name={name}", "set", "GrpSubmitJobs=0"))
+    for account in gone:
+        if account.grp_submit != 0:
+            where = ("where", f"Name={account.name}", f"Cluster={book.cluster}", "set", "GrpSubmitJobs=0")
+            what = f"account {account.name}: no new jobs, its tenant is gone"
+            yield Step(Kind.CLOSE, what, _manage("modify", "account", *where))
+    for qos in theirs:
+        if qos.grp_submit != 0:
+            what = f"QOS {qos.name}: no new jobs, its tenant is gone"
+            command = _manage("modify", "qos", "where", f"Name={qos.name}", "set", "GrpSubmitJobs=0")
+            yield Step(Kind.CLOSE, what, command)
 
 
 def _said(count: int) -> str:
@@ -259,4 +270,4 @@ def _said(count: int) -> str:
 
 
 def _manage(*words: str) -> tuple[str, ...]:
-    return ("sacctmgr", "--immediate", "--quiet", *words)
+    return (*MANAGE, *words)

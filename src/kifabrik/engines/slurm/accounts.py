@@ -17,7 +17,7 @@ from kifabrik.errors import IntegrityError, UnavailableError
 ORGANIZATION: Final = "kifabrik"
 """An account of this organization is ours."""
 DESCRIPTION: Final = "kifabrik tenant "
-"""A QOS, or an account, whose description begins so is that of a tenant."""
+"""An account whose description begins so is that of the tenant named behind it; of a QOS, its name says whose."""
 NO_LIMIT: Final = -1
 
 
@@ -62,6 +62,10 @@ class Qos:
     description: str
     grp_tres: Mapping[str, int] = field(default_factory=dict)
     grp_submit: int = NO_LIMIT
+
+    def is_of(self, tenant: str) -> bool:
+        """Whether it was made for a tenant; its description may name that, too."""
+        return self.name == tenant and f"{self.description} ".startswith(DESCRIPTION)
 
 
 @dataclass(frozen=True)

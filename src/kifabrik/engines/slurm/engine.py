@@ -8,7 +8,9 @@ Invariants:
 - all jobs are looked at in one `squeue`, and one alone when a node claims it; accounting is asked only for attempts
   that the queue has let go of;
 - Slurm requeues nothing by itself: whether an attempt is followed by another is judged in one place, the factory;
-- a script holds no secret: slurmctld keeps it, and its operator can read it.
+- a script holds no secret: slurmctld keeps it, and its operator can read it;
+- a run whose grants ask for attested nodes is put on nodes with a TPM where the operator has named their feature:
+  which nodes get keys is the keyholder's to decide, this saves a refusal.
 """
 
 import logging
@@ -17,17 +19,17 @@ import shlex
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from kifabrik.engines.slurm.account_plan import unix_user
 from kifabrik.engines.slurm.commands import SlurmCommands
+from kifabrik.engines.slurm.fates import fate_of
 from kifabrik.engines.slurm.job_facts import JobFacts, JobKey
-from kifabrik.engines.slurm.power import REASONS, limit_power
+from kifabrik.engines.slurm.power import limit_power
 from kifabrik.engines.slurm.queue_view import QueueView
-from kifabrik.engines.slurm.reasons import explain
-from kifabrik.engines.slurm.script import Submission, earlier, gpu_arguments, spans
-from kifabrik.engines.slurm.states import JobState, Phase
+from kifabrik.engines.slurm.script import Submission, earlier, gpu_arguments, spans, with_feature
+from kifabrik.engines.slurm.states import Phase
 from kifabrik.engines.slurm.submission import Submitter
 from kifabrik.errors import KifabrikError, UnavailableError
 from kifabrik.factory.engine import Fate, Life, Task, array_attempt
@@ -43,37 +45,7 @@ _NAME: Final = re.compile(r"(a-[a-z2-7]{16,32})\.(\d{1,3})")
 _ARRAY: Final = re.compile(r"kf-[a-z2-7]{16}")
 _CLOCKS_APART: Final = timedelta(hours=1)
 """How far the cluster's clock may be behind the factory's, at most."""
-_OUTCOMES: Final[dict[JobState, Outcome]] = {
-    JobState.PREEMPTED: Outcome.PREEMPTED,
-    JobState.NODE_FAIL: Outcome.NODE_FAILURE,
-    JobState.BOOT_FAIL: Outcome.NODE_FAILURE,
-    JobState.LAUNCH_FAILED: Outcome.NODE_FAILURE,
-    JobState.TIMEOUT: Outcome.CAP,
-    JobState.DEADLINE: Outcome.CAP,
-    JobState.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
-    JobState.CANCELLED: Outcome.STOPPED,
-}
-"""How an attempt ended whose job Slurm ended before its launcher could say so."""
-_SENTENCES: Final[dict[JobState, str]] = {
-    JobState.PREEMPTED: "Slurm gave its place to a run of higher priority.",
-    JobState.NODE_FAIL: "A node of it failed.",
-    JobState.BOOT_FAIL: "A node of it could not be started.",
-    JobState.LAUNCH_FAILED: "Slurm could not start it on its node.",
-    JobState.TIMEOUT: "Slurm ended it at its time limit.",
-    JobState.DEADLINE: "Slurm ended it at its deadline.",
-    JobState.OUT_OF_MEMORY: "Slurm ended it because it took more memory than the job had.",
-    JobState.CANCELLED: "It was cancelled in Slurm.",
-}
-
-
-_STUB_STATUSES: Final = {
-    69: "the node's agent does not answer",
-    75: "the agent could not start one",
-    77: "the agent or the factory refused it",
-}
-"""Of `kifabrik.nodes.enter`."""
-_NOT_BEGUN: Final = 53
-"""What slurmd says in the place of a signal where it could not enter a job's folder or open its output file."""
+_NEEDS_ATTESTED: Final = "It needs attested nodes (feature {feature}), as a grant asks for them."
 
 
 @dataclass(frozen=True)
@@ -84,11 +56,13 @@ class SlurmSettings:
         stub: Program and arguments that a job runs on each of its nodes; the attempt's id is added.
         output: File of what a job says beside its run: faults of the node, never a word of the customer's.
         partition: Where an order names none; empty for Slurm's default.
+        attested: Feature of the nodes that have a TPM; empty where orders themselves name nodes for that.
     """
 
     stub: tuple[str, ...]
     output: str = "/dev/null"
     partition: str = ""
+    attested: str = ""
 
 
 class SlurmEngine:
@@ -98,11 +72,17 @@ class SlurmEngine:
         commands: Slurm's.
         settings: How jobs are made.
         tenants: All tenants of the factory; only their users' jobs are looked at.
+        asks_attested: Whether a grant asks for attested nodes, for a tenant's run.
     """
 
     def __init__(
-        self, commands: SlurmCommands, settings: SlurmSettings, tenants: Callable[[], Sequence[str]]
+        self,
+        commands: SlurmCommands,
+        settings: SlurmSettings,
+        tenants: Callable[[], Sequence[str]],
+        asks_attested: Callable[[str, str], bool] = lambda _tenant, _run: False,
     ) -> None:
+        self._asks_attested = asks_attested
         self._commands = commands
         self._view = QueueView(commands)
         self._submitter = Submitter(commands, self._view)
@@ -161,23 +141,41 @@ class SlurmEngine:
         partition = task.slurm.partition or self._settings.partition
         spare_s = max(one.spare_s for one in tasks or [task])
         array, sooner = spans([one.index for one in tasks]), earlier(task.slurm.signal, spare_s)
-        submission = Submission(
-            name=name,
-            resources=_of_a_job(task),
-            limit_s=task.limit_s,
-            options=replace(task.slurm, requeue=False, partition=partition, array=array, signal=sooner),
-            account=task.tenant,
-            output=self._settings.output,
-            comment=task.sweep or (f"{len(tasks)} runs" if tasks else task.run),
-        )
+        feature = self._feature(tasks or [task])
         try:
+            options = replace(
+                task.slurm,
+                requeue=False,
+                partition=partition,
+                array=array,
+                signal=sooner,
+                constraint=with_feature(task.slurm.constraint, feature),
+            )
+            submission = Submission(
+                name=name,
+                resources=_of_a_job(task),
+                limit_s=task.limit_s,
+                options=options,
+                account=task.tenant,
+                output=self._settings.output,
+                comment=task.sweep or (f"{len(tasks)} runs" if tasks else task.run),
+            )
             script = self._script(task, task.array if tasks else task.attempt)
             self._submitter.submit(submission, script, unix_user(task.tenant), first=task.submits == 1)
         except UnavailableError:
             raise
         except KifabrikError as error:
-            return Fate(f"{error.message}. {error.hint}".strip(), Outcome.NOT_TAKEN)
+            besides = _NEEDS_ATTESTED.format(feature=feature) if feature else ""
+            return Fate(f"{error.message}. {error.hint} {besides}".strip(), Outcome.NOT_TAKEN)
         return None
+
+    def _feature(self, tasks: Sequence[Task]) -> str:
+        """What all nodes of a job must have for the grants of its runs; tasks of a sweep have the same."""
+        if not self._settings.attested:
+            return ""
+        differing = tasks[:1] if tasks[0].sweep else tasks
+        asked = any(self._asks_attested(one.tenant, one.run) for one in differing)
+        return self._settings.attested if asked else ""
 
     def _refuse(self, tasks: Sequence[Task], fate: Fate | None) -> None:
         if fate:
@@ -211,7 +209,7 @@ class SlurmEngine:
             known = {name: self._refused[name] for name in attempts if name in self._refused}
             jobs = {name: _newest(self._jobs[name]) for name in attempts if name in self._jobs}
             jobs |= {name: self._ended[name] for name in attempts if name in self._ended and name not in jobs}
-        known |= {name: _fate(job, self._power) for name, job in jobs.items() if name not in known}
+        known |= {name: fate_of(job, self._power) for name, job in jobs.items() if name not in known}
         return {**known, **self._recalled([name for name in attempts if name not in known], since)}
 
     def _recalled(self, attempts: Collection[str], since: datetime) -> Mapping[str, Fate]:
@@ -229,7 +227,7 @@ class SlurmEngine:
             # Accounting may be late, or take a job for running for good (sacctmgr(1), runawayjobs).
             self._numbers |= {name: job.key for name, job in newest.items() if name not in ended}
         unheard = {name: Fate() for name in attempts if name not in newest}
-        return unheard | {name: _fate(job) for name, job in ended.items()}
+        return unheard | {name: fate_of(job) for name, job in ended.items()}
 
     def _remembered(self, attempts: Collection[str], since: datetime) -> Mapping[str, JobFacts]:
         """Newest job of each attempt that accounting knows.
@@ -349,29 +347,3 @@ def _newest(jobs: Mapping[int, JobFacts]) -> JobFacts:
 
 def _life(jobs: Collection[JobFacts]) -> Life:
     return Life.GONE if all(job.phase is Phase.ENDED for job in jobs) else Life.ALIVE
-
-
-def _fate(job: JobFacts, power: str = "") -> Fate:
-    if job.phase is Phase.WAITING and power and job.reason in REASONS:
-        return Fate(power)
-    if job.phase is Phase.WAITING:
-        return Fate(f"{explain(job.reason).sentence}{_expected(job.start)}")
-    if job.phase is Phase.ENDED:
-        return Fate(_SENTENCES.get(job.state) or _of_the_stub(job), _OUTCOMES.get(job.state))
-    return Fate()
-
-
-def _of_the_stub(job: JobFacts) -> str:
-    """Why a job's stub got no launcher, by its exit status."""
-    if job.exit is None or job.state is not JobState.FAILED:
-        return ""
-    said = _STUB_STATUSES.get(job.exit.status, f"its job ended with status {job.exit.status}")
-    if job.exit.signal == _NOT_BEGUN:
-        said = "Slurm could not begin its script; its user cannot write to `output`, see factory.toml"
-    return f"No launcher could be started on {', '.join(job.nodes) or 'its node'}: {said}."
-
-
-def _expected(start: datetime | None) -> str:
-    if start is None:
-        return ""
-    return f" Slurm expects it to start at {start.astimezone(UTC):%Y-%m-%d %H:%M} UTC."

@@ -232,6 +232,24 @@ def check_offers(nodes: Sequence[SlurmNode], enrolled: Collection[Node]) -> Iter
                           "runs that Slurm puts there beyond that are refused")  # fmt: skip
 
 
+def check_attested(nodes: Sequence[SlurmNode], feature: str) -> Iterator[Finding]:
+    """See that nodes have the feature that runs are put on whose grants ask for attested nodes.
+
+    Args:
+        nodes: The cluster's.
+        feature: As factory.toml names it; empty if it names none.
+    """
+    if not feature:
+        return
+    having = [node.name for node in nodes if feature in node.features]
+    if having:
+        yield Finding("attested", "factory.toml", f"{len(having)} nodes have the feature {feature}", Standing.OK)
+    else:
+        yield Finding("attested", "factory.toml", f"no node has the feature {feature}", Standing.MISSING,
+                      f"Features=…,{feature} of the nodes with a TPM, in slurm.conf",
+                      "Slurm refuses runs whose grants ask for attested nodes")  # fmt: skip
+
+
 def _some(names: Sequence[str]) -> str:
     shown = ", ".join(names[:8])
     return shown if len(names) <= 8 else f"{shown} and {len(names) - 8} more"  # noqa: PLR2004 - a line's worth

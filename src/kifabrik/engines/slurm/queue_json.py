@@ -5,9 +5,12 @@ The shape changed with Slurm's data parsers, and is read as what it is rather th
     22.05  v0.0.38   numbers plain or null; one state as text; exit code a wait status
     23.02  v0.0.39   many numbers as {"set", "infinite", "number"}; exit code {"status", "return_code", "signal"}
     23.11  v0.0.40   also times so; states as lists of base state and flags; exit status a list
-    24.05 to 25.11   v0.0.41 to v0.0.44: as v0.0.40 for the fields read here, with more beside them
+    24.05 to 25.11   v0.0.41 to v0.0.44: as v0.0.40 for the fields read here, with more beside them; from v0.0.42
+                     on (24.11) accounting counts restarts, in a plain number
 
-Source: the OpenAPI schemas published with each release (slurm.schedmd.com/rest_api.html); 22.05: Slurm itself.
+Source: the OpenAPI schemas published with the releases (slurm.schedmd.com/rest_api.html); of the parsers' own tables
+(github.com/SchedMD/slurm, src/plugins/data_parser) JOB_INFO of v0.0.43 and JOB of v0.0.40 and v0.0.42; 22.05: Slurm
+itself. v0.0.44 was not read.
 """
 
 import json

@@ -84,6 +84,7 @@ _TABLE: Final[dict[str, tuple[str, Advice]]] = {
         "Nodes it needs are out of service or reserved for others. It starts when they are back.",
         _W,
     ),
+    "NvidiaImexChannels": ("Its nodes' channels between GPUs (NVIDIA IMEX) are all in use by others now.", _W),
     "FrontEndDown": ("The machine that starts jobs is out of service. The operator has to bring it back.", _O),
     "SchedDefer": (
         "It was to start at once or not at all, and the scheduler was told to wait. Order it again.",

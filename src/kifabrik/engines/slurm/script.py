@@ -131,6 +131,21 @@ def _texts(submission: Submission) -> list[str]:
     return [f"--{name}={value}" for name, value in values.items() if value]
 
 
+def with_feature(constraint: str, feature: str) -> str:
+    """Ask for a feature besides what a constraint asks for.
+
+    One that counts nodes or lets Slurm choose among features (`[rack1|rack2]`, `a*2`) is left as it is: sbatch(1)
+    has no way to say it, and whoever writes that knows the cluster.
+
+    Args:
+        constraint: What the order asks for; empty for nothing.
+        feature: Of every node besides; empty for none.
+    """
+    if not feature or not constraint or "[" in constraint or "*" in constraint:
+        return constraint or feature
+    return f"({constraint})&{feature}" if "|" in constraint else f"{constraint}&{feature}"
+
+
 def spans(numbers: Sequence[int]) -> str:
     """Write task numbers, ascending, as `sbatch --array` reads them: `1-5,8`; empty for none."""
     pieces: list[list[int]] = []

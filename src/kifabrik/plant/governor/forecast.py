@@ -9,6 +9,7 @@ from typing import Final
 
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.plant.governor.river import Hour
+from kifabrik.plant.readable import readable
 
 COLUMNS: Final = ("time", "river_celsius", "flow_m3s", "limit_celsius", "limit_warming_k")
 """Of the table; `heat_wanted_kw` and `price_eur_mwh` may be there too."""
@@ -28,7 +29,7 @@ def read_forecast(path: Path) -> list[Hour]:
             f"There is no forecast {path}.", hint=f"A CSV file with the columns {', '.join(COLUMNS)}."
         )
     hours: list[Hour] = []
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with readable(path), path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
         if missing:
@@ -66,9 +67,9 @@ def _number(row: Mapping[str, str], name: str, where: str, least: float) -> floa
     return value
 
 
-def _time(text: str, where: str) -> float:
+def _time(text: str | None, where: str) -> float:
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text or "")
     except ValueError:
         raise UsageError(f"{where}, field time: '{text}' is not a time.", hint="2026-07-20T12:00+02:00") from None
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -44,13 +44,16 @@ def factors(study: Study, metered: Mapping[str, Metered] | None = None) -> list[
     whole = {name: one.value for name, one in (metered or {}).items() if one.coverage >= WHOLE}
     found = [
         Factor(
-            "carbon_g_per_kwh", _share(summary.carbon_location, summary.electricity, _GRAMS), Basis.STATED, "grid"
+            "carbon_g_per_kwh",
+            _share(summary.carbon_location, summary.electricity, _GRAMS),
+            Basis.STATED,
+            "location-based, grid mix",
         ),
         Factor(
             "market_g_per_kwh",
             _share(summary.carbon_market, summary.electricity, _GRAMS),
             Basis.STATED,
-            "contracts",
+            "market-based, contracts",
         ),
     ]
     for name, above, estimate, factor, meaning in (
@@ -67,9 +70,9 @@ def factors(study: Study, metered: Mapping[str, Metered] | None = None) -> list[
             "water_withdrawn",
             summary.withdrawn,
             _LITRES,
-            "river, given back",
+            "withdrawn, flows back",
         ),
-        ("water_consumed_l_per_kwh", "water_potable", summary.consumed, _LITRES, "water evaporated"),
+        ("water_consumed_l_per_kwh", "water_potable", summary.consumed, _LITRES, "consumed: evaporated"),
     ):
         meters = above in whole and whole.get("electricity_it", 0.0) > 0
         value = _share(whole[above], whole["electricity_it"], factor) if meters else _share(estimate, it, factor)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from typing import Any, Final
 
@@ -20,8 +21,6 @@ WHOLE: Final = 0.999
 _WARM_DAY: Final = 24.0
 _COMFORT: Final = 21.0
 """Eurostat's cooling degree days: days whose mean is 24 °C or more count with what it is above 21 °C."""
-_REFRIGERANT: Final = "R717; chiller?"
-"""Of the heat pump's map; a site file does not say the chiller's."""
 
 
 class Basis(Enum):
@@ -99,6 +98,16 @@ def concerned(register: Register, study: Study) -> bool:
     )
 
 
+def runs_since(study: Study, year: int) -> date | None:
+    """When operation began, if that was within a year or after it.
+
+    Article 3 (1) of Delegated Regulation (EU) 2024/1364: such a data centre reports only the period since then, and
+    says which it is. EnEfG, Anlage 3, no. 2 asks for the last whole calendar year.
+    """
+    start = study.site.operator.in_operation_since
+    return start if start is not None and start > date(year, 1, 1) else None
+
+
 def _filled(
     field: RegisterField, stated: Mapping[str, Any], estimated: Mapping[str, float], metered: Mapping[str, Metered]
 ) -> Filled:
@@ -129,8 +138,7 @@ def _stated(study: Study) -> dict[str, Any]:
         "size_class": next((name for top, name in _CLASSES if it < top), ">= 100 MW"),
         "it_power": it,
         "connection": site.electricity.connection / 1000,
-        "intake_temperature": site.cooling.loop.supply,
-        "refrigerants": _REFRIGERANT,
+        **operator.stated,
     }
 
 
@@ -154,10 +162,13 @@ def _estimated(study: Study) -> dict[str, float]:
         "heat_water": summary.to_river,
         "heat_water_temperature": _weighed(hourly["river"] + study.site.cooling.river.rise, hourly["to_river"]),
         "heat_ground": summary.to_ground,
+        "heat_ground_temperature": _weighed(
+            (hourly["network_flow"] + study.site.heat.network.back) / 2, hourly["to_ground"]
+        ),
         "heat_delivered": summary.to_customers,
         "heat_delivered_temperature": _weighed(hourly["network_flow"], hourly["to_customers"]),
         "heat_reused": summary.source_heat,
-        "heat_reused_temperature": _weighed(hourly["loop_back"], hourly["source_heat"]),
+        "heat_reused_temperature": float(np.mean(hourly["loop_back"])),
         "water_withdrawn": summary.withdrawn + summary.consumed,
         "water_potable": summary.consumed,
         "cooling_degree_days": cooling_degree_days(hourly["air"]),

@@ -1,14 +1,13 @@
-"""The law as rows: thresholds and registers with their dates, as `rules.yaml` holds them."""
+"""The law as rows: thresholds, duties and registers with their dates, as `rules.yaml` holds them."""
 
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from functools import cache
 from importlib import resources
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kifabrik.plant.site import Day
 
@@ -21,12 +20,33 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Seen(StrEnum):
-    """How a row was checked."""
+class Source(Row):
+    """A text that rows were held against, word by word.
 
-    TEXT = "text"
-    SUMMARIES = "summaries"
-    NO = "no"
+    Attributes:
+        name: Of the text.
+        name_de: In German, if that is another.
+        as_of: Day whose wording it is.
+        at: Public address of the text that was read.
+        official: Address at which its publisher keeps it.
+    """
+
+    name: str
+    name_de: str = ""
+    as_of: date
+    at: str
+    official: str
+
+
+class Pending(Row):
+    """What is drafted and not law, when it was last looked at."""
+
+    law: str
+    law_de: str = ""
+    as_of: date
+    at: str
+    de: str
+    en: str
 
 
 class Threshold(Row):
@@ -41,7 +61,7 @@ class Threshold(Row):
     begin: Annotated[date, Field(alias="from")]
     until: date = date.max
     years_after_start: int = 0
-    seen: Seen = Seen.NO
+    seen: str | None = None
 
     def binds_from(self, start: date) -> date:
         """First day on which it binds a data centre that began to operate then."""
@@ -58,10 +78,23 @@ class Threshold(Row):
         return (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
 
 
+class Duty(Row):
+    """Something else that the law asks of an operator; whether it was done is for people to say."""
+
+    law: str
+    begin: Annotated[date, Field(alias="from")]
+    until: date = date.max
+    least_connection_kw: float = 0.0
+    de: str
+    en: str
+    seen: str | None = None
+
+
 class RegisterField(Row):
-    """A field of a register."""
+    """A field of a register; `clause` is where it stands in the register's text."""
 
     id: str
+    clause: str = ""
     de: str
     en: str
     unit: str = ""
@@ -73,20 +106,50 @@ class Register(Row):
 
     id: str
     law: str
+    law_de: str = ""
     begin: Annotated[date, Field(alias="from")]
     until: date = date.max
     least_connection_kw: float = 0.0
     least_it_kw: float = 0.0
     due: Day
-    seen: Seen = Seen.NO
+    seen: str | None = None
     fields: tuple[RegisterField, ...]
 
 
 class Rules(Row):
     """All rows."""
 
+    sources: dict[str, Source]
+    pending: tuple[Pending, ...] = ()
     thresholds: tuple[Threshold, ...]
+    duties: tuple[Duty, ...] = ()
     registers: tuple[Register, ...]
+
+    @model_validator(mode="after")
+    def _sources_exist(self) -> Self:
+        rows: tuple[Threshold | Duty | Register, ...] = (*self.thresholds, *self.duties, *self.registers)
+        for row in rows:
+            if row.seen is not None and row.seen not in self.sources:
+                message = f"{row.law} was seen in {row.seen}, which is no source"
+                raise ValueError(message)
+        return self
+
+    def checked(self, row: Threshold | Duty | Register) -> str:
+        """How a row was checked, in words."""
+        if row.seen is None:
+            return "not checked against the text"
+        source = self.sources[row.seen]
+        return f"against the text of {source.name} as of {source.as_of}: {source.at}"
+
+    def asked_to_state(self) -> frozenset[str]:
+        """Ids of all registers' fields."""
+        return frozenset(field.id for register in self.registers for field in register.fields)
+
+    def owed(self, connection_kw: float, day: date) -> tuple[Duty, ...]:
+        """Duties of a data centre with a connection of so many kW on a day."""
+        return tuple(
+            one for one in self.duties if one.begin <= day <= one.until and connection_kw >= one.least_connection_kw
+        )
 
 
 @dataclass(frozen=True, slots=True)

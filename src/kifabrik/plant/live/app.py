@@ -15,6 +15,7 @@ from starlette.routing import Route
 from kifabrik.errors import KifabrikError
 from kifabrik.plant.live.diagram import bars, boxes, pipes
 from kifabrik.plant.live.state import Live
+from kifabrik.plant.live.words import Language, LiveSpeaker
 
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -28,16 +29,20 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def app_of(live: Live, *, every: int = 10, clock: Callable[[], datetime] = _utc_now) -> Starlette:
+def app_of(
+    live: Live, *, every: int = 10, language: Language = "en", clock: Callable[[], datetime] = _utc_now
+) -> Starlette:
     """The page of a site.
 
     Args:
         live: The site as it is.
         every: Seconds after which a browser asks again.
+        language: Of the page.
         clock: Tells the time, with its offset.
     """
     text = (resources.files("kifabrik.plant.live") / "live.html.j2").read_text(encoding="utf-8")
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(text)
+    say = LiveSpeaker(language)
 
     def page(_: Request) -> Response:
         time = clock()
@@ -47,9 +52,10 @@ def app_of(live: Live, *, every: int = 10, clock: Callable[[], datetime] = _utc_
             name=live.site.name,
             time=local.strftime("%Y-%m-%d %H:%M:%S"),
             every=every,
-            boxes=boxes(live.site, now),
-            pipes=pipes(live.site, now),
-            bars=bars(live.site, now),
+            words=say.all(),
+            boxes=boxes(live.site, now, say),
+            pipes=pipes(live.site, now, say),
+            bars=bars(live.site, now, say),
         )
         return HTMLResponse(html, headers=_HEADERS)
 

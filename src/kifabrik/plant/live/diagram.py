@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kifabrik.plant.live.state import Now
+from kifabrik.plant.live.words import LiveSpeaker
 from kifabrik.plant.site import Site
 
 _WIDEST: Final = 26.0
@@ -66,49 +67,57 @@ class Bar:
     over: bool
 
 
-def boxes(site: Site, now: dict[str, Now]) -> list[Box]:
+def boxes(site: Site, now: dict[str, Now], say: LiveSpeaker) -> list[Box]:
     """All boxes."""
 
-    def power(name: str, words: str = "") -> tuple[str, bool]:
-        return f"{words}{now[name].value / 1e6:.2f} MW", now[name].measured
+    def power(name: str, key: str = "") -> tuple[str, bool]:
+        words = f"{say(key)} " if key else ""
+        return f"{words}{say.number(now[name].value / 1e6, 2)} MW", now[name].measured
 
-    def celsius(name: str, words: str) -> tuple[str, bool]:
-        return f"{words}{now[name].value:.1f} °C", now[name].measured
+    def celsius(name: str, key: str = "") -> tuple[str, bool]:
+        words = f"{say(key)} " if key else ""
+        return f"{words}{say.number(now[name].value, 1)} °C", now[name].measured
 
-    supply = site.cooling.loop.supply
+    supply = say.number(site.cooling.loop.supply, 1)
+    water, flow = now["river_water"], now["flow"]
     return [
-        Box(20, 150, "Grid", [power("electricity")]),
-        Box(220, 150, f"{site.fleet().gpus:,} GPUs", [power("it")]),
-        Box(440, 150, "Cooling loop", [celsius("loop_back", "back "), (f"supply {supply:.1f} °C", True)]),
-        Box(660, 30, "Heat pump", [power("heat_pump", "takes "), power("pump_heat", "gives ")]),
-        Box(880, 30, "Customers", [power("demand", "want "), power("to_customers", "get ")]),
-        Box(660, 150, site.river.name, [celsius("river", "before "), celsius("river_mixed", "behind ")]),
-        Box(880, 150, "River water", [(f"{now['river_water'].value:.2f} m³/s", now["river_water"].measured),
-                                      (f"of {now['flow'].value:.1f} m³/s", now["flow"].measured)]),
-        Box(660, 270, "Dry cooler, chiller", [power("dry_heat"), power("chiller_heat")]),
-        Box(880, 270, "Air", [celsius("air", "")]),
+        Box(20, 150, say("grid"), [power("electricity")]),
+        Box(220, 150, f"{say.number(site.fleet().gpus, 0)} GPUs", [power("it")]),
+        Box(440, 150, say("loop"), [celsius("loop_back", "back"), (f"{say('supply')} {supply} °C", True)]),
+        Box(660, 30, say("heat_pump"), [power("heat_pump", "takes"), power("pump_heat", "gives")]),
+        Box(880, 30, say("customers"), [power("demand", "want"), power("to_customers", "get")]),
+        Box(660, 150, site.river.name, [celsius("river", "before"), celsius("river_mixed", "behind")]),
+        Box(880, 150, say("river_water"), [(f"{say.number(water.value, 2)} m³/s", water.measured),
+                                           (f"{say('of')} {say.number(flow.value, 1)} m³/s", flow.measured)]),
+        Box(660, 270, say("fallback"), [power("dry_heat", "dry"), power("chiller_heat", "chiller")]),
+        Box(880, 270, say("air"), [celsius("air")]),
     ]  # fmt: skip
 
 
-def pipes(site: Site, now: dict[str, Now]) -> list[Pipe]:
+def pipes(site: Site, now: dict[str, Now], say: LiveSpeaker) -> list[Pipe]:
     """All pipes; none is drawn where nothing flows."""
     most = max(site.electricity.connection, 1.0)
     routes = (
         ("electricity", "M160,190 H220", _ELECTRIC, "electricity"),
-        ("it", "M360,190 H440", _WARM, "heat of the nodes"),
-        ("source_heat", "M580,180 C620,180 620,70 660,70", _WARM, "heat to the heat pump"),
-        ("pump_heat", "M800,70 H880", _WARM, "heat to the network"),
-        ("to_river", "M580,190 H660", _COLD, "heat to the river"),
-        ("dry_heat", "M580,200 C620,200 620,300 660,300", _COLD, "heat to the dry cooler"),
-        ("chiller_heat", "M580,205 C610,205 610,320 660,320", _COLD, "heat to the chiller"),
-        ("to_river", "M800,190 H880", _COLD, "heat in the river"),
-        ("to_air", "M800,310 H880", _COLD, "heat to the air"),
+        ("it", "M360,190 H440", _WARM, "nodes_heat"),
+        ("source_heat", "M580,180 C620,180 620,70 660,70", _WARM, "to_pump"),
+        ("pump_heat", "M800,70 H880", _WARM, "to_network"),
+        ("to_river", "M580,190 H660", _COLD, "to_river"),
+        ("dry_heat", "M580,200 C620,200 620,300 660,300", _COLD, "to_dry"),
+        ("chiller_heat", "M580,205 C610,205 610,320 660,320", _COLD, "to_chiller"),
+        ("to_river", "M800,190 H880", _COLD, "in_river"),
+        ("to_air", "M800,310 H880", _COLD, "to_air"),
     )
     return [
-        Pipe(path, _width(now[name].value / most), colour, f"{title}: {now[name].value / 1e6:.2f} MW")
+        Pipe(
+            path,
+            _width(now[name].value / most),
+            colour,
+            f"{say(title)}: {say.number(now[name].value / 1e6, 2)} MW",
+        )
         for name, path, colour, title in routes
         if now[name].value > 1.0
-    ]  # fmt: skip
+    ]
 
 
 def _width(share: float) -> float:
@@ -116,24 +125,26 @@ def _width(share: float) -> float:
     return max(2.0, _WIDEST * math.sqrt(share))
 
 
-def bars(site: Site, now: dict[str, Now]) -> list[Bar]:
+def bars(site: Site, now: dict[str, Now], say: LiveSpeaker) -> list[Bar]:
     """Values against their limits."""
-    full = max(site.fleet().full_watts, 1.0)
+    full = max(site.fleet().full_watts, 1.0) / 1e6
     limit, river = now["limit"].value, now["river_mixed"]
     rise = river.value - now["river"].value
     allowed = next(
         (one.rise for one in site.river.limits if math.isclose(one.temperature, limit)), site.river.limits[0].rise
     )
-    it, permitted = now["it"], now["permitted"].value
-    connection, total = site.electricity.connection, now["electricity"]
+    it, permitted = now["it"], now["permitted"].value / 1e6
+    connection, total = site.electricity.connection / 1e6, now["electricity"]
+
+    def bar(key: str, value: float, bound: float, scale: float, unit: str, *, measured: bool) -> Bar:
+        share, mark = (min(max(each / scale, 0.0), 1.0) for each in (value, bound))
+        text = f"{say.number(value, 2)} {say('of')} {say.number(bound, 2)} {unit}"
+        return Bar(say(key), share, mark, text, measured, value > bound * (1 + 1e-6))
+
+    both = river.measured and now["river"].measured
     return [
-        _bar("river behind the outlet", river.value, limit, 30.0, "°C", river.measured),
-        _bar("warming of the river", rise, allowed, 3.0, "K", river.measured and now["river"].measured),
-        _bar("power of the nodes", it.value / 1e6, permitted / 1e6, 1.1 * full / 1e6, "MW", it.measured),
-        _bar("grid connection", total.value / 1e6, connection / 1e6, 1.1 * connection / 1e6, "MW", total.measured),
+        bar("river_behind", river.value, limit, 30.0, "°C", measured=river.measured),
+        bar("warming", rise, allowed, 3.0, "K", measured=both),
+        bar("nodes_power", it.value / 1e6, permitted, 1.1 * full, "MW", measured=it.measured),
+        bar("connection", total.value / 1e6, connection, 1.1 * connection, "MW", measured=total.measured),
     ]
-
-
-def _bar(name: str, value: float, limit: float, scale: float, unit: str, measured: bool) -> Bar:
-    share, mark = (min(max(each / scale, 0.0), 1.0) for each in (value, limit))
-    return Bar(name, share, mark, f"{value:.2f} of {limit:.2f} {unit}", measured, value > limit * (1 + 1e-6))

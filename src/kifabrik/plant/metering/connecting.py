@@ -10,6 +10,7 @@ from kifabrik.errors import UsageError
 from kifabrik.plant.metering.kinds import Kind, Meter
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
+Factor = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Part(BaseModel):
@@ -28,20 +29,20 @@ class Modbus(Part):
     table: Literal["holding", "input"] = "holding"
     type: Literal["uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"] = "float32"
     words: Literal["big", "little"] = "big"
-    scale: float = 1.0
+    scale: Factor = 1.0
 
 
 class Mqtt(Part):
-    """A topic on which a meter tells its value: a number, or JSON with the number under `key`."""
+    """A topic, without wildcards, on which a meter tells its value: a number, or JSON with it under `key`."""
 
     host: str
     port: Port = 1883
-    topic: str = Field(min_length=1)
+    topic: str = Field(min_length=1, pattern=r"^[^#+]+$")
     key: str = ""
     user: str = ""
     password_file: Path | None = None
     tls: bool = False
-    scale: float = 1.0
+    scale: Factor = 1.0
 
 
 class Watched(Part):
@@ -70,7 +71,7 @@ class Watched(Part):
 class Connections(Part):
     """All meters, and how often those are asked that are asked; seconds."""
 
-    every: float = Field(default=60.0, ge=0.1)
+    every: float = Field(default=60.0, ge=0.1, le=86_400)
     meters: tuple[Watched, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

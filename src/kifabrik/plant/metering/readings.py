@@ -205,7 +205,7 @@ def rolled_over(before: float, after: float) -> float:
 
 
 def merged(first: Readings, second: Readings) -> Readings:
-    """Readings of both in order; where both have a time, the second's value stands."""
+    """Readings of both in order, one for each time; where both have a time, the second's value stands."""
     time = np.concatenate([second.time, first.time])
     value = np.concatenate([second.value, first.value])
     unique, where = np.unique(time, return_index=True)

@@ -5,6 +5,7 @@ Invariants:
     - Times are UTC and rise; a time that is there already is replaced, so the same file may be imported twice.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -48,7 +49,10 @@ class Store:
             known = ", ".join(one.name for one in self.meters()) or "none"
             raise UsageError(f"There is no meter {name} in {self.folder}.", hint=f"Meters: {known}.")
         meter = self._meter(path)
-        table = pq.read_table(path)
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise UsageError(f"{path} is broken: {error}.", hint="Take it out of the folder.") from error
         time = table["time"].cast(pa.timestamp("s", tz="UTC")).cast(pa.int64()).to_numpy()
         return Readings(meter, np.array(time, dtype=np.int64), np.array(table["value"], dtype=np.float64))
 
@@ -67,6 +71,8 @@ class Store:
                 message = f"{meter.name} measures {before.meter.kind.value}, not {meter.kind.value}."
                 raise UsageError(message, hint="Give another name.")
             readings = merged(before, readings)
+        else:
+            readings = merged(readings, readings)  # two messages within a second are one reading
         told = {key: str(getattr(meter, key)) for key in ("name", "unit", "field")} | {"kind": meter.kind.value}
         schema = pa.schema([("time", pa.timestamp("s", tz="UTC")), ("value", pa.float64())], metadata=told)
         times = pa.array(readings.time.astype("datetime64[s]")).cast(pa.timestamp("s", tz="UTC"))
@@ -77,8 +83,9 @@ class Store:
             pq.write_table(table, fresh, compression="zstd")
             put_in_place(fresh, path)
         except OSError as error:
-            fresh.unlink(missing_ok=True)
-            message = f"Readings cannot be written to {self.folder}: {error.strerror}."
+            with suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            message = f"Readings cannot be written to {self.folder}: {error.strerror or error}."
             raise CapacityError(message, hint="Free some space, or choose another folder.") from error
         return readings
 

@@ -14,6 +14,8 @@ from kifabrik.plant.metering.readings import Finding, Oddity, Readings, readings
 
 _FORMATS: Final = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%y %H:%M")
 _SEPARATORS: Final = ";\t,"
+_FAR: Final = 1e10
+"""Seconds since 1970: the year 2286. Now in milliseconds is beyond it."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,9 @@ class Clock:
         Raises:
             UsageError: It is no time, or one that the local clock never showed.
         """
-        try:
-            return round(float(text))
-        except ValueError:
-            pass
+        seconds = _seconds(text, where)
+        if seconds is not None:
+            return seconds
         told = _parse(text, where)
         if told.tzinfo is not None:
             return round(told.timestamp())
@@ -102,6 +103,22 @@ class Clock:
             self.remarks.append(f"{where}: the hour is repeated, summer time ended")
         self._before = told
         return round((second if self._second and ambiguous else first).timestamp())
+
+
+def _seconds(text: str, where: str) -> int | None:
+    """Seconds since 1970, if that is how a time is told.
+
+    Raises:
+        UsageError: It is a number, but no such time.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if math.isfinite(number) and abs(number) < _FAR:
+        return round(number)
+    hint = "Seconds since 1970 are meant; are these milliseconds?" if math.isfinite(number) else ""
+    raise UsageError(f"{where}: {text!r} is no time.", hint=hint)
 
 
 def _parse(text: str, where: str) -> datetime:
@@ -134,11 +151,16 @@ def _rows(path: Path, time: str, value: str) -> tuple[list[tuple[int, str, str]]
     head = text.split("\n", 1)[0]
     separator = max(_SEPARATORS, key=head.count)
     reader = csv.DictReader(text.splitlines(), delimiter=separator)
-    missing = [name for name in (time, value) if name not in (reader.fieldnames or ())]
-    if missing:
-        columns = ", ".join(reader.fieldnames or ())
-        raise UsageError(f"{path}, line 1: the column {missing[0]!r} is missing.", hint=f"It has: {columns}.")
-    found = [(reader.line_num, (row[time] or "").strip(), (row[value] or "").strip()) for row in reader]
+    try:
+        missing = [name for name in (time, value) if name not in (reader.fieldnames or ())]
+        if missing:
+            columns = ", ".join(name or "''" for name in reader.fieldnames or ()) or "none"
+            raise UsageError(
+                f"{path}, line 1: the column {missing[0]!r} is missing.", hint=f"It has: {columns[:200]}."
+            )
+        found = [(reader.line_num, (row[time] or "").strip(), (row[value] or "").strip()) for row in reader]
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {reader.line_num + 1}: {error}.", hint="Is it a CSV file?") from None
     return [row for row in found if row[1] or row[2]], separator
 
 

@@ -1,8 +1,8 @@
 """Asking meters by Modbus TCP and hearing them by MQTT, and keeping what they tell.
 
 Invariants:
-    - A meter that does not answer leaves a gap, never an invented value; that is said once, and again when it is
-      back.
+    - A meter that does not answer, or tells no number, leaves a gap, never an invented value; that is said once,
+      and again when it is back. The same holds for a broker.
     - What was read is written at each round, so a crash loses a round at most.
 """
 
@@ -55,7 +55,7 @@ def ask(place: Modbus) -> float:
         raise UnavailableError(f"{where} does not answer: {error}.", hint="Check address and device.") from error
     finally:
         client.close()
-    return _finite(value, where) * place.scale
+    return _finite(float(value) * place.scale, where)
 
 
 def heard(place: Mqtt, payload: bytes) -> float:
@@ -69,8 +69,9 @@ def heard(place: Mqtt, payload: bytes) -> float:
         told: Any = json.loads(payload)
         for key in filter(None, place.key.split(".")):
             told = told[key]
-        return _finite(float(told), where) * place.scale
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        number = math.nan if isinstance(told, bool) else float(told)
+        return _finite(number * place.scale, where)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         shown = payload[:40].decode(errors="replace")
         raise UnavailableError(f"{where} tells {shown!r}: no number.", hint="Check `key`.") from error
 
@@ -90,6 +91,7 @@ class Listener:
         self._tell = tell
         self._lock = threading.Lock()
         self._heard: dict[str, list[tuple[int, float]]] = {}
+        self._silent: set[str] = set()
         self._clients: list[Any] = []
         brokers: dict[tuple[str, int, str], list[Watched]] = {}
         for one in meters:
@@ -114,6 +116,16 @@ class Listener:
             client.loop_stop()
             client.disconnect()
 
+    def _once(self, who: str, words: str) -> None:
+        if who not in self._silent:
+            self._silent.add(who)
+            self._tell(words)
+
+    def _back(self, who: str) -> None:
+        if who in self._silent:
+            self._silent.discard(who)
+            self._tell(f"{who}: answers again.")
+
     def _connect(self, at: tuple[str, int, str], those: Sequence[Watched]) -> Any:
         from paho.mqtt.client import Client  # noqa: PLC0415 - slow to import
         from paho.mqtt.enums import CallbackAPIVersion  # noqa: PLC0415
@@ -121,10 +133,24 @@ class Listener:
         host, port, _ = at
         client = Client(CallbackAPIVersion.VERSION2)
         _secure(client, those[0].mqtt)
+        self._hear(client, f"{host}:{port}", those)
+        try:
+            client.connect(host, port, keepalive=30)
+        except OSError as error:
+            raise UnavailableError(
+                f"{host}:{port} cannot be reached: {error}.", hint="Is the broker up?"
+            ) from error
+        client.loop_start()
+        return client
+
+    def _hear(self, client: Any, broker: str, those: Sequence[Watched]) -> None:
+        """Say what a client does when it is connected, told something, or cut off."""
 
         def subscribe(connected: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
             if reason.is_failure:
-                self._tell(f"{host}:{port} refuses: {reason}")
+                self._once(broker, f"{broker} refuses: {reason}.")
+                return
+            self._back(broker)
             for one in those:
                 if one.mqtt:
                     connected.subscribe(one.mqtt.topic, qos=1)
@@ -135,15 +161,11 @@ class Listener:
                 if one.mqtt and message.topic == one.mqtt.topic:
                     self._keep(one, now, message.payload)
 
-        client.on_connect, client.on_message = subscribe, receive
-        try:
-            client.connect(host, port, keepalive=30)
-        except OSError as error:
-            raise UnavailableError(
-                f"{host}:{port} cannot be reached: {error}.", hint="Is the broker up?"
-            ) from error
-        client.loop_start()
-        return client
+        def lost(_client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+            if reason.is_failure:
+                self._once(broker, f"{broker} is gone: {reason}.")
+
+        client.on_connect, client.on_message, client.on_disconnect = subscribe, receive, lost
 
     def _keep(self, one: Watched, now: int, payload: bytes) -> None:
         if one.mqtt is None:
@@ -151,8 +173,9 @@ class Listener:
         try:
             value = heard(one.mqtt, payload)
         except UnavailableError as error:
-            self._tell(f"{one.name}: {error.message}")
+            self._once(one.name, f"{one.name}: {error.message}")
             return
+        self._back(one.name)
         with self._lock:
             self._heard.setdefault(one.name, []).append((now, value))
 

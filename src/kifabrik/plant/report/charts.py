@@ -28,7 +28,7 @@ def power(axes: Any, study: Study, say: Speaker) -> None:
         total - nodes - upgrade,
         upgrade,
         colors=(BLUE, GREY, ORANGE),
-        labels=(say("it"), say("other"), say("upgrade")),
+        labels=(say("it"), say("other_short"), say("upgrade_short")),
         linewidth=0,
     )
     _finish(axes, say, len(nodes), "MW", 0)

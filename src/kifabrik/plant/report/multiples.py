@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from kifabrik.durable import make_folder, write_whole
 from kifabrik.plant.comparing import Case
-from kifabrik.plant.report import charts
-from kifabrik.plant.report.page import STYLE
+from kifabrik.plant.report.page import CHARTS, STYLE, labelled
+from kifabrik.plant.report.tables import source_words
 from kifabrik.plant.report.words import Language, Speaker
 
 _HEADS: Final[dict[str, tuple[str, str]]] = {
@@ -28,7 +28,13 @@ _HEADS: Final[dict[str, tuple[str, str]]] = {
     "use": ("GPU-Nutzung, %", "GPU use, %"),
     "wait": ("Warten, Mittel, h", "waiting, mean, h"),
 }
-_LEGEND: Final = 0.3
+_KEYS: Final = {
+    "river.year": "river_year",
+    "it.gpus": "so_many_gpus",
+    "policy": "policy",
+    "river.flow": "river_flow",
+}
+_LEGEND: Final = 0.1
 """Inches above the first row."""
 _TITLE: Final = ("Vergleich", "Comparison")
 
@@ -55,7 +61,7 @@ def write_comparison(cases: Sequence[Case], folder: Path, language: Language) ->
         heads=[_HEADS[key][english] for key in keys],
         rows=[_row(case, say, keys) for case in cases],
         figure=Markup(_panels(cases, say)),  # noqa: S704 - matplotlib escapes text
-        origins=sorted({f"{case.study.river_source}; {case.study.weather_source}" for case in cases}),
+        origins=sorted({_origin(case, say) for case in cases}),
     )  # fmt: skip
     make_folder(folder)
     path = folder / f"comparison-{language}.html"
@@ -63,10 +69,24 @@ def write_comparison(cases: Sequence[Case], folder: Path, language: Language) ->
     return path
 
 
+def case_words(case: Case, say: Speaker) -> str:
+    """A case by what was varied; keys of a site file that have no word of their own stay as they are."""
+    told = []
+    for key, value in case.values.items():
+        number = say.number(value, 0) if key == "it.gpus" else str(value)
+        told.append(say(_KEYS[key], value=number) if key in _KEYS else f"{key} {value}")
+    return ", ".join(told) or say("as_it_is")
+
+
+def _origin(case: Case, say: Speaker) -> str:
+    river, weather = (source_words(one, say) for one in (case.study.river_source, case.study.weather_source))
+    return say("from_tables", river=river, weather=weather)
+
+
 def _row(case: Case, say: Speaker, keys: Sequence[str]) -> list[str]:
     summary, queue = case.study.summary, case.queue
     values = {
-        "case": case.name,
+        "case": case_words(case, say),
         "it": say.number(summary.it / 1e6, 1),
         "pue": say.number(summary.pue, 3),
         "erf": say.number(100 * summary.erf, 1),
@@ -93,16 +113,18 @@ def _panels(cases: Sequence[Case], say: Speaker) -> str:
         figure = Figure(figsize=(10.5, height), layout=below_legend)
         grid: Any = figure.subplots(len(cases), 3, sharex="col", sharey="col", squeeze=False)
         for number, (row, case) in enumerate(zip(grid, cases, strict=True)):
-            for axes, draw in zip(row, (charts.power, charts.river, charts.heat), strict=True):
-                draw(axes, case.study, say)
+            for axes, name in zip(row, ("power", "river", "heat"), strict=True):
+                CHARTS[name][0](axes, case.study, say)
                 axes.get_legend().set_in_layout(False)  # a long one would push the columns apart
                 if number:
                     axes.get_legend().remove()
-            row[0].text(0.01, 0.06, case.name, transform=row[0].transAxes, weight="bold", color="white")
+                else:
+                    axes.set_title(say(f"{name}_chart"), loc="left", pad=15, fontsize=7.5, weight="bold")
+            row[0].text(0.01, 0.06, case_words(case, say), transform=row[0].transAxes, weight="bold", color="white")
         share_scales(grid)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    return labelled(text.getvalue(), ", ".join(say(f"{name}_chart") for name in ("power", "river", "heat")))
 
 
 def share_scales(grid: Any) -> None:

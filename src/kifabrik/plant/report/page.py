@@ -1,5 +1,6 @@
 """The report as one HTML file: no network, no script, no font."""
 
+import html
 import io
 from collections.abc import Callable
 from importlib import resources
@@ -10,7 +11,7 @@ from markupsafe import Markup
 
 from kifabrik.plant.report import charts
 from kifabrik.plant.report.sankey import sankey
-from kifabrik.plant.report.tables import balance_rows, closing, merit_rows, origins, place_rows
+from kifabrik.plant.report.tables import balance_rows, closing, load_words, merit_rows, origins, place_rows
 from kifabrik.plant.report.words import Language, Speaker
 from kifabrik.plant.studies import Study
 
@@ -50,12 +51,12 @@ def page(study: Study, language: Language) -> str:
         name=study.site.name,
         year=study.site.year,
         gpus=say.number(study.site.fleet().gpus, 0),
-        load=study.load,
+        load=load_words(study.load, say),
         tiles=[
             ("PUE", say.number(summary.pue, 3)),
             ("ERF", say.with_unit(100 * summary.erf, 1, "%")),
-            (say("in"), say.energy(summary.electricity)),
-            (say("to_customers"), say.energy(summary.to_customers)),
+            (say("electricity_used"), say.energy(summary.electricity)),
+            (say("heat_delivered"), say.energy(summary.to_customers)),
             (say("limit_hours"), say.with_unit(summary.limit_hours, 0, "h")),
         ],
         balance=balance_rows(study, say),
@@ -78,4 +79,15 @@ def svg(name: str, study: Study, say: Speaker) -> str:
         draw(figure.subplots(), study, say)
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+    return labelled(text.getvalue(), say(f"{name}_chart"))
+
+
+def labelled(drawing: str, label: str) -> str:
+    """A drawing of matplotlib's as part of a page: without its head, as one picture with a name.
+
+    Args:
+        drawing: SVG.
+        label: What is drawn, for whoever cannot see it.
+    """
+    svg_part = drawing[drawing.index("<svg") :]
+    return svg_part.replace("<svg ", f'<svg role="img" aria-label="{html.escape(label)}" ', 1)

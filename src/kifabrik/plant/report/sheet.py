@@ -6,7 +6,7 @@ from typing import Any, Final
 from kifabrik.plant.report import charts
 from kifabrik.plant.report.page import STYLE
 from kifabrik.plant.report.sankey import sankey
-from kifabrik.plant.report.tables import balance_rows, closing, merit_rows, origins, place_rows
+from kifabrik.plant.report.tables import balance_rows, closing, load_words, merit_rows, origins, place_rows
 from kifabrik.plant.report.words import Speaker
 from kifabrik.plant.studies import Study
 
@@ -28,7 +28,7 @@ def sheet(study: Study) -> bytes:
         figure.text(0.07, 0.962, say("title"), color=charts.BLUE, fontsize=9, weight="bold")
         figure.text(0.07, 0.94, f"{study.site.name}, {study.site.year}", fontsize=16, weight="bold")
         gpus = say.number(study.site.fleet().gpus, 0)
-        figure.text(0.07, 0.922, f"{gpus} {say('gpus')} · {say('load')}: {study.load}", fontsize=8)
+        figure.text(0.07, 0.922, f"{gpus} {say('gpus')} · {say('load')}: {load_words(study.load, say)}", fontsize=8)
         _table(figure, say("key"), merit_rows(study, say), (0.07, 0.40), 0.895)
         _table(figure, say("river_and_heat"), place_rows(study, say), (0.54, 0.39), 0.895)
         balance = [row[:2] for row in balance_rows(study, say) if row[0]]

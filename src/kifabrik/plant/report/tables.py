@@ -1,7 +1,9 @@
 """The tables of a report: rows of words and numbers."""
 
+import re
 from typing import Final
 
+from kifabrik.plant.courses import NO_TABLE, NONE_NAMED
 from kifabrik.plant.report.words import Speaker
 from kifabrik.plant.studies import Study
 from kifabrik.plant.tariffs import CONSTANT, NOT_FOUND
@@ -9,6 +11,29 @@ from kifabrik.plant.tariffs import CONSTANT, NOT_FOUND
 Row = tuple[str, str]
 _FINEST: Final = 0.001
 """Per cent; what is nearer is said to be so near."""
+
+
+_CONSTANT_LOAD: Final = re.compile(r"constant:([\d.]+)")
+_DAILY_LOAD: Final = re.compile(r"daily:([\d.]+)-([\d.]+)")
+
+
+def load_words(load: str, say: Speaker) -> str:
+    """A load as `plant run --load` names it, in words; a file or a trace keeps its name."""
+    if found := _CONSTANT_LOAD.fullmatch(load):
+        return say("constant_load", share=say.plain(100 * float(found[1])))
+    if found := _DAILY_LOAD.fullmatch(load):
+        low, high = (say.plain(100 * float(one)) for one in found.groups())
+        return say("daily_load", low=low, high=high)
+    return load
+
+
+def source_words(source: str, say: Speaker) -> str:
+    """Where a course came from, in words; a table keeps its name."""
+    return (
+        say({NONE_NAMED: "none_named", NO_TABLE: "no_table"}[source])
+        if source in {NONE_NAMED, NO_TABLE}
+        else source
+    )
 
 
 def merit_rows(study: Study, say: Speaker) -> list[Row]:
@@ -59,14 +84,14 @@ def place_rows(study: Study, say: Speaker) -> list[Row]:
         (say("demand"), f"{say.energy(summary.demand)} / {say.energy(summary.to_customers)}"),
         (say("covered"), say.with_unit(100 * summary.covered, 1, "%")),
         (say("cop"), number(summary.heat_pump_cop, 2)),
-        (say("water_withdrawn"), say.with_unit(summary.withdrawn / 1e6, 2, "10⁶ m³")),
+        (say("water_withdrawn"), say.with_unit(summary.withdrawn / 1e6, 2, f"{say('million')} m³")),
         (say("water_consumed"), say.with_unit(summary.consumed, 0, "m³")),
         (
             say("carbon"),
             f"{number(summary.carbon_location / 1000, 0)} / {number(summary.carbon_market / 1000, 0)} t",
         ),
-        (say("cost"), say.with_unit(summary.cost / 1e6, 2, "10⁶ €")),
-        (say("revenue"), say.with_unit(summary.heat_revenue / 1e6, 2, "10⁶ €")),
+        (say("cost"), say.with_unit(summary.cost / 1e6, 2, f"{say('million')} €")),
+        (say("revenue"), say.with_unit(summary.heat_revenue / 1e6, 2, f"{say('million')} €")),
     ]
 
 
@@ -78,7 +103,8 @@ def closing(study: Study, say: Speaker) -> str:
 
 def origins(study: Study, say: Speaker) -> list[str]:
     """Where the inputs came from, and what is estimated."""
-    told = [say("simulated"), say("from_tables", river=study.river_source, weather=study.weather_source)]
+    river, weather = (source_words(one, say) for one in (study.river_source, study.weather_source))
+    told = [say("simulated"), say("from_tables", river=river, weather=weather)]
     if not study.measured:
         told.append(say("estimated"))
     if any(source != CONSTANT for source in study.tariff_sources):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.plant.readable import readable
 from kifabrik.plant.workload.trace import NEVER, Trace, make_trace
 
 COLUMNS: Final = {
@@ -26,6 +27,9 @@ COLUMNS: Final = {
 }
 """Names under which a CSV trace may have a column; the first is ours."""
 _NEEDED: Final = ("submit", "seconds", "gpus")
+_MOST_GPUS: Final = 1e9
+_LONGEST: Final = 1e10
+"""Seconds; nothing runs for 300 years."""
 _SWF_FIELDS: Final = 18
 _SWF_JOB, _SWF_SUBMIT, _SWF_RUN, _SWF_PROCESSORS, _SWF_ASKED, _SWF_LIMIT, _SWF_GROUP = 0, 1, 3, 4, 7, 8, 12
 """Fields of the Standard Workload Format, version 2.2 (Feitelson, Parallel Workloads Archive), counted from 0."""
@@ -85,18 +89,13 @@ def read_trace(path: Path) -> Trace:
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     read = _READERS.get(plain.suffix.lower(), _read_csv)
     rows = _Rows(str(path))
-    try:
-        with _opened(path) as file:
-            read(file, rows)
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise UsageError(
-            f"{path} cannot be read: {error}", hint="Give a text file, or one packed by gzip."
-        ) from None
+    with readable(path), _opened(path) as file:
+        read(file, rows)
     return rows.trace(plain.stem)
 
 
 def _opened(path: Path) -> TextIO:
-    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    return gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig")
 
 
 def _read_csv(file: TextIO, rows: _Rows) -> None:
@@ -168,14 +167,16 @@ def _read_runs(file: TextIO, rows: _Rows) -> None:
         raise UsageError(
             f"{rows.where}, line {error.lineno}: {error.msg}.", hint="Write it: kifabrik ps --json"
         ) from None
+    except RecursionError:
+        raise UsageError(f"{rows.where} is nested too deeply.", hint="Write it: kifabrik ps --json") from None
     if not isinstance(runs, list):
         raise UsageError(f"{rows.where} is not a list of runs.", hint="Write it: kifabrik ps --json > runs.json")
     for number, run in enumerate(runs, 1):
         where = f"{rows.where}, run {number}"
         created = _inside(run, where, "created")
-        gpus = _inside(run, where, "resources", "gpu_count")
-        nodes = _inside(run, where, "resources", "nodes")
-        seconds = _inside(run, where, "footprint", "wall_s")
+        gpus = _amount(run, where, "resources", "gpu_count")
+        nodes = _amount(run, where, "resources", "nodes")
+        seconds = _amount(run, where, "footprint", "wall_s")
         if not run.get("finished") or not gpus or not seconds:
             continue
         rows.add(
@@ -183,8 +184,12 @@ def _read_runs(file: TextIO, rows: _Rows) -> None:
             _positive(str(seconds), f"{where}, field footprint.wall_s") / max(int(nodes), 1),
             _count(str(gpus * nodes), f"{where}, field resources.gpu_count"),
             str(_inside(run, where, "member")),
-            float(_inside(run, where, "cap_s")),
+            _amount(run, where, "cap_s"),
         )
+
+
+def _amount(run: Any, where: str, *names: str) -> float:
+    return _number(str(_inside(run, where, *names)), f"{where}, field {'.'.join(names)}")
 
 
 def _inside(value: Any, where: str, *names: str) -> Any:
@@ -209,21 +214,25 @@ def _positive(text: str, where: str) -> float:
     value = _number(text, where)
     if value <= 0:
         raise UsageError(f"{where}: {text} is not above 0.", hint="Leave out jobs that did not run.")
+    if value > _LONGEST:
+        raise UsageError(f"{where}: {text} seconds are more than 300 years.", hint="Check the unit.")
     return value
 
 
 def _count(text: str, where: str) -> float:
     value = _number(text, where)
-    if value < 1 or value != int(value):
+    if not 1 <= value <= _MOST_GPUS or value != int(value):
         raise UsageError(f"{where}: {text} is not a number of GPUs.", hint="Write a whole number from 1 on.")
     return value
 
 
 def _time(text: str, where: str) -> float:
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         pass
+    else:
+        return _number(text, where) if not math.isfinite(seconds) else seconds
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

@@ -75,6 +75,7 @@ def compare(
     figures: Sequence[str] = COMPARED,
     confidence: float = 0.95,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> tuple[Comparison, ...]:
     """Compare each further network to the first.
 
@@ -84,6 +85,7 @@ def compare(
         figures: Which figures of scenarios.
         confidence: Of intervals.
         progress: Told the number of scenarios just finished.
+        workers: Threads; None: one for each core.
 
     Raises:
         UsageError: If there are not two networks.
@@ -92,7 +94,8 @@ def compare(
         raise UsageError("It takes two networks to compare.", hint="Name another folder or another scenario.")
     if settings.scenarios < 2:  # noqa: PLR2004
         raise UsageError("Differences of one scenario say nothing.", hint="Ask for at least two scenarios.")
-    base, *others = (simulate(network, replace(settings, traced=0), progress=progress) for network in networks)
+    plain = replace(settings, traced=0)
+    base, *others = (simulate(network, plain, progress=progress, workers=workers) for network in networks)
     return tuple(
         Comparison(
             name=other.network.name,
@@ -141,6 +144,7 @@ def stress(
     tolerance: float = TOLERANCE,
     confidence: float = 0.95,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> tuple[OutageResult, ...]:
     """Let each event happen, alone, and compare to the same scenarios without it.
 
@@ -152,6 +156,7 @@ def stress(
             outside demand.
         confidence: Of intervals.
         progress: Told the number of scenarios just finished.
+        workers: Threads; None: one for each core.
 
     Raises:
         UsageError: If an event has no date, or is over only after the last period.
@@ -165,11 +170,11 @@ def stress(
                 hint="Simulate more periods, so that recovery can be seen.",
             )
     traced = replace(settings, traced=settings.scenarios)
-    base = simulate(network, traced, progress=progress)
+    base = simulate(network, traced, progress=progress, workers=workers)
     allowed = tolerance * float(base.courses["demand"].mean())
     found = []
     for event in events:
-        result = simulate(with_event(network, event), traced, progress=progress)
+        result = simulate(with_event(network, event), traced, progress=progress, workers=workers)
         found.append(_outage(event, result, base, allowed, confidence))
     return tuple(found)
 

@@ -100,17 +100,25 @@ def critical_nodes(
     weeks: float = 2,
     most: int = 10,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> tuple[CriticalNode, ...]:
     """The nodes whose failure costs most, dearest first; see `failures`.
 
     Raises:
         UsageError: If the failure does not fit into the periods.
     """
-    return failures(network, settings, look(network, settings, weeks=weeks, most=most), weeks, progress)[:most]
+    wanted = look(network, settings, weeks=weeks, most=most)
+    return failures(network, settings, wanted, weeks, progress, workers=workers)[:most]
 
 
 def failures(
-    network: Network, settings: Settings, wanted: Look, weeks: float = 2, progress: Progress | None = None
+    network: Network,
+    settings: Settings,
+    wanted: Look,
+    weeks: float = 2,
+    progress: Progress | None = None,
+    *,
+    workers: int | None = None,
 ) -> tuple[CriticalNode, ...]:
     """What the failure of each node tried costs, dearest first.
 
@@ -120,6 +128,7 @@ def failures(
         wanted: Which failures, see `look`.
         weeks: How long a node fails.
         progress: Told the number of scenarios just finished.
+        workers: Threads; None: one for each core.
 
     Raises:
         UsageError: If the failure does not fit into the periods.
@@ -136,12 +145,12 @@ def failures(
         for name in wanted.names
     }
     first = replace(settings, traced=0, scenarios=wanted.scenarios)
-    looked = by_cost(tuple(_failures(network, tuple(events.values()), first, progress)))
+    looked = by_cost(tuple(_failures(network, tuple(events.values()), first, progress, workers)))
     if not wanted.again:
         return looked
     dear = tuple(events[node.name] for node in looked[: wanted.again])
     closer = replace(first, scenarios=wanted.scenarios_again)
-    return by_cost((*_failures(network, dear, closer, progress), *looked[wanted.again :]))
+    return by_cost((*_failures(network, dear, closer, progress, workers), *looked[wanted.again :]))
 
 
 def _periods(network: Network, weeks: float) -> int:
@@ -149,17 +158,21 @@ def _periods(network: Network, weeks: float) -> int:
 
 
 def _failures(
-    network: Network, events: Sequence[Disruption], settings: Settings, progress: Progress | None
+    network: Network,
+    events: Sequence[Disruption],
+    settings: Settings,
+    progress: Progress | None,
+    workers: int | None,
 ) -> Iterator[CriticalNode]:
     """Failures side by side, each on one core: few scenarios would leave the others idle."""
-    base = outlay(simulate(network, settings, progress=progress))
+    base = outlay(simulate(network, settings, progress=progress, workers=workers))
 
     def fail(event: Disruption) -> CriticalNode:
         extra = outlay(simulate(with_event(network, event), settings, workers=1)) - base
         error = float(extra.std(ddof=1)) / math.sqrt(len(extra)) if len(extra) > 1 else math.inf
         return CriticalNode(name=event.name, cost=float(extra.mean()), error=error, periods=event.duration)
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(max_workers=workers or os.cpu_count() or 1) as pool:
         for done in as_completed([pool.submit(fail, event) for event in events]):
             if progress:
                 progress(settings.scenarios)

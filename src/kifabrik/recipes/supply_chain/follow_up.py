@@ -35,7 +35,9 @@ class FollowUp:
     critical: tuple[CriticalNode, ...] = ()
 
 
-def follow_up(network: Network, settings: Settings, most_critical: int, *, bar: Bar) -> FollowUp:
+def follow_up(
+    network: Network, settings: Settings, most_critical: int, *, bar: Bar, workers: int | None = None
+) -> FollowUp:
     """Study dated outages and the most critical nodes, on at most 500 scenarios, fewer of very large networks.
 
     Args:
@@ -43,6 +45,7 @@ def follow_up(network: Network, settings: Settings, most_critical: int, *, bar: 
         settings: Of the study.
         most_critical: Name so many nodes; 0: none.
         bar: Makes progress bars.
+        workers: Threads; None: one for each core.
     """
     few = replace(settings, scenarios=min(settings.scenarios, _SCENARIOS))
     events = tuple(
@@ -57,12 +60,12 @@ def follow_up(network: Network, settings: Settings, most_critical: int, *, bar: 
         room = max(_LEAST, affordable(network, settings) // (len(events) + 1))
         seen = replace(few, scenarios=min(few.scenarios, room))
         with bar("outages", seen.scenarios * (len(events) + 1)) as progress:
-            outages = stress(calm, events, seen, progress=progress)
+            outages = stress(calm, events, seen, progress=progress, workers=workers)
     days = (settings.periods - settings.warm_up) * _ROOM * network.period_days
     if most_critical and days > _FAILURE_DAYS:
         wanted = look(network, few, most=most_critical)
         with bar("failures", wanted.total) as progress:
-            critical = failures(network, few, wanted, progress=progress)
+            critical = failures(network, few, wanted, progress=progress, workers=workers)
     return FollowUp(outages, critical)
 
 

@@ -101,7 +101,9 @@ def _gather(said: argparse.Namespace) -> None:
 
 
 def _conclude(results: Results, said: argparse.Namespace) -> None:
-    found = follow_up(results.network, results.settings, said.critical, bar=run_log.progress)
+    found = follow_up(
+        results.network, results.settings, said.critical, bar=run_log.progress, workers=run_log.cores()
+    )
     save(results, said.out, outages=found.outages, critical=found.critical)
     write_report(results, said.out, language=said.language, outages=found.outages, critical=found.critical)
     for name in METRICS:

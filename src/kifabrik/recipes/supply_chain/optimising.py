@@ -4,6 +4,9 @@ The placement says where safety stock lies; its sizes rest on bounds and normal 
 all together until the fill rate is met, then group by group where that is cheaper, always on the same scenarios;
 differences are paired. A group is a node, or in large networks the nodes equally far from outside customers.
 
+Simulations of large networks are dear, so the search takes bounded work, on fewer scenarios where need be; what it
+finds is checked on all that are asked for.
+
 A fill rate counts as met where the lower end of its confidence interval meets it. A plan that does in the scenarios
 it was sought with may still miss it in others; then it gets a little more safety and is checked again, on new ones.
 
@@ -13,7 +16,7 @@ Invariants:
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -22,11 +25,13 @@ from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain.comparing import outlay
-from kifabrik.recipes.supply_chain.engine import simulate
+from kifabrik.recipes.supply_chain.engine import GROUP, simulate
 from kifabrik.recipes.supply_chain.guaranteed_service import Placement, place_safety_stock
 from kifabrik.recipes.supply_chain.network import Network, Policy, Rule
+from kifabrik.recipes.supply_chain.optimum import NodePlan, Optimum
 from kifabrik.recipes.supply_chain.results import Results, Settings
 from kifabrik.recipes.supply_chain.safety_stocks import base_stocks, from_network, main_level, present_safety
+from kifabrik.recipes.supply_chain.scaling import Scaling
 from kifabrik.recipes.supply_chain.studies import Estimate, Frontier, FrontierPoint
 
 Floats = NDArray[np.float64]
@@ -34,79 +39,28 @@ Progress = Callable[[int], None]
 GROUPS: Final = 12
 _FRESH: Final = 7919
 """Added to the seed for the check: any other seed gives other luck."""
-_MOST_SCALE: Final = 16.0
-_HALVINGS: Final = 9
+_WITHIN: Final = 0.005
+"""Half a per cent of the safety stock: so close the fill rate is sought."""
+_TO_REACH: Final = 11
+"""Simulations that scaling all safety to the fill rate may take, and its price."""
 _STEPS: Final = (0.75, 1.3)
 FRONTIER_TARGETS: Final = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
 """Fill rates of the other plans of the frontier."""
-_FRONTIER_HALVINGS: Final = 5
+_FRONTIER_WITHIN: Final = 0.02
+_TO_FRONTIER: Final = 8
+"""Simulations for each of them, at most."""
+_MOST_WORK: Final = 6e10
+"""Periods of nodes and lanes that a search may take: some six minutes of two cores."""
+_LEAST_SEARCHED: Final = 64
 _CHECKS: Final = 3
 """So often a plan is checked, and given more safety in between."""
 _RAISE: Final = 1.5
 """A raise aims at so many times what was missed: the next check has other luck."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodePlan:
-    """What one node does now and should do, units.
-
-    Attributes:
-        name: Of the node.
-        unit: Of amounts.
-        level_now: Its level, or reorder point.
-        level: What it should be.
-        safety_now: Level less mean demand over the time it bridges; NaN where the rule has no local level.
-        safety: What the safety stock should be.
-        service_time: What it promises its customers, periods.
-        net_time: Periods it bridges from stock.
-    """
-
-    name: str
-    unit: str
-    level_now: float
-    level: float
-    safety_now: float
-    safety: float
-    service_time: float
-    net_time: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Optimum:
-    """A plan found, checked on scenarios it was not found with.
-
-    Attributes:
-        network: With the proposed levels.
-        nodes: What each node does now and should do, in the order of the network.
-        placement: Answer of the guaranteed-service model.
-        target: Fill rate asked for.
-        scales: Factor of each safety stock of the placement, by node name.
-        now: Today's plan, on fresh scenarios.
-        proposed: The proposed plan, on the same, with differences to today's.
-        frontier: Plans with more and less safety, and both of these.
-        is_reached: Whether the fill rate was reached where the plan was sought.
-        holds: Whether the fresh scenarios agree: the lower end of the fill rate's interval is not below the target.
-        simulations: How many were run.
-        fresh: Settings of the fresh scenarios.
-    """
-
-    network: Network
-    nodes: tuple[NodePlan, ...]
-    placement: Placement
-    target: float
-    scales: Mapping[str, float]
-    now: FrontierPoint
-    proposed: FrontierPoint
-    frontier: Frontier
-    is_reached: bool
-    holds: bool
-    simulations: int
-    fresh: Settings
-
-
 @dataclass
 class _Search:
-    """Simulations of scaled safety stocks, with one luck, counted."""
+    """Simulations of scaled safety stocks, with one luck, counted; of their results scenarios' figures are kept."""
 
     network: Network
     placement: Placement
@@ -114,6 +68,7 @@ class _Search:
     limit: int
     confidence: float
     progress: Progress | None = None
+    workers: int | None = None
     runs: int = 0
     known: dict[tuple[float, ...], Results] = field(default_factory=dict)
 
@@ -126,8 +81,17 @@ class _Search:
         key = tuple(np.round(scales, 9))
         if key not in self.known:
             self.runs += 1
-            self.known[key] = simulate(self.plan(scales), self.settings, progress=self.progress)
+            self.known[key] = self.simulated(self.plan(scales))
         return self.known[key]
+
+    def simulated(self, network: Network) -> Results:
+        """Results of any network, under the same luck; not counted."""
+        results = simulate(network, self.settings, progress=self.progress, workers=self.workers)
+        return replace(results, network=self.network, nodes={}, nodes_error={}, lanes={}, courses={})
+
+    def scaling(self, shape: Floats) -> Scaling:
+        """Fill rates of multiples of these factors [node]."""
+        return Scaling(lambda scale: _least(self.at(scale * shape), self.confidence))
 
     def serves(self, scales: Floats, beta: float) -> bool:
         """Whether the fill rate is met beyond luck."""
@@ -148,6 +112,7 @@ def optimise(
     simulations: int = 60,
     confidence: float = 0.95,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> Optimum:
     """Find levels that just reach a fill rate, and where safety stock does so cheaply.
 
@@ -157,12 +122,13 @@ def optimise(
 
     Args:
         network: The network, with the levels of today.
-        settings: Of all simulations; the check uses another seed.
+        settings: Of the check, with another seed; of the search too, where `searched_on` does not say fewer.
         beta: Fill rate to reach, over all outside demand.
         seconds: For the guaranteed-service model.
-        simulations: Most simulations of the search. Up to three checks, and the frontier, take some 40 more.
+        simulations: Most simulations of the search. Up to three checks, and the frontier, take some 30 more.
         confidence: Of intervals.
         progress: Told the number of scenarios just finished.
+        workers: Threads; None: one for each core.
 
     Raises:
         UsageError: If the fill rate is not between 0 and 1, there is no outside demand, or a single scenario.
@@ -175,13 +141,16 @@ def optimise(
         raise UsageError("One scenario says nothing of luck.", hint="Ask for at least two scenarios.")
     inputs = from_network(network)
     placement = place_safety_stock(inputs.stages, inputs.arcs, seconds=seconds)
-    plain = replace(settings, traced=0)
-    search = _Search(network, placement, plain, max(3, simulations), confidence, progress)
+    limit = max(3, simulations)
+    few = replace(settings, traced=0, scenarios=searched_on(network, settings, limit))
+    search = _Search(network, placement, few, limit, confidence, progress, workers)
     ones = np.ones(len(network.nodes))
-    first, price = _reach(search, ones, beta, _HALVINGS)
+    first, price = _reach(search, ones, beta)
     best = _refined(search, first, beta, price) if search.serves(first, beta) else first
     is_reached = search.serves(best, beta)
-    fresh, best = _raised(search, best, beta) if is_reached else (_fresh(search, 1), best)
+    fresh = _fresh(search, settings.scenarios, 1)
+    if is_reached:
+        fresh, best = _raised(search, fresh, best, beta)
     now, proposed, frontier = _checked(search, fresh, best, beta)
     return Optimum(
         network=search.plan(best),
@@ -195,28 +164,34 @@ def optimise(
         is_reached=is_reached,
         holds=proposed.beta.low >= beta,
         simulations=search.runs + fresh.runs + 1,
+        searched=few.scenarios,
         fresh=fresh.settings,
     )
 
 
-def _fresh(search: _Search, check: int) -> _Search:
+def searched_on(network: Network, settings: Settings, simulations: int) -> int:
+    """Scenarios of each simulation of the search: all, or of large networks as many as bounded work allows."""
+    each = (len(network.nodes) + len(network.lanes)) * settings.periods * simulations
+    return min(settings.scenarios, max(_LEAST_SEARCHED, int(_MOST_WORK / each) // GROUP * GROUP))
+
+
+def _fresh(search: _Search, scenarios: int, check: int) -> _Search:
     """Scenarios that nothing was sought with."""
-    settings = replace(search.settings, seed=search.settings.seed + check * _FRESH)
+    settings = replace(search.settings, seed=search.settings.seed + check * _FRESH, scenarios=scenarios)
     return replace(search, settings=settings, limit=1_000_000, runs=0, known={})
 
 
-def _raised(search: _Search, best: Floats, beta: float) -> tuple[_Search, Floats]:
+def _raised(search: _Search, fresh: _Search, best: Floats, beta: float) -> tuple[_Search, Floats]:
     """The last check, and the plan with as much more safety as checks called for."""
-    runs = 0
-    for check in range(1, _CHECKS + 1):
-        fresh = _fresh(search, check)
-        fresh.runs = runs
+    for check in range(2, _CHECKS + 2):
         missed = beta - _least(fresh.at(best), search.confidence)
-        if missed <= 0 or check == _CHECKS:
+        if missed <= 0 or check > _CHECKS:
             break
         gained = _beta(fresh.at(1.1 * best)) - _beta(fresh.at(best))
         best = best * (1 + min(0.25, 0.1 * _RAISE * missed / gained) if gained > 0 else 1.25)
         runs = fresh.runs
+        fresh = _fresh(search, fresh.settings.scenarios, check)
+        fresh.runs = runs
     return fresh, best
 
 
@@ -235,23 +210,16 @@ def _aim(results: Results) -> Floats:
     return outlay(results) if has_cost else results.scenarios["stock_value"]
 
 
-def _reach(search: _Search, shape: Floats, beta: float, halvings: int) -> tuple[Floats, float]:
+def _reach(search: _Search, shape: Floats, beta: float) -> tuple[Floats, float]:
     """The least multiple of `shape` that reaches the fill rate, and what one unit of fill rate costs there.
 
     If none reaches it, the greatest multiple tried.
     """
-    low, high = 0.0, 1.0
-    while not search.serves(high * shape, beta) and high < _MOST_SCALE and not search.is_spent:
-        low, high = high, high * 2
-    for _ in range(halvings):
-        middle = (low + high) / 2
-        if search.is_spent or high - low < 0.005:  # noqa: PLR2004 - half a percent of the safety stock
-            break
-        low, high = (low, middle) if search.serves(middle * shape, beta) else (middle, high)
-    near, far = search.at(high * shape), search.at(high * 0.8 * shape)
+    scale = search.scaling(shape).least(beta, within=_WITHIN, go_on=lambda: not search.is_spent)
+    near, far = search.at(scale * shape), search.at(scale * 0.8 * shape)
     gained = _beta(near) - _beta(far)
     price = float((_aim(near) - _aim(far)).mean()) / gained if gained > 0 else 0.0
-    return high * shape, max(0.0, price)
+    return scale * shape, max(0.0, price)
 
 
 def _refined(search: _Search, start: Floats, beta: float, price: float) -> Floats:
@@ -261,7 +229,7 @@ def _refined(search: _Search, start: Floats, beta: float, price: float) -> Float
     end all are scaled to the fill rate again, and the result is taken only if it is cheaper.
     """
     best = start
-    room = search.limit - _HALVINGS - 2
+    room = search.limit - _TO_REACH
     for group in _groups(search):
         for step in _STEPS:
             if search.runs >= room:
@@ -275,7 +243,7 @@ def _refined(search: _Search, start: Floats, beta: float, price: float) -> Float
                 break
     if np.array_equal(best, start):
         return start
-    again, _ = _reach(search, best, beta, _HALVINGS)
+    again, _ = _reach(search, best, beta)
     is_cheaper = float((_aim(search.at(again)) - _aim(search.at(start))).mean()) < 0
     return again if is_cheaper and search.serves(again, beta) else start
 
@@ -315,12 +283,12 @@ def _checked(
 ) -> tuple[FrontierPoint, FrontierPoint, Frontier]:
     """Today's plan, the proposed one, and plans for other fill rates, on luck not seen before."""
     confidence = search.confidence
-    today = simulate(fresh.network, fresh.settings, progress=fresh.progress)
+    today = fresh.simulated(fresh.network)
     now = replace(_point("today", today, None, confidence), is_current=True)
     proposed = replace(_point(f"beta {beta:g}", fresh.at(best), today, confidence), target=beta, is_chosen=True)
-    others = []
+    others, scaling = [], search.scaling(best)
     for target in FRONTIER_TARGETS:
-        scales = None if math.isclose(target, beta) else _scaled(search, best, target)
+        scales = None if math.isclose(target, beta) else _scaled(search, scaling, best, target)
         if scales is not None:
             point = _point(f"beta {target:g}", fresh.at(scales), today, confidence)
             others.append(replace(point, target=target))
@@ -328,17 +296,16 @@ def _checked(
     return now, proposed, Frontier(points=tuple(points), scenarios=fresh.settings.scenarios, confidence=confidence)
 
 
-def _scaled(search: _Search, best: Floats, target: float) -> Floats | None:
+def _scaled(search: _Search, scaling: Scaling, best: Floats, target: float) -> Floats | None:
     """The proposed safety stocks, all scaled alike to just meet another fill rate.
 
     None if they cannot, or if it is met without any.
     """
-    if search.serves(0 * best, target):
+    if scaling.at(0.0) >= target:
         return None
-    wide = replace(search, limit=search.runs + _FRONTIER_HALVINGS + 5)
-    scales, _ = _reach(wide, best, target, _FRONTIER_HALVINGS)
-    search.runs = wide.runs
-    return scales if wide.serves(scales, target) else None
+    until = search.runs + _TO_FRONTIER
+    scale = scaling.least(target, within=_FRONTIER_WITHIN, go_on=lambda: search.runs < until)
+    return scale * best if scaling.at(scale) >= target else None
 
 
 def _point(name: str, results: Results, today: Results | None, confidence: float) -> FrontierPoint:

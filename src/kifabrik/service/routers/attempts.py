@@ -156,7 +156,7 @@ def log(
     caller: Annotated[Principal, allow(*TENANT)],
     factory: TheFactory,
     waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
-    after: Annotated[int, Query(ge=-1)] = -1,
+    after: Annotated[int, Query(ge=-1, le=2**53)] = -1,
     rank: Rank = 0,
     wait: WaitSeconds = 0,
 ) -> Watch[StreamView]:

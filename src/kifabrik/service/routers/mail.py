@@ -24,7 +24,7 @@ def mail(
     caller: Caller,
     factory: TheFactory,
     waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
     wait: WaitSeconds = 0,
 ) -> Watch[list[Mail]]:
     """Messages with numbers above `after`; waits for one."""

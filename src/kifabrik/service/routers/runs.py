@@ -52,7 +52,7 @@ def show(
     caller: Reader,
     factory: TheFactory,
     waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
-    revision: Annotated[int, Query(ge=0)] = 0,
+    revision: Annotated[int, Query(ge=0, le=2**53)] = 0,
     wait: WaitSeconds = 0,
 ) -> Watch[RunView]:
     """One run; waits until its revision is higher than the one given, or it has ended."""

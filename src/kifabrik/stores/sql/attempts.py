@@ -90,12 +90,15 @@ class SqlAttemptTable:
         values = {column.name: getattr(segment, column.name) for column in segments.c}
         self._sql.execute(insert(segments).values(**values))
 
-    def count_segments(self, tenant: str, attempt: str, rank: int) -> tuple[int, int]:
-        """How many segments a log has, and their size."""
-        query = select(func.count(), func.coalesce(func.sum(segments.c.size), 0))
-        where = (segments.c.tenant == tenant, segments.c.attempt == attempt, segments.c.rank == rank)
-        row = self._sql.execute(query.where(*where)).one()
-        return int(row[0]), int(row[1])
+    def count_segments(self, tenant: str, attempts: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
+        """How many segments each log of these attempts has, and their size, by attempt and rank."""
+        found: dict[tuple[str, int], tuple[int, int]] = {}
+        of_a_log = (segments.c.attempt, segments.c.rank)
+        for chunk in chunks(attempts):
+            query = select(*of_a_log, func.count(), func.sum(segments.c.size)).group_by(*of_a_log)
+            rows = self._sql.execute(query.where(segments.c.tenant == tenant, segments.c.attempt.in_(chunk)))
+            found |= {(attempt, rank): (int(count), int(size)) for attempt, rank, count, size in rows}
+        return found
 
     def segments(self, tenant: str, attempt: str, rank: int, after: int, most: int) -> list[Segment]:
         """At most `most` segments with numbers above `after`, in order."""

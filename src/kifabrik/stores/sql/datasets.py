@@ -41,6 +41,16 @@ class SqlDatasetRows:
         row = self._sql.execute(select(versions).where(*where)).one_or_none()
         return None if row is None else record(Version, row)
 
+    def by_manifests(self, tenant: str, manifests: Iterable[str]) -> dict[str, Version]:
+        """Those versions that there are of these manifests, by manifest."""
+        found: dict[str, Version] = {}
+        for chunk in chunks(manifests):
+            where = (versions.c.tenant == tenant, versions.c.manifest.in_(chunk))
+            found |= {
+                row.manifest: record(Version, row) for row in self._sql.execute(select(versions).where(*where))
+            }
+        return found
+
     def versions(self, tenant: str, prefix: str) -> list[Version]:
         """All versions whose owner begins with `prefix`, by owner and number."""
         where = (versions.c.tenant == tenant, versions.c.owner.startswith(prefix, autoescape=True))

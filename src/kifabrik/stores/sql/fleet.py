@@ -23,7 +23,8 @@ class SqlFleetTable:
         """Add a node or change it; what runs hold of it stays held."""
         values = node_to_columns(node)
         bits = gpu_bits(tuple(gpu.index for gpu in node.gpus))
-        before = self._sql.execute(select(nodes).where(nodes.c.node == node.node)).one_or_none()
+        # Locked, where the database locks rows: what is taken or given back meanwhile would be undone below.
+        before = self._sql.execute(select(nodes).where(nodes.c.node == node.node).with_for_update()).one_or_none()
         if before is None:
             free = {"free_cpus": node.cpus, "free_memory_bytes": node.memory_bytes, "free_gpus": bits}
             self._sql.execute(insert(nodes).values(**values, **free))
@@ -55,7 +56,7 @@ class SqlFleetTable:
 
     def take(self, placement: Placement) -> bool:
         """Take all shares of a placement; whether all were free."""
-        return all(self._take(share) for share in placement)
+        return all(self._take(share) for share in _in_one_order(placement))
 
     def _take(self, share: Share) -> bool:
         bits = gpu_bits(share.gpus)
@@ -78,7 +79,7 @@ class SqlFleetTable:
 
     def give_back(self, placement: Placement) -> None:
         """Give all shares of a placement back."""
-        for share in placement:
+        for share in _in_one_order(placement):
             self._sql.execute(
                 update(nodes)
                 .where(nodes.c.node == share.node)
@@ -123,3 +124,8 @@ class SqlFleetTable:
         """Let another lead at once."""
         where = (leaders.c.name == name, leaders.c.token == token)
         self._sql.execute(update(leaders).where(*where).values(holder=""))
+
+
+def _in_one_order(placement: Placement) -> list[Share]:
+    """Shares as every transaction comes to their rows: two that want several never wait for each other."""
+    return sorted(placement, key=lambda share: share.node)

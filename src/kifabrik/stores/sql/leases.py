@@ -1,12 +1,12 @@
 """Rows of requests for keys and their answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from kifabrik.factory.records import KeyRequest, RequestState
-from kifabrik.stores.sql.rows import plain, record
+from kifabrik.stores.sql.rows import chunks, plain, record
 from kifabrik.stores.sql.schema.leases import headers as header_table
 from kifabrik.stores.sql.schema.leases import requests
 
@@ -26,11 +26,14 @@ class SqlLeaseRows:
         row = self._sql.execute(select(requests).where(*_one(tenant, digest))).one_or_none()
         return None if row is None else _request(row)
 
-    def of_run(self, tenant: str, run: str) -> list[KeyRequest]:
-        """All requests about a run, oldest first."""
-        where = (requests.c.tenant == tenant, requests.c.run == run)
-        rows = self._sql.execute(select(requests).where(*where).order_by(requests.c.created, requests.c.digest))
-        return [_request(row) for row in rows]
+    def of_runs(self, tenant: str, runs: Iterable[str]) -> list[KeyRequest]:
+        """All requests about these runs, of each the oldest first."""
+        found = []
+        for chunk in chunks(runs):
+            query = select(requests).where(requests.c.tenant == tenant, requests.c.run.in_(chunk))
+            rows = self._sql.execute(query.order_by(requests.c.created, requests.c.digest))
+            found += [_request(row) for row in rows]
+        return found
 
     def decide(self, tenant: str, digest: str, state: RequestState, decision: str) -> bool:
         """Record the answer or, for the same one, how far it is; whether there was no other before."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, true, tuple_, update
 
 from kifabrik.factory.records import Deletion, Upload
 from kifabrik.stores.sql.rows import add_missing, chunks, plain, put, record
@@ -87,16 +87,16 @@ class SqlObjectRows:
         return moved
 
     def claim_deletions(
-        self, tenant: str, digests: Iterable[str], claim: str, now: str, until: str
+        self, tenant: str, digest: str, claim: str, now: str, until: str, most: int
     ) -> list[Deletion]:
-        """Claim those that nobody else holds at `now`; an empty tenant means any, no digests means all."""
+        """Claim at most so many that nobody else holds at `now`; an empty tenant or digest means any."""
         free = deletions.c.until < now
-        if tenant:
-            free = free & (deletions.c.tenant == tenant)
-        wanted = list(digests)
-        for chunk in chunks(wanted) if wanted else [[]]:
-            condition = free & deletions.c.digest.in_(chunk) if chunk else free
-            self._sql.execute(update(deletions).where(condition).values(claim=claim, until=until))
+        free &= deletions.c.tenant == tenant if tenant else true()
+        free &= deletions.c.digest == digest if digest else true()
+        chosen = select(deletions.c.tenant, deletions.c.digest).where(free).limit(most)
+        # `free` again: of two who choose the same at one time, the second waits, and then they are not.
+        mine = update(deletions).where(free, tuple_(deletions.c.tenant, deletions.c.digest).in_(chosen))
+        self._sql.execute(mine.values(claim=claim, until=until))
         rows = self._sql.execute(select(deletions).where(deletions.c.claim == claim))
         return [Deletion(row.tenant, row.digest, row.size) for row in rows]
 

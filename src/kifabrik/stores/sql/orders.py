@@ -86,6 +86,14 @@ class SqlOrderTable:
             found += [run_from_row(row) for row in rows]
         return found
 
+    def runs_at(self, tenant: str, positions: Collection[int]) -> dict[int, Run]:
+        """Runs of a tenant by their positions, such as the first ones of orders."""
+        found: dict[int, Run] = {}
+        for chunk in chunks(positions):
+            rows = self._sql.execute(select(runs).where(runs.c.tenant == tenant, runs.c.position.in_(chunk)))
+            found |= {row.position: run_from_row(row) for row in rows}
+        return found
+
     def count_tasks(self, tenant: str, sweeps: Sequence[str]) -> list[TaskCount]:
         """How many tasks of these sweeps are in which state."""
         cost = func.sum(case((runs.c.finished != "", runs.c.most_micro_eur), else_=0))

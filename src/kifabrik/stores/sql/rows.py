@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Table
 from sqlalchemy.dialects import sqlite
 
 R = TypeVar("R")
+V = TypeVar("V")
 _MOST_VARIABLES: Final = 10_000
 """Values in one IN list; SQLite takes 32,766 variables in a statement, PostgreSQL 65,535."""
 
@@ -28,7 +29,7 @@ def put(connection: Connection, table: Table, **values: Any) -> None:
     )
 
 
-def chunks(values: Iterable[str]) -> Iterator[list[str]]:
+def chunks(values: Iterable[V]) -> Iterator[list[V]]:
     """Yield values in lists short enough for one statement."""
     rest = iter(values)
     while chunk := list(islice(rest, _MOST_VARIABLES)):

@@ -133,10 +133,10 @@ class SqlRunTable:
         query = select(runs).where(runs.c.finished == "", runs.c.state.in_(_ACTIVE))
         return [run_from_row(row) for row in self._sql.execute(query)]
 
-    def overdue_runs(self, now: str) -> list[Run]:
-        """Runs of all tenants past their deadline that have not ended and raised no alarm."""
+    def overdue_runs(self, now: str, most: int) -> list[Run]:
+        """Runs of all tenants past their deadline that have not ended and raised no alarm, some of them."""
         query = select(runs).where(runs.c.finished == "", runs.c.alarmed == "", runs.c.deadline < now)
-        return [run_from_row(row) for row in self._sql.execute(query)]
+        return [run_from_row(row) for row in self._sql.execute(query.limit(most))]
 
     def set_waiting(self, run: Run | Watched, reason: str, promise: Promise | None) -> bool:
         """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
@@ -152,11 +152,15 @@ class SqlRunTable:
         )
         return self._sql.execute(change).rowcount == 1
 
-    def count_unfinished(self, tenant: str) -> tuple[int, int]:
-        """Number of runs that have not ended, and what is set aside for them."""
-        query = select(func.count(), func.coalesce(func.sum(runs.c.most_micro_eur), 0))
-        row = self._sql.execute(query.where(runs.c.finished == "", runs.c.tenant == tenant)).one()
-        return int(row[0]), int(row[1])
+    def count_unfinished(self, tenant: str) -> int:
+        """Number of runs that have not ended; read from an index alone, however many they are."""
+        query = select(func.count()).where(runs.c.finished == "", runs.c.tenant == tenant)
+        return int(self._sql.execute(query).scalar_one())
+
+    def set_aside_of(self, tenant: str) -> int:
+        """What is set aside for a tenant's runs that have not ended, in micro-euro."""
+        query = select(func.coalesce(func.sum(runs.c.most_micro_eur), 0))
+        return int(self._sql.execute(query.where(runs.c.finished == "", runs.c.tenant == tenant)).scalar_one())
 
     def count_queued(self) -> int:
         """Runs of all tenants that wait."""

@@ -3,16 +3,17 @@
 import logging
 import threading
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from kifabrik.durable import is_full
-from kifabrik.errors import CapacityError, ConflictError, UnavailableError
+from kifabrik.errors import CapacityError, ConflictError, UnavailableError, UsageError
 from kifabrik.stores.sql.accounts import SqlAccountRows
 from kifabrik.stores.sql.datasets import SqlDatasetRows
 from kifabrik.stores.sql.leases import SqlLeaseRows
@@ -27,6 +28,9 @@ _CONNECTIONS: Final = 10
 _MOST_CONNECTIONS: Final = 60
 """More than the web server has threads, so that none waits for a connection."""
 
+_CONNECT_S: Final = 10
+_IDLE_S: Final = 300
+"""A transaction in which nothing is asked for so long is of a service that hangs; what it has locked is freed."""
 _POSTGRES_STAMP: Final = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 _WRITING: Final = "kifabrik_writing"
 _logger = logging.getLogger(__name__)
@@ -97,8 +101,14 @@ class SqlStore:
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self._lite = self.engine.dialect.name == "sqlite"
+        self._writer = _engine(url, connections=1) if self._lite else self.engine
         self._folder = Path(self.engine.url.database or "").parent if self._lite else None
         self._turn = threading.Lock()
+
+    @property
+    def prompt(self) -> bool:
+        """Whether reading waits for nobody: so it is with SQLite's write-ahead log."""
+        return self._lite
 
     @contextmanager
     def connect(self, *, writing: bool = False) -> Iterator[Connection]:
@@ -122,7 +132,7 @@ class SqlStore:
     def write(self, *tenants: str) -> Iterator[SqlTransaction]:
         """Open a transaction that commits at the end; the writers of one tenant take turns."""
         with _translated(self._folder):
-            with self._in_turn(), self.engine.connect() as plain:
+            with self._in_turn(), self._writer.connect() as plain:
                 connection = plain.execution_options(**{_WRITING: True})
                 with connection.begin():
                     if tenants and not self._lite:
@@ -151,38 +161,52 @@ class SqlStore:
             self._turn.release()
 
     def stamp(self) -> int:
-        """Return a number that differs after any commit of another connection."""
+        """Return a number that differs after any commit of another process; on PostgreSQL also after one's own."""
         with _translated(self._folder):
             if self._lite:
-                # The driver's own connection: within a transaction SQLite would go on seeing the old number.
-                return int(self._watching.driver_connection.execute("PRAGMA data_version").fetchone()[0])
+                # SQLite does not count a connection's own commits, and all of this process are that connection's.
+                # The driver's own: within a transaction the number would stay as it is.
+                with self._in_turn(), closing(self._writer.raw_connection()) as borrowed:
+                    driver: Any = borrowed.driver_connection
+                    return int(driver.execute("PRAGMA data_version").fetchone()[0])
             with self.engine.connect() as connection:
                 return int(connection.exec_driver_sql(_POSTGRES_STAMP).scalar_one())
 
-    @cached_property
-    def _watching(self) -> Any:
-        """A connection of its own: SQLite does not count a connection's own commits."""
-        return self.engine.raw_connection()
-
     def close(self) -> None:
         """Close all connections."""
-        if "_watching" in self.__dict__:
-            self._watching.close()
+        self._writer.dispose()
         self.engine.dispose()
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, connections: int = _MOST_CONNECTIONS) -> Engine:
     lite = make_url(url).get_backend_name() == "sqlite"
+    kept = min(connections, _CONNECTIONS)
     engine = create_engine(
         url,
-        pool_size=_CONNECTIONS,
-        max_overflow=_MOST_CONNECTIONS - _CONNECTIONS,
+        pool_size=kept,
+        max_overflow=connections - kept,
         pool_pre_ping=not lite,  # a server that was restarted has cut the connections that wait here
+        connect_args={} if lite else _patience(make_url(url)),
     )
     if lite:
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
+    else:
+        event.listen(engine, "connect", _limit_waiting)
     return engine
+
+
+def _patience(url: URL) -> dict[str, Any]:
+    """How long a server that does not answer is waited for (libpq); what the operator's URL says counts."""
+    limits = {"connect_timeout": _CONNECT_S, "tcp_user_timeout": 1000 * _IDLE_S}
+    return {name: value for name, value in limits.items() if name not in url.query}
+
+
+def _limit_waiting(connection: Any, _record: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {_BUSY_TIMEOUT_MS}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_S}s'")
+    connection.commit()
 
 
 def _prepare(connection: Any, _record: object) -> None:
@@ -217,6 +241,11 @@ def _translated(folder: Path | None) -> Iterator[None]:
             raise CapacityError("the factory's disk is full", hint="Ask its operator for room.") from error
         _logger.warning("database: %s", error.orig)
         raise UnavailableError("the factory's database is busy or out of reach", hint="Try again.") from error
+    except DataError as error:
+        _logger.warning("database: %s", error.orig)
+        raise UsageError("something in this is longer or larger than the factory can keep") from error
     except DBAPIError as error:
         _logger.warning("database: %s", error.orig)
         raise UnavailableError("the factory's database refused", hint="Try again.") from error
+    except PoolTimeoutError as error:
+        raise UnavailableError("all connections to the factory's database are in use", hint="Try again.") from error

@@ -47,6 +47,7 @@ def upgrade(store: SqlStore) -> bool:
     config.set_main_option("script_location", str(_MIGRATIONS))
     with store.connect(writing=True) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # whoever upgrades before may take long
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

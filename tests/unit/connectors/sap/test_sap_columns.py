@@ -27,6 +27,8 @@ def make(kind, values, version=V4, as_text=False, **facets):
     [
         (V4, "Edm.Int64", ["9007199254740993", -5, None], [9007199254740993, -5, None]),
         (V4, "Edm.Double", ["1.5", "INF", 3, None], [1.5, float("inf"), 3.0, None]),
+        (V4, "Edm.Single", ["-INF", "0.5", None], [float("-inf"), 0.5, None]),
+        (V4, "Edm.Single", [None], [None]),
         (V4, "Edm.Boolean", [True, False, None], [True, False, None]),
         (V4, "Edm.Binary", ["AQI", "_-8=", None], [b"\1\2", b"\xff\xef", None]),
         (V4, "Edm.Date", ["0001-01-01", "9999-12-31"], [date(1, 1, 1), date(9999, 12, 31)]),
@@ -42,11 +44,32 @@ def make(kind, values, version=V4, as_text=False, **facets):
         (V2, "Edm.DateTime", ["/Date(1741392000001)/"], [NAIVE(2025, 3, 8, 0, 0, 0, 1000)]),
         (V2, "Edm.DateTimeOffset", ["/Date(1735689600000+0060)/"], [datetime(2025, 1, 1, tzinfo=UTC)]),
         (V2, "Edm.Time", ["PT06H30M00S", "PT1H2M3.5S", "PT0S"], [time(6, 30), time(1, 2, 3, 500000), time(0)]),
+        (V2, "Edm.DateTimeOffset", ["/Date(-62135596800000+0120)/"], [datetime(1, 1, 1, tzinfo=UTC)]),
+        (
+            V2,
+            "Edm.DateTimeOffset",
+            ["/Date(253402300799999-0840)/"],
+            [datetime(9999, 12, 31, 23, 59, 59, 999000, UTC)],
+        ),
+        (V4, "Edm.DateTimeOffset", ["2026-01-02T03:04:05+05:45"], [datetime(2026, 1, 1, 21, 19, 5, tzinfo=UTC)]),
+        (V4, "Edm.DateTimeOffset", ["2026-01-02T03:04:05.1-03:30"], [datetime(2026, 1, 2, 6, 34, 5, 100000, UTC)]),
+        (V4, "Edm.DateTimeOffset", ["2026-01-01T00:00+14:00"], [datetime(2025, 12, 31, 10, tzinfo=UTC)]),
+        (V4, "Edm.DateTimeOffset", ["2026-01-02T03:04:05-00:00"], [datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)]),
+        (V4, "Edm.DateTimeOffset", ["0001-01-01T00:00:00-12:00"], [datetime(1, 1, 1, 12, tzinfo=UTC)]),
+        (V4, "Edm.Duration", ["-P1DT2H3M4.567S", "PT0S"], ["-P1DT2H3M4.567S", "PT0S"]),
+        (V4, "Edm.Binary", ["", "AA"], [b"", b"\0"]),
         (V4, "Edm.Guid", ["f5a3c2d0-0000-1000-8000-000000000000"], ["f5a3c2d0-0000-1000-8000-000000000000"]),
     ],
 )
 def test_values_keep_their_meaning(version, kind, values, wanted):
     assert make(kind, values, version).to_pylist() == wanted
+
+
+@pytest.mark.parametrize("kind", ["Edm.Double", "Edm.Single"])
+def test_a_number_of_json_that_is_too_large_is_none(kind):
+    with pytest.raises(IntegrityError, match="'x'"):
+        make(kind, pa.array([1.0, float("inf")]))
+    assert make(kind, pa.array([1.5, None])).to_pylist() == [1.5, None]
 
 
 def test_a_v2_date_is_a_date():
@@ -68,6 +91,12 @@ def test_every_decimal_is_exact_as_text_and_as_number(value):
         (V4, "Edm.Decimal", "12345678901234.00", {"precision": 15, "scale": 2}),
         (V4, "Edm.Decimal", "abc", {"precision": 15, "scale": 2}),
         (V4, "Edm.Decimal", True, {"precision": 15, "scale": 2}),
+        (V4, "Edm.Double", "1e400", {}),
+        (V4, "Edm.Double", "1_000", {}),
+        (V4, "Edm.Double", "Infinity", {}),
+        (V4, "Edm.Single", "3.5e38", {}),
+        (V4, "Edm.Double", True, {}),
+        (V4, "Edm.Int64", "0x1F", {}),
         (V4, "Edm.Int32", 2**31, {}),
         (V4, "Edm.Int32", "1.0", {}),
         (V4, "Edm.Int32", True, {}),
@@ -75,7 +104,12 @@ def test_every_decimal_is_exact_as_text_and_as_number(value):
         (V4, "Edm.Date", "2026-02-30", {}),
         (V4, "Edm.DateTimeOffset", "2026-01-01T00:00:00", {}),
         (V4, "Edm.DateTimeOffset", "2026-01-01T00:00:00.1234567Z", {}),
+        (V4, "Edm.DateTimeOffset", "2026-01-01T00:00:00+24:00", {}),
+        (V4, "Edm.DateTimeOffset", "2026-01-01T24:00:00Z", {}),
+        (V4, "Edm.DateTimeOffset", "2026-01-01T00:00:00+01:60", {}),
         (V4, "Edm.TimeOfDay", "24:00", {}),
+        (V2, "Edm.DateTimeOffset", "/Date(999999999999999999)/", {}),
+        (V2, "Edm.DateTime", "/Date(9223372036854775807)/", {}),
         (V4, "Edm.Boolean", "true", {}),
         (V4, "Edm.String", 5, {}),
         (V4, "Edm.String", {"a": 1}, {}),
@@ -93,6 +127,14 @@ def test_what_does_not_fit_is_an_error_that_shows_no_value(version, kind, value,
     assert raised.value.__cause__ is None
     if isinstance(value, str) and len(value) > 3:
         assert value not in raised.value.message
+
+
+@pytest.mark.parametrize("text", ["123456789012345678901234567890.12345678", "-0.00000001", "1E+20", "0"])
+def test_a_decimal_of_38_digits_is_exact(text):
+    for values in ([text], pa.array([text])):
+        assert make("Edm.Decimal", values, precision=38, scale=8).to_pylist() == [Decimal(text)]
+    with pytest.raises(IntegrityError):
+        make("Edm.Decimal", [f"{text[0]}{'9' * 31}"], precision=38, scale=8)
 
 
 def test_a_decimal_without_a_scale_stays_as_it_was_written():

@@ -11,6 +11,7 @@ import pytest
 from scripted import FIELDS, V2_METADATA, House, Said, metadata
 
 from kifabrik.connectors.sap.ahead import ahead
+from kifabrik.connectors.sap.keys import Seen
 from kifabrik.connectors.sap.plan import Limits
 from kifabrik.errors import CapacityError, ConflictError, IntegrityError, SignInError, UnavailableError, UsageError
 
@@ -316,6 +317,50 @@ def test_children_that_go_on_elsewhere_are_fetched_to_their_end(house, script):
     script.before = lambda asked: Said({"value": [{"no": 2}, {"no": 3}]}) if "Items(1)" in asked.path else None
     house.pull("{entity_set: Items, rows: 30, fields: [name], expand: {parts: {fields: [no]}}}")
     assert house.table("Items_parts").to_pylist() == [{"Items_ID": 1, "no": number} for number in (1, 2, 3)]
+
+
+def nested(script):
+    """Parents with children in no order."""
+    script.metadata = metadata(f'{FIELDS}<NavigationProperty Name="parts" Type="Collection(S.Part)"/>', PART)
+    for item in script.items:
+        item["parts"] = [{"no": number} for number in (7, 3, 5)]
+    return "{entity_set: Items, rows: 99, fields: [name], expand: {parts: {fields: [no]}}}"
+
+
+def test_keys_of_children_are_not_held(house, script, monkeypatch):
+    held = []
+    add_all = Seen.add_all
+    monkeypatch.setattr(
+        Seen, "add_all", lambda self, numbers: (held.append(len(self) + len(numbers)), add_all(self, numbers))[1]
+    )
+    house.pull(nested(script))
+    assert house.table("Items_parts").num_rows == 90
+    assert max(held) <= 30
+
+
+def test_two_children_of_one_key_stop_the_set(house, script):
+    plan = nested(script)
+    script.items[14]["parts"].append({"no": 5})
+    with pytest.raises(ConflictError, match="Items_parts: the same key came a second time"):
+        house.pull(plan)
+
+
+def test_a_set_without_a_row_is_a_table_without_a_row(house, script):
+    script.items = []
+    pulled = house.pull(nested(script))
+    assert (pulled.sets[0].total, pulled.sets[0].rows) == (0, {"Items": 0, "Items_parts": 0})
+    assert house.table().column_names == ["ID", "name"]
+    assert house.table("Items_parts").column_names == ["Items_ID", "no"]
+
+
+def test_children_that_only_some_parts_have_are_in_those(house, script):
+    plan = nested(script)
+    for item in script.items[10:20]:
+        item["parts"] = []
+    house.pull(plan)
+    found = house.table("Items_parts").column("Items_ID").to_pylist()
+    assert sorted(set(found)) == [*range(10), *range(20, 30)]
+    assert (house.table().num_rows, len(found)) == (30, 60)
 
 
 MANY = ", ".join(

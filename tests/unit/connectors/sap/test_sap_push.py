@@ -1,5 +1,7 @@
 """Writing to a service that guards itself: tokens against forged requests, entity tags, failures half way."""
 
+import json
+
 import pytest
 from scripted import FIELDS, TRUST, Said, metadata
 
@@ -9,7 +11,7 @@ from kifabrik.connectors.sap.push import compare
 from kifabrik.connectors.sap.result_rows import Results
 from kifabrik.connectors.sap.sign_in import Open
 from kifabrik.connectors.sap.writing import write
-from kifabrik.errors import CapacityError, ConflictError, UnavailableError, UsageError
+from kifabrik.errors import CapacityError, ConflictError, KifabrikError, UnavailableError, UsageError
 
 PLAN = """
 service: {url}
@@ -110,6 +112,9 @@ def test_a_write_that_may_have_arrived_is_not_repeated(script, push):
         ("id,title\n1,a\n1,b\n", UsageError, "has a key twice: ID=1"),
         ("id,title\nx,a\n", UsageError, "row 1: 'ID' is a Edm.Int32 and cannot hold 'x'"),
         ("id,title\n,a\n", UsageError, "row 1: 'ID' may not be empty"),
+        ("id,title\n1,a\n2\n", UsageError, "line 3: not as many cells as there are headings"),
+        ("id,title\n1,a,b\n", UsageError, "line 2: not as many cells"),
+        ("id,title,title\n1,a,b\n", UsageError, "has the column 'title' 2 times"),
         ("id,title\n1,a\n2,b\n3,c\n", CapacityError, "3 rows of Items would change, and the plan allows 2"),
     ],
 )
@@ -212,3 +217,32 @@ def test_a_change_set_that_breaks_off_is_not_sent_again(script, push, batch):
     with pytest.raises(UnavailableError, match="0 of 2 rows are written"):
         push("id,title\n3,a\n4,b\n")
     assert len(cut) == 1
+
+
+def test_a_server_that_dies_half_way_leaves_no_doubt_what_is_written_and_a_repeat_is_safe(script, push):
+    """The second row arrives, but the line breaks before its answer does."""
+
+    def keep(asked):
+        if asked.method != "POST" or not asked.path.endswith("/Items"):
+            return None
+        row = json.loads(asked.body)
+        script.items.append(row)
+        posts.append(row["ID"])
+        return Said(b"x" * 50, cut=50) if posts == [91, 92] else Said(status=204)
+
+    posts = []
+    script.before = keep
+    text = "id,title\n91,a\n92,b\n93,c\n"
+    with pytest.raises(UnavailableError, match="1 of 3 rows are written, and perhaps the one after them") as raised:
+        push(text)
+    assert "compares" in raised.value.hint
+    written = push(text)
+    assert (written.added, posts) == (1, [91, 92, 93])
+    assert push(text, apply=False).changes == ()
+
+
+def test_a_moment_beyond_the_calendar_is_a_sentence(script, push):
+    script.metadata = metadata(FIELDS.replace('"name" Type="Edm.String"', '"name" Type="Edm.DateTimeOffset"'))
+    script.items = [{"ID": 1, "name": "0001-01-01T00:00:00+14:00"}]
+    with pytest.raises(KifabrikError, match="Items: a value of 'name' lies beyond the years 1 to 9999"):
+        push("id,title\n1,2026-01-01T00:00:00Z\n", apply=False)

@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kifabrik.errors import UsageError
+from kifabrik.errors import CapacityError, UsageError
 from kifabrik.plant.metering.kinds import Kind, Meter
-from kifabrik.plant.metering.readings import Oddity
+from kifabrik.plant.metering.readings import Oddity, readings_of
 from kifabrik.plant.metering.store import Store
 from kifabrik.plant.metering.table import read_table
 
@@ -159,3 +159,39 @@ def test_a_meter_of_another_kind_or_a_broken_file_is_refused(tmp_path):
     (tmp_path / "meters/broken.parquet").write_bytes(b"x")
     with pytest.raises(UsageError, match="does not hold a meter's readings"):
         store.meters()
+
+
+@pytest.mark.parametrize("time", ["inf", "nan", "1e400", "1769900000000"])
+def test_a_number_that_is_no_time_is_named_with_its_line(tmp_path, time):
+    with pytest.raises(UsageError, match=f"line 2: '{time}' is no time"):
+        read(tmp_path, f"time,value\n{time},1\n")
+
+
+def test_a_cell_too_large_for_a_table_is_refused_with_its_line(tmp_path):
+    with pytest.raises(UsageError, match="line 2: field larger than field limit"):
+        read(tmp_path, "time,value\n" + "1" * 200_000 + ",1\n")
+
+
+def test_two_readings_within_a_second_are_one(tmp_path):
+    kept = Store(tmp_path / "meters").add(readings_of(POWER, [(100, 1.0), (100, 2.0), (101, 3.0)]))
+    assert kept.time.tolist() == [100, 101]
+
+
+def test_a_full_disk_is_said_and_what_was_there_stays(tmp_path):
+    store = Store(tmp_path / "meters")
+    store.add(readings_of(POWER, [(100, 1.0)]))
+    (tmp_path / "meters/power.parquet.new").symlink_to("/dev/full")
+    with pytest.raises(CapacityError, match="Readings cannot be written to"):
+        store.add(readings_of(POWER, [(200, 2.0)]))
+    assert store.read("power").time.tolist() == [100]
+
+
+def test_a_file_whose_middle_is_gone_is_named(tmp_path):
+    store = Store(tmp_path / "meters")
+    store.add(readings_of(POWER, [(100 + at, float(at * at)) for at in range(1000)]))
+    path = tmp_path / "meters/power.parquet"
+    data = bytearray(path.read_bytes())
+    data[4:400] = bytes(396)
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=r"power\.parquet is broken"):
+        store.read("power")

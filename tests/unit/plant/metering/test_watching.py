@@ -119,6 +119,83 @@ def test_modbus_and_mqtt_meters_are_kept_together(tmp_path, modbus, broker):
     assert any("no number" in one for one in told)
 
 
+STOPPING = """
+import socket, sys
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listening:
+    while True:
+        with listening.accept()[0] as caller:
+            asked = caller.recv(64)
+            caller.sendall(asked[:4] + bytes([0, 7]) + asked[6:8] + bytes([4, 65]))  # a header, half of the rest
+"""
+
+
+def test_a_modbus_server_that_stops_in_the_middle_of_an_answer_leaves_a_gap(tmp_path):
+    port = free_port()
+    running = subprocess.Popen([sys.executable, "-c", STOPPING, str(port)])
+    told = []
+    meter = {"name": "grid", "kind": "energy", "unit": "kWh",
+             "modbus": {"host": "127.0.0.1", "port": port, "register": 0}}  # fmt: skip
+    try:
+        until_open(port)
+        kept = watch(Connections(meters=[meter]), Store(tmp_path), rounds=2, tell=told.append, sleep=lambda _: None)
+    finally:
+        running.terminate()
+        running.wait(5)
+    assert kept == {"grid": 0}
+    assert len(told) == 1
+    assert "register 0 does not answer" in told[0]
+
+
+def test_garbage_is_said_once_and_then_that_the_meter_is_back(tmp_path, broker):
+    from paho.mqtt.publish import single
+
+    meters = Connections(
+        every=0.1,
+        meters=[{"name": "heat", "kind": "energy", "unit": "MWh",
+                 "mqtt": {"host": "127.0.0.1", "port": broker, "topic": "site/heat"}}],
+    )  # fmt: skip
+    told = []
+
+    def publish(_):
+        for payload in (b"\xff\x00", "9" * 400, "full", "4.5"):
+            single("site/heat", payload, hostname="127.0.0.1", port=broker)
+        time.sleep(0.3)
+
+    kept = watch(meters, Store(tmp_path), rounds=2, tell=told.append, sleep=publish)
+    assert kept["heat"] == 1
+    assert len(told) == 2
+    assert "no number" in told[0]
+    assert told[1] == "heat: answers again."
+
+
+def test_a_broker_that_goes_away_is_said(tmp_path):
+    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if not program:
+        pytest.skip("mosquitto is not installed (Debian: apt install mosquitto)")
+    port = free_port()
+    settings = tmp_path / "mosquitto.conf"
+    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    running = subprocess.Popen([program, "-c", settings], stderr=subprocess.DEVNULL)
+    told = []
+
+    def stop(_):
+        running.terminate()
+        running.wait(5)
+        time.sleep(0.3)
+
+    try:
+        until_open(port)
+        meters = Connections(
+            meters=[{"name": "a", "kind": "power", "unit": "W",
+                     "mqtt": {"host": "127.0.0.1", "port": port, "topic": "x"}}]
+        )  # fmt: skip
+        watch(meters, Store(tmp_path / "meters"), rounds=2, tell=told.append, sleep=stop)
+    finally:
+        running.kill()
+        running.wait(5)
+    assert any("is gone" in one for one in told)
+
+
 def test_no_broker_is_said(tmp_path):
     meters = Connections(
         meters=[{"name": "a", "kind": "power", "unit": "W",
@@ -128,7 +205,11 @@ def test_no_broker_is_said(tmp_path):
         watch(meters, Store(tmp_path), rounds=1, tell=print)
 
 
-@pytest.mark.parametrize("payload", [b"", b"nan", b"[1]", b'{"b": 1}', b"\xff", b'{"a": "x"}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"nan", b"[1]", b'{"b": 1}', b"\xff", b'{"a": "x"}', b"[" * 100_000, b'{"a": true}', b'{"a": 1e999}',
+     b'{"a": ' + b"9" * 400 + b"}", b'{"a": ' + b"9" * 5000 + b"}", b'{"a": null}', b'{"a": {}}'],
+)  # fmt: skip
 def test_messages_without_a_number_are_refused(payload):
     with pytest.raises(UnavailableError, match="no number"):
         heard(Mqtt(host="h", topic="t", key="a"), payload)
@@ -141,6 +222,12 @@ def test_messages_without_a_number_are_refused(payload):
         ("meters: [{name: a, kind: energy, unit: kWh}]", "needs one of modbus and mqtt"),
         ("meters: [{name: a, kind: heat, unit: kWh, mqtt: {host: h, topic: t}}]", "meters.0.kind"),
         ("meters: [{name: a, kind: energy, unit: K, mqtt: {host: h, topic: t}}]", "'K' is no unit of energy"),
+        ("meters: [{name: a, kind: power, unit: W, mqtt: {host: h, topic: site/+}}]", "meters.0.mqtt.topic"),
+        ("every: .inf\nmeters: []", "every: Input should be less than or equal to 86400"),
+        (
+            "meters: [{name: a, kind: power, unit: W, mqtt: {host: h, topic: t, scale: .nan}}]",
+            "meters.0.mqtt.scale",
+        ),
         ("a: [", "not valid YAML"),
     ],
 )

@@ -105,3 +105,10 @@ def test_what_is_no_list_of_runs_is_named(tmp_path):
         read_trace(written(tmp_path, "[", "runs.json"))
     with pytest.raises(NotFoundError, match="There is no trace"):
         read_trace(tmp_path / "none.csv")
+
+
+def test_a_job_of_300_years_is_refused_with_its_field(tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text("submit,seconds,gpus\n0,1e12,1\n")
+    with pytest.raises(UsageError, match="line 2, field seconds: 1e12 seconds are more than 300 years"):
+        read_trace(path)

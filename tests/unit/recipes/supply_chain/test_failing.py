@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 
 import pytest
@@ -91,3 +92,20 @@ def test_progress_counts_every_scenario_that_was_announced():
 def test_a_failure_that_does_not_fit_is_refused():
     with pytest.raises(UsageError, match="does not fit"):
         critical_nodes(chain(), SETTINGS, weeks=20)
+
+
+def test_no_more_threads_run_than_are_allowed_and_failures_cost_the_same():
+    def threads_of(workers):
+        before, most = threading.active_count(), 0
+
+        def count(_done):
+            nonlocal most
+            most = max(most, threading.active_count() - before)
+
+        found = failures(chain(), SETTINGS, look(chain(), SETTINGS), progress=count, workers=workers)
+        return most, found
+
+    (one, alone), (several, together) = threads_of(1), threads_of(3)
+    assert one <= 2  # a failure, and its block of scenarios
+    assert several > 2
+    assert sorted(alone, key=lambda node: node.name) == sorted(together, key=lambda node: node.name)

@@ -5,11 +5,12 @@ import pytest
 from scipy import stats
 
 from kifabrik.errors import UsageError
+from kifabrik.recipes.supply_chain import optimising
 from kifabrik.recipes.supply_chain.distributions import Distribution, Kind, fixed
 from kifabrik.recipes.supply_chain.engine import simulate
 from kifabrik.recipes.supply_chain.guaranteed_service import place_safety_stock
 from kifabrik.recipes.supply_chain.network import Demand, Lane, Network, Node, Policy, Rule
-from kifabrik.recipes.supply_chain.optimising import optimise
+from kifabrik.recipes.supply_chain.optimising import optimise, searched_on
 from kifabrik.recipes.supply_chain.results import Settings
 from kifabrik.recipes.supply_chain.safety_stocks import base_stocks, from_network
 
@@ -130,3 +131,20 @@ def test_without_outside_demand_there_is_nothing_to_do():
     network = replace(one(), nodes=(replace(one().nodes[0], demand=None),))
     with pytest.raises(UsageError, match="nothing to serve"):
         optimise(network, SETTINGS)
+
+
+@pytest.mark.parametrize(("shops", "scenarios", "on"), [(1, 1000, 1000), (5000, 1000, 256), (20_000, 1000, 64)])
+def test_the_search_takes_bounded_work(shops, scenarios, on):
+    base = one()
+    nodes = tuple(replace(base.nodes[0], site=f"shop {n}") for n in range(shops))
+    lanes = tuple(replace(base.lanes[0], target=node.name) for node in nodes)
+    large = replace(base, nodes=nodes, lanes=lanes)
+    assert searched_on(large, Settings(scenarios=scenarios), 60) == on
+
+
+def test_a_search_on_few_scenarios_is_checked_on_all(monkeypatch):
+    monkeypatch.setattr(optimising, "_MOST_WORK", 1.0)
+    found = optimise(one(), replace(SETTINGS, scenarios=192), beta=0.95)
+    assert found.searched == 64
+    assert found.fresh.scenarios == found.frontier.scenarios == 192
+    assert found.holds

@@ -1,0 +1,107 @@
+"""What only a database with row locks can get wrong: waiting for a lock, and a row that is changed meanwhile."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import create_engine
+
+from kifabrik.errors import UnavailableError, UsageError
+from kifabrik.factory.capacity import Gpu, Share
+from kifabrik.factory.node_records import NodeRecord
+from kifabrik.factory.records import SignUpCode
+from kifabrik.stores.sql import store as store_module
+from kifabrik.stores.sql.store import SqlStore
+from kifabrik.stores.sql.upgrade import upgrade
+from kifabrik.values import Place
+from postgres import PostgresServer, postgres
+
+__all__ = ["postgres"]
+
+NODE = NodeRecord(
+    "n-1",
+    "box",
+    "aa" * 32,
+    Place("DE"),
+    8,
+    1000,
+    (Gpu(0, "H100", 80), Gpu(1, "H100", 80)),
+    (),
+    "2026-11-23T08:00:00Z",
+)
+
+
+@pytest.fixture
+def store(postgres: PostgresServer) -> Iterator[SqlStore]:
+    opened = SqlStore(postgres.url)
+    upgrade(opened)
+    yield opened
+    opened.close()
+
+
+def test_who_waits_for_somebody_who_hangs_is_told_so_after_a_while(
+    postgres: PostgresServer, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_BUSY_TIMEOUT_MS", 300)
+    with store.write() as transaction:
+        transaction.runs.put_node(NODE)
+    hangs = create_engine(postgres.url)
+    waits = SqlStore(postgres.url)
+    with hangs.connect() as connection, connection.begin():
+        connection.exec_driver_sql("SELECT * FROM nodes FOR UPDATE")
+        with pytest.raises(UnavailableError, match="busy"), waits.write() as transaction:
+            transaction.runs.take((Share("n-1", 1, 1),))
+    with waits.write() as transaction:
+        assert transaction.runs.take((Share("n-1", 1, 1),))
+        transaction.runs.give_back((Share("n-1", 1, 1),))
+    waits.close()
+    hangs.dispose()
+
+
+def test_a_node_that_is_drained_keeps_what_is_taken_of_it_at_that_moment(store: SqlStore) -> None:
+    with store.write() as transaction:
+        transaction.runs.put_node(NODE)
+        before = transaction.runs.free()["n-1"]
+    share, drained = Share("n-1", 3, 100, (1,)), threading.Event()
+
+    def drain() -> None:
+        with store.write() as transaction:
+            transaction.runs.put_node(replace(NODE, enabled=False))
+        drained.set()
+
+    with store.write() as transaction:
+        assert transaction.runs.take((share,))
+        thread = threading.Thread(target=drain)
+        thread.start()
+        assert not drained.wait(0.5)  # it has to wait for the row
+    thread.join()
+    with store.read() as transaction:
+        free = transaction.runs.free()["n-1"]
+    assert (free.cpus, free.gpus) == (before.cpus - 3, (0,))
+
+
+def test_two_who_want_shares_of_several_nodes_do_not_wait_for_each_other(store: SqlStore) -> None:
+    with store.write() as transaction:
+        for number in (3, 4):
+            transaction.runs.put_node(replace(NODE, node=f"n-{number}", name=f"box{number}", key=f"{number}" * 64))
+    first, second, done = Share("n-3", 1, 1), Share("n-4", 1, 1), threading.Event()
+
+    def give_back() -> None:
+        with store.write() as transaction:
+            transaction.runs.give_back((second, first))
+        done.set()
+
+    with store.write() as transaction:
+        assert transaction.runs.take((first,))
+        thread = threading.Thread(target=give_back)
+        thread.start()
+        assert not done.wait(0.5)  # it waits for the first node, and holds nothing of the second
+        assert transaction.runs.take((second,))
+    thread.join()
+    assert done.is_set()
+
+
+def test_what_is_too_long_for_its_column_is_the_callers_mistake(store: SqlStore) -> None:
+    with pytest.raises(UsageError, match="longer or larger"), store.write() as transaction:
+        transaction.accounts.add_code(SignUpCode("11" * 32, "x" * 200, "2026-11-23T08:00:00Z"))

@@ -1,0 +1,46 @@
+"""Whoever waits is woken by a hint: no other look comes for what this process itself has changed."""
+
+import pytest
+from rows_of_runs import enter
+from signing_up import sign_up
+
+from kifabrik.factory.factory import Factory
+from kifabrik.factory.hints import EVERYTHING, run_topic
+from kifabrik.factory.records import TokenKind
+from kifabrik.runs.states import RunState
+
+
+@pytest.fixture
+def heard(opened: Factory) -> list[str]:
+    topics: list[str] = []
+    opened.hints.listen(topics.append)
+    return topics
+
+
+def test_who_watches_one_task_is_woken_when_its_sweep_is_stopped(opened: Factory, heard: list[str]) -> None:
+    tenant = sign_up(opened)
+    sweep = enter(opened, tenant, tasks=3)
+    heard.clear()
+    opened.runs.stopping.stop(tenant, "m-1", sweep)
+    assert EVERYTHING in heard
+
+
+def test_who_watches_a_run_is_woken_when_what_it_needs_has_ended_badly(opened: Factory, heard: list[str]) -> None:
+    tenant = sign_up(opened)
+    needed = enter(opened, tenant)
+    waiting = enter(opened, tenant, needs=(needed,))
+    heard.clear()
+    opened.runs.stopping.stop(tenant, "m-1", needed)
+    assert {run_topic(tenant, needed), run_topic(tenant, waiting)} <= set(heard)
+    with opened.store.read() as transaction:
+        assert transaction.runs.run(tenant, waiting).state is RunState.FAILED
+
+
+def test_a_launcher_that_signs_in_writes_nothing(opened: Factory) -> None:
+    tenant = sign_up(opened)
+    with opened.store.write(tenant) as transaction:
+        token = opened.accounts.issue_attempt_token(transaction, tenant, "r-1", "a-1")
+    assert opened.accounts.sign_in(token).kind is TokenKind.ATTEMPT
+    with opened.store.read() as transaction:
+        (kept,) = transaction.accounts.tokens_of(tenant, kind=TokenKind.ATTEMPT, attempt="a-1")
+    assert not kept.used
