@@ -6,7 +6,7 @@ from datetime import datetime
 from kifabrik.errors import IntegrityError
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
-from kifabrik.signatures.statements import key_named, read_unverified, time_named, verify_statement
+from kifabrik.signatures.statements import key_named, time_named, verify_statement
 from kifabrik.tenants.statements import Device, KeyholderStatement, Membership, RecipientList, Removal, Role
 
 
@@ -108,8 +108,3 @@ def verify_recipients(keyholder: KeyholderStatement, envelope: Envelope) -> Reci
     if said.tenant != keyholder.tenant:
         raise IntegrityError("the recipient list belongs to another tenant")
     return said
-
-
-def device_key_of(envelope: Envelope) -> str:
-    """Return the device key a device statement names, unverified, for look-ups."""
-    return read_unverified(envelope, Device)[0].device_key

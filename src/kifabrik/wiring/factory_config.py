@@ -1,29 +1,18 @@
 """The operator's settings: `factory.toml` in the factory's home folder."""
 
-import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from kifabrik.errors import KifabrikError, UsageError
+from kifabrik.errors import UsageError
 from kifabrik.launcher.care import AGENT_SOCKET
 from kifabrik.meters.footprint import Site
-from kifabrik.values import parse_size
+from kifabrik.wiring.settings import Size, read_settings
 
 FILE: Final = "factory.toml"
 PORT: Final = 8470
-
-
-def _size(value: object) -> object:
-    try:
-        return parse_size(value) if isinstance(value, str) else value
-    except KifabrikError as error:
-        raise ValueError(error.message) from None
-
-
-Size = Annotated[int, BeforeValidator(_size)]
 
 
 class EngineKind(StrEnum):
@@ -126,20 +115,8 @@ def read_config(home: Path) -> FactoryConfig:
     Raises:
         UsageError: There is no factory in this folder, or a setting is wrong.
     """
-    file = home / FILE
-    try:
-        values: dict[str, Any] = tomllib.loads(file.read_text())
-        return FactoryConfig.model_validate(values)
-    except FileNotFoundError:
-        raise UsageError(f"there is no factory in {home}", hint="Start one with 'kifabrik up'.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file} is not TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"{file}: {where}: {first['msg']}", hint="docs/operations.md lists all settings."
-        ) from None
+    missing = UsageError(f"there is no factory in {home}", hint="Start one with 'kifabrik up'.")
+    return read_settings(home / FILE, FactoryConfig, missing)
 
 
 TEMPLATE: Final = """\

@@ -8,15 +8,14 @@ import json
 import os
 import socket
 import sys
-import tomllib
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kifabrik.durable import make_folder, write_whole
 from kifabrik.environments.pythons import find_python
-from kifabrik.errors import KifabrikError, UsageError
+from kifabrik.errors import UsageError
 from kifabrik.factory.capacity import Gpu
 from kifabrik.factory.node_records import NodeRecord
 from kifabrik.launcher.care import AGENT_SOCKET, LEAST_DISK, LEAST_MEMORY, Scrub
@@ -25,7 +24,8 @@ from kifabrik.sandbox.streamed import cannot_stream
 from kifabrik.sandbox.uids import DEFAULT_RANGE
 from kifabrik.sensors.nvml import gpus as nvml_gpus
 from kifabrik.signatures.keys import KEY_BYTES, SigningKey, VerifyKey
-from kifabrik.values import Kind, Place, format_time, new_id, now_utc, parse_size
+from kifabrik.values import Kind, Place, format_time, new_id, now_utc
+from kifabrik.wiring.settings import Size, read_settings
 
 FILE: Final = "node.toml"
 KEY: Final = "node.key"
@@ -39,13 +39,6 @@ _LARGEST_CGROUP_LIMIT: Final = 2**60
 """A cgroup v1 without a limit says a number near 2^63."""
 
 
-def _size(value: object) -> object:
-    try:
-        return parse_size(value) if isinstance(value, str) else value
-    except KifabrikError as error:
-        raise ValueError(error.message) from None
-
-
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,7 +48,7 @@ class GpuConfig(_Section):
 
     index: Annotated[int, Field(ge=0)]
     model: str
-    memory: Annotated[int, BeforeValidator(_size)]
+    memory: Size
 
 
 class PlaceConfig(_Section):
@@ -105,20 +98,20 @@ class NodeConfig(_Section):
     node: str
     name: str
     cpus: Annotated[int, Field(ge=1)]
-    memory: Annotated[int, BeforeValidator(_size), Field(ge=1)]
+    memory: Annotated[Size, Field(ge=1)]
     pythons: tuple[str, ...]
     place: PlaceConfig = PlaceConfig()
     gpus: tuple[GpuConfig, ...] = ()
     objects: str = ""
     environments: str = ""
     runs: str = ""
-    block_cache: Annotated[int, BeforeValidator(_size), Field(ge=0)] = BLOCK_CACHE
+    block_cache: Annotated[Size, Field(ge=0)] = BLOCK_CACHE
     tpm: str = ""
     run_uids: UidsConfig = UidsConfig()
     locks: str = ""
     scrub: Scrub = Scrub.OURS
-    least_disk: Annotated[int, BeforeValidator(_size), Field(ge=0)] = LEAST_DISK
-    least_memory: Annotated[int, BeforeValidator(_size), Field(ge=0)] = LEAST_MEMORY
+    least_disk: Annotated[Size, Field(ge=0)] = LEAST_DISK
+    least_memory: Annotated[Size, Field(ge=0)] = LEAST_MEMORY
     factory: str = ""
     ca: str = ""
     socket: str = AGENT_SOCKET
@@ -177,19 +170,8 @@ def read_node(home: Path) -> NodeConfig:
     Raises:
         UsageError: There is no node in this folder, or a setting is wrong; the message names it.
     """
-    file = home / FILE
-    try:
-        return NodeConfig.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UsageError(f"there is no node in {home}", hint="Make one with: kifabrik up") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file} is not TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"{file}: {where}: {first['msg']}", hint="docs/operations.md lists all settings."
-        ) from None
+    missing = UsageError(f"there is no node in {home}", hint="Make one with: kifabrik up")
+    return read_settings(home / FILE, NodeConfig, missing)
 
 
 def read_key(home: Path) -> SigningKey:

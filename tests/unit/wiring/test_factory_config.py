@@ -1,10 +1,12 @@
-"""What the operator states of a site in `factory.toml`."""
+"""What the operator states in `factory.toml`."""
 
 import pytest
 
 from kifabrik.errors import UsageError
 from kifabrik.meters.footprint import Site
 from kifabrik.wiring.factory_config import FILE, read_config
+from kifabrik.wiring.node import FILE as NODE_FILE
+from kifabrik.wiring.node import read_node
 
 
 def test_a_site_is_read_in_the_units_people_use_and_kept_in_whole_millilitres(tmp_path):
@@ -21,3 +23,11 @@ def test_without_a_site_there_is_none_and_a_wrong_one_is_named(tmp_path):
     (tmp_path / FILE).write_text("[site]\ncarbon_g_per_kwh = 363\npue_percent = 90\n")
     with pytest.raises(UsageError, match=r"site\.pue_percent"):
         read_config(tmp_path)
+
+
+@pytest.mark.parametrize(("file", "read"), [(FILE, read_config), (NODE_FILE, read_node)])
+@pytest.mark.parametrize("wrong", [b"port = ", b'host = "M\xfcnchen"'])
+def test_a_file_that_is_no_toml_is_named(tmp_path, file, read, wrong):
+    (tmp_path / file).write_bytes(wrong)
+    with pytest.raises(UsageError, match=f"{file} is not TOML"):
+        read(tmp_path)
