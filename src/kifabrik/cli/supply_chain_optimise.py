@@ -160,8 +160,11 @@ def _show(found: "Optimum", shown: int) -> None:
         point.cost.high < dearest and point.beta.mean > found.proposed.beta.mean for point in found.frontier.points
     ):
         remark("More safety serves better and costs less in all: consider a higher --beta.")
+    if found.now.beta.low >= found.target and found.now.cost.mean < found.proposed.cost.mean:
+        warn("Today's plan meets the fill rate and costs less than what was found: keep it.")
     if not found.is_reached:
-        warn(f"No safety stock reaches the fill rate; {reached}. Capacity or outages limit it.")
+        scarce = "where the placement puts it, up to 16 times as much"
+        warn(f"Safety stock {scarce}, does not reach the fill rate; {reached}. Capacity or outages may limit it.")
     elif found.proposed.beta.high < found.target:
         warn(f"The plan does not hold: {reached}. Search with more scenarios.")
     elif not found.holds:
