@@ -8,9 +8,9 @@ The shape changed with Slurm's data parsers, and is read as what it is rather th
     24.05 to 25.11   v0.0.41 to v0.0.44: as v0.0.40 for the fields read here, with more beside them; from v0.0.42
                      on (24.11) accounting counts restarts, in a plain number
 
-Source: the OpenAPI schemas published with the releases (slurm.schedmd.com/rest_api.html); of the parsers' own tables
-(github.com/SchedMD/slurm, src/plugins/data_parser) JOB_INFO of v0.0.43 and JOB of v0.0.40 and v0.0.42; 22.05: Slurm
-itself. v0.0.44 was not read.
+Source: the OpenAPI schemas published with the releases (slurm.schedmd.com/rest_api.html); of the parsers' own
+tables (github.com/SchedMD/slurm, src/plugins/data_parser) JOB_INFO of v0.0.43 and JOB of v0.0.40 and v0.0.42;
+22.05: Slurm itself. v0.0.44 was not read.
 """
 
 import json
