@@ -1,10 +1,11 @@
 """Writes a job the way each of Slurm's data parsers writes it, and as text.
 
-Source: the OpenAPI schemas of Slurm's REST interface, whose jobs are what `squeue --json` and `sacct --json` write:
-v0.0.38 (22.05; recorded too), v0.0.39 (23.02), v0.0.40 (23.11), v0.0.41 to v0.0.44 (24.05, 24.11, 25.05, 25.11); and
-of the parsers' own tables (github.com/SchedMD/slurm, src/plugins/data_parser) those of jobs in v0.0.43 and of
-accounting in v0.0.40 and v0.0.42. v0.0.44 was not read; it is written as v0.0.43. Of the fields that are read, the
-last ones differ from v0.0.40 in one: from v0.0.42 on accounting has `restart_cnt`, a plain number.
+Source: the OpenAPI schemas of Slurm's REST interface, whose jobs are what `squeue --json` and `sacct --json`
+write: v0.0.38 (22.05; recorded too), v0.0.39 (23.02), v0.0.40 (23.11), v0.0.41 to v0.0.44 (24.05, 24.11, 25.05,
+25.11); and of the parsers' own tables (github.com/SchedMD/slurm, src/plugins/data_parser) those of jobs in
+v0.0.43 and of accounting in v0.0.40 and v0.0.42. v0.0.44 was not read; it is written as v0.0.43. Of the fields
+that are read, the last ones differ from v0.0.40 in one: from v0.0.42 on accounting has `restart_cnt`, a plain
+number.
 """
 
 from kifabrik.engines.slurm.job_facts import JobFacts
