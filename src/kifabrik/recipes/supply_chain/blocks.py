@@ -94,8 +94,6 @@ def run(
         numbers = (settings.first + first, *periods, span, _FLUSH, stockpyl, compiled.any_transit, real(0))
         simulate_on_gpu(compiled.plan, state, courses, *numbers, watched, prices.astype(real))
         return
-    nothing = np.zeros((0, 0, 0), dtype=real)
-    empty = lay.Record(nodes=np.zeros((0, 0, 0, 0), dtype=real), lanes=np.zeros((0, 0, 0, 0), dtype=real))
     simulate_block(
         compiled.plan,
         state,
@@ -106,13 +104,12 @@ def run(
         stockpyl,
         compiled.any_transit,
         real(0),
-        nothing if replay is None else replay,
-        nothing if replayed is None else replayed,
+        replay,
+        replayed,
         courses,
         watched,
         prices.astype(real),
-        record or empty,
-        record is not None,
+        record,
     )
 
 

@@ -86,7 +86,6 @@ def _block(sources: int) -> Callable[..., int]:
     def simulate_block(
         plan: Any, st: Any, first: int, begin: int, end: int, span: Any, every: int, stockpyl: bool,
         any_transit: bool, zero: Any, replay: Any, replayed: Any, courses: Any, watched: Any, prices: Any, rec: Any,
-        recording: bool,
     ) -> int:  # fmt: skip
         """Simulate periods `begin` to `end` of a block whose first scenario has the number `first`.
 
@@ -110,13 +109,13 @@ def _block(sources: int) -> Callable[..., int]:
                 if not plan.node_ints[i, lay.PLAIN]:
                     count_position(plan, st, i)
                 order(plan, st, i, t, zero, stockpyl)
-                place_orders(plan, st, i, t, first, span, zero, rec, recording)
+                place_orders(plan, st, i, t, first, span, zero, rec)
             for i in range(nodes):
                 make(plan, st, i, t, zero)
-                serve(plan, st, i, t, first, span, zero, stockpyl, rec, recording)
+                serve(plan, st, i, t, first, span, zero, stockpyl, rec)
             if any_transit:
                 advance(plan, st, t, span, zero)
-            if recording:
+            if rec is not None:
                 _record_under_way(plan, st, t, rec)
             if (t + 1) % every == 0 or t + 1 == end:
                 _flush(st.part, st.total)

@@ -7,7 +7,6 @@ Invariants:
 
 from typing import Any, Final
 
-import numpy as np
 from numba import cuda
 
 from kifabrik.errors import UsageError
@@ -46,13 +45,8 @@ def simulate_on_gpu(plan: lay.Plan, state: lay.State, courses: Any, *numbers: An
     check()
     there = [lay.Plan(*map(cuda.to_device, plan)), lay.State(*map(cuda.to_device, state)), cuda.to_device(courses)]
     *rest, watched, prices = numbers
-    real = state.level.dtype
-    nothing = cuda.to_device(np.zeros((0, 0, 0), dtype=real))
-    empty = cuda.to_device(np.zeros((0, 0, 0, 0), dtype=real))
     blocks = -(-state.level.shape[1] // _THREADS)
-    _play[blocks, _THREADS](
-        *there, *rest, cuda.to_device(watched), cuda.to_device(prices), nothing, lay.Record(empty, empty)
-    )
+    _play[blocks, _THREADS](*there, *rest, cuda.to_device(watched), cuda.to_device(prices))
     for here, copied in zip((*state, courses), (*there[1], there[2]), strict=True):
         if here.size:
             copied.copy_to_host(here)
@@ -61,7 +55,7 @@ def simulate_on_gpu(plan: lay.Plan, state: lay.State, courses: Any, *numbers: An
 @cuda.jit  # type: ignore[untyped-decorator]
 def _play(
     plan: Any, st: Any, courses: Any, first: int, begin: int, end: int, span: Any, every: int, stockpyl: bool,
-    any_transit: bool, zero: Any, watched: Any, prices: Any, nothing: Any, rec: Any,
+    any_transit: bool, zero: Any, watched: Any, prices: Any,
 ) -> None:  # fmt: skip
     s = cuda.grid(1)  # type: ignore[attr-defined]
     if s < st.level.shape[1]:
@@ -77,6 +71,6 @@ def _play(
         )  # fmt: skip
         kept = s if s < courses.shape[2] else courses.shape[2]  # noqa: FURB136 - no min there
         simulate_block(
-            plan, one, first + s, begin, end, span, every, stockpyl, any_transit, zero, nothing, nothing,
-            courses[:, :, kept : s + 1], watched, prices, rec, False,
+            plan, one, first + s, begin, end, span, every, stockpyl, any_transit, zero, None, None,
+            courses[:, :, kept : s + 1], watched, prices, None,
         )  # fmt: skip

@@ -6,21 +6,36 @@ Invariants:
     - What every node does in every period is copied into the loop over nodes (`inlined`): handing all arrays to a
       function takes longer than a short loop. LLVM copies, not numba: the machine code is as fast, and there is
       less of it for numba to type. The rest is called (`called`).
+    - Each time an element is read, numba asks some fifty templates, of strings, lists and dictionaries, before that
+      of arrays. `_ArraysFirst` has arrays asked first; the answer is the same.
     - Only the outermost function is kept on disk (`block`), with everything it calls. Its key holds the text of all
       modules of the kernel, because numba by itself looks at one file only.
 """
 
+import operator
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import numba
+from numba.core.typing import arraydecl, templates
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy", "boundscheck": False, "_nrt": False}
 _CALLED: Final[dict[str, Any]] = _OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _KEPT: Final[dict[str, Any]] = _OPTIONS | {"cache": True, "no_cfunc_wrapper": True}
+
+
+_arraydecl: Any = arraydecl  # numba's stubs leave them untyped
+_templates: Any = templates
+
+
+@_templates.infer_global(operator.getitem)
+class _ArraysFirst(_arraydecl.GetItemBuffer):  # type: ignore[misc]
+    """numba's own template of arrays, as one for processors: those come before the ones for any target."""
+
+    metadata: Final = {"target": "cpu"}
 
 
 def inlined(function: F) -> F:

@@ -199,9 +199,7 @@ def order(plan: Any, st: Any, i: int, t: int, zero: Any, stockpyl: bool) -> None
 
 
 @inlined
-def place_orders(
-    plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, rec: Any, recording: bool
-) -> None:
+def place_orders(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, rec: Any) -> None:
     """Pass node i's order on to its lanes."""
     ints = plan.node_ints
     width = st.position.shape[1]
@@ -223,14 +221,14 @@ def place_orders(
                     st.lane_part[book, s] += zero + np.float32(1) if order[i, s] > zero else zero
             if plan.lane_ints[e, lay.SOURCE] < 0:
                 lane = plan.lane_ints[e]
-                if lane[lay.EXTRA] < 0 and lane[lay.ARRIVED] < 0 and lane[lay.LANE_BOOK] < 0 and not recording:
+                if lane[lay.EXTRA] < 0 and lane[lay.ARRIVED] < 0 and lane[lay.LANE_BOOK] < 0 and rec is None:
                     slot = lane[lay.RING_AT] + (t + lane[lay.LEAD]) % lane[lay.RING_LENGTH]
                     for s in range(width):
                         st.ring[slot, s] = order[i, s] * units
                     continue
                 for s in range(width):
                     st.scratch[lay.SENT, s] = order[i, s] * units
-                send_from_outside(plan, st, e, t, first, span, zero, rec, recording)
+                send_from_outside(plan, st, e, t, first, span, zero, rec)
             continue
         for s in range(width):
             st.scratch[lay.UNPLACED, s] = order[i, s] * units
@@ -247,7 +245,7 @@ def place_orders(
                 for s in range(width):
                     st.lane_part[book, s] += zero + np.float32(1) if st.scratch[lay.SENT, s] > zero else zero
             if plan.lane_ints[e, lay.SOURCE] < 0:
-                send_from_outside(plan, st, e, t, first, span, zero, rec, recording)
+                send_from_outside(plan, st, e, t, first, span, zero, rec)
 
 
 @called

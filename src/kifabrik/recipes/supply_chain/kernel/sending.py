@@ -50,9 +50,7 @@ def send(plan: Any, st: Any, e: int, t: int) -> None:
 
 
 @called
-def send_from_outside(
-    plan: Any, st: Any, e: int, t: int, first: int, span: Any, zero: Any, rec: Any, recording: bool
-) -> None:
+def send_from_outside(plan: Any, st: Any, e: int, t: int, first: int, span: Any, zero: Any, rec: Any) -> None:
     """An outside supplier ships what scratch (SENT) says, after the order's time."""
     width = st.position.shape[1]
     if plan.lane_ints[e, lay.HEARS]:
@@ -86,16 +84,14 @@ def send_from_outside(
             weight = periods_under_way(t, leaves, plan.lane_ints[e, lay.LEAD], span, zero)
             for s in range(width):
                 st.lane_part[book + lay.UNDER_WAY, s] += st.scratch[lay.SENT, s] * weight
-    if recording and t + leaves < rec.lanes.shape[1]:
+    if rec is not None and t + leaves < rec.lanes.shape[1]:
         for s in range(width):
             rec.lanes[lay.E_SHIPPED, t + leaves, e, s] = st.scratch[lay.SENT, s]
     send(plan, st, e, t)
 
 
 @called
-def book_lane(
-    plan: Any, st: Any, e: int, t: int, rec: Any, recording: bool, slot: int, counted: bool, weight: Any
-) -> None:
+def book_lane(plan: Any, st: Any, e: int, t: int, rec: Any, slot: int, counted: bool, weight: Any) -> None:
     """Book what a lane without peculiarities took."""
     width = st.position.shape[1]
     book = plan.lane_ints[e, lay.LANE_BOOK]
@@ -106,7 +102,7 @@ def book_lane(
     elif book >= 0:
         for s in range(width):
             st.lane_part[book + lay.UNDER_WAY, s] += st.ring[slot, s] * weight
-    if recording:
+    if rec is not None:
         for s in range(width):
             rec.lanes[lay.E_SHIPPED, t, e, s] = st.ring[slot, s]
             rec.lanes[lay.E_OWED, t, e, s] = st.owed[e, s]

@@ -13,9 +13,7 @@ from kifabrik.recipes.supply_chain.kernel.stock import write_on_hand
 
 
 @inlined
-def serve(
-    plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, stockpyl: bool, rec: Any, recording: bool
-) -> None:
+def serve(plan: Any, st: Any, i: int, t: int, first: int, span: Any, zero: Any, stockpyl: bool, rec: Any) -> None:
     """Ship from node i to its customers what it owes and can; keeps its books."""
     ints = plan.node_ints
     width = st.position.shape[1]
@@ -32,7 +30,7 @@ def serve(
         level[i, s] += scratch[lay.MADE_NOW, s] - asked[i, s]
         part[book + lay.MADE, s] += scratch[lay.MADE_NOW, s]
         scratch[lay.MET_NOW, s] = zero  # met from stock at once
-    if recording:
+    if rec is not None:
         for s in range(width):
             rec.nodes[lay.N_MADE, t, i, s] = scratch[lay.MADE_NOW, s]
     if blocked:
@@ -64,10 +62,10 @@ def serve(
                 st.ring[slot, s] = out
                 scratch[lay.MET_NOW, s] += larger(out - before, zero)
                 part[book + lay.TRANSIT, s] += out * weight
-            if plan.lane_ints[e, lay.LANE_BOOK] >= 0 or recording:
-                book_lane(plan, st, e, t, rec, recording, slot, t >= span[0], weight)
+            if plan.lane_ints[e, lay.LANE_BOOK] >= 0 or rec is not None:
+                book_lane(plan, st, e, t, rec, slot, t >= span[0], weight)
         else:
-            _serve_lane(plan, st, i, e, row, t, first, span, zero, stockpyl, rec, recording)
+            _serve_lane(plan, st, i, e, row, t, first, span, zero, stockpyl, rec)
     if ints[i, lay.DEMAND] != lay.NO_DEMAND:
         waits = plan.node_reals[i, lay.WAITS]
         out_owed, outside = st.owed_out, st.outside
@@ -90,7 +88,7 @@ def serve(
             part[book + lay.SHIPPED_OUT, s] += out
             part[book + lay.MET_OUT, s] += met
             part[book + lay.ASKED_OUT, s] += new
-            if recording:
+            if rec is not None:
                 rec.nodes[lay.N_SHIPPED_OUT, t, i, s] = out
     if blocked:
         write_on_hand(plan, st, i, lay.STOCK, zero)
@@ -115,7 +113,7 @@ def serve(
             for s in range(width):
                 part[book + lay.RAW, s] += st.raw[raw, s] / units
                 part[book + lay.ELSEWHERE, s] += st.raw[raw, s] * rate
-    if recording:
+    if rec is not None:
         _record(plan, st, i, t, zero, rec)
 
 
@@ -196,7 +194,6 @@ def _serve_lane(
     zero: Any,
     stockpyl: bool,
     rec: Any,
-    recording: bool,
 ) -> None:
     """Ship on one lane, with all that can happen there."""
     ints = plan.lane_ints
@@ -249,7 +246,7 @@ def _serve_lane(
         if book >= 0:
             for s in range(width):
                 st.lane_part[book + lay.UNDER_WAY, s] += scratch[lay.UNIT_PERIODS, s]
-    if recording:
+    if rec is not None:
         for s in range(width):
             rec.lanes[lay.E_SHIPPED, t, e, s] = scratch[lay.SENT, s]
             rec.lanes[lay.E_OWED, t, e, s] = owed[e, s]
