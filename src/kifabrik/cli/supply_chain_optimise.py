@@ -41,7 +41,7 @@ _OTHERS: Final = 20
 @click.option("--beta", type=float, default=0.95, show_default=True, help="Fill rate to reach.")
 @click.option("--what-if", default="", help="A name of the table scenarios.")
 @click.option(
-    "--simulations", type=click.IntRange(min=3), default=60, show_default=True, help="Most in the search."
+    "--simulations", type=click.IntRange(min=3), default=120, show_default=True, help="Most in the search."
 )
 @click.option("--seconds", type=float, default=60, show_default=True, help="Most for the placement of stock.")
 @click.option(
@@ -123,6 +123,8 @@ def _write(found: "Optimum", out: Path, language: Literal["de", "en"], workers: 
 
 
 def _show(found: "Optimum", shown: int) -> None:
+    from kifabrik.recipes.supply_chain.optimum import Start  # noqa: PLC0415 - slow to import
+
     points = [
         (
             f"{point.name}{' *' if point.is_chosen else ''}",
@@ -154,6 +156,9 @@ def _show(found: "Optimum", shown: int) -> None:
     proven = "proven least" if found.placement.is_proven else f"at most {found.placement.gap:.2%} above the least"
     each = f"{found.searched:,} scenarios in the search, {found.frontier.scenarios:,} fresh ones in the check"
     remark(f"Placement by guaranteed service: {proven}. {found.simulations} simulations: {each}.")
+    if found.start is not Start.GUARANTEED_SERVICE:
+        whose = "Safety at every node" if found.start is Start.EVERYWHERE else "Today's safety"
+        remark(f"{whose} was scaled: in the simulation that is cheaper than where the placement puts it.")
     reached = f"fresh scenarios: beta {show_share(found.proposed.beta)}, asked for {found.target:.2%}"
     dearest = found.proposed.cost.low
     if any(
@@ -163,7 +168,7 @@ def _show(found: "Optimum", shown: int) -> None:
     if found.now.beta.low >= found.target and found.now.cost.mean < found.proposed.cost.mean:
         warn("Today's plan meets the fill rate and costs less than what was found: keep it.")
     if not found.is_reached:
-        scarce = "where the placement puts it, up to 16 times as much"
+        scarce = "where the placement puts it, at every node or as it is today, up to 16 times as much"
         warn(f"Safety stock {scarce}, does not reach the fill rate; {reached}. Capacity or outages may limit it.")
     elif found.proposed.beta.high < found.target:
         warn(f"The plan does not hold: {reached}. Search with more scenarios.")

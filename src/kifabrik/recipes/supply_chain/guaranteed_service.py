@@ -111,6 +111,12 @@ class Placement:
         """Whether it is the cheapest, up to rounding."""
         return self.gap <= 1e-6  # noqa: PLR2004 - the solver's own tolerance
 
+    def is_same(self, other: "Placement") -> bool:
+        """Whether both come to the same levels."""
+        return np.array_equal(self.net_times, other.net_times) and np.allclose(
+            self.safety_stocks, other.safety_stocks
+        )
+
 
 def place_safety_stock(stages: Sequence[Stage], arcs: Sequence[Arc], *, seconds: float = 60.0) -> Placement:
     """Find the cheapest service times.
@@ -123,6 +129,55 @@ def place_safety_stock(stages: Sequence[Stage], arcs: Sequence[Arc], *, seconds:
     Raises:
         UsageError: If a number makes no sense, an arc leads nowhere or there is a cycle.
     """
+    programme, means = _programme(stages, arcs)
+    found = solve_programme(programme, seconds)
+    return Placement(
+        stages=tuple(stage.name for stage in stages),
+        service_times=found.service_times,
+        net_times=found.net_times,
+        demand_means=means,
+        safety_stocks=programme.stocks(found.net_times),
+        cost=found.cost,
+        bound=min(found.bound, found.cost),
+    )
+
+
+def stock_everywhere(stages: Sequence[Stage], arcs: Sequence[Arc]) -> Placement:
+    """Safety stock at every stage: each delivers at once, or to outside customers as late as they accept.
+
+    A choice of service times like any other, so feasible in the model, and seldom its cheapest.
+
+    Args:
+        stages: The stages; names are unique.
+        arcs: What supplies what; without a cycle.
+
+    Raises:
+        UsageError: If a number makes no sense, an arc leads nowhere or there is a cycle.
+    """
+    programme, means = _programme(stages, arcs)
+    accepted = np.where(np.isinf(programme.promise), 0.0, programme.promise)
+    service_times, waits = np.zeros(len(stages)), programme.inbound.copy()
+    into: list[list[int]] = [[] for _ in stages]
+    for number, target in enumerate(programme.targets):
+        into[target].append(number)
+    for at in programme.order:
+        for number in into[at]:
+            waits[at] = max(waits[at], service_times[programme.sources[number]] + programme.leads[number])
+        service_times[at] = min(accepted[at], waits[at] + programme.processing[at])
+    net_times = waits + programme.processing - service_times
+    return Placement(
+        stages=tuple(stage.name for stage in stages),
+        service_times=service_times,
+        net_times=net_times,
+        demand_means=means,
+        safety_stocks=programme.stocks(net_times),
+        cost=float(programme.costs(net_times).sum()),
+        bound=0.0,
+    )
+
+
+def _programme(stages: Sequence[Stage], arcs: Sequence[Arc]) -> tuple[Programme, Floats]:
+    """The model in arrays, and the mean demand of each stage [stage]."""
     order = _checked_order(stages, arcs)
     place = {stage.name: number for number, stage in enumerate(stages)}
     means, bounds = pooled_demand(stages, arcs)
@@ -138,16 +193,7 @@ def place_safety_stock(stages: Sequence[Stage], arcs: Sequence[Arc], *, seconds:
         leads=np.array([arc.lead_time for arc in arcs], dtype=np.float64),
         order=np.array([place[name] for name in order], dtype=np.intp),
     )
-    found = solve_programme(programme, seconds)
-    return Placement(
-        stages=tuple(stage.name for stage in stages),
-        service_times=found.service_times,
-        net_times=found.net_times,
-        demand_means=means,
-        safety_stocks=programme.stocks(found.net_times),
-        cost=found.cost,
-        bound=min(found.bound, found.cost),
-    )
+    return programme, means
 
 
 def pooled_demand(stages: Sequence[Stage], arcs: Sequence[Arc]) -> tuple[Floats, Floats]:

@@ -4,6 +4,10 @@ The placement says where safety stock lies; its sizes rest on bounds and normal 
 all together until the fill rate is met, then group by group where that is cheaper, always on the same scenarios;
 differences are paired. A group is a node, or in large networks the nodes equally far from outside customers.
 
+The placement also rests on every promise being kept, which in large networks whose lead times vary no sensible
+stock brings about. So the same is done with today's safety stocks, and with such at every node; the cheapest plan
+counts.
+
 Simulations of large networks are dear, so the search takes bounded work, on fewer scenarios where need be; what it
 finds is checked on all that are asked for.
 
@@ -26,11 +30,17 @@ from numpy.typing import NDArray
 from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain.comparing import outlay
 from kifabrik.recipes.supply_chain.engine import GROUP, simulate
-from kifabrik.recipes.supply_chain.guaranteed_service import Placement, place_safety_stock
+from kifabrik.recipes.supply_chain.guaranteed_service import Placement, place_safety_stock, stock_everywhere
 from kifabrik.recipes.supply_chain.network import Network, Policy, Rule
-from kifabrik.recipes.supply_chain.optimum import NodePlan, Optimum
+from kifabrik.recipes.supply_chain.optimum import NodePlan, Optimum, Start
 from kifabrik.recipes.supply_chain.results import Results, Settings
-from kifabrik.recipes.supply_chain.safety_stocks import base_stocks, from_network, main_level, present_safety
+from kifabrik.recipes.supply_chain.safety_stocks import (
+    base_stocks,
+    from_network,
+    main_level,
+    present_placement,
+    present_safety,
+)
 from kifabrik.recipes.supply_chain.scaling import Scaling
 from kifabrik.recipes.supply_chain.studies import Estimate, Frontier, FrontierPoint
 
@@ -43,6 +53,8 @@ _WITHIN: Final = 0.005
 """Half a per cent of the safety stock: so close the fill rate is sought."""
 _TO_REACH: Final = 11
 """Simulations that scaling all safety to the fill rate may take, and its price."""
+_TO_START: Final = 2 * _TO_REACH
+"""Simulations that are worth another start: scaling, as many to move safety, and scaling again."""
 _STEPS: Final = (0.75, 1.3)
 FRONTIER_TARGETS: Final = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
 """Fill rates of the other plans of the frontier."""
@@ -109,7 +121,7 @@ def optimise(
     *,
     beta: float = 0.95,
     seconds: float = 60.0,
-    simulations: int = 60,
+    simulations: int = 120,
     confidence: float = 0.95,
     progress: Progress | None = None,
     workers: int | None = None,
@@ -143,10 +155,14 @@ def optimise(
     placement = place_safety_stock(inputs.stages, inputs.arcs, seconds=seconds)
     limit = max(3, simulations)
     few = replace(settings, traced=0, scenarios=searched_on(network, settings, limit))
-    search = _Search(network, placement, few, limit, confidence, progress, workers)
-    ones = np.ones(len(network.nodes))
-    first, price = _reach(search, ones, beta)
-    best = _refined(search, first, beta, price) if search.serves(first, beta) else first
+    starts = _starts(network, placement, stock_everywhere(inputs.stages, inputs.arcs), limit // _TO_START)
+    searches = {
+        name: _Search(network, start, few, limit // len(starts), confidence, progress, workers)
+        for name, start in starts.items()
+    }
+    found = {name: _sought(one, beta) for name, one in searches.items()}
+    start = _best_of(searches, found, beta)
+    search, best = searches[start], found[start]
     is_reached = search.serves(best, beta)
     fresh = _fresh(search, settings.scenarios, 1)
     if is_reached:
@@ -154,8 +170,9 @@ def optimise(
     now, proposed, frontier = _checked(search, fresh, best, beta)
     return Optimum(
         network=search.plan(best),
-        nodes=_node_plans(network, search.plan(best), placement, best),
+        nodes=_node_plans(network, search.plan(best), search.placement, best),
         placement=placement,
+        start=start,
         target=beta,
         scales=dict(zip(placement.stages, best.tolist(), strict=True)),
         now=now,
@@ -163,7 +180,7 @@ def optimise(
         frontier=frontier,
         is_reached=is_reached,
         holds=proposed.beta.low >= beta,
-        simulations=search.runs + fresh.runs + 1,
+        simulations=sum(one.runs for one in searches.values()) + fresh.runs + 1,
         searched=few.scenarios,
         fresh=fresh.settings,
     )
@@ -208,6 +225,31 @@ def _aim(results: Results) -> Floats:
     """What is made small, [scenario]."""
     has_cost = any(node.holding_cost > 0 for node in results.network.nodes)
     return outlay(results) if has_cost else results.scenarios["stock_value"]
+
+
+def _starts(network: Network, placement: Placement, everywhere: Placement, most: int) -> dict[Start, Placement]:
+    """Safety stocks to scale and move: as many of the three as the simulations allow, and no two alike."""
+    starts: dict[Start, Placement] = {Start.GUARANTEED_SERVICE: placement}
+    others = {Start.TODAY: present_placement(network, everywhere), Start.EVERYWHERE: everywhere}
+    for name, other in others.items():
+        if len(starts) < most and not any(other.is_same(one) for one in starts.values()):
+            starts[name] = other
+    return starts
+
+
+def _sought(search: _Search, beta: float) -> Floats:
+    """The best factors found of one placement."""
+    first, price = _reach(search, np.ones(len(search.network.nodes)), beta)
+    return _refined(search, first, beta, price) if search.serves(first, beta) else first
+
+
+def _best_of(searches: dict[Start, _Search], found: dict[Start, Floats], beta: float) -> Start:
+    """The start whose plan meets the fill rate and is cheapest; where none meets it, the one that serves most."""
+    results = {start: search.at(found[start]) for start, search in searches.items()}
+    serving = [start for start, search in searches.items() if search.serves(found[start], beta)]
+    if serving:
+        return min(serving, key=lambda start: float(_aim(results[start]).mean()))
+    return max(results, key=lambda start: _beta(results[start]))
 
 
 def _reach(search: _Search, shape: Floats, beta: float) -> tuple[Floats, float]:

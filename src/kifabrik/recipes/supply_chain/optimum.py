@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from kifabrik.recipes.supply_chain.guaranteed_service import Placement
 from kifabrik.recipes.supply_chain.network import Network
 from kifabrik.recipes.supply_chain.results import Settings
 from kifabrik.recipes.supply_chain.studies import Frontier, FrontierPoint
+
+
+class Start(StrEnum):
+    """Where the safety stocks lie that were scaled."""
+
+    GUARANTEED_SERVICE = "guaranteed-service"
+    EVERYWHERE = "everywhere"
+    TODAY = "today"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +51,9 @@ class Optimum:
         network: With the proposed levels.
         nodes: What each node does now and should do, in the order of the network.
         placement: Answer of the guaranteed-service model.
+        start: Whether its safety stocks were scaled, or others that are cheaper in the simulation.
         target: Fill rate asked for.
-        scales: Factor of each safety stock of the placement, by node name.
+        scales: Factor of each of these safety stocks, by node name.
         now: Today's plan, on fresh scenarios.
         proposed: The proposed plan, on the same, with differences to today's.
         frontier: Plans with more and less safety, and both of these.
@@ -57,6 +67,7 @@ class Optimum:
     network: Network
     nodes: tuple[NodePlan, ...]
     placement: Placement
+    start: Start
     target: float
     scales: Mapping[str, float]
     now: FrontierPoint

@@ -197,6 +197,31 @@ def present_safety(network: Network, answer: Placement) -> Floats:
     return safety
 
 
+def present_placement(network: Network, everywhere: Placement) -> Placement:
+    """Today's levels as an answer: the safety each node has beyond demand over its time, or less time.
+
+    Nodes without a level of their own get what they would hold everywhere.
+
+    Args:
+        network: With the levels of today.
+        everywhere: Times that each node bridges by itself, and safety for them.
+    """
+    safety = present_safety(network, everywhere)
+    is_known, is_short = ~np.isnan(safety), safety < 0
+    bridged = everywhere.demand_means * everywhere.net_times + np.where(is_short, safety, 0.0)
+    shorter = np.divide(
+        np.maximum(0.0, bridged),
+        everywhere.demand_means,
+        out=np.zeros_like(bridged),
+        where=everywhere.demand_means > 0,
+    )
+    return replace(
+        everywhere,
+        net_times=np.where(is_short, shorter, everywhere.net_times),
+        safety_stocks=np.where(is_known, np.maximum(0.0, safety), everywhere.safety_stocks),
+    )
+
+
 def demand_means(network: Network) -> dict[str, float]:
     """Units of each node that outside demand needs in a period, over all paths."""
     inputs = from_network(network)

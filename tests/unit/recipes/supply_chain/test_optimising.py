@@ -8,11 +8,12 @@ from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain import optimising
 from kifabrik.recipes.supply_chain.distributions import Distribution, Kind, fixed
 from kifabrik.recipes.supply_chain.engine import simulate
-from kifabrik.recipes.supply_chain.guaranteed_service import place_safety_stock
+from kifabrik.recipes.supply_chain.guaranteed_service import place_safety_stock, stock_everywhere
 from kifabrik.recipes.supply_chain.network import Demand, Lane, Network, Node, Policy, Rule
 from kifabrik.recipes.supply_chain.optimising import optimise, searched_on
+from kifabrik.recipes.supply_chain.optimum import Start
 from kifabrik.recipes.supply_chain.results import Settings
-from kifabrik.recipes.supply_chain.safety_stocks import base_stocks, from_network
+from kifabrik.recipes.supply_chain.safety_stocks import base_stocks, from_network, present_placement
 
 SETTINGS = Settings(scenarios=96, periods=200, warm_up=40)
 
@@ -148,3 +149,43 @@ def test_a_search_on_few_scenarios_is_checked_on_all(monkeypatch):
     assert found.searched == 64
     assert found.fresh.scenarios == found.frontier.scenarios == 192
     assert found.holds
+
+
+@pytest.mark.parametrize("rule", [Rule.BASE_STOCK, Rule.MIN_MAX])
+@pytest.mark.parametrize("level", [500, 120])
+def test_todays_levels_are_a_start_that_changes_nothing(rule, level):
+    base = split(rule)
+    policy = replace(base.nodes[0].policy, level=level + 80, reorder_point=level)
+    network = replace(base, nodes=tuple(replace(node, policy=policy) for node in base.nodes))
+    inputs = from_network(network)
+    today = present_placement(network, stock_everywhere(inputs.stages, inputs.arcs))
+    for node, new in zip(network.nodes, base_stocks(network, today).nodes, strict=True):
+        assert new.policy.level == pytest.approx(node.policy.level)
+        assert new.policy.reorder_point == pytest.approx(node.policy.reorder_point)
+    assert (today.safety_stocks >= 0).all()
+
+
+def seasonal():
+    """Parts for a product whose demand comes in a tenth of the year, with stock for it today."""
+    demand = Demand(each=Distribution(kind=Kind.NORMAL, mean=50, sd=10), factors=(0.5,) * 18 + (5.5,) * 2)
+    names = [f"part {n}" for n in range(4)]
+    nodes = [
+        Node(product=name, site="works", holding_cost=0.2, value=2, policy=Policy(level=900)) for name in names
+    ]
+    product = Node(product="p", site="works", holding_cost=1, value=20, policy=Policy(level=700))
+    nodes += [product, replace(product, site="shop", holding_cost=1.3, demand=demand)]
+    late = Distribution(kind=Kind.NEGATIVE_BINOMIAL, mean=5, sd=4)
+    lanes = [Lane(source="", target=f"{name}@works", component="raw", lead_time=late) for name in names]
+    lanes += [Lane(source=f"{name}@works", target="p@works", component=name, lead_time=fixed(1)) for name in names]
+    lanes.append(Lane(source="p@works", target="p@shop", component="p", lead_time=fixed(2)))
+    return Network(name="seasonal", nodes=tuple(nodes), lanes=tuple(lanes))
+
+
+def test_the_cheapest_of_three_starts_counts():
+    more = optimise(seasonal(), SETTINGS, beta=0.95, simulations=90)
+    placed = optimise(seasonal(), SETTINGS, beta=0.95, simulations=30)
+    assert placed.start is Start.GUARANTEED_SERVICE
+    assert more.start is Start.TODAY
+    assert more.holds
+    assert more.proposed.cost.high < placed.proposed.cost.low
+    assert more.proposed.cost_difference.high < 0
