@@ -149,8 +149,10 @@ def main() -> NoReturn:
         status = cli.main(standalone_mode=False)
     except KifabrikError as error:
         _fail(error)
-    except click.exceptions.Abort:
-        sys.exit(_INTERRUPTED)
+    except click.exceptions.Abort as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            _interrupted()
+        sys.exit(_INTERRUPTED)  # a question was not answered
     except click.ClickException as error:
         if isinstance(error, click.NoSuchOption) and error.option_name in _BEHIND and not _is_of_a_command(error):
             said = f"{error.option_name} goes behind the command: kifabrik ps {error.option_name} …"
@@ -159,14 +161,19 @@ def main() -> NoReturn:
             _fail(UsageError(error.format_message(), hint="See --help."))
         error.show()
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo("Interrupted. What was under way can be resumed with the same command.", err=True)
-        sys.exit(_INTERRUPTED)
     except OSError as error:
         _fail(_from_os_error(error))
     except Exception as error:  # noqa: BLE001 - the last line of defence against a traceback on a terminal
+        # While a class is made, Python turns an interruption into a RuntimeError.
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            _interrupted()
         _fail(_unforeseen(error))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _interrupted() -> NoReturn:
+    click.echo("Interrupted. The same command goes on where that can be, or begins again.", err=True)
+    sys.exit(_INTERRUPTED)
 
 
 def _is_of_a_command(error: click.UsageError) -> bool:

@@ -74,10 +74,14 @@ def test_what_nobody_foresaw_goes_into_a_file_and_not_to_the_terminal(tmp_path):
     assert report.stat().st_mode & 0o077 == 0
 
 
-def test_interrupting_says_that_it_can_be_resumed():
-    said = run("raise KeyboardInterrupt")
+NAMED = "type('Key', (), {'__set_name__': lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)})()"
+
+
+@pytest.mark.parametrize("statement", ["raise KeyboardInterrupt", f"type('Holder', (), {{'key': {NAMED}}})"])
+def test_interrupting_says_what_the_same_command_does(statement):
+    said = run(statement)
     assert said.returncode == 130
-    assert "Traceback" not in said.stderr
+    assert said.stderr.lstrip() == "Interrupted. The same command goes on where that can be, or begins again.\n"
 
 
 def test_a_reader_that_goes_away_is_told_nothing():
