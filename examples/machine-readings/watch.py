@@ -98,7 +98,7 @@ def main():
     table = found.sensors
     ends = [] if found.times is None else [f"{found.times.iloc[at]:%Y-%m-%d %H:%M}" for at in (0, -1)]
     span = f", {' to '.join(ends)}" if ends else ""
-    print(f"{found.files} files, {len(table):,} rows of {table.shape[1]} sensors{span}")
+    print(f"{found.files} file{'s' * (found.files != 1)}, {len(table):,} rows of {table.shape[1]} sensors{span}")
     for name, why in found.left_out.items():
         print(f"  left out  {name}: {why}")
 
@@ -118,7 +118,8 @@ def main():
     strength = np.maximum(apart, far)
     parts = np.where((apart >= far)[:, None], rest, whole)
     components = len(model["variance"])
-    print(f"learnt from {len(usual):,} rows, {components} components; watched the other {len(table) - learnt:,}")
+    learnt_by = f"{components} component{'s' * (components != 1)}"
+    print(f"learnt from {len(usual):,} rows, {learnt_by}; watched the other {len(table) - learnt:,}")
     if found.label is not None and 0 < found.label[learnt:].sum() < len(table) - learnt:
         area = auc(strength[learnt:], found.label[learnt:])
         print(f"{found.label[learnt:].sum():,} of those watched are known to be odd: AUC {area:.4f}")

@@ -1,5 +1,7 @@
 """Two parties whose factory sends its runs to a real Slurm cluster, with an agent on each of its nodes."""
 
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -158,6 +160,23 @@ class SlurmStage(Stage):
         """Number of the Slurm job of a run's newest attempt."""
         attempt = self.sdk.session.runs.show(run).attempts[-1].attempt
         return max(int(number) for name, _, number, *_ in self.jobs() if name.startswith(attempt))
+
+
+@contextmanager
+def three_nodes(name, settings=""):
+    """Three nodes with addresses of their own; a customer with a sealed dataset, granted for `upkeep`."""
+    folder = Path(f"/tmp/kifabrik-{name}-{os.getpid()}")
+    folder.mkdir(mode=0o755)
+    spec = ClusterSpec(folder / "cluster", nodes=3, gpus=0, node_timeout_s=20, grace_s=20, own_network=True)
+    with clusters.running(spec) as cluster:
+        (cluster.folder / "jobs").mkdir()
+        (cluster.folder / "jobs").chmod(0o1777)
+        (folder / "parties").mkdir()
+        with slurm_parties(folder / "parties", cluster, spec, settings=settings) as playing:
+            playing.seal(playing.name("line"), {"values.csv": "n,value\n" + "1,2\n" * 50})
+            playing.grant(playing.name("line"), "upkeep")
+            yield playing
+    shutil.rmtree(folder)
 
 
 @contextmanager

@@ -3,13 +3,11 @@
 import os
 import shutil
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import cluster as clusters
 import pytest
 from ceremony import enrol_node, name_tpm
-from cluster_config import ClusterSpec
-from slurm_stage import slurm_parties
+from slurm_stage import three_nodes
 from waiting import eventually
 
 from kifabrik.runs.states import Outcome, RunState
@@ -50,19 +48,8 @@ def stage():
     reason = clusters.missing()
     if reason:
         pytest.skip(reason)
-    folder = Path(f"/tmp/kifabrik-attested-{os.getpid()}")
-    folder.mkdir(mode=0o755)
-    spec = ClusterSpec(folder / "cluster", nodes=3, gpus=0, node_timeout_s=20, grace_s=20, own_network=True)
-    with clusters.running(spec) as cluster:
-        (cluster.folder / "jobs").mkdir()
-        (cluster.folder / "jobs").chmod(0o1777)
-        (folder / "parties").mkdir()
-        settings = f'attested = "{FEATURE}"\n'
-        with slurm_parties(folder / "parties", cluster, spec, settings=settings) as playing:
-            playing.seal(playing.name("line"), {"values.csv": "n,value\n" + "1,2\n" * 50})
-            playing.grant(playing.name("line"), "upkeep")
-            yield playing
-    shutil.rmtree(folder)
+    with three_nodes("attested", settings=f'attested = "{FEATURE}"\n') as playing:
+        yield playing
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,10 @@
 """Runs on several nodes of a real cluster, each node with a network of its own."""
 
 import json
-import os
-import shutil
-from pathlib import Path
 
 import cluster as clusters
 import pytest
-from cluster_config import ClusterSpec
-from slurm_stage import slurm_parties
+from slurm_stage import three_nodes
 
 from kifabrik.runs.states import Outcome, RunState
 
@@ -66,18 +62,8 @@ def stage():
     reason = clusters.missing()
     if reason:
         pytest.skip(reason)
-    folder = Path(f"/tmp/kifabrik-gang-{os.getpid()}")
-    folder.mkdir(mode=0o755)
-    spec = ClusterSpec(folder / "cluster", nodes=3, gpus=0, node_timeout_s=20, grace_s=20, own_network=True)
-    with clusters.running(spec) as cluster:
-        (cluster.folder / "jobs").mkdir()
-        (cluster.folder / "jobs").chmod(0o1777)
-        (folder / "parties").mkdir()
-        with slurm_parties(folder / "parties", cluster, spec) as playing:
-            playing.seal(playing.name("line"), {"values.csv": "n,value\n" + "1,2\n" * 50})
-            playing.grant(playing.name("line"), "upkeep")
-            yield playing
-    shutil.rmtree(folder)
+    with three_nodes("gang") as playing:
+        yield playing
 
 
 def gang(stage, folder, code, nodes, **parts):

@@ -18,7 +18,8 @@ from kifabrik.recipes.pharma.importance import importance
 from kifabrik.recipes.pharma.keeping import digest
 from kifabrik.recipes.pharma.model import DOCUMENT, LINEAGE, Model
 from kifabrik.recipes.pharma.numbers import Relation
-from kifabrik.recipes.pharma.words import Language, Words
+from kifabrik.recipes.pharma.texts import Language
+from kifabrik.recipes.pharma.words import Words
 
 CARD: Final = "card.md"
 _SHOWN: Final = 10

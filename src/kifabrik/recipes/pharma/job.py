@@ -36,8 +36,8 @@ from kifabrik.recipes.pharma.screen import screen
 from kifabrik.recipes.pharma.screening_plan import Plan, Stage
 from kifabrik.recipes.pharma.sides import load_split, save_split
 from kifabrik.recipes.pharma.splitting import Method, split
+from kifabrik.recipes.pharma.texts import LANGUAGES
 from kifabrik.recipes.pharma.training import Training, steps, train
-from kifabrik.recipes.pharma.words import LANGUAGES
 
 TABLES: Final = (".csv", ".csv.gz", ".sdf", ".sdf.gz", ".smi", ".smi.gz")
 _SHARE: Final = 0.2

@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -53,21 +54,28 @@ def modbus():
         running.wait(5)
 
 
-@pytest.fixture
-def broker(tmp_path):
+@contextmanager
+def mosquitto(folder):
+    """A broker of its own for a test: its port and its process."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if not program:
         pytest.skip("mosquitto is not installed (Debian: apt install mosquitto)")
     port = free_port()
-    settings = tmp_path / "mosquitto.conf"
+    settings = folder / "mosquitto.conf"
     settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
     running = subprocess.Popen([program, "-c", settings], stderr=subprocess.DEVNULL)
     try:
         until_open(port)
-        yield port
+        yield port, running
     finally:
         running.terminate()
         running.wait(5)
+
+
+@pytest.fixture
+def broker(tmp_path):
+    with mosquitto(tmp_path) as (port, _):
+        yield port
 
 
 def test_a_modbus_meter_is_read_in_its_types(modbus):
@@ -169,30 +177,19 @@ def test_garbage_is_said_once_and_then_that_the_meter_is_back(tmp_path, broker):
 
 
 def test_a_broker_that_goes_away_is_said(tmp_path):
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if not program:
-        pytest.skip("mosquitto is not installed (Debian: apt install mosquitto)")
-    port = free_port()
-    settings = tmp_path / "mosquitto.conf"
-    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    running = subprocess.Popen([program, "-c", settings], stderr=subprocess.DEVNULL)
     told = []
+    with mosquitto(tmp_path) as (port, running):
 
-    def stop(_):
-        running.terminate()
-        running.wait(5)
-        time.sleep(0.3)
+        def stop(_):
+            running.terminate()
+            running.wait(5)
+            time.sleep(0.3)
 
-    try:
-        until_open(port)
         meters = Connections(
             meters=[{"name": "a", "kind": "power", "unit": "W",
                      "mqtt": {"host": "127.0.0.1", "port": port, "topic": "x"}}]
         )  # fmt: skip
         watch(meters, Store(tmp_path / "meters"), rounds=2, tell=told.append, sleep=stop)
-    finally:
-        running.kill()
-        running.wait(5)
     assert any("is gone" in one for one in told)
 
 

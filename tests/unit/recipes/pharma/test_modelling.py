@@ -21,9 +21,10 @@ from kifabrik.recipes.pharma.predicting import predict_file
 from kifabrik.recipes.pharma.preparing import Prepared
 from kifabrik.recipes.pharma.report.page import page
 from kifabrik.recipes.pharma.splitting import Method, split
+from kifabrik.recipes.pharma.texts import LANGUAGES, Language
 from kifabrik.recipes.pharma.tracing import trace
 from kifabrik.recipes.pharma.training import Training, train
-from kifabrik.recipes.pharma.words import LANGUAGES, Language, Words
+from kifabrik.recipes.pharma.words import Words
 
 QUICK = Training(recipe=Recipe.FAST, trees=60, folds=2)
 

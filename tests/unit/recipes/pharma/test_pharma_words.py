@@ -7,7 +7,8 @@ import pytest
 
 from kifabrik.recipes.pharma.baselines import Baseline
 from kifabrik.recipes.pharma.splitting import Method
-from kifabrik.recipes.pharma.words import LANGUAGES, WORDS, Language, Words
+from kifabrik.recipes.pharma.texts import LANGUAGES, WORDS, Language
+from kifabrik.recipes.pharma.words import Words
 
 
 def _parts(text: str) -> set[str]:

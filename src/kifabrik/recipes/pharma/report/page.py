@@ -18,7 +18,8 @@ from kifabrik.recipes.pharma.measures import HEADLINE, ROUNDS, SMALL_IS_GOOD
 from kifabrik.recipes.pharma.model import Model
 from kifabrik.recipes.pharma.numbers import Relation
 from kifabrik.recipes.pharma.report.charts import Charts, Points
-from kifabrik.recipes.pharma.words import Language, Words
+from kifabrik.recipes.pharma.texts import Language
+from kifabrik.recipes.pharma.words import Words
 
 _NAME: Final = "report.html"
 _USED: Final = 15
