@@ -12,6 +12,8 @@ from kifabrik.errors import UsageError
 from kifabrik.plant.metering.kinds import Meter
 from kifabrik.plant.metering.readings import Finding, Oddity, Readings, readings_of
 
+_LONGEST_CELL: Final = 200
+"""Characters; no time and no number is longer, and messages quote what they refuse."""
 _FORMATS: Final = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%y %H:%M")
 _SEPARATORS: Final = ";\t,"
 _FAR: Final = 1e10
@@ -161,6 +163,9 @@ def _rows(path: Path, time: str, value: str) -> tuple[list[tuple[int, str, str]]
         found = [(reader.line_num, (row[time] or "").strip(), (row[value] or "").strip()) for row in reader]
     except csv.Error as error:
         raise UsageError(f"{path}, line {reader.line_num + 1}: {error}.", hint="Is it a CSV file?") from None
+    for line, *cells in found:
+        if (longest := max(map(len, cells))) > _LONGEST_CELL:
+            raise UsageError(f"{path}, line {line}: a cell has {longest:,} characters.", hint="Is it a CSV file?")
     return [row for row in found if row[1] or row[2]], separator
 
 

@@ -107,7 +107,14 @@ def _encoding(sample: bytes) -> str:
 
 
 def _csv_rows(stream: TextIO, path: Path, smiles_column: str) -> Iterator[Row]:
-    csv.field_size_limit(_LONGEST_CELL)
+    before = csv.field_size_limit(_LONGEST_CELL)  # of the whole process
+    try:
+        yield from _rows_of_csv(stream, path, smiles_column)
+    finally:
+        csv.field_size_limit(before)
+
+
+def _rows_of_csv(stream: TextIO, path: Path, smiles_column: str) -> Iterator[Row]:
     sample = stream.read(_SAMPLE)
     stream.seek(0)
     first = next((line for line in sample.splitlines() if line.strip()), "")

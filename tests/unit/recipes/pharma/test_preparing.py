@@ -1,5 +1,6 @@
 """Tables as they come from laboratories and spreadsheets."""
 
+import csv
 import random
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from kifabrik.recipes.pharma.numbers import Relation
 from kifabrik.recipes.pharma.piles import piles_of
 from kifabrik.recipes.pharma.prepared import load_prepared, save_prepared
 from kifabrik.recipes.pharma.preparing import Prepared, prepare
+from kifabrik.recipes.pharma.reading import rows_of
 from kifabrik.recipes.pharma.rejects import Reason
 
 
@@ -246,3 +248,11 @@ def test_a_table_somebody_spoilt_is_refused(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_dates_are_read_and_never_guessed(cell: str, iso: str) -> None:
     assert date_of(cell) == iso
+
+
+def test_reading_a_table_leaves_the_limit_of_cells_to_others_as_it_was(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    table = tmp_path / "t.csv"
+    table.write_text("id,smiles\na,CCO\n")
+    assert [row.structure for row in rows_of(table)] == ["CCO"]
+    assert csv.field_size_limit() == before
