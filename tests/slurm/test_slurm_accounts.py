@@ -18,19 +18,30 @@ ONE, TWO = "t-aaaaonetenant222rbkzrapqhsnefaob6b", "t-bbbbtwotenants22rbkzrapqhs
 
 
 @pytest.fixture
-def home(tmp_path, cluster):
+def home(tmp_path, cluster, eventually):
     init_home(tmp_path / "factory", port=0)
+    eventually(lambda: both_removed(cluster))  # a run of these tests that was killed leaves its users
     yield tmp_path
+    eventually(lambda: both_removed(cluster))
+
+
+def both_removed(cluster) -> bool:
+    """Remove all the tenants have; False while jobs cancelled before still end (their users stay until then)."""
+
+    def sacctmgr(*arguments: str) -> str:
+        command = ["sacctmgr", "-inPQ", *arguments]
+        return subprocess.run(command, check=False, capture_output=True, text=True, env=cluster.env).stdout
+
     for tenant in (ONE, TWO):
         subprocess.run(["userdel", unix_user(tenant)], check=False, capture_output=True)
-        for command in (
-            ("remove", "user", "where", f"Name={unix_user(tenant)}"),
-            ("remove", "account", "where", f"Name={tenant}"),
-            ("remove", "qos", "where", f"Name={tenant}"),
-        ):
-            subprocess.run(["sacctmgr", "-iQ", *command], check=False, capture_output=True, env=cluster.env)
-    subprocess.run(["sacctmgr", "-iQ", "remove", "account", "where", f"Name={PARENT}"], check=False,
-                   capture_output=True, env=cluster.env)  # fmt: skip
+        sacctmgr("remove", "user", "where", f"Name={unix_user(tenant)}")
+        sacctmgr("remove", "account", "where", f"Name={tenant}")
+        sacctmgr("remove", "qos", "where", f"Name={tenant}")
+    sacctmgr("remove", "account", "where", f"Name={PARENT}")
+    known = [entry.pw_name for entry in pwd.getpwall()]
+    known += sacctmgr("show", "associations", "format=Account,User").replace("|", "\n").splitlines()
+    known += sacctmgr("show", "qos", "format=Name").splitlines()
+    return not {ONE, TWO, unix_user(ONE), unix_user(TWO)}.intersection(known)
 
 
 def has(home: Path, **tenants: Limits) -> None:
