@@ -21,13 +21,12 @@ from dataclasses import replace
 from typing import Final
 
 from kifabrik.errors import KifabrikError
-from kifabrik.factory.engine import Cluster, Fate, Task, array_attempt, new_array
+from kifabrik.factory.engine import Cluster, Task, array_attempt, new_array
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.queue import keyholders_away, postponed, submit, task_of, with_what_others_left
 from kifabrik.factory.run_book import RunBook, find_run
 from kifabrik.factory.run_records import Attempt, Run, Watched
-from kifabrik.factory.supervise import fates_of
 from kifabrik.plant.governor.rules import Permit
 from kifabrik.runs.states import RunState
 from kifabrik.values import Kind, Place, new_id, task_number
@@ -80,8 +79,12 @@ class Handover:
         self._told = ""
         """The tenant whose keyholder is away that was told so last."""
 
-    def look(self, leadership: Leadership) -> None:
-        """Hand over what waits, and say of what the cluster holds why it has not started."""
+    def look(self, leadership: Leadership) -> bool:
+        """Hand over what waits, and say of what the cluster holds why it has not started.
+
+        Returns:
+            Whether more waits that may be handed over at once.
+        """
         with self._store.read() as transaction:
             tenants = transaction.runs.queued_tenants()
             now = self._book.clock()
@@ -98,11 +101,10 @@ class Handover:
         if through and there:
             self._last = there[-1]
         self._told = gone[-1] if gone else self._told
-        if ready and not (through and len(ready) < each and len(there) < _MOST_TENANTS):
-            self._book.wake()  # the rest at once, not with the next sweep
         self._say(kept, leadership)
         if time.monotonic() - self._said >= _SAY_EVERY_S and self._tell_of_waiting(leadership):
             self._said = time.monotonic()
+        return bool(ready) and not (through and len(ready) < each and len(there) < _MOST_TENANTS)
 
     def _hand_over(self, leadership: Leadership, runs: Sequence[Run], least: int) -> bool:
         """Hand runs over as far as one pass goes; whether that was all of them."""
@@ -185,11 +187,10 @@ class Handover:
 
     def _tell_of_waiting(self, leadership: Leadership) -> bool:
         """Write down what runs in the cluster's queue wait for, where that has changed; whether of all of them."""
+        sentences = self._cluster.waiting()
         with self._store.read() as transaction:
             pending = [one for one in transaction.runs.watched() if one.state is RunState.PENDING]
-        fates = fates_of(self._cluster, pending)
-        nothing = Fate()
-        return self._say([(one, fates.get(one.attempt, nothing).sentence) for one in pending], leadership)
+        return self._say([(one, sentences.get(one.attempt, "")) for one in pending], leadership)
 
 
 def _after(last: str, tenants: Sequence[str]) -> list[str]:

@@ -196,8 +196,16 @@ class SlurmEngine:
                 if attempt not in self._forgotten
             }
 
+    def waiting(self) -> Mapping[str, str]:
+        """Why attempts wait that the last look has seen waiting; accounting is not asked."""
+        with self._lock:
+            newest = {name: _newest(jobs) for name, jobs in self._jobs.items()}
+        return {
+            name: fate_of(job, self._power).sentence for name, job in newest.items() if job.phase is Phase.WAITING
+        }
+
     def fates(self, attempts: Collection[str], since: datetime) -> Mapping[str, Fate]:
-        """Why attempts wait, or how Slurm ended them; asks accounting for those the queue has let go of.
+        """How Slurm ended attempts, or why they wait; asks accounting for those the queue has let go of.
 
         Args:
             attempts: Attempt ids.

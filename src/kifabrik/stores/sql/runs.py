@@ -28,6 +28,11 @@ _CHANGING: Final = (
 _ONE: Final = (runs.c.tenant == bindparam("of_tenant"), runs.c.run == bindparam("of_run"))
 _FIND_RUN: Final = select(runs).where(*_ONE)
 _SAVE_RUN: Final = update(runs).where(*_ONE)
+_SET_WAITING: Final = update(runs).where(
+    *_ONE,
+    runs.c.revision == bindparam("of_revision"),
+    runs.c.state.in_([str(RunState.QUEUED), str(RunState.PENDING)]),
+)
 _ADD_EVENTS: Final = insert(events)
 """Statements of the busiest paths are made once: making one takes longer than running it."""
 _ASKED: Final = (
@@ -140,17 +145,9 @@ class SqlRunTable:
 
     def set_waiting(self, run: Run | Watched, reason: str, promise: Promise | None) -> bool:
         """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
-        change = (
-            update(runs)
-            .where(
-                runs.c.tenant == run.tenant,
-                runs.c.run == run.run,
-                runs.c.revision == run.revision,
-                runs.c.state.in_((str(RunState.QUEUED), str(RunState.PENDING))),
-            )
-            .values(reason=reason, promise=promise_to_text(promise), revision=run.revision + 1)
-        )
-        return self._sql.execute(change).rowcount == 1
+        values = {"reason": reason, "promise": promise_to_text(promise), "revision": run.revision + 1}
+        values |= {"of_tenant": run.tenant, "of_run": run.run, "of_revision": run.revision}
+        return self._sql.execute(_SET_WAITING, values).rowcount == 1
 
     def count_unfinished(self, tenant: str) -> int:
         """Number of runs that have not ended; read from an index alone, however many they are."""
