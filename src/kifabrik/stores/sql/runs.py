@@ -14,7 +14,7 @@ from kifabrik.stores.sql.fleet import SqlFleetTable
 from kifabrik.stores.sql.money import SqlMoneyTable
 from kifabrik.stores.sql.notes import SqlNoteTable
 from kifabrik.stores.sql.orders import SqlOrderTable
-from kifabrik.stores.sql.rows import add_missing
+from kifabrik.stores.sql.rows import add_missing, any_of, chunks
 from kifabrik.stores.sql.run_columns import event_from_row, promise_to_text, run_from_row, run_to_columns
 from kifabrik.stores.sql.schema.runs import events, locks, runs
 
@@ -72,9 +72,25 @@ class SqlRunTable:
 
     def save_run(self, run: Run) -> None:
         """Write what may change about a run."""
-        values = run_to_columns(run)
-        changing = {name: values[name] for name in _CHANGING}
-        self._sql.execute(_SAVE_RUN, changing | {"of_tenant": run.tenant, "of_run": run.run})
+        self.save_runs([run])
+
+    def save_runs(self, many: Iterable[Run]) -> None:
+        """Write what may change about runs."""
+        rows = []
+        for run in many:
+            values = run_to_columns(run)
+            rows.append({name: values[name] for name in _CHANGING} | {"of_tenant": run.tenant, "of_run": run.run})
+        if rows:
+            self._sql.execute(_SAVE_RUN, rows)
+
+    def that_still_wait(self, many: Collection[Run]) -> list[Run]:
+        """Those of these runs that wait and are as they were when they were read."""
+        still: dict[tuple[str, str], int] = {}
+        for chunk in chunks({(run.tenant, run.run) for run in many}):
+            query = select(runs.c.tenant, runs.c.run, runs.c.revision).where(runs.c.state == str(RunState.QUEUED))
+            rows = self._sql.execute(query.where(any_of(chunk, runs.c.tenant, runs.c.run)))
+            still |= {(tenant, run): revision for tenant, run, revision in rows}
+        return [run for run in many if still.get((run.tenant, run.run)) == run.revision]
 
     def page(self, tenant: str, before: str, limit: int) -> list[Run]:
         """A tenant's runs, newest first, from the one after the run `before` on."""
