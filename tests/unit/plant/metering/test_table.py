@@ -35,6 +35,11 @@ def test_a_german_file_is_read_with_its_commas_and_points(tmp_path):
     assert datetime.fromtimestamp(int(found.time[0]), UTC).hour == 23
 
 
+def test_an_english_number_where_commas_are_decimal_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"line 2: '1,234\.5' is no number"):
+        read(tmp_path, "time;value\n2026-03-25T00:00Z;1,234.5\n")
+
+
 def test_a_day_of_25_hours_is_read_hour_by_hour(tmp_path):
     times = ["01:00", "02:00", "02:00", "03:00"]
     text = "time,value\n" + "\n".join(f"2026-10-25T{time},{number}" for number, time in enumerate(times))
