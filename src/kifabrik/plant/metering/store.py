@@ -5,7 +5,6 @@ Invariants:
     - Times are UTC and rise; a time that is there already is replaced, so the same file may be imported twice.
 """
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kifabrik.durable import make_folder, put_in_place
+from kifabrik.durable import make_folder, replacing
 from kifabrik.errors import CapacityError, UsageError
 from kifabrik.plant.law.filling import Metered
 from kifabrik.plant.metering.kinds import Kind, Meter
@@ -77,14 +76,11 @@ class Store:
         schema = pa.schema([("time", pa.timestamp("s", tz="UTC")), ("value", pa.float64())], metadata=told)
         times = pa.array(readings.time.astype("datetime64[s]")).cast(pa.timestamp("s", tz="UTC"))
         table = pa.Table.from_arrays([times, pa.array(readings.value)], schema=schema)
-        fresh = path.with_name(f"{path.name}.new")
         try:
             make_folder(self.folder)
-            pq.write_table(table, fresh, compression="zstd")
-            put_in_place(fresh, path)
+            with replacing(path) as fresh:
+                pq.write_table(table, fresh, compression="zstd")
         except OSError as error:
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
             message = f"Readings cannot be written to {self.folder}: {error.strerror or error}."
             raise CapacityError(message, hint="Free some space, or choose another folder.") from error
         return readings
