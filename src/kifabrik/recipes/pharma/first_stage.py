@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from kifabrik.durable import replacing, write_whole
 from kifabrik.recipes.pharma.boosting import save_trees
-from kifabrik.recipes.pharma.fingerprints import WORDS, Packed, morgan, of_molecules, read_molecule, unpack
+from kifabrik.recipes.pharma.fingerprints import WORDS, Packed, morgan, of_molecules, read_chunk, unpack
 from kifabrik.recipes.pharma.libraries import Molecules
 from kifabrik.recipes.pharma.popcount import nearest
 
@@ -133,16 +133,7 @@ def _scorer(folder: Path) -> Scorer:
 def score_chunk(chunk: Molecules, folder: Path) -> FirstScores:
     """Score a chunk of the library by what is kept in a folder."""
     scores = np.full(len(chunk.smiles), np.nan, np.float32)
-    molecules, places, rejects = [], [], []
-    for place, text in enumerate(chunk.smiles):
-        reason = chunk.reasons.get(place, "")
-        molecule = None if reason else read_molecule(text)
-        if molecule is None:
-            reason = reason or ("RDKit cannot read the SMILES" if text else "the row has no SMILES")
-            rejects.append((chunk.first + place, chunk.ids[place], text, reason))
-        else:
-            molecules.append(molecule)
-            places.append(place)
+    molecules, places, rejects = read_chunk(chunk)
     if molecules:
         scores[places] = _scorer(folder)(of_molecules(molecules))
     return FirstScores(scores, rejects)
