@@ -2,8 +2,8 @@
 
     python bench/slurm/deputies.py [--times 200]      root; ten seconds, no Slurm
 
-Four commands are under way at once, as submissions are, from a process of the service's size (130 MB). The CPU is of
-all processes together. The command does nothing: what is left is what it costs to start one.
+Four commands are under way at once, as submissions are, from a process of the service's size (130 MB). The CPU is
+that of all processes together. The command does nothing: what is left is what it costs to start one.
 """
 
 import argparse
