@@ -73,7 +73,12 @@ def certified(
     Raises:
         IntegrityError: It is not the keyholder's, of another tenant, or not in the log.
     """
-    said = verify_statement(envelope, ErasureCertificate, [keyholder]).predicate
+    try:
+        said = verify_statement(envelope, ErasureCertificate, [keyholder]).predicate
+    except IntegrityError:
+        raise IntegrityError(
+            "the keyholder has not signed this certificate", hint="It was changed, or made up. Keep it as evidence."
+        ) from None
     if said.tenant != tenant:
         raise IntegrityError(f"the certificate is of another tenant, {said.tenant}")
     index, entry = _entry(envelope, said, entries)
