@@ -11,7 +11,6 @@ Invariants:
 """
 
 import os
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kifabrik.durable import make_folder, put_in_place, sync_folder
+from kifabrik.durable import make_folder, replacing, sync_folder
 from kifabrik.errors import CapacityError, UsageError
 from kifabrik.plant.law.filling import Metered
 from kifabrik.plant.metering.kinds import Kind, Meter
@@ -121,15 +120,12 @@ class Store:
         schema = pa.schema([("time", pa.timestamp("s", tz="UTC")), ("value", pa.float64())], metadata=told)
         times = pa.array(readings.time.astype("datetime64[s]")).cast(pa.timestamp("s", tz="UTC"))
         table = pa.Table.from_arrays([times, pa.array(readings.value)], schema=schema)
-        fresh = path.with_name(f"{path.name}.new")
         try:
             make_folder(self.folder)
-            pq.write_table(table, fresh, compression="zstd")
-            put_in_place(fresh, path)
+            with replacing(path) as fresh:
+                pq.write_table(table, fresh, compression="zstd")
             self._latest_path(meter.name).unlink(missing_ok=True)
         except OSError as error:
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
             raise self._unwritten(error) from error
         return readings
 
