@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from any_readings import any_readings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,20 +19,7 @@ from kifabrik.meters.footprint import (
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.values import Money
 
-amounts = st.integers(0, 10**12)
-readings = st.builds(
-    Reading,
-    started=st.just("2026-11-23T08:00:00Z"),
-    ended=st.just("2026-11-23T09:00:00Z"),
-    wall_ms=amounts,
-    cpu_ms=amounts,
-    gpu_ms=amounts,
-    gpu_model=st.just("H100"),
-    gpu_count=st.integers(0, 8),
-    memory_peak_bytes=amounts,
-    log_bytes=amounts,
-    energy=st.lists(st.builds(EnergyReading, st.sampled_from(EnergySource), st.text(), amounts)).map(tuple),
-)
+readings = any_readings(10**12, st.text())
 ONE = Reading(
     "2026-11-23T08:00:00Z", "2026-11-23T09:00:00Z", 3_600_000, 7_200_000, 3_600_000, "H100", 1, 10**9, 500,
     (
