@@ -11,7 +11,6 @@ from kifabrik.meters.footprint import (
     Site,
     Surroundings,
     carbon_mg,
-    describe,
     footprint,
     format_energy,
     surroundings,
@@ -63,17 +62,6 @@ def test_carbon_counts_the_buildings_overhead():
 def test_a_pue_below_one_is_refused():
     with pytest.raises(UsageError, match="at least 100"):
         Site(300, pue_percent=99)
-
-
-def test_people_see_what_is_measured_and_what_is_estimated():
-    assert describe(footprint([ONE], Money(2_900_000), Site(300))) == (
-        ("CPU time", "2h 00m"),
-        ("GPU time", "1h 00m"),
-        ("Energy, estimated", "10 Wh"),
-        ("Energy, measured by NVML", "500 Wh"),
-        ("CO2 equivalents", "153 g"),
-        ("Cost", "2.90 EUR"),
-    )
 
 
 @pytest.mark.parametrize(
