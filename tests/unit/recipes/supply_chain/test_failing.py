@@ -92,7 +92,7 @@ def test_progress_counts_every_scenario_that_was_announced():
 
 def test_a_failure_that_does_not_fit_is_refused():
     with pytest.raises(UsageError, match="does not fit"):
-        look(chain(), SETTINGS, weeks=20)
+        failures(chain(), SETTINGS, look(chain(), SETTINGS), weeks=20)
 
 
 def test_no_more_threads_run_than_are_allowed_and_failures_cost_the_same():
