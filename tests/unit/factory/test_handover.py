@@ -8,7 +8,6 @@ import pytest
 from rows_of_runs import a_run
 
 from kifabrik.errors import UnavailableError
-from kifabrik.factory.engine import Fate
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.handover import Handover, in_turns
 from kifabrik.factory.leader import Leadership
@@ -41,8 +40,8 @@ class ClusterPlayer:
     def poll(self):
         raise UnavailableError("slurmctld does not answer")
 
-    def fates(self, attempts, since) -> Mapping[str, Fate]:
-        return {name: Fate(self.sentence) for name in attempts}
+    def waiting(self) -> Mapping[str, str]:
+        return {attempt: self.sentence for _, attempt in self.taken}
 
 
 def made(tenant: str, number: int, **changes) -> Run:
