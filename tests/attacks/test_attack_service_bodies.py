@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from kifabrik.factory.records import TokenKind
 from kifabrik.factory.tokens import new_token
 from kifabrik.service.app import make_app
-from kifabrik.service.doors import MIB, MOST_PARTS, SMALL, Door
+from kifabrik.service.doors import MOST_PARTS, SMALL, Door
+from kifabrik.service.limits import MIB
 from kifabrik.service.routers import ALL
 from kifabrik.tenants.statements import Role
 from kifabrik.wiring.factory import init_home, open_factory

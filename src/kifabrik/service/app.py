@@ -11,12 +11,13 @@ from kifabrik import __version__
 from kifabrik.factory.factory import Factory
 from kifabrik.service import problems
 from kifabrik.service.auth import Failures
+from kifabrik.service.limits import Limits
 from kifabrik.service.room import Room
 from kifabrik.service.routers import ALL
 from kifabrik.service.streams import Guard, Waiters
 
 
-def make_app(factory: Factory) -> FastAPI:
+def make_app(factory: Factory, limits: Limits = Limits()) -> FastAPI:  # noqa: B008 - frozen
     """Return the app that serves these use cases; `app.state.waiters` exists while it runs."""
     # FastAPI does the same where it builds bodies; ours are built when they are first used, out of its sight.
     warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
@@ -32,7 +33,9 @@ def make_app(factory: Factory) -> FastAPI:
     )
     app.state.factory = factory
     app.state.failures = Failures()
-    app.state.room = Room()
+    app.state.limits = limits
+    app.state.room = Room(limits.bodies_bytes, limits.bodies_each_bytes, limits.room_s)
+    app.state.sending = Room(limits.pieces_bytes, limits.pieces_each_bytes, limits.room_s)
     for router in ALL:
         app.include_router(router)
     problems.register(app)

@@ -22,12 +22,11 @@ from starlette.types import Message, Receive
 
 from kifabrik.errors import IntegrityError, SignInError, UsageError
 from kifabrik.service.auth import Allowed, Failures, caller_of
+from kifabrik.service.limits import KIB, MIB, Limits
 from kifabrik.service.problems import TooLargeError, TooSlowError
 from kifabrik.service.room import Room
 from kifabrik.service.streams import raw_body
 
-KIB: Final = 2**10
-MIB: Final = 2**20
 SMALL: Final = 64 * KIB
 """Longest body where a route says nothing else: a few signed statements about one thing."""
 
@@ -39,10 +38,6 @@ BYTES_PER_PART: Final = 32
 
 MOST_PARTS: Final = 400_000
 """Commas in the longest body: more than it holds headers of shards."""
-
-PATIENCE_S: Final = 20.0
-"""For a small body as a whole; a longer one has a second more for each `SLOWEST` bytes that have come."""
-SLOWEST: Final = 16 * KIB
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -109,6 +104,7 @@ class _Intake:
 
     def __init__(self, request: Request, most_bytes: int) -> None:
         self._receive: Receive = request.receive
+        self._limits: Limits = request.app.state.limits
         self._most_bytes = most_bytes
         self._received = 0
         self._begun = asyncio.get_running_loop().time()
@@ -121,13 +117,15 @@ class _Intake:
             TooLargeError: There are more bytes than are taken here.
             TooSlowError: They take too long to come.
         """
+        limits = self._limits
         try:
-            async with asyncio.timeout_at(self._begun + PATIENCE_S + self._received / SLOWEST):
+            until = self._begun + limits.head_s + self._received / limits.slowest_bytes_per_s
+            async with asyncio.timeout_at(until):
                 message = await self._receive()
         except TimeoutError:
             raise TooSlowError(
                 f"only {self._received} bytes of the body came in time",
-                hint=f"Send at least {SLOWEST // KIB} kB a second.",
+                hint=f"Send at least {limits.slowest_bytes_per_s // KIB} kB a second.",
             ) from None
         self._received += len(message.get("body", b""))
         self._check_size(self._received)

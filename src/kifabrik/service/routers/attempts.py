@@ -13,7 +13,8 @@ from kifabrik.runs.gathering import Fault, Stage
 from kifabrik.service import run_bodies
 from kifabrik.service.auth import ATTEMPT, TENANT, TheFactory, allow
 from kifabrik.service.bodies import Ident, envelope, logged
-from kifabrik.service.doors import MIB, SIGNED, Door, takes
+from kifabrik.service.doors import SIGNED, Door, takes
+from kifabrik.service.limits import MIB
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, in_place, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.values import MOST_NODES

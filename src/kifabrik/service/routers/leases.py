@@ -8,7 +8,8 @@ from kifabrik.factory.hints import lease_topic
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import MEMBERS, TheFactory, allow
 from kifabrik.service.bodies import Digest, logged
-from kifabrik.service.doors import MIB, Door, takes
+from kifabrik.service.doors import Door, takes
+from kifabrik.service.limits import MIB
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.leases import KeysWanted, LeaseView, RequestState
