@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from fastapi import FastAPI
 from pydantic.warnings import UnsupportedFieldAttributeWarning
@@ -16,6 +17,8 @@ from kifabrik.service.room import Room
 from kifabrik.service.routers import ALL
 from kifabrik.service.streams import Guard, Waiters
 
+_PARSED_AT_ONCE: Final = 4
+
 
 def make_app(factory: Factory, limits: Limits = Limits()) -> FastAPI:  # noqa: B008 - frozen
     """Return the app that serves these use cases; `app.state.waiters` exists while it runs."""
@@ -28,6 +31,7 @@ def make_app(factory: Factory, limits: Limits = Limits()) -> FastAPI:  # noqa: B
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan,
         responses=problems.RESPONSES,
     )
@@ -35,6 +39,7 @@ def make_app(factory: Factory, limits: Limits = Limits()) -> FastAPI:  # noqa: B
     app.state.failures = Failures()
     app.state.limits = limits
     app.state.room = Room(limits.bodies_bytes, limits.bodies_each_bytes, limits.room_s)
+    app.state.turns = Room(_PARSED_AT_ONCE, 1, limits.room_s)
     app.state.sending = Room(limits.pieces_bytes, limits.pieces_each_bytes, limits.room_s)
     for router in ALL:
         app.include_router(router)

@@ -178,6 +178,16 @@ async def raw_body(request: Request) -> bytes:
 RawBody = Annotated[bytes, Depends(raw_body)]
 
 
+@in_place
+def the_sending_room(request: Request) -> Room:
+    """Memory for pieces of objects on their way out."""
+    room: Room = request.app.state.sending
+    return room
+
+
+TheSendingRoom = Annotated[Room, Depends(the_sending_room)]
+
+
 async def in_room(room: Room, owner: str, pieces: Iterator[bytes], size: int) -> AsyncIterator[bytes]:
     """Hand pieces on; room for each is held from before it is fetched until it is on its way.
 

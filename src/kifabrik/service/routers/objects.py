@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import Response, StreamingResponse
 
 from kifabrik.errors import UsageError
@@ -12,8 +12,8 @@ from kifabrik.service.auth import TENANT, WRITERS, TheFactory, allow
 from kifabrik.service.bodies import Digest
 from kifabrik.service.doors import Door, takes
 from kifabrik.service.limits import MIB
-from kifabrik.service.streams import RawBody, in_room
-from kifabrik.wire.datasets import PIECE, Digests, SmallObjects
+from kifabrik.service.streams import RawBody, TheSendingRoom, in_room
+from kifabrik.wire.datasets import MOST_DIGESTS, PIECE, Digests, SmallObjects
 
 router = APIRouter(prefix="/v1", tags=["objects"], route_class=Door)
 Reader = Annotated[Principal, allow(*TENANT, TokenKind.ATTEMPT)]
@@ -26,7 +26,7 @@ _RANGE: Final = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 
 
 @router.post("/objects/missing")
-@takes(8 * MIB)
+@takes(MIB, parts=MOST_DIGESTS)
 def missing(body: Digests, caller: Reader, factory: TheFactory) -> Digests:
     """Which of these the tenant has not stored."""
     return Digests(digests=factory.objects.missing(caller.tenant, body.digests))
@@ -64,7 +64,7 @@ def read(
     digest: Digest,
     caller: Reader,
     factory: TheFactory,
-    request: Request,
+    sending: TheSendingRoom,
     byte_range: Annotated[str, Header(alias="range")] = "",
 ) -> Response:
     """An object, or the part of it that a `Range: bytes=N-` or `bytes=N-M` names."""
@@ -80,8 +80,7 @@ def read(
     status, media = 206 if match else 200, "application/octet-stream"
     if end - start <= _AT_ONCE:  # each piece of a stream is fetched in a thread of its own
         return Response(b"".join(pieces), status, headers, media)
-    sending = in_room(request.app.state.sending, caller.tenant, pieces, _PIECE)
-    return StreamingResponse(sending, status, headers, media)
+    return StreamingResponse(in_room(sending, caller.tenant, pieces, _PIECE), status, headers, media)
 
 
 def _stands_at(offset: int) -> Response:
