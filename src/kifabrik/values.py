@@ -15,7 +15,7 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
@@ -26,7 +26,7 @@ MOST_TASKS: Final = 10_000
 
 _ID_BYTES: Final = 10
 _TASK: Final = re.compile(r"(?P<sweep>r-[a-z2-7]{16,32})-(?P<number>[1-9][0-9]{0,4})")
-_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 _SIZE_UNITS: Final = {
     "": 1,
     "b": 1,
@@ -105,7 +105,7 @@ def now_utc() -> datetime:
 
 def format_time(moment: datetime) -> str:
     """Write a moment as RFC 3339 in UTC with whole seconds, such as `2026-11-23T08:00:00Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -114,9 +114,10 @@ def parse_time(text: str) -> datetime:
     Raises:
         UsageError: The text is not such a time.
     """
+    # One moment has one spelling. Reading it this way takes a tenth of the time of `strptime`.
     with suppress(ValueError):
         if _TIME.fullmatch(text):
-            return datetime.fromisoformat(text)  # a tenth of the time of `strptime`
+            return datetime.fromisoformat(text)
     raise UsageError(f"not a UTC time: {text!r}", hint="Write it like 2026-11-23T08:00:00Z.")
 
 
@@ -134,7 +135,7 @@ def parse_size(text: str | int) -> int:
 
 def format_size(size: float) -> str:
     """Write bytes for people, with three significant digits: `1.23 GB`."""
-    if abs(size) < 1000:  # noqa: PLR2004 - the step between SI units
+    if abs(size) < 999.5:  # noqa: PLR2004 - what would be written as 1000
         return f"{size:.0f} B"
     for unit in ("kB", "MB", "GB", "TB", "PB"):
         size /= 1000
@@ -159,7 +160,7 @@ def parse_duration(text: str | int) -> int:
 
 def format_duration(seconds: float) -> str:
     """Write seconds for people: `0.4s`, `12s`, `3m 05s`, `2h 10m`."""
-    if seconds < 10:  # noqa: PLR2004 - below ten seconds the tenth matters
+    if seconds < 9.95:  # noqa: PLR2004 - below ten seconds, rounded, the tenth matters
         return f"{seconds:.1f}s"
     whole = round(seconds)
     minutes, rest = divmod(whole, 60)
@@ -196,8 +197,8 @@ class Money:
         """
         try:
             return cls(round(Decimal(amount) * MICRO_PER_EUR))
-        except InvalidOperation:
-            raise UsageError(f"not an amount in euros: {amount!r}") from None
+        except (ArithmeticError, ValueError):  # not a number, infinite, or beyond all numbers
+            raise UsageError(f"not an amount in euros: {str(amount)[:40]!r}") from None
 
     def __add__(self, other: "Money") -> "Money":
         return Money(self.micro_eur + other.micro_eur)

@@ -24,6 +24,7 @@ from kifabrik.runs.states import RunState, is_end
 from kifabrik.tenants.statements import Role
 from kifabrik.transfer.objects import silent
 from kifabrik.values import Place
+from ports import free_port
 
 KIFABRIK = Path(sys.executable).parent / "kifabrik"
 PASSPHRASE = "Eisbach-Surfer-2026"
@@ -226,10 +227,7 @@ def _no_bar(_label, _total):
 @contextmanager
 def two_parties(folder, stage_type=Stage):
     """Set up a factory, and a customer with its keyholder and one steward; end all processes at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    stage = stage_type(Party(folder / "factory"), Party(folder / "customer"), port)
+    stage = stage_type(Party(folder / "factory"), Party(folder / "customer"), free_port())
     for party in (stage.factory, stage.customer):
         party.home.mkdir()
     stage.secret.write_text(PASSPHRASE + "\n")

@@ -48,10 +48,13 @@ def found(folders):
     """Files with a row in them, and how many were looked at."""
     looked, bad = 0, []
     for folder in folders:
-        for path in folder.rglob("*"):
-            if path.is_file():
+        for place, _, names in os.walk(folder):  # which takes it that a folder goes meanwhile
+            for path in (Path(place) / name for name in names):
+                try:
+                    data = path.read_bytes()
+                except FileNotFoundError:
+                    continue  # uploaded and removed since the folder was listed
                 looked += 1
-                data = path.read_bytes()
                 bad += [(path, mark) for mark in MARKS if mark in data]
     return looked, bad
 

@@ -100,6 +100,10 @@ _COMMANDS: Final = {
     "footprint": ("kifabrik.cli.footprint:footprint", "Show time, energy and cost of a run."),
     "statement": ("kifabrik.cli.statement:statement", "Make the month's statement: hours, euros, energy, carbon."),
     "recipe": ("kifabrik.cli.recipe:recipe", "Industrial workloads as sealed jobs."),
+    "maintenance": (
+        "kifabrik.cli.maintenance:maintenance",
+        "Predictive maintenance: watch machines by their readings.",
+    ),
     "supply-chain": (
         "kifabrik.cli.supply_chain:supply_chain",
         "Simulate and optimise supply networks.",

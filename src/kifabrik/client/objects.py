@@ -11,9 +11,8 @@ from typing import BinaryIO, Final
 
 from kifabrik.client.connection import Connection
 from kifabrik.errors import IntegrityError, UnavailableError
-from kifabrik.wire.datasets import Digests, SmallObjects
+from kifabrik.wire.datasets import PIECE, Digests, SmallObjects
 
-PIECE: Final = 8 * 2**20
 SMALL: Final = 64 * 2**10
 """Up to here bytes are sent without asking first what has arrived: the question costs more than the bytes."""
 _TRIES: Final = 6

@@ -15,7 +15,6 @@ Invariants:
 """
 
 import ctypes
-import errno
 import fcntl
 import json
 import os
@@ -37,7 +36,7 @@ from kifabrik.environments.pythons import Interpreter, find_python, inspect
 from kifabrik.environments.skeleton import lay_out, remove, seal
 from kifabrik.environments.tree import tree_digest
 from kifabrik.environments.workers import Limits, Worker
-from kifabrik.errors import CapacityError, IntegrityError, UsageError
+from kifabrik.errors import FULL_DISK, CapacityError, IntegrityError, UsageError
 from kifabrik.values import sha256_hex
 
 MOUNTED_AT: Final = "/env"
@@ -166,7 +165,7 @@ def _build(
         place.rename(home / name)
     except OSError as error:
         remove(place)
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in FULL_DISK:
             raise CapacityError(f"the disk is full while {_DOING}", hint="Free some space.") from None
         raise
     except BaseException:

@@ -76,13 +76,17 @@ class Queue:
         self._power = power
         self._said: dict[str, float] = {}
 
-    def look(self, leadership: Leadership) -> None:
-        """Start what may start now, and say of the rest what it waits for."""
+    def look(self, leadership: Leadership) -> bool:
+        """Start what may start now, and say of the rest what it waits for.
+
+        Returns:
+            False: it has decided about all that it looks at.
+        """
         with self._store.read() as transaction:
             waiting = transaction.runs.queued_runs(_MOST_OF_A_TENANT)
             if not waiting:
                 self._said.clear()
-                return
+                return False
             nodes = [node for node in transaction.runs.nodes() if self._engine.serves(node.node)]
             situation = self._situation(transaction, waiting, nodes)
         decision = schedule(situation)
@@ -92,6 +96,7 @@ class Queue:
             if task is not None:
                 submit(self._engine, task)
         self._say(leadership, by_id, decision)
+        return False
 
     def _situation(
         self, transaction: Transaction, waiting: Sequence[Run], nodes: Sequence[NodeRecord]

@@ -5,7 +5,8 @@ Invariants:
 - whatever goes wrong in one pass is written down and tried again in the next; the loop never ends by itself;
 - a pass begins with what has ended, so that what it frees can be given away in the same pass;
 - what waits is looked at when something was heard that concerns it, and every few seconds in any case;
-- looking at thousands of launchers takes a while: however many hints come, most of the time is left for others.
+- looking at thousands of launchers takes a while: however many hints come, most of the time is left for others, and
+  handing over what waits is no reason to look at what lives more often than every few seconds.
 """
 
 import logging
@@ -56,8 +57,11 @@ class Reconciler:
         self._queue = queue
         self._deadlines = deadlines
         self._news = threading.Event()
+        self._lives_news = threading.Event()
+        self._lives_looked = 0.0
+        """When what lives was looked at last."""
         self._rested = 0.0
-        """When what lives may be looked at again."""
+        """When it may be looked at again."""
         self._queue_news = threading.Event()
         self._queue_looked = 0.0
         """When what waits was looked at last."""
@@ -93,8 +97,9 @@ class Reconciler:
         if lives:
             self._look_at_lives()
         self._deadlines.look()
-        if self._queue_is_due() or queue:
-            self._queue.look(self._leadership)
+        if (self._queue_is_due() or queue) and self._queue.look(self._leadership):
+            self._queue_news.set()  # the rest at once, not with the next sweep
+            self._news.set()
         return True
 
     def _look_at_lives(self) -> None:
@@ -106,20 +111,29 @@ class Reconciler:
             self._rested = ended + min(_REST * (ended - began), SWEEP_S)
 
     def _drive(self) -> None:
-        owed = False
         while True:
-            self._news.wait(max(0.0, self._rested - time.monotonic()) if owed else SWEEP_S)
+            self._news.wait(min(SWEEP_S, max(0.0, self._lives_are_due_at() - time.monotonic())))
             if self._ending:
                 return
             self._news.clear()
-            owed = time.monotonic() < self._rested
             try:
-                self.once(lives=not owed, queue=False)
+                self.once(lives=self._lives_are_due(), queue=False)
             except KifabrikError as error:
                 _logger.warning("runs: %s", error.message)
             except Exception:
                 _logger.exception("runs: a pass failed")
             time.sleep(_PAUSE_S)
+
+    def _lives_are_due_at(self) -> float:
+        return max(self._rested, 0.0 if self._lives_news.is_set() else self._lives_looked + SWEEP_S)
+
+    def _lives_are_due(self) -> bool:
+        """Whether something was heard that concerns what lives, or it was not looked at for a while."""
+        due = time.monotonic() >= self._lives_are_due_at()
+        if due:
+            self._lives_news.clear()  # before the look: what is heard during it causes another
+            self._lives_looked = time.monotonic()
+        return due
 
     def _queue_is_due(self) -> bool:
         """Whether what waits may have changed, or was not looked at for a while."""
@@ -134,4 +148,5 @@ class Reconciler:
         if topic == QUEUE:
             self._queue_news.set()
         if topic in (QUEUE, LAUNCHER_GONE):
+            self._lives_news.set()
             self._news.set()

@@ -85,12 +85,34 @@ class RunBook:
             **fields,
         )
         transaction.runs.save_run(changed)
-        self._tell(transaction, changed, event=(state, reason) != (run.state, run.reason))
+        if (state, reason) != (run.state, run.reason):
+            event = Event(run.tenant, run.run, changed.revision, self.now(), state, changed.reason)
+            transaction.runs.add_event(event)
+        self._tell(transaction, changed)
         if changed.finished and not run.finished:
             for order in follow(transaction, changed, self.end_waiting):
                 self._hints.after(transaction, run_topic(run.tenant, order))
                 self.look(transaction)
         return changed
+
+    def change_all(
+        self, transaction: Transaction, runs: Collection[Run], *, state: RunState, reason: str, **fields: Any
+    ) -> None:
+        """Move runs on together that do not end by it, as `change` does one.
+
+        Raises:
+            ConflictError: The state of one does not allow that.
+        """
+        for run in runs:
+            check_transition(run.state, state)
+        changed = [replace(run, state=state, reason=reason, revision=run.revision + 1, **fields) for run in runs]
+        transaction.runs.save_runs(changed)
+        at = self.now()
+        transaction.runs.add_events(
+            Event(run.tenant, run.run, run.revision, at, run.state, run.reason) for run in changed
+        )
+        for run in changed:
+            self._tell(transaction, run)
 
     def end_waiting(
         self,
@@ -150,9 +172,7 @@ class RunBook:
         """Let the launchers that wait for a stage look after the commit."""
         self._hints.after(transaction, stage_topic(attempt.tenant, attempt.attempt, stage))
 
-    def _tell(self, transaction: Transaction, run: Run, *, event: bool = True) -> None:
-        if event:
-            transaction.runs.add_event(Event(run.tenant, run.run, run.revision, self.now(), run.state, run.reason))
+    def _tell(self, transaction: Transaction, run: Run) -> None:
         self._hints.after(transaction, run_topic(run.tenant, run.run))
         if run.sweep:
             self._hints.after(transaction, run_topic(run.tenant, run.sweep))

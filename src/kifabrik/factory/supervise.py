@@ -97,7 +97,7 @@ class Supervisor:
             names = {one.attempt for one in going_on}
             others = {one.attempt: one for one in transaction.runs.attempts_named(lives.keys() - names)}
         gone = [one for one in going_on if lives.get(one.attempt, Life.GONE) is Life.GONE]
-        fates = fates_of(self._cluster, gone) if self._cluster else {}
+        fates = _fates_of(self._cluster, gone) if self._cluster else {}
         until, left = time.monotonic() + _PASS_S, False
         self._now = self._book.clock()
         self._late = format_time(self._now - _LATE)
@@ -217,8 +217,7 @@ class Supervisor:
             self._engine.forget(name)
 
 
-def fates_of(cluster: Cluster, attempts: Sequence[Watched]) -> Mapping[str, Fate]:
-    """What a cluster knows of attempts."""
+def _fates_of(cluster: Cluster, attempts: Sequence[Watched]) -> Mapping[str, Fate]:
     if not attempts:
         return {}
     since = parse_time(min(one.created for one in attempts))  # as they are written they sort by time

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from fastapi import FastAPI
 from pydantic.warnings import UnsupportedFieldAttributeWarning
@@ -12,11 +11,9 @@ from kifabrik import __version__
 from kifabrik.factory.factory import Factory
 from kifabrik.service import problems
 from kifabrik.service.auth import Failures
+from kifabrik.service.room import Room
 from kifabrik.service.routers import ALL
 from kifabrik.service.streams import Guard, Waiters
-
-MOST_BODY_BYTES: Final = 64 * 2**20
-"""Headers of a lease for a thousand gigabytes fit; uploads come in pieces of 8 MiB."""
 
 
 def make_app(factory: Factory) -> FastAPI:
@@ -35,10 +32,11 @@ def make_app(factory: Factory) -> FastAPI:
     )
     app.state.factory = factory
     app.state.failures = Failures()
+    app.state.room = Room()
     for router in ALL:
         app.include_router(router)
     problems.register(app)
-    app.add_middleware(Guard, most_bytes=MOST_BODY_BYTES)
+    app.add_middleware(Guard)
     return app
 
 

@@ -1,10 +1,13 @@
 """Objects, dataset versions and erasure."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from kifabrik.wire.body import Binary, Body, Sha256
+
+PIECE: Final = 8 * 2**20
+"""Longest piece of an upload."""
 
 
 class Digests(Body):

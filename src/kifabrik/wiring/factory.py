@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -35,6 +36,7 @@ from kifabrik.factory.objects import Objects
 from kifabrik.factory.ports import Clock
 from kifabrik.factory.run_book import RunBook
 from kifabrik.factory.statements import Statements
+from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
 from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.log_keys import FolderLogKeys
@@ -90,6 +92,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     files = FolderObjects(home / OBJECTS)
     deletions = Deletions(store, files, clock)
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
+    unregistered = Unregistered(store, deletions, clock, timedelta(seconds=config.keep_unregistered))
     versions = Versions(store)
     book = RunBook(hints, clock)
     attempts = Attempts(store, book)
@@ -113,8 +116,14 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         erasures=erasures,
         leases=Leases(store, log, statements, members, keyholders, attempts),
         models=Models(store, statements, members),
-        housekeeping=Housekeeping(deletions, erasures, objects),
-        check=Check(store, files, log, (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING))),
+        unregistered=unregistered,
+        housekeeping=Housekeeping(deletions, erasures, objects, unregistered),
+        check=Check(
+            store,
+            files,
+            log,
+            (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING), unregistered),
+        ),
         runs=run_cases(
             store,
             log,

@@ -17,6 +17,7 @@ from kifabrik.factory.factory import Factory
 from kifabrik.factory.housekeeping import Housekeeping
 from kifabrik.factory.keys import object_key
 from kifabrik.factory.objects import ABANDONED_AFTER, Objects
+from kifabrik.factory.unregistered import Unregistered
 from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.sql.objects import SqlObjectRows
 from kifabrik.stores.staging import FolderStaging
@@ -152,7 +153,8 @@ def test_housekeeping_goes_on_after_whatever_went_wrong(room: _Room, caplog: pyt
         def settle(self):
             done.append("settled")
 
-    Housekeeping(Deleting(), Erasing(), room.objects).tidy()  # type: ignore[arg-type]
+    leftovers = Unregistered(room.store, room.deletions, room.clock, ABANDONED_AFTER)
+    Housekeeping(Deleting(), Erasing(), room.objects, leftovers).tidy()  # type: ignore[arg-type]
     assert done == ["settled"]
     assert "nobody foresaw" in caplog.text
 

@@ -5,7 +5,7 @@ import time
 from contextlib import contextmanager
 
 from kifabrik.factory.hints import Hints
-from kifabrik.factory.reconcile import Reconciler
+from kifabrik.factory.reconcile import SWEEP_S, Reconciler
 from kifabrik.factory.run_book import LAUNCHER_GONE, QUEUE
 
 PATIENCE_S = 30
@@ -14,8 +14,9 @@ PATIENCE_S = 30
 class Part:
     """What the loop asks to look; counts how often it did."""
 
-    def __init__(self, then=lambda: None):
+    def __init__(self, then=lambda: None, more=False):
         self._then = then
+        self._more = more
         self._turn = threading.Condition()
         self.looks = 0
 
@@ -24,6 +25,7 @@ class Part:
         with self._turn:
             self.looks += 1
             self._turn.notify_all()
+        return self._more
 
     def wait_for(self, looks):
         with self._turn:
@@ -75,3 +77,13 @@ def test_what_waits_is_looked_at_after_a_while_however_many_launchers_end():
             hints.notify(LAUNCHER_GONE)
             time.sleep(0.05)
         assert queue.looks >= 3
+
+
+def test_what_waits_is_handed_over_without_a_pause_and_what_lives_is_not_looked_at_each_time():
+    hints, lives, queue = Hints(), Part(), Part(more=True)
+    with driving(hints=hints, lives=lives, queue=queue):
+        lives.wait_for(1)
+        looks, began = queue.looks, time.monotonic()
+        queue.wait_for(looks + 10)
+        passed = time.monotonic() - began
+    assert lives.looks <= 2 + passed / SWEEP_S

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from kifabrik.errors import UnavailableError
-from kifabrik.factory.engine import Fate
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.handover import Handover, in_turns
 from kifabrik.factory.leader import Leadership
@@ -64,8 +63,8 @@ class ClusterPlayer:
     def poll(self):
         raise UnavailableError("slurmctld does not answer")
 
-    def fates(self, attempts, since) -> Mapping[str, Fate]:
-        return {name: Fate(self.sentence) for name in attempts}
+    def waiting(self) -> Mapping[str, str]:
+        return {attempt: self.sentence for _, attempt in self.taken}
 
 
 def made(tenant: str, number: int, **changes) -> Run:

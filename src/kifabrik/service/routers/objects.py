@@ -10,10 +10,11 @@ from kifabrik.errors import UsageError
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import TENANT, WRITERS, TheFactory, allow
 from kifabrik.service.bodies import Digest
+from kifabrik.service.doors import MIB, Door, takes
 from kifabrik.service.streams import RawBody
-from kifabrik.wire.datasets import Digests, SmallObjects
+from kifabrik.wire.datasets import PIECE, Digests, SmallObjects
 
-router = APIRouter(prefix="/v1", tags=["objects"])
+router = APIRouter(prefix="/v1", tags=["objects"], route_class=Door)
 Reader = Annotated[Principal, allow(*TENANT, TokenKind.ATTEMPT)]
 Writer = Annotated[Principal, allow(*WRITERS, TokenKind.ATTEMPT)]
 MOST_OBJECT_BYTES: Final = 2**40
@@ -22,12 +23,14 @@ _RANGE: Final = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 
 
 @router.post("/objects/missing")
+@takes(8 * MIB)
 def missing(body: Digests, caller: Reader, factory: TheFactory) -> Digests:
     """Which of these the tenant has not stored."""
     return Digests(digests=factory.objects.missing(caller.tenant, body.digests))
 
 
 @router.post("/objects")
+@takes(8 * MIB)
 def take(body: SmallObjects, caller: Writer, factory: TheFactory) -> Digests:
     """Take small objects whole; the answer names those that are being uploaded in pieces and were not taken."""
     return Digests(digests=factory.objects.take(caller.tenant, body.objects))
@@ -40,6 +43,7 @@ def offset(digest: Digest, caller: Writer, factory: TheFactory) -> Response:
 
 
 @router.patch("/uploads/{digest}", status_code=204, response_class=Response)
+@takes(PIECE)
 def receive(
     digest: Digest,
     caller: Writer,

@@ -1,14 +1,14 @@
 """Rows of attempts and their logs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from kifabrik.factory.log_records import RankLog, Segment
-from kifabrik.factory.run_records import Attempt, StopCause, Watched
+from kifabrik.factory.run_records import Attempt, Run, StopCause, Watched
 from kifabrik.runs.states import RunState
-from kifabrik.stores.sql.rows import chunks, plain, put, record
+from kifabrik.stores.sql.rows import any_of, chunks, plain, put, record
 from kifabrik.stores.sql.run_columns import NOWHERE, attempt_from_row, attempt_to_columns
 from kifabrik.stores.sql.schema.runs import attempts, rank_logs, runs, segments
 
@@ -32,7 +32,23 @@ class SqlAttemptTable:
 
     def add_attempt(self, attempt: Attempt) -> None:
         """Add an attempt."""
-        self._sql.execute(_ADD, {"stream_header": b"", **attempt_to_columns(attempt)})
+        self.add_attempts([attempt])
+
+    def add_attempts(self, many: Iterable[Attempt]) -> None:
+        """Add attempts."""
+        rows = [{"stream_header": b"", **attempt_to_columns(attempt)} for attempt in many]
+        if rows:
+            self._sql.execute(_ADD, rows)
+
+    def count_attempts(self, runs: Collection[Run]) -> dict[tuple[str, str], int]:
+        """How many attempts were made at each of these runs, by tenant and run; none are left out."""
+        wanted = {(run.tenant, run.run) for run in runs}
+        of_a_run = (attempts.c.tenant, attempts.c.run)
+        found: dict[tuple[str, str], int] = {}
+        for chunk in chunks(wanted):
+            query = select(*of_a_run, func.count()).where(any_of(chunk, *of_a_run)).group_by(*of_a_run)
+            found |= {(tenant, run): count for tenant, run, count in self._sql.execute(query)}
+        return {key: count for key, count in found.items() if key in wanted}
 
     def attempt(self, tenant: str, attempt: str) -> Attempt | None:
         """Find an attempt."""

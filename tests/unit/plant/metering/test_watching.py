@@ -11,12 +11,7 @@ from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.plant.metering.connecting import Connections, Modbus, Mqtt, read_connections
 from kifabrik.plant.metering.store import Store
 from kifabrik.plant.metering.watching import ask, heard, watch
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from ports import free_port
 
 
 def until_open(port):
