@@ -170,6 +170,11 @@ def format_duration(seconds: float) -> str:
     return f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"
 
 
+_TWO_WAYS: Final = re.compile(r"\s*[1-9][0-9]{0,2}[.,][0-9]{3}\s*(EUR|eur|€)")
+"""Thousands grouped as in German or English, or three decimals; programs write no unit."""
+_DECIMAL_COMMA: Final = re.compile(r"^(\s*[0-9]{1,9}),([0-9]{1,2})(?![0-9,.])")
+
+
 @dataclass(frozen=True, order=True)
 class Money:
     """An exact amount in micro-euro."""
@@ -178,12 +183,17 @@ class Money:
 
     @classmethod
     def from_text(cls, text: str | float) -> "Money":
-        """Read `25 EUR`, `0.50` or `3.20€`.
+        """Read `25 EUR`, `0.50`, `0,50` or `3.20€`.
 
         Raises:
-            UsageError: The text is not an amount in euros.
+            UsageError: The text is not an amount in euros, or it may be two, as `20.000 EUR` is.
         """
-        match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(EUR|eur|€)?\s*", str(text))
+        if isinstance(text, str) and _TWO_WAYS.match(text):
+            raise UsageError(
+                f"{text.strip()!r} can be read in two ways", hint="Write 20000 EUR or 20.00 EUR, without groups."
+            )
+        plain = _DECIMAL_COMMA.sub(r"\1.\2", str(text))
+        match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(EUR|eur|€)?\s*", plain)
         if match is None:
             raise UsageError(f"not an amount in euros: {text!r}", hint="Write it like '25 EUR' or 0.50.")
         return cls.from_eur(match[1])
