@@ -113,6 +113,10 @@ def _show(found: "Evaluation", level: float) -> None:
             f"{found.bounds.count:,} more test compounds have a bound (< or >) and are in no figure above: "
             f"{found.bounds.agree:.1%} are predicted beyond it{held}."
         )
+        remark(
+            f"Of pairs whose order is known, with bounds, {found.bounds.ordered:.1%} are predicted in that order: "
+            "compare by it, not by errors, models that took bounds in different ways."
+        )
     if found.cliffs.compounds:
         count = found.cliffs.compounds
         remark(

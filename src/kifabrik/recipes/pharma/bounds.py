@@ -24,11 +24,16 @@ class Judged:
         count: Compounds that have a bound as their value.
         agree: Share of them predicted beyond the bound; NaN where there are none.
         covered: Share of them whose interval reaches beyond the bound; NaN where there are none.
+        ordered: Share of all pairs of compounds, measured or bounded, whose order is known, that are predicted in it
+            (Harrell et al., JAMA 247:2543, 1982); NaN where there are no bounds or no such pairs. It alone is fair
+            to models that took bounds in different ways: errors of measured compounds flatter one that was never
+            told of values beyond the limit.
     """
 
     count: int
     agree: float
     covered: float
+    ordered: float
 
 
 def taken(compounds: Compounds, how: Bounds) -> Compounds:
@@ -62,10 +67,27 @@ def judge(value: Floats, side: Side, predicted: Floats, low: Floats, high: Float
     at = side != 0
     count = int(at.sum())
     if not count:
-        return Judged(count=0, agree=math.nan, covered=math.nan)
+        return Judged(count=0, agree=math.nan, covered=math.nan, ordered=math.nan)
     beyond = np.where(side > 0, predicted > value, predicted < value)
     reaches = np.where(side > 0, high > value, low < value)
-    return Judged(count=count, agree=float(beyond[at].mean()), covered=float(reaches[at].mean()))
+    return Judged(
+        count=count,
+        agree=float(beyond[at].mean()),
+        covered=float(reaches[at].mean()),
+        ordered=ordered(value, side, predicted),
+    )
+
+
+def ordered(value: Floats, side: Side, predicted: Floats) -> float:
+    """Share of pairs of known order that are predicted in it, a tie as half of one; NaN without such pairs."""
+    least, most = np.where(side < 0, -np.inf, value), np.where(side > 0, np.inf, value)
+    known = right = 0.0
+    for at in range(len(value)):
+        is_bound = (side != 0) | (side[at] != 0)
+        above = (least > most[at]) | ((least == most[at]) & is_bound & np.isfinite(least))
+        known += int(above.sum())
+        right += float(((predicted[above] > predicted[at]) + 0.5 * (predicted[above] == predicted[at])).sum())
+    return right / known if known else math.nan
 
 
 def _as_value(values: Values) -> Values:

@@ -242,6 +242,7 @@ def bounds_said(evaluation: dict[str, Any], words: Words) -> str:
         count=words.whole(found["count"]),
         agree=words.percent(found["agree"]),
         covered=words.percent(found["covered"]),
+        ordered=words.percent(found["ordered"], 1),
     )
 
 

@@ -127,6 +127,7 @@ def _train(said: argparse.Namespace, scratch: Path) -> None:
     write_card(model, judged, said.out, language=said.language)
     if found.bounds.count:
         run_log.report("bounds_covered", found.bounds.covered)
+        run_log.report("pairs_in_order", found.bounds.ordered)
     for measure, interval in found.measures.items():
         run_log.say(f"{measure.value} {interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})")
         run_log.report(measure.value.lower().replace(" ", "_"), interval.value)

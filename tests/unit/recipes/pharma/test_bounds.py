@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from measured_tables import prepared, series
 
 from kifabrik.recipes.pharma.boosting import Recipe, grow, scores
-from kifabrik.recipes.pharma.bounds import judge, short_of, taken
+from kifabrik.recipes.pharma.bounds import judge, ordered, short_of, taken
 from kifabrik.recipes.pharma.card import principles
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.endpoints import Bounds, Endpoint, Kind
@@ -128,7 +128,7 @@ def test_test_compounds_with_bounds_are_in_no_measure_and_judged_apart(sides: Si
     assert {name: one.value for name, one in found.measures.items()} == {
         name: one.value for name, one in alone.measures.items()
     }
-    assert alone.plain()["bounds"] == {"count": 0, "agree": None, "covered": None}
+    assert alone.plain()["bounds"] == {"count": 0, "agree": None, "covered": None, "ordered": None}
 
 
 @pytest.mark.parametrize(
@@ -171,6 +171,16 @@ def test_another_endpoint_helps_with_its_bounds_too(tmp_path: Path) -> None:
     said = scores([model.helpers[0].trees], Kind.NUMBER, np.zeros((1, 2563), np.float32))
     assert np.isfinite(said).all()
     assert "SurvivalAft" in json.dumps(model.helpers[0].trees.get_all_params())
+
+
+def test_pairs_whose_order_a_bound_leaves_open_are_not_counted() -> None:
+    value = np.array([1.0, 3.0, 3.0, 2.0, 1.0])
+    side = np.array([0, 0, 1, -1, 0], np.int8)
+    # known: the exact ones (1 < 3), what is below >3 (also the exact 3 itself) and <2 below the exact 3 and >3
+    assert ordered(value, side, np.array([0.0, 1.0, 2.0, 0.5, 0.1])) == 1.0
+    assert ordered(value, side, np.array([0.0, 2.0, 1.0, 0.5, 0.1])) == pytest.approx(6 / 7)
+    assert ordered(value, side, np.zeros(5)) == 0.5
+    assert np.isnan(ordered(np.array([1.0, 5.0]), np.array([1, 0], np.int8), np.zeros(2)))
 
 
 @given(
