@@ -24,7 +24,7 @@ class Judged:
         count: Compounds that have a bound as their value.
         agree: Share of them predicted beyond the bound; NaN where there are none.
         covered: Share of them whose interval reaches beyond the bound; NaN where there are none.
-        ordered: Share of all pairs of compounds, measured or bounded, whose order is known, that are predicted in it
+        ordered: Share of pairs of compounds, measured or bounded, whose order is known, that are predicted in it
             (Harrell et al., JAMA 247:2543, 1982); NaN where there are no bounds or no such pairs. It alone is fair
             to models that took bounds in different ways: errors of measured compounds flatter one that was never
             told of values beyond the limit.

@@ -115,7 +115,7 @@ def train(
         networks=members if graphs else (),
         helpers=helpers,
         calibration=Calibration.of(choice.left_out, data.target) if is_class else None,
-        bands=() if is_class else bands_of(residuals, near, data.fold, wishes.level),
+        bands=() if is_class else bands_of(residuals, near, data.fold, wishes.level, side != 0),
         level=wishes.level,
         domain=Domain.of(data.packed, features),
         fingerprints=data.packed,
