@@ -166,6 +166,8 @@ def _learner(model: Model, words: Words) -> str:
             seed=str(model.facts["seed"]),
         )
     of_numbers = "absolute_loss" if model.recipe is Recipe.MAPLIGHT else "squared_loss"
+    if model.bounds is Bounds.LEARN and sum(model.facts["bounds"].values()):
+        of_numbers = "bounded_loss"
     members = len(model.members)
     return words(
         "learner_says",
