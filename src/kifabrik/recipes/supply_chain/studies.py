@@ -181,13 +181,15 @@ class Frontier:
 
     Attributes:
         points: Plans, the current one among them where it is known.
-        scenarios: How many scenarios each was checked on.
+        scenarios: How many scenarios today's and the proposed plan were checked on.
         confidence: Of all intervals.
+        compared: How many of these the other plans were checked on; 0: all.
     """
 
     points: tuple[FrontierPoint, ...]
     scenarios: int
     confidence: float = 0.95
+    compared: int = 0
 
 
 def by_cost(nodes: Sequence[CriticalNode]) -> tuple[CriticalNode, ...]:

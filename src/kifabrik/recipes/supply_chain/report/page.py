@@ -184,5 +184,6 @@ def _frontier(frontier: Frontier | None, tell: Teller) -> dict[str, Any] | None:
         "picture": frontier_chart(frontier, (words[0], words[1], words[2], words[3]), tell.numerals),
         "rows": findings.frontier_rows(frontier, tell),
         "scenarios": tell.numerals.number(frontier.scenarios),
+        "compared": tell.numerals.number(frontier.compared) if 0 < frontier.compared < frontier.scenarios else "",
         "confidence": tell.numerals.percent(frontier.confidence, 0),
     }

@@ -124,6 +124,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "frontier": "Service against cash",
         "frontier_says": "Each point is a plan, checked on {scenarios} fresh scenarios; crosses are {confidence}"
         " confidence intervals. Up is better service, left is less money in stock.",
+        "frontier_compared": "Plans other than today's and the proposed one were checked on {compared} of these.",
         "frontier_x": "Stock value, {currency}",
         "frontier_y": "Fill rate β",
         "frontier_current": "today",
@@ -278,6 +279,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "frontier": "Service gegen Kapital",
         "frontier_says": "Jeder Punkt ist ein Plan, geprüft an {scenarios} frischen Szenarien; Kreuze sind"
         " {confidence}-Konfidenzintervalle. Weiter oben heißt besserer Service, weiter links weniger Kapital.",
+        "frontier_compared": "Andere Pläne als der heutige und der Vorschlag sind an {compared} davon geprüft.",
         "frontier_x": "Bestandswert, {currency}",
         "frontier_y": "Mengenservicegrad β",
         "frontier_current": "heute",
