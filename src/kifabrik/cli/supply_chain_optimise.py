@@ -128,7 +128,9 @@ def _show(found: "Optimum", shown: int) -> None:
         )
         for point in found.frontier.points
     ]
-    show_table(["PLAN", "FILL RATE (BETA)", "STOCK VALUE", "COST AGAINST TODAY"], points, right=(1, 2, 3))
+    money = f" ({found.network.currency})"
+    columns = ["PLAN", "FILL RATE (BETA)", f"STOCK VALUE{money}", f"COST AGAINST TODAY{money}"]
+    show_table(columns, points, right=(1, 2, 3))
     click.echo()
     changed = sorted(found.nodes, key=_change, reverse=True)[:shown]
     rows = [

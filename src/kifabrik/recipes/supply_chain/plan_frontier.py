@@ -16,7 +16,7 @@ from kifabrik.recipes.supply_chain.network import Network
 from kifabrik.recipes.supply_chain.results import Results, Settings
 from kifabrik.recipes.supply_chain.scaling import Scaling
 from kifabrik.recipes.supply_chain.searching import Search, first_scenarios
-from kifabrik.recipes.supply_chain.studies import Estimate, Frontier, FrontierPoint
+from kifabrik.recipes.supply_chain.studies import TODAY, Estimate, Frontier, FrontierPoint, by_target
 from kifabrik.recipes.supply_chain.work_left import Stage, WorkLeft
 
 Floats = NDArray[np.float64]
@@ -50,8 +50,8 @@ def checked(
     """
     confidence = search.confidence
     today = fresh.simulated(fresh.network)
-    now = replace(_point("today", today, None, confidence), is_current=True)
-    proposed = replace(_point(f"beta {beta:g}", fresh.at(best), today, confidence), target=beta, is_chosen=True)
+    now = replace(_point(TODAY, today, None, confidence), is_current=True)
+    proposed = replace(_point(by_target(beta), fresh.at(best), today, confidence), target=beta, is_chosen=True)
     search.progress = work.begin(Stage.COMPARING)
     few = fresh.first(compared_on(fresh.network, fresh.settings), search.progress)
     others = _others(search, few, best, beta, today)
@@ -68,7 +68,7 @@ def _others(search: Search, few: Search, best: Floats, beta: float, today: Resul
     for target in FRONTIER_TARGETS:
         scales = None if math.isclose(target, beta) else _scaled(search, scaling, best, target)
         if scales is not None:
-            point = _point(f"beta {target:g}", few.at(scales), today, search.confidence)
+            point = _point(by_target(target), few.at(scales), today, search.confidence)
             others.append(replace(point, target=target))
     return others
 

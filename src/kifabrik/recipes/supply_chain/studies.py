@@ -9,7 +9,7 @@ Invariants:
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -173,6 +173,15 @@ class FrontierPoint:
     target: float | None = None
     is_current: bool = False
     is_chosen: bool = False
+
+
+TODAY: Final = "today"
+"""Name of the plan of today."""
+
+
+def by_target(beta: float) -> str:
+    """Name of a plan for a fill rate."""
+    return f"beta {beta:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
