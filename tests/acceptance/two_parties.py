@@ -134,6 +134,15 @@ class Stage:
         self.keyholder.kill()
         self.keyholder.wait()
 
+    @contextmanager
+    def without_keyholder(self):
+        """The keyholder is dead while the block runs, and back afterwards."""
+        self.kill_keyholder()
+        try:
+            yield
+        finally:
+            self.start_keyholder()
+
     def launcher_of(self, run):
         """Process id of the launcher that works on a run."""
         attempt = self.sdk.session.runs.show(run).attempts[-1].attempt
