@@ -227,6 +227,11 @@ def test_objects_from_before_their_time_was_kept_have_all_of_it_unless_something
         assert before <= standing.since <= format_time(now_utc())
         assert transaction.objects.timeless() == []
         assert transaction.accounts.tenant("t").bytes_used == transaction.objects.bytes_of("t") == 5 * SMALLEST
+    with store.connect(writing=True) as connection, connection.begin():
+        connection.exec_driver_sql("UPDATE objects SET unused_since = '' WHERE digest <> 'in nothing'")
+    with store.read() as transaction:
+        (timeless,) = transaction.objects.timeless()
+        assert (timeless.tenant, timeless.count, timeless.size) == ("t", 2, 2)
     store.close()
 
 
