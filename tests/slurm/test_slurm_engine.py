@@ -25,6 +25,7 @@ from kifabrik.seals.identities import Identity
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import format_time, now_utc
 from kifabrik.wiring.node import read_key
+from living_trees import folders_below
 
 pytestmark = pytest.mark.timeout(300)  # a cluster and two parties start within the first test
 GPUS = 2
@@ -393,7 +394,8 @@ def test_a_dead_launcher_ends_its_job_and_the_attempt(stage, order):
     run = order(FOREVER)
     stage.wait_for_line(run.run, "begun")
     launcher = launcher_of(stage, run)
-    left = list(Path("/sys/fs/cgroup/memory").rglob(f"job_{stage.job_of(run.run)}"))
+    job = f"job_{stage.job_of(run.run)}"
+    left = [folder for folder in folders_below(Path("/sys/fs/cgroup/memory")) if folder.name == job]
     assert left
     os.kill(launcher, signal.SIGKILL)
     view = stage.end(run)

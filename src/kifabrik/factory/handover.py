@@ -26,7 +26,7 @@ from kifabrik.factory.leader import Leadership
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.queue import keyholders_away, postponed, submit, task_of, with_what_others_left
 from kifabrik.factory.run_book import RunBook
-from kifabrik.factory.run_records import Attempt, Run, Watched
+from kifabrik.factory.run_records import Attempt, Run
 from kifabrik.plant.governor.rules import Permit
 from kifabrik.runs.states import RunState
 from kifabrik.values import Kind, Place, new_id, task_number
@@ -45,7 +45,6 @@ _ENTERED_TOGETHER: Final = 32
 _PASS_S: Final = 2.0
 _AT_ONCE: Final = 4
 """Submissions under way at one time: each waits for the controller most of its time."""
-_SAY_EVERY_S: Final = 10.0
 _MOST_SAID: Final = 500
 """Reasons written down in one pass."""
 _HANDED_OVER: Final = "Handed to the cluster, whose queue decides when it starts."
@@ -73,14 +72,18 @@ class Handover:
         self._book = book
         self._cluster = cluster
         self._power = power
-        self._said = 0.0
         self._last = ""
         """The tenant whose run was handed over last."""
         self._told = ""
         """The tenant whose keyholder is away that was told so last."""
 
+    @property
+    def crowded(self) -> bool:
+        """Whether what is ordered now would wait behind what was: the cluster decides, so it is handed over."""
+        return False
+
     def look(self, leadership: Leadership) -> bool:
-        """Hand over what waits, and say of what the cluster holds why it has not started.
+        """Hand over what waits, and say of what does not go why.
 
         Returns:
             Whether more waits that may be handed over at once.
@@ -102,8 +105,6 @@ class Handover:
             self._last = there[-1]
         self._told = gone[-1] if gone else self._told
         self._say(kept, leadership)
-        if time.monotonic() - self._said >= _SAY_EVERY_S and self._tell_of_waiting(leadership):
-            self._said = time.monotonic()
         return bool(ready) and not (through and len(ready) < each and len(there) < _MOST_TENANTS)
 
     def _hand_over(self, leadership: Leadership, runs: Sequence[Run], least: int) -> bool:
@@ -185,23 +186,14 @@ class Handover:
             made.append((run, attempt, replace(task, array=array, index=index) if array else task))
         return made
 
-    def _say(self, reasons: Sequence[tuple[Run | Watched, str]], leadership: Leadership) -> bool:
-        """Write reasons down that are new; whether that were all of them."""
-        changed = [(run, reason) for run, reason in reasons if reason not in ("", run.reason)]
-        news = changed[:_MOST_SAID]
+    def _say(self, reasons: Sequence[tuple[Run, str]], leadership: Leadership) -> None:
+        """Write reasons down that are new."""
+        news = [(run, reason) for run, reason in reasons if reason != run.reason][:_MOST_SAID]
         if news:
             with self._store.write() as transaction:
                 leadership.check(transaction)
                 for run, reason in news:
                     self._book.wait(transaction, run, reason, None)
-        return len(news) == len(changed)
-
-    def _tell_of_waiting(self, leadership: Leadership) -> bool:
-        """Write down what runs in the cluster's queue wait for, where that has changed; whether of all of them."""
-        sentences = self._cluster.waiting()
-        with self._store.read() as transaction:
-            pending = [one for one in transaction.runs.watched() if one.state is RunState.PENDING]
-        return self._say([(one, sentences.get(one.attempt, "")) for one in pending], leadership)
 
 
 def _after(last: str, tenants: Sequence[str]) -> list[str]:

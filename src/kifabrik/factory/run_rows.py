@@ -8,7 +8,7 @@ Invariants the implementations keep:
 
 # ruff: noqa: D102 - a name and its types say it, where there is no docstring
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from kifabrik.factory.allowances import Limits, Usage
@@ -214,8 +214,15 @@ class AttemptTable(Protocol):
         """Attempts of all tenants that have not ended."""
         ...
 
-    def watched(self) -> list[Watched]:
-        """The same with their runs, but of both only what every pass looks at."""
+    def watched(self, before: Mapping[str, Watched] = ...) -> dict[str, Watched]:
+        """The same with their runs, but of both only what every pass looks at.
+
+        Args:
+            before: What an earlier call returned; only what has changed since then is read.
+
+        Returns:
+            Each under a text that is another one once anything of it has changed.
+        """
         ...
 
     def set_stream_header(self, tenant: str, attempt: str, header: bytes) -> None: ...

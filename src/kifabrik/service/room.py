@@ -9,19 +9,12 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from kifabrik.errors import UnavailableError
 
-MOST_BYTES: Final = 256 * 2**20
-MOST_EACH: Final = 96 * 2**20
-"""Of one tenant: twelve pieces of uploads, or one answer of a keyholder with very many headers."""
-
-PATIENCE_S: Final = 30.0
-
 
 class Room:
-    """Room for bodies, used within one event loop.
+    """Room for bodies, or for what is sent, used within one event loop.
 
     Args:
         most_bytes: For all together.
@@ -29,9 +22,7 @@ class Room:
         patience_s: How long one waits for room.
     """
 
-    def __init__(
-        self, most_bytes: int = MOST_BYTES, most_each: int = MOST_EACH, patience_s: float = PATIENCE_S
-    ) -> None:
+    def __init__(self, most_bytes: int, most_each: int, patience_s: float) -> None:
         self._most_bytes = most_bytes
         self._most_each = most_each
         self._patience_s = patience_s
@@ -50,7 +41,7 @@ class Room:
                 await self._wait(owner, size)
         except TimeoutError:
             raise UnavailableError(
-                "too much is being sent to the factory at once", hint="Send less at a time, or try again."
+                "too much is under way to or from the factory at once", hint="Do less at a time, or try again."
             ) from None
         try:
             yield

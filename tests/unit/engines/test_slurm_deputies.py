@@ -35,6 +35,9 @@ def test_a_command_gets_its_input_its_user_and_none_of_the_services_privileges()
     assert ids["Gid"].split() == [str(daemon.pw_gid)] * 4
     assert {int(ids[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
     assert ids["NoNewPrivs"] == "1"
+    assert ids["Groups"].split() == [str(number) for number in sorted(os.getgrouplist("daemon", daemon.pw_gid))]
+    back = "import os; os.setresuid(0, 0, 0)"
+    assert "Operation not permitted" in said(deputies, "/usr/bin/python3", "-c", back)
     assert said(deputies, "/bin/sh", "-c", "exit 3") == "3 "
     assert said(deputies, "/nowhere/sbatch").startswith("126 /nowhere/sbatch: ")
 
@@ -50,6 +53,24 @@ def test_a_command_finds_no_open_file_and_no_variable_of_the_service(tmp_path, m
             "3",
         ]  # 3 is the folder itself
         assert said(Deputies(), "/usr/bin/env") == "PATH=/usr/bin:/bin\n"
+
+
+def test_each_command_has_its_own_user_and_the_deputy_is_root_again_after_it():
+    deputies = Deputies()
+    for user in ("daemon", "nobody", "daemon"):
+        assert said(deputies, "/usr/bin/id", "-un", user=user) == f"{user}\n"
+    parent = said(deputies, "/bin/sh", "-c", "echo $PPID").strip()
+    held = dict(line.split(":\t", 1) for line in Path(f"/proc/{parent}/status").read_text().splitlines())
+    assert (held["Uid"].split(), held["Gid"].split(), held["Groups"].strip()) == (["0"] * 4, ["0"] * 4, "")
+
+
+def test_a_command_cannot_look_into_the_deputy_that_has_its_user():
+    look = "stat -c %u /proc/$PPID/maps; cat /proc/$PPID/maps && echo open"
+    ran = Deputies().run(
+        "daemon", ["/bin/sh", "-c", look], PROGRAMS, setpriv=shutil.which("setpriv"), patience_s=20.0
+    )
+    assert (ran.said, ran.status) == ("0\n", 1)
+    assert "Permission denied" in ran.complained
 
 
 def test_commands_run_side_by_side_and_their_deputies_are_used_again():

@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 from kifabrik.errors import ConflictError, UnavailableError
+from kifabrik.factory.keys import SMALLEST
 from kifabrik.factory.records import SignUpCode
 from kifabrik.stores.sql import store as store_module
 from kifabrik.stores.sql import upgrade as upgrade_module
@@ -203,6 +204,8 @@ def test_objects_from_before_their_time_was_kept_have_all_of_it_unless_something
     with store.connect(writing=True) as connection, connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "0007")
+        tenant = ("t", "", "", 0, "", "", 0, 5, "")
+        connection.exec_driver_sql("INSERT INTO tenants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", tenant)
         for digest in ("in a version", "in an erased one", "in a log", "in a row of a log", "in nothing"):
             connection.exec_driver_sql("INSERT INTO objects VALUES ('t', ?, 1, '2026-01-01T00:00:00Z')", (digest,))
         for manifest, erased, digest in (("m1", "", "in a version"), ("m2", "2026", "in an erased one")):
@@ -221,4 +224,5 @@ def test_objects_from_before_their_time_was_kept_have_all_of_it_unless_something
         (standing,) = transaction.objects.unused()
         assert before <= standing.since <= format_time(now_utc())
         assert transaction.objects.timeless() == []
+        assert transaction.accounts.tenant("t").bytes_used == transaction.objects.bytes_of("t") == 5 * SMALLEST
     store.close()

@@ -5,8 +5,8 @@ Invariants:
 - it holds nothing of the service's: no environment, no open files, no capabilities to hand on, no new privileges;
 - it ends with this process, however that ends; one that does not answer is killed and not asked again.
 
-Starting a command holds up every thread of a Python process until the command has begun, and changing its user
-takes a full fork, or one more program in between. A deputy has one thread and 10 MB, so a fork costs it little.
+Starting a command holds up every thread of a Python process until the command has begun, and a process of several
+threads cannot change its user for a moment (see `deputy`): a fork, or one more program in between, would have to.
 """
 
 import json

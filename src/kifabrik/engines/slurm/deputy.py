@@ -2,10 +2,14 @@
 
     python3 -I -S deputy.py
 
-A request is one line of JSON, and so is its answer (`Request` and `Answer` of `kifabrik.engines.slurm.deputies`).
-It ends with the one who asks. It imports little and nothing of kifabrik, so that it stays small: the system copies
-it for each command that it starts, and changes the user of the copy, which then becomes the command. Nothing in it
-is worth reading for the user the copy has for that moment.
+A request is one line of JSON, and so is its answer; it ends with the one who asks. It has one thread and imports
+little, and nothing of kifabrik.
+
+While a command begins and runs, the user is this process's own real and effective one, and root only the saved one,
+to come back to. A program that is started then has no way back: execve(2) sets the saved user to the effective one,
+and leaves no capability to who is not root (capabilities(7)). So no fork is needed that copies this process, and no
+program in between that changes the user. The kernel lets nobody but root look into a process that has changed its
+user (prctl(2), PR_SET_DUMPABLE); the user may end it meanwhile, as it may end its own command.
 """
 
 import json
@@ -13,7 +17,8 @@ import os
 import pwd
 import socket
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 LATE = "late"
@@ -41,25 +46,37 @@ def answer(
     if entry.pw_uid == 0:
         return {"refused": ROOT}
     try:
-        done = subprocess.run(
-            words,
-            user=entry.pw_uid,
-            group=entry.pw_gid,
-            extra_groups=os.getgrouplist(user, entry.pw_gid),
-            env=environment,
-            cwd="/",
-            input=stdin.encode(),
-            capture_output=True,
-            timeout=patience_s,
-            start_new_session=True,
-            check=False,
-        )
+        with _being(entry):
+            done = subprocess.run(
+                words,
+                env=environment,
+                cwd="/",
+                input=stdin.encode(),
+                capture_output=True,
+                timeout=patience_s,
+                start_new_session=True,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         return {"refused": LATE}
     except OSError as error:
         return {"status": _NOT_STARTED, "said": "", "complained": f"{words[0]}: {error.strerror}"}
     said, complained = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
     return {"status": done.returncode, "said": said, "complained": complained}
+
+
+@contextmanager
+def _being(entry: pwd.struct_passwd) -> Iterator[None]:
+    """Be this user, with its groups, and come back."""
+    os.setgroups(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    os.setresgid(entry.pw_gid, entry.pw_gid, 0)
+    os.setresuid(entry.pw_uid, entry.pw_uid, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+        os.setgroups([])
 
 
 if __name__ == "__main__":

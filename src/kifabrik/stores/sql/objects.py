@@ -7,6 +7,7 @@ from sqlalchemy import (
     Connection,
     Table,
     and_,
+    case,
     delete,
     exists,
     func,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from kifabrik.factory.keys import SMALLEST
 from kifabrik.factory.records import Deletion, UnusedObjects, Upload
 from kifabrik.stores.sql.rows import add_missing, chunks, plain, put, record
 from kifabrik.stores.sql.schema.datasets import version_objects, versions
@@ -100,9 +102,11 @@ class SqlObjectRows:
             yield row.tenant, row.digest, row.size
 
     def bytes_of(self, tenant: str) -> int:
-        """Bytes of a tenant's objects: stored, on their way in, and on their way out."""
+        """Bytes a tenant's objects count: stored, on their way in, and on their way out."""
         sums = (
-            select(func.coalesce(func.sum(table.c.size), 0)).where(table.c.tenant == tenant)
+            select(func.coalesce(func.sum(case((table.c.size < SMALLEST, SMALLEST), else_=table.c.size)), 0)).where(
+                table.c.tenant == tenant
+            )
             for table in (objects, uploads, deletions)
         )
         return sum(int(self._sql.scalars(query).one()) for query in sums)

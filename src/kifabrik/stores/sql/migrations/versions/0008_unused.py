@@ -1,4 +1,7 @@
-"""Since when an object has stood on no record: what is there already has its whole time before it."""
+"""Since when an object has stood on no record, and what small ones count.
+
+What is there already has its whole time before it.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,9 +24,21 @@ UPDATE objects SET unused_since = :now WHERE NOT EXISTS (
 )
 """
 
+_COUNT = """
+UPDATE tenants SET bytes_used = (
+    SELECT COALESCE(SUM(CASE WHEN size < 4096 THEN 4096 ELSE size END), 0) FROM (
+        SELECT tenant, size FROM objects
+        UNION ALL SELECT tenant, size FROM uploads
+        UNION ALL SELECT tenant, size FROM deletions
+    ) AS kept
+    WHERE kept.tenant = tenants.tenant
+)
+"""
+
 
 def upgrade() -> None:
     """Make the step."""
     op.add_column("objects", sa.Column("unused_since", sa.String(20), nullable=False, server_default=""))
     op.create_index(op.f("ix_objects_unused_since_tenant"), "objects", ["unused_since", "tenant"])
     op.execute(sa.text(_UNUSED).bindparams(now=format_time(now_utc())))
+    op.execute(_COUNT)
