@@ -17,6 +17,7 @@ from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified
 from kifabrik.tenants.statements import KeyholderStatement, Removal, Role
 from kifabrik.values import format_time, now_utc, sha256_hex
+from living_trees import files_below
 from parties import FactoryProcess, Party, Person
 
 
@@ -63,11 +64,9 @@ def test_no_token_body_or_query_reaches_the_services_log(tenant: Party, http: ht
 
 def test_only_hashes_of_tokens_are_kept(tenant: Party) -> None:
     person = tenant.enrol()
-    for file in tenant.factory.home.rglob("*"):
-        if file.is_file():
-            data = file.read_bytes()
-            assert person.token.encode() not in data
-            assert tenant.token.encode() not in data
+    for _, data in files_below(tenant.factory.home):
+        assert person.token.encode() not in data
+        assert tenant.token.encode() not in data
 
 
 def test_a_removed_members_tokens_are_dead_on_every_connection(tenant: Party) -> None:

@@ -115,7 +115,6 @@ class Sealer:
         store: Where ciphertext goes.
         spool: A folder for ciphertext that waits for upload; what lies there is used again.
         on_sealed: Told the bytes of plaintext that were sealed.
-        on_uploaded: Told the bytes of ciphertext that arrived.
         ask_again_s: Seconds after which the store is asked for what it has got, so that it keeps it.
     """
 
@@ -126,7 +125,6 @@ class Sealer:
         spool: Path,
         *,
         on_sealed: Progress = silent,
-        on_uploaded: Progress = silent,
         ask_again_s: float = _ASK_AGAIN_S,
     ) -> None:
         self._ask_again_s = ask_again_s
@@ -134,7 +132,6 @@ class Sealer:
         self._store = store
         self._spool = spool
         self._on_sealed = on_sealed
-        self._on_uploaded = on_uploaded
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def seal(self, plan: SealPlan, index: IndexWriter | None = None) -> SealedVersion:
@@ -230,7 +227,7 @@ class Sealer:
     def _upload(self, body: BodyRef) -> None:
         path = self._waiting(body)
         with path.open("rb") as file:
-            self._store.upload(file, body.sha256, body.size, self._on_uploaded)
+            self._store.upload(file, body.sha256, body.size, silent)
         path.unlink()
 
     def _upload_last(self, bodies: Sequence[BodyRef], others: Sequence[bytes]) -> None:
@@ -244,7 +241,6 @@ class Sealer:
             self._store.upload_small([*(self._waiting(body).read_bytes() for body in part), *small])
             small = []
             for body in part:
-                self._on_uploaded(body.size)
                 self._waiting(body).unlink()
         if small:
             self._store.upload_small(small)
