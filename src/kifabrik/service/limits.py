@@ -21,7 +21,8 @@ class Limits:
         bodies_each_bytes: Of one tenant: twelve pieces of uploads, or one answer of a keyholder with many headers.
         pieces_bytes: Memory for pieces of objects on their way out.
         pieces_each_bytes: Of one tenant.
-        room_s: How long a request waits for such memory.
+        threads_each: In how many threads calls of one tenant are worked on at one time, of some forty.
+        room_s: How long a request waits for one of these.
     """
 
     head_s: float = 20.0
@@ -32,4 +33,5 @@ class Limits:
     bodies_each_bytes: int = 96 * MIB
     pieces_bytes: int = 1024 * MIB
     pieces_each_bytes: int = 384 * MIB
+    threads_each: int = 16
     room_s: float = 30.0
