@@ -118,7 +118,7 @@ def _of_tenants(tenants: Sequence[Tenant], now: datetime) -> list[Metric]:
 
 
 def _of_runs(transaction: Transaction, now: datetime) -> list[Metric]:
-    going_on = transaction.runs.watched()
+    going_on = transaction.runs.watched().values()
     states = Counter({state: 0 for state in RunState if not is_end(state)})
     states.update(one.state for one in going_on)
     states[RunState.QUEUED] = transaction.runs.count_queued()
