@@ -127,7 +127,6 @@ def test_a_second_head_on_a_used_connection_is_not_waited_for_either(hurried: Fa
         "negative",
         "coding",
         "hosts",
-        "version",
         "tls",
     ],
 )

@@ -57,7 +57,7 @@ class Connection(H11Protocol):
         """Take it in, and let one go if there are too many."""
         super().connection_made(transport)
         self._give(self.limits.head_s)
-        if len(self.connections) > self.limits.strangers:
+        if len(self.connections) > min(self.limits.strangers, _most(self.limits)):
             surplus = one_too_many(self.connections, self.limits)
             if surplus is not None:
                 surplus.transport.abort()
@@ -122,7 +122,7 @@ def one_too_many(connections: Collection[Any], limits: Limits) -> Connection | N
     strangers = [one for one in connections if not one.tenant]
     if len(strangers) > limits.strangers:
         return _oldest_of_the_largest((one.address, one) for one in strangers)
-    if len(connections) > min(limits.connections, _most_files() - _OTHER_FILES):
+    if len(connections) > _most(limits):
         return _oldest_of_the_largest((one.tenant or one.address, one) for one in connections)
     return None
 
@@ -133,8 +133,9 @@ def _oldest_of_the_largest(owned: Iterable[tuple[str, Connection]]) -> Connectio
     return min((one for owner, one in found if owner == largest), key=lambda one: one.since)
 
 
-def _most_files() -> int:
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+def _most(limits: Limits) -> int:
+    """Most connections: each is an open file, and so are other things."""
+    return min(limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_FILES)
 
 
 class Loop(asyncio.SelectorEventLoop):
