@@ -148,12 +148,17 @@ def test_a_path_that_is_almost_one_is_not_redirected_to_where_the_caller_says(hu
     assert b"elsewhere" not in said
 
 
-def test_chunks_of_a_byte_are_put_together_and_counted(hurried: FactoryProcess, party: Party) -> None:
-    head = _head(
-        "/v1/keyholder/asking", party.token, "content-type: application/json", "transfer-encoding: chunked"
-    )
-    with _connected(hurried) as hostile:
-        hostile.sendall(head)
+def test_the_rest_of_a_refused_body_in_chunks_is_hardly_waited_for(factory: FactoryProcess) -> None:
+    with _connected(factory) as endless:
+        endless.sendall(b"POST /v1/runs HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        assert endless.recv(4096).startswith(b"HTTP/1.1 401 ")
+        assert _breaks(endless, b"1\r\nx\r\n", 0.05)
+
+
+def test_chunks_of_a_byte_are_put_together_and_counted(factory: FactoryProcess) -> None:
+    json = ("content-type: application/json", "transfer-encoding: chunked")
+    with _connected(factory) as hostile:
+        hostile.sendall(_head("/v1/keyholder/asking", factory.sign_up().token, *json))
         with suppress(ConnectionError):
             hostile.sendall(b"1;ext=" + b"e" * 100 + b"\r\nx\r\n" + b"1\r\nx\r\n" * 70_000 + b"0\r\n\r\n")
         assert hostile.recv(4096).startswith(b"HTTP/1.1 413 ")

@@ -21,6 +21,7 @@ from kifabrik.service.auth import network_of
 from kifabrik.service.limits import Limits
 
 HANDSHAKE_S: Final = 10.0
+_LINGER_S: Final = 1.0
 _OTHER_FILES: Final = 256
 """Database, objects, uploads under way, logs."""
 
@@ -47,6 +48,11 @@ class Connection(H11Protocol):
         """Whose caller has signed in with the request that came last; empty for a stranger."""
         principal = (self.scope or {}).get("state", {}).get("principal")
         return principal.tenant if principal else ""
+
+    @property
+    def _coding(self) -> str:
+        """How the body of the request that came last is sent, if not with its length."""
+        return dict(self.headers or ()).get(b"transfer-encoding", b"").decode("latin-1").lower()
 
     @property
     def address(self) -> str:
@@ -98,7 +104,9 @@ class Connection(H11Protocol):
             sent = len(message.get("body", b""))
 
         await self._inner(scope, receive, send_in_time)
-        if self.transport.is_closing():
+        if self.cycle.more_body and "chunked" in self._coding:
+            self._give(_LINGER_S)  # nobody knows how long the rest of it is, and each tiny chunk costs time
+        elif self.transport.is_closing():
             self._give(self.limits.head_s + sent / self.limits.slowest_bytes_per_s)
 
     def _give(self, seconds: float) -> None:
