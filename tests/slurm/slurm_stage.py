@@ -15,11 +15,12 @@ from cluster_config import ClusterSpec
 sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
 
 from two_parties import KIFABRIK, Stage, two_parties
+from users import remove_user
 
 from kifabrik.engines.slurm.account_plan import unix_user
 
-_FIRST_UID = 720_000
-"""Nodes on one machine must not share user ids of runs, nor locks."""
+_FIRST_UID = 20_000_000 + os.getpid() % 10_000 * 100_000
+"""Nodes on one machine must not share user ids of runs, nor locks; nor must the nodes of two sessions."""
 
 _AGENTS_AT_ONCE = 4
 
@@ -197,4 +198,4 @@ def slurm_parties(folder, cluster, spec, stage_type=SlurmStage, settings=""):
                         cluster.run("scancel", "--quiet", number)
             stage.end_agents()
             for tenant in stage.factory.kifabrik("admin", "tenants", "--json").json():
-                subprocess.run(["userdel", unix_user(tenant["tenant"])], check=False, capture_output=True)
+                remove_user(unix_user(tenant["tenant"]))

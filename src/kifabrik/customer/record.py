@@ -1,6 +1,5 @@
 """The ledger on this machine: its own mirror, exported and verified without a server."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,7 +41,7 @@ def keep_cosigned_head(session: Session) -> None:
         (member_folder(session.home, "ledger") / COSIGNED).write_text(text, encoding="utf-8")
 
 
-def verify_offline(home: Path, on_entry: Callable[[int, Entry], None] | None = None) -> OfflineReport:
+def verify_offline(home: Path) -> OfflineReport:
     """Verify this machine's copy against the newest cosigned head it knows. Asks no server.
 
     Raises:
@@ -53,9 +52,6 @@ def verify_offline(home: Path, on_entry: Callable[[int, Entry], None] | None = N
     with TemporaryDirectory(prefix="kifabrik-ledger-") as folder:
         held = export_log(home, Path(folder))
         report = verify_folder(Path(folder), Policy.parse(profile.policy))
-    if on_entry is not None and report.ok:
-        for index, entry in enumerate(entries(home)[: report.entries]):
-            on_entry(index, entry)
     return OfflineReport(report, held)
 
 

@@ -22,7 +22,7 @@ CODE: Final = "code"
 """Folder of a kit that becomes the job's working folder."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SHARED: Final = ("__init__.py", "errors.py", "durable.py", "recipes/__init__.py", "recipes/run_log.py")
-_LEFT_OUT: Final = ("__pycache__", "example", "kit.py")
+_LEFT_OUT: Final = ("__pycache__", "example", "example.py", "kit.py")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Kit:
         steps: Makes the commands that come next, of the folder and the same values.
         example: Writes example input into a folder; None: there is none.
         needs: Packages needed beyond the extra's.
+        finish: Adds to a written folder what takes a while to make; of the folder, the values, and whom to tell.
     """
 
     name: str
@@ -67,9 +68,11 @@ class Kit:
     steps: Callable[[Path, Mapping[str, str]], tuple[str, ...]]
     example: Callable[[Path], None] | None = None
     needs: tuple[str, ...] = ("pydantic",)
+    finish: Callable[[Path, Mapping[str, str], Callable[[str], None]], None] | None = None
 
 
 KITS: Final = {
+    "maintenance": "kifabrik.recipes.maintenance.kit:MAINTENANCE",
     "supply-chain": "kifabrik.recipes.supply_chain.kit:SUPPLY_CHAIN",
     "pharma-screen": "kifabrik.recipes.pharma.kit:PHARMA_SCREEN",
     "pharma-train": "kifabrik.recipes.pharma.kit:PHARMA_TRAIN",

@@ -128,7 +128,7 @@ def test_what_is_watched_is_of_attempts_and_runs_that_go_on(store: SqlStore) -> 
             )
             transaction.runs.add_attempt(replace(ATTEMPT, run=name, attempt=name.replace("r", "a")))
     with store.read() as transaction:
-        found = {one.attempt: one for one in transaction.runs.watched()}
+        found = {one.attempt: one for one in transaction.runs.watched().values()}
     assert found.keys() == {"a-1", "a-3"}
     assert found["a-1"] == Watched(
         tenant="t-a",
@@ -147,6 +147,38 @@ def test_what_is_watched_is_of_attempts_and_runs_that_go_on(store: SqlStore) -> 
         stop=StopCause.CAP,
     )
     assert (found["a-3"].placed, found["a-3"].stop) == (True, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run": {"revision": 4, "reason": "Other."}},
+        {"run": {"stop": None, "revision": 3}},
+        {"attempt": {"submits": 3}},
+        {"attempt": {"taken": "2026-11-23T08:00:02Z"}},
+        {"attempt": {"running": "2026-11-23T08:00:03Z"}},
+        {"attempt": {"state": RunState.RUNNING}},
+        {"attempt": {"placement": ()}},
+    ],
+    ids=str,
+)
+def test_of_what_is_watched_that_alone_is_read_again_which_has_changed(store: SqlStore, change) -> None:
+    with store.write() as transaction:
+        transaction.runs.add_run(replace(RUN, revision=3))
+        transaction.runs.add_attempt(ATTEMPT)
+        transaction.runs.add_run(replace(RUN, run="r-2", order="r-2"))
+        transaction.runs.add_attempt(replace(ATTEMPT, run="r-2", attempt="a-2"))
+    with store.read() as transaction:
+        before = transaction.runs.watched()
+        again = transaction.runs.watched(before)
+    assert {id(one) for one in again.values()} == {id(one) for one in before.values()}
+    with store.write() as transaction:
+        transaction.runs.save_run(replace(RUN, **{"revision": 3, **change.get("run", {})}))
+        transaction.runs.save_attempt(replace(ATTEMPT, **change.get("attempt", {})))
+    with store.read() as transaction:
+        found = transaction.runs.watched(before)
+        assert set(found.values()) == set(transaction.runs.watched().values())
+    assert len({id(one) for one in found.values()} & {id(one) for one in before.values()}) == 1
 
 
 def test_saving_a_run_keeps_every_change_that_may_happen(store: SqlStore) -> None:
