@@ -52,6 +52,7 @@ BENCHMARKS = {
     "rooms": Size(quick="--repeat 3"),
     "submit": Size(quick="--rounds 2"),
     "runs": Size(quick="--runs 10 --finished 1000"),
+    "waiting": Size("--seconds 6", "--seconds 1 --callers 20"),
     "leases": Size(quick="--nodes 10 --singles 3"),
     "thousand": Size(quick="--runs 10 --finished 1000"),
     "streaming": Size(quick="--size 64MiB --repeat 1 --limit 32MiB"),

@@ -112,7 +112,6 @@ def a_year(trace) -> Picture:
             at_most("memory for that", gigabytes(), 2.0, "{:.2f} GB"),
             at_most("physics of a year by the minute", physics, 1.0, "{:.2f} s"),
         ),
-        less_is_better=True,
     )
 
 
@@ -151,7 +150,6 @@ def beside_peers(trace) -> Picture:
         "seconds",
         tuple(bars),
         note="Theirs on their machines and for their own systems; ours for as many jobs, days and nodes.",
-        less_is_better=True,
     )
 
 

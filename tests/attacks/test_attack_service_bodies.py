@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from kifabrik.factory.records import TokenKind
 from kifabrik.factory.tokens import new_token
 from kifabrik.service.app import make_app
-from kifabrik.service.doors import MIB, MOST_PARTS, SMALL, Door
+from kifabrik.service.doors import PARTS, SMALL, Door
+from kifabrik.service.limits import MIB
 from kifabrik.service.routers import ALL
 from kifabrik.tenants.statements import Role
 from kifabrik.wiring.factory import init_home, open_factory
@@ -141,8 +142,29 @@ def test_bodies_made_of_very_many_parts_are_not_parsed(busy: FactoryProcess) -> 
         many = b'{"request": [' + b"{}," * (10 * MIB) + b"{}]}"
         answer = http.post("/v1/keyholder/decisions", content=many)
         assert (answer.status_code, answer.json()["code"]) == (413, "usage")
-        assert str(MOST_PARTS) in answer.json()["message"]
+        assert str(PARTS) in answer.json()["message"]
     assert _highest_memory(busy) - before < 5 * len(many)
+
+
+def test_of_very_many_faults_one_is_named(busy: FactoryProcess) -> None:
+    person = busy.sign_up().enrol()
+    headers = {"authorization": f"Bearer {person.token}"}
+    with httpx.Client(base_url=busy.url, headers=headers, timeout=60) as http:
+        unknown = http.post("/v1/objects/missing", json={str(number): 0 for number in range(9_000)})
+        wrong = http.post("/v1/objects/missing", json={"digests": ["x"] * 9_000})
+    for answer, said in ((unknown, "far too many fields"), (wrong, "digests.0")):
+        assert answer.status_code == 400
+        assert said in answer.json()["message"]
+        assert "more)" not in answer.json()["message"]
+
+
+def test_a_statement_in_a_body_is_not_parsed_if_its_parts_are_hidden(busy: FactoryProcess) -> None:
+    tenant = busy.sign_up()
+    headers = {"authorization": f"Bearer {tenant.token}", "content-type": "application/json"}
+    with httpx.Client(base_url=busy.url, headers=headers, timeout=60) as http:
+        body = b'{"statement": "[' + b"[]\\u002c" * 100_000 + b'[]]"}'
+        answer = http.post("/v1/recipients", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (413, "usage")
 
 
 def test_what_a_tenant_sends_at_once_has_bounds_and_others_are_let_in_meanwhile(busy: FactoryProcess) -> None:
@@ -185,4 +207,4 @@ def test_every_route_has_a_door_and_no_others_are_open(app: FastAPI) -> None:
     assert all(isinstance(route, Door) for route in doors)
     unguarded = {(*route.methods, route.path) for route in doors if route.allowed is None}
     assert unguarded == OPEN
-    assert all(route.most_bytes == 0 for route in doors if route.methods & {"GET", "HEAD"})
+    assert all(route.measure.most_bytes == 0 for route in doors if route.methods & {"GET", "HEAD"})

@@ -22,7 +22,7 @@ from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc
 from kifabrik.wiring.factory import init_home, open_factory
 from kifabrik.wiring.node import init_node, read_key
-from parties import FactoryProcess, Person, use_postgres
+from parties import FactoryProcess, Party, Person, use_postgres
 from ports import free_port
 
 PYTHON = "3.11"
@@ -131,6 +131,10 @@ class Desk(FactoryProcess):
         )
         self.driven.runs.fleet.enrol(record)
 
+    def last_seen(self, party: Party) -> str:
+        """When the factory last heard of a tenant's keyholder."""
+        return next(one.keyholder_seen for one in self.driven.accounts.tenants() if one.tenant == party.tenant)
+
     def clear(self) -> None:
         """End every run that has not ended, and forget who leads."""
         self.ahead = timedelta()
@@ -217,6 +221,21 @@ def small_desk(desk: Desk) -> Desk:
     """A factory with an empty node of two cores whose runs the test drives."""
     desk.begin(cpus=2)
     return desk
+
+
+@pytest.fixture
+def party(small_desk: Desk) -> Iterator[Party]:
+    """A tenant of that factory, whose keyholder is there."""
+    signed_up = small_desk.sign_up()
+    with players.keyholder(signed_up):
+        players.eventually(lambda: small_desk.last_seen(signed_up))
+        yield signed_up
+
+
+@pytest.fixture
+def person(party: Party) -> Person:
+    """A member of that tenant."""
+    return party.enrol()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from living_trees import files_below
+
 SOURCE = Path(__file__).parents[2] / "src"
 MARKS = (b"Ventil 1", b"M-0000", "Größe ½".encode(), b"eilig, Lieferung", b"45000000", b"skiptoken")
 """Words of rows and links that no file of ours has for another reason."""
@@ -48,14 +50,9 @@ def found(folders):
     """Files with a row in them, and how many were looked at."""
     looked, bad = 0, []
     for folder in folders:
-        for place, _, names in os.walk(folder):  # which takes it that a folder goes meanwhile
-            for path in (Path(place) / name for name in names):
-                try:
-                    data = path.read_bytes()
-                except FileNotFoundError:
-                    continue  # uploaded and removed since the folder was listed
-                looked += 1
-                bad += [(path, mark) for mark in MARKS if mark in data]
+        for path, data in files_below(folder):
+            looked += 1
+            bad += [(path, mark) for mark in MARKS if mark in data]
     return looked, bad
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cluster_config import CLUSTER
 from users import MINE, remove_user
 
 from kifabrik.engines.slurm.account_plan import PARENT, unix_user
@@ -218,3 +219,37 @@ def test_someone_who_may_not_change_accounts_hears_so(cluster, home, user):
     syncing = AccountSync(AsUser(cluster.conf), lambda: [TenantShare(ONE)])
     with pytest.raises(RefusedError, match="does not allow"):
         syncing.do(syncing.plan(), done=lambda _step: None)
+
+
+def test_another_cluster_of_the_same_slurmdbd_keeps_what_it_has(cluster, home):
+    """It has a factory of its own, with one of this factory's tenants."""
+    cluster.run("sacctmgr", "-iQ", "add", "cluster", "other")
+    manage = ("sacctmgr", "-iQ", "add", "account", "Cluster=other")
+    try:
+        mark = ("Organization=kifabrik", f"Description=kifabrik tenant {ONE}")
+        cluster.run(*manage, PARENT, "Organization=kifabrik", "Description=kifabrik")
+        cluster.run(*manage, ONE, f"Parent={PARENT}", *mark)
+        has(home, **{ONE: Limits(most_gpus=2)})
+        sync(cluster, home, "--yes", "--make-users")
+        assert sync(cluster, home, "--check")["in_step"]
+        assert clusters_of(cluster, ONE) == {"other", CLUSTER}
+
+        forget(home, ONE)
+        sync(cluster, home, "--yes")
+        assert sync(cluster, home, "--check")["in_step"]
+        assert qos_limits(cluster, ONE) == "gres/gpu=2|10000"
+        with pytest.raises(subprocess.CalledProcessError):
+            cluster.run("sbatch", "--chdir=/", "--output=/dev/null", "--wrap=true", user=unix_user(ONE))
+
+        sync(cluster, home, "--yes", "--remove-gone")
+        assert clusters_of(cluster, ONE) == {"other"}
+        assert qos_limits(cluster, ONE) == "gres/gpu=2|10000"
+    finally:
+        for name in (ONE, PARENT):
+            cluster.run("sacctmgr", "-iQ", "remove", "account", "where", f"Name={name}", "Cluster=other")
+        cluster.run("sacctmgr", "-iQ", "remove", "cluster", "where", "Name=other")
+
+
+def clusters_of(cluster, account: str) -> set[str]:
+    rows = cluster.run("sacctmgr", "-nP", "show", "associations", f"account={account}", "format=Cluster,User")
+    return {row.split("|")[0] for row in rows.splitlines()}

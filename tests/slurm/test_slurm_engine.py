@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -10,10 +9,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import cluster as clusters
 import pytest
-from cluster_config import GPU_MAJOR, ClusterSpec
-from slurm_stage import slurm_parties
+from cluster_config import GPU_MAJOR
+from slurm_stage import sealed_stage
 from users import MINE, add_user, remove_user
 from waiting import eventually
 
@@ -27,6 +25,7 @@ from kifabrik.seals.identities import Identity
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import format_time, now_utc
 from kifabrik.wiring.node import read_key
+from living_trees import folders_below
 
 pytestmark = pytest.mark.timeout(300)  # a cluster and two parties start within the first test
 GPUS = 2
@@ -67,21 +66,8 @@ def devices():
 @pytest.fixture(scope="module")
 def stage(devices, tmp_path_factory):
     """Three nodes with two GPUs each; a customer with a sealed dataset."""
-    reason = clusters.missing()
-    if reason:
-        pytest.skip(reason)
-    folder = Path(f"/tmp/kifabrik-engine-{os.getpid()}")
-    folder.mkdir(mode=0o755)
-    spec = ClusterSpec(folder / "cluster", nodes=3, gpus=GPUS, node_timeout_s=8, grace_s=20)
-    with clusters.running(spec) as cluster:
-        (cluster.folder / "jobs").mkdir()
-        (cluster.folder / "jobs").chmod(0o1777)
-        (folder / "parties").mkdir()
-        with slurm_parties(folder / "parties", cluster, spec) as playing:
-            playing.seal(playing.name("line"), {"values.csv": "n,value\n" + "1,2\n" * 50})
-            playing.grant(playing.name("line"), "upkeep")
-            yield playing
-    shutil.rmtree(folder)
+    with sealed_stage("engine", nodes=3, gpus=GPUS, node_timeout_s=8, grace_s=20) as playing:
+        yield playing
 
 
 def state_of(stage, run):
@@ -408,7 +394,8 @@ def test_a_dead_launcher_ends_its_job_and_the_attempt(stage, order):
     run = order(FOREVER)
     stage.wait_for_line(run.run, "begun")
     launcher = launcher_of(stage, run)
-    left = list(Path("/sys/fs/cgroup/memory").rglob(f"job_{stage.job_of(run.run)}"))
+    job = f"job_{stage.job_of(run.run)}"
+    left = [folder for folder in folders_below(Path("/sys/fs/cgroup/memory")) if folder.name == job]
     assert left
     os.kill(launcher, signal.SIGKILL)
     view = stage.end(run)

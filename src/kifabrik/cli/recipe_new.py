@@ -6,7 +6,7 @@ import click
 
 from kifabrik.cli.options import json_option
 from kifabrik.cli.plain import plain
-from kifabrik.cli.terminal import show_json
+from kifabrik.cli.terminal import remark, show_json
 from kifabrik.errors import UsageError
 from kifabrik.recipes.kits import find_kit, write_kit
 
@@ -37,7 +37,11 @@ def new(name: str, folder: Path, settings: tuple[str, ...], example: bool, as_js
             raise UsageError(f"{each!r} is not NAME=VALUE", hint=f"See 'kifabrik recipe ls {kit.name}'.")
         chosen[key] = value
     values = write_kit(kit, folder, chosen, example=example)
+    if kit.finish is not None:
+        kit.finish(folder, values, (lambda _text: None) if as_json else remark)
     steps = kit.steps(folder, values)
+    if not example:  # there is no such folder: people have their own
+        steps = tuple(step.replace(str(folder / "input"), "YOUR-FOLDER") for step in steps)
     if as_json:
         show_json({"recipe": kit.name, "folder": str(folder), "settings": values, "next": list(steps)})
         return

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
-from kifabrik.cli.counting import counting
+from kifabrik.cli.counting import in_stages
 from kifabrik.cli.options import json_option
 from kifabrik.cli.supply_chain_study import (
     plain_values,
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 _SHOWN: Final = 20
 _NETWORK: Final = "network"
 """Folder of the proposed network's tables."""
-_CHECKS: Final = 10
-"""Simulations on fresh scenarios, about."""
-_OTHERS: Final = 20
-"""Simulations that seek other plans for the frontier, about."""
 
 
 @click.command(
@@ -75,7 +71,6 @@ def optimise(
     FOLDER holds the tables of the network (or is an XLSX file). Cost counts revenue that is lost.
     """
     from kifabrik.recipes.supply_chain.optimising import optimise as find  # noqa: PLC0415 - slow to import
-    from kifabrik.recipes.supply_chain.optimising import searched_on  # noqa: PLC0415
     from kifabrik.recipes.supply_chain.tables import read_network  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.supply_chain.tables.write import refuse_existing  # noqa: PLC0415
 
@@ -83,8 +78,7 @@ def optimise(
         refuse_existing(out / _NETWORK)
     network = read_network(folder, what_if)
     settings = settings_of(scenarios, periods, warm_up, seed)
-    sought = searched_on(network, settings, simulations) * (simulations + _OTHERS)
-    with counting("simulating", sought + scenarios * _CHECKS, quiet=as_json) as progress:
+    with in_stages(quiet=as_json) as progress:
         found = find(
             network,
             settings,
@@ -134,7 +128,9 @@ def _show(found: "Optimum", shown: int) -> None:
         )
         for point in found.frontier.points
     ]
-    show_table(["PLAN", "FILL RATE (BETA)", "STOCK VALUE", "COST AGAINST TODAY"], points, right=(1, 2, 3))
+    money = f" ({found.network.currency})"
+    columns = ["PLAN", "FILL RATE (BETA)", f"STOCK VALUE{money}", f"COST AGAINST TODAY{money}"]
+    show_table(columns, points, right=(1, 2, 3))
     click.echo()
     changed = sorted(found.nodes, key=_change, reverse=True)[:shown]
     rows = [
@@ -154,7 +150,11 @@ def _show(found: "Optimum", shown: int) -> None:
     if len(changed) < len(found.nodes):
         remark(f"{len(found.nodes) - len(changed)} more nodes change less; --all shows them.")
     proven = "proven least" if found.placement.is_proven else f"at most {found.placement.gap:.2%} above the least"
-    each = f"{found.searched:,} scenarios in the search, {found.frontier.scenarios:,} fresh ones in the check"
+    frontier = found.frontier
+    fewer = (
+        f", {frontier.compared:,} of them for other fill rates" if frontier.compared < frontier.scenarios else ""
+    )
+    each = f"{found.searched:,} scenarios in the search, {frontier.scenarios:,} fresh ones in the check{fewer}"
     remark(f"Placement by guaranteed service: {proven}. {found.simulations} simulations: {each}.")
     if found.start is not Start.GUARANTEED_SERVICE:
         whose = "Safety at every node" if found.start is Start.EVERYWHERE else "Today's safety"

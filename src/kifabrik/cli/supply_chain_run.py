@@ -133,17 +133,17 @@ def _show(results: "Results") -> None:
 
     currency = results.network.currency
     rows = []
-    for label, figure, unit in (
-        ("fill rate β (met at once)", "beta", "share"),
-        ("cycle service α (no shortage)", "alpha", "share"),  # noqa: RUF001 - its usual name
-        ("cost", "cost", currency),
-        ("revenue", "revenue", currency),
-        ("stock value, mean", "stock_value", currency),
-        ("backlog, mean", "backlog", "units"),
+    for label, figure, unit, bad in (
+        ("fill rate β (met at once)", "beta", "share", 0.05),
+        ("cycle service α (no shortage)", "alpha", "share", 0.05),  # noqa: RUF001 - its usual name
+        ("cost of a scenario", "cost", currency, 0.95),
+        ("revenue of a scenario", "revenue", currency, 0.05),
+        ("stock value, mean", "stock_value", currency, 0.95),
+        ("backlog, mean", "backlog", "units", 0.95),
     ):
         mean, low, high = results.interval(figure)
         values = results.scenarios[figure]
-        tail = float(np.quantile(values, 0.05 if unit == "share" else 0.95))
+        tail = float(np.quantile(values, bad))
         if not math.isfinite(mean):
             rows.append((label, "-", "-", "-"))
         elif unit == "share":

@@ -77,6 +77,11 @@ class Handover:
         self._told = ""
         """The tenant whose keyholder is away that was told so last."""
 
+    @property
+    def crowded(self) -> bool:
+        """Whether what is ordered now would wait behind what was: the cluster decides, so it is handed over."""
+        return False
+
     def look(self, leadership: Leadership) -> bool:
         """Hand over what waits, and say of what does not go why.
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
 from kifabrik.factory.deletions import Deletions
-from kifabrik.factory.keys import object_key
+from kifabrik.factory.keys import counted, object_key
 from kifabrik.factory.ports import Clock, ObjectStore, Store, Transaction
 from kifabrik.factory.records import Upload
 from kifabrik.values import format_size, format_time, parse_time, sha256_hex
@@ -257,7 +257,7 @@ class Objects:
         if transaction.objects.deleting(tenant, digest):  # decided since it was made way for
             raise UnavailableError(f"object {digest[:16]} is being deleted", hint="Try again in a moment.")
         upload = transaction.objects.upload(tenant, digest)
-        more = size - (upload.size if upload else 0)
+        more = counted(size) - (counted(upload.size) if upload else 0)
         if not transaction.accounts.reserve_bytes(tenant, more, self._quota_bytes):
             unused = sum(one.size for one in transaction.objects.unused() if one.tenant == tenant)
             idle = f" {format_size(unused)} were uploaded but never registered: they go in time." if unused else ""
@@ -271,12 +271,12 @@ class Objects:
         if digest in transaction.objects.sizes(tenant, [digest]):
             return
         if not transaction.objects.drop_upload(tenant, digest):
-            transaction.accounts.reserve_bytes(tenant, size, self._quota_bytes + size)
+            transaction.accounts.reserve_bytes(tenant, counted(size), self._quota_bytes + counted(size))
         transaction.objects.add(tenant, digest, size, format_time(self._clock()))
 
     def _give_up(self, tenant: str, digest: str) -> None:
         with self._store.write(tenant) as transaction:
             upload = transaction.objects.upload(tenant, digest)
             if upload is not None and transaction.objects.drop_upload(tenant, digest):
-                transaction.accounts.reserve_bytes(tenant, -upload.size, 0)
+                transaction.accounts.reserve_bytes(tenant, -counted(upload.size), 0)
         self._staging.drop(tenant, digest)

@@ -245,7 +245,7 @@ class ObjectRows(Protocol):
         ...
 
     def bytes_of(self, tenant: str) -> int:
-        """Bytes of a tenant's objects: stored, on their way in, and on their way out."""
+        """Bytes a tenant's objects count: stored, on their way in, and on their way out."""
         ...
 
     def moving(self) -> Iterator[tuple[str, str]]:

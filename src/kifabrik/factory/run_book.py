@@ -19,6 +19,9 @@ from kifabrik.values import format_time
 QUEUE: Final = "queue"
 """Topic: something may start, end or need a look now."""
 
+ORDERED: Final = "ordered"
+"""Topic: something waits that did not before; nothing else has changed."""
+
 LAUNCHER_GONE: Final = "launcher-gone"
 """Topic: a launcher has ended; most have said so themselves before, and then nothing follows from it."""
 
@@ -160,6 +163,10 @@ class RunBook:
     def look(self, transaction: Transaction) -> None:
         """Let the loop that drives all runs look after the commit."""
         self._hints.after(transaction, QUEUE)
+
+    def look_at_new(self, transaction: Transaction) -> None:
+        """Let that loop look after the commit at what has just been ordered, if it may start beside what waits."""
+        self._hints.after(transaction, ORDERED)
 
     def wake(self) -> None:
         """Let the loop that drives all runs look again now."""

@@ -33,7 +33,7 @@ _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 15.0
 _SWEEP_S: Final = 300.0
 """A round is made this often without any cause, in case a wake-up got lost."""
-_REST_S: Final = 0.1
+_REST_S: Final = 0.5
 """From one round to the next if nobody waits for it: what is ordered and what has ended wakes rounds, too, and
 of many runs at a time each would have the log looked at and cosigned for itself."""
 _NOTE_EVERY_S: Final = 1.0

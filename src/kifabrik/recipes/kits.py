@@ -56,6 +56,7 @@ class Kit:
         steps: Makes the commands that come next, of the folder and the same values.
         example: Writes example input into a folder; None: there is none.
         needs: Packages needed beyond the extra's.
+        finish: Adds to a written folder what takes a while to make; of the folder, the values, and whom to tell.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Kit:
     steps: Callable[[Path, Mapping[str, str]], tuple[str, ...]]
     example: Callable[[Path], None] | None = None
     needs: tuple[str, ...] = ("pydantic",)
+    finish: Callable[[Path, Mapping[str, str], Callable[[str], None]], None] | None = None
 
 
 KITS: Final = {

@@ -10,6 +10,7 @@ Invariants:
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from mmap import mmap
 from typing import BinaryIO
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -188,8 +189,9 @@ class _Batches:
 
     def __init__(self, source: BinaryIO, cipher: ChaCha20Poly1305, lanes: int) -> None:
         self._source, self._cipher = source, cipher
-        self._sealed = [memoryview(bytearray(BATCH * SEALED_CHUNK + 1)) for _ in range(lanes)]
-        self._plain = [memoryview(bytearray(BATCH * PLAIN_CHUNK)) for _ in range(lanes)]
+        # Of maps only what is used becomes memory; a bytearray of 1 MiB costs what opening one does.
+        self._sealed = [memoryview(mmap(-1, BATCH * SEALED_CHUNK + 1)) for _ in range(lanes)]
+        self._plain = [memoryview(mmap(-1, BATCH * PLAIN_CHUNK)) for _ in range(lanes)]
         self._ahead = b""
         self._next_chunk = 0
         self._ended = False

@@ -89,7 +89,11 @@ TheFactory = Annotated[Factory, Depends(the_factory)]
 
 def caller_of(request: Request) -> str:
     """What failures are counted by: the address; of IPv6 the network, for one caller has all addresses of it."""
-    host = request.client.host if request.client else ""
+    return network_of(request.client.host) if request.client else ""
+
+
+def network_of(host: str) -> str:
+    """An IPv4 address as it is, and the /64 network of one of IPv6."""
     if ":" not in host:
         return host
     try:

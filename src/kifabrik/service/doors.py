@@ -3,14 +3,18 @@
 Invariants:
 - who is refused is refused by what stands in the headers: no byte of the body is waited for or parsed;
 - a route takes as many bytes as the largest thing it is for needs, and one that needs none takes none;
-- a body is parsed only if it is not made of more parts than its length explains: each part of a JSON text costs
-  tens of times its own length in memory;
+- a body is parsed only if it is made of no more parts than the largest thing it is for: each part of a JSON text
+  costs tens of times its own length in memory;
 - a body that comes too slowly is not waited for;
-- what a tenant's callers send at one time has room in memory, and takes none of another tenant's.
+- what a tenant's callers send at one time has room in memory, and takes none of another tenant's; large bodies of
+  one tenant are parsed one at a time;
+- the calls of one tenant never have all threads the service works in.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
@@ -21,45 +25,60 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from kifabrik.errors import IntegrityError, SignInError, UsageError
+from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import Allowed, Failures, caller_of
+from kifabrik.service.limits import KIB, MIB, Limits
 from kifabrik.service.problems import TooLargeError, TooSlowError
-from kifabrik.service.room import Room
 from kifabrik.service.streams import raw_body
 
-KIB: Final = 2**10
-MIB: Final = 2**20
 SMALL: Final = 64 * KIB
 """Longest body where a route says nothing else: a few signed statements about one thing."""
 
 SIGNED: Final = 2 * MIB
 """One signed statement that may be long, such as a manifest, in JSON within JSON."""
 
-BYTES_PER_PART: Final = 32
-"""A route for n bytes takes at most n / 32 commas: twice what a list of digests has, the finest thing sent."""
+PARTS: Final = 2_000
+"""Most commas in a body where a route says nothing else: some hundred fields, and a list of some hundred things."""
 
-MOST_PARTS: Final = 400_000
-"""Commas in the longest body: more than it holds headers of shards."""
-
-PATIENCE_S: Final = 20.0
-"""For a small body as a whole; a longer one has a second more for each `SLOWEST` bytes that have come."""
-SLOWEST: Final = 16 * KIB
+NODES_PARTS: Final = 20_000
+"""The same where every node of a large run has a signature, or a header, in it."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def takes(most_bytes: int) -> Callable[[F], F]:
-    """Say of a route how long its bodies may be, if not `SMALL`."""
+@dataclass(frozen=True)
+class Measure:
+    """What a route takes.
+
+    Args:
+        most_bytes: Longest body; 0 where none is read.
+        most_parts: Most commas in it, where it is JSON.
+        of_attempts: Longest body of a launcher, which speaks for all nodes of a run; 0 if it is no other.
+    """
+
+    most_bytes: int = SMALL
+    most_parts: int = PARTS
+    of_attempts: int = 0
+
+    def most_of(self, caller: Principal | None) -> int:
+        """Longest body of this caller."""
+        attempt = caller is not None and caller.kind is TokenKind.ATTEMPT
+        return self.of_attempts if attempt and self.of_attempts else self.most_bytes
+
+
+def takes(most_bytes: int, *, parts: int = PARTS, of_attempts: int = 0) -> Callable[[F], F]:
+    """Say of a route what it takes, if not what `Measure` says."""
 
     def mark(endpoint: F) -> F:
-        endpoint.most_bytes = most_bytes  # type: ignore[attr-defined]
+        endpoint.measure = Measure(most_bytes, parts, of_attempts)  # type: ignore[attr-defined]
         return endpoint
 
     return mark
 
 
 class Door(APIRoute):
-    """A route that asks its callers one thing after the other, and only then lets FastAPI read and parse."""
+    """A route that asks its callers one thing after the other, and only then lets FastAPI parse what they send."""
 
     @property
     def allowed(self) -> Allowed | None:
@@ -67,41 +86,64 @@ class Door(APIRoute):
         return next((call for call in _calls(self.dependant) if isinstance(call, Allowed)), None)
 
     @property
-    def most_bytes(self) -> int:
-        """Longest body; 0 where none is read."""
+    def measure(self) -> Measure:
+        """What is taken here."""
         reads = self.body_field is not None or raw_body in _calls(self.dependant)
-        return int(getattr(self.endpoint, "most_bytes", SMALL)) if reads else 0
+        measure: Measure = getattr(self.endpoint, "measure", Measure())
+        return measure if reads else Measure(0)
 
     def get_route_handler(self) -> Handler:
         """Return FastAPI's handler behind the door."""
         handle = super().get_route_handler()
-        allowed, most_bytes = self.allowed, self.most_bytes
-        most_parts = min(most_bytes // BYTES_PER_PART, MOST_PARTS) if self.body_field is not None else most_bytes
+        waits = iscoroutinefunction(self.endpoint)
+        allowed, measure, is_json = self.allowed, self.measure, self.body_field is not None
 
-        async def take(request: Request) -> Response:
-            if most_bytes == 0:
+        async def parse(request: Request) -> Response:
+            if allowed is None or waits:  # who waits for news holds no thread
                 return await handle(request)
-            taken = Request(request.scope, _Intake(request, most_bytes).receive)
-            try:
-                body = await taken.body()
-            except ClientDisconnect:
-                raise UsageError("the caller hung up in the middle of the body") from None
-            if body.count(b",") > most_parts:
-                raise TooLargeError(f"the body has more than the {most_parts} parts that are taken here")
-            return await handle(taken)
+            async with request.app.state.threads.held(request.state.principal.tenant, 1):
+                return await handle(request)
+
+        async def take(request: Request, caller: Principal | None) -> Response:
+            most_bytes = measure.most_of(caller)
+            if most_bytes == 0:
+                return await parse(request)
+            size = min(_announced(request, most_bytes), most_bytes)
+            if caller is None or size <= SMALL:
+                return await parse(await _whole(request, most_bytes, measure.most_parts if is_json else None))
+            state = request.app.state
+            async with state.room.held(caller.tenant, size):
+                whole = await _whole(request, most_bytes, measure.most_parts if is_json else None)
+                if not is_json:
+                    return await parse(whole)
+                async with state.turns.held(caller.tenant, 1):  # parsing holds up everybody's requests
+                    return await parse(whole)
 
         async def enter(request: Request) -> Response:
             if allowed is None:
-                return await _counted(request, take)
-            caller = await allowed.let_in(request)
-            size = min(_announced(request, most_bytes), most_bytes)
-            if size <= SMALL:
-                return await take(request)
-            room: Room = request.app.state.room
-            async with room.held(caller.tenant, size):
-                return await take(request)
+                return await _counted(request, lambda: take(request, None))
+            return await take(request, await allowed.let_in(request))
 
         return enter
+
+
+async def _whole(request: Request, most_bytes: int, most_parts: int | None) -> Request:
+    """Return the request with its body in memory; None takes whatever bytes there are.
+
+    Raises:
+        TooLargeError: It has more bytes or parts than are taken.
+        TooSlowError: It takes too long to come.
+        UsageError: The caller has hung up.
+    """
+    whole = Request(request.scope, _Intake(request, most_bytes).receive)
+    try:
+        body = await whole.body()
+    except ClientDisconnect:
+        raise UsageError("the caller hung up in the middle of the body") from None
+    # A comma in a text of JSON within JSON may be written by its number.
+    if most_parts is not None and body.count(b",") + body.count(b"\\u002") > most_parts:
+        raise TooLargeError(f"the body has more than the {most_parts} parts that are taken here")
+    return whole
 
 
 class _Intake:
@@ -109,6 +151,7 @@ class _Intake:
 
     def __init__(self, request: Request, most_bytes: int) -> None:
         self._receive: Receive = request.receive
+        self._limits: Limits = request.app.state.limits
         self._most_bytes = most_bytes
         self._received = 0
         self._begun = asyncio.get_running_loop().time()
@@ -121,13 +164,15 @@ class _Intake:
             TooLargeError: There are more bytes than are taken here.
             TooSlowError: They take too long to come.
         """
+        limits = self._limits
         try:
-            async with asyncio.timeout_at(self._begun + PATIENCE_S + self._received / SLOWEST):
+            until = self._begun + limits.head_s + self._received / limits.slowest_bytes_per_s
+            async with asyncio.timeout_at(until):
                 message = await self._receive()
         except TimeoutError:
             raise TooSlowError(
                 f"only {self._received} bytes of the body came in time",
-                hint=f"Send at least {SLOWEST // KIB} kB a second.",
+                hint=f"Send at least {limits.slowest_bytes_per_s // KIB} kB a second.",
             ) from None
         self._received += len(message.get("body", b""))
         self._check_size(self._received)
@@ -138,7 +183,7 @@ class _Intake:
             raise TooLargeError(f"the body is larger than {self._most_bytes} bytes")
 
 
-async def _counted(request: Request, take: Handler) -> Response:
+async def _counted(request: Request, take: Callable[[], Awaitable[Response]]) -> Response:
     """Let a stranger in who has not failed too often; whose signatures or codes do not fit has failed.
 
     Raises:
@@ -148,7 +193,7 @@ async def _counted(request: Request, take: Handler) -> Response:
     caller = caller_of(request)
     failures.check(caller)
     try:
-        return await take(request)
+        return await take()
     except (SignInError, IntegrityError):
         failures.add(caller)
         raise

@@ -9,19 +9,12 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from kifabrik.errors import UnavailableError
 
-MOST_BYTES: Final = 256 * 2**20
-MOST_EACH: Final = 96 * 2**20
-"""Of one tenant: twelve pieces of uploads, or one answer of a keyholder with very many headers."""
-
-PATIENCE_S: Final = 30.0
-
 
 class Room:
-    """Room for bodies, used within one event loop.
+    """Room for bodies, or for what is sent, used within one event loop.
 
     Args:
         most_bytes: For all together.
@@ -29,14 +22,12 @@ class Room:
         patience_s: How long one waits for room.
     """
 
-    def __init__(
-        self, most_bytes: int = MOST_BYTES, most_each: int = MOST_EACH, patience_s: float = PATIENCE_S
-    ) -> None:
+    def __init__(self, most_bytes: int, most_each: int, patience_s: float) -> None:
         self._most_bytes = most_bytes
         self._most_each = most_each
         self._patience_s = patience_s
         self._held: Counter[str] = Counter()
-        self._waiting: set[asyncio.Event] = set()
+        self._waiting: dict[asyncio.Event, None] = {}  # in the order they came
 
     @asynccontextmanager
     async def held(self, owner: str, size: int) -> AsyncIterator[None]:
@@ -50,7 +41,7 @@ class Room:
                 await self._wait(owner, size)
         except TimeoutError:
             raise UnavailableError(
-                "too much is being sent to the factory at once", hint="Send less at a time, or try again."
+                "too much is under way to or from the factory at once", hint="Do less at a time, or try again."
             ) from None
         try:
             yield
@@ -58,16 +49,16 @@ class Room:
             self._held[owner] -= size
             if not self._held[owner]:
                 del self._held[owner]
-            for event in self._waiting:
+            for event in self._waiting:  # each looks whether there is room for it now
                 event.set()
 
     async def _wait(self, owner: str, size: int) -> None:
         event = asyncio.Event()
         while self._held[owner] + size > self._most_each or self._held.total() + size > self._most_bytes:
             event.clear()
-            self._waiting.add(event)
+            self._waiting[event] = None
             try:
                 await event.wait()
             finally:
-                self._waiting.discard(event)
+                self._waiting.pop(event)
         self._held[owner] += size

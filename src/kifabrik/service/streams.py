@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, Final, Generic, ParamSpec, TypeVar
@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kifabrik.errors import UnavailableError
 from kifabrik.factory.hints import EVERYTHING, Hints
 from kifabrik.service.problems import unforeseen
+from kifabrik.service.room import Room
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -177,6 +178,33 @@ async def raw_body(request: Request) -> bytes:
 RawBody = Annotated[bytes, Depends(raw_body)]
 
 
+@in_place
+def the_sending_room(request: Request) -> Room:
+    """Memory for pieces of objects on their way out."""
+    room: Room = request.app.state.sending
+    return room
+
+
+TheSendingRoom = Annotated[Room, Depends(the_sending_room)]
+
+
+async def in_room(room: Room, owner: str, pieces: Iterator[bytes], size: int) -> AsyncIterator[bytes]:
+    """Hand pieces on; room for each is held from before it is fetched until it is on its way.
+
+    Args:
+        room: Where.
+        owner: Whose.
+        pieces: Fetched in a thread.
+        size: Bytes of the longest.
+    """
+    while True:
+        async with room.held(owner, size):
+            piece = await run_sync(next, pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+
 class Guard:
     """Outermost: logs each request without its secrets, answers unforeseen errors.
 
@@ -208,7 +236,8 @@ class Guard:
                 raise  # the answer has begun: only breaking it off tells the caller
             await reply(scope, receive, noting)
         finally:
-            _access.info("%s %s %d %.0f ms%s", *_facts(scope, status, begun))
+            stranger = {"stranger": "principal" not in scope.get("state", {})}
+            _access.info("%s %s %d %.0f ms%s", *_facts(scope, status, begun), extra=stranger)
 
 
 def _facts(scope: Scope, status: int, begun: float) -> tuple[Any, ...]:

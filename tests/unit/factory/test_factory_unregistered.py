@@ -17,7 +17,7 @@ from kifabrik.factory.check import Check
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.housekeeping import Housekeeping
-from kifabrik.factory.keys import object_key
+from kifabrik.factory.keys import SMALLEST, object_key
 from kifabrik.factory.objects import Objects
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.unregistered import GRACE, Unregistered
@@ -276,3 +276,19 @@ def test_who_has_no_room_left_is_told_how_much_of_it_was_never_registered(room: 
     with pytest.raises(CapacityError) as refused:
         room.put(bytes(200_000))
     assert "900 kB were uploaded but never registered: they go in time" in refused.value.hint
+
+
+def test_very_many_tiny_objects_fill_the_quota_before_the_disk(room: _Room) -> None:
+    most = QUOTA // SMALLEST
+    room.objects.take(room.tenant, [b"%d" % number for number in range(most)])
+    assert room.used() == most * SMALLEST
+    for refused in (lambda: room.put(b"x"), lambda: room.objects.take(room.tenant, [b"x"])):
+        with pytest.raises(CapacityError):
+            refused()
+    digest = hashlib.sha256(b"begun").hexdigest()
+    with pytest.raises(CapacityError):
+        room.objects.receive(room.tenant, digest, 5, 0, b"")
+    assert room.findings() == []
+    room.now += LATE
+    assert room.unregistered.remove() == most
+    assert room.used() == 0

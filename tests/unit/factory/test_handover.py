@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from rows_of_runs import a_run
 
 from kifabrik.errors import UnavailableError
 from kifabrik.factory.engine import Fate, Life
@@ -19,31 +20,7 @@ from kifabrik.plant.governor.rules import Permit
 from kifabrik.runs.states import RunState
 from kifabrik.values import Place, Resources, format_time, sha256_hex, task_run
 
-RUN = Run(
-    tenant="t-a",
-    run="r-1",
-    member="m-1",
-    purpose="p-1",
-    order="11" * 32,
-    code="33" * 32,
-    lock="44" * 32,
-    resources=Resources(cpus=1),
-    place=Place(),
-    python="3.11",
-    staged_bytes=0,
-    streamed_bytes=0,
-    priority=0,
-    outputs=0,
-    attempts=1,
-    retry_on=(),
-    max_duration_s=60,
-    cap_s=60,
-    rate_micro_eur=0,
-    budget_micro_eur=0,
-    most_micro_eur=0,
-    created="2026-11-23T08:00:00Z",
-    deadline="2026-11-24T08:00:00Z",
-)
+RUN = a_run("t-a", "r-1", "11" * 32, resources=Resources(cpus=1), place=Place())
 
 
 class ClusterPlayer:

@@ -72,6 +72,28 @@ def test_what_is_sealed_opens_to_the_same_tree(folder, tmp_path):
     assert sum(counted) == version.plain_size
 
 
+def test_a_store_is_asked_again_for_what_it_has_got_so_that_it_keeps_it_until_all_is_there(folder, tmp_path):
+    asked = []
+
+    class Asked(MemoryObjects):
+        def missing(self, digests):
+            asked.append(set(digests))
+            return super().missing(asked[-1])
+
+    def seal_asking(every_s):
+        asked.clear()
+        head = VersionHead(TENANT, DATASET, 1, "", Identity.generate().recipient)
+        with plan_shards(folder, sizes=SIZES) as plan:
+            sealed = Sealer(head, Asked(), tmp_path / "spool", ask_again_s=every_s).seal(plan)
+        return [body.sha256 for body in sealed.manifest.shards]
+
+    shards = seal_asking(0)
+    assert len(shards) > 1
+    assert asked == [set(), *(set(shards[: n + 1]) for n in range(len(shards)))]
+    seal_asking(3600)
+    assert asked == [set()]
+
+
 def test_no_plaintext_reaches_store_or_spool(folder, tmp_path):
     (folder / "needle-name.txt").write_bytes(b"needle-content" * 10)
     store = MemoryObjects()

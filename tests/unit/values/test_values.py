@@ -136,6 +136,22 @@ def test_euros_are_kept_to_the_micro_euro(amount):
     assert Money.from_text(f"{amount:f}").micro_eur == amount * 10**6
 
 
+@pytest.mark.parametrize("text", ["0,50", "0,50 EUR", "0.5€", " 0,5 EUR"])
+def test_euros_may_have_a_decimal_comma(text):
+    assert Money.from_text(text).micro_eur == 500_000
+
+
+@pytest.mark.parametrize("text", ["20.000 EUR", "20,000€", "1.234 EUR", "1.234,50 EUR", "1,234"])
+def test_euros_that_can_be_read_in_two_ways_are_refused(text):
+    with pytest.raises(UsageError):
+        Money.from_text(text)
+
+
+def test_what_a_program_writes_without_a_unit_is_read_as_it_stands():
+    assert Money.from_text("1.234").micro_eur == 1_234_000
+    assert Money.from_text("0.125 EUR").micro_eur == 125_000
+
+
 def test_more_euros_than_an_order_can_say_are_no_amount():
     assert Money.from_text("999999999 EUR").micro_eur < 2**53
     with pytest.raises(UsageError, match="not an amount"):

@@ -13,7 +13,8 @@ from kifabrik.durable import replacing
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.endpoints import Kind
 from kifabrik.recipes.pharma.measuring import identity_of
-from kifabrik.recipes.pharma.model import Model
+from kifabrik.recipes.pharma.model import Lineage, Model
+from kifabrik.recipes.pharma.numbers import Relation
 from kifabrik.recipes.pharma.reading import Row, rows_of
 
 _BATCH: Final = 2_000
@@ -107,11 +108,7 @@ def _lines(
         if model.shows_neighbours:
             place = int(said.nearest[at])
             lineage = model.lineage
-            near = (
-                [lineage.id[place], lineage.smiles[place], _number(lineage.value[place])]
-                if place >= 0
-                else [""] * 3
-            )
+            near = [lineage.id[place], lineage.smiles[place], _measured(lineage, place)] if place >= 0 else [""] * 3
         known = not said.reason[at]
         lines.append(
             [
@@ -127,6 +124,12 @@ def _lines(
             ]
         )
     return (sum(not one for one in said.reason), int(said.in_domain.sum())), lines
+
+
+def _measured(lineage: Lineage, place: int) -> str:
+    """What was measured of a training compound, with its mark where it is a bound."""
+    mark = lineage.relation[place] if lineage.relation[place] != Relation.EQUAL.value else ""
+    return f"{mark}{_number(lineage.value[place])}"
 
 
 def _number(value: float) -> str:

@@ -116,7 +116,7 @@ def run(
 def in_groups(values: NDArray[Any]) -> Floats:
     """Sums of groups of scenarios, in double precision; from [row, scenario] to [row, group]."""
     sums = np.zeros((len(values), -(-values.shape[1] // GROUP)))
-    add_groups(values, GROUP, sums)
+    add_groups(np.ascontiguousarray(values), GROUP, sums)  # each layout would be compiled for itself
     return sums
 
 

@@ -1,4 +1,4 @@
-"""The study as a job of an AI factory: `python -m kifabrik.recipes.supply_chain.job`, in a room without network.
+"""The study as a job of an AI factory: `python -m kifabrik.recipes.supply_chain`, in a room without network.
 
     … run /data/network --out /out/study --scenarios 10000        one run does it all
     … run /data/network --out /out/part --scenarios 10000 --part 2/8
@@ -9,12 +9,12 @@ What it prints is the run's log, which is sealed; metrics go to the file that `K
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from kifabrik.recipes import run_log
+from kifabrik.recipes.supply_chain import portable
 from kifabrik.recipes.supply_chain.calibrating import calibrate, draw_fit
 from kifabrik.recipes.supply_chain.engine import simulate
 from kifabrik.recipes.supply_chain.follow_up import follow_up, watched
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m kifabrik.recipes.supply_chain.job", description="A study.")
+    parser = argparse.ArgumentParser(prog="python -m kifabrik.recipes.supply_chain", description="A study.")
     work = parser.add_subparsers(dest="work", required=True)
     run = work.add_parser("run", help="simulate")
     run.add_argument("network", type=Path, help="folder or workbook of tables, perhaps with a history beside them")
@@ -62,7 +62,8 @@ def _run(said: argparse.Namespace) -> None:
     part, _, parts = said.part.partition("/")
     settings = share(whole, int(part), int(parts)) if said.part else whole
     run_log.say(f"{len(network.nodes)} nodes, {len(network.lanes)} lanes; {settings.scenarios:,} scenarios")
-    run_log.say("The first period comes after up to half a minute of compiling.")
+    if not portable.is_taken():
+        run_log.say("The first period comes after up to half a minute of compiling.")
     with run_log.progress("simulating", settings.scenarios) as progress:
         results = simulate(
             network,
@@ -112,7 +113,3 @@ def _conclude(results: Results, said: argparse.Namespace) -> None:
         run_log.report(name, mean)
     for node in (node for node in found.critical if math.isfinite(node.cost)):
         run_log.say(f"two weeks without {node.name} cost {round(node.cost):,} {results.network.currency}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

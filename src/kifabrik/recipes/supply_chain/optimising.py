@@ -20,35 +20,28 @@ Invariants:
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain.comparing import outlay
-from kifabrik.recipes.supply_chain.engine import GROUP, simulate
+from kifabrik.recipes.supply_chain.blocks import GROUP
 from kifabrik.recipes.supply_chain.guaranteed_service import Placement, place_safety_stock, stock_everywhere
 from kifabrik.recipes.supply_chain.network import Network, Policy, Rule
 from kifabrik.recipes.supply_chain.optimum import NodePlan, Optimum, Start
+from kifabrik.recipes.supply_chain.plan_frontier import FRONTIER_TARGETS, TO_FRONTIER, checked, compared_on
 from kifabrik.recipes.supply_chain.results import Results, Settings
-from kifabrik.recipes.supply_chain.safety_stocks import (
-    base_stocks,
-    from_network,
-    main_level,
-    present_placement,
-    present_safety,
-)
-from kifabrik.recipes.supply_chain.scaling import Scaling
-from kifabrik.recipes.supply_chain.studies import Estimate, Frontier, FrontierPoint
+from kifabrik.recipes.supply_chain.safety_stocks import from_network, main_level, present_placement, present_safety
+from kifabrik.recipes.supply_chain.searching import Search, aim, least_beta, mean_beta
+from kifabrik.recipes.supply_chain.studies import Estimate
+from kifabrik.recipes.supply_chain.work_left import Stage, Told, WorkLeft
 
 Floats = NDArray[np.float64]
-Progress = Callable[[int], None]
 GROUPS: Final = 12
-_FRESH: Final = 7919
-"""Added to the seed for the check: any other seed gives other luck."""
 _WITHIN: Final = 0.005
 """Half a per cent of the safety stock: so close the fill rate is sought."""
 _TO_REACH: Final = 11
@@ -56,11 +49,6 @@ _TO_REACH: Final = 11
 _TO_START: Final = 2 * _TO_REACH
 """Simulations that are worth another start: scaling, as many to move safety, and scaling again."""
 _STEPS: Final = (0.75, 1.3)
-FRONTIER_TARGETS: Final = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
-"""Fill rates of the other plans of the frontier."""
-_FRONTIER_WITHIN: Final = 0.02
-_TO_FRONTIER: Final = 8
-"""Simulations for each of them, at most."""
 _MOST_WORK: Final = 6e10
 """Periods of nodes and lanes that a search may take: some six minutes of two cores."""
 _LEAST_SEARCHED: Final = 64
@@ -68,51 +56,6 @@ _CHECKS: Final = 3
 """So often a plan is checked, and given more safety in between."""
 _RAISE: Final = 1.5
 """A raise aims at so many times what was missed: the next check has other luck."""
-
-
-@dataclass
-class _Search:
-    """Simulations of scaled safety stocks, with one luck, counted; of their results scenarios' figures are kept."""
-
-    network: Network
-    placement: Placement
-    settings: Settings
-    limit: int
-    confidence: float
-    progress: Progress | None = None
-    workers: int | None = None
-    runs: int = 0
-    known: dict[tuple[float, ...], Results] = field(default_factory=dict)
-
-    @property
-    def is_spent(self) -> bool:
-        return self.runs >= self.limit
-
-    def at(self, scales: Floats) -> Results:
-        """Results with these factors [node]."""
-        key = tuple(np.round(scales, 9))
-        if key not in self.known:
-            self.runs += 1
-            self.known[key] = self.simulated(self.plan(scales))
-        return self.known[key]
-
-    def simulated(self, network: Network) -> Results:
-        """Results of any network, under the same luck; not counted."""
-        results = simulate(network, self.settings, progress=self.progress, workers=self.workers)
-        return replace(results, network=self.network, nodes={}, nodes_error={}, lanes={}, courses={})
-
-    def scaling(self, shape: Floats) -> Scaling:
-        """Fill rates of multiples of these factors [node]."""
-        return Scaling(lambda scale: _least(self.at(scale * shape), self.confidence))
-
-    def serves(self, scales: Floats, beta: float) -> bool:
-        """Whether the fill rate is met beyond luck."""
-        return _least(self.at(scales), self.confidence) >= beta
-
-    def plan(self, scales: Floats) -> Network:
-        return base_stocks(
-            self.network, self.placement, scale=dict(zip(self.placement.stages, scales, strict=True))
-        )
 
 
 def optimise(
@@ -123,7 +66,7 @@ def optimise(
     seconds: float = 60.0,
     simulations: int = 120,
     confidence: float = 0.95,
-    progress: Progress | None = None,
+    progress: Told | None = None,
     workers: int | None = None,
 ) -> Optimum:
     """Find levels that just reach a fill rate, and where safety stock does so cheaply.
@@ -139,7 +82,7 @@ def optimise(
         seconds: For the guaranteed-service model.
         simulations: Most simulations of the search. Up to three checks, and the frontier, take some 30 more.
         confidence: Of intervals.
-        progress: Told the number of scenarios just finished.
+        progress: Told what is being done, and how many scenarios are done and will be at most.
         workers: Threads; None: one for each core.
 
     Raises:
@@ -151,23 +94,31 @@ def optimise(
         raise UsageError("No node has outside demand: there is nothing to serve.")
     if settings.scenarios < 2:  # noqa: PLR2004
         raise UsageError("One scenario says nothing of luck.", hint="Ask for at least two scenarios.")
+    work = WorkLeft(progress)
+    work.begin(Stage.PLACING)
     inputs = from_network(network)
     placement = place_safety_stock(inputs.stages, inputs.arcs, seconds=seconds)
     limit = max(3, simulations)
     few = replace(settings, traced=0, scenarios=searched_on(network, settings, limit))
     starts = _starts(network, placement, stock_everywhere(inputs.stages, inputs.arcs), limit // _TO_START)
-    searches = {
-        name: _Search(network, start, few, limit // len(starts), confidence, progress, workers)
-        for name, start in starts.items()
+    work.most = {
+        Stage.SEEKING: few.scenarios * (limit // len(starts)) * len(starts),
+        Stage.CHECKING: settings.scenarios * 2 * _CHECKS,
+        Stage.COMPARING: few.scenarios * TO_FRONTIER * len(FRONTIER_TARGETS)
+        + compared_on(network, settings) * len(FRONTIER_TARGETS),
     }
-    found = {name: _sought(one, beta) for name, one in searches.items()}
+    searches = {
+        name: Search(network, start, few, limit // len(starts), confidence) for name, start in starts.items()
+    }
+    found = _found(searches, beta, work, workers or os.cpu_count() or 1)
     start = _best_of(searches, found, beta)
     search, best = searches[start], found[start]
     is_reached = search.serves(best, beta)
-    fresh = _fresh(search, settings.scenarios, 1)
+    count = work.begin(Stage.CHECKING)
+    fresh = search.fresh(settings.scenarios, 1, count)
     if is_reached:
         fresh, best = _raised(search, fresh, best, beta)
-    now, proposed, frontier = _checked(search, fresh, best, beta)
+    now, proposed, frontier = checked(search, fresh, best, beta, work)
     return Optimum(
         network=search.plan(best),
         nodes=_node_plans(network, search.plan(best), search.placement, best),
@@ -186,45 +137,40 @@ def optimise(
     )
 
 
+def _found(searches: dict[Start, Search], beta: float, work: WorkLeft, workers: int) -> dict[Start, Floats]:
+    """The best factors of each start; sought side by side, so that few scenarios are not split further."""
+    together = min(len(searches), workers)
+    count = work.begin(Stage.SEEKING)
+
+    def seek(one: Search) -> Floats:
+        one.progress, one.workers = count, workers // together
+        best = _sought(one, beta)
+        work.spare(Stage.SEEKING, one.settings.scenarios * max(0, one.limit - one.runs))
+        one.workers = workers
+        return best
+
+    with ThreadPoolExecutor(max_workers=together) as pool:
+        return dict(zip(searches, pool.map(seek, searches.values()), strict=True))
+
+
 def searched_on(network: Network, settings: Settings, simulations: int) -> int:
     """Scenarios of each simulation of the search: all, or of large networks as many as bounded work allows."""
     each = (len(network.nodes) + len(network.lanes)) * settings.periods * simulations
     return min(settings.scenarios, max(_LEAST_SEARCHED, int(_MOST_WORK / each) // GROUP * GROUP))
 
 
-def _fresh(search: _Search, scenarios: int, check: int) -> _Search:
-    """Scenarios that nothing was sought with."""
-    settings = replace(search.settings, seed=search.settings.seed + check * _FRESH, scenarios=scenarios)
-    return replace(search, settings=settings, limit=1_000_000, runs=0, known={})
-
-
-def _raised(search: _Search, fresh: _Search, best: Floats, beta: float) -> tuple[_Search, Floats]:
+def _raised(search: Search, fresh: Search, best: Floats, beta: float) -> tuple[Search, Floats]:
     """The last check, and the plan with as much more safety as checks called for."""
     for check in range(2, _CHECKS + 2):
-        missed = beta - _least(fresh.at(best), search.confidence)
+        missed = beta - least_beta(fresh.at(best), search.confidence)
         if missed <= 0 or check > _CHECKS:
             break
-        gained = _beta(fresh.at(1.1 * best)) - _beta(fresh.at(best))
+        gained = mean_beta(fresh.at(1.1 * best)) - mean_beta(fresh.at(best))
         best = best * (1 + min(0.25, 0.1 * _RAISE * missed / gained) if gained > 0 else 1.25)
         runs = fresh.runs
-        fresh = _fresh(search, fresh.settings.scenarios, check)
+        fresh = search.fresh(fresh.settings.scenarios, check, fresh.progress)
         fresh.runs = runs
     return fresh, best
-
-
-def _least(results: Results, confidence: float) -> float:
-    """Lower end of the fill rate's interval."""
-    return Estimate.of(np.nan_to_num(results.scenarios["beta"], nan=1.0), confidence).low
-
-
-def _beta(results: Results) -> float:
-    return float(np.nanmean(results.scenarios["beta"]))
-
-
-def _aim(results: Results) -> Floats:
-    """What is made small, [scenario]."""
-    has_cost = any(node.holding_cost > 0 for node in results.network.nodes)
-    return outlay(results) if has_cost else results.scenarios["stock_value"]
 
 
 def _starts(network: Network, placement: Placement, everywhere: Placement, most: int) -> dict[Start, Placement]:
@@ -237,34 +183,34 @@ def _starts(network: Network, placement: Placement, everywhere: Placement, most:
     return starts
 
 
-def _sought(search: _Search, beta: float) -> Floats:
+def _sought(search: Search, beta: float) -> Floats:
     """The best factors found of one placement."""
     first, price = _reach(search, np.ones(len(search.network.nodes)), beta)
     return _refined(search, first, beta, price) if search.serves(first, beta) else first
 
 
-def _best_of(searches: dict[Start, _Search], found: dict[Start, Floats], beta: float) -> Start:
+def _best_of(searches: dict[Start, Search], found: dict[Start, Floats], beta: float) -> Start:
     """The start whose plan meets the fill rate and is cheapest; where none meets it, the one that serves most."""
     results = {start: search.at(found[start]) for start, search in searches.items()}
     serving = [start for start, search in searches.items() if search.serves(found[start], beta)]
     if serving:
-        return min(serving, key=lambda start: float(_aim(results[start]).mean()))
-    return max(results, key=lambda start: _beta(results[start]))
+        return min(serving, key=lambda start: float(aim(results[start]).mean()))
+    return max(results, key=lambda start: mean_beta(results[start]))
 
 
-def _reach(search: _Search, shape: Floats, beta: float) -> tuple[Floats, float]:
+def _reach(search: Search, shape: Floats, beta: float) -> tuple[Floats, float]:
     """The least multiple of `shape` that reaches the fill rate, and what one unit of fill rate costs there.
 
     If none reaches it, the greatest multiple tried.
     """
     scale = search.scaling(shape).least(beta, within=_WITHIN, go_on=lambda: not search.is_spent)
     near, far = search.at(scale * shape), search.at(scale * 0.8 * shape)
-    gained = _beta(near) - _beta(far)
-    price = float((_aim(near) - _aim(far)).mean()) / gained if gained > 0 else 0.0
+    gained = mean_beta(near) - mean_beta(far)
+    price = float((aim(near) - aim(far)).mean()) / gained if gained > 0 else 0.0
     return scale * shape, max(0.0, price)
 
 
-def _refined(search: _Search, start: Floats, beta: float, price: float) -> Floats:
+def _refined(search: Search, start: Floats, beta: float, price: float) -> Floats:
     """Better factors than `start`, if moving safety from group to group pays.
 
     A move is kept if cost less the price of the fill rate it brings falls in paired scenarios beyond luck; at the
@@ -286,15 +232,15 @@ def _refined(search: _Search, start: Floats, beta: float, price: float) -> Float
     if np.array_equal(best, start):
         return start
     again, _ = _reach(search, best, beta)
-    is_cheaper = float((_aim(search.at(again)) - _aim(search.at(start))).mean()) < 0
+    is_cheaper = float((aim(search.at(again)) - aim(search.at(start))).mean()) < 0
     return again if is_cheaper and search.serves(again, beta) else start
 
 
 def _worth(results: Results, price: float) -> Floats:
-    return _aim(results) - price * np.nan_to_num(results.scenarios["beta"], nan=1.0)
+    return aim(results) - price * np.nan_to_num(results.scenarios["beta"], nan=1.0)
 
 
-def _groups(search: _Search) -> list[NDArray[np.intp]]:
+def _groups(search: Search) -> list[NDArray[np.intp]]:
     """Nodes with safety stock, scaled together: the dearest groups first."""
     placement, network = search.placement, search.network
     prices = np.array([stage.holding_cost for stage in from_network(network).stages])
@@ -318,55 +264,6 @@ def _depths(network: Network) -> NDArray[np.intp]:
     for name in reversed(network.in_order()):
         depth[place[name]] = max((depth[place[target]] + 1 for target in below.get(name, ())), default=0)
     return depth
-
-
-def _checked(
-    search: _Search, fresh: _Search, best: Floats, beta: float
-) -> tuple[FrontierPoint, FrontierPoint, Frontier]:
-    """Today's plan, the proposed one, and plans for other fill rates, on luck not seen before."""
-    confidence = search.confidence
-    today = fresh.simulated(fresh.network)
-    now = replace(_point("today", today, None, confidence), is_current=True)
-    proposed = replace(_point(f"beta {beta:g}", fresh.at(best), today, confidence), target=beta, is_chosen=True)
-    others, scaling = [], search.scaling(best)
-    for target in FRONTIER_TARGETS:
-        scales = None if math.isclose(target, beta) else _scaled(search, scaling, best, target)
-        if scales is not None:
-            point = _point(f"beta {target:g}", fresh.at(scales), today, confidence)
-            others.append(replace(point, target=target))
-    points = sorted((now, proposed, *others), key=lambda point: (point.stock_value.mean, point.beta.mean))
-    return now, proposed, Frontier(points=tuple(points), scenarios=fresh.settings.scenarios, confidence=confidence)
-
-
-def _scaled(search: _Search, scaling: Scaling, best: Floats, target: float) -> Floats | None:
-    """The proposed safety stocks, all scaled alike to just meet another fill rate.
-
-    None if they cannot, or if it is met without any.
-    """
-    if scaling.at(0.0) >= target:
-        return None
-    until = search.runs + _TO_FRONTIER
-    scale = scaling.least(target, within=_FRONTIER_WITHIN, go_on=lambda: search.runs < until)
-    return scale * best if scaling.at(scale) >= target else None
-
-
-def _point(name: str, results: Results, today: Results | None, confidence: float) -> FrontierPoint:
-    cost = outlay(results)
-
-    def against(figure: str) -> Estimate | None:
-        if today is None:
-            return None
-        return Estimate.paired(results.scenarios[figure], today.scenarios[figure], confidence)
-
-    return FrontierPoint(
-        name=name,
-        stock_value=Estimate.of(results.scenarios["stock_value"], confidence),
-        beta=Estimate.of(results.scenarios["beta"], confidence),
-        cost=Estimate.of(cost, confidence),
-        stock_difference=against("stock_value"),
-        beta_difference=against("beta"),
-        cost_difference=None if today is None else Estimate.paired(cost, outlay(today), confidence),
-    )
 
 
 def _node_plans(network: Network, plan: Network, placement: Placement, scales: Floats) -> tuple[NodePlan, ...]:

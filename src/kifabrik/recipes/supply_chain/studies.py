@@ -9,7 +9,7 @@ Invariants:
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -175,19 +175,30 @@ class FrontierPoint:
     is_chosen: bool = False
 
 
+TODAY: Final = "today"
+"""Name of the plan of today."""
+
+
+def by_target(beta: float) -> str:
+    """Name of a plan for a fill rate."""
+    return f"beta {beta:g}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frontier:
     """Plans that trade service against cash, checked on scenarios they were not found with.
 
     Attributes:
         points: Plans, the current one among them where it is known.
-        scenarios: How many scenarios each was checked on.
+        scenarios: How many scenarios today's and the proposed plan were checked on.
         confidence: Of all intervals.
+        compared: How many of these the other plans were checked on; 0: all.
     """
 
     points: tuple[FrontierPoint, ...]
     scenarios: int
     confidence: float = 0.95
+    compared: int = 0
 
 
 def by_cost(nodes: Sequence[CriticalNode]) -> tuple[CriticalNode, ...]:

@@ -13,7 +13,8 @@ from kifabrik.runs.gathering import Fault, Stage
 from kifabrik.service import run_bodies
 from kifabrik.service.auth import ATTEMPT, TENANT, TheFactory, allow
 from kifabrik.service.bodies import Ident, envelope, logged
-from kifabrik.service.doors import MIB, SIGNED, Door, takes
+from kifabrik.service.doors import NODES_PARTS, SIGNED, Door, takes
+from kifabrik.service.limits import MIB
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, in_place, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.values import MOST_NODES
@@ -89,7 +90,7 @@ def add_checkpoint(body: Signed, caller: Launcher, factory: TheFactory) -> Logge
 
 
 @router.post("/finish")
-@takes(64 * MIB)
+@takes(64 * MIB, parts=NODES_PARTS)
 def finish(body: Finished, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Close the attempt."""
     factory.runs.finishing.finish(caller.tenant, caller.attempt, run_bodies.closing(body))
@@ -114,7 +115,7 @@ def control(
 
 
 @router.post("/notes")
-@takes(40 * MIB)
+@takes(40 * MIB, parts=NODES_PARTS)
 def leave_note(body: NoteLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Leave a note for the launchers on the other nodes."""
     factory.runs.gathering.leave(caller.tenant, caller.attempt, body.stage, body.rank, body.text)
@@ -122,7 +123,7 @@ def leave_note(body: NoteLeft, caller: Launcher, factory: TheFactory) -> dict[st
 
 
 @router.post("/keys")
-@takes(40 * MIB)
+@takes(40 * MIB, parts=NODES_PARTS)
 def hand_over_keys(body: KeysLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Hand what rank 0 has sealed to every rank."""
     factory.runs.gathering.hand_over(caller.tenant, caller.attempt, run_bodies.sealed_keys(body))

@@ -8,7 +8,8 @@ from kifabrik.factory.hints import lease_topic
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import MEMBERS, TheFactory, allow
 from kifabrik.service.bodies import Digest, logged
-from kifabrik.service.doors import MIB, Door, takes
+from kifabrik.service.doors import NODES_PARTS, SIGNED, Door, takes
+from kifabrik.service.limits import MIB
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.leases import KeysWanted, LeaseView, RequestState
@@ -19,7 +20,7 @@ Caller = Annotated[Principal, allow(*MEMBERS, TokenKind.ATTEMPT)]
 
 
 @router.post("")
-@takes(40 * MIB)
+@takes(SIGNED, parts=NODES_PARTS, of_attempts=40 * MIB)
 def request(body: KeysWanted, caller: Caller, factory: TheFactory) -> Logged:
     """Ask for keys; the token says whether for an attempt or for a member's device."""
     return logged(factory.leases.request(caller, Envelope.from_json(body.statement)))

@@ -9,7 +9,8 @@ from kifabrik.factory.hints import mail_topic
 from kifabrik.factory.records import Principal
 from kifabrik.service.auth import KEYHOLDER, TheFactory, allow
 from kifabrik.service.bodies import detail, envelope, logged
-from kifabrik.service.doors import MIB, SIGNED, Door, takes
+from kifabrik.service.doors import SIGNED, Door, takes
+from kifabrik.service.limits import MIB
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.leases import Asking, Cosignature, Decision, Mail, MailKind

@@ -10,7 +10,8 @@ from kifabrik.runs.states import RunState, is_end
 from kifabrik.service import run_bodies
 from kifabrik.service.auth import TENANT, WRITERS, TheFactory, allow
 from kifabrik.service.bodies import Ident, RunIdent, detail
-from kifabrik.service.doors import MIB, Door, takes
+from kifabrik.service.doors import Door, takes
+from kifabrik.service.limits import MIB
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.runs import Evidence, RunEvent, RunOrder, RunView

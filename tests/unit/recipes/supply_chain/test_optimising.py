@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain import optimising
+from kifabrik.recipes.supply_chain import optimising, plan_frontier
 from kifabrik.recipes.supply_chain.distributions import Distribution, Kind, fixed
 from kifabrik.recipes.supply_chain.engine import simulate
 from kifabrik.recipes.supply_chain.guaranteed_service import place_safety_stock, stock_everywhere
@@ -14,6 +14,7 @@ from kifabrik.recipes.supply_chain.optimising import optimise, searched_on
 from kifabrik.recipes.supply_chain.optimum import Start
 from kifabrik.recipes.supply_chain.results import Settings
 from kifabrik.recipes.supply_chain.safety_stocks import base_stocks, from_network, present_placement
+from kifabrik.recipes.supply_chain.work_left import Stage
 
 SETTINGS = Settings(scenarios=96, periods=200, warm_up=40)
 
@@ -189,3 +190,40 @@ def test_the_cheapest_of_three_starts_counts():
     assert more.holds
     assert more.proposed.cost.high < placed.proposed.cost.low
     assert more.proposed.cost_difference.high < 0
+
+
+def test_what_is_left_at_most_never_grows_and_what_is_done_is_counted():
+    told = []
+    found = optimise(split(), SETTINGS, beta=0.97, simulations=40, progress=lambda *news: told.append(news))
+    stages = [stage for stage, _, _ in told]
+    assert list(dict.fromkeys(stages)) == list(Stage)
+    assert [stages.index(stage) for stage in Stage] == sorted(stages.index(stage) for stage in Stage)
+    assert told[0] == (Stage.PLACING, 0, None)  # nobody knows yet
+    done = [done for _, done, _ in told]
+    assert done == sorted(done)
+    assert done[-1] == found.simulations * SETTINGS.scenarios
+    most = [most for _, _, most in told[1:]]
+    assert most == sorted(most, reverse=True)
+    assert most[-1] >= done[-1]
+    assert most[-1] < most[0]  # it learnt what it could spare
+
+
+def test_starts_sought_side_by_side_find_what_they_find_one_by_one():
+    alone, together = (optimise(seasonal(), SETTINGS, beta=0.95, simulations=90, workers=n) for n in (1, 3))
+    assert alone.scales == together.scales
+    assert alone.frontier == together.frontier
+
+
+def test_other_fill_rates_of_large_networks_are_compared_on_the_first_of_the_fresh_scenarios(monkeypatch):
+    usual = optimise(split(), SETTINGS, beta=0.97, simulations=22)
+    monkeypatch.setattr(plan_frontier, "_MOST_WORK", 1.0)
+    few = optimise(split(), SETTINGS, beta=0.97, simulations=22)
+    assert (usual.frontier.compared, few.frontier.compared) == (SETTINGS.scenarios, 64)
+    assert (few.now, few.proposed) == (usual.now, usual.proposed)  # checked on all
+    pairs = zip(usual.frontier.points, few.frontier.points, strict=True)
+    others = [(one, other) for one, other in pairs if not one.is_current and not one.is_chosen]
+    assert others
+    for one, other in others:
+        assert other.name == one.name
+        assert other != one
+        assert other.cost_difference.low < one.cost_difference.mean < other.cost_difference.high

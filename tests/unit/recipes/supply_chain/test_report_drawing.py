@@ -152,3 +152,21 @@ def test_a_long_name_loses_its_middle():
     assert short.startswith("hous")
     assert short.endswith("burg")
     assert len(short) <= 15
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ends"),
+    [
+        (1_150_316, 1_153_240, ("1.1503\u00a0m", "1.1532\u00a0m")),
+        (4_100_000, 4_900_000, ("4.10\u00a0m", "4.90\u00a0m")),
+        (112_935, 113_169, ("112,935", "113,169")),
+        (40.17, 41.82, ("40.2", "41.8")),
+        (40.171, 40.182, ("40.171", "40.182")),
+        (250.04, 250.61, ("250.0", "250.6")),
+        (5, 5, ("5.00", "5.00")),
+        (0, 0, ("0", "0")),
+        (-2_000_000, -1_900_000, ("−2.00\u00a0m", "−1.90\u00a0m")),
+    ],
+)
+def test_ends_of_an_interval_are_short_and_can_be_told_apart(low, high, ends):
+    assert ENGLISH.ends(low, high) == ends

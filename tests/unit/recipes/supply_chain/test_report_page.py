@@ -4,16 +4,17 @@ import math
 import re
 import string
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from studied import critical_of, frontier_of, network_of, outage_of, results_of
 
-from kifabrik.recipes.supply_chain.network import Lane, Network, Node
+from kifabrik.recipes.supply_chain.network import Disruption, Effect, Lane, Network, Node
 from kifabrik.recipes.supply_chain.report import write_report
 from kifabrik.recipes.supply_chain.report.words import WORDS
-from kifabrik.recipes.supply_chain.studies import CriticalNode
+from kifabrik.recipes.supply_chain.studies import CriticalNode, Estimate
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&{{ 7*7 }}\u202e\x00"
 
@@ -189,3 +190,50 @@ def test_a_report_that_cannot_be_written_leaves_the_one_before(tmp_path):
     with pytest.raises(OSError, match=r"report-en\.html\.new"):
         write_report(results_of(network, seed=2), tmp_path, language="en")
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("language", "names"),
+    [("en", ("today", "β 95\u202f%", "β 99.5\u202f%")), ("de", ("heute", "β 95\u202f%", "β 99,5\u202f%"))],
+)
+def test_plans_of_the_optimiser_are_called_in_the_readers_language(tmp_path, language, names):
+    frontier = frontier_of("today", "beta 0.95", "beta 0.995")
+    targets = (None, 0.95, 0.995)
+    points = tuple(replace(one, target=target) for one, target in zip(frontier.points, targets, strict=True))
+    text = page(tmp_path, network_of([1, 1]), language, frontier=replace(frontier, points=points))
+    for name in names:
+        assert f'<td class="long">{name}' in text
+    assert "beta 0.95" not in text
+
+
+def test_a_plan_is_compared_by_cost_less_revenue_against_today(tmp_path):
+    frontier = frontier_of("today", "other")
+    points = (
+        replace(frontier.points[0], cost=Estimate(-3e6, -3.1e6, -2.9e6)),
+        replace(frontier.points[1], cost_difference=Estimate(-4321, -4331, -4311)),
+    )
+    text = page(tmp_path, network_of([1, 1]), frontier=replace(frontier, points=points))
+    assert "Cost less revenue against today" in text
+    assert "−4,321" in text
+    assert "−3.00" not in text
+
+
+def test_dated_disruptions_within_the_study_are_shaded_and_named(tmp_path):
+    network = network_of([1, 1])
+    name = network.nodes[0].name
+    events = (
+        Disruption(name="fire", effect=Effect.ORDERS_PAUSE, target=name, start=7, duration=3),
+        Disruption(name="much later", effect=Effect.ORDERS_PAUSE, target=name, start=100_000, duration=3),
+        Disruption(name="now and then", effect=Effect.ORDERS_PAUSE, target=name, probability=0.1, recovery=0.5),
+    )
+    usual, troubled = (
+        page(
+            tmp_path / place,
+            network,
+            results=replace(results_of(network), network=replace(network, disruptions=some)),
+        )
+        for place, some in (("usual", ()), ("troubled", events))
+    )
+    assert 'class="shade"' not in usual
+    assert 'class="shade"' in troubled
+    assert "Shaded: fire (day 7 to 10)." in troubled

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from kifabrik.recipes.supply_chain.kernel import layout as lay
 from kifabrik.recipes.supply_chain.kernel.drawing import draw_demand, draw_shared_lucks, draw_troubles
-from kifabrik.recipes.supply_chain.kernel.jit import SOURCES, called, kept, larger, smaller
+from kifabrik.recipes.supply_chain.kernel.jit import called, kept, larger, smaller
 from kifabrik.recipes.supply_chain.kernel.making import advance, make
 from kifabrik.recipes.supply_chain.kernel.ordering import ask, count_position, order, place_orders
 from kifabrik.recipes.supply_chain.kernel.serving import serve
 from kifabrik.recipes.supply_chain.kernel.stock import lose_stock, write_on_hand
+from kifabrik.recipes.supply_chain.kernel.text import SOURCES
 
 
 @called

@@ -14,8 +14,6 @@ Invariants:
 
 import operator
 from collections.abc import Callable
-from hashlib import blake2b
-from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import numba
@@ -66,13 +64,3 @@ def larger(one: Any, other: Any) -> Any:
 def smaller(one: Any, other: Any) -> Any:
     """The smaller of two."""
     return one if one < other else other  # noqa: FURB136
-
-
-def _sources() -> int:
-    here = Path(__file__).parent
-    text = b"".join(file.read_bytes() for file in (*sorted(here.glob("*.py")), here.parent / "luck.py"))
-    return int.from_bytes(blake2b(text, digest_size=7).digest(), "big")
-
-
-SOURCES: Final = _sources()
-"""A number that changes with the kernel's text."""

@@ -1,5 +1,6 @@
 """Charts over time: fans of scenarios, and the backlog with and without an outage."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,14 @@ Floats = NDArray[np.float64]
 
 
 def fan(
-    course: ArrayLike, label: str, x_label: str, numerals: Numerals, *, warm_up: int = 0, is_share: bool = False
+    course: ArrayLike,
+    label: str,
+    x_label: str,
+    numerals: Numerals,
+    *,
+    warm_up: int = 0,
+    is_share: bool = False,
+    shaded: Sequence[tuple[int, int]] = (),
 ) -> Markup | None:
     """Median, middle half and middle nine tenths of a course.
 
@@ -29,6 +37,7 @@ def fan(
         numerals: How numbers are written.
         warm_up: So many periods at the start are hatched.
         is_share: Whether the values are shares, to be written in per cent and drawn without zero.
+        shaded: Spans of periods, from one to before the other, in which something is amiss.
 
     Returns:
         The drawing; None if no period has a finite value.
@@ -42,7 +51,8 @@ def fan(
     frame = Frame(numerals=numerals)
     x = frame.across([0, len(values)])
     y = frame.up([float(bands.min()), float(bands.max())], zero=not is_share)
-    parts = [*_hatched(frame, x, warm_up), *frame.grid(x, y, x_label, percent=is_share)]
+    shades = [_shade(frame, x, first, min(end, len(values))) for first, end in shaded if first < len(values)]
+    parts = [*_hatched(frame, x, warm_up), *shades, *frame.grid(x, y, x_label, percent=is_share)]
     for low, high, name in ((0, 4, "band-pale"), (1, 3, "band")):
         there = [(x(time), y(value)) for time, value in zip(times, bands[high], strict=True)]
         back = [(x(time), y(value)) for time, value in zip(times, bands[low], strict=True)]
@@ -66,14 +76,15 @@ def recovery(outage: OutageResult, label: str, x_label: str, numerals: Numerals)
     x, y = frame.across([first, last + 1]), frame.up([*after[shown], *before[shown]])
     with_it = [(x(time + 0.5), y(after[time])) for time in shown]
     without = [(x(time + 0.5), y(before[time])) for time in shown]
-    left, right = x(outage.start), x(outage.start + outage.periods)
-    shade = element(
-        "rect", x=left, y=frame.top, width=max(1.0, right - left), height=frame.height - frame.top - frame.bottom,
-        class_="shade",
-    )  # fmt: skip
+    shade = _shade(frame, x, outage.start, outage.start + outage.periods)
     parts = [shade, *frame.grid(x, y, x_label), path([*with_it, *reversed(without)], closed=True, class_="loss")]
     parts += [path(without, class_="without"), path(with_it, class_="with")]
     return drawing(frame.width, frame.height, label, *parts)
+
+
+def _shade(frame: Frame, x: Scale, first: int, end: int) -> Markup:
+    left, height = x(first), frame.height - frame.top - frame.bottom
+    return element("rect", x=left, y=frame.top, width=max(1.0, x(end) - left), height=height, class_="shade")
 
 
 def _span(outage: OutageResult, after: Floats, before: Floats) -> tuple[int, int]:

@@ -62,18 +62,16 @@ def outage_views(outages: Sequence[OutageResult], tell: Teller) -> list[OutageVi
     return [_outage(outage, tell) for outage in outages]
 
 
-def frontier_rows(frontier: Frontier, tell: Teller) -> list[tuple[str, str, str, str, str, str]]:
-    """Kind of plan, name, stock value, fill rate, cost, and stock value against the current plan."""
+def frontier_rows(frontier: Frontier, tell: Teller) -> list[tuple[str, ...]]:
+    """Kind of plan, name, stock value, fill rate; against the current plan: stock value, and cost less revenue."""
     rows = []
     for point in sorted(frontier.points, key=lambda point: (not point.is_current, point.stock_value.mean)):
         kind = "current" if point.is_current else "chosen" if point.is_chosen else ""
-        against = tell.estimate(point.stock_difference) if point.stock_difference else NONE
-        figures = (
-            tell.estimate(point.stock_value),
-            tell.estimate(point.beta, is_share=True),
-            tell.estimate(point.cost),
+        against = (
+            tell.estimate(change) if change else NONE for change in (point.stock_difference, point.cost_difference)
         )
-        rows.append((kind, point.name, *figures, against))
+        figures = (tell.estimate(point.stock_value), tell.estimate(point.beta, is_share=True), *against)
+        rows.append((kind, point.name, *figures))
     return rows
 
 

@@ -17,6 +17,7 @@ _SCALES: Final[dict[Language, tuple[tuple[float, str], ...]]] = {
 }
 _WHOLE_FROM: Final = 100.0
 _DIGITS: Final = 3
+_MOST_PLACES: Final = 6
 _TOO_LARGE: Final = 1e16
 
 
@@ -50,6 +51,19 @@ class Numerals:
                 return f"{self.number(value / size, _places(value / size))}\u00a0{word}"
         return self.number(value, _places(value))
 
+    def ends(self, low: float, high: float) -> tuple[str, str]:
+        """Both ends of an interval, as short as they can be and still differ by tens in their last digits."""
+        size, word = next(
+            ((size, f"\u00a0{word}") for size, word in _SCALES[self.language] if abs(high) >= size * 0.9995),
+            (1.0, ""),
+        )
+        apart = abs(high - low) / size
+        needed = 1 - math.floor(math.log10(apart)) if apart > 0 else 0
+        digits = max(_places(high / size), min(_MOST_PLACES, needed))
+        if not word and abs(high) >= _WHOLE_FROM:
+            digits = min(digits, 1)
+        return f"{self.number(low / size, digits)}{word}", f"{self.number(high / size, digits)}{word}"
+
     def tick(self, value: float, step: float) -> str:
         """A number on an axis whose marks are `step` apart: no digit more than the step needs."""
         for size, word in _SCALES[self.language]:
@@ -72,7 +86,7 @@ def _places(value: float) -> int:
     size = abs(value)
     if size >= _WHOLE_FROM or size == 0:
         return 0
-    return max(0, min(6, _DIGITS - 1 - math.floor(math.log10(size))))
+    return max(0, min(_MOST_PLACES, _DIGITS - 1 - math.floor(math.log10(size))))
 
 
 def digits_of(step: float) -> int:

@@ -1,25 +1,35 @@
 """Puts the report together: one HTML file that loads nothing from anywhere."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from kifabrik.recipes.supply_chain.network import Disruption
 from kifabrik.recipes.supply_chain.report import figures, findings
 from kifabrik.recipes.supply_chain.report.charts import frontier_chart, spread
 from kifabrik.recipes.supply_chain.report.courses import fan
 from kifabrik.recipes.supply_chain.report.network_map import Map, legend, network_map
-from kifabrik.recipes.supply_chain.report.numerals import Language
+from kifabrik.recipes.supply_chain.report.numerals import Language, digits_of
 from kifabrik.recipes.supply_chain.report.risk import Risk, risk_of
 from kifabrik.recipes.supply_chain.report.svg import clean
 from kifabrik.recipes.supply_chain.report.teller import Teller
 from kifabrik.recipes.supply_chain.results import Results
-from kifabrik.recipes.supply_chain.studies import CriticalNode, Frontier, OutageResult
+from kifabrik.recipes.supply_chain.studies import (
+    TODAY,
+    CriticalNode,
+    Frontier,
+    FrontierPoint,
+    OutageResult,
+    by_target,
+)
 
 _MOST_FANS: Final = 8
+_MOST_DATED: Final = 4
+"""Dated disruptions named above the courses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +89,7 @@ def page(
         "fans_left": number(len(fans) - _MOST_FANS) if len(fans) > _MOST_FANS else "",
         "traced": number(_traced(results)),
         "warm_up": results.settings.warm_up,
+        "dated": _dated_names(results, tell),
         "costs": figures.cost_rows(results, tell),
         "spread": spread(
             results.scenarios["cost"],
@@ -120,9 +131,25 @@ def _traced(results: Results) -> int:
     return max((course.shape[1] for course in results.courses.values()), default=0)
 
 
+def _dated(results: Results) -> list[tuple[int, Disruption]]:
+    """Disruptions with a date within the study, by it."""
+    known = [(one.start, one) for one in results.network.disruptions if one.start is not None]
+    return sorted((each for each in known if each[0] < results.settings.periods), key=lambda each: each[0])
+
+
+def _dated_names(results: Results, tell: Teller) -> str:
+    number = tell.numerals.number
+    said = []
+    for start, one in _dated(results):
+        when = tell.words("recovery_when", start=number(start), end=number(start + one.duration))
+        said.append(f"{one.name} ({tell.period} {when})")
+    return ", ".join(dict.fromkeys(said[:_MOST_DATED])) + (", …" if len(said) > _MOST_DATED else "")
+
+
 def _fans(results: Results, tell: Teller) -> Iterator[Fan]:
     if not _traced(results):
         return
+    spans = [(start, start + disruption.duration) for start, disruption in _dated(results)]
     for name, course in results.courses.items():
         watched = next((node for node in ("on_hand", "backlog") if name.startswith(f"{node} ")), "")
         if watched:
@@ -133,7 +160,13 @@ def _fans(results: Results, tell: Teller) -> Iterator[Fan]:
         else:
             title = name
         picture = fan(
-            course, title, tell.period, tell.numerals, warm_up=results.settings.warm_up, is_share=name == "beta"
+            course,
+            title,
+            tell.period,
+            tell.numerals,
+            warm_up=results.settings.warm_up,
+            is_share=name == "beta",
+            shaded=spans,
         )
         yield Fan(title=title, picture=picture)
 
@@ -156,7 +189,7 @@ def _risk_figure(risk: Risk, at: int, tell: Teller) -> str:
 def _notes(results: Results, risk: Risk, drawn: Map, tell: Teller, number: Any) -> Iterator[str]:
     nodes = len(results.network.nodes)
     if risk.periods:
-        yield tell.words("map_cost", length=tell.length(risk.periods, after_of=True))
+        yield tell.words("map_cost", length=tell.length(risk.periods, after_of=True), currency=tell.currency)
         if risk.unknown:
             yield tell.words("map_untested", grey=number(risk.unknown), nodes=number(nodes))
     else:
@@ -175,14 +208,25 @@ def _notes(results: Results, risk: Risk, drawn: Map, tell: Teller, number: Any) 
         yield tell.words("map_lanes_some", lanes=number(between))
 
 
+def _plan_name(point: FrontierPoint, tell: Teller) -> str:
+    """What a plan is called in the reader's language, where its name is the optimiser's."""
+    if point.is_current and point.name == TODAY:
+        return tell.words("frontier_current")
+    if point.target is not None and point.name == by_target(point.target):
+        return f"β {tell.numerals.percent(point.target, digits_of(100 * point.target))}"
+    return point.name
+
+
 def _frontier(frontier: Frontier | None, tell: Teller) -> dict[str, Any] | None:
     if frontier is None or not frontier.points:
         return None
+    frontier = replace(frontier, points=tuple(replace(one, name=_plan_name(one, tell)) for one in frontier.points))
     keys = ("frontier_x", "frontier_y", "frontier_current", "frontier_chosen")
     words = tuple(tell.words(key, currency=tell.currency) for key in keys)
     return {
         "picture": frontier_chart(frontier, (words[0], words[1], words[2], words[3]), tell.numerals),
         "rows": findings.frontier_rows(frontier, tell),
         "scenarios": tell.numerals.number(frontier.scenarios),
+        "compared": tell.numerals.number(frontier.compared) if 0 < frontier.compared < frontier.scenarios else "",
         "confidence": tell.numerals.percent(frontier.confidence, 0),
     }

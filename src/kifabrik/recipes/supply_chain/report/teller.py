@@ -76,7 +76,7 @@ class Teller:
         if is_share:
             ends = self.numerals.between(self._share(low), self._share(min(1.0, high)))
         else:
-            ends = self.numerals.between(self.numerals.amount(value.low), self.numerals.amount(high))
+            ends = self.numerals.between(*self.numerals.ends(value.low, high))
         return self.words("interval", between=ends)
 
     def _share(self, value: float) -> str:
