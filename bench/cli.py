@@ -83,7 +83,6 @@ def main() -> None:
             (*bars, Bar("target for --help", TARGET_MS, "limit")),
             f"Wall time of the whole program, medians of {wishes.repeat} rounds in turn.",
             (at_most("`kifabrik --help`", medians["kifabrik --help"], TARGET_MS, "{:.0f} ms"),),
-            less_is_better=True,
         ),
     )
 

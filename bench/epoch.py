@@ -124,7 +124,7 @@ def main() -> None:
     bars = tuple(Bar(name, median(times), "ours" if name == ROOM else "peer") for name, times in taken.items())
     target = at_most("a training epoch over mounted data, to plain files", ratios[MEMORY], 1.03, "{:.3f}")
     note = "The same script with Debian's own Python. Plain: without us, on files in memory and on the disk."
-    picture = Picture("One training epoch", "seconds", bars, note, (target,), less_is_better=True)
+    picture = Picture("One training epoch", "seconds", bars, note, (target,))
     hand_on(options.json, picture)
 
 

@@ -215,7 +215,6 @@ def picture(results: list[dict[str, object]], files: int, size: int, repeat: int
         bars,
         f"{size / 1e6:.0f} MB, medians of {repeat} rounds in turn, in memory. "
         "Ours hashes every file and every shard; the others hash nothing.",
-        less_is_better=True,
     )
 
 

@@ -3,6 +3,7 @@
 python bench/pharma.py [--molecules 1000] [--library 500000] [--compounds 5000] [--recipe auto]
     [--only features|search|training] [--json PATH]
 
+FPSim2 is left out where it is not installed.
 Figures are CPU time of the processes that worked, and wall clock beside it, since other work may share the machine.
 The library is the MOSES molecules, the measurements are AqSolDB, in ../shared/data/pharma.
 """
@@ -14,7 +15,7 @@ import resource
 import tempfile
 import time
 from functools import partial
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,7 +27,7 @@ from rdkit.Chem import rdReducedGraphs
 from rdkit.Chem.rdMolDescriptors import GetHashedMorganFingerprint
 from rdkit.ML.Descriptors.MoleculeDescriptors import MolecularDescriptorCalculator
 from rdkit.rdBase import BlockLogs
-from report import Bar, Picture, Target, hand_on, parser
+from report import Bar, Picture, at_least, at_most, hand_on, parser
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma import descriptors, features, torch_search
@@ -43,6 +44,7 @@ LEAST_ATOMS = 8
 QUERIES = 100
 THRESHOLD = 0.7
 MOST = 10
+SECONDS_OF_A_COMPOUND = 600 / 5000
 
 
 def data() -> Path:
@@ -123,8 +125,9 @@ def measure_features(count: int) -> Picture:
         size = len(smiles[first::cores])
         in_order[first::cores] = many[at : at + size]
         at += size
-    same = all(np.array_equal(plain, one, equal_nan=True) for one in (ours, in_order, kept))
-    print(f"{count} molecules, 2,563 features; all values identical: {'yes' if same else 'NO'}")
+    if not all(np.array_equal(plain, one, equal_nan=True) for one in (ours, in_order, kept)):
+        raise SystemExit("the features differ from those of the plain loop")
+    print(f"{count} molecules, 2,563 features; all values identical")
     for name, seconds, waited in (
         ("plain MapLight loop", plain_cpu, plain_wall),
         ("kifabrik, one process", cpu, wall),
@@ -141,47 +144,45 @@ def measure_features(count: int) -> Picture:
             Bar("plain loop", count / plain_wall),
             Bar("kifabrik, one process", count / wall, "ours"),
             Bar(f"kifabrik, {cores} processes", count / many_wall, "ours"),
+            Bar("4 x the plain loop", 4 * count / plain_wall, "limit"),
         ),
-        targets=(Target("features against the plain loop", ">= 4 x", f"{ratio:.2f} x", ratio >= 4 and same),),
+        targets=(at_least(f"MapLight features, {cores} processes, to the plain loop", ratio, 4, "{:.2f} x"),),
     )
 
 
 def measure_search(count: int) -> list[Picture]:
     """Milliseconds a query, each in one thread."""
-    from FPSim2 import FPSim2Engine  # noqa: PLC0415
-    from FPSim2.io import create_db_file  # noqa: PLC0415
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         smiles = moses(count)
         (folder / "library.smi").write_text("".join(f"{text} {at}\n" for at, text in enumerate(smiles)))
-        _, cpu, wall = timed(lambda: build(Library(folder / "library.smi"), folder / "index", workers=2))
-        print(f"index of {count:,} molecules: {cpu:.0f} CPU s, {wall:.0f} s")
+        _, cpu, _ = timed(lambda: build(Library(folder / "library.smi"), folder / "index", workers=2))
+        print(f"index of {count:,} molecules: {cpu:.0f} CPU s")
         index = open_index(folder / "index")
         packed = np.empty((count, WORDS), np.uint64)
         packed[index.rows] = index.fingerprints
-        file = str(folder / "library.h5")
-        _, cpu, wall = timed(
-            lambda: create_db_file(
-                mols_source=([text, at] for at, text in enumerate(smiles)),
-                filename=file,
-                mol_format="smiles",
-                fp_type="Morgan",
-                fp_params={"radius": 2, "fpSize": 2048},
-            )
-        )
-        print(f"FPSim2's file:                  {cpu:.0f} CPU s, {wall:.0f} s")
-        peer = FPSim2Engine(file)
-        places = (
-            np.random.default_rng(1).choice(1_000_000, QUERIES, replace=False)
-            if count < 1_000_000
-            else range(QUERIES)
-        )
-        asked = [text for at, text in enumerate(moses(1_500_000)) if at in set(map(int, places))][:QUERIES]
+        peer = fpsim2(smiles, folder / "library.h5")
+        places = set(map(int, np.random.default_rng(1).choice(1_000_000, QUERIES, replace=False)))
+        asked = [text for at, text in enumerate(moses(1_000_000)) if at in places]
         return [
             _search(index, peer, packed, asked, MOST, 0.0),
             _search(index, peer, packed, asked, None, THRESHOLD),
         ]
+
+
+def fpsim2(smiles: list[str], file: Path):
+    """FPSim2's engine over these molecules, or None where it is not installed."""
+    try:
+        from FPSim2 import FPSim2Engine  # noqa: PLC0415
+        from FPSim2.io import create_db_file  # noqa: PLC0415
+    except ModuleNotFoundError:
+        print("FPSim2 is not installed and left out (pip install FPSim2)")
+        return None
+    bits = {"fp_type": "Morgan", "fp_params": {"radius": 2, "fpSize": 2048}}
+    source = ([text, at] for at, text in enumerate(smiles))
+    _, cpu, _ = timed(lambda: create_db_file(mols_source=source, filename=str(file), mol_format="smiles", **bits))
+    print(f"FPSim2's file:              {cpu:.0f} CPU s")
+    return FPSim2Engine(str(file))
 
 
 def _search(index, peer, packed, asked, most, threshold) -> Picture:
@@ -191,55 +192,57 @@ def _search(index, peer, packed, asked, most, threshold) -> Picture:
     bits = [generator.GetFingerprint(Chem.MolFromSmiles(text)) for text in asked]
     queries = np.frombuffer(b"".join(map(DataStructs.BitVectToBinaryText, bits)), "<u8").reshape(-1, WORDS).copy()
     what = f"the {most} most similar" if most else f"all of similarity {threshold} and more"
-
-    def theirs():
-        if most:
-            return [peer.top_k(text, k=most, threshold=threshold, n_workers=1) for text in asked]
-        return [peer.similarity(text, threshold, n_workers=1) for text in asked]
-
+    print(f"{what}, {len(asked)} queries in a batch, {len(packed):,} molecules, CPU ms a query in one thread")
     similar(index, queries[:2], most=most, threshold=threshold)  # compiled, or read from disk
-    found, cpu, wall = timed(lambda: similar(index, queries, most=most, threshold=threshold))
-    peers, peer_cpu, peer_wall = timed(theirs)
+    found, cpu, _ = timed(lambda: similar(index, queries, most=most, threshold=threshold))
     few = 10
     library = _vectors(packed)
     bulk, bulk_cpu, _ = timed(
         lambda: [np.array(DataStructs.BulkTanimotoSimilarity(one, library)) for one in bits[:few]]
     )
+    for one, values in zip(found[:few], bulk, strict=True):
+        if one.similarities.tolist() != np.sort(values[values >= threshold])[::-1][:most].tolist():
+            raise SystemExit("other similarities than RDKit's")
+    print("  hits as RDKit's, to the last bit")
     counts = count_bits(packed)
     _, numpy_cpu, _ = timed(lambda: [_numpy(packed, counts, query) for query in queries[:few]])
-    same = all(
-        one.similarities.tolist() == np.sort(values[values >= threshold])[::-1][:most].tolist()
-        for one, values in zip(found[:few], bulk, strict=True)
-    )
-    agree = all(
-        np.allclose(np.sort(one.similarities), np.sort(other["coeff"]), atol=1e-6)
-        for one, other in zip(found, peers, strict=True)
-    )
-    print(f"{what}, {len(asked)} queries in a batch, {len(packed):,} molecules, CPU ms a query in one thread")
-    print(f"  as RDKit's to the last bit: {'yes' if same else 'NO'}")
-    print(f"  as FPSim2's to 32 bits: {'yes' if agree else 'NO'}")
-    ours, fpsim2 = cpu / len(asked) * 1e3, peer_cpu / len(asked) * 1e3
-    print(f"  kifabrik                 {ours:8.2f}   ({wall / len(asked) * 1e3:.2f} wall)")
-    print(f"  FPSim2                   {fpsim2:8.2f}   ({peer_wall / len(asked) * 1e3:.2f} wall)")
-    print(f"  RDKit bulk               {bulk_cpu / few * 1e3:8.2f}")
-    print(f"  numpy                    {numpy_cpu / few * 1e3:8.2f}")
+    each = {"kifabrik": cpu / len(asked) * 1e3}
     on_gpu = _on_gpu(index, queries, most, threshold, found)
     if on_gpu is not None:
-        print(f"  kifabrik, torch on a GPU {on_gpu:8.2f}   (wall clock; the same hits)")
-    ratio = ours / fpsim2
-    print(f"  {ratio:.2f} x FPSim2's time")
-    return Picture(
-        f"Search of {len(packed):,} molecules: {what}",
-        "ms",
-        (
-            Bar("kifabrik", ours, "ours"),
-            *(() if on_gpu is None else (Bar("kifabrik, torch on a GPU", on_gpu, "ours"),)),
-            Bar("FPSim2", fpsim2),
-            Bar("RDKit bulk", bulk_cpu / few * 1e3),
-            Bar("numpy", numpy_cpu / few * 1e3),
-        ),
-        targets=(Target("search against FPSim2", "<= 0.5 x", f"{ratio:.2f} x", ratio <= 0.5 and same and agree),),
-    )
+        each["kifabrik, torch on a GPU (wall clock)"] = on_gpu
+    targets = ()
+    more = ()
+    if peer:
+        each["FPSim2"] = _asked_of(peer, asked, most, threshold, found)
+        targets = (at_most(f"search, {what}, to FPSim2", each["kifabrik"] / each["FPSim2"], 0.5, "{:.2f} x"),)
+        more = (Bar("half of FPSim2", each["FPSim2"] / 2, "limit"),)
+    each |= {"RDKit bulk": bulk_cpu / few * 1e3, "numpy": numpy_cpu / few * 1e3}
+    for name, spent in each.items():
+        ratio = "" if name == "kifabrik" else f"{each['kifabrik'] / spent:8.2f} x its time"
+        print(f"  {name:38} {spent:8.2f} {ratio}".rstrip())
+    bars = tuple(Bar(name, spent, "ours" if "kifabrik" in name else "peer") for name, spent in each.items())
+    title = f"Search of {len(packed):,} molecules: {what}"
+    return Picture(title, "CPU ms a query", (*bars, *more), targets=targets)
+
+
+def _asked_of(peer, asked, most, threshold, expected) -> float:
+    """FPSim2's CPU milliseconds a query.
+
+    Raises:
+        SystemExit: Its hits differ by more than its 32 bits.
+    """
+
+    def answers():
+        if most:
+            return [peer.top_k(text, k=most, threshold=threshold, n_workers=1) for text in asked]
+        return [peer.similarity(text, threshold, n_workers=1) for text in asked]
+
+    found, cpu, _ = timed(answers)
+    for one, other in zip(expected, found, strict=True):
+        if not np.allclose(np.sort(one.similarities), np.sort(other["coeff"]), atol=1e-6):
+            raise SystemExit("other similarities than FPSim2's")
+    print("  hits as FPSim2's, to 32 bits")
+    return cpu / len(asked) * 1e3
 
 
 def _on_gpu(index, queries, most, threshold, expected) -> float | None:
@@ -282,14 +285,7 @@ def measure_training(count: int, recipe: str) -> Picture:
     from kifabrik.recipes.pharma.training import Training, train  # noqa: PLC0415
 
     cores = os.cpu_count() or 1
-    clock = Clock()
-    spent = [(0.0, 0.0)]
-
-    def lap(name: str) -> None:
-        cpu, wall = clock.read()
-        print(f"  {name:10} {cpu - spent[-1][0]:7.1f} CPU s {wall - spent[-1][1]:7.1f} s", flush=True)
-        spent.append((cpu, wall))
-
+    lap = Laps()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         table = folder / "measured.csv"
@@ -315,16 +311,40 @@ def measure_training(count: int, recipe: str) -> Picture:
         lap("evaluate")
         write_report(model, load_evaluation(folder / "model"), folder / "model")
         lap("report")
-    cpu, wall = clock.read()
-    print(
-        f"  {'all':10} {cpu:7.1f} CPU s {wall:7.1f} s; {cpu / cores:.0f} s if {cores} cores had nothing else to do"
-    )
+    cpu, wall, limit = sum(lap.cpu), sum(lap.wall), count * SECONDS_OF_A_COMPOUND
+    print(f"  {'all':10} {cpu:7.1f} CPU s {wall:7.1f} s; {cpu / cores:.0f} s if {cores} cores were free")
+    what = f"train and report on {count:,} compounds, CPU seconds of each of {cores} cores"
     return Picture(
         f"From {count:,} measurements to a report",
-        "s",
-        (Bar("CPU seconds", cpu, "ours"), Bar("wall clock", wall, "ours")),
-        targets=(Target(f"train and report on {count:,} compounds", "<= 600 s", f"{wall:.0f} s", wall <= 600),),
+        f"CPU seconds of each of {cores} cores",
+        (*lap.bars(cores), Bar("asked", limit, "limit")),
+        note=f"Asked: ten minutes for 5,000 compounds, so {limit:.0f} s for these. By the clock: {wall:.0f} s.",
+        targets=(at_most(what, cpu / cores, limit, "{:.0f} s"),),
     )
+
+
+class Laps:
+    """Steps that follow one another; prints each as it ends."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._clock = Clock()
+        self.cpu: list[float] = []
+        self.wall: list[float] = []
+
+    def __call__(self, name: str) -> None:
+        """A step has ended."""
+        cpu, wall = self._clock.read()
+        self._names.append(name)
+        self.cpu.append(cpu - sum(self.cpu))
+        self.wall.append(wall - sum(self.wall))
+        print(f"  {name:10} {self.cpu[-1]:7.1f} CPU s {self.wall[-1]:7.1f} s", flush=True)
+
+    def bars(self, cores: int) -> list[Bar]:
+        """CPU seconds of each step, spread over so many cores, each behind the one before."""
+        seconds = [one / cores for one in self.cpu]
+        starts = (0.0, *accumulate(seconds))
+        return [Bar(*step, "ours", start) for *step, start in zip(self._names, seconds, starts, strict=False)]
 
 
 def main() -> None:

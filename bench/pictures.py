@@ -94,10 +94,10 @@ def _limit(bar: Bar, y: int, end: int, scale: float) -> str:
 
 
 def figure(value: float) -> str:
-    """Three figures that mean something: `1,234`, `12.3`, `0.0123`."""
+    """Three figures that mean something: `1,234`, `12.3`, `1.23`, `0.123`."""
     if value >= 100:
         return f"{value:,.0f}"
-    digits = 1 if value >= 10 else 2 if value >= 0.1 else 3
+    digits = 1 if value >= 10 else 2 if value >= 1 else 3
     return f"{value:.{digits}f}"
 
 

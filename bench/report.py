@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 KINDS = ("ours", "peer", "limit")
-TIMES = ("s", "seconds", "ms", "milliseconds")
-"""Units of which less is better where a picture does not say."""
+TIMES = frozenset({"s", "seconds", "ms", "milliseconds"})
+"""Words in a unit of which less is better where a picture does not say."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Picture:
         bars: From top to bottom.
         note: What one must know to read it.
         targets: Promises these figures answer.
-        less_is_better: Whether short bars are good.
+        less_is_better: Whether short bars are good; by the unit if it is not said.
     """
 
     title: str
@@ -66,7 +66,11 @@ class Picture:
     bars: tuple[Bar, ...]
     note: str = ""
     targets: tuple[Target, ...] = ()
-    less_is_better: bool = False
+    less_is_better: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.less_is_better is None:
+            object.__setattr__(self, "less_is_better", not TIMES.isdisjoint(self.unit.split()))
 
 
 def at_least(what: str, measured: float, least: float, form: str) -> Target:
@@ -101,5 +105,4 @@ def read(path: Path) -> list[Picture]:
 def _picture(said: dict[str, Any]) -> Picture:
     bars = tuple(Bar(**bar) for bar in said["bars"])
     targets = tuple(Target(**target) for target in said.get("targets", ()))
-    shorter = said.get("less_is_better", said["unit"] in TIMES)
-    return Picture(**{**said, "bars": bars, "targets": targets, "less_is_better": shorter})
+    return Picture(**{**said, "bars": bars, "targets": targets})

@@ -74,7 +74,6 @@ def main() -> None:
         "milliseconds",
         tuple(Bar(row, value, "ours" if row.startswith("room") else "peer") for row, value in medians.items()),
         f"Medians of {wishes.repeat} rounds in turn. Plain: the same Python, no room. Ended: no process is left.",
-        less_is_better=True,
     )
     hand_on(wishes.json, picture)
 

@@ -151,7 +151,6 @@ def pictures(finished: int) -> list[Picture]:
             (*(Bar(what, value, "ours") for what, value in listing.items()), Bar("target", 300, "limit")),
             "The request alone; thousand.py times the program `kifabrik ps`.",
             (at_most("listing runs over HTTP", max(listing.values()), 300, "{:.0f} ms"),),
-            less_is_better=True,
         ),
     ]
 

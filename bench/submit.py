@@ -230,7 +230,6 @@ def pictures(medians: dict[str, float], begins: list[float], takes: list[float],
             f"Median of {rounds} rounds on one machine. Ours seals the code, signs and logs the order, gets two "
             "leases from the keyholder, opens the data, builds the room, seals the line and opens it here.",
             (at_most("submit to first user line, cached environment", first, TARGET_S, "{:.2f} s"),),
-            less_is_better=True,
         ),
         Picture(
             "Where the time from submit to the first line goes",
@@ -246,7 +245,6 @@ def pictures(medians: dict[str, float], begins: list[float], takes: list[float],
             ),
             f"Medians of {rounds} rounds. Green on the factory's side, grey on the customer's. "
             "Once the log is open two things go on at once: the job starts, and the member asks for the keys.",
-            less_is_better=True,
         ),
     ]
 

@@ -61,7 +61,6 @@ def main() -> None:
             (Bar("nobody waits", alone, "peer"), Bar(f"{wishes.callers} wait", beside, "ours")),
             "Five commits a second; the callers wait for a run that does not move.",
             (at_most("callers who wait, to nobody waiting", beside / alone, MOST, "{:.2f}"),),
-            less_is_better=True,
         ),
     )
 

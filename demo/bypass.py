@@ -13,6 +13,8 @@ import json
 import sys
 from pathlib import Path
 
+from ink import paint
+
 from kifabrik.customer.apply import PreparedRun, lock_environment, submit
 from kifabrik.customer.session import open_session
 from kifabrik.errors import KifabrikError
@@ -43,7 +45,7 @@ def main():
         try:
             submit(session, prepared, lock_environment(prepared))
         except KifabrikError as error:
-            print(f"     \033[32m✓ refused\033[0m by the factory ({error.code}): {error.message}")
+            print(f"     {paint('32', '✓ refused')} by the factory ({error.code}): {error.message}")
             return 0
     return 1
 

@@ -18,6 +18,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from ink import paint
+
 from kifabrik.factory.records import KeyRequest, MailKind, RequestState
 from kifabrik.leases.statements import AttemptRequest, Refusal, RequestingNode
 from kifabrik.ledger.entry import Entry, EntryKind
@@ -70,7 +72,7 @@ def main():
     factory.store.close()
     if refusal is None:
         return 1
-    print(f"     \033[32m✓ refused\033[0m by the keyholder ({refusal.reason}): {refusal.message}")
+    print(f"     {paint('32', '✓ refused')} by the keyholder ({refusal.reason}): {refusal.message}")
     return 0
 
 

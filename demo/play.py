@@ -17,6 +17,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from ink import paint
 from needles import search
 from readings import LICENCE, SOURCE, write_readings
 
@@ -26,12 +27,7 @@ CUSTOMER, FACTORY = FOLDERS / "customer", FOLDERS / "factory"
 EXAMPLE = ROOT / "examples" / "shuttle-anomaly"
 KIFABRIK = Path(sys.executable).parent / "kifabrik"
 PURPOSE, DATASET, MODEL = "predictive-maintenance", "shuttle-sensors", "shuttle-anomaly"
-COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 STEPS = 7
-
-
-def paint(code, text):
-    return f"\033[{code}m{text}\033[0m" if COLOUR else text
 
 
 def chapter(number, text, of=STEPS):

@@ -28,7 +28,7 @@ SECTIONS: Final = (
     ),
     ("The steward and the keyholder", ("tenant", "keyholder")),
     ("The factory", ("up", "node", "admin")),
-    ("Work that runs alone", ("supply-chain", "pharma", "plant")),
+    ("Work that runs alone", ("maintenance", "supply-chain", "pharma", "plant")),
     ("The shell", ("completion",)),
 )
 

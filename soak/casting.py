@@ -1,6 +1,7 @@
 """Setting up: a factory that runs, and tenants with people."""
 
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -11,17 +12,14 @@ from kifabrik.wiring.runs import NODE
 from soak.parties import KIFABRIK, PASSPHRASE, Party, Tenant
 from soak.services import Service
 
+sys.path[:0] = [str(Path(__file__).parents[1] / "tests")]
+
+from ports import free_port  # noqa: E402
+
 PURPOSE = "upkeep"
 START_S = 60.0
 NODE_MB = 4000
 """Memory of the node: a run that asks for nearly all of it cannot have its data in memory too."""
-
-
-def free_port():
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(port):

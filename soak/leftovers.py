@@ -1,11 +1,13 @@
 """Looking at the machine with other eyes than `kifabrik admin check`: what of this play is still there?
 
-Taken once before the play and once after it; only what was not there before counts, and what belongs to
-user ids that others on this machine hold is theirs.
+Taken once before the play and again after it; only what was not there before counts, and what belongs to
+user ids that others on this machine hold is theirs. What goes within a while is not left: it was just ending, or
+is of somebody else whose run began between two looks at who holds what.
 """
 
 import os
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +22,19 @@ PUBLIC = (
     Path("/run/kifabrik/stage"),
     Path("/run/kifabrik/environments"),
 )
+
+
+PATIENCE_S = 30.0
+
+
+def left_for_good(folder, before, patience_s=PATIENCE_S):
+    """Sentences about what was not there before a play in `folder`, and does not go."""
+    until = time.monotonic() + patience_s
+    left = leftovers(folder) - before
+    while left and time.monotonic() < until:
+        time.sleep(0.5)
+        left &= leftovers(folder)
+    return left
 
 
 def leftovers(folder):

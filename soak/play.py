@@ -25,7 +25,7 @@ from soak import afterwards
 from soak.casting import PURPOSE, make_factory, make_tenant, wait_for_port
 from soak.journal import Journal
 from soak.killer import Killer
-from soak.leftovers import leftovers
+from soak.leftovers import left_for_good, leftovers
 from soak.parties import Commands, UnexpectedError
 from soak.plan import deal, dice
 from soak.processes import Processes
@@ -151,7 +151,7 @@ class Soak:
         self.stop()
         afterwards.check_factory(self.factory, self.journal, "without the service")
         afterwards.check_money(self.folder / "factory" / "factory", self.journal)
-        for sentence in sorted(leftovers(self.folder) - self.before):
+        for sentence in sorted(left_for_good(self.folder, self.before)):
             self.journal.mistake(f"left on this machine: {sentence}")
 
     def stop(self):

@@ -10,7 +10,8 @@ wait for those most of their time; the others compute:
 - what is marked slow comes first, and what waits is done when four fifths of the rest are: no process ends
   alone. xdist's own order, by number of tests, puts files with few and long tests last.
 
-No property fails because the machine is busy: hypothesis neither times examples nor how they are made.
+No property fails because the machine is busy: hypothesis neither times examples nor how they are made. Tests that
+wait for other processes are given longer than pyproject.toml says: the first of a folder or file starts these too.
 """
 
 import os
@@ -23,6 +24,7 @@ from hypothesis import settings
 _WAITING: Final = frozenset({"acceptance", "integration", "multinode", "services", "slurm"})
 """Folders of tests that wait for other processes."""
 _WAITING_DONE_AT: Final = 0.8
+_WAITING_S: Final = 300
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -41,6 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     computing: dict[Path, None] = {}
     for item in items:
         (waiting if item.path.parent.name in _WAITING else computing)[item.path] = None
+        if item.path.parent.name in _WAITING and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_WAITING_S))
     place = {file: at / len(computing) for at, file in enumerate(computing)}
     place |= {file: _WAITING_DONE_AT * at / len(waiting) for at, file in enumerate(waiting)}
     items.sort(key=lambda item: (item.path not in slow, place[item.path], str(item.path)))

@@ -63,6 +63,8 @@ def use_postgres(settings: Path) -> None:
 class FactoryProcess:
     """A factory's home and the process that serves it on a free loopback port."""
 
+    program = _SERVE
+
     def __init__(self, home: Path) -> None:
         self.home = home
         if not (home / "factory.toml").exists():
@@ -76,7 +78,7 @@ class FactoryProcess:
         """Start the service; returns once it answers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(self.home)],
+                [sys.executable, "-c", self.program, str(self.home)],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, "PYTHONWARNINGS": "default"},

@@ -7,12 +7,9 @@ the hooks `accept_statement` and `append_decision`.
 """
 
 import base64
-import hashlib
-import io
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from kifabrik.client.logs import News
 from kifabrik.errors import ConflictError, NotFoundError, UnavailableError
@@ -23,22 +20,23 @@ from kifabrik.ledger.merkle import leaf_hash, root_of
 from kifabrik.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, encode_bundle, encode_tile
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
-from kifabrik.values import format_time, now_utc, sha256_hex
+from kifabrik.values import format_time, now_utc
 from kifabrik.wire.leases import Mail, MailKind
 from kifabrik.wire.runs import StreamView
 from kifabrik.wire.tenants import Logged, TenantCreated
+from memory_objects import MemoryObjects
 
 
-class SimulatedFactory:
+class SimulatedFactory(MemoryObjects):
     """One tenant's factory."""
 
     def __init__(self, tenant: str) -> None:
+        super().__init__()
         self.tenant = tenant
         self.log_key = SigningKey.generate()
         self.entries: list[bytes] = []
         self.statements: dict[str, Envelope] = {}
         self.indexes: dict[str, int] = {}
-        self.objects: dict[str, bytes] = {}
         self.decisions: dict[str, Envelope] = {}
         self.headers: dict[str, dict[str, bytes]] = {}
         self.log_headers: dict[str, bytes] = {}
@@ -185,35 +183,13 @@ class SimulatedFactory:
         nodes = [root_of(leaves[at : at + step]) for at in range(0, len(leaves) - step + 1, step)]
         return encode_tile(nodes[start : start + tile.width])
 
-    # Objects: also a sink and a source for sealing and opening
-
-    def missing(self, digests: Iterable[str]) -> set[str]:
-        return {digest for digest in digests if digest not in self.objects}
-
-    def upload(self, source, digest: str, size: int, progress) -> None:
-        data = source.read()
-        assert (sha256_hex(data), len(data)) == (digest, size)
-        self.objects[digest] = data
-        progress(size)
-
-    def upload_bytes(self, data: bytes) -> str:
-        digest = hashlib.sha256(data).hexdigest()
-        self.objects[digest] = data
-        return digest
-
-    def upload_small(self, bodies: Iterable[bytes]) -> None:
-        for data in bodies:
-            self.upload_bytes(data)
+    # Objects
 
     def fetch(self, digest: str, limit: int) -> bytes:
         self.call("fetch")
         if digest not in self.objects:
             raise NotFoundError("there is no such object")
-        return self.objects[digest]
-
-    @contextmanager
-    def open(self, digest: str, _size: int) -> Iterator[io.BytesIO]:
-        yield io.BytesIO(self.objects[digest])
+        return super().fetch(digest, limit)
 
     # Runs
 

@@ -69,12 +69,31 @@ class _Hanging:
         return read
 
 
+class _Meeting:
+    """A store whose long reads wait for each other: none is answered before so many are asked for at once."""
+
+    def __init__(self, objects, count):
+        self._objects, self._meeting, self.met = objects, threading.Barrier(count), False
+
+    def at_any_position(self, digest, size):
+        path = self._objects.at_any_position(digest, size)
+
+        def read(offset, count):
+            if count > MIB // 2 and not self.met:
+                self._meeting.wait(10)
+                self.met = True
+            with path.open("rb") as file:
+                return os.pread(file.fileno(), count, offset)
+
+        return read
+
+
 def _launch(wish: dict) -> dict:
     """Stream and probe.
 
     Wishes: `uid` of the probe, the run's own if it says none; `room` to run it in a sandbox with `limits`;
-    `hang` after so many reads of ciphertext, and `fail` so many before that; `stop_after` a line of output,
-    with `grace_s` and perhaps `without_abort`.
+    `hang` after so many reads of ciphertext, and `fail` so many before that; `meet`: so many must be asked for at
+    once; `stop_after` a line of output, with `grace_s` and perhaps `without_abort`.
     """
     from kifabrik.launcher.streaming import Faults, Streamer
     from kifabrik.sandbox.memory import enter_private_mounts
@@ -86,6 +105,8 @@ def _launch(wish: dict) -> dict:
     store = FolderOfObjects(Path(wish["objects"]))
     if "hang" in wish:
         store = _Hanging(store, wish["hang"], wish.get("fail", 0))
+    if "meet" in wish:
+        store = _Meeting(store, wish["meet"])
     owner = RunUid(wish["run_uid"], wish["run_uid"], of_its_own=True)
     faults = Faults(lambda _: None)
     folder = scratch / "mounted"

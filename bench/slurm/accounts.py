@@ -85,7 +85,7 @@ def picture(walls: dict[tuple[str, str], float], tenants: int) -> Picture:
     bars = tuple(
         Bar(f"{what}: {way}", wall, "peer" if way == WAYS[0] else "ours") for (what, way), wall in walls.items()
     )
-    return Picture(f"Accounts, QOS and members of {tenants} tenants in Slurm", "seconds", bars, less_is_better=True)
+    return Picture(f"Accounts, QOS and members of {tenants} tenants in Slurm", "seconds", bars)
 
 
 def _letters(number: int) -> str:

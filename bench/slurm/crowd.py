@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -233,6 +233,24 @@ def cpu_of(pid: int) -> float:
     """Seconds of CPU of a process, its threads and the commands it has run to their end (proc(5), stat)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     return sum(int(fields[number]) for number in (11, 12, 13, 14)) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of_all(pid: int) -> float:
+    """The same, with all processes below it that live."""
+    used = cpu_of(pid)
+    for child in children_of(pid):
+        with suppress(OSError):
+            used += cpu_of_all(child)
+    return used
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that the threads of one have started and that live."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(word) for word in thread.read_text().split()]
+    return found
 
 
 def resident_mb(pid: int) -> float:

@@ -174,7 +174,6 @@ def a_gang_in_a_flood(playing: Crowd) -> Picture:
         (Bar("as it was", took, "ours"), Bar("at best: the last run that held its GPUs has ended", best, "limit")),
         f"Single-GPU runs of {LONG_S} s hold all GPUs when it is ordered; as many more wait.",
         (),
-        less_is_better=True,
     )
 
 

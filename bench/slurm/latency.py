@@ -203,14 +203,12 @@ def pictures(medians, steps, rounds: int) -> list[Picture]:
             tuple(Bar(name, medians[name], "ours" if name == first else "peer") for name in shown),
             f"Median of {rounds} rounds. Ours seals, signs, logs, gets two leases from the keyholder, opens the "
             "data, builds the room, seals the line and opens it here.",
-            less_is_better=True,
         ),
         Picture(
             "Where the time goes on a cluster",
             "milliseconds",
             tuple(parts),
             f"Medians of {rounds} rounds. Green on the factory's side, grey on the customer's and Slurm's.",
-            less_is_better=True,
         ),
     ]
 

@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from crowd import ClusterSpec, clusters, cpu_of, memory_used, say, wait_for
+from crowd import ClusterSpec, children_of, clusters, cpu_of, cpu_of_all, memory_used, say, wait_for
 from report import Bar, Picture, hand_on, parser
 from slurm_stage import SlurmStage, slurm_parties
 
@@ -143,7 +143,7 @@ class StartError(Exception):
 def one_gang(stage: SlurmStage, ranks: int) -> Start:
     """Order a gang, wait for every rank's line, look at its processes, stop it."""
     bare = by_srun(stage, ranks)
-    spent = cpu_of(stage.service.pid), cpu_of(stage.keyholder.pid), spent_by_agents(stage)
+    spent = cpu_of_all(stage.service.pid), cpu_of(stage.keyholder.pid), spent_by_agents(stage)
     wishes = {"cpu": 1, "memory": "100MB", "nodes": ranks}
     job = stage.job(
         FOLDER / f"job-{ranks}", "", run=f"{SAYS}; exec sleep 900", resources=wishes, max_duration="20m"
@@ -162,7 +162,7 @@ def one_gang(stage: SlurmStage, ranks: int) -> Start:
             launcher_mb=statistics.fmean(map(pss_mb, launchers)),
             rank_mb=sum(map(pss_mb, pids)) / ranks,
             node_ms=(sum(map(cpu_of, pids)) + spent_by_agents(stage) - spent[2]) / ranks * 1e3,
-            service_ms=(cpu_of(stage.service.pid) - spent[0]) / ranks * 1e3,
+            service_ms=(cpu_of_all(stage.service.pid) - spent[0]) / ranks * 1e3,
             keyholder_ms=(cpu_of(stage.keyholder.pid) - spent[1]) / ranks * 1e3,
         )
     finally:
@@ -242,13 +242,6 @@ def spent_by_agents(stage: SlurmStage) -> float:
     return sum(cpu_of(pid) for agent in stage.agents.values() for pid in (agent.pid, *children_of(agent.pid)))
 
 
-def children_of(parent: int) -> list[int]:
-    """Processes that one has started itself."""
-    with suppress(OSError):
-        return [int(word) for word in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-    return []
-
-
 def family_mb(parents: list[int]) -> float:
     """Memory of processes and their children."""
     return sum(pss_mb(pid) for parent in parents for pid in (parent, *children_of(parent)))
@@ -276,7 +269,6 @@ def pictures(starts: list[Start]) -> list[Picture]:
                 )
             ),
             f"All nodes share {cores} cores; on a cluster each launcher has its own node's.",
-            less_is_better=True,
         ),
         Picture(
             "What one rank takes",

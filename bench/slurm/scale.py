@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from crowd import ClusterSpec, Crowd, cpu_of, crowd, gpus, memory_used, resident_mb, say, wait_for
+from crowd import ClusterSpec, Crowd, cpu_of, cpu_of_all, crowd, gpus, memory_used, resident_mb, say, wait_for
 from report import Bar, Picture, at_most, hand_on, parser
 
 from kifabrik.engines.slurm.queue_view import QueueView
@@ -189,12 +189,12 @@ def by_array(playing: Crowd, count: int) -> None:
 def sweeps(playing: Crowd, model: Run, count: int) -> None:
     """Let the service hand over as many runs as one sweep of each tenant: arrays of jobs."""
     service, each = playing.served.process.pid, count // len(playing.tenants)
-    used, began = cpu_of(service), time.monotonic()
+    used, began = cpu_of_all(service), time.monotonic()
     playing.add_runs(model, playing.tenants, each, tasks=each)
     wait_for(lambda: playing.tasks() >= each * len(playing.tenants), 600, pause=1)
     took, made = time.monotonic() - began, each * len(playing.tenants)
     say(f"{made:,} runs handed over by the service as {len(playing.tenants)} sweeps", f"{took:.0f} s")
-    say("  a run: CPU of the service and its commands", f"{(cpu_of(service) - used) / made * 1e3:.1f} ms")
+    say("  a run: CPU of the service and its commands", f"{(cpu_of_all(service) - used) / made * 1e3:.1f} ms")
     stop_all(playing)
     began = time.monotonic()
     wait_for(lambda: not playing.tasks(), 900, pause=1)
@@ -221,7 +221,7 @@ def handed_over(playing: Crowd, model: Run, count: int, *, alike: bool) -> dict[
             cpu[name] += spent / (BARE // len(parts) * len(parts))
         os.kill(service, signal.SIGCONT)
         time.sleep(5)  # what it had missed
-        used, before, began = cpu_of(service), cpu_of(slurm), time.monotonic()
+        used, before, began = cpu_of_all(service), cpu_of(slurm), time.monotonic()
         playing.add_runs(model, playing.tenants, each, alike=alike)
         there += each * tenants
         while playing.tasks() < there:
@@ -229,7 +229,7 @@ def handed_over(playing: Crowd, model: Run, count: int, *, alike: bool) -> dict[
                 raise TimeoutError("the service does not hand the load over")
             time.sleep(0.5)
             memory.append(resident_mb(service))
-        took, spent = time.monotonic() - began, cpu_of(service) - used
+        took, spent = time.monotonic() - began, cpu_of_all(service) - used
         wall[names[2]] += took
         cpu[names[2]] += spent
         told = f"{took / each / tenants * 1e3:.1f} ms, {spent / each / tenants * 1e3:.1f} ms CPU"
@@ -243,9 +243,9 @@ def handed_over(playing: Crowd, model: Run, count: int, *, alike: bool) -> dict[
         say(f"  a job, {name}", f"{wall[name] * 1e3:.1f} ms, {cpu[name] * 1e3:.1f} ms CPU")
     say("  CPU of slurmctld, a job through the factory", f"{control / made * 1e3:.1f} ms")
     say("  memory of the service, before and after", f"{memory[0]:.0f}, {memory[-1]:.0f} MB")
-    used, began = cpu_of(service), time.monotonic()
+    used, began = cpu_of_all(service), time.monotonic()
     time.sleep(30)
-    share = (cpu_of(service) - used) / (time.monotonic() - began)
+    share = (cpu_of_all(service) - used) / (time.monotonic() - began)
     rest = resident_mb(service)
     say("  of one core, while nothing changes", f"{share:.0%}")
     say("  memory of the service then", f"{rest:.0f} MB")

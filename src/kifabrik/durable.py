@@ -7,6 +7,8 @@ Invariants:
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -40,8 +42,25 @@ def put_in_place(finished: Path, path: Path) -> None:
     """
     with finished.open("r+b") as file:
         os.fsync(file.fileno())
-    finished.replace(path)
+    give_name(finished, path)
+
+
+def give_name(durable: Path, path: Path) -> None:
+    """Give a file whose bytes are on the disk its name, as `put_in_place` does."""
+    durable.replace(path)
     sync_folder(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Hand out a name to write a file under; it gets the name `path` afterwards, or is removed on any error."""
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        yield fresh
+        put_in_place(fresh, path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)  # a full disk is not made fuller
+        raise
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
@@ -52,15 +71,13 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         data: All of it.
         mode: Who may read it.
     """
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        put_in_place(fresh, path)
+        with replacing(path) as fresh:
+            fresh.unlink(missing_ok=True)
+            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
     except OSError as error:
-        fresh.unlink(missing_ok=True)  # a full disk is not made fuller
         error.filename = error.filename or str(path)
         raise
 

@@ -15,7 +15,14 @@ Only `kifabrik.cli.main` exits the process and only `kifabrik.service` answers H
 statuses from here. A message says what was wrong and where; the hint says what to do next.
 """
 
-from typing import ClassVar
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar, Final
+
+FULL_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the operating system says where there is no room."""
 
 
 class KifabrikError(Exception):
@@ -105,6 +112,28 @@ class RunFailedError(KifabrikError):
     exit_status = 9
     http_status = 500
     code = "run-failed"
+
+
+@contextmanager
+def writing_to(folder: Path, what: str) -> Iterator[None]:
+    """Turn what the operating system says about a folder into an error of ours.
+
+    Args:
+        folder: What is written to.
+        what: What is written, such as `the study`.
+
+    Raises:
+        CapacityError: The disk is full.
+        UsageError: The folder cannot be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL_DISK:
+            message = f"The disk is full: {what} cannot be written to {folder}."
+            raise CapacityError(message, hint="Free some space, or choose another folder.") from error
+        reason = error.strerror or type(error).__name__
+        raise UsageError(f"{folder} cannot be written to: {reason}.", hint="Choose another folder.") from error
 
 
 BY_CODE = {

@@ -12,9 +12,10 @@ import base64
 import hashlib
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
@@ -25,6 +26,7 @@ MOST_TASKS: Final = 10_000
 
 _ID_BYTES: Final = 10
 _TASK: Final = re.compile(r"(?P<sweep>r-[a-z2-7]{16,32})-(?P<number>[1-9][0-9]{0,4})")
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 _SIZE_UNITS: Final = {
     "": 1,
     "b": 1,
@@ -103,7 +105,7 @@ def now_utc() -> datetime:
 
 def format_time(moment: datetime) -> str:
     """Write a moment as RFC 3339 in UTC with whole seconds, such as `2026-11-23T08:00:00Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -112,10 +114,11 @@ def parse_time(text: str) -> datetime:
     Raises:
         UsageError: The text is not such a time.
     """
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise UsageError(f"not a UTC time: {text!r}", hint="Write it like 2026-11-23T08:00:00Z.") from None
+    # One moment has one spelling. Reading it this way takes a tenth of the time of `strptime`.
+    with suppress(ValueError):
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(text)
+    raise UsageError(f"not a UTC time: {text!r}", hint="Write it like 2026-11-23T08:00:00Z.")
 
 
 def parse_size(text: str | int) -> int:
@@ -132,7 +135,7 @@ def parse_size(text: str | int) -> int:
 
 def format_size(size: float) -> str:
     """Write bytes for people, with three significant digits: `1.23 GB`."""
-    if abs(size) < 1000:  # noqa: PLR2004 - the step between SI units
+    if abs(size) < 999.5:  # noqa: PLR2004 - what would be written as 1000
         return f"{size:.0f} B"
     for unit in ("kB", "MB", "GB", "TB", "PB"):
         size /= 1000
@@ -157,7 +160,7 @@ def parse_duration(text: str | int) -> int:
 
 def format_duration(seconds: float) -> str:
     """Write seconds for people: `0.4s`, `12s`, `3m 05s`, `2h 10m`."""
-    if seconds < 10:  # noqa: PLR2004 - below ten seconds the tenth matters
+    if seconds < 9.95:  # noqa: PLR2004 - below ten seconds, rounded, the tenth matters
         return f"{seconds:.1f}s"
     whole = round(seconds)
     minutes, rest = divmod(whole, 60)
@@ -165,6 +168,11 @@ def format_duration(seconds: float) -> str:
     if hours:
         return f"{hours}h {minutes:02d}m"
     return f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"
+
+
+_TWO_WAYS: Final = re.compile(r"\s*[1-9][0-9]{0,2}[.,][0-9]{3}\s*(EUR|eur|€)")
+"""Thousands grouped as in German or English, or three decimals; programs write no unit."""
+_DECIMAL_COMMA: Final = re.compile(r"^(\s*[0-9]{1,9}),([0-9]{1,2})(?![0-9,.])")
 
 
 @dataclass(frozen=True, order=True)
@@ -175,12 +183,17 @@ class Money:
 
     @classmethod
     def from_text(cls, text: str | float) -> "Money":
-        """Read `25 EUR`, `0.50` or `3.20€`.
+        """Read `25 EUR`, `0.50`, `0,50` or `3.20€`.
 
         Raises:
-            UsageError: The text is not an amount in euros.
+            UsageError: The text is not an amount in euros, or it may be two, as `20.000 EUR` is.
         """
-        match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(EUR|eur|€)?\s*", str(text))
+        if isinstance(text, str) and _TWO_WAYS.match(text):
+            raise UsageError(
+                f"{text.strip()!r} can be read in two ways", hint="Write 20000 EUR or 20.00 EUR, without groups."
+            )
+        plain = _DECIMAL_COMMA.sub(r"\1.\2", str(text))
+        match = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(EUR|eur|€)?\s*", plain)
         if match is None:
             raise UsageError(f"not an amount in euros: {text!r}", hint="Write it like '25 EUR' or 0.50.")
         return cls.from_eur(match[1])
@@ -194,8 +207,8 @@ class Money:
         """
         try:
             return cls(round(Decimal(amount) * MICRO_PER_EUR))
-        except InvalidOperation:
-            raise UsageError(f"not an amount in euros: {amount!r}") from None
+        except (ArithmeticError, ValueError):  # not a number, infinite, or beyond all numbers
+            raise UsageError(f"not an amount in euros: {str(amount)[:40]!r}") from None
 
     def __add__(self, other: "Money") -> "Money":
         return Money(self.micro_eur + other.micro_eur)

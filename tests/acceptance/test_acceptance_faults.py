@@ -5,7 +5,6 @@ import os
 import secrets
 import signal
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,16 +26,6 @@ Path("/out/model").mkdir()
 Path("/out/model/done.txt").write_text("done")
 print("ended", flush=True)
 """
-
-
-@contextmanager
-def without_keyholder(stage):
-    """The keyholder is dead while the block runs, and back afterwards."""
-    stage.kill_keyholder()
-    try:
-        yield
-    finally:
-        stage.start_keyholder()
 
 
 def test_a_run_outlives_the_service_and_is_settled_when_it_is_back(stage, tmp_path):
@@ -67,7 +56,7 @@ def test_a_run_that_ends_while_the_service_is_dead_is_settled_too(stage, tmp_pat
 
 
 def test_a_run_waits_for_a_dead_keyholder_says_so_and_goes_on(stage, tmp_path):
-    with without_keyholder(stage):
+    with stage.without_keyholder():
         future = stage.order(tmp_path, "print('it went on')", name=stage.name("waits"))
         stage.wait_until(future.run, lambda view: view.state is RunState.WAITING_FOR_KEY, "waiting for its key")
         told = stage.customer.kifabrik("why", stage.name("waits"))
@@ -80,7 +69,7 @@ def test_a_run_waits_for_a_dead_keyholder_says_so_and_goes_on(stage, tmp_path):
 def test_a_killed_keyholder_forgets_nothing_it_has_agreed_to(stage, tmp_path):
     future = stage.order(tmp_path, WORKS_A_WHILE, outputs={"model": "/out/model"})
     stage.wait_for_line(future.run, "begun")
-    with without_keyholder(stage):
+    with stage.without_keyholder():
         pass
     result = future.result(90)
     result.pull("model", tmp_path / "pulled")

@@ -1,5 +1,7 @@
 """Who may use what: purpose, place, code, role, a person's yes, the end of a permission."""
 
+import base64
+import json
 import threading
 import time
 
@@ -158,6 +160,22 @@ def test_an_erased_dataset_is_refused_ever_after_and_its_certificate_names_what_
     result.pull("model", tmp_path / "kept")
     kinds = [entry.kind for entry in stage.sdk.session.catalogue().entries]
     assert kinds.index("erasure.decided") < kinds.index("dataset.erased")
+    stage.customer.kifabrik("ledger", "show")
+    words = ("dataset", "certificate", tmp_path / "certificate.json")
+    page = tmp_path / "bescheinigung.html"
+    checked = stage.customer.kifabrik(*words, "--json", "--out", page, "--language", "de").json()
+    assert (checked["signature_checked"], checked["cosigned"]) == (True, True)
+    assert dataset in page.read_text()
+    stage.customer.kifabrik("ledger", "export", tmp_path / "exported")
+    nobody = ("--folder", tmp_path / "exported", "--home", tmp_path / "nobody")
+    assert stage.customer.kifabrik(*words, *nobody, "--json").json()["entry"] == checked["entry"]
+    body = json.loads(certificate)
+    earlier = base64.b64decode(body["payload"]).replace(b'"destroyed":"20', b'"destroyed":"19')
+    body["payload"] = base64.b64encode(earlier).decode()
+    (tmp_path / "made-up.json").write_text(json.dumps(body))
+    made_up = ("dataset", "certificate", tmp_path / "made-up.json")
+    assert "signed" in stage.customer.kifabrik(*made_up, expect=6).err
+    assert "does not name this certificate" in stage.customer.kifabrik(*made_up, *nobody, expect=6).err
 
 
 def test_many_threads_of_one_script_share_a_session(stage):

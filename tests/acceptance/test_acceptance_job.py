@@ -179,6 +179,35 @@ def test_the_environment_can_be_rebuilt_to_the_same_digest(stage, trained):
     assert verified["factory"] == verified["rebuilt"]
 
 
+def test_the_record_of_use_names_each_release_and_is_not_written_from_a_log_that_does_not_verify(
+    stage, trained, tmp_path
+):
+    people = tmp_path / "people.json"
+    key = ("--key-file", stage.customer.home / "keyholder.key")
+    people.write_text(json.dumps(stage.customer.kifabrik("keyholder", "status", *key, "--json").json()))
+    page = tmp_path / "nachweis.html"
+    words = ("ledger", "report", "--names", people, "--out", page, "--language", "de")
+    found = stage.customer.kifabrik(*words, "--json").json()
+    assert found["log"]["cosigned"]
+    shown = stage.customer.kifabrik("ledger", "show", "--json").json()
+    released = [entry["index"] for entry in shown if entry["kind"] == "lease.released"]
+    assert [one["index"] for one in found["releases"]] == released
+    assert stage.name("slope") in page.read_text()
+    member = next(one for one in json.loads(people.read_text())["members"] if one["name"])
+    assert member["name"] in page.read_text()
+    page.unlink()
+    kept = stage.customer.home / "member" / "ledger" / "entries"
+    whole = kept.read_bytes()
+    damaged = bytearray(whole)
+    damaged[len(damaged) // 2] ^= 1
+    try:
+        kept.write_bytes(bytes(damaged))
+        stage.customer.kifabrik(*words, expect=6)
+        assert not page.exists()
+    finally:
+        kept.write_bytes(whole)
+
+
 def test_the_ledger_shows_names_here_and_verifies_here_and_for_an_auditor(stage, trained, tmp_path):
     shown = stage.customer.kifabrik("ledger", "show", "--json").json()
     kinds = [entry["kind"] for entry in shown]

@@ -82,6 +82,14 @@ def test_ps_shows_a_sweep_as_one_line_and_its_tasks_on_request(stage, swept):
     assert "none of these" in stage.customer.kifabrik("ps", stage.name("grid"), "--state", "failed").err
 
 
+def test_ps_shows_the_first_tasks_of_a_sweep_up_to_the_limit_and_says_how_many_there_are(stage, swept):
+    few = stage.customer.kifabrik("ps", stage.name("grid"), "--limit", 2, "--json").json()
+    assert [one["task"] for one in few] == [1, 2]
+    said = stage.customer.kifabrik("ps", stage.name("grid"), "--limit", 2)
+    assert said.out.count("succeeded") == 2
+    assert "the first 2 of 6 tasks" in said.err
+
+
 def test_a_task_has_a_log_of_its_own_and_knows_its_parameters(stage, swept):
     said = stage.customer.kifabrik("logs", f"{stage.name('grid')}/4")
     assert "shell sees 0.5 3" in said.out

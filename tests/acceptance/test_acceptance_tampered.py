@@ -6,7 +6,7 @@ All runs are ordered at once, each on a dataset of its own; one of them is left 
 import base64
 import json
 import sqlite3
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,15 +57,6 @@ def objects(stage):
 def undo():
     with ExitStack() as stack:
         yield stack
-
-
-@contextmanager
-def without_keyholder(stage):
-    stage.kill_keyholder()
-    try:
-        yield
-    finally:
-        stage.start_keyholder()
 
 
 def flip(data):
@@ -176,7 +167,7 @@ def test_what_was_left_alone_is_computed_on(stage, ended):
 
 
 def test_code_that_was_changed_in_the_store_never_runs(stage, tmp_path, undo):
-    with without_keyholder(stage):
+    with stage.without_keyholder():
         future = stage.order(tmp_path, "print('ran')")
         said = stage.sdk.session.datasets.statement(stage.sdk.session.runs.evidence(future.run).code)
         code = read_unverified(said, Manifest)[0]
@@ -243,7 +234,7 @@ def plant(stage, undo):
 
 def test_an_environment_exchanged_between_check_and_start_never_runs(stage, tmp_path, undo):
     """The launcher has checked it and waits for its key, which a person may give hours later."""
-    with without_keyholder(stage):
+    with stage.without_keyholder():
         future = stage.order(tmp_path, "print('ran')")
         stage.wait_until(future.run, lambda view: view.state is RunState.WAITING_FOR_KEY, "waiting for its key")
         assert environments(stage)

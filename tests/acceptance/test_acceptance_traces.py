@@ -9,6 +9,7 @@ import pytest
 
 from kifabrik.runs.states import is_end
 from kifabrik.sandbox.leftovers import remove_leftovers
+from living_trees import files_below
 
 pytestmark = pytest.mark.xdist_group("acceptance")
 
@@ -25,12 +26,8 @@ def forms_of(text):
 
 def found_in(folder, needles):
     places = []
-    for path in sorted(folder.rglob("*")):
-        if "environments" in path.parts:
-            continue  # built in room one, before any data is there; gigabytes of public packages
-        if path.is_file() and not path.is_symlink():
-            data = path.read_bytes()
-            places += [f"{path.relative_to(folder)}: {needle!r}" for needle in needles if needle in data]
+    for path, data in files_below(folder, without="environments"):
+        places += [f"{path.relative_to(folder)}: {needle!r}" for needle in needles if needle in data]
     return places
 
 

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kifabrik.cli.unlock import open_steward
+from kifabrik.cli.unlock import StewardKeys
 from kifabrik.customer.follow import read_log, wait_for_end
 from kifabrik.customer.profile import enrol
 from kifabrik.customer.sdk import RunFuture, connect
@@ -24,6 +24,7 @@ from kifabrik.runs.states import RunState, is_end
 from kifabrik.tenants.statements import Role
 from kifabrik.transfer.objects import silent
 from kifabrik.values import Place
+from ports import free_port
 
 KIFABRIK = Path(sys.executable).parent / "kifabrik"
 PASSPHRASE = "Eisbach-Surfer-2026"
@@ -133,6 +134,15 @@ class Stage:
         self.keyholder.kill()
         self.keyholder.wait()
 
+    @contextmanager
+    def without_keyholder(self):
+        """The keyholder is dead while the block runs, and back afterwards."""
+        self.kill_keyholder()
+        try:
+            yield
+        finally:
+            self.start_keyholder()
+
     def launcher_of(self, run):
         """Process id of the launcher that works on a run."""
         attempt = self.sdk.session.runs.show(run).attempts[-1].attempt
@@ -151,7 +161,7 @@ class Stage:
 
     @contextmanager
     def steward(self):
-        with open_steward(self.customer.home, self.secret, None) as steward:
+        with StewardKeys(self.customer.home, self.secret).open() as steward:
             yield steward
 
     def grant(self, dataset, purpose, **conditions):
@@ -226,10 +236,7 @@ def _no_bar(_label, _total):
 @contextmanager
 def two_parties(folder, stage_type=Stage):
     """Set up a factory, and a customer with its keyholder and one steward; end all processes at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    stage = stage_type(Party(folder / "factory"), Party(folder / "customer"), port)
+    stage = stage_type(Party(folder / "factory"), Party(folder / "customer"), free_port())
     for party in (stage.factory, stage.customer):
         party.home.mkdir()
     stage.secret.write_text(PASSPHRASE + "\n")

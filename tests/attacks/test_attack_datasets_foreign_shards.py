@@ -5,9 +5,7 @@ tell whose a shard is, and need not: who seals a manifest must know the file key
 keyholder wraps headers anew with the identity of the owner alone, and what is behind the header does not open.
 """
 
-import io
 import secrets
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from kifabrik.signatures.statements import read_unverified
 from kifabrik.transfer.opening import open_contents, unpack
 from kifabrik.transfer.sealing import Sealer, VersionHead
 from kifabrik.values import sha256_hex
+from memory_objects import MemoryObjects
 from parties import FactoryProcess, Party
 
 TENANT = "t-" + "a" * 32
@@ -67,35 +66,7 @@ def test_keys_released_for_a_manifest_with_a_foreign_shard_open_nothing_of_it(ho
     assert honest.read(mine, tmp_path / "honest") == {"a": bytes(len(SECRET))}
 
 
-class Objects:
-    """A store in memory that a hostile factory fills."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-
-    def missing(self, digests):
-        return set(digests) - self.objects.keys()
-
-    def upload(self, source, digest, _size, _progress):
-        self.objects[digest] = source.read()
-
-    def upload_bytes(self, data):
-        self.objects[sha256_hex(data)] = data
-        return sha256_hex(data)
-
-    def upload_small(self, bodies):
-        for data in bodies:
-            self.upload_bytes(data)
-
-    def fetch(self, digest, limit):
-        return self.objects[digest][: limit + 1]
-
-    @contextmanager
-    def open(self, digest, _size):
-        yield io.BytesIO(self.objects[digest])
-
-
-def sealed(tmp_path: Path, store: Objects, dataset: str, content: bytes, identity: Identity) -> Manifest:
+def sealed(tmp_path: Path, store: MemoryObjects, dataset: str, content: bytes, identity: Identity) -> Manifest:
     folder = tmp_path / dataset
     folder.mkdir()
     (folder / "a.csv").write_bytes(content)
@@ -110,7 +81,7 @@ def sealed(tmp_path: Path, store: Objects, dataset: str, content: bytes, identit
 @pytest.mark.parametrize("verify", [True, False])
 def test_a_foreign_shard_behind_ones_own_headers_does_not_open(tmp_path: Path, verify: bool) -> None:
     """As a launcher meets it: own headers and contents, the body of a dataset sealed by somebody else."""
-    store, mine, other = Objects(), Identity.generate(), Identity.generate()
+    store, mine, other = MemoryObjects(), Identity.generate(), Identity.generate()
     own = sealed(tmp_path, store, "d-" + "a" * 16, bytes(len(SECRET)), mine)
     foreign = sealed(tmp_path, store, "d-" + "b" * 16, SECRET, other)
     mixed = replace(own, shards=foreign.shards)
@@ -128,7 +99,7 @@ def test_a_foreign_shard_behind_ones_own_headers_does_not_open(tmp_path: Path, v
 
 
 def test_foreign_headers_do_not_open_with_ones_own_identity(tmp_path: Path) -> None:
-    store, mine, other = Objects(), Identity.generate(), Identity.generate()
+    store, mine, other = MemoryObjects(), Identity.generate(), Identity.generate()
     foreign = sealed(tmp_path, store, "d-" + "b" * 16, SECRET, other)
     headers = store.objects[foreign.headers]
     for header in split_headers(headers):

@@ -1,6 +1,7 @@
 """Old backups, copied folders, stolen files: more than one keyholder, or one that knows too little."""
 
 import json
+import sqlite3
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -9,8 +10,16 @@ import pytest
 
 from keyhouse import PASSPHRASE, WORK, House
 from kifabrik.datasets.manifest import Manifest
-from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
+from kifabrik.errors import (
+    CapacityError,
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+)
 from kifabrik.keyholder.backup import read_backup
+from kifabrik.keyholder.database import Database
 from kifabrik.keyholder.loop import Bell, Server
 from kifabrik.keyholder.restore import restore
 from kifabrik.keyholder.state import open_state
@@ -328,3 +337,42 @@ def test_nothing_the_factory_is_sent_holds_a_secret(house: House) -> None:
             assert secret.hex().encode() not in blob
             assert json.dumps(secret.hex()).encode() not in blob
     assert not any(b"Anna" in blob for blob in sent), "names of people stay here"
+
+
+def test_an_erasure_that_was_cut_off_before_the_file_was_rewritten_is_finished_by_the_next(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _anna, data = _busy(house)
+    owner = read_unverified(data, Manifest)[0].owner
+    row = house.state.db.row("SELECT sealed FROM secrets WHERE name = ?", (f"dataset/{owner}",))
+    assert row is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "shred", _full_disk)
+        with pytest.raises(CapacityError):
+            house.steward.erase(owner)
+    assert "dataset.erased" not in house.factory.kinds()
+    house.round.work()
+    left = [
+        path for path in (house.home / "keyholder").iterdir() if path.is_file() and row[0][:32] in path.read_bytes()
+    ]
+    assert not left
+    assert "dataset.erased" in house.factory.kinds()
+
+
+def _full_disk(_db: Database) -> None:
+    raise CapacityError("the disk is full")
+
+
+def test_what_a_reader_keeps_from_being_rewritten_is_said_and_not_certified(house: House) -> None:
+    """A copy of the database is being made by a program that reads it in one long transaction."""
+    _anna, data = _busy(house)
+    owner = read_unverified(data, Manifest)[0].owner
+    reader = sqlite3.connect(house.home / "keyholder" / "keyholder.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM secrets").fetchone()
+    house.state.db.execute("PRAGMA busy_timeout = 50")
+    with pytest.raises(UnavailableError, match="in use"):
+        house.steward.erase(owner)
+    reader.close()
+    house.round.work()
+    assert "dataset.erased" in house.factory.kinds()

@@ -1,7 +1,5 @@
 """The job writes files its launcher reads: files of any size, names of any length, folders of any depth."""
 
-import hashlib
-import io
 import json
 import os
 import socket
@@ -23,6 +21,7 @@ from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified
 from kifabrik.transfer.opening import open_contents
 from kifabrik.values import Kind, new_id
+from memory_objects import MemoryObjects
 
 HOLE = 2**42
 """Bytes of a file that takes no space: reading it would take an hour."""
@@ -47,32 +46,6 @@ class Nowhere:
 
     def missing(self, digests):
         raise AssertionError(list(digests))
-
-
-class Stored:
-    """A store in a dictionary."""
-
-    def __init__(self):
-        self.objects = {}
-
-    def missing(self, digests):
-        return set(digests) - self.objects.keys()
-
-    def fetch(self, digest, _limit):
-        return self.objects[digest]
-
-    def upload(self, source, digest, size, progress):
-        self.objects[digest] = source.read()
-        progress(size)
-
-    def upload_bytes(self, data):
-        digest = hashlib.sha256(data).hexdigest()
-        self.upload(io.BytesIO(data), digest, len(data), lambda _size: None)
-        return digest
-
-    def upload_small(self, bodies):
-        for data in bodies:
-            self.upload_bytes(data)
 
 
 def with_hole(path):
@@ -149,7 +122,7 @@ def test_a_launcher_that_fails_unforeseen_says_no_more_than_the_kind_of_error(tm
 
 def sealed_names(folder):
     """Seal the declared output `model`; return the names its sealed contents list."""
-    identity, store = Identity.generate(), Stored()
+    identity, store = Identity.generate(), MemoryObjects()
     envelope = sealer(folder, identity, store).seal_output(folder, "out/model", 1, "model")
     manifest, _ = read_unverified(envelope, Manifest)
     version = open_contents(manifest, store.objects[manifest.headers], [identity], store)

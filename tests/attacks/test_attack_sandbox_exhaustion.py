@@ -1,26 +1,13 @@
 """A job takes all it can get: memory, processes, files, disk; and the machine goes on."""
 
-import os
-import shutil
 import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
 from kifabrik.sandbox.hierarchies import find_hierarchies
-from rooms import HAS_ROOMS, NOBODY, alive, python, visit
+from rooms import HAS_ROOMS, alive, python, visit
 
 pytestmark = pytest.mark.skipif(not HAS_ROOMS, reason="needs bubblewrap and root")
-
-
-@pytest.fixture
-def open_scratch():
-    """A folder an ordinary user owns and can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="room-"))
-    os.chown(folder, NOBODY, NOBODY)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(

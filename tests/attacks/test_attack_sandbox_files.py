@@ -1,24 +1,10 @@
 """A job tries to change its data, the machine's programs and its own walls."""
 
-import os
-import shutil
-import tempfile
-from pathlib import Path
-
 import pytest
 
-from rooms import HAS_ROOMS, NOBODY, python, visit
+from rooms import HAS_ROOMS, python, visit
 
 pytestmark = pytest.mark.skipif(not HAS_ROOMS, reason="needs bubblewrap and root")
-
-
-@pytest.fixture
-def open_scratch():
-    """A folder an ordinary user owns and can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="room-"))
-    os.chown(folder, NOBODY, NOBODY)
-    yield folder
-    shutil.rmtree(folder)
 
 
 CHANGE = """

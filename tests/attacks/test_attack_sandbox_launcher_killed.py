@@ -13,6 +13,7 @@ import pytest
 from kifabrik.sandbox.hierarchies import group_mounts
 from kifabrik.sandbox.leftovers import remove_leftovers
 from kifabrik.sandbox.uids import UidRange
+from living_trees import folders_below
 from rooms import FIRST_UID as UID
 from rooms import HAS_ROOMS, alive, launcher, visit
 
@@ -54,7 +55,7 @@ def all_dead(uid, patience_s=20):
 
 def groups():
     """Return the control groups of runs."""
-    return [str(folder) for folder in Path("/sys/fs/cgroup").rglob(f"kifabrik-{UID}")]
+    return [str(folder) for folder in folders_below(Path("/sys/fs/cgroup")) if folder.name == f"kifabrik-{UID}"]
 
 
 def test_job_and_plaintext_end_with_the_launcher(tmp_path):

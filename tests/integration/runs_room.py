@@ -1,7 +1,6 @@
 """A factory with a node of its own whose launchers play scripts; used by the tests of runs."""
 
 import json
-import socket
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,8 @@ from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc
 from kifabrik.wiring.factory import init_home, open_factory
 from kifabrik.wiring.node import init_node, read_key
-from parties import FactoryProcess, Person, use_postgres
+from parties import FactoryProcess, Party, Person, use_postgres
+from ports import free_port
 
 PYTHON = "3.11"
 NODE = """
@@ -43,7 +43,7 @@ class RunFactory(FactoryProcess):
     """A factory process with a node."""
 
     def __init__(self, home: Path, cpus: int = 2) -> None:
-        init_home(home, port=_free_port())
+        init_home(home, port=free_port())  # launchers find the service there again after a restart
         use_postgres(home / "factory.toml")
         self.node_home = home / "node"
         config = init_node(self.node_home, place=Place())
@@ -68,13 +68,6 @@ class RunFactory(FactoryProcess):
         """The process of an attempt's launcher."""
         note = self.node_home / "launchers" / f"{attempt}.json"
         return int(json.loads(note.read_text())["pid"])
-
-
-def _free_port() -> int:
-    """A port that launchers find the service at again after a restart."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class EnginePlayer:
@@ -137,6 +130,10 @@ class Desk(FactoryProcess):
             created=format_time(now_utc()),
         )
         self.driven.runs.fleet.enrol(record)
+
+    def last_seen(self, party: Party) -> str:
+        """When the factory last heard of a tenant's keyholder."""
+        return next(one.keyholder_seen for one in self.driven.accounts.tenants() if one.tenant == party.tenant)
 
     def clear(self) -> None:
         """End every run that has not ended, and forget who leads."""
@@ -224,6 +221,21 @@ def small_desk(desk: Desk) -> Desk:
     """A factory with an empty node of two cores whose runs the test drives."""
     desk.begin(cpus=2)
     return desk
+
+
+@pytest.fixture
+def party(small_desk: Desk) -> Iterator[Party]:
+    """A tenant of that factory, whose keyholder is there."""
+    signed_up = small_desk.sign_up()
+    with players.keyholder(signed_up):
+        players.eventually(lambda: small_desk.last_seen(signed_up))
+        yield signed_up
+
+
+@pytest.fixture
+def person(party: Party) -> Person:
+    """A member of that tenant."""
+    return party.enrol()
 
 
 @pytest.fixture(scope="module")

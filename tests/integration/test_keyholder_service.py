@@ -39,6 +39,7 @@ from kifabrik.transfer.opening import open_contents, unpack
 from kifabrik.transfer.sealing import Sealer, VersionHead
 from kifabrik.values import Kind, Place, Resources, format_time, new_id, now_utc, sha256_hex
 from kifabrik.wire.leases import RequestState
+from living_trees import files_below
 from players import LOCK, LauncherPlayer, eventually, later
 
 PASSPHRASE = "correct horse"
@@ -365,8 +366,7 @@ def test_no_secret_of_the_keyholder_is_in_the_factorys_folder(customer: Customer
         answer(leases, request)
         vault = keyholder.state.vault
         secret = {one.name: vault.get(one.name) for one in vault.listed() if one.name != "token"}
-    for path in (p for p in customer.desk.home.rglob("*") if p.is_file()):
-        data = path.read_bytes()
+    for path, data in files_below(customer.desk.home):
         for name, value in secret.items():
             assert value not in data, (name, path)
             assert value.hex().encode() not in data, (name, path)

@@ -237,6 +237,12 @@ def test_a_segment_that_is_sent_again_is_kept_once(launcher, person: Person) -> 
     assert len(Runs(person.connection).log(player.attempt).segments) == 1
 
 
+def _unregistered(player, person: Person) -> int:
+    """How many objects of a tenant are on no record, and would be removed in time."""
+    standing = person.party.factory.inside.unregistered.standing()
+    return sum(one.count for one in standing if one.tenant == player.tenant)
+
+
 def test_large_segments_come_back_whole_and_in_pieces(launcher, person: Person) -> None:
     player = working(launcher)
     bodies = [secrets.token_bytes(1_500_000) for _ in range(4)]
@@ -246,6 +252,7 @@ def test_large_segments_come_back_whole_and_in_pieces(launcher, person: Person) 
     while len(back) < len(bodies):
         back += [one.body for one in runs.log(player.attempt, after=len(back) - 1).segments]
     assert back == bodies
+    assert _unregistered(player, person) == 0
 
 
 def test_a_flood_of_log_is_cut_with_a_notice(launcher, person: Person) -> None:
@@ -271,7 +278,9 @@ def test_outputs_are_registered_with_the_end(launcher, person: Person) -> None:
     player = working(launcher, outputs=2, publish=("auc",))
     player.play(["output 1", "output 2", "publish auc=0.91"])
     assert Runs(person.connection).show(player.run).outputs == []
+    assert _unregistered(player, person) == 6
     player.do_finish("succeeded")
+    assert _unregistered(player, person) == 0
     view = Runs(person.connection).show(player.run)
     assert [one.owner for one in view.outputs] == [f"{player.run}/1", f"{player.run}/2"]
     assert view.published == {"auc": 0.91}

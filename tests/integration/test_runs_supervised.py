@@ -1,7 +1,6 @@
 """What becomes of runs whose launchers stay away, die or overstay; the test drives them by its own clock."""
 
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,26 +17,8 @@ from kifabrik.factory.supervise import MOST_SUBMITS
 from kifabrik.orders.order import RetryCause
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.values import Kind, Resources, new_id
-from parties import Party, Person
+from parties import Person
 from players import RETRY_NODE, eventually, keyholder, later, order
-
-
-@pytest.fixture
-def party(small_desk: Desk) -> Iterator[Party]:
-    signed_up = small_desk.sign_up()
-    with keyholder(signed_up):
-        eventually(lambda: seen(small_desk, signed_up))
-        yield signed_up
-
-
-@pytest.fixture
-def person(party: Party) -> Person:
-    return party.enrol()
-
-
-def seen(desk: Desk, party: Party) -> str:
-    """When the factory last heard of a tenant's keyholder."""
-    return next(one.keyholder_seen for one in desk.driven.accounts.tenants() if one.tenant == party.tenant)
 
 
 def show(person: Person, run: str):
@@ -242,7 +223,7 @@ def test_runs_wait_for_an_absent_keyholder_and_hold_nothing(small_desk: Desk) ->
     small_desk.drive()
     assert show(person, view.run).reason == "Waits for the tenant's keyholder, which has never called. Start it."
     with keyholder(party):
-        eventually(lambda: seen(small_desk, party))
+        eventually(lambda: small_desk.last_seen(party))
         small_desk.drive()
         assert show(person, view.run).state is RunState.STARTING
     small_desk.ahead = KEYHOLDER_AWAY + timedelta(seconds=30)
@@ -296,7 +277,7 @@ def test_what_an_attempt_used_of_its_budget_shortens_the_next(small_desk: Desk, 
 def test_a_tenants_use_counts_against_it_when_others_wait(small_desk: Desk, person: Person) -> None:
     other = small_desk.sign_up()
     with keyholder(other):
-        eventually(lambda: seen(small_desk, other))
+        eventually(lambda: small_desk.last_seen(other))
         rival = other.enrol()
         whole = Resources(cpus=2, memory_bytes=10**6)
         player = small_desk.hire(person, resources=whole)

@@ -1,6 +1,5 @@
 """Sweeps and pipelines in the factory: one order, many runs; runs that wait for runs. The test drives them."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -15,25 +14,8 @@ from kifabrik.orders.order import Need, RetryCause
 from kifabrik.runs.states import RunState
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.values import Kind, new_id, task_run
-from parties import Party, Person
-from players import LOCK, an_order, eventually, keyholder, order
-
-
-@pytest.fixture
-def party(small_desk: Desk) -> Iterator[Party]:
-    signed_up = small_desk.sign_up()
-    with keyholder(signed_up):
-        eventually(lambda: _seen(small_desk, signed_up))
-        yield signed_up
-
-
-@pytest.fixture
-def person(party: Party) -> Person:
-    return party.enrol()
-
-
-def _seen(desk: Desk, party: Party) -> str:
-    return next(one.keyholder_seen for one in desk.driven.accounts.tenants() if one.tenant == party.tenant)
+from parties import Person
+from players import LOCK, an_order, order
 
 
 def _runs(person: Person) -> Runs:

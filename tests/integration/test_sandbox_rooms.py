@@ -1,11 +1,9 @@
 """Rooms that are really built: what a well-behaved job finds, and how it ends."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -17,15 +15,6 @@ from kifabrik.sandbox.limits import Limits, RunGroup
 from rooms import FIRST_UID, HAS_ROOMS, NOBODY, SOURCE, SYSTEM_PYTHON, Launcher, alive, launcher, python, visit
 
 pytestmark = pytest.mark.skipif(not HAS_ROOMS, reason="needs bubblewrap and root")
-
-
-@pytest.fixture
-def open_scratch():
-    """A folder an ordinary user owns and can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="room-"))
-    os.chown(folder, NOBODY, NOBODY)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def test_a_job_reads_data_writes_outputs_and_ends(tmp_path):

@@ -142,10 +142,10 @@ def test_whoever_waits_is_answered_at_the_moment_of_the_news(tenant: Party) -> N
         time.sleep(0.3)
         assert not mail.done()
         Leases(person.connection).request(request)
-        assert mail.result(10)[0].digest == request.digest
+        assert mail.result(25)[0].digest == request.digest
         answer = pool.submit(lambda: Leases(person.connection).answer(request.digest, wait_s=30))
         tenant.mailbox.decide(_refusal(tenant, request), {}, None)
-        assert answer.result(10).state == "refused"
+        assert answer.result(25).state == "refused"
 
 
 def test_news_of_another_process_reaches_those_who_wait(tenant: Party) -> None:
@@ -184,11 +184,11 @@ def test_a_service_that_stops_answers_everybody_who_waits(own_factory) -> None:
     tenant = own_factory.sign_up()
     with ThreadPoolExecutor(1) as pool:
         mail = pool.submit(lambda: tenant.mailbox.mail(after=0, wait_s=50))
-        time.sleep(0.5)
+        time.sleep(2)  # for a busy machine to have asked by then
         begun = time.monotonic()
         assert own_factory.stop() == 0
-        assert mail.result(5) == []
-        assert time.monotonic() - begun < 8  # far below the 50 s it would have waited
+        assert mail.result(30) == []
+        assert time.monotonic() - begun < 30  # below the 50 s it would have waited
 
 
 def test_a_lost_signature_makes_no_request(tenant: Party) -> None:

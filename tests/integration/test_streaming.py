@@ -130,6 +130,19 @@ print("read")
     assert result["grown_bytes"] < 40 * MIB
 
 
+def test_a_program_that_reads_one_file_from_start_to_end_has_several_threads_open_it(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "long").write_bytes(random.Random(5).randbytes(12 * MIB))
+    version = seal_folder(tmp_path / "source", tmp_path / "objects", tmp_path / "spool", ShardSizes())
+    probe = """
+import os
+with open(os.environ["DATA"] + "/long", "rb", buffering=0) as file:
+    print(sum(len(piece) for piece in iter(lambda: file.read(100_000), b"")))
+"""
+    found = stream(version, tmp_path / "objects", tmp_path / "streamed", probe, meet=3)
+    assert (found["stdout"], found["status"], found["fault"]) == (f"{12 * MIB}\n", 0, "")
+
+
 def test_nothing_is_left_mounted_after_the_end(sealed, tmp_path):
     _, objects, version = sealed
     assert stream(version, objects, tmp_path / "streamed", "print('here')")["left"] == []

@@ -8,13 +8,14 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from ports import free_port
 
 SOURCES = Path(__file__).parent / "sap_peer"
 _PATIENCE_S = 60
@@ -26,13 +27,6 @@ def installed() -> Path | None:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = Path(os.environ.get("KIFABRIK_SERVICES") or cache / "kifabrik" / "services") / digest
     return folder if (folder / ".installed").exists() else None
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from living_trees import files_below
+
 SOURCE = Path(__file__).parents[2] / "src"
 MARKS = (b"Ventil 1", b"M-0000", "Größe ½".encode(), b"eilig, Lieferung", b"45000000", b"skiptoken")
 """Words of rows and links that no file of ours has for another reason."""
@@ -48,11 +50,9 @@ def found(folders):
     """Files with a row in them, and how many were looked at."""
     looked, bad = 0, []
     for folder in folders:
-        for path in folder.rglob("*"):
-            if path.is_file():
-                looked += 1
-                data = path.read_bytes()
-                bad += [(path, mark) for mark in MARKS if mark in data]
+        for path, data in files_below(folder):
+            looked += 1
+            bad += [(path, mark) for mark in MARKS if mark in data]
     return looked, bad
 
 

@@ -1,9 +1,7 @@
 """A cluster for the whole session. Only collected when this folder is asked for: `make test-slurm`."""
 
 import os
-import pwd
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,14 +15,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "acceptance")]
 import cluster as clusters  # noqa: E402
 import waiting  # noqa: E402
 from cluster_config import ClusterSpec  # noqa: E402
+from users import MINE, add_user, remove_user  # noqa: E402
 
 if TYPE_CHECKING:
     from slurm_stage import SlurmStage
 
     from kifabrik.customer.sdk import RunFuture
 
-_MINE = "".join(chr(ord("a") + int(digit)) for digit in f"{os.getpid():09d}")
-USERS = (f"kf-tenanta{_MINE}", f"kf-tenantb{_MINE}")
+USERS = (f"kf-tenanta{MINE}", f"kf-tenantb{MINE}")
 """Of this session alone: users are the machine's, and a session ends by removing its own."""
 
 
@@ -46,14 +44,12 @@ def cluster() -> Iterator[clusters.Cluster]:
         (folder / "jobs").mkdir()
         (folder / "jobs").chmod(0o1777)
         for user in USERS:
-            _add_user(user)
+            add_user(user)
             found.run("sacctmgr", "-i", "add", "account", f"of-{user}", "Description=test", "Organization=test")
             found.run("sacctmgr", "-i", "add", "user", user, f"Account=of-{user}")
-        try:
-            yield found
-        finally:
-            for user in USERS:
-                subprocess.run(["userdel", user], check=False, capture_output=True)
+        yield found
+    for user in USERS:
+        remove_user(user)
     shutil.rmtree(folder)
 
 
@@ -117,11 +113,3 @@ def submit(cluster: clusters.Cluster, user: str) -> Iterator[Callable[..., str]]
     yield sbatch
     if numbers:
         cluster.run("scancel", "--quiet", *numbers)
-
-
-def _add_user(name: str) -> None:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
-        subprocess.run(command, check=True, capture_output=True)

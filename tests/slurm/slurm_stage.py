@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import cluster as clusters
+import pytest
 from cluster_config import ClusterSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
 
 from two_parties import KIFABRIK, Stage, two_parties
+from users import remove_user
 
 from kifabrik.engines.slurm.account_plan import unix_user
 
-_FIRST_UID = 720_000
-"""Nodes on one machine must not share user ids of runs, nor locks."""
+_FIRST_UID = 20_000_000 + os.getpid() % 10_000 * 100_000
+"""Nodes on one machine must not share user ids of runs, nor locks; nor must the nodes of two sessions."""
 
 _AGENTS_AT_ONCE = 4
 
@@ -163,11 +165,14 @@ class SlurmStage(Stage):
 
 
 @contextmanager
-def three_nodes(name, settings=""):
-    """Three nodes with addresses of their own; a customer with a sealed dataset, granted for `upkeep`."""
+def sealed_stage(name, settings="", **spec):
+    """A cluster by its `spec`; a customer with a sealed dataset, granted for `upkeep`. Skips where it cannot be."""
+    reason = clusters.missing()
+    if reason:
+        pytest.skip(reason)
     folder = Path(f"/tmp/kifabrik-{name}-{os.getpid()}")
     folder.mkdir(mode=0o755)
-    spec = ClusterSpec(folder / "cluster", nodes=3, gpus=0, node_timeout_s=20, grace_s=20, own_network=True)
+    spec = ClusterSpec(folder / "cluster", **spec)
     with clusters.running(spec) as cluster:
         (cluster.folder / "jobs").mkdir()
         (cluster.folder / "jobs").chmod(0o1777)
@@ -177,6 +182,11 @@ def three_nodes(name, settings=""):
             playing.grant(playing.name("line"), "upkeep")
             yield playing
     shutil.rmtree(folder)
+
+
+def three_nodes(name, settings=""):
+    """Three nodes with addresses of their own."""
+    return sealed_stage(name, settings, nodes=3, gpus=0, node_timeout_s=20, grace_s=20, own_network=True)
 
 
 @contextmanager
@@ -197,4 +207,4 @@ def slurm_parties(folder, cluster, spec, stage_type=SlurmStage, settings=""):
                         cluster.run("scancel", "--quiet", number)
             stage.end_agents()
             for tenant in stage.factory.kifabrik("admin", "tenants", "--json").json():
-                subprocess.run(["userdel", unix_user(tenant["tenant"])], check=False, capture_output=True)
+                remove_user(unix_user(tenant["tenant"]))

@@ -8,40 +8,42 @@ import sys
 from pathlib import Path
 
 import pytest
+from cluster_config import CLUSTER
+from users import MINE, remove_user
 
 from kifabrik.engines.slurm.account_plan import PARENT, unix_user
 from kifabrik.factory.allowances import Limits
 from kifabrik.factory.records import Tenant
 from kifabrik.wiring.factory import init_home, open_factory
 
-ONE, TWO = "t-aaaaonetenant222rbkzrapqhsnefaob6b", "t-bbbbtwotenants22rbkzrapqhsnefaob6b"
+ONE, TWO = (f"t-{which}{MINE}rbkzrapqhsnefaob6b" for which in ("aaaaone", "bbbbtwo"))
+"""Of this session alone: their Unix users are the machine's."""
 
 
 @pytest.fixture
 def home(tmp_path, cluster, eventually):
     init_home(tmp_path / "factory", port=0)
-    eventually(lambda: both_removed(cluster))  # a run of these tests that was killed leaves its users
     yield tmp_path
     eventually(lambda: both_removed(cluster))
+    for tenant in (ONE, TWO):
+        remove_user(unix_user(tenant))
 
 
 def both_removed(cluster) -> bool:
-    """Remove all the tenants have; False while jobs cancelled before still end (their users stay until then)."""
+    """Remove all the tenants have in Slurm; False while jobs cancelled before still end."""
 
     def sacctmgr(*arguments: str) -> str:
         command = ["sacctmgr", "-inPQ", *arguments]
         return subprocess.run(command, check=False, capture_output=True, text=True, env=cluster.env).stdout
 
     for tenant in (ONE, TWO):
-        subprocess.run(["userdel", unix_user(tenant)], check=False, capture_output=True)
         sacctmgr("remove", "user", "where", f"Name={unix_user(tenant)}")
         sacctmgr("remove", "account", "where", f"Name={tenant}")
         sacctmgr("remove", "qos", "where", f"Name={tenant}")
     sacctmgr("remove", "account", "where", f"Name={PARENT}")
-    known = [entry.pw_name for entry in pwd.getpwall()]
-    known += sacctmgr("show", "associations", "format=Account,User").replace("|", "\n").splitlines()
+    known = sacctmgr("show", "associations", "format=Account,User").replace("|", "\n").splitlines()
     known += sacctmgr("show", "qos", "format=Name").splitlines()
-    return not {ONE, TWO, unix_user(ONE), unix_user(TWO)}.intersection(known)
+    return not {ONE, TWO, PARENT, unix_user(ONE), unix_user(TWO)}.intersection(known)
 
 
 def has(home: Path, **tenants: Limits) -> None:
@@ -83,7 +85,7 @@ def qos_limits(cluster, tenant: str) -> str:
 def test_tenants_become_accounts_users_and_limits_and_the_second_run_has_nothing_to_do(cluster, home, eventually):
     has(home, **{ONE: Limits(most_gpus=2, weight=3.0, most_runs=5), TWO: Limits(most_cpus=8)})
     assert not sync(cluster, home, "--check", status=6)["in_step"]
-    assert "aaaaone" not in cluster.run("sacctmgr", "-nP", "show", "account", "format=Account")
+    assert ONE not in cluster.run("sacctmgr", "-nP", "show", "account", "format=Account")
 
     plan = sync(cluster, home, "--yes", "--make-users")
     assert [step["kind"] for step in plan["steps"]].count("make-user") == 2
@@ -102,15 +104,15 @@ def test_the_limit_of_a_tenant_holds_in_slurm(cluster, home, submit, eventually)
     has(home, **{ONE: Limits(most_gpus=2, most_runs=3)})
     sync(cluster, home, "--yes", "--make-users")
     user = unix_user(ONE)
-    numbers = [submit("sleep 60", "--gpus-per-node=2", by=user) for _ in range(2)]
+    numbers = [submit("sleep 600", "--gpus-per-node=2", by=user) for _ in range(2)]
     ask = ("squeue", "--noheader", f"--jobs={','.join(numbers)}", "--format=%T %r %q %a")
     said = eventually(
         lambda: (lines := cluster.run(*ask)).count("RUNNING") == 1 and "QOSGrpGRES" in lines and lines
     )
     assert said.count(f"{ONE} {ONE}") == 2
-    submit("sleep 60", by=user)
+    submit("sleep 600", by=user)
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        submit("sleep 60", by=user)
+        submit("sleep 600", by=user)
     assert "QOS" in refused.value.stderr
 
 
@@ -217,3 +219,37 @@ def test_someone_who_may_not_change_accounts_hears_so(cluster, home, user):
     syncing = AccountSync(AsUser(cluster.conf), lambda: [TenantShare(ONE)])
     with pytest.raises(RefusedError, match="does not allow"):
         syncing.do(syncing.plan(), done=lambda _step: None)
+
+
+def test_another_cluster_of_the_same_slurmdbd_keeps_what_it_has(cluster, home):
+    """It has a factory of its own, with one of this factory's tenants."""
+    cluster.run("sacctmgr", "-iQ", "add", "cluster", "other")
+    manage = ("sacctmgr", "-iQ", "add", "account", "Cluster=other")
+    try:
+        mark = ("Organization=kifabrik", f"Description=kifabrik tenant {ONE}")
+        cluster.run(*manage, PARENT, "Organization=kifabrik", "Description=kifabrik")
+        cluster.run(*manage, ONE, f"Parent={PARENT}", *mark)
+        has(home, **{ONE: Limits(most_gpus=2)})
+        sync(cluster, home, "--yes", "--make-users")
+        assert sync(cluster, home, "--check")["in_step"]
+        assert clusters_of(cluster, ONE) == {"other", CLUSTER}
+
+        forget(home, ONE)
+        sync(cluster, home, "--yes")
+        assert sync(cluster, home, "--check")["in_step"]
+        assert qos_limits(cluster, ONE) == "gres/gpu=2|10000"
+        with pytest.raises(subprocess.CalledProcessError):
+            cluster.run("sbatch", "--chdir=/", "--output=/dev/null", "--wrap=true", user=unix_user(ONE))
+
+        sync(cluster, home, "--yes", "--remove-gone")
+        assert clusters_of(cluster, ONE) == {"other"}
+        assert qos_limits(cluster, ONE) == "gres/gpu=2|10000"
+    finally:
+        for name in (ONE, PARENT):
+            cluster.run("sacctmgr", "-iQ", "remove", "account", "where", f"Name={name}", "Cluster=other")
+        cluster.run("sacctmgr", "-iQ", "remove", "cluster", "where", "Name=other")
+
+
+def clusters_of(cluster, account: str) -> set[str]:
+    rows = cluster.run("sacctmgr", "-nP", "show", "associations", f"account={account}", "format=Cluster,User")
+    return {row.split("|")[0] for row in rows.splitlines()}

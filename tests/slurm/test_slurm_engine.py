@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -10,10 +9,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import cluster as clusters
 import pytest
-from cluster_config import GPU_MAJOR, ClusterSpec
-from slurm_stage import slurm_parties
+from cluster_config import GPU_MAJOR
+from slurm_stage import sealed_stage
+from users import MINE, add_user, remove_user
 from waiting import eventually
 
 from kifabrik.client.connection import Connection
@@ -26,6 +25,7 @@ from kifabrik.seals.identities import Identity
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import format_time, now_utc
 from kifabrik.wiring.node import read_key
+from living_trees import folders_below
 
 pytestmark = pytest.mark.timeout(300)  # a cluster and two parties start within the first test
 GPUS = 2
@@ -66,21 +66,8 @@ def devices():
 @pytest.fixture(scope="module")
 def stage(devices, tmp_path_factory):
     """Three nodes with two GPUs each; a customer with a sealed dataset."""
-    reason = clusters.missing()
-    if reason:
-        pytest.skip(reason)
-    folder = Path(f"/tmp/kifabrik-engine-{os.getpid()}")
-    folder.mkdir(mode=0o755)
-    spec = ClusterSpec(folder / "cluster", nodes=3, gpus=GPUS, node_timeout_s=8, grace_s=20)
-    with clusters.running(spec) as cluster:
-        (cluster.folder / "jobs").mkdir()
-        (cluster.folder / "jobs").chmod(0o1777)
-        (folder / "parties").mkdir()
-        with slurm_parties(folder / "parties", cluster, spec) as playing:
-            playing.seal(playing.name("line"), {"values.csv": "n,value\n" + "1,2\n" * 50})
-            playing.grant(playing.name("line"), "upkeep")
-            yield playing
-    shutil.rmtree(folder)
+    with sealed_stage("engine", nodes=3, gpus=GPUS, node_timeout_s=8, grace_s=20) as playing:
+        yield playing
 
 
 def state_of(stage, run):
@@ -407,7 +394,8 @@ def test_a_dead_launcher_ends_its_job_and_the_attempt(stage, order):
     run = order(FOREVER)
     stage.wait_for_line(run.run, "begun")
     launcher = launcher_of(stage, run)
-    left = list(Path("/sys/fs/cgroup/memory").rglob(f"job_{stage.job_of(run.run)}"))
+    job = f"job_{stage.job_of(run.run)}"
+    left = [folder for folder in folders_below(Path("/sys/fs/cgroup/memory")) if folder.name == job]
     assert left
     os.kill(launcher, signal.SIGKILL)
     view = stage.end(run)
@@ -458,8 +446,10 @@ def test_the_controller_may_restart_while_runs_work_and_wait(stage, order):
     works = order(FOREVER)
     waits = order("print(1)", slurm={"begin": "now+20seconds"})
     stage.wait_for_line(works.run, "begun")
-    eventually(lambda: any(name.startswith("a-") and state == "PENDING" for name, state, *_ in stage.jobs()))
-    time.sleep(6)  # slurmctld writes its queue down within five seconds
+    number = str(eventually(lambda: stage.job_of(waits.run)))
+    written, before = stage.cluster.folder / "state" / "job_state", time.time()
+    stage.cluster.run("scontrol", "update", f"JobId={number}", "Nice=1")  # a change, which is soon written down
+    eventually(lambda: written.exists() and written.stat().st_mtime > before + 1)
     stage.cluster.kill("slurmctld")
     while_away = order("print(2)")
     time.sleep(3)
@@ -556,19 +546,20 @@ def test_a_job_of_its_own_user_gets_no_attempt_of_another_tenant(stage, order):
     eventually(lambda: stage.sdk.session.runs.show(run.run).attempts)
     attempt = stage.sdk.session.runs.show(run.run).attempts[-1].attempt
     stub = Path(__file__).parents[2] / "src" / "kifabrik" / "nodes" / "enter.py"
-    subprocess.run(["useradd", "--system", "kf-intruder"], check=False, capture_output=True)
+    intruder = f"kf-intrud{MINE}"
+    add_user(intruder)
     try:
         stage.cluster.run("sacctmgr", "-i", "add", "account", "of-intruder", "Description=x", "Organization=x")
-        stage.cluster.run("sacctmgr", "-i", "add", "user", "kf-intruder", "Account=of-intruder")
+        stage.cluster.run("sacctmgr", "-i", "add", "user", intruder, "Account=of-intruder")
         said = stage.cluster.folder / "jobs" / "intruder.out"
         stage.cluster.run(
             "sbatch", "--chdir=/", f"--output={said}", "--mem=50M",
-            user="kf-intruder",
+            user=intruder,
             stdin=f"#!/bin/sh\nsrun /usr/bin/python3 -I -S {stub} {stage.sockets}/%n.sock {attempt}\n",
         )  # fmt: skip
         eventually(lambda: said.exists() and "has not given" in said.read_text(), 90)
     finally:
-        subprocess.run(["userdel", "--force", "kf-intruder"], check=False, capture_output=True)
+        remove_user(intruder)
 
 
 def test_two_runs_on_one_node_do_not_see_each_other(stage, order):

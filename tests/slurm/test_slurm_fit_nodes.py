@@ -13,6 +13,7 @@ from waiting import eventually
 
 from kifabrik.runs.states import RunState
 from kifabrik.upkeep.scripts import Hook, script
+from living_trees import folders_below
 
 FIRST_UID = 2_500_000 + os.getpid() % 100_000 * 100
 FOREVER = "import time\nprint('begun', flush=True)\ntime.sleep(600)"
@@ -90,7 +91,7 @@ def left_of(stage, name):
     number = int(name.removeprefix("n")) - 1
     uids = range(FIRST_UID + 10 * number, FIRST_UID + 10 * number + 10)
     groups = [
-        path for path in Path("/sys/fs/cgroup").rglob("kifabrik-*") if path.name in map("kifabrik-{}".format, uids)
+        path for path in folders_below(Path("/sys/fs/cgroup")) if path.name in map("kifabrik-{}".format, uids)
     ]
     return [*(home / "runs").glob("a-*"), *groups]
 

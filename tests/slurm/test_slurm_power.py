@@ -40,7 +40,7 @@ def test_gpus_beyond_the_permit_are_not_given_and_all_are_when_it_ends(cluster, 
         "--nodes=1",
         "--gres=gpu:6",
         "--output=/dev/null",
-        "--wrap=sleep 60",
+        "--wrap=sleep 600",
     )
     first, second = (cluster.run("sbatch", *words).strip() for _ in range(2))
     try:

@@ -10,10 +10,11 @@ from pathlib import Path
 import cluster as clusters
 import pytest
 from cluster_config import ClusterSpec
+from users import add_user, remove_user
 
 import leavings
 import plain_gpu
-from conftest import USERS, _add_user
+from conftest import USERS
 from kifabrik.upkeep.scripts import Hook, script
 from plain_gpu import PlainGpu
 
@@ -81,11 +82,11 @@ def hooked(hooks):
         (folder / "jobs").chmod(0o1777)
         for user in (OURS, "daemon"):
             if user == OURS:
-                _add_user(user)
+                add_user(user)
             found.run("sacctmgr", "-i", "add", "account", f"of-{user}", "Description=x", "Organization=x")
             found.run("sacctmgr", "-i", "add", "user", user, f"Account=of-{user}")
         yield found
-    subprocess.run(["userdel", OURS], check=False, capture_output=True)
+    remove_user(OURS)
     shutil.rmtree(folder)
 
 

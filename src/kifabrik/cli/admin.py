@@ -1,4 +1,4 @@
-"""`kifabrik admin`: code, tenants, limits, nodes, slurm, check."""
+"""`kifabrik admin`: code, tenants, limits, prices, bill, nodes, slurm, check, backup, metrics."""
 
 import click
 
@@ -11,8 +11,12 @@ from kifabrik.cli.main import LazyGroup
         "code": ("kifabrik.cli.admin_code:code", "Make a sign-up code for one new tenant."),
         "tenants": ("kifabrik.cli.admin_tenants:tenants", "List tenants with what they store."),
         "limits": ("kifabrik.cli.admin_limits:limits", "Show or change what a tenant may use."),
+        "prices": ("kifabrik.cli.admin_prices:prices", "Show the price list in force, or write one to change."),
+        "bill": ("kifabrik.cli.admin_bill:bill", "What each tenant owes for a month."),
         "nodes": ("kifabrik.cli.admin_nodes:nodes", "List nodes; drain and resume them."),
         "slurm": ("kifabrik.cli.admin_slurm:slurm", "Bring a Slurm cluster's accounts in step with the tenants."),
+        "backup": ("kifabrik.cli.admin_backup:backup", "Copy database, objects, keys and settings to a folder."),
+        "metrics": ("kifabrik.cli.admin_metrics:figures", "Print figures for Prometheus."),
         "check": ("kifabrik.cli.admin_check:check", "Check that database, objects and ledgers agree."),
     },
 )

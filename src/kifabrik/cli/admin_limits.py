@@ -44,7 +44,7 @@ def limits(
         "most_runs": runs,
         "most_cpus": cpus,
         "most_gpus": gpus,
-        "month_micro_eur": None if month is None else Money.from_text(month).micro_eur,
+        "month_micro_eur": None if month is None else _euros(month).micro_eur,
         "weight": weight,
     }
     factory = open_factory(home / "factory")
@@ -61,6 +61,11 @@ def limits(
         show_json(asdict(found))
         return
     show_table(["LIMIT", "VALUE"], _rows(found), right=(1,))
+
+
+def _euros(text: str) -> Money:
+    """An amount a person has typed: with its unit `20.000` is refused, which would be twenty euros."""
+    return Money.from_text(text if text.strip()[-1:] in "€Rr" else f"{text} EUR")
 
 
 def _rows(found: Limits) -> list[tuple[str, str]]:

@@ -19,11 +19,16 @@ from kifabrik.wiring.factory import open_factory
 @home_option
 @json_option
 def tenants(home: Path, as_json: bool) -> None:
-    """List tenants: all that a factory knows of them by itself, and the note of the code each has used."""
+    """List tenants: all that a factory knows of them by itself, and the note of the code each has used.
+
+    UNREGISTERED is the part of what a tenant stores that no version, output or log on record uses: uploads under
+    way, or left over. Nobody need clear it away: it goes by itself (`keep_unregistered` in factory.toml).
+    """
     factory = open_factory(home / "factory")
     try:
         found = factory.accounts.tenants()
         notes = {code.tenant: code.note for code in factory.accounts.codes()}
+        unregistered = {one.tenant: one for one in factory.unregistered.standing()}
     finally:
         factory.store.close()
     if as_json:
@@ -34,6 +39,7 @@ def tenants(home: Path, as_json: bool) -> None:
                     "note": notes.get(one.tenant, ""),
                     "created": one.created,
                     "bytes": one.bytes_used,
+                    "unregistered_bytes": unregistered[one.tenant].size if one.tenant in unregistered else 0,
                     "keyholder_seen": one.keyholder_seen,
                 }
                 for one in found
@@ -44,10 +50,16 @@ def tenants(home: Path, as_json: bool) -> None:
         remark("No tenants yet. Make a sign-up code with: kifabrik admin code")
         return
     show_table(
-        ["TENANT", "STORES", "KEYHOLDER SEEN", "NOTE"],
+        ["TENANT", "STORES", "UNREGISTERED", "KEYHOLDER SEEN", "NOTE"],
         [
-            (one.tenant, format_size(one.bytes_used), one.keyholder_seen or "never", notes.get(one.tenant, ""))
+            (
+                one.tenant,
+                format_size(one.bytes_used),
+                format_size(unregistered[one.tenant].size) if one.tenant in unregistered else "",
+                one.keyholder_seen or "never",
+                notes.get(one.tenant, ""),
+            )
             for one in found
         ],
-        right=(1,),
+        right=(1, 2),
     )

@@ -1,4 +1,4 @@
-"""`kifabrik dataset`: seal, ls, grant, revoke, recover, erase."""
+"""`kifabrik dataset`: seal, ls, grant, revoke, recover, erase, certificate."""
 
 import click
 
@@ -14,6 +14,7 @@ from kifabrik.cli.main import LazyGroup
         "revoke": ("kifabrik.cli.dataset_revoke:revoke", "End a grant (steward)."),
         "recover": ("kifabrik.cli.dataset_recover:recover", "Open with the recovery identity from the safe."),
         "erase": ("kifabrik.cli.dataset_erase:erase", "Destroy a dataset's key for good (steward)."),
+        "certificate": ("kifabrik.cli.dataset_certificate:certificate", "Check the certificate of an erasure."),
     },
 )
 def dataset() -> None:

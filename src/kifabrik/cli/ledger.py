@@ -1,4 +1,4 @@
-"""`kifabrik ledger`: show, verify, export."""
+"""`kifabrik ledger`: show, verify, report, export."""
 
 import click
 
@@ -10,6 +10,7 @@ from kifabrik.cli.main import LazyGroup
     lazy={
         "show": ("kifabrik.cli.ledger_show:show", "Show who did what with which data."),
         "verify": ("kifabrik.cli.ledger_verify:verify", "Recompute and check the whole log; needs no server."),
+        "report": ("kifabrik.cli.ledger_report:report", "Say who used which data for what, as a page to print."),
         "export": ("kifabrik.cli.ledger_export:export", "Write the log as a folder anybody can verify."),
     },
 )

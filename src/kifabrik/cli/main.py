@@ -51,7 +51,12 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, with a suggestion for a misspelt one."""
+        """Find the command, with a suggestion for a misspelt one; `help WORDS` is `WORDS --help`."""
+        if args[0] == "help" and "help" not in self.list_commands(ctx):
+            if len(args) == 1:
+                click.echo(ctx.get_help())
+                ctx.exit()
+            args = [*args[1:], "--help"]
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -100,6 +105,10 @@ _COMMANDS: Final = {
     "footprint": ("kifabrik.cli.footprint:footprint", "Show time, energy and cost of a run."),
     "statement": ("kifabrik.cli.statement:statement", "Make the month's statement: hours, euros, energy, carbon."),
     "recipe": ("kifabrik.cli.recipe:recipe", "Industrial workloads as sealed jobs."),
+    "maintenance": (
+        "kifabrik.cli.maintenance:maintenance",
+        "Predictive maintenance: watch machines by their readings.",
+    ),
     "supply-chain": (
         "kifabrik.cli.supply_chain:supply_chain",
         "Simulate and optimise supply networks.",

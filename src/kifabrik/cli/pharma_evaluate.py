@@ -107,6 +107,16 @@ def _show(found: "Evaluation", level: float) -> None:
             f"Below a similarity of {FAR} to the training compounds they cover {'only ' if falls else ''}"
             f"{found.covered_far:.1%} of {found.count_far:,}{': do not rely on them there.' if falls else '.'}"
         )
+    if found.bounds.count:
+        held = "" if is_class else f"; the interval of {found.bounds.covered:.1%} reaches beyond it"
+        remark(
+            f"{found.bounds.count:,} more test compounds have a bound (< or >) and are in no figure above: "
+            f"{found.bounds.agree:.1%} are predicted beyond it{held}."
+        )
+        remark(
+            f"Of pairs whose order is known, with bounds, {found.bounds.ordered:.1%} are predicted in that order: "
+            "compare by it, not by errors, models that took bounds in different ways."
+        )
     if found.cliffs.compounds:
         count = found.cliffs.compounds
         remark(

@@ -30,10 +30,10 @@ from kifabrik.cli.terminal import remark, show_json, show_table, warn
 )
 @click.option(
     "--censored",
-    type=click.Choice(["drop", "bound"]),
-    default="drop",
+    type=click.Choice(["keep", "drop"]),
+    default="keep",
     show_default=True,
-    help="What becomes of <10: left out, or taken as 10.",
+    help="What becomes of <10: kept as a bound, which train takes as it is told, or left out.",
 )
 @click.option(
     "--tolerance",
@@ -117,6 +117,7 @@ def prepare(
                         "kind": one.kind.value,
                         "unit": one.unit,
                         "compounds": measured[one.name],
+                        "bounds": made.bounds_kept[one.name],
                         "bounds_left_out": made.bounds[one.name],
                         "piles": [pile.plain() for pile in piles[one.name]],
                     }
@@ -128,9 +129,12 @@ def prepare(
         )
         return
     show_table(
-        ["ENDPOINT", "KIND", "UNIT", "COMPOUNDS"],
-        [(one.name, one.kind.value, one.says or one.unit or "-", measured[one.name]) for one in made.endpoints],
-        right=(3,),
+        ["ENDPOINT", "KIND", "UNIT", "COMPOUNDS", "BOUNDS"],
+        [
+            (one.name, one.kind.value, one.says or one.unit or "-", measured[one.name], made.bounds_kept[one.name])
+            for one in made.endpoints
+        ],
+        right=(3, 4),
     )
     remark(f"{made.rows:,} rows, {len(made.compounds):,} compounds: {out / COMPOUNDS}")
     for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
@@ -142,5 +146,6 @@ def prepare(
             end = "low" if pile.side is Relation.BELOW else "high"
             warn(
                 f"{pile.count:,} of {measured[name]:,} compounds have {name} = {pile.value:g}, at the {end} end: "
-                "if that is a limit of the assay, models take it as measured all the same."
+                f"if that is a limit of the assay, write it as {pile.side.value}{pile.value:g}, and models learn "
+                "from it as a bound; as it is, they take it as measured."
             )

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 
 _LEFT_TO_REPORT: Final = frozenset({"balanced accuracy", "calibration error", "RMSE"})
+_SAID_OF_BOUNDS: Final = {
+    "learn": "{count:,} compounds have a bound (< or >): learnt from as such, and in no figure above.",
+    "value": "{count:,} compounds have a bound (< or >): taken as if it had been measured, also in the figures.",
+    "leave-out": "{count:,} compounds have a bound (< or >): left out.",
+}
 
 
 @click.command(
@@ -55,6 +60,13 @@ _LEFT_TO_REPORT: Final = frozenset({"balanced accuracy", "calibration error", "R
     show_default=True,
     help="Share that intervals are to cover.",
 )
+@click.option(
+    "--bounds",
+    type=click.Choice(["learn", "value", "leave-out"]),
+    default="learn",
+    show_default=True,
+    help="How to take <10: as what it says, as 10, or not at all. Networks leave out what they could learn.",
+)
 @click.option("--log/--no-log", default=None, help="Take logarithms. [if values span two decades]")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of luck.")
 @click.option(
@@ -76,6 +88,7 @@ def train(
     members: int,
     folds: int,
     level: float,
+    bounds: str,
     log: bool | None,
     seed: int,
     *,
@@ -87,6 +100,7 @@ def train(
     """Train a model on the training data in FOLDER, which `split` wrote; its test data is not looked at."""
     from kifabrik.recipes.pharma.boosting import Recipe  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.pharma.card import write_card  # noqa: PLC0415
+    from kifabrik.recipes.pharma.endpoints import Bounds  # noqa: PLC0415
     from kifabrik.recipes.pharma.model import save  # noqa: PLC0415
     from kifabrik.recipes.pharma.sides import load_split  # noqa: PLC0415
     from kifabrik.recipes.pharma.training import Training, steps  # noqa: PLC0415
@@ -100,6 +114,7 @@ def train(
         members=members,
         folds=folds,
         level=level,
+        bounds=Bounds(bounds),
         log=log,
         seed=seed,
         shows_neighbours=show_neighbours,
@@ -141,5 +156,7 @@ def _show(model: "Model") -> None:
     if model.facts["compared"]:
         said = ", ".join(f"{name} {value:.3f}" for name, value in model.facts["compared"].items())
         remark(f"Recipe {model.recipe.value}, chosen on two folds: {said}.")
+    if sum(model.facts["bounds"].values()):
+        remark(_SAID_OF_BOUNDS[model.bounds.value].format(count=sum(model.facts["bounds"].values())))
     if model.facts["flagged"]:
         remark(f"{model.facts['flagged']} compounds have features that are not finite; taken as missing.")

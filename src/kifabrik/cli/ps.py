@@ -1,6 +1,6 @@
 """`kifabrik ps`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from kifabrik.runs.states import RunState, is_end
 from kifabrik.values import Money, format_duration
 from kifabrik.wire.runs import FootprintView, RunView
 
+_LIMIT: Final = 20
 _AMOUNTS: Final = ("ENERGY", "HEAT", "WATER", "CARBON", "±")
 _UNFINISHED = tuple(state for state in RunState if not is_end(state))
 
@@ -27,11 +28,15 @@ _UNFINISHED = tuple(state for state in RunState if not is_end(state))
       kifabrik ps --state failed --state refused
       kifabrik ps --footprint       energy, heat, water and carbon of each
       kifabrik ps press-search      the tasks of a sweep
+      kifabrik ps press-search --state failed --limit 5
     """
 )
 @click.argument("sweep", required=False)
 @click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(1, 500), help="How many runs and sweeps at most."
+    "--limit",
+    type=click.IntRange(1, 500),
+    show_default=f"{_LIMIT} runs and sweeps; all tasks of SWEEP",
+    help="How many at most.",
 )
 @click.option(
     "--state",
@@ -46,7 +51,7 @@ _UNFINISHED = tuple(state for state in RunState if not is_end(state))
 @json_option
 def ps(
     sweep: str | None,
-    limit: int,
+    limit: int | None,
     states: Sequence[str],
     *,
     unfinished: bool,
@@ -61,8 +66,9 @@ def ps(
     wanted = tuple(map(RunState, states)) + (_UNFINISHED if unfinished else ())
     with open_session(home) as session:
         if sweep:
-            _list_tasks(session, sweep, wanted, footprint=footprint, as_json=as_json)
+            _list_tasks(session, sweep, wanted, limit, footprint=footprint, as_json=as_json)
             return
+        limit = limit or _LIMIT
         if as_json:
             views = session.runs.all(limit=limit, states=wanted)
             if footprint:
@@ -140,28 +146,39 @@ def _done(line: RunLine) -> str:
     return f"{done}, {failed} failed" if failed else done
 
 
-def _list_tasks(session: Session, name: str, wanted: Sequence[RunState], *, footprint: bool, as_json: bool) -> None:
+def _list_tasks(
+    session: Session,
+    name: str,
+    wanted: Sequence[RunState],
+    limit: int | None,
+    *,
+    footprint: bool,
+    as_json: bool,
+) -> None:
     from kifabrik.customer.sweeps import task_views  # noqa: PLC0415 - only needed for the tasks of a sweep
     from kifabrik.jobs.matrix import show_value  # noqa: PLC0415
 
     sweep = session.catalogue().sweep(name)
-    views = {n: one for n, one in sorted(task_views(session, sweep).items()) if not wanted or one.state in wanted}
+    found = [(n, one) for n, one in sorted(task_views(session, sweep).items()) if not wanted or one.state in wanted]
+    shown = found[:limit]
     points = dict(enumerate(sweep.matrix.points(), 1))
     if as_json:
-        show_json(
-            [{"task": n, "parameters": dict(points[n]), **one.model_dump(mode="json")} for n, one in views.items()]
-        )
+        show_json([{"task": n, "parameters": dict(points[n]), **one.model_dump(mode="json")} for n, one in shown])
         return
-    if not views:
+    if not found:
         remark("There are none of these.")
         return
     if footprint:
-        rows = [(number, one.run, *_amounts(one.footprint)) for number, one in views.items()]
+        rows = [(number, one.run, *_amounts(one.footprint)) for number, one in shown]
         show_table(["TASK", "RUN", *_AMOUNTS], rows, right=(0, *range(2, 2 + len(_AMOUNTS))))
-        return
-    rows = []
-    for number, one in views.items():
-        time = format_duration(one.footprint.wall_s) if one.footprint.wall_s else ""
-        cost = Money(one.footprint.cost_micro_eur) if one.finished else ""
-        rows.append((number, *map(show_value, points[number].values()), one.run, one.state.value, time, cost))
-    show_table(["TASK", *sweep.matrix.names, "RUN", "STATE", "TIME", "COST"], rows, right=(0,))
+    else:
+        rows = [_task_cells(number, map(show_value, points[number].values()), one) for number, one in shown]
+        show_table(["TASK", *sweep.matrix.names, "RUN", "STATE", "TIME", "COST"], rows, right=(0,))
+    if len(found) > len(shown):
+        remark(f"These are the first {len(shown)} of {len(found)} tasks; without --limit all are shown.")
+
+
+def _task_cells(number: int, values: Iterable[str], one: RunView) -> tuple[object, ...]:
+    time = format_duration(one.footprint.wall_s) if one.footprint.wall_s else ""
+    cost = Money(one.footprint.cost_micro_eur) if one.finished else ""
+    return (number, *values, one.run, one.state.value, time, cost)

@@ -11,9 +11,8 @@ from typing import BinaryIO, Final
 
 from kifabrik.client.connection import Connection
 from kifabrik.errors import IntegrityError, UnavailableError
-from kifabrik.wire.datasets import Digests, SmallObjects
+from kifabrik.wire.datasets import MOST_DIGESTS, PIECE, Digests, SmallObjects
 
-PIECE: Final = 8 * 2**20
 SMALL: Final = 64 * 2**10
 """Up to here bytes are sent without asking first what has arrived: the question costs more than the bytes."""
 _TRIES: Final = 6
@@ -32,8 +31,11 @@ class Objects:
 
     def missing(self, digests: Iterable[str]) -> set[str]:
         """Which of these the store lacks."""
-        body = Digests(digests=sorted(set(digests)))
-        return set(self._http.post("/v1/objects/missing", body, Digests).digests)
+        wanted, found = sorted(set(digests)), set[str]()
+        for at in range(0, len(wanted) or 1, MOST_DIGESTS):
+            body = Digests(digests=wanted[at : at + MOST_DIGESTS])
+            found |= set(self._http.post("/v1/objects/missing", body, Digests).digests)
+        return found
 
     def upload(self, source: BinaryIO, digest: str, size: int, progress: Progress = _ignore) -> None:
         """Upload a seekable source from wherever an earlier try stopped; `progress` gets bytes sent.

@@ -1,7 +1,7 @@
 """A member's device asks the keyholder for keys of a run's results, and checks the answer."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from kifabrik.values import format_time, now_utc
 from kifabrik.wire.leases import LeaseView, RequestState
 
 _WAIT_S: Final = 20.0
+_PATIENCE_S: Final = 120.0
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,8 @@ class AskedLease:
     request: Statement[MemberRequest]
     _session: Session
 
-    def answer(
-        self, *, waiting: Callable[[LeaseView], None] = lambda _view: None, patience_s: float = 120.0
-    ) -> MemberLease:
+    def answer(self) -> MemberLease:
         """Wait for the keyholder's answer and verify it.
-
-        Args:
-            waiting: Told each time the keyholder has not answered yet.
-            patience_s: How long to wait for the keyholder.
 
         Raises:
             RefusedError: The keyholder refused.
@@ -53,7 +48,7 @@ class AskedLease:
             IntegrityError: The answer does not verify.
         """
         session = self._session
-        view = _await_answer(session, self.envelope, waiting, patience_s)
+        view = _await_answer(session, self.envelope)
         decision = Envelope.from_json(view.decision)
         if view.state is RequestState.REFUSED:
             refusal = verify_statement(decision, Refusal, [session.keyholder_key]).predicate
@@ -95,15 +90,12 @@ def lease_results(session: Session, run: str, items: Sequence[str]) -> MemberLea
     return ask_for_results(session, run, items).answer()
 
 
-def _await_answer(
-    session: Session, envelope: Envelope, waiting: Callable[[LeaseView], None], patience_s: float
-) -> LeaseView:
-    until = now_utc().timestamp() + patience_s
+def _await_answer(session: Session, envelope: Envelope) -> LeaseView:
+    until = now_utc().timestamp() + _PATIENCE_S
     while True:
-        view = session.leases.answer(envelope.digest, wait_s=min(_WAIT_S, patience_s))
+        view = session.leases.answer(envelope.digest, wait_s=_WAIT_S)
         if view.state in (RequestState.RELEASED, RequestState.REFUSED):
             return view
-        waiting(view)
         if now_utc().timestamp() >= until:
             seen = f"it was last seen at {view.keyholder_seen}" if view.keyholder_seen else "it was never seen"
             raise UnavailableError(

@@ -1,6 +1,5 @@
 """The ledger on this machine: its own mirror, exported and verified without a server."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +8,6 @@ from kifabrik.customer.profile import Profile, member_folder
 from kifabrik.customer.session import COSIGNED, Session
 from kifabrik.errors import IntegrityError, NotFoundError
 from kifabrik.ledger.checkpoint import log_origin
-from kifabrik.ledger.entry import Entry
 from kifabrik.ledger.folder import export
 from kifabrik.ledger.mirror import Mirror
 from kifabrik.ledger.mirror_files import MirrorFiles
@@ -42,7 +40,7 @@ def keep_cosigned_head(session: Session) -> None:
         (member_folder(session.home, "ledger") / COSIGNED).write_text(text, encoding="utf-8")
 
 
-def verify_offline(home: Path, on_entry: Callable[[int, Entry], None] | None = None) -> OfflineReport:
+def verify_offline(home: Path) -> OfflineReport:
     """Verify this machine's copy against the newest cosigned head it knows. Asks no server.
 
     Raises:
@@ -53,9 +51,6 @@ def verify_offline(home: Path, on_entry: Callable[[int, Entry], None] | None = N
     with TemporaryDirectory(prefix="kifabrik-ledger-") as folder:
         held = export_log(home, Path(folder))
         report = verify_folder(Path(folder), Policy.parse(profile.policy))
-    if on_entry is not None and report.ok:
-        for index, entry in enumerate(entries(home)[: report.entries]):
-            on_entry(index, entry)
     return OfflineReport(report, held)
 
 
@@ -85,10 +80,3 @@ def export_log(home: Path, target: Path) -> int:
         cosigned.keep(text)
         export(cosigned, target, policy)
         return mirror.size
-
-
-def entries(home: Path) -> list[Entry]:
-    """All entries this machine holds."""
-    with MirrorFiles(member_folder(home, "ledger"), read_only=True) as files:
-        mirror = Mirror(log_origin(Profile.load(home).tenant), files)
-        return [Entry.from_bytes(data) for data in mirror.entries(0, mirror.size)]

@@ -10,10 +10,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import EDQUOT, EEXIST, EFBIG, ELOOP, EMFILE, ENOENT, ENOSPC, ENOTDIR
+from errno import EEXIST, ELOOP, EMFILE, ENOENT, ENOTDIR
 from typing import Protocol
 
 from kifabrik.errors import (
+    FULL_DISK,
     CapacityError,
     ConflictError,
     IntegrityError,
@@ -76,7 +77,7 @@ def reaching(path: str) -> Iterator[None]:
 
 def translated(error: OSError, path: str) -> KifabrikError:
     """Return our error for what the operating system said about `path`."""
-    if error.errno in (ENOSPC, EDQUOT, EFBIG):
+    if error.errno in FULL_DISK:
         return CapacityError(f"no space left writing {path!r}", hint="Free some space, or choose another place.")
     if error.errno == EMFILE:
         return CapacityError(f"too many open files at {path!r}", hint="Raise the limit with `ulimit -n`.")

@@ -7,7 +7,6 @@ from kifabrik.errors import UsageError
 
 LONGEST_NAME: Final = 64
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def is_name(text: str) -> bool:
@@ -28,17 +27,3 @@ def check_name(text: str, what: str = "dataset") -> str:
             hint="Use 1 to 64 lower-case letters, digits, '-', '_' and '.', starting with a letter or digit.",
         )
     return text
-
-
-def split_reference(text: str, what: str = "dataset") -> tuple[str, int | None]:
-    """Read `name` or `name@version`; the version is None where none is asked for.
-
-    Raises:
-        UsageError: The name or the version has another shape.
-    """
-    name, at, version = text.partition("@")
-    if at and _VERSION.fullmatch(version) is None:
-        raise UsageError(
-            f"not a {what} version: {text!r}", hint=f"Write it like {name or 'press-line-7'}@3, counted from 1."
-        )
-    return check_name(name, what), int(version) if at else None

@@ -16,11 +16,10 @@ Invariants:
 
 import hashlib
 import os
-from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Self
 
-from kifabrik.datasets.contents import Contents, FileEntry, ShardContents, ShardKind
+from kifabrik.datasets.contents import FileEntry, ShardContents, ShardKind
 from kifabrik.datasets.folder import Folder, translated
 from kifabrik.datasets.tar import Kind, padded
 from kifabrik.datasets.tar_reading import Member, MemberReader
@@ -28,13 +27,6 @@ from kifabrik.errors import IntegrityError
 
 _NS_PER_S: Final = 10**9
 _SETS_TIME_BY_DESCRIPTOR: Final = os.utime in os.supports_fd
-
-
-def whole_files(contents: Contents) -> Iterator[tuple[int, FileEntry]]:
-    """Yield number (from 0) and file of each shard that is one file: its body opens straight to the path."""
-    for number, shard in enumerate(contents.shards):
-        if shard.kind is ShardKind.FILE:
-            yield number, shard.files[0]
 
 
 class ShardUnpacker:

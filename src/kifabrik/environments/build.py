@@ -15,7 +15,6 @@ Invariants:
 """
 
 import ctypes
-import errno
 import fcntl
 import json
 import os
@@ -24,6 +23,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -36,7 +36,7 @@ from kifabrik.environments.pythons import Interpreter, find_python, inspect
 from kifabrik.environments.skeleton import lay_out, remove, seal
 from kifabrik.environments.tree import tree_digest
 from kifabrik.environments.workers import Limits, Worker
-from kifabrik.errors import CapacityError, IntegrityError, UsageError
+from kifabrik.errors import FULL_DISK, CapacityError, IntegrityError, UsageError
 from kifabrik.values import sha256_hex
 
 MOUNTED_AT: Final = "/env"
@@ -152,7 +152,12 @@ def _build(
         remove(desk)
         seal(tree, shown, lock.python)
         built = BuiltEnvironment(
-            home / name / "tree", tree_digest(tree), lock.digest, str(shown), interpreter.version, version("uv")
+            home / name / "tree",
+            tree_digest(tree),
+            lock.digest,
+            str(shown),
+            interpreter.version,
+            installer_version(),
         )
         (place / "lock.txt").write_text(lock.text)
         (place / "record.json").write_text(json.dumps(asdict(built) | {"path": "tree"}, indent=1))
@@ -160,7 +165,7 @@ def _build(
         place.rename(home / name)
     except OSError as error:
         remove(place)
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in FULL_DISK:
             raise CapacityError(f"the disk is full while {_DOING}", hint="Free some space.") from None
         raise
     except BaseException:
@@ -227,9 +232,15 @@ def _require_reachable(home: Path, worker: Worker) -> None:
             )
 
 
+@cache
+def installer_version() -> str:
+    """Version of the installer; looking for it takes two milliseconds."""
+    return version("uv")
+
+
 def _name(lock: Lock, interpreter: Interpreter, shown: Path) -> str:
     """Name the result by all it depends on: the lock, the interpreter, this format."""
-    facts = "\n".join((_FORMAT, lock.digest, interpreter.version, str(shown), version("uv")))
+    facts = "\n".join((_FORMAT, lock.digest, interpreter.version, str(shown), installer_version()))
     return f"{lock.digest[:16]}-{sha256_hex(facts.encode())[:16]}"
 
 

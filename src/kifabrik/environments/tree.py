@@ -147,7 +147,9 @@ def tree_listing(path: Path) -> Listing:
         raise NotFoundError(f"there is no folder {path}")
     found = sorted(_walk(root, b""))
     batches = [found[start : start + _BATCH] for start in range(0, len(found), _BATCH)]
-    threads = min(os.cpu_count() or 1, _MOST_THREADS, max(len(batches), 1))
+    if len(batches) <= 1:
+        return Listing(tuple(_entry(root, *one) for one in found))
+    threads = min(os.cpu_count() or 1, _MOST_THREADS, len(batches))
     with ThreadPoolExecutor(threads) as pool:
         parts = pool.map(lambda batch: [_entry(root, *one) for one in batch], batches)
         return Listing(tuple(entry for part in parts for entry in part))

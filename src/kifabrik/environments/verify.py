@@ -13,7 +13,6 @@ from typing import Final
 
 from kifabrik.environments.build import BuiltEnvironment, build
 from kifabrik.environments.lockfile import Lock
-from kifabrik.environments.programs import Log
 from kifabrik.environments.skeleton import remove
 from kifabrik.environments.tree import Difference, Listing, tree_listing
 from kifabrik.errors import IntegrityError
@@ -52,9 +51,6 @@ def env_verify(
     expected_tree_digest: str,
     *,
     listing: Listing | None = None,
-    python: Path | None = None,
-    mounted_python: Path | None = None,
-    log: Log = lambda _: None,
 ) -> Verification:
     """Build a lock again and compare.
 
@@ -62,9 +58,6 @@ def env_verify(
         lock: What the factory was asked to build.
         expected_tree_digest: What it says it has built.
         listing: Its listing of the tree; names the first difference.
-        python: The interpreter to build with here.
-        mounted_python: The interpreter's path in the factory's sandbox.
-        log: Receives progress, a line at a time.
 
     Raises:
         IntegrityError: The listing is not the one of the stated digest.
@@ -72,10 +65,10 @@ def env_verify(
     """
     if listing is not None and listing.digest != expected_tree_digest:
         raise IntegrityError("the listing is not the one of the stated tree digest")
-    shown = mounted_python or Path(SYSTEM_PYTHON.format(python=lock.python))
+    shown = Path(SYSTEM_PYTHON.format(python=lock.python))
     cache = Path(tempfile.mkdtemp(prefix="kifabrik-verify-"))
     try:
-        rebuilt = build(lock, cache, "verify", python=python, mounted_python=shown, log=log)
+        rebuilt = build(lock, cache, "verify", mounted_python=shown)
         if rebuilt.tree_digest == expected_tree_digest:
             return Verification(Agreement.SAME, expected_tree_digest, rebuilt)
         if listing is None:

@@ -11,7 +11,7 @@ from typing import Final
 from kifabrik.errors import ConflictError, NotFoundError, SignInError, UsageError
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.records import Principal, SignUpCode, Tenant, Token, TokenKind
+from kifabrik.factory.records import Member, Principal, SignUpCode, Tenant, Token, TokenKind
 from kifabrik.factory.statements import Statements
 from kifabrik.factory.tokens import issued, new_token, token_hash
 from kifabrik.ledger.entry import EntryKind, RefValue
@@ -95,7 +95,9 @@ class Accounts:
         Raises:
             SignInError: It is unknown or has ended.
         """
-        found, principal = self._look_up(token)
+        with self._store.read() as transaction:
+            found = transaction.accounts.token(token_hash(token))
+            principal = None if found is None else _principal(found, _member(transaction, found))
         if found is None or principal is None:
             raise SignInError("this token is not valid", hint="Sign in again, or ask your steward.")
         if not _is_noted(found):
@@ -105,13 +107,8 @@ class Accounts:
 
     def glance(self, token: str) -> Principal | None:
         """Return who a token belongs to, if that can be said without waiting for anybody; else ask `sign_in`."""
-        found, principal = self._look_up(token) if self._store.prompt else (None, None)
-        return principal if found is not None and _is_noted(found) else None
-
-    def _look_up(self, token: str) -> tuple[Token | None, Principal | None]:
-        with self._store.read() as transaction:
-            found = transaction.accounts.token(token_hash(token))
-            return found, None if found is None else _principal(transaction, found)
+        found = self._store.bearer(token_hash(token))
+        return _principal(*found) if found is not None and _is_noted(found[0]) else None
 
     def issue_attempt_token(
         self, transaction: Transaction, tenant: str, run: str, attempt: str, *, beside: bool = False
@@ -165,10 +162,14 @@ def _is_noted(token: Token) -> bool:
     return bool(token.used) or token.kind is TokenKind.ATTEMPT  # of which none is issued for the same again
 
 
-def _principal(transaction: Transaction, token: Token) -> Principal | None:
+def _member(transaction: Transaction, token: Token) -> Member | None:
+    return transaction.accounts.member(token.tenant, token.member) if token.kind is TokenKind.DEVICE else None
+
+
+def _principal(token: Token, member: Member | None) -> Principal | None:
+    """Who a token belongs to; nobody, once its member was removed or has another device."""
     if token.kind is not TokenKind.DEVICE:
         return Principal(token.kind, token.tenant, run=token.run, attempt=token.attempt)
-    member = transaction.accounts.member(token.tenant, token.member)
     if member is None or member.removed or member.device != token.device:
         return None
     return Principal(token.kind, token.tenant, token.member, member.role, token.device)

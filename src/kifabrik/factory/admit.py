@@ -144,7 +144,7 @@ class Admission:
             self._record(transaction, order, one, said, detail)
             needed = [need.run for need in said.needs]
             self._book.enter(transaction, admitted, needed, _runs_of(said, one, waits=waits))
-            self._book.look(transaction)
+            self._book.look_at_new(transaction)
         return admitted
 
     def _check_means(

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from kifabrik.errors import UnavailableError
-from kifabrik.factory.keys import object_key
+from kifabrik.factory.keys import counted, object_key
 from kifabrik.factory.ports import Clock, ObjectStore, Store, Transaction
 from kifabrik.factory.records import Deletion
 from kifabrik.values import format_time
@@ -95,7 +95,7 @@ class Deletions:
 
     def _cross_out(self, tenant: str, done: list[Deletion], claim: str) -> None:
         with self._store.write(tenant) as transaction:
-            freed = sum(one.size for one in done if transaction.objects.end_deletion(one, claim))
+            freed = sum(counted(one.size) for one in done if transaction.objects.end_deletion(one, claim))
             transaction.accounts.reserve_bytes(tenant, -freed, 0)
 
     def _quietly(self, tenant: str) -> None:

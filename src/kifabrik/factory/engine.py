@@ -143,6 +143,10 @@ class Cluster(Engine, Protocol):
         """
         ...
 
+    def waiting(self) -> Mapping[str, str]:
+        """Why attempts wait, as sentences for the customer: of all that the last `poll` has seen waiting."""
+        ...
+
     def limit_power(self, share: float, reason: str) -> None:
         """Let all tenants together hold this share of the cluster at most; with 1 there is no such limit.
 

@@ -21,6 +21,7 @@ from kifabrik.factory.objects import Objects
 from kifabrik.factory.ports import Store
 from kifabrik.factory.run_cases import RunCases
 from kifabrik.factory.statements import Statements
+from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
 
 
@@ -45,6 +46,7 @@ class Factory:
     erasures: Erasures
     leases: Leases
     models: Models
+    unregistered: Unregistered
     housekeeping: Housekeeping
     check: Check
     runs: RunCases

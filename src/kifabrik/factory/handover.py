@@ -15,19 +15,18 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
 from kifabrik.errors import KifabrikError
-from kifabrik.factory.engine import Cluster, Fate, Task, array_attempt, new_array
+from kifabrik.factory.engine import Cluster, Task, array_attempt, new_array
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.queue import keyholders_away, postponed, submit, task_of, with_what_others_left
-from kifabrik.factory.run_book import RunBook, find_run
-from kifabrik.factory.run_records import Attempt, Run, Watched
-from kifabrik.factory.supervise import fates_of
+from kifabrik.factory.run_book import RunBook
+from kifabrik.factory.run_records import Attempt, Run
 from kifabrik.plant.governor.rules import Permit
 from kifabrik.runs.states import RunState
 from kifabrik.values import Kind, Place, new_id, task_number
@@ -41,12 +40,11 @@ _MOST_OF_A_PASS: Final = 512
 """Runs read in one pass; each of the waiting tenants has the same part of them."""
 _MOST_TENANTS: Final = 64
 """Tenants whose runs are read in one pass; the next has the turn of those behind them."""
-_ENTERED_TOGETHER: Final = 8
+_ENTERED_TOGETHER: Final = 32
 """Turns whose attempts are written in one transaction."""
 _PASS_S: Final = 2.0
 _AT_ONCE: Final = 4
 """Submissions under way at one time: each waits for the controller most of its time."""
-_SAY_EVERY_S: Final = 10.0
 _MOST_SAID: Final = 500
 """Reasons written down in one pass."""
 _HANDED_OVER: Final = "Handed to the cluster, whose queue decides when it starts."
@@ -74,14 +72,22 @@ class Handover:
         self._book = book
         self._cluster = cluster
         self._power = power
-        self._said = 0.0
         self._last = ""
         """The tenant whose run was handed over last."""
         self._told = ""
         """The tenant whose keyholder is away that was told so last."""
 
-    def look(self, leadership: Leadership) -> None:
-        """Hand over what waits, and say of what the cluster holds why it has not started."""
+    @property
+    def crowded(self) -> bool:
+        """Whether what is ordered now would wait behind what was: the cluster decides, so it is handed over."""
+        return False
+
+    def look(self, leadership: Leadership) -> bool:
+        """Hand over what waits, and say of what does not go why.
+
+        Returns:
+            Whether more waits that may be handed over at once.
+        """
         with self._store.read() as transaction:
             tenants = transaction.runs.queued_tenants()
             now = self._book.clock()
@@ -98,11 +104,8 @@ class Handover:
         if through and there:
             self._last = there[-1]
         self._told = gone[-1] if gone else self._told
-        if ready and not (through and len(ready) < each and len(there) < _MOST_TENANTS):
-            self._book.wake()  # the rest at once, not with the next sweep
         self._say(kept, leadership)
-        if time.monotonic() - self._said >= _SAY_EVERY_S and self._tell_of_waiting(leadership):
-            self._said = time.monotonic()
+        return bool(ready) and not (through and len(ready) < each and len(there) < _MOST_TENANTS)
 
     def _hand_over(self, leadership: Leadership, runs: Sequence[Run], least: int) -> bool:
         """Hand runs over as far as one pass goes; whether that was all of them."""
@@ -135,61 +138,61 @@ class Handover:
         """Enter attempts at the runs of some turns that still wait; what is to be submitted together."""
         with self._store.write(*sorted({runs[0].tenant for runs in turns})) as transaction:
             leadership.check(transaction)
-            return [
-                self._enter_together(transaction, together)
-                for turn in turns
-                for together in _that_still_wait(transaction, turn)
-            ]
+            tasks: list[list[Task]] = []
+            single: list[Run] = []
+            for turn in turns:
+                array = _array_of(transaction, turn)
+                if array:
+                    tasks += self._enter_all(transaction, [array])
+                elif not turn[0].sweep:
+                    single += turn
+            still = transaction.runs.that_still_wait(single)
+            return tasks + self._enter_all(transaction, [[run] for run in still])
 
-    def _enter_together(self, transaction: Transaction, waiting: Sequence[Run]) -> list[Task]:
-        """Enter an attempt at a run, or one at each of several that become one array."""
-        array = new_array() if len(waiting) > 1 else ""
-        tenant, names = waiting[0].tenant, [run.run for run in waiting]
-        before = Counter(one.run for one in transaction.runs.attempts_of(tenant, names))
-        entered = []
-        for place, run in enumerate(waiting, 1):
-            found = with_what_others_left(transaction, run)
+    def _enter_all(self, transaction: Transaction, groups: Sequence[Sequence[Run]]) -> list[list[Task]]:
+        """Enter an attempt at each run; those of a group of several become one array."""
+        before = transaction.runs.count_attempts([run for group in groups for run in group])
+        entered = [self._attempts_at(transaction, group, before) for group in groups]
+        together = [pair for pairs in entered for pair in pairs]
+        transaction.runs.add_attempts(attempt for _, attempt, _ in together)
+        runs = [run for run, _, _ in together]
+        self._book.change_all(transaction, runs, state=RunState.PENDING, reason=_HANDED_OVER, promise=None)
+        return [_of_one_length([task for _, _, task in made]) for made in entered]
+
+    def _attempts_at(
+        self, transaction: Transaction, group: Sequence[Run], before: Mapping[tuple[str, str], int]
+    ) -> list[tuple[Run, Attempt, Task]]:
+        """Make an attempt at a run, or one at each of several that become one array."""
+        array = new_array() if len(group) > 1 else ""
+        made = []
+        for place, waiting in enumerate(group, 1):
+            run = with_what_others_left(transaction, waiting)
+            if run is not waiting:
+                transaction.runs.save_run(run)  # what is left for the next depends on it
             index = task_number(run.run) or place
-            entered.append(self._enter_one(transaction, found, before[run.run] + 1, array, index))
-        limit_s = max(task.limit_s for task in entered)
-        return [replace(task, limit_s=limit_s, spare_s=task.spare_s + limit_s - task.limit_s) for task in entered]
+            attempt = Attempt(
+                tenant=run.tenant,
+                run=run.run,
+                attempt=array_attempt(array, index) if array else new_id(Kind.ATTEMPT),
+                number=before.get((run.tenant, run.run), 0) + 1,
+                placement=(),
+                place=Place(),
+                cap_s=run.cap_s,
+                created=self._book.now(),
+                state=RunState.PENDING,
+                submits=1,
+            )
+            task = task_of(run, attempt)
+            made.append((run, attempt, replace(task, array=array, index=index) if array else task))
+        return made
 
-    def _enter_one(self, transaction: Transaction, run: Run, number: int, array: str, index: int) -> Task:
-        attempt = Attempt(
-            tenant=run.tenant,
-            run=run.run,
-            attempt=array_attempt(array, index) if array else new_id(Kind.ATTEMPT),
-            number=number,
-            placement=(),
-            place=Place(),
-            cap_s=run.cap_s,
-            created=self._book.now(),
-            state=RunState.PENDING,
-            submits=1,
-        )
-        transaction.runs.add_attempt(attempt)
-        self._book.change(transaction, run, state=RunState.PENDING, reason=_HANDED_OVER, promise=None)
-        task = task_of(run, attempt)
-        return replace(task, array=array, index=index) if array else task
-
-    def _say(self, reasons: Sequence[tuple[Run | Watched, str]], leadership: Leadership) -> bool:
-        """Write reasons down that are new; whether that were all of them."""
-        changed = [(run, reason) for run, reason in reasons if reason not in ("", run.reason)]
-        news = changed[:_MOST_SAID]
+    def _say(self, reasons: Sequence[tuple[Run, str]], leadership: Leadership) -> None:
+        """Write reasons down that are new."""
+        news = [(run, reason) for run, reason in reasons if reason != run.reason][:_MOST_SAID]
         if news:
             with self._store.write() as transaction:
                 leadership.check(transaction)
-                for run, reason in news:
-                    self._book.wait(transaction, run, reason, None)
-        return len(news) == len(changed)
-
-    def _tell_of_waiting(self, leadership: Leadership) -> bool:
-        """Write down what runs in the cluster's queue wait for, where that has changed; whether of all of them."""
-        with self._store.read() as transaction:
-            pending = [one for one in transaction.runs.watched() if one.state is RunState.PENDING]
-        fates = fates_of(self._cluster, pending)
-        nothing = Fate()
-        return self._say([(one, fates.get(one.attempt, nothing).sentence) for one in pending], leadership)
+                self._book.wait_all(transaction, news)
 
 
 def _after(last: str, tenants: Sequence[str]) -> list[str]:
@@ -197,21 +200,22 @@ def _after(last: str, tenants: Sequence[str]) -> list[str]:
     return sorted(tenants, key=lambda tenant: (tenant <= last, tenant))
 
 
-def _that_still_wait(transaction: Transaction, turn: Sequence[Run]) -> list[list[Run]]:
-    """What of a turn still waits, each with what becomes one array with it: one submission for all of that.
+def _of_one_length(tasks: Sequence[Task]) -> list[Task]:
+    """Tasks of one array, which has one time limit: the longest."""
+    limit_s = max(task.limit_s for task in tasks)
+    return [replace(task, limit_s=limit_s, spare_s=task.spare_s + limit_s - task.limit_s) for task in tasks]
 
-    The next tasks of a sweep; enough runs that ask for the same, also those that were not read; or single runs.
+
+def _array_of(transaction: Transaction, turn: Sequence[Run]) -> list[Run]:
+    """What of a turn still waits and becomes one array; nothing where it is single runs.
+
+    The next tasks of a sweep, or enough runs that ask for the same, also those that were not read.
     """
     run = turn[0]
     if run.sweep:
-        tasks = transaction.runs.queued_tasks(run.tenant, run.sweep, MOST_OF_AN_ARRAY)
-        return [tasks] if tasks else []
-    if len(turn) > 1:
-        alike = transaction.runs.queued_alike(run, _MOST_ALIKE)
-        if len(alike) >= _LEAST_ALIKE:
-            return [alike]
-    found = [find_run(transaction, one.tenant, one.run) for one in turn]
-    return [[one] for one in found if one.state is RunState.QUEUED]
+        return transaction.runs.queued_tasks(run.tenant, run.sweep, MOST_OF_AN_ARRAY)
+    alike = transaction.runs.queued_alike(run, _MOST_ALIKE) if len(turn) > 1 else []
+    return alike if len(alike) >= _LEAST_ALIKE else []
 
 
 def in_turns(runs: Sequence[Run], last: str, least: int = _LEAST_ALIKE) -> list[list[Run]]:

@@ -7,22 +7,26 @@ from kifabrik.errors import KifabrikError
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.erasures import Erasures
 from kifabrik.factory.objects import Objects
+from kifabrik.factory.unregistered import Unregistered
 
 EVERY_S: Final = 60.0
 _logger = logging.getLogger(__name__)
 
 
 class Housekeeping:
-    """Finishes deletions, settles erasures, gives up abandoned uploads; several may do so at once.
+    """Finishes deletions, settles erasures, gives up what nobody goes on with; several may do so at once.
 
     Args:
         deletions: Written down and not yet done.
         erasures: Certified and not yet settled.
         objects: Uploads nobody goes on with.
+        unregistered: Objects nobody has registered.
     """
 
-    def __init__(self, deletions: Deletions, erasures: Erasures, objects: Objects) -> None:
-        self._tasks = (deletions.carry_out, erasures.settle, objects.give_up_abandoned)
+    def __init__(
+        self, deletions: Deletions, erasures: Erasures, objects: Objects, unregistered: Unregistered
+    ) -> None:
+        self._tasks = (deletions.carry_out, erasures.settle, objects.give_up_abandoned, unregistered.remove)
 
     def tidy(self) -> None:
         """Do all of it once; what cannot be done now is tried again next time."""

@@ -138,6 +138,8 @@ class Journals:
             if statement.digest == log.tail:
                 return
             _append(transaction, found, log, statement, segment, body if in_row else None, self._most_bytes)
+            if not in_row:
+                transaction.objects.keep(tenant, [statement.predicate.body])
             self._book.tell_of(transaction, found)
 
     def read(self, tenant: str, attempt: str, after: int, rank: int = 0) -> LogPiece:

@@ -3,23 +3,26 @@
 Invariants:
 - an object is readable only after its bytes were hashed, made durable and entered in the database;
 - room for an upload is reserved before its first byte is taken and given back if it is abandoned;
+- an object somebody is told of as there is kept anew from that moment, if nothing on record uses it yet;
 - an object of another tenant neither helps nor shows: everything is looked up under the tenant.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
 from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
 from kifabrik.factory.deletions import Deletions
-from kifabrik.factory.keys import object_key
+from kifabrik.factory.keys import counted, object_key
 from kifabrik.factory.ports import Clock, ObjectStore, Store, Transaction
 from kifabrik.factory.records import Upload
 from kifabrik.values import format_size, format_time, parse_time, sha256_hex
 
 ABANDONED_AFTER: Final = timedelta(days=3)
 _TOUCH_AFTER: Final = timedelta(minutes=10)
+_RENEW_AFTER: Final = timedelta(hours=1)
+"""An unused object's time is begun anew once for so long: who asks often does not write as often."""
 
 
 class Staging(Protocol):
@@ -81,8 +84,7 @@ class Objects:
     def missing(self, tenant: str, digests: Iterable[str]) -> list[str]:
         """Which of these the tenant has not stored, sorted."""
         wanted = set(digests)
-        with self._store.read() as transaction:
-            return sorted(wanted - transaction.objects.sizes(tenant, wanted).keys())
+        return sorted(wanted - self._stored(tenant, wanted).keys())
 
     def offset(self, tenant: str, digest: str) -> int:
         """How many bytes of an object have arrived; its size once it is complete.
@@ -90,11 +92,11 @@ class Objects:
         Raises:
             NotFoundError: Its upload has not begun.
         """
-        with self._store.read() as transaction:
-            size = transaction.objects.sizes(tenant, [digest]).get(digest)
-            upload = transaction.objects.upload(tenant, digest)
+        size = self._stored(tenant, [digest]).get(digest)
         if size is not None:
             return size
+        with self._store.read() as transaction:
+            upload = transaction.objects.upload(tenant, digest)
         if upload is None:
             raise NotFoundError("there is no such upload")
         return min(self._staging.length(tenant, digest), upload.size)
@@ -162,6 +164,7 @@ class Objects:
             self._deletions.make_way(tenant, digest)
         with self._store.write(tenant) as transaction:
             fresh = wanted.keys() - transaction.objects.sizes(tenant, wanted).keys()
+            transaction.objects.renew(tenant, wanted.keys() - fresh, format_time(self._clock()))
             for digest in fresh:
                 self._reserve(transaction, tenant, digest, len(wanted[digest]))
         whole = [digest for digest in sorted(fresh) if self._takes_whole(tenant, digest, wanted[digest])]
@@ -219,9 +222,9 @@ class Objects:
 
     def _begin(self, tenant: str, digest: str, size: int) -> bool:
         """Reserve room for an object unless it is done or on its way; whether it is done."""
+        if self._stored(tenant, [digest]):
+            return True
         with self._store.read() as transaction:
-            if digest in transaction.objects.sizes(tenant, [digest]):
-                return True
             upload = transaction.objects.upload(tenant, digest)
             deleting = transaction.objects.deleting(tenant, digest)
         if deleting:
@@ -230,20 +233,37 @@ class Objects:
             return False
         with self._store.write(tenant) as transaction:
             if digest in transaction.objects.sizes(tenant, [digest]):
+                transaction.objects.renew(tenant, [digest], format_time(self._clock()))
                 return True
             self._reserve(transaction, tenant, digest, size)
         return False
+
+    def _stored(self, tenant: str, digests: Collection[str]) -> dict[str, int]:
+        """Sizes of those of these objects that are there, and stay there for a while."""
+        before = format_time(self._clock() - _RENEW_AFTER)
+        with self._store.read() as transaction:
+            sizes = transaction.objects.sizes(tenant, digests)
+            stale = transaction.objects.unused_among(tenant, digests, before)
+        if stale:
+            with self._store.write(tenant) as transaction:
+                transaction.objects.renew(tenant, stale, format_time(self._clock()))
+                sizes = transaction.objects.sizes(tenant, digests)
+        return sizes
 
     def _is_stale(self, upload: Upload) -> bool:
         return self._clock() - parse_time(upload.touched) > _TOUCH_AFTER
 
     def _reserve(self, transaction: Transaction, tenant: str, digest: str, size: int) -> None:
+        if transaction.objects.deleting(tenant, digest):  # decided since it was made way for
+            raise UnavailableError(f"object {digest[:16]} is being deleted", hint="Try again in a moment.")
         upload = transaction.objects.upload(tenant, digest)
-        more = size - (upload.size if upload else 0)
+        more = counted(size) - (counted(upload.size) if upload else 0)
         if not transaction.accounts.reserve_bytes(tenant, more, self._quota_bytes):
+            unused = sum(one.size for one in transaction.objects.unused() if one.tenant == tenant)
+            idle = f" {format_size(unused)} were uploaded but never registered: they go in time." if unused else ""
             raise CapacityError(
                 f"no room for {format_size(size)}: the quota is {format_size(self._quota_bytes)} in all",
-                hint="Erase what is no longer needed, or ask the factory's operator for a larger quota.",
+                hint=f"Erase what is no longer needed, or ask the factory's operator for a larger quota.{idle}",
             )
         transaction.objects.put_upload(Upload(tenant, digest, size, format_time(self._clock())))
 
@@ -251,12 +271,12 @@ class Objects:
         if digest in transaction.objects.sizes(tenant, [digest]):
             return
         if not transaction.objects.drop_upload(tenant, digest):
-            transaction.accounts.reserve_bytes(tenant, size, self._quota_bytes + size)
+            transaction.accounts.reserve_bytes(tenant, counted(size), self._quota_bytes + counted(size))
         transaction.objects.add(tenant, digest, size, format_time(self._clock()))
 
     def _give_up(self, tenant: str, digest: str) -> None:
         with self._store.write(tenant) as transaction:
             upload = transaction.objects.upload(tenant, digest)
             if upload is not None and transaction.objects.drop_upload(tenant, digest):
-                transaction.accounts.reserve_bytes(tenant, -upload.size, 0)
+                transaction.accounts.reserve_bytes(tenant, -counted(upload.size), 0)
         self._staging.drop(tenant, digest)

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from kifabrik.factory.records import Member, Token
 from kifabrik.factory.rows import AccountRows, DatasetRows, LeaseRows, LogRows, ObjectRows, StatementRows
 from kifabrik.factory.run_rows import RunRows
 from kifabrik.signatures.keys import SigningKey
@@ -66,9 +67,11 @@ class Transaction(Protocol):
 class Store(Protocol):
     """Opens transactions."""
 
-    @property
-    def prompt(self) -> bool:
-        """Whether reading waits for nobody, as writers hold up no readers and no other machine is asked."""
+    def bearer(self, hashed: str) -> tuple[Token, Member | None] | None:
+        """Find a token by its hash, and the member it is of, if that waits for nobody; else None.
+
+        It waits for nobody where writers hold up no readers and no other machine is asked.
+        """
         ...
 
     def read(self) -> AbstractContextManager[Transaction]:

@@ -75,23 +75,32 @@ class Queue:
         self._engine = engine
         self._power = power
         self._said: dict[str, float] = {}
+        self.crowded = False
+        """Whether something was left waiting for room by the last look."""
 
-    def look(self, leadership: Leadership) -> None:
-        """Start what may start now, and say of the rest what it waits for."""
+    def look(self, leadership: Leadership) -> bool:
+        """Start what may start now, and say of the rest what it waits for.
+
+        Returns:
+            False: it has decided about all that it looks at.
+        """
         with self._store.read() as transaction:
             waiting = transaction.runs.queued_runs(_MOST_OF_A_TENANT)
             if not waiting:
                 self._said.clear()
-                return
+                self.crowded = False
+                return False
             nodes = [node for node in transaction.runs.nodes() if self._engine.serves(node.node)]
             situation = self._situation(transaction, waiting, nodes)
         decision = schedule(situation)
+        self.crowded = sum(not one.blocked for one in situation.waiting) > len(decision.starts)
         by_id = {_key(run): run for run in waiting}
         for start in decision.starts:
             task = self._start(leadership, by_id[start.run], start.placement, nodes)
             if task is not None:
                 submit(self._engine, task)
         self._say(leadership, by_id, decision)
+        return False
 
     def _situation(
         self, transaction: Transaction, waiting: Sequence[Run], nodes: Sequence[NodeRecord]

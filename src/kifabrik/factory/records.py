@@ -230,6 +230,16 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class UnusedObjects:
+    """Objects of a tenant that nothing on record uses: how many, their bytes, and since when the oldest waits."""
+
+    tenant: str
+    count: int
+    size: int
+    since: str
+
+
+@dataclass(frozen=True)
 class Deletion:
     """An object that is to be deleted: written down first, then done, then crossed out."""
 

@@ -22,6 +22,7 @@ from kifabrik.factory.records import (
     Tenant,
     Token,
     TokenKind,
+    UnusedObjects,
     Upload,
     Version,
 )
@@ -208,7 +209,31 @@ class ObjectRows(Protocol):
     """Which objects are stored, on their way in, and on their way out."""
 
     def add(self, tenant: str, digest: str, size: int, created: str) -> None:
-        """Add a stored object."""
+        """Add a stored object, which nothing uses yet."""
+        ...
+
+    def keep(self, tenant: str, digests: Iterable[str]) -> None:
+        """Note that something on record uses these objects."""
+        ...
+
+    def unused_among(self, tenant: str, digests: Iterable[str], before: str) -> list[str]:
+        """Those of these objects that nothing uses, and that nobody has asked for since `before`."""
+        ...
+
+    def renew(self, tenant: str, digests: Iterable[str], now: str) -> None:
+        """Note that somebody has asked for these objects; what something uses is left as it is."""
+        ...
+
+    def unused(self) -> list[UnusedObjects]:
+        """How much nothing uses, of each tenant that has any."""
+        ...
+
+    def unused_since_before(self, tenant: str, before: str, most: int) -> list[str]:
+        """At most so many objects that nothing uses, and that nobody has asked for since `before`."""
+        ...
+
+    def timeless(self) -> list[UnusedObjects]:
+        """What is noted as used although nothing uses it."""
         ...
 
     def sizes(self, tenant: str, digests: Iterable[str]) -> dict[str, int]:
@@ -220,7 +245,7 @@ class ObjectRows(Protocol):
         ...
 
     def bytes_of(self, tenant: str) -> int:
-        """Bytes of a tenant's objects: stored, on their way in, and on their way out."""
+        """Bytes a tenant's objects count: stored, on their way in, and on their way out."""
         ...
 
     def moving(self) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,9 @@ from kifabrik.values import format_time
 QUEUE: Final = "queue"
 """Topic: something may start, end or need a look now."""
 
+ORDERED: Final = "ordered"
+"""Topic: something waits that did not before; nothing else has changed."""
+
 LAUNCHER_GONE: Final = "launcher-gone"
 """Topic: a launcher has ended; most have said so themselves before, and then nothing follows from it."""
 
@@ -85,12 +88,34 @@ class RunBook:
             **fields,
         )
         transaction.runs.save_run(changed)
-        self._tell(transaction, changed, event=(state, reason) != (run.state, run.reason))
+        if (state, reason) != (run.state, run.reason):
+            event = Event(run.tenant, run.run, changed.revision, self.now(), state, changed.reason)
+            transaction.runs.add_event(event)
+        self._tell(transaction, changed)
         if changed.finished and not run.finished:
             for order in follow(transaction, changed, self.end_waiting):
                 self._hints.after(transaction, run_topic(run.tenant, order))
                 self.look(transaction)
         return changed
+
+    def change_all(
+        self, transaction: Transaction, runs: Collection[Run], *, state: RunState, reason: str, **fields: Any
+    ) -> None:
+        """Move runs on together that do not end by it, as `change` does one.
+
+        Raises:
+            ConflictError: The state of one does not allow that.
+        """
+        for run in runs:
+            check_transition(run.state, state)
+        changed = [replace(run, state=state, reason=reason, revision=run.revision + 1, **fields) for run in runs]
+        transaction.runs.save_runs(changed)
+        at = self.now()
+        transaction.runs.add_events(
+            Event(run.tenant, run.run, run.revision, at, run.state, run.reason) for run in changed
+        )
+        for run in changed:
+            self._tell(transaction, run)
 
     def end_waiting(
         self,
@@ -129,9 +154,19 @@ class RunBook:
         if transaction.runs.set_waiting(run, reason[:_LONGEST_REASON], promise):
             self._hints.after(transaction, run_topic(run.tenant, run.run))
 
+    def wait_all(self, transaction: Transaction, many: Collection[tuple[Run | Watched, str]]) -> None:
+        """The same for many that have no promise."""
+        transaction.runs.set_all_waiting((run, reason[:_LONGEST_REASON]) for run, reason in many)
+        for run, _ in many:
+            self._hints.after(transaction, run_topic(run.tenant, run.run))
+
     def look(self, transaction: Transaction) -> None:
         """Let the loop that drives all runs look after the commit."""
         self._hints.after(transaction, QUEUE)
+
+    def look_at_new(self, transaction: Transaction) -> None:
+        """Let that loop look after the commit at what has just been ordered, if it may start beside what waits."""
+        self._hints.after(transaction, ORDERED)
 
     def wake(self) -> None:
         """Let the loop that drives all runs look again now."""
@@ -150,9 +185,7 @@ class RunBook:
         """Let the launchers that wait for a stage look after the commit."""
         self._hints.after(transaction, stage_topic(attempt.tenant, attempt.attempt, stage))
 
-    def _tell(self, transaction: Transaction, run: Run, *, event: bool = True) -> None:
-        if event:
-            transaction.runs.add_event(Event(run.tenant, run.run, run.revision, self.now(), run.state, run.reason))
+    def _tell(self, transaction: Transaction, run: Run) -> None:
         self._hints.after(transaction, run_topic(run.tenant, run.run))
         if run.sweep:
             self._hints.after(transaction, run_topic(run.tenant, run.sweep))

@@ -8,7 +8,7 @@ Invariants the implementations keep:
 
 # ruff: noqa: D102 - a name and its types say it, where there is no docstring
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from kifabrik.factory.allowances import Limits, Usage
@@ -43,6 +43,11 @@ class RunTable(Protocol):
 
     def run(self, tenant: str, run: str) -> Run | None: ...
     def save_run(self, run: Run) -> None: ...
+    def save_runs(self, many: Iterable[Run]) -> None: ...
+    def that_still_wait(self, many: Collection[Run]) -> list[Run]:
+        """Those of these runs that wait and are as they were when they were read."""
+        ...
+
     def page(self, tenant: str, before: str, limit: int) -> list[Run]:
         """A tenant's runs, newest first, from the one after the run `before` on."""
         ...
@@ -76,6 +81,10 @@ class RunTable(Protocol):
 
     def set_waiting(self, run: Run | Watched, reason: str, promise: Promise | None) -> bool:
         """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
+        ...
+
+    def set_all_waiting(self, many: Iterable[tuple[Run | Watched, str]]) -> None:
+        """The same for many that have no promise, whether they did or not."""
         ...
 
     def count_unfinished(self, tenant: str) -> int:
@@ -190,6 +199,11 @@ class AttemptTable(Protocol):
     """Attempts and their logs."""
 
     def add_attempt(self, attempt: Attempt) -> None: ...
+    def add_attempts(self, many: Iterable[Attempt]) -> None: ...
+    def count_attempts(self, runs: Collection[Run]) -> dict[tuple[str, str], int]:
+        """How many attempts were made at each of these runs, by tenant and run; none are left out."""
+        ...
+
     def attempt(self, tenant: str, attempt: str) -> Attempt | None: ...
     def save_attempt(self, attempt: Attempt) -> None: ...
     def attempts_of(self, tenant: str, runs: Sequence[str]) -> list[Attempt]:
@@ -204,8 +218,15 @@ class AttemptTable(Protocol):
         """Attempts of all tenants that have not ended."""
         ...
 
-    def watched(self) -> list[Watched]:
-        """The same with their runs, but of both only what every pass looks at."""
+    def watched(self, before: Mapping[str, Watched] = ...) -> dict[str, Watched]:
+        """The same with their runs, but of both only what every pass looks at.
+
+        Args:
+            before: What an earlier call returned; only what has changed since then is read.
+
+        Returns:
+            Each under a text that is another one once anything of it has changed.
+        """
         ...
 
     def set_stream_header(self, tenant: str, attempt: str, header: bytes) -> None: ...

@@ -49,6 +49,7 @@ class Versions:
             created=said.created,
         )
         transaction.datasets.add_version(version, said.objects())
+        transaction.objects.keep(said.tenant, said.objects())
         return version
 
     def of_datasets(self, tenant: str) -> list[Version]:

@@ -8,7 +8,6 @@ Invariants:
 """
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -121,11 +120,6 @@ def permit(name: str, dataset: str, *expressions: str) -> str:
 def policy_of(grant: Grant) -> str:
     """Return the policy of a grant; its `@id` is the grant id."""
     return permit(grant.grant, grant.dataset, *conditions(grant).values())
-
-
-def policy_text(grants: Iterable[Grant]) -> str:
-    """Return the standing rules and the policies of grants: what `keyholder policy` shows."""
-    return RULES + "\n".join(policy_of(grant) for grant in grants)
 
 
 def literal(text: str) -> str:

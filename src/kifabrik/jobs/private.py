@@ -6,6 +6,7 @@ files of the job's workdir under `work/`. The factory sees neither names nor com
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, Final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -61,5 +62,6 @@ class PrivateJob:
         return job
 
 
+@cache
 def _adapter() -> TypeAdapter[Any]:
     return TypeAdapter(PrivateJob)

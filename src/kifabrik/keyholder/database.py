@@ -129,10 +129,20 @@ class Database:
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
     def shred(self) -> None:
-        """Rewrite the file so that no deleted row is left in it or in its journal."""
+        """Rewrite the file so that no deleted row is left in it or in its journal.
+
+        Raises:
+            CapacityError: The disk has no room for the new file beside the old one.
+            UnavailableError: Another program reads the file for so long that its journal cannot be emptied.
+        """
         with self._lock, self._translated():
             self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise UnavailableError(
+                f"{self._path} is in use by another program; what was deleted still stands in its journal",
+                hint="End that program: perhaps a copy of the folder is being made. It is tried again.",
+            )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

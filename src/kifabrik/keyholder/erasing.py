@@ -3,6 +3,7 @@
 Invariants:
 - an identity is destroyed here as soon as the tenant key has decided so, with or without the factory, and with it
   the keys that were wrapped for others and have not left yet;
+- nothing is certified before the database was rewritten without the identity;
 - the certificate names every earlier release, every result made from the dataset, every backup that
   still holds the key, and the recovery recipient; it is complete only when no unexpired backup holds the key;
 - when one of these changes, a new certificate is made.
@@ -37,9 +38,14 @@ class Eraser:
         self._outbox = Outbox(state.db)
 
     def carry_out(self) -> list[str]:
-        """Do whatever decided erasures still ask for; return the datasets whose identity was destroyed now."""
+        """Do whatever decided erasures still ask for; return the datasets whose identity was destroyed now.
+
+        Raises:
+            CapacityError: The disk has no room to rewrite the database; nothing is certified before that is done.
+            UnavailableError: Another program is reading the database, likewise.
+        """
         gone = [erasure.dataset for erasure in self._books.erasures.all() if self._destroy(erasure)]
-        if gone:
+        if self._state.vault.owes_shred:
             self._state.vault.shred()
         for erasure in self._books.erasures.all():
             self._certify(erasure)

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.durable import make_folder, write_whole
-from kifabrik.errors import CapacityError, NotFoundError, RefusedError, UnavailableError
+from kifabrik.errors import FULL_DISK, CapacityError, NotFoundError, RefusedError, UnavailableError
 
 _OTHERS: Final = 0o077
-_NO_SPACE: Final = 28
-"""ENOSPC, the same number on Linux, macOS and in the C runtime of Windows."""
 
 
 def make_private_folder(folder: Path) -> None:
@@ -34,7 +32,7 @@ def write_private(path: Path, data: bytes) -> None:
     try:
         write_whole(path, data)
     except OSError as error:
-        kind = CapacityError if error.errno == _NO_SPACE else UnavailableError
+        kind = CapacityError if error.errno in FULL_DISK else UnavailableError
         raise kind(f"cannot write {path}: {error.strerror or error}") from None
 
 

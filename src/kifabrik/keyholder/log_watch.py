@@ -47,6 +47,7 @@ class LogWatch:
         self._checkpoint = ""
         self._cosigned_size = -1
         self._cosigned_at = 0
+        self._synced = ""
 
     @property
     def head(self) -> TreeHead | None:
@@ -148,4 +149,7 @@ class LogWatch:
         self._mirror.keep(note)
         self._factory.mailbox.cosign(note)
         self._cosigned_size, self._cosigned_at = self._mirror.size, timestamp
-        self._state.settings.set(Setting.SYNCED, self._state.clock.text())
+        now = self._state.clock.text()
+        if now != self._synced:  # to the second, so that many rounds within one do not all wait for the disk
+            self._state.settings.set(Setting.SYNCED, now)
+            self._synced = now

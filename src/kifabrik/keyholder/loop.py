@@ -8,7 +8,8 @@ Invariants:
 
 import random
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -17,11 +18,11 @@ from kifabrik.keyholder.connecting import Factory, connect
 from kifabrik.keyholder.events import Event, EventKind, OnEvent
 from kifabrik.keyholder.log_watch import RENEW_S
 from kifabrik.keyholder.round import Round
-from kifabrik.keyholder.settings import Setting
+from kifabrik.keyholder.settings import Setting, Settings
 from kifabrik.keyholder.state import SERVING_LOCK, State
 from kifabrik.ledger.file_lock import FileLock
 from kifabrik.values import format_duration
-from kifabrik.wire.leases import MailKind
+from kifabrik.wire.leases import Mail, MailKind
 
 _WAIT_S: Final = 25.0
 """Length of one long poll; short enough for proxies that cut idle connections after 30 s."""
@@ -32,6 +33,10 @@ _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 15.0
 _SWEEP_S: Final = 300.0
 """A round is made this often without any cause, in case a wake-up got lost."""
+_REST_S: Final = 0.5
+"""From one round to the next if nobody waits for it: what is ordered and what has ended wakes rounds, too, and
+of many runs at a time each would have the log looked at and cosigned for itself."""
+_NOTE_EVERY_S: Final = 1.0
 _LOOK_S: Final = 0.25
 """How often changes by other processes to the database are looked for; costs some microseconds."""
 _JOIN_S: Final = 0.2
@@ -39,12 +44,15 @@ _JOIN_S: Final = 0.2
 
 
 class Bell:
-    """Rings from any thread; remembers what for."""
+    """Wakes the rounds from any thread; remembers what for."""
 
     def __init__(self) -> None:
         self._rung = threading.Condition()
         self._mailed: list[str] = []
         self._due = True
+        self._knocked = False
+        self._rested = 0.0
+        """When the next round may begin that nobody waits for."""
 
     def ring(self, *mailed: str) -> None:
         """Wake the rounds; `mailed` are digests of requests."""
@@ -53,14 +61,27 @@ class Bell:
             self._due = True
             self._rung.notify_all()
 
-    def wait(self, timeout_s: float) -> list[str] | None:
-        """Return what was mailed since the last time, or None if nothing rang within the time."""
+    def knock(self) -> None:
+        """Wake the rounds for what nobody waits for: if one has just begun, then a little later."""
         with self._rung:
-            self._rung.wait_for(lambda: self._due, timeout_s)
-            if not self._due:
-                return None
-            mailed, self._mailed, self._due = self._mailed, [], False
+            self._knocked = True
+            self._rung.notify_all()
+
+    def wait(self, timeout_s: float) -> list[str] | None:
+        """Return what was mailed since the last time, or None if nothing woke the rounds within the time."""
+        until = time.monotonic() + timeout_s
+        with self._rung:
+            while not self._woken():
+                now = time.monotonic()
+                if now >= until:
+                    return None
+                self._rung.wait((min(until, self._rested) if self._knocked else until) - now)
+            mailed, self._mailed, self._due, self._knocked = self._mailed, [], False, False
+            self._rested = time.monotonic() + _REST_S
             return mailed
+
+    def _woken(self) -> bool:
+        return self._due or (self._knocked and time.monotonic() >= self._rested)
 
 
 class Server:
@@ -152,10 +173,11 @@ class Server:
     def _listen(self, stop: threading.Event) -> None:
         """Hold a long poll open, and ring for every letter."""
         factory = connect(self._state, patience_s=0)
-        after, pause = self._state.settings.number(Setting.MAIL), _FIRST_PAUSE_S
+        cursor = _Cursor(self._state.settings)
+        pause = _FIRST_PAUSE_S
         while not stop.is_set():
             try:
-                letters = factory.mailbox.mail(after=after, wait_s=_WAIT_S)
+                letters = factory.mailbox.mail(after=cursor.read, wait_s=_WAIT_S)
             except KifabrikError:
                 # The rounds say what is wrong; here it is enough to come back.
                 if pause == _FIRST_PAUSE_S:
@@ -166,11 +188,18 @@ class Server:
             if pause > _FIRST_PAUSE_S:
                 self._bell.ring()
             pause = _FIRST_PAUSE_S
-            if letters and not stop.is_set():
-                after = max(letter.number for letter in letters)
-                self._bell.ring(*(letter.digest for letter in letters if letter.kind is MailKind.REQUEST))
-                self._state.settings.set(Setting.MAIL, after)
+            if not stop.is_set():
+                self._wake_for(letters)
+                cursor.advance(letters)
         factory.close()
+
+    def _wake_for(self, letters: Sequence[Mail]) -> None:
+        """Wake the rounds: at once if somebody waits for an answer."""
+        requests = [letter.digest for letter in letters if letter.kind is MailKind.REQUEST]
+        if requests or any(letter.kind is MailKind.ERASURE for letter in letters):
+            self._bell.ring(*requests)
+        elif letters:
+            self._bell.knock()
 
     def _look_around(self, stop: threading.Event) -> None:
         """Ring when another process has changed the database: a steward's command, an approval."""
@@ -180,3 +209,20 @@ class Server:
             if revision != seen:
                 seen = revision
                 self._bell.ring()
+
+
+class _Cursor:
+    """Number of the last letter read, noted from time to time: one that is read again only wakes a round."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.read = self._noted = settings.number(Setting.MAIL)
+        self._noted_at = time.monotonic()
+
+    def advance(self, letters: Sequence[Mail]) -> None:
+        """Take note of letters; none came if the long poll ended without."""
+        self.read = max((self.read, *(letter.number for letter in letters)))
+        quiet = not letters or time.monotonic() - self._noted_at >= _NOTE_EVERY_S
+        if quiet and self.read != self._noted:
+            self._settings.set(Setting.MAIL, self.read)
+            self._noted, self._noted_at = self.read, time.monotonic()

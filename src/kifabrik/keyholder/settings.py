@@ -31,6 +31,8 @@ class Setting(StrEnum):
     RECIPIENTS = "recipients"
     """The last recipient list made, as DSSE JSON."""
     RECIPIENTS_SEQUENCE = "recipients_sequence"
+    REWRITE_OWED = "rewrite_owed"
+    """Set with the destruction of a secret, until the file was rewritten since."""
 
 
 class Settings:
@@ -62,3 +64,7 @@ class Settings:
     def set(self, name: Setting, value: str | int) -> None:
         """Keep a setting."""
         self._db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name.value, str(value)))
+
+    def drop(self, name: Setting, value: str) -> None:
+        """Forget a setting, unless it has another value by now."""
+        self._db.execute("DELETE FROM settings WHERE name = ? AND value = ?", (name.value, value))

@@ -3,8 +3,9 @@
 Invariants:
 - a secret is bound to its name: rows that are exchanged do not open;
 - a secret is decrypted where it is used and not kept in memory beside;
-- after `destroy` no copy is left in the database file or its journal. (What a disk or a file system
-  keeps of overwritten blocks is out of reach; see docs/keyholder.md.)
+- after `destroy` and `shred` no copy is left in the database file or its journal; that a `shred` is still owed is
+  written down together with the destruction, so that one which was cut off is made up for. (What a disk or a file
+  system keeps of overwritten blocks is out of reach; see docs/keyholder.md.)
 """
 
 import secrets
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from kifabrik.errors import IntegrityError, NotFoundError
 from kifabrik.keyholder.database import Database
+from kifabrik.keyholder.settings import Setting, Settings
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.keys import SigningKey
 
@@ -60,6 +62,7 @@ class Vault:
 
     def __init__(self, db: Database, state_key: bytes) -> None:
         self._db = db
+        self._settings = Settings(db)
         self._cipher = ChaCha20Poly1305(state_key)
 
     def put(self, name: str, secret: bytes, *, public: str, created: str) -> None:
@@ -117,8 +120,23 @@ class Vault:
             for name in names:
                 self._db.execute("UPDATE secrets SET sealed = zeroblob(length(sealed)) WHERE name = ?", (name,))
                 gone += self._db.execute("DELETE FROM secrets WHERE name = ?", (name,))
+            if gone:
+                self._settings.set(Setting.REWRITE_OWED, secrets.token_hex(_NONCE_BYTES))
             return gone
 
+    @property
+    def owes_shred(self) -> bool:
+        """Whether something was destroyed and the file was not rewritten since."""
+        return self._settings.find(Setting.REWRITE_OWED) is not None
+
     def shred(self) -> None:
-        """Rewrite the file so that nothing of destroyed secrets is left in it."""
+        """Rewrite the file so that nothing of destroyed secrets is left in it.
+
+        Raises:
+            CapacityError: The disk has no room for the new file beside the old one.
+            UnavailableError: Another program is reading the file.
+        """
+        owed = self._settings.find(Setting.REWRITE_OWED)
         self._db.shred()
+        if owed is not None:
+            self._settings.drop(Setting.REWRITE_OWED, owed)

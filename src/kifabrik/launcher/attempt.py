@@ -5,7 +5,6 @@ staging   data and code opened     program   the job, judged and sealed
 course    what they share          closing   the signed end
 """
 
-import errno
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -17,7 +16,7 @@ from kifabrik.client.connection import Connection
 from kifabrik.client.leases import Leases
 from kifabrik.client.logs import Log
 from kifabrik.client.objects import Objects
-from kifabrik.errors import ConflictError, KifabrikError
+from kifabrik.errors import FULL_DISK, ConflictError, KifabrikError
 from kifabrik.launcher.asking import ask_for_keys
 from kifabrik.launcher.assignment import Assignment
 from kifabrik.launcher.attesting import Attester
@@ -113,7 +112,7 @@ class AttemptRunner:
                 course.note(f"{error.message} {error.hint}".strip())
             except Exception as error:  # noqa: BLE001 - the factory must hear of every end
                 # What it says may quote names and content of the job: it belongs in the sealed log alone.
-                full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+                full = isinstance(error, OSError) and error.errno in FULL_DISK
                 course.ended.fail(Outcome.NODE_FAILURE, "the node's disk is full" if full else "the node failed")
                 course.note(f"The launcher failed: {type(error).__name__}: {error}")
             if course.gang is None:

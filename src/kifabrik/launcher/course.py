@@ -52,13 +52,16 @@ class Course:
     reporter: Reporter
     keys: AttemptKeys = field(default_factory=AttemptKeys)
     ended: Ended = field(default_factory=Ended)
-    meter: RunMeter = field(default_factory=RunMeter)
+    meter: RunMeter = field(init=False)
     started: str = field(default_factory=lambda: format_time(now_utc()))
     gang: Gang | None = None
     network: RunNetwork | None = None
     environment: str = ""
     lease: GrantedLease | None = None
     journal: Journal | None = None
+
+    def __post_init__(self) -> None:
+        self.meter = RunMeter(self.node.idle_mw)
 
     @property
     def succeeded(self) -> bool:

@@ -139,8 +139,8 @@ class Journal:
         try:
             while piece := self._next_piece():
                 self._send(piece)
-                if len(piece) < _SEGMENT_BYTES and not self._closing:
-                    time.sleep(_PAUSE_S)
+                if len(piece) < _SEGMENT_BYTES:
+                    self._pause()
         except KifabrikError as error:
             self._on_lost(error)
         finally:
@@ -148,6 +148,11 @@ class Journal:
                 self._limit = 0
                 self._lines.clear()
                 self._news.notify_all()
+
+    def _pause(self) -> None:
+        """Let more come together; what is to end is sent at once."""
+        with self._news:
+            self._news.wait_for(lambda: self._closing, _PAUSE_S)
 
     def _next_piece(self) -> bytes:
         with self._news:

@@ -1,6 +1,7 @@
 """The node a launcher runs on: its key, its place, its folders."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,8 @@ from kifabrik.values import parse_size
 
 BLOCK_CACHE: Final = 16 * 10**9
 """What `node.toml` means where it says nothing of `block_cache`."""
+_MOST_IDLE_W: Final = 1000
+"""More than any package draws, busy or not."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Node:
         block_cache: Most bytes of ciphertext kept on this node's disk for a run that streams over the network.
         tpm: The node's TPM as tpm2-tools name it, such as `device:/dev/tpmrm0`; empty for none.
         care: How it is kept fit.
+        idle_mw: What each RAPL zone draws while the node is idle, in milliwatt, as measured by the operator; a zone
+            that is not named counts as drawing nothing then.
     """
 
     home: Path
@@ -42,6 +47,7 @@ class Node:
     tpm: str = ""
     fabric: str = ""
     care: NodeCare = field(default_factory=lambda: NodeCare(Path()))
+    idle_mw: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, home: Path) -> "Node":
@@ -71,4 +77,22 @@ class Node:
             tpm=str(body.get("tpm", "")),
             fabric=str(body.get("fabric", "")),
             care=NodeCare.load(home),
+            idle_mw=idle_power(body.get("idle_watts", {})),
         )
+
+
+def idle_power(body: object) -> dict[str, int]:
+    """Read `idle_watts` of `node.toml`: milliwatt by RAPL zone.
+
+    Raises:
+        UsageError: It is no table of zones and watts.
+    """
+    hint = 'Write the zones as docs/metering.md names them: idle_watts = {"package-0" = 48, "package-0/dram" = 6.5}'
+    if not isinstance(body, Mapping):
+        raise UsageError(f"idle_watts is no table of watts: {str(body)[:80]!r}", hint=hint)
+    found = {}
+    for zone, watts in body.items():
+        if isinstance(watts, bool) or not isinstance(watts, int | float) or not 0 <= watts <= _MOST_IDLE_W:
+            raise UsageError(f"idle_watts of {zone} is not between 0 and {_MOST_IDLE_W} W: {watts!r}", hint=hint)
+        found[str(zone)] = round(watts * 1000)
+    return found

@@ -137,7 +137,7 @@ class Program:
     def _started(self, room: RunningRoom, metrics: MetricsReader, keeper: CheckpointKeeper) -> None:
         self._on_start(room)
         order = self._work.order.predicate
-        self._course.meter.start(order.resources, self._course.assignment.gpus)
+        self._course.meter.start(order.resources, self._course.assignment.gpus, lambda: room.usage().cpu_ns)
         self._course.reporter.tell(RunState.RUNNING)
         metrics.start()
         if order.checkpoint and self._course.assignment.rank == 0:

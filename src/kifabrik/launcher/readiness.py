@@ -10,16 +10,20 @@ from typing import Final
 
 from kifabrik.client.connection import prepare_trust
 from kifabrik.datasets.manifest import Manifest
+from kifabrik.environments.build import installer_version
+from kifabrik.errors import UnavailableError
+from kifabrik.jobs.private import PrivateJob
 from kifabrik.leases.joining import NodeJoined
 from kifabrik.leases.statements import AttemptRequest, Lease, Refusal
 from kifabrik.models.provenance import Provenance
 from kifabrik.orders.order import Order
 from kifabrik.runs.statements import Finish, LogSegment, LogStream, NodeEnded
+from kifabrik.sandbox.seccomp import room_filter
 from kifabrik.signatures.keys import KEY_BYTES, SigningKey
 from kifabrik.signatures.statements import prepare_kinds
 from kifabrik.tenants.statements import Device, KeyholderStatement, Membership
 from kifabrik.wire.attempts import Control, Finished, Progress, SegmentAdded, StreamOpened, Work
-from kifabrik.wire.leases import LeaseView
+from kifabrik.wire.leases import KeysWanted, LeaseView
 from kifabrik.wire.tenants import Logged, Signed
 
 _KINDS: Final = (
@@ -27,8 +31,11 @@ _KINDS: Final = (
     *(AttemptRequest, Lease, Refusal, LogStream, LogSegment, Finish, Provenance, NodeJoined, NodeEnded),
 )
 
-_BODIES: Final = (Work, Progress, StreamOpened, SegmentAdded, Finished, Control, Signed, Logged, LeaseView)
-_LATE: Final = ("_strptime", "encodings.ascii", "encodings.idna", "cryptography.hazmat.backends.openssl", "pynvml")
+_BODIES: Final = (
+    *(Work, Progress, StreamOpened, SegmentAdded, Finished, Control),
+    *(Signed, Logged, KeysWanted, LeaseView),
+)
+_LATE: Final = ("encodings.ascii", "encodings.idna", "cryptography.hazmat.backends.openssl", "pynvml")
 """Modules that libraries import at their first use; a node without NVIDIA's may lack the last."""
 
 
@@ -37,6 +44,11 @@ def get_ready() -> None:
     prepare_kinds(_KINDS)
     for body in _BODIES:
         body.model_rebuild()
+    PrivateJob.from_bytes(PrivateJob("", "", {}, {}, {}, "", ()).to_bytes())
+    with suppress(ImportError):
+        installer_version()
+    with suppress(UnavailableError):
+        room_filter()
     prepare_trust()
     nobody = SigningKey(bytes(KEY_BYTES))
     nobody.public.verify(nobody.sign(b""), b"")

@@ -1,12 +1,11 @@
 """A log as a folder of plain files, for auditors: `checkpoint`, `policy` and `tile/…`."""
 
-import errno
 import stat
 from pathlib import Path
 from typing import Final
 
 from kifabrik.durable import sync_folder
-from kifabrik.errors import CapacityError, ConflictError, IntegrityError, NotFoundError, UnavailableError
+from kifabrik.errors import FULL_DISK, CapacityError, ConflictError, IntegrityError, NotFoundError, UnavailableError
 from kifabrik.ledger.checkpoint import TreeHead
 from kifabrik.ledger.merkle import CompactTree, leaf_hash
 from kifabrik.ledger.mirror import Mirror
@@ -101,7 +100,7 @@ def export(mirror: Mirror, folder: Path, policy: Policy) -> None:
         _write(folder / CHECKPOINT, mirror.checkpoint.encode())
         sync_folder(folder)
     except OSError as error:
-        kind = CapacityError if error.errno == errno.ENOSPC else UnavailableError
+        kind = CapacityError if error.errno in FULL_DISK else UnavailableError
         raise kind(f"cannot write {folder}: {error.strerror or error}") from error
 
 

@@ -12,7 +12,6 @@ Invariants:
 - one writer at a time; readers need no lock.
 """
 
-import errno
 import os
 import sys
 from array import array
@@ -23,7 +22,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from kifabrik.durable import make_folder, sync_folder
-from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
+from kifabrik.errors import FULL_DISK, CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
 from kifabrik.ledger.checkpoint import TreeHead
 from kifabrik.ledger.file_lock import FileLock
 from kifabrik.ledger.mirror_searches import Search, Searches
@@ -181,7 +180,7 @@ class MirrorFiles:
             self._write_state(state, after)
         except OSError as error:
             # Bytes that no state counts are overwritten by the next save, or cut off on opening.
-            kind = CapacityError if error.errno == errno.ENOSPC else UnavailableError
+            kind = CapacityError if error.errno in FULL_DISK else UnavailableError
             raise kind(f"cannot write the mirror in {self._folder}: {error.strerror or error}") from error
         self._ends.extend(ends)
         self._state = state

@@ -6,5 +6,5 @@ explains the rules to people.
 
 Invariants:
 - what was estimated is never called measured, and stays marked through every sum;
-- the runs on a node are never given more energy than its counters counted.
+- runs that are on a node throughout a period are together never given more energy than its counters counted in it.
 """

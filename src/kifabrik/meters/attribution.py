@@ -9,6 +9,9 @@ The idle part of what nobody reserved belongs to the factory, not to its runs. T
 machine energy (Schneider, Mattia: Carbon accounting in the Cloud, 2024, arXiv:2406.09645, §3) and how
 Kepler (CNCF) splits idle from dynamic power.
 
+What a node draws is shared out for a short period at a time: over a long one, an attempt that waited while another
+computed would be given part of that as well.
+
 Invariants:
 - for attempts that run at the same time on one node, the parts add up to at most the counters' difference;
 - more use or more reservation never gives a smaller part;

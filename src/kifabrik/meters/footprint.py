@@ -6,7 +6,7 @@ from typing import Final
 
 from kifabrik.errors import UsageError
 from kifabrik.meters.reading import EnergyReading, EnergySource, Reading, require_amounts, total
-from kifabrik.values import Money, format_duration
+from kifabrik.values import Money
 
 _MJ_PER_KWH: Final = 3_600_000_000
 _PERCENT: Final = 100
@@ -196,23 +196,6 @@ def carbon_mg(energy_mj: int, site: Site) -> int:
     """CO2 equivalents of an amount of energy in milligram, rounded to the nearest one."""
     scaled = energy_mj * site.pue_percent * site.carbon_g_per_kwh * 1000
     return (2 * scaled + _MJ_PER_KWH * _PERCENT) // (2 * _MJ_PER_KWH * _PERCENT)
-
-
-def describe(used: Footprint) -> tuple[tuple[str, str], ...]:
-    """Name and value of each figure for people, in the order to show them."""
-    lines = [("CPU time", format_duration(used.cpu_ms / 1000))]
-    if used.gpu_ms:
-        lines.append(("GPU time", format_duration(used.gpu_ms / 1000)))
-    lines += [
-        (
-            f"Energy, {f'measured by {part.source.upper()}' if part.measured else 'estimated'}",
-            format_energy(part.millijoules),
-        )
-        for part in used.energy
-    ]
-    if used.carbon_mg is not None:
-        lines.append(("CO2 equivalents", f"{used.carbon_mg / 1000:.3g} g"))
-    return (*lines, ("Cost", str(used.cost)))
 
 
 def format_energy(millijoules: int) -> str:

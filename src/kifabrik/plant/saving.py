@@ -4,11 +4,9 @@ Invariants:
     - `study.json` goes first when a study is replaced and comes last, so where it is, everything is.
 """
 
-import errno
 import json
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +16,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from kifabrik.durable import make_folder, put_in_place, write_whole
-from kifabrik.errors import CapacityError, UsageError
+from kifabrik.durable import make_folder, replacing, write_whole
+from kifabrik.errors import UsageError, writing_to
 from kifabrik.plant.physics import Year
 from kifabrik.plant.results import Summary
 from kifabrik.plant.site_file import SiteFile, parse_site
@@ -30,7 +28,6 @@ MINUTES: Final = "minutes.parquet"
 HOURS: Final = "hours.parquet"
 HOURS_CSV: Final = "hours.csv"
 _FORMAT: Final = 1
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _AGAIN: Final = "Run it again: `kifabrik plant run SITE --out FOLDER`."
 _CELSIUS: Final = frozenset({"river_mixed", "loop_back", "river", "limit", "air", "network_flow"})
 _UNITS: Final[Mapping[str, str]] = {
@@ -55,7 +52,7 @@ def save(study: Study, folder: Path, year: Year | None = None) -> None:
         CapacityError: The disk is full.
         UsageError: The folder cannot be written to.
     """
-    with _said(folder):
+    with writing_to(folder, "the study"):
         make_folder(folder)
         (folder / STUDY).unlink(missing_ok=True)
         (folder / MINUTES).unlink(missing_ok=True)
@@ -135,22 +132,5 @@ def _table(series: Mapping[str, Any], year: int, seconds: int) -> pa.Table:
 
 
 def _write(table: pa.Table, path: Path) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    try:
+    with replacing(path) as fresh:
         pq.write_table(table, fresh, compression="zstd", compression_level=1)
-        put_in_place(fresh, path)
-    except OSError:
-        fresh.unlink(missing_ok=True)  # a full disk is not made fuller
-        raise
-
-
-@contextmanager
-def _said(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            message = f"The disk is full: the study does not fit into {folder}."
-            raise CapacityError(message, hint="Free some space, or choose another folder.") from error
-        reason = error.strerror or type(error).__name__
-        raise UsageError(f"{folder} cannot be written to: {reason}.", hint="Choose another folder.") from error

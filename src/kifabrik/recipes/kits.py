@@ -22,7 +22,7 @@ CODE: Final = "code"
 """Folder of a kit that becomes the job's working folder."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SHARED: Final = ("__init__.py", "errors.py", "durable.py", "recipes/__init__.py", "recipes/run_log.py")
-_LEFT_OUT: Final = ("__pycache__", "example", "kit.py")
+_LEFT_OUT: Final = ("__pycache__", "example", "example.py", "kit.py")
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class Kit:
 
 
 KITS: Final = {
+    "maintenance": "kifabrik.recipes.maintenance.kit:MAINTENANCE",
     "supply-chain": "kifabrik.recipes.supply_chain.kit:SUPPLY_CHAIN",
     "pharma-screen": "kifabrik.recipes.pharma.kit:PHARMA_SCREEN",
     "pharma-train": "kifabrik.recipes.pharma.kit:PHARMA_TRAIN",

@@ -17,6 +17,9 @@ ROOT: Final = 1
 """Inode number of the folder that is mounted."""
 MOST_READ: Final = 2**20
 """Bytes of one read at most: 256 pages, the kernel's own limit (`fs.fuse.max_pages_limit`)."""
+MOST_READAHEAD: Final = 16 * 2**20
+"""Bytes the kernel may read ahead of a reader: what touches a mapped file here and there has as much read around
+each place, until the kernel sees that nothing of it is used."""
 REQUEST_ROOM: Final = 64 * 1024
 """Room for one request; only writes, which are not served, have more than names in them."""
 
@@ -24,7 +27,6 @@ _MAJOR: Final = 7
 _OLDEST_MINOR: Final = 31
 _NEWEST_MINOR: Final = 38
 _FOREVER_S: Final = 365 * 86400
-_READAHEAD: Final = 16 * 2**20
 _BACKGROUND: Final = 64
 _CONGESTED: Final = 48
 _LEAST_WRITE: Final = 4096
@@ -156,7 +158,7 @@ def init_answer(body: memoryview) -> bytes:
     minor = min(minor, _NEWEST_MINOR)
     pages = MOST_READ // _PAGE
     return _INIT_OUT.pack(
-        *(_MAJOR, minor, _READAHEAD, _WANTED, _BACKGROUND, _CONGESTED, _LEAST_WRITE, 1, pages, 0, 0, 0, 0)
+        *(_MAJOR, minor, MOST_READAHEAD, _WANTED, _BACKGROUND, _CONGESTED, _LEAST_WRITE, 1, pages, 0, 0, 0, 0)
     )
 
 

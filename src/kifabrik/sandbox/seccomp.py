@@ -24,6 +24,7 @@ import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from kifabrik.errors import UnavailableError
@@ -148,6 +149,7 @@ class _Program:
         return 0 if label == _NEXT else self._labels[label] - place - 1
 
 
+@cache
 def room_filter(machine: str = "") -> bytes:
     """Return the filter of a room, as bubblewrap's `--seccomp` takes it.
 

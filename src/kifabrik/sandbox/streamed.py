@@ -31,9 +31,9 @@ from kifabrik.sandbox.uids import RunUid
 
 DEVICE: Final = Path("/dev/fuse")
 WITHOUT: Final = "Load it with `modprobe fuse`; in a container, let it have the device /dev/fuse."
-_READAHEAD_KB: Final = 256
-"""Read ahead of a reader for each thread, so that all have something to open; the kernel's own 128 kB in all
-is less than half as fast on two cores."""
+_READAHEAD: Final = fuse.MOST_READ
+"""Bytes read ahead of a reader for each thread: a request each. With less, the kernel has one request under way
+at a time, and one thread opens while the reader and all others wait."""
 _GONE: Final = frozenset({errno.ENODEV, errno.ECONNABORTED, errno.EBADF})
 _PASSING: Final = frozenset({errno.EINTR, errno.EAGAIN, errno.ENOENT})
 """A request that was taken back before it was read or answered."""
@@ -114,7 +114,7 @@ class StreamedFolder:
             os.close(self._device)
             raise
         if mounts.as_root:
-            _read_ahead(path, threads * _READAHEAD_KB)
+            _read_ahead(path, min(threads * _READAHEAD, fuse.MOST_READAHEAD))
         self._threads = [
             threading.Thread(target=self._serve, name=f"stream-{number}", daemon=True) for number in range(threads)
         ]
@@ -257,12 +257,12 @@ def _mount(path: Path, device: int, owner: RunUid) -> None:
         ) from None
 
 
-def _read_ahead(path: Path, size_kb: int) -> None:
-    """Let the kernel read so far ahead; one that does not let us is only slower."""
+def _read_ahead(path: Path, size: int) -> None:
+    """Let the kernel read so many bytes ahead; one that does not let us is only slower."""
     found = [line.split() for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
     number = next((words[2] for words in reversed(found) if words[4] == str(path)), "")
     with contextlib.suppress(OSError):
-        Path(f"/sys/class/bdi/{number}/read_ahead_kb").write_text(str(size_kb), encoding="ascii")
+        Path(f"/sys/class/bdi/{number}/read_ahead_kb").write_text(str(size // 1024), encoding="ascii")
 
 
 __all__ = ["ROOT", "Attributes", "Files", "StreamedFolder", "cannot_stream"]

@@ -30,6 +30,8 @@ def decode(text: str) -> tuple[str, bytes]:
     Raises:
         UsageError: The text is not Bech32. The message never repeats the text, which may be a secret.
     """
+    if not text.isascii():  # the Kelvin sign is a K to `lower`
+        raise UsageError("not Bech32: a character that cannot occur")
     lower = text.lower()
     if text not in (lower, text.upper()) or len(text) > _LONGEST_TEXT:
         raise UsageError("not Bech32: mixed case or too long")

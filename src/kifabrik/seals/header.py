@@ -36,7 +36,6 @@ OWNER_KIND: Final = "kifabrik.org/owner"
 
 _VERSION: Final = b"age-encryption.org/v1\n"
 _MAC_MARK: Final = b"---"
-_MAC_BYTES: Final = 32
 _COLUMNS: Final = 64
 _STANZA: Final = re.compile(
     rb"-> ([!-~]+(?: [!-~]+)*)\n"  # the arguments

@@ -7,15 +7,15 @@ Invariants:
   known only at its end, so callers of the streaming forms publish nothing before they return.
 """
 
-import errno
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from mmap import mmap
 from typing import BinaryIO
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from kifabrik.errors import CapacityError, IntegrityError, UnavailableError, UsageError
+from kifabrik.errors import FULL_DISK, CapacityError, IntegrityError, UnavailableError, UsageError
 from kifabrik.seals.armor import is_armored, remove_armor
 from kifabrik.seals.header import Header, parse_header, parse_whole_header
 from kifabrik.seals.identities import AnyIdentity
@@ -189,8 +189,9 @@ class _Batches:
 
     def __init__(self, source: BinaryIO, cipher: ChaCha20Poly1305, lanes: int) -> None:
         self._source, self._cipher = source, cipher
-        self._sealed = [memoryview(bytearray(BATCH * SEALED_CHUNK + 1)) for _ in range(lanes)]
-        self._plain = [memoryview(bytearray(BATCH * PLAIN_CHUNK)) for _ in range(lanes)]
+        # Of maps only what is used becomes memory; a bytearray of 1 MiB costs what opening one does.
+        self._sealed = [memoryview(mmap(-1, BATCH * SEALED_CHUNK + 1)) for _ in range(lanes)]
+        self._plain = [memoryview(mmap(-1, BATCH * PLAIN_CHUNK)) for _ in range(lanes)]
         self._ahead = b""
         self._next_chunk = 0
         self._ended = False
@@ -259,7 +260,7 @@ def _into_file(reader: BodyReader, descriptor: int) -> Callable[[int, int], None
                 written = os.pwrite(descriptor, rest, offset)
                 rest, offset = rest[written:], offset + written
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            full = error.errno in FULL_DISK
             raise (CapacityError if full else UnavailableError)(f"cannot write: {error.strerror}") from None
 
     return open_batch

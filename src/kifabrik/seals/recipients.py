@@ -158,7 +158,7 @@ def parse_recipient(text: str) -> Recipient | HybridRecipient:
     Raises:
         UsageError: The text is neither; recipients of plugins and SSH keys are not supported.
     """
-    return HybridRecipient.from_text(text) if text.startswith("age1pq1") else Recipient.from_text(text)
+    return HybridRecipient.from_text(text) if text.strip().startswith("age1pq1") else Recipient.from_text(text)
 
 
 def _decode(text: str, wanted: str) -> bytes:

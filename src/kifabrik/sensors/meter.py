@@ -30,6 +30,18 @@ class Counted:
     node_cpu_ms: int
     energy: tuple[EnergyReading, ...]
 
+    def since(self, earlier: "Counted") -> "Counted":
+        """Return what was counted since an earlier look at the same meter; a counter lost meanwhile is left out."""
+        before = {(one.source, one.device): one.millijoules for one in earlier.energy}
+        return Counted(
+            self.wall_ms - earlier.wall_ms,
+            max(0, self.node_cpu_ms - earlier.node_cpu_ms),
+            tuple(
+                EnergyReading(one.source, one.device, one.millijoules - before.get((one.source, one.device), 0))
+                for one in self.energy
+            ),
+        )
+
 
 class Meter:
     """Reads counters from `start` to `stop`, in a thread of its own in between.

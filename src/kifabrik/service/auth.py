@@ -3,14 +3,15 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv6Network
 from typing import Annotated, Any, Final
 
 from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from kifabrik.errors import RefusedError, SignInError
+from kifabrik.errors import NotFoundError, RefusedError, SignInError
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.factory.tokens import looks_like_token
@@ -42,6 +43,18 @@ class Failures:
         self._lock = threading.Lock()
         self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
+    def check(self, caller: str) -> None:
+        """Count nothing.
+
+        Raises:
+            TooManyError: There were too many.
+        """
+        now = time.monotonic()
+        with self._lock:
+            since, count = self._seen.get(caller, (now, 0))
+        if count >= _FAILURES and now - since <= _WINDOW_S:
+            raise _too_many()
+
     def add(self, caller: str) -> None:
         """Count a failure.
 
@@ -57,7 +70,11 @@ class Failures:
             while len(self._seen) > _MOST_CALLERS:
                 self._seen.popitem(last=False)
         if count >= _FAILURES:
-            raise TooManyError("too many failed sign-ins", hint="Wait a minute.")
+            raise _too_many()
+
+
+def _too_many() -> TooManyError:
+    return TooManyError("too many failed sign-ins", hint="Wait a minute.")
 
 
 @in_place
@@ -70,21 +87,25 @@ def the_factory(request: Request) -> Factory:
 TheFactory = Annotated[Factory, Depends(the_factory)]
 
 
-def counted(request: Request, call: Callable[[], Any]) -> Any:
-    """Make a call whose `SignInError` counts as a failed sign-in of this caller."""
+def caller_of(request: Request) -> str:
+    """What failures are counted by: the address; of IPv6 the network, for one caller has all addresses of it."""
+    return network_of(request.client.host) if request.client else ""
+
+
+def network_of(host: str) -> str:
+    """An IPv4 address as it is, and the /64 network of one of IPv6."""
+    if ":" not in host:
+        return host
     try:
-        return call()
-    except SignInError:
-        request.app.state.failures.add(request.client.host if request.client else "")
-        raise
+        return str(IPv6Network((host.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return host
 
 
 _bearer = HTTPBearer(auto_error=False, description="A token such as kfd_…; never in a URL.")
 
 
-async def signed_in(
-    request: Request, factory: Factory, credentials: HTTPAuthorizationCredentials | None
-) -> Principal:
+async def signed_in(request: Request) -> Principal:
     """Return who the bearer token belongs to; in a thread only where that may take a while.
 
     Raises:
@@ -95,36 +116,61 @@ async def signed_in(
             "a token in a URL ends up in logs",
             hint="Send it as 'Authorization: Bearer …', and ask for a new one.",
         )
+    credentials = await _bearer(request)
     if credentials is None or not credentials.credentials:
         raise SignInError("this needs a token", hint="Sign in first.")
-    token = credentials.credentials
-
-    def ask() -> Principal:
-        principal: Principal = counted(request, lambda: factory.accounts.sign_in(token))
-        return principal
-
-    principal = factory.accounts.glance(token)
+    token, accounts = credentials.credentials, (await the_factory(request)).accounts
+    principal = accounts.glance(token)
     if principal is None:
-        principal = await run_sync(ask)
+        try:
+            principal = await run_sync(accounts.sign_in, token)
+        except SignInError:
+            request.app.state.failures.add(caller_of(request))
+            raise
     request.state.principal = principal
     return principal
 
 
-def allow(*who: Who) -> Any:
-    """Return a dependency that lets these token kinds and member roles pass and returns the `Principal`."""
-    allowed = frozenset(who)
+@dataclass(frozen=True)
+class Allowed:
+    """A dependency that lets some token kinds and member roles pass and returns the `Principal`.
 
-    async def check(
+    Args:
+        who: Those.
+        own: Whether an attempt's token is for the attempt in the path only; every other one is missing to it.
+    """
+
+    who: frozenset[Who]
+    own: bool = False
+
+    async def __call__(
+        self,
         request: Request,
-        factory: TheFactory,
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+        _credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],  # for the schema
     ) -> Principal:
-        principal = await signed_in(request, factory, credentials)
-        if principal.kind not in allowed and (principal.role is None or principal.role not in allowed):
-            raise RefusedError(f"this is not for {principal.role or _NAMES[principal.kind]}s")
+        """Return who the door has let in."""
+        principal: Principal = request.state.principal
         return principal
 
-    return Depends(check)
+    async def let_in(self, request: Request) -> Principal:
+        """Sign the caller in by the request's headers alone.
+
+        Raises:
+            SignInError: It is nobody.
+            RefusedError: This is not for such callers.
+            NotFoundError: It is about another attempt.
+        """
+        principal = await signed_in(request)
+        if principal.kind not in self.who and (principal.role is None or principal.role not in self.who):
+            raise RefusedError(f"this is not for {principal.role or _NAMES[principal.kind]}s")
+        if self.own and principal.attempt != request.path_params["attempt"]:
+            raise NotFoundError(f"there is no attempt {request.path_params['attempt']}")
+        return principal
+
+
+def allow(*who: Who, own: bool = False) -> Any:
+    """Return `Allowed` as FastAPI wants a dependency."""
+    return Depends(Allowed(frozenset(who), own))
 
 
 _NAMES: Final = {

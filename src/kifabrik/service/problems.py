@@ -28,6 +28,12 @@ class TooLargeError(UsageError):
     http_status = 413
 
 
+class TooSlowError(UnavailableError):
+    """The body takes too long to come; the connection is closed."""
+
+    http_status = 408
+
+
 class MethodError(UsageError):
     """The path exists, but not with this method."""
 
@@ -40,11 +46,14 @@ RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+_HEADERS: Final = {401: {"www-authenticate": "Bearer"}, 408: {"connection": "close"}}
+"""RFC 9110, 11.6.1 and 15.5.9."""
+
+
 def answer(error: KifabrikError) -> JSONResponse:
     """Return the answer to a foreseen error."""
     problem = Problem(code=error.code, message=error.message, hint=error.hint)
-    headers = {"www-authenticate": "Bearer"} if error.http_status == 401 else {}  # noqa: PLR2004 - RFC 9110, 11.6.1
-    return JSONResponse(problem.model_dump(), error.http_status, headers)
+    return JSONResponse(problem.model_dump(), error.http_status, _HEADERS.get(error.http_status))
 
 
 def unforeseen(error: Exception) -> JSONResponse:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, Final, Generic, ParamSpec, TypeVar
@@ -21,7 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kifabrik.errors import UnavailableError
 from kifabrik.factory.hints import EVERYTHING, Hints
-from kifabrik.service.problems import TooLargeError, answer, unforeseen
+from kifabrik.service.problems import unforeseen
+from kifabrik.service.room import Room
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -170,79 +171,73 @@ def long_poll(make: Callable[P, Watch[T]]) -> Callable[P, Awaitable[T]]:
 
 
 async def raw_body(request: Request) -> bytes:
-    """The body as it came; `Guard` has limited it."""
+    """The body as it came; the route's door has limited it."""
     return await request.body()
 
 
 RawBody = Annotated[bytes, Depends(raw_body)]
 
 
+@in_place
+def the_sending_room(request: Request) -> Room:
+    """Memory for pieces of objects on their way out."""
+    room: Room = request.app.state.sending
+    return room
+
+
+TheSendingRoom = Annotated[Room, Depends(the_sending_room)]
+
+
+async def in_room(room: Room, owner: str, pieces: Iterator[bytes], size: int) -> AsyncIterator[bytes]:
+    """Hand pieces on; room for each is held from before it is fetched until it is on its way.
+
+    Args:
+        room: Where.
+        owner: Whose.
+        pieces: Fetched in a thread.
+        size: Bytes of the longest.
+    """
+    while True:
+        async with room.held(owner, size):
+            piece = await run_sync(next, pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+
 class Guard:
-    """Outermost: limits bodies, logs each request without its secrets, answers unforeseen errors.
+    """Outermost: logs each request without its secrets, answers unforeseen errors.
 
     Args:
         app: What it guards.
-        most_bytes: Largest body.
     """
 
-    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._most_bytes = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        passage = _Passage(receive, send, self._most_bytes)
-        begun = time.monotonic()
+        begun, status = time.monotonic(), 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
         try:
-            passage.check_size(_content_length(scope))
-            await self._app(scope, passage.receive, passage.send)
-        except TooLargeError as error:
-            if passage.status:
-                raise
-            await answer(error)(scope, receive, passage.send)
+            await self._app(scope, receive, noting)
         except Exception as error:
             reply = unforeseen(error)
-            if passage.status:
+            if status:
                 raise  # the answer has begun: only breaking it off tells the caller
-            await reply(scope, receive, passage.send)
+            await reply(scope, receive, noting)
         finally:
-            _access.info("%s %s %d %.0f ms%s", *_facts(scope, passage.status, begun))
-
-
-class _Passage:
-    """Counts what one request brings and remembers how it was answered."""
-
-    def __init__(self, receive: Receive, send: Send, most_bytes: int) -> None:
-        self._receive = receive
-        self._send = send
-        self._most_bytes = most_bytes
-        self._received = 0
-        self.status = 0
-
-    def check_size(self, size: int) -> None:
-        if size > self._most_bytes:
-            raise TooLargeError(f"the body is larger than {self._most_bytes} bytes")
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self._received += len(message.get("body", b""))
-        self.check_size(self._received)
-        return message
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        await self._send(message)
-
-
-def _content_length(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0
+            stranger = {"stranger": "principal" not in scope.get("state", {})}
+            _access.info("%s %s %d %.0f ms%s", *_facts(scope, status, begun), extra=stranger)
 
 
 def _facts(scope: Scope, status: int, begun: float) -> tuple[Any, ...]:

@@ -1,14 +1,10 @@
 """What the disk may answer."""
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
-from kifabrik.errors import CapacityError, UnavailableError
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+from kifabrik.errors import FULL_DISK, CapacityError, UnavailableError
 
 
 @contextmanager
@@ -22,6 +18,6 @@ def disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL_DISK:
             raise CapacityError("the factory's disk is full", hint="Ask its operator for room.") from error
         raise UnavailableError(f"the factory's disk refuses: {os.strerror(error.errno or 0)}") from error

@@ -15,6 +15,7 @@ from kifabrik.errors import IntegrityError
 from kifabrik.seals.header import split_headers
 from kifabrik.seals.identities import Identity
 from kifabrik.seals.opening import copy_opened, open_bytes, open_header
+from kifabrik.seals.stream import BATCH, SEALED_CHUNK
 from kifabrik.transfer.objects import ObjectSource, Progress, silent
 
 _SEALED_OVERHEAD: Final = 2**20
@@ -106,15 +107,16 @@ def unpack(
                     ShardUnpacker(root, shard, verify=verify) as unpacker,
                 ):
                     sink = cast("BinaryIO", unpacker)
-                    copy_opened(source, sink, file_key, threads=lanes, progress=progress)
+                    copy_opened(source, sink, file_key, threads=_useful(lanes, body.size), progress=progress)
             except IntegrityError as error:
                 raise DamagedShardError.of(body.sha256, error) from error
 
+        jobs = list(zip(version.contents.shards, version.manifest.shards, version.file_keys, strict=True))
+        if len(jobs) == 1:
+            one(*jobs[0])
+            return
         with ThreadPoolExecutor(threads, "open") as pool:
-            opened = [
-                pool.submit(one, *job)
-                for job in zip(version.contents.shards, version.manifest.shards, version.file_keys, strict=True)
-            ]
+            opened = [pool.submit(one, *job) for job in jobs]
             try:
                 for future in opened:
                     future.result()
@@ -123,3 +125,8 @@ def unpack(
                 raise
     finally:
         root.close()
+
+
+def _useful(threads: int, size: int) -> int:
+    """How many of so many threads find something to do in a body; starting one costs what opening 300 kB does."""
+    return max(1, min(threads, size // (BATCH * SEALED_CHUNK)))

@@ -1,6 +1,7 @@
 """A planned folder, or what is made in memory, becomes a sealed, uploaded version."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ _AHEAD: Final = 2
 _SEAL_THREADS: Final = 2
 _TOGETHER: Final = 32
 """Small bodies in one call."""
+_ASK_AGAIN_S: Final = 12 * 3600.0
+"""Factories keep what is on no record for days only, and for as long again from each time it is asked for."""
 
 
 class Sealable(Protocol):
@@ -112,7 +115,7 @@ class Sealer:
         store: Where ciphertext goes.
         spool: A folder for ciphertext that waits for upload; what lies there is used again.
         on_sealed: Told the bytes of plaintext that were sealed.
-        on_uploaded: Told the bytes of ciphertext that arrived.
+        ask_again_s: Seconds after which the store is asked for what it has got, so that it keeps it.
     """
 
     def __init__(
@@ -122,13 +125,13 @@ class Sealer:
         spool: Path,
         *,
         on_sealed: Progress = silent,
-        on_uploaded: Progress = silent,
+        ask_again_s: float = _ASK_AGAIN_S,
     ) -> None:
+        self._ask_again_s = ask_again_s
         self._head = head
         self._store = store
         self._spool = spool
         self._on_sealed = on_sealed
-        self._on_uploaded = on_uploaded
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def seal(self, plan: SealPlan, index: IndexWriter | None = None) -> SealedVersion:
@@ -146,6 +149,7 @@ class Sealer:
         lacking = self._store.missing(record.stored.body.sha256 for record in plan.reused)
         records = []
         small: list[BodyRef] = []
+        asked = time.monotonic()
         with self._uploads() as upload:
             for shard in plan.shards:
                 record = self._record(shard, lacking)
@@ -157,6 +161,9 @@ class Sealer:
                     else:
                         upload(record.stored.body)
                 records.append(record)
+                if time.monotonic() - asked > self._ask_again_s:
+                    asked = time.monotonic()
+                    self._store.missing(one.stored.body.sha256 for one in records)
             contents = Contents(self._head.name, self._head.description, tuple(r.shard for r in records))
             manifest = self._finish(contents, records, small)
         return SealedVersion(manifest, contents)
@@ -220,7 +227,7 @@ class Sealer:
     def _upload(self, body: BodyRef) -> None:
         path = self._waiting(body)
         with path.open("rb") as file:
-            self._store.upload(file, body.sha256, body.size, self._on_uploaded)
+            self._store.upload(file, body.sha256, body.size, silent)
         path.unlink()
 
     def _upload_last(self, bodies: Sequence[BodyRef], others: Sequence[bytes]) -> None:
@@ -234,7 +241,6 @@ class Sealer:
             self._store.upload_small([*(self._waiting(body).read_bytes() for body in part), *small])
             small = []
             for body in part:
-                self._on_uploaded(body.size)
                 self._waiting(body).unlink()
         if small:
             self._store.upload_small(small)

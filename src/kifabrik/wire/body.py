@@ -2,15 +2,18 @@
 
 import base64
 import binascii
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(max_length=1_000_000)]
 """A DSSE envelope as JSON text."""
 NodesText = Annotated[str, Field(max_length=32_000_000)]
 """The same where every node of a large run has a part in it: a request for keys holds 600 bytes for each."""
+
+
+_MOST_UNKNOWN: Final = 20
 
 
 def _from_base64(value: object) -> object:
@@ -34,6 +37,14 @@ class Body(BaseModel):
     """Base of all bodies; a command uses few of them, so each is built when it is first used."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, data: Any) -> Any:
+        """Name one fault of what has very many unknown fields: naming each of them takes seconds."""
+        if isinstance(data, dict) and len(data) > len(cls.model_fields) + _MOST_UNKNOWN:
+            raise ValueError("there are far too many fields")
+        return data
 
 
 class Problem(Body):

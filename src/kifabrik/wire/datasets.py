@@ -1,16 +1,23 @@
 """Objects, dataset versions and erasure."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from kifabrik.wire.body import Binary, Body, Sha256
 
+PIECE: Final = 8 * 2**20
+"""Longest piece of an upload."""
+
+
+MOST_DIGESTS: Final = 10_000
+"""In one body: to parse and answer them holds others up for no longer than any other call."""
+
 
 class Digests(Body):
     """Ciphertext digests."""
 
-    digests: Annotated[list[Sha256], Field(max_length=100_000)]
+    digests: Annotated[list[Sha256], Field(max_length=MOST_DIGESTS, fail_fast=True)]
 
 
 class SmallObjects(Body):

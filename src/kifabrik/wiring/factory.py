@@ -1,11 +1,13 @@
 """Joins the factory: store, objects, keys, use cases, service."""
 
 import os
+import resource
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -35,7 +37,9 @@ from kifabrik.factory.objects import Objects
 from kifabrik.factory.ports import Clock
 from kifabrik.factory.run_book import RunBook
 from kifabrik.factory.statements import Statements
+from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
+from kifabrik.service.limits import Limits
 from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.log_keys import FolderLogKeys
 from kifabrik.stores.sql.store import SqlStore
@@ -52,6 +56,7 @@ OBJECTS: Final = "objects"
 STAGING: Final = "staging"
 KEYS: Final = "keys"
 DATABASE: Final = "factory.db"
+_FILES: Final = 16_384
 
 
 def init_home(home: Path, *, port: int = PORT, engine: EngineKind = EngineKind.LOCAL) -> FactoryConfig:
@@ -90,6 +95,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     files = FolderObjects(home / OBJECTS)
     deletions = Deletions(store, files, clock)
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
+    unregistered = Unregistered(store, deletions, clock, timedelta(seconds=config.keep_unregistered))
     versions = Versions(store)
     book = RunBook(hints, clock)
     attempts = Attempts(store, book)
@@ -113,8 +119,14 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         erasures=erasures,
         leases=Leases(store, log, statements, members, keyholders, attempts),
         models=Models(store, statements, members),
-        housekeeping=Housekeeping(deletions, erasures, objects),
-        check=Check(store, files, log, (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING))),
+        unregistered=unregistered,
+        housekeeping=Housekeeping(deletions, erasures, objects, unregistered),
+        check=Check(
+            store,
+            files,
+            log,
+            (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING), unregistered),
+        ),
         runs=run_cases(
             store,
             log,
@@ -132,12 +144,13 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     )
 
 
-def serve(home: Path, *, ready: Callable[[str], None]) -> None:
+def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = None) -> None:
     """Serve a factory until SIGINT or SIGTERM; whoever waits then is answered before it ends.
 
     Args:
         home: Folder of the factory.
         ready: Called with the URL once the service answers.
+        limits: How long callers are waited for, and how much is held for them, if not as `Limits` says.
 
     Raises:
         UsageError: There is no factory in this folder, or its certificate cannot be read.
@@ -146,6 +159,7 @@ def serve(home: Path, *, ready: Callable[[str], None]) -> None:
     import uvicorn  # noqa: PLC0415 - takes time, and only a server needs it
 
     from kifabrik.service.app import make_app  # noqa: PLC0415
+    from kifabrik.service.connections import Loop, connection_within  # noqa: PLC0415
 
     class Server(uvicorn.Server):
         """Says when it answers, and lets waiting callers go when it is told to stop."""
@@ -165,7 +179,9 @@ def serve(home: Path, *, ready: Callable[[str], None]) -> None:
 
     config = read_config(home)
     factory = open_factory(home)
-    app = make_app(factory)
+    limits = limits or Limits()
+    _open_many_files()
+    app = make_app(factory, limits)
     with (
         service_log(home),
         _listening(config) as (listener, url),
@@ -174,7 +190,8 @@ def serve(home: Path, *, ready: Callable[[str], None]) -> None:
     ):
         settings = uvicorn.Config(
             app,
-            http="h11",
+            http=connection_within(limits),
+            loop=Loop,  # type: ignore[arg-type]  # not named in uvicorn's types, but taken
             ws="none",
             lifespan="on",
             log_config=None,
@@ -186,6 +203,14 @@ def serve(home: Path, *, ready: Callable[[str], None]) -> None:
         )
         Server(settings).run(sockets=[listener])
     factory.store.close()
+
+
+def _open_many_files() -> None:
+    """Let this process have more connections than the thousand files a process may open by default."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 @contextmanager

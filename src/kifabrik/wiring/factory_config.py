@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kifabrik.errors import UsageError
 from kifabrik.launcher.care import AGENT_SOCKET
 from kifabrik.meters.footprint import Site
-from kifabrik.wiring.settings import Size, read_settings
+from kifabrik.wiring.settings import Duration, Size, read_settings
 
 FILE: Final = "factory.toml"
 PORT: Final = 8470
@@ -89,6 +89,7 @@ class FactoryConfig(BaseModel):
         tls_key: PEM file with its key.
         prices: Price list, relative to the home folder.
         quota: Most bytes of sealed objects per tenant.
+        keep_unregistered: Seconds after which an object is removed that was uploaded and never registered.
         engine: What runs go to.
         slurm: The cluster, if they go to one.
         site: What turns energy into carbon, heat and water; without it footprints say nothing of these.
@@ -104,6 +105,7 @@ class FactoryConfig(BaseModel):
     tls_key: str = ""
     prices: str = "prices.toml"
     quota: Size = 10**12
+    keep_unregistered: Annotated[Duration, Field(ge=3600)] = 14 * 86_400
     engine: EngineKind = EngineKind.LOCAL
     slurm: SlurmConfig = SlurmConfig()
     site: SiteConfig | None = None

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kifabrik.durable import make_folder, write_whole
 from kifabrik.environments.pythons import find_python
@@ -19,7 +19,7 @@ from kifabrik.errors import UsageError
 from kifabrik.factory.capacity import Gpu
 from kifabrik.factory.node_records import NodeRecord
 from kifabrik.launcher.care import AGENT_SOCKET, LEAST_DISK, LEAST_MEMORY, Scrub
-from kifabrik.launcher.node import BLOCK_CACHE
+from kifabrik.launcher.node import BLOCK_CACHE, idle_power
 from kifabrik.sandbox.streamed import cannot_stream
 from kifabrik.sandbox.uids import DEFAULT_RANGE
 from kifabrik.sensors.nvml import gpus as nvml_gpus
@@ -66,6 +66,14 @@ class UidsConfig(_Section):
     count: Annotated[int, Field(ge=1, lt=2**20)] = DEFAULT_RANGE.count
 
 
+def _idle_power(watts: dict[str, float]) -> dict[str, float]:
+    try:
+        idle_power(watts)
+    except UsageError as error:
+        raise ValueError(error.message) from None
+    return watts
+
+
 class NodeConfig(_Section):
     """What `node.toml` says.
 
@@ -92,6 +100,7 @@ class NodeConfig(_Section):
         socket: Where the node's agent listens for the stubs of jobs.
         fabric: Address at which the other nodes of a run reach this one; empty for the one from which it reaches
             the factory.
+        idle_watts: What each RAPL zone draws while the node is idle, in watts, by the zone's name.
         launcher: Module or file with the launcher's `main`, and its arguments; empty for kifabrik's own.
     """
 
@@ -116,6 +125,7 @@ class NodeConfig(_Section):
     ca: str = ""
     socket: str = AGENT_SOCKET
     fabric: str = ""
+    idle_watts: Annotated[dict[str, float], AfterValidator(_idle_power)] = Field(default_factory=dict)
     launcher: tuple[str, ...] = ()
 
     def record(self, key: SigningKey) -> NodeRecord:

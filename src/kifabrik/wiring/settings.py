@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from kifabrik.errors import KifabrikError, UsageError
-from kifabrik.values import parse_size
+from kifabrik.values import parse_duration, parse_size
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -18,6 +18,16 @@ def _size(value: object) -> object:
     except KifabrikError as error:
         raise ValueError(error.message) from None
 
+
+def _duration(value: object) -> object:
+    try:
+        return parse_duration(value) if isinstance(value, str) else value
+    except KifabrikError as error:
+        raise ValueError(error.message) from None
+
+
+Duration = Annotated[int, BeforeValidator(_duration)]
+"""Seconds, or text such as `14d`."""
 
 Size = Annotated[int, BeforeValidator(_size)]
 """Bytes, or text such as `1TB`."""

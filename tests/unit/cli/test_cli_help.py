@@ -119,3 +119,12 @@ def test_completion_offers_commands_and_options():
     assert [item.value for item in complete.get_completions(["model"], "ve")] == ["verify"]
     assert "--detach" in [item.value for item in complete.get_completions(["apply"], "--")]
     assert {"dataset", "doctor"} == {item.value for item in complete.get_completions([], "d")}
+
+
+@pytest.mark.parametrize(
+    "words", [("help",), ("dataset", "help"), ("help", "dataset", "seal"), ("dataset", "help", "seal")]
+)
+def test_help_may_be_asked_for_as_a_word(words):
+    ran = CliRunner().invoke(cli, words, prog_name="kifabrik")
+    meant = CliRunner().invoke(cli, [*(word for word in words if word != "help"), "--help"], prog_name="kifabrik")
+    assert (ran.exit_code, ran.output) == (0, meant.output)

@@ -11,6 +11,7 @@ from scripted_factory import Answer, scripted
 
 from kifabrik.client.connection import Connection
 from kifabrik.errors import NotFoundError, UnavailableError
+from ports import free_port
 
 
 @contextmanager
@@ -124,9 +125,7 @@ def test_what_is_no_answer_is_said_with_the_address(said):
 
 
 def test_a_factory_that_does_not_run_is_said_in_words():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     connection = Connection(f"http://127.0.0.1:{port}", patience_s=0)
     with pytest.raises(UnavailableError) as raised:
         connection.get_bytes("/a")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kifabrik.datasets.names import check_name, is_name, split_reference
+from kifabrik.datasets.names import check_name, is_name
 from kifabrik.datasets.paths import Ignores, fault_of, windows_fault_of
 from kifabrik.errors import UsageError
 
@@ -18,17 +18,6 @@ def test_any_other_name_is_refused_with_a_hint(name):
     with pytest.raises(UsageError, match="not a job name") as caught:
         check_name(name, "job")
     assert caught.value.hint
-
-
-def test_a_reference_may_ask_for_a_version():
-    assert split_reference("press") == ("press", None)
-    assert split_reference("press@12") == ("press", 12)
-
-
-@pytest.mark.parametrize("text", ["press@", "press@0", "press@01", "press@-1", "press@1@2", "@1", "press@x"])
-def test_a_malformed_reference_is_refused(text):
-    with pytest.raises(UsageError):
-        split_reference(text)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def told(book, users, plan):
             old = accounts.get(name) or Account(name, values["Organization"], values["Description"])
             accounts[name] = replace(
                 old,
-                parent=values.get("Parent", old.parent),
+                parent=values.get("Parent", old.parent or "root"),
                 share=int(values.get("Fairshare", old.share)),
                 grp_submit=int(values.get("GrpSubmitJobs", old.grp_submit)),
                 qos=old.qos | {values["QOS"]} if "QOS" in values else old.qos,
@@ -126,3 +126,33 @@ def test_accounts_of_another_factory_below_another_parent_are_left_alone():
     book = replace(EMPTY, accounts=EMPTY.accounts | {"t-zzzz": other})
     steps = plan_accounts([], book, set(), remove_gone=True).steps
     assert [step.kind for step in steps] == [Kind.CREATE]
+
+
+def test_of_a_tenant_that_another_cluster_has_too_only_what_it_has_here_is_closed_or_removed():
+    share = TenantShare("t-aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb")
+    book, users = told(EMPTY, set(), plan_accounts([share], EMPTY, set(), make_users=True))
+    both = replace(book.accounts[share.tenant], elsewhere=frozenset({"other"}))
+    book = replace(book, accounts=book.accounts | {share.tenant: both})
+    for remove in (False, True):
+        steps = plan_accounts([], book, users, remove_gone=remove).steps
+        assert {step.command[4] for step in steps} == {"account", "user"}, "the QOS is the other's as well"
+        assert all(f"Cluster={book.cluster}" in step.command for step in steps)
+    closed, users = told(book, users, plan_accounts([], book, users))
+    assert closed.accounts[share.tenant].members == frozenset()
+    assert plan_accounts([], closed, users).in_step
+
+
+def test_an_account_that_only_another_cluster_has_is_added_here():
+    share = TenantShare("t-aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb")
+    there = Account(share.tenant, ORGANIZATION, DESCRIPTION + share.tenant, elsewhere=frozenset({"other"}))
+    parent = Account(PARENT, ORGANIZATION, ORGANIZATION, elsewhere=frozenset({"other"}))
+    book = replace(EMPTY, accounts=EMPTY.accounts | {there.name: there, PARENT: parent})
+    plan = plan_accounts([share], book, set(), make_users=True)
+    added = {
+        step.command[5]
+        for step in plan.steps
+        if step.command[:5] == ("sacctmgr", "--immediate", "--quiet", "add", "account")
+    }
+    assert added == {PARENT, share.tenant}
+    book, users = told(book, set(), plan)
+    assert plan_accounts([share], book, users).in_step

@@ -66,15 +66,6 @@ def test_users_that_do_not_exist_are_named():
         SlurmCommands().run("id", user="kf-nobody-at-all")
 
 
-@as_root
-def test_another_name_of_root_is_refused(monkeypatch):
-    entry = pwd.struct_passwd(("kf-toor", "x", 0, 0, "", "/", "/bin/sh"))
-    known = pwd.getpwnam
-    monkeypatch.setattr(pwd, "getpwnam", lambda name: entry if name == "kf-toor" else known(name))
-    with pytest.raises(RefusedError, match="never submitted as root"):
-        SlurmCommands().run("id", user="kf-toor")
-
-
 def test_a_program_that_does_not_end_is_given_up():
     start = time.monotonic()
     with pytest.raises(UnavailableError, match=r"within 0\.2 s"):

@@ -1,12 +1,14 @@
 """Whoever waits is woken by a hint: no other look comes for what this process itself has changed."""
 
+from queue import Queue
+
 import pytest
 from rows_of_runs import enter
 from signing_up import sign_up
 
 from kifabrik.factory.factory import Factory
-from kifabrik.factory.hints import EVERYTHING, run_topic
-from kifabrik.factory.records import TokenKind
+from kifabrik.factory.hints import EVERYTHING, mail_topic, run_topic
+from kifabrik.factory.records import MailKind, TokenKind
 from kifabrik.runs.states import RunState
 
 
@@ -34,6 +36,31 @@ def test_who_watches_a_run_is_woken_when_what_it_needs_has_ended_badly(opened: F
     assert {run_topic(tenant, needed), run_topic(tenant, waiting)} <= set(heard)
     with opened.store.read() as transaction:
         assert transaction.runs.run(tenant, waiting).state is RunState.FAILED
+
+
+def test_statements_wake_a_keyholder_together_and_requests_and_erasures_at_once(
+    opened: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kifabrik.factory.mailbox._STATEMENTS_EVERY_S", 2)
+    tenant, woken = sign_up(opened), Queue[str]()
+    topic = mail_topic(tenant)
+    opened.hints.listen(lambda heard: woken.put(heard) if heard == topic else None)
+
+    def send(kind: MailKind, *digests: str) -> None:
+        for digest in digests:
+            with opened.store.write(tenant) as transaction:
+                opened.mailbox.send(transaction, tenant, kind, digest)
+
+    send(MailKind.STATEMENT, "1")
+    assert woken.get(timeout=0) == topic
+    send(MailKind.STATEMENT, "2", "3", "4")
+    send(MailKind.REQUEST, "5")
+    assert woken.get(timeout=0) == topic
+    send(MailKind.ERASURE, "6")
+    assert woken.get(timeout=0) == topic
+    assert woken.get(timeout=30) == topic  # 2, 3 and 4
+    assert [letter.digest for letter in opened.mailbox.letters(tenant, 0)][-6:] == ["1", "2", "3", "4", "5", "6"]
+    assert woken.empty()
 
 
 def test_a_launcher_that_signs_in_writes_nothing(opened: Factory) -> None:

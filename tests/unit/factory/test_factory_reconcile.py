@@ -5,8 +5,8 @@ import time
 from contextlib import contextmanager
 
 from kifabrik.factory.hints import Hints
-from kifabrik.factory.reconcile import Reconciler
-from kifabrik.factory.run_book import LAUNCHER_GONE, QUEUE
+from kifabrik.factory.reconcile import SWEEP_S, Reconciler
+from kifabrik.factory.run_book import LAUNCHER_GONE, ORDERED, QUEUE
 
 PATIENCE_S = 30
 
@@ -14,8 +14,10 @@ PATIENCE_S = 30
 class Part:
     """What the loop asks to look; counts how often it did."""
 
-    def __init__(self, then=lambda: None):
+    def __init__(self, then=lambda: None, more=False, crowded=False):
         self._then = then
+        self.crowded = crowded
+        self._more = more
         self._turn = threading.Condition()
         self.looks = 0
 
@@ -24,6 +26,7 @@ class Part:
         with self._turn:
             self.looks += 1
             self._turn.notify_all()
+        return self._more
 
     def wait_for(self, looks):
         with self._turn:
@@ -75,3 +78,49 @@ def test_what_waits_is_looked_at_after_a_while_however_many_launchers_end():
             hints.notify(LAUNCHER_GONE)
             time.sleep(0.05)
         assert queue.looks >= 3
+
+
+def test_what_waits_is_handed_over_without_a_pause_and_what_lives_is_not_looked_at_each_time():
+    hints, lives, queue = Hints(), Part(), Part(more=True)
+    with driving(hints=hints, lives=lives, queue=queue):
+        lives.wait_for(1)
+        looks, began = queue.looks, time.monotonic()
+        queue.wait_for(looks + 10)
+        passed = time.monotonic() - began
+    assert lives.looks <= 2 + passed / SWEEP_S
+
+
+def test_an_order_is_looked_at_when_it_comes():
+    hints, lives, queue = Hints(), Part(), Part()
+    with driving(hints=hints, lives=lives, queue=queue):
+        for looks in range(1, 20):
+            queue.wait_for(looks)
+            hints.notify(ORDERED)
+
+
+def test_orders_that_come_while_others_wait_for_room_are_looked_at_together_and_what_frees_room_at_once():
+    hints, lives, queue = Hints(), Part(), Part(crowded=True)
+    with driving(hints=hints, lives=lives, queue=queue):
+        queue.wait_for(1)
+        for _ in range(100):
+            hints.notify(ORDERED)
+        queue.wait_for(2)
+        looks = queue.looks
+        for _ in range(50):
+            hints.notify(ORDERED)
+            time.sleep(0.01)
+        assert queue.looks <= looks + 10
+        for looks in range(queue.looks + 1, queue.looks + 5):
+            hints.notify(QUEUE)
+            queue.wait_for(looks)
+
+
+def test_a_service_that_does_not_drive_asks_only_now_and_then_whether_it_may():
+    hints, lives, queue, asked = Hints(), Part(), Part(), []
+    with driving(hints=hints, lives=lives, queue=queue) as loop:
+        queue.wait_for(1)
+        loop._leadership.hold = lambda: asked.append(1)
+        hints.notify(QUEUE)
+        time.sleep(0.5)
+    assert 1 <= len(asked) <= 5
+    assert queue.looks <= 2

@@ -5,45 +5,22 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from rows_of_runs import a_run
 
 from kifabrik.errors import UnavailableError
-from kifabrik.factory.engine import Fate
+from kifabrik.factory.engine import Fate, Life
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.handover import Handover, in_turns
 from kifabrik.factory.leader import Leadership
 from kifabrik.factory.records import Tenant
-from kifabrik.factory.run_records import Run
+from kifabrik.factory.run_records import Run, StopCause
 from kifabrik.factory.supervise import SILENCE, Supervisor
 from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.plant.governor.rules import Permit
 from kifabrik.runs.states import RunState
 from kifabrik.values import Place, Resources, format_time, sha256_hex, task_run
 
-RUN = Run(
-    tenant="t-a",
-    run="r-1",
-    member="m-1",
-    purpose="p-1",
-    order="11" * 32,
-    code="33" * 32,
-    lock="44" * 32,
-    resources=Resources(cpus=1),
-    place=Place(),
-    python="3.11",
-    staged_bytes=0,
-    streamed_bytes=0,
-    priority=0,
-    outputs=0,
-    attempts=1,
-    retry_on=(),
-    max_duration_s=60,
-    cap_s=60,
-    rate_micro_eur=0,
-    budget_micro_eur=0,
-    most_micro_eur=0,
-    created="2026-11-23T08:00:00Z",
-    deadline="2026-11-24T08:00:00Z",
-)
+RUN = a_run("t-a", "r-1", "11" * 32, resources=Resources(cpus=1), place=Place())
 
 
 class ClusterPlayer:
@@ -52,6 +29,8 @@ class ClusterPlayer:
     def __init__(self) -> None:
         self.taken: list[tuple[str, str]] = []
         self.arrays: list[int] = []
+        self.killed: list[str] = []
+        self.answers = False
         self.sentence = "Waits for its turn."
 
     def submit(self, task) -> None:
@@ -61,11 +40,25 @@ class ClusterPlayer:
         self.arrays.append(len(tasks))
         self.taken += [(task.tenant, task.attempt) for task in tasks]
 
-    def poll(self):
-        raise UnavailableError("slurmctld does not answer")
+    def poll(self) -> Mapping[str, Life]:
+        if not self.answers:
+            raise UnavailableError("slurmctld does not answer")
+        return {attempt: Life.ALIVE for _, attempt in self.taken}
+
+    def kill_all(self, attempts) -> None:
+        self.killed += attempts
 
     def fates(self, attempts, since) -> Mapping[str, Fate]:
-        return {name: Fate(self.sentence) for name in attempts}
+        assert not attempts
+        return {}
+
+    def waiting(self) -> Mapping[str, str]:
+        return {attempt: self.sentence for _, attempt in self.taken}
+
+
+def watching(factory: Factory, cluster: ClusterPlayer) -> Supervisor:
+    runs = factory.runs
+    return Supervisor(factory.store, factory.log, factory.accounts, runs.book, runs.endings, cluster, cluster)  # type: ignore[arg-type]
 
 
 def made(tenant: str, number: int, **changes) -> Run:
@@ -109,7 +102,7 @@ def test_all_runs_are_handed_over_but_those_whose_keyholder_is_away(playing):
     assert len(set(cluster.taken)) == len(cluster.taken) == 300
     with factory.store.read() as transaction:
         (waiting,) = transaction.runs.queued_runs(9)
-        assert {one.attempt for one in transaction.runs.watched()} == {name for _, name in cluster.taken}
+        assert {one.attempt for one in transaction.runs.watched().values()} == {name for _, name in cluster.taken}
     assert (waiting.tenant, waiting.reason[:36]) == ("t-b", "Waits for the tenant's keyholder, wh")
 
 
@@ -144,7 +137,7 @@ def test_many_runs_that_ask_for_the_same_are_one_array_and_others_keep_jobs_of_t
     assert cluster.arrays == [20]
     assert len(set(cluster.taken)) == 25
     with factory.store.read() as transaction:
-        runs = {one.attempt: one.run for one in transaction.runs.watched()}
+        runs = {one.attempt: one.run for one in transaction.runs.watched().values()}
     assert {name for _, name in cluster.taken} == set(runs)
     assert len(set(runs.values())) == 25, "each run has one attempt"
 
@@ -172,7 +165,7 @@ def test_runs_that_may_wait_for_a_better_hour_do_not_stand_in_the_way_of_those_t
         transaction.runs.add_run(made("t-a", 2001, flexible_until=late))
     handover.look(leadership)
     with factory.store.read() as transaction:
-        assert {one.run for one in transaction.runs.watched()} == {"r-t-a2000", "r-t-a2001"}
+        assert {one.run for one in transaction.runs.watched().values()} == {"r-t-a2000", "r-t-a2001"}
 
 
 def test_of_many_tenants_each_has_its_turn_and_those_that_cannot_start_keep_nobody_away(playing):
@@ -202,13 +195,36 @@ def test_of_many_tenants_each_has_its_turn_and_those_that_cannot_start_keep_nobo
 
 def test_why_the_clusters_queue_holds_runs_is_written_down_where_it_changed(playing):
     factory, cluster, handover, leadership = playing
+    cluster.answers = True
     with factory.store.write() as transaction:
         for number in range(3):
             transaction.runs.add_run(made("t-a", number))
     handover.look(leadership)
+    supervisor = watching(factory, cluster)
+    for _ in range(2):
+        supervisor.look(leadership)
     with factory.store.read() as transaction:
-        told = transaction.runs.watched()
+        told = transaction.runs.watched().values()
     assert {(one.state, one.reason, one.revision) for one in told} == {(RunState.PENDING, cluster.sentence, 3)}
+
+
+def test_one_that_is_stopped_is_taken_out_of_the_clusters_queue_and_others_are_left_alone(playing):
+    factory, cluster, handover, leadership = playing
+    cluster.answers = True
+    with factory.store.write() as transaction:
+        for number in range(3):
+            transaction.runs.add_run(made("t-a", number, deadline="2100-01-01T00:00:00Z"))
+    handover.look(leadership)
+    supervisor = watching(factory, cluster)
+    supervisor.look(leadership)
+    assert cluster.killed == []
+    with factory.store.write() as transaction:
+        run = transaction.runs.run("t-a", "r-t-a1")
+        factory.runs.book.change(transaction, run, reason="Stopped.", stop=StopCause.STOP)
+    supervisor.look(leadership)
+    with factory.store.read() as transaction:
+        names = {one.run: one.attempt for one in transaction.runs.watched().values()}
+    assert cluster.killed == [names["r-t-a1"]]
 
 
 def test_while_the_cluster_does_not_answer_what_waits_says_so_and_nobody_is_judged(playing):
@@ -217,13 +233,12 @@ def test_while_the_cluster_does_not_answer_what_waits_says_so_and_nobody_is_judg
         transaction.runs.add_run(made("t-a", 1))
         transaction.runs.add_run(made("t-b", 1))
     handover.look(leadership)
-    runs = factory.runs
-    supervisor = Supervisor(factory.store, factory.log, factory.accounts, runs.book, runs.endings, cluster, cluster)
+    supervisor = watching(factory, cluster)
     for _ in range(2):
         with pytest.raises(UnavailableError):
             supervisor.look(leadership)
     with factory.store.read() as transaction:
-        (pending,), (queued,) = transaction.runs.watched(), transaction.runs.queued_runs(9)
+        (pending,), (queued,) = transaction.runs.watched().values(), transaction.runs.queued_runs(9)
     assert (pending.state, pending.reason, queued.reason) == (RunState.PENDING, SILENCE, SILENCE)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kifabrik.errors import IntegrityError
 from kifabrik.grants import decision, policy
 from kifabrik.grants.decision import GrantFacts, Use, decide_pull, decide_use, salted_code
-from kifabrik.grants.policy import RULES, Condition, conditions, literal, parsed, policy_of, policy_text, schema
+from kifabrik.grants.policy import RULES, Condition, conditions, literal, parsed, policy_of, schema
 from kifabrik.grants.statements import CodeDigest, Grant
 from kifabrik.tenants.statements import Role
 from kifabrik.values import Place, format_time
@@ -258,7 +258,7 @@ def test_every_condition_has_a_sentence_and_stands_in_the_policy() -> None:
     assert set(conditions(grant)) == set(Condition)
     assert all(expression in policy_of(grant) for expression in conditions(grant).values())
     assert set(Condition) <= set(decision._SENTENCES)
-    assert policy.parsed(policy_text([grant]))
+    assert policy.parsed(RULES + policy_of(grant))
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,20 @@ def test_the_steward_is_told_what_does_not_exist(house: House) -> None:
 
 def test_the_bell_wakes_and_remembers_what_for() -> None:
     bell = Bell()
-    assert bell.wait(5) == []
+    assert bell.wait(60) == []
     assert bell.wait(0) is None
     threading.Timer(0.01, bell.ring, ("a",)).start()
-    assert bell.wait(5) == ["a"]
+    assert bell.wait(60) == ["a"]
+
+
+def test_what_nobody_waits_for_is_put_off_after_a_round_and_taken_along_by_one_that_is_due() -> None:
+    bell = Bell()
+    assert bell.wait(60) == []
+    bell.knock()
+    assert bell.wait(0) is None
+    bell.ring("a")
+    assert bell.wait(0) == ["a"]
+    bell.knock()
+    bell.knock()
+    assert bell.wait(60) == []
+    assert bell.wait(0) is None

@@ -1,8 +1,5 @@
 """Checkpoints: sealed when they have changed, chained, and never on the node's disk in plaintext."""
 
-import hashlib
-import io
-
 import pytest
 
 from kifabrik.datasets.manifest import Manifest, verify_manifest
@@ -12,35 +9,22 @@ from kifabrik.launcher.outputs import OutputSealer
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified
+from memory_objects import MemoryObjects
 
 NAME = "zirbel-weights.pt"
 
 
-class Stored:
-    """A real object store in a dictionary, and a factory that keeps manifests and notes."""
+class Stored(MemoryObjects):
+    """An object store, and a factory that keeps manifests and notes."""
 
     def __init__(self):
-        self.objects, self.manifests, self.notes, self.away = {}, [], [], False
-
-    def missing(self, digests):
-        return set(digests) - self.objects.keys()
+        super().__init__()
+        self.manifests, self.notes, self.away = [], [], False
 
     def upload(self, source, digest, size, progress):
         if self.away:
             raise UnavailableError("the factory is away")
-        data = source.read()
-        assert (hashlib.sha256(data).hexdigest(), len(data)) == (digest, size)
-        self.objects[digest] = data
-        progress(size)
-
-    def upload_bytes(self, data):
-        digest = hashlib.sha256(data).hexdigest()
-        self.upload(io.BytesIO(data), digest, len(data), lambda _size: None)
-        return digest
-
-    def upload_small(self, bodies):
-        for data in bodies:
-            self.upload_bytes(data)
+        super().upload(source, digest, size, progress)
 
     def add_checkpoint(self, manifest):
         self.manifests.append(manifest)

@@ -84,6 +84,20 @@ def test_the_first_line_goes_out_while_the_job_is_still_running(opened):
     journal.close()
 
 
+def test_what_is_left_at_the_end_does_not_wait_for_more_to_come(opened, monkeypatch):
+    monkeypatch.setattr("kifabrik.launcher.journal._PAUSE_S", 3600)
+    attempts = Taken()
+    journal = opened(attempts)
+    journal.line("out", "first")
+    assert attempts.came.wait(10)
+    journal.line("out", "last")
+    ending = threading.Thread(target=journal.close, daemon=True)
+    ending.start()
+    ending.join(10)
+    assert not ending.is_alive()
+    assert [record["text"] for record in opened.read(attempts)[0]] == ["first", "last"]
+
+
 def test_lines_of_many_threads_are_all_there(opened):
     attempts = Taken()
     journal = opened(attempts)

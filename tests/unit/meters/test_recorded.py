@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from any_readings import any_readings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,21 +13,7 @@ from kifabrik.meters.reading import EnergyReading, EnergySource, Reading
 from kifabrik.meters.recorded import recorded, references
 from kifabrik.values import Money
 
-amounts = st.integers(0, 10**17)
-energies = st.lists(st.builds(EnergyReading, st.sampled_from(EnergySource), st.just("x"), amounts)).map(tuple)
-readings = st.builds(
-    Reading,
-    started=st.just("2026-11-23T08:00:00Z"),
-    ended=st.just("2026-11-23T09:00:00Z"),
-    wall_ms=amounts,
-    cpu_ms=amounts,
-    gpu_ms=amounts,
-    gpu_model=st.just("H100"),
-    gpu_count=st.integers(0, 8),
-    memory_peak_bytes=amounts,
-    log_bytes=amounts,
-    energy=energies,
-)
+readings = any_readings(10**17, st.just("x"))
 sites = st.builds(
     Site,
     carbon_g_per_kwh=st.integers(0, 1200),

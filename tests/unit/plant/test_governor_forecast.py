@@ -54,3 +54,25 @@ def test_without_prices_every_hour_of_a_cool_river_is_worth_the_same(tmp_path):
 def test_a_price_that_is_none_is_named(tmp_path):
     with pytest.raises(UsageError, match="line 3, field price_eur_mwh: 'dear' is not a number"):
         read_forecast(forecast(tmp_path, 100, "dear"))
+
+
+def test_a_forecast_by_every_third_hour_binds_in_all_three(tmp_path):
+    path = tmp_path / "forecast.csv"
+    rows = ("2026-06-01T12:00,22,25,21.5,1.5", "2026-06-01T15:00,12,25,21.5,1.5")
+    path.write_text("\n".join([HEAD, *rows]))
+    hours = read_forecast(path)
+    assert [hour.at - hours[0].at for hour in hours] == [0, HOUR, 2 * HOUR, 3 * HOUR]
+    site = munich()
+    plant = plant_of(site)
+    levels = forecast_levels(site, hours)
+    powers = {"full_watts": plant.full_watts, "idle_watts": plant.idle_watts}
+    now = hours[0].at + 1.5 * HOUR
+    assert decide(levels, now, Rules(ahead_hours=1), **powers).watts == levels[0].watts < plant.full_watts
+    assert decide(levels, hours[0].at + 3 * HOUR, Rules(ahead_hours=1), **powers).watts == plant.full_watts
+
+
+def test_a_forecast_with_a_hole_of_more_than_a_day_is_refused(tmp_path):
+    path = tmp_path / "forecast.csv"
+    path.write_text(f"{HEAD}\n2026-06-01T12:00,22,25,21.5,1.5\n2026-06-02T13:00,12,25,21.5,1.5")
+    with pytest.raises(UsageError, match="line 3: 2026-06-02T13:00 is more than a day after the last"):
+        read_forecast(path)

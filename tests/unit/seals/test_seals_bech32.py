@@ -80,3 +80,11 @@ def test_one_wrong_letter_is_always_noticed(data: bytes, draw: st.DataObject) ->
 def test_no_text_raises_anything_but_a_usage_error(text: str) -> None:
     with suppress(UsageError):
         bech32.decode(text)
+
+
+def test_letters_that_only_look_like_those_of_the_alphabet_are_refused():
+    text = bech32.encode("age-secret-key-", bytes(range(32))).upper()
+    assert "K" in text[16:]
+    assert bech32.decode(text)
+    with pytest.raises(UsageError, match="cannot occur"):
+        bech32.decode(text[:16] + text[16:].replace("K", "\N{KELVIN SIGN}"))

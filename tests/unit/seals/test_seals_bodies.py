@@ -358,3 +358,32 @@ def test_a_reader_can_be_closed_by_a_thread_that_never_read(tmp_path):
     thread.join()
     assert failed == []
     assert reader.closed
+
+
+@pytest.mark.parametrize(("chunk", "count"), [(0, 1), (0, 3), (2, 2), (46, 2), (47, 1), (0, 48)])
+def test_whole_chunks_are_opened_into_the_callers_own_buffers(long_body: bytes, chunk: int, count: int) -> None:
+    plain = open_bytes(long_body, FILE_KEY)
+    into, scratch = memoryview(bytearray(count * CHUNK)), memoryview(bytearray(count * SEALED_CHUNK))
+    with BodyReader(long_body, None, FILE_KEY) as reader:
+        assert reader.chunks == 48
+        size = reader.open_chunks_at(chunk, count, into, scratch)
+    assert into[:size] == plain[chunk * CHUNK : (chunk + count) * CHUNK]
+
+
+@pytest.mark.parametrize(("chunk", "count"), [(-1, 1), (-1, 2), (0, 0), (47, 2), (48, 1), (0, 49), (3, -1)])
+def test_chunks_that_a_body_does_not_have_are_refused(long_body: bytes, chunk: int, count: int) -> None:
+    room = memoryview(bytearray(49 * SEALED_CHUNK))
+    with BodyReader(long_body, None, FILE_KEY) as reader, pytest.raises(UsageError, match="of a body of 48"):
+        reader.open_chunks_at(chunk, count, room, room)
+
+
+def test_of_a_chunk_that_does_not_verify_nothing_is_left_in_the_callers_buffer(long_body: bytes) -> None:
+    broken = bytearray(long_body)
+    broken[16 + SEALED_CHUNK + 5] ^= 1
+    into, scratch = memoryview(bytearray(3 * CHUNK)), memoryview(bytearray(3 * SEALED_CHUNK))
+    with (
+        BodyReader(broken, None, FILE_KEY) as reader,
+        pytest.raises(IntegrityError, match="chunk 1 does not verify"),
+    ):
+        reader.open_chunks_at(0, 3, into, scratch)
+    assert not any(into[CHUNK:])

@@ -39,6 +39,7 @@ def test_keys_survive_being_written_and_read(kind: type) -> None:
     identity = kind.generate()
     assert parse_identity(identity.text) == identity
     assert parse_recipient(identity.recipient.text) == identity.recipient
+    assert parse_recipient(f" {identity.recipient.text}\n") == identity.recipient
     assert str(identity.recipient) == identity.recipient.text
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from soak import afterwards, programs
 from soak.journal import Harm, Journal
-from soak.leftovers import leftovers
+from soak.leftovers import left_for_good, leftovers
 from soak.parties import Commands, Party
 from soak.plan import deal
 from soak.processes import every_process
@@ -172,6 +173,24 @@ def test_a_mount_of_the_play_is_named(tmp_path):
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def test_what_is_just_ending_is_not_left_and_what_stays_is(tmp_path):
+    before = leftovers(tmp_path)
+    variables = {**os.environ, "KIFABRIK_HOME": f"{tmp_path}/x"}
+    ending = subprocess.Popen(["sleep", "1"], env=variables)
+    staying = subprocess.Popen(["sleep", "100"], env=variables)
+    try:
+        while not Path(f"/proc/{staying.pid}/environ").read_bytes():
+            continue
+        threading.Thread(target=ending.wait).start()
+        left = left_for_good(tmp_path, before, patience_s=3)
+        assert [one for one in left if f"process {staying.pid} lives" in one]
+        assert not [one for one in left if f"process {ending.pid} lives" in one]
+    finally:
+        staying.kill()
+        staying.wait()
+    assert not [one for one in left_for_good(tmp_path, before) if " lives: sleep" in one]
 
 
 def test_a_seed_gives_one_plan_and_another_seed_another():

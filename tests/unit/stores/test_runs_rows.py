@@ -128,7 +128,7 @@ def test_what_is_watched_is_of_attempts_and_runs_that_go_on(store: SqlStore) -> 
             )
             transaction.runs.add_attempt(replace(ATTEMPT, run=name, attempt=name.replace("r", "a")))
     with store.read() as transaction:
-        found = {one.attempt: one for one in transaction.runs.watched()}
+        found = {one.attempt: one for one in transaction.runs.watched().values()}
     assert found.keys() == {"a-1", "a-3"}
     assert found["a-1"] == Watched(
         tenant="t-a",
@@ -147,6 +147,38 @@ def test_what_is_watched_is_of_attempts_and_runs_that_go_on(store: SqlStore) -> 
         stop=StopCause.CAP,
     )
     assert (found["a-3"].placed, found["a-3"].stop) == (True, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run": {"revision": 4, "reason": "Other."}},
+        {"run": {"stop": None, "revision": 3}},
+        {"attempt": {"submits": 3}},
+        {"attempt": {"taken": "2026-11-23T08:00:02Z"}},
+        {"attempt": {"running": "2026-11-23T08:00:03Z"}},
+        {"attempt": {"state": RunState.RUNNING}},
+        {"attempt": {"placement": ()}},
+    ],
+    ids=str,
+)
+def test_of_what_is_watched_that_alone_is_read_again_which_has_changed(store: SqlStore, change) -> None:
+    with store.write() as transaction:
+        transaction.runs.add_run(replace(RUN, revision=3))
+        transaction.runs.add_attempt(ATTEMPT)
+        transaction.runs.add_run(replace(RUN, run="r-2", order="r-2"))
+        transaction.runs.add_attempt(replace(ATTEMPT, run="r-2", attempt="a-2"))
+    with store.read() as transaction:
+        before = transaction.runs.watched()
+        again = transaction.runs.watched(before)
+    assert {id(one) for one in again.values()} == {id(one) for one in before.values()}
+    with store.write() as transaction:
+        transaction.runs.save_run(replace(RUN, **{"revision": 3, **change.get("run", {})}))
+        transaction.runs.save_attempt(replace(ATTEMPT, **change.get("attempt", {})))
+    with store.read() as transaction:
+        found = transaction.runs.watched(before)
+        assert set(found.values()) == set(transaction.runs.watched().values())
+    assert len({id(one) for one in found.values()} & {id(one) for one in before.values()}) == 1
 
 
 def test_saving_a_run_keeps_every_change_that_may_happen(store: SqlStore) -> None:
@@ -398,6 +430,37 @@ def test_a_reason_is_written_only_at_the_revision_it_was_made_for(store: SqlStor
         assert not transaction.runs.set_waiting(RUN, "It waits for less.", None)
         found = transaction.runs.run("t-a", "r-1")
         assert (found.reason, found.revision, found.promise) == ("It waits for more.", 2, None)
+
+
+def test_reasons_of_many_are_written_of_those_that_still_wait_as_they_were(store: SqlStore) -> None:
+    with store.write() as transaction:
+        transaction.runs.add_runs("t-a", [replace(RUN, run=f"r-{n}", order=f"o-{n}") for n in range(4)])
+        read = transaction.runs.runs_named("t-a", [f"r-{n}" for n in range(4)])
+        transaction.runs.save_run(replace(read[1], revision=2))
+        transaction.runs.save_run(replace(read[2], state=RunState.STARTING))
+        assert [run.run for run in transaction.runs.that_still_wait(read)] == ["r-0", "r-3"]
+        transaction.runs.set_all_waiting((run, f"{run.run} waits.") for run in read)
+        found = transaction.runs.runs_named("t-a", [f"r-{n}" for n in range(4)])
+    assert [(run.reason, run.revision) for run in found] == [
+        ("r-0 waits.", 2),
+        (RUN.reason, 2),
+        (RUN.reason, 1),
+        ("r-3 waits.", 2),
+    ]
+
+
+def test_attempts_are_counted_by_tenant_and_run(store: SqlStore) -> None:
+    with store.write() as transaction:
+        for tenant, run in (("t-a", "r-1"), ("t-a", "r-2"), ("t-b", "r-1"), ("t-b", "r-2")):
+            transaction.runs.add_run(replace(RUN, tenant=tenant, run=run, order=run))
+        transaction.runs.add_attempts(
+            replace(ATTEMPT, tenant=tenant, run=run, attempt=f"a-{number}", number=number)
+            for number, (tenant, run) in enumerate(
+                [("t-a", "r-1"), ("t-a", "r-1"), ("t-b", "r-2"), ("t-b", "r-1")], 1
+            )
+        )
+        runs = [replace(RUN, run="r-1"), replace(RUN, tenant="t-b", run="r-2"), replace(RUN, run="r-2")]
+        assert transaction.runs.count_attempts(runs) == {("t-a", "r-1"): 2, ("t-b", "r-2"): 1}
 
 
 @pytest.mark.parametrize(

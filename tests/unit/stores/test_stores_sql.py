@@ -1,23 +1,30 @@
 """Transactions, hints after the commit, migrations."""
 
+import hashlib
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 from kifabrik.errors import ConflictError, UnavailableError
+from kifabrik.factory.keys import SMALLEST
 from kifabrik.factory.records import SignUpCode
 from kifabrik.stores.sql import store as store_module
+from kifabrik.stores.sql import upgrade as upgrade_module
 from kifabrik.stores.sql.schema import metadata
 from kifabrik.stores.sql.store import SqlStore
 from kifabrik.stores.sql.upgrade import newest_revision, present_revision, upgrade
+from kifabrik.values import format_time, now_utc
 
 
 @pytest.fixture
@@ -190,3 +197,61 @@ def test_an_upgrade_that_is_killed_anywhere_is_made_whole_by_the_next(tmp_path):
         with store.connect() as connection:
             assert set(inspect(connection).get_table_names()) >= {"tenants", "logs", "runs"}
         store.close()
+
+
+def test_objects_from_before_their_time_was_kept_have_all_of_it_unless_something_uses_them(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path}/factory.db")
+    config = Config()
+    config.set_main_option("script_location", str(Path(upgrade_module.__file__).parent / "migrations"))
+    with store.connect(writing=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        tenant = ("t", "", "", 0, "", "", 0, 5, "")
+        connection.exec_driver_sql("INSERT INTO tenants VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", tenant)
+        for digest in ("in a version", "in an erased one", "in a log", "in a row of a log", "in nothing"):
+            connection.exec_driver_sql("INSERT INTO objects VALUES ('t', ?, 1, '2026-01-01T00:00:00Z')", (digest,))
+        for manifest, erased, digest in (("m1", "", "in a version"), ("m2", "2026", "in an erased one")):
+            row = ("t", manifest, 1, manifest, 1, 1, "", erased)
+            connection.exec_driver_sql("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            connection.exec_driver_sql("INSERT INTO version_objects VALUES ('t', ?, ?)", (manifest, digest))
+        for number, (digest, body) in enumerate((("in a log", None), ("in a row of a log", b"body"))):
+            names = "tenant, attempt, rank, number, statement, sha256, size, body"
+            row = ("t", "a", 0, number, "", digest, 1, body)
+            connection.exec_driver_sql(f"INSERT INTO log_segments ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    before = format_time(now_utc())
+    assert upgrade(store)
+    with store.read() as transaction:
+        waiting = transaction.objects.unused_since_before("t", "9", 10)
+        assert sorted(waiting) == ["in a row of a log", "in an erased one", "in nothing"]
+        (standing,) = transaction.objects.unused()
+        assert before <= standing.since <= format_time(now_utc())
+        assert transaction.objects.timeless() == []
+        assert transaction.accounts.tenant("t").bytes_used == transaction.objects.bytes_of("t") == 5 * SMALLEST
+    with store.connect(writing=True) as connection, connection.begin():
+        connection.exec_driver_sql("UPDATE objects SET unused_since = '' WHERE digest <> 'in nothing'")
+    with store.read() as transaction:
+        (timeless,) = transaction.objects.timeless()
+        assert (timeless.tenant, timeless.count, timeless.size) == ("t", 2, 2)
+    store.close()
+
+
+def test_the_time_of_very_many_objects_of_logs_is_noted_without_a_search_of_all_logs_for_each(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path}/factory.db")
+    config = Config()
+    config.set_main_option("script_location", str(Path(upgrade_module.__file__).parent / "migrations"))
+    most = 20_000
+    with store.connect(writing=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        digests = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(most)]
+        rows = [(digest,) for digest in digests]
+        connection.exec_driver_sql("INSERT INTO objects VALUES ('t', ?, 1, '2026-01-01T00:00:00Z')", rows)
+        names = "tenant, attempt, rank, number, statement, sha256, size"
+        segments = [("t", "a", 0, number, "", digest, 1) for number, digest in enumerate(digests)]
+        connection.exec_driver_sql(f"INSERT INTO log_segments ({names}) VALUES (?, ?, ?, ?, ?, ?, ?)", segments)
+    began = time.process_time()
+    assert upgrade(store)
+    assert time.process_time() - began < 20  # it is half a second; with such a search, minutes
+    with store.read() as transaction:
+        assert transaction.objects.unused() == []
+    store.close()

@@ -1,9 +1,6 @@
 """A folder sealed and opened again over a store in memory."""
 
-import hashlib
-import io
 import os
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,46 +14,25 @@ from kifabrik.errors import IntegrityError, UnavailableError
 from kifabrik.seals.identities import Identity
 from kifabrik.transfer.opening import open_contents, unpack
 from kifabrik.transfer.sealing import Sealer, VersionHead
+from memory_objects import MemoryObjects
 
 TENANT, DATASET = "t-" + "a" * 32, "d-" + "b" * 16
 SIZES = ShardSizes(target=2**20, small_file=2**19)
 
 
-class MemoryObjects:
-    """A real object store, in a dictionary; `full_after` uploads it stops answering."""
+class LimitedObjects(MemoryObjects):
+    """After `full_after` uploads it stops answering."""
 
     def __init__(self, full_after=10**9):
-        self.objects = {}
+        super().__init__()
         self.uploads = 0
         self.full_after = full_after
-
-    def missing(self, digests):
-        return {digest for digest in digests if digest not in self.objects}
 
     def upload(self, source, digest, size, progress):
         if self.uploads >= self.full_after:
             raise UnavailableError("the factory is away")
-        data = source.read()
-        assert (hashlib.sha256(data).hexdigest(), len(data)) == (digest, size)
-        self.objects[digest] = data
+        super().upload(source, digest, size, progress)
         self.uploads += 1
-        progress(size)
-
-    def upload_bytes(self, data):
-        digest = hashlib.sha256(data).hexdigest()
-        self.objects[digest] = data
-        return digest
-
-    def upload_small(self, bodies):
-        for data in bodies:
-            self.upload(io.BytesIO(data), hashlib.sha256(data).hexdigest(), len(data), lambda _size: None)
-
-    def fetch(self, digest, limit):
-        return self.objects[digest][: limit + 1]
-
-    @contextmanager
-    def open(self, digest, _size):
-        yield io.BytesIO(self.objects[digest])
 
 
 @pytest.fixture
@@ -96,6 +72,28 @@ def test_what_is_sealed_opens_to_the_same_tree(folder, tmp_path):
     assert sum(counted) == version.plain_size
 
 
+def test_a_store_is_asked_again_for_what_it_has_got_so_that_it_keeps_it_until_all_is_there(folder, tmp_path):
+    asked = []
+
+    class Asked(MemoryObjects):
+        def missing(self, digests):
+            asked.append(set(digests))
+            return super().missing(asked[-1])
+
+    def seal_asking(every_s):
+        asked.clear()
+        head = VersionHead(TENANT, DATASET, 1, "", Identity.generate().recipient)
+        with plan_shards(folder, sizes=SIZES) as plan:
+            sealed = Sealer(head, Asked(), tmp_path / "spool", ask_again_s=every_s).seal(plan)
+        return [body.sha256 for body in sealed.manifest.shards]
+
+    shards = seal_asking(0)
+    assert len(shards) > 1
+    assert asked == [set(), *(set(shards[: n + 1]) for n in range(len(shards)))]
+    seal_asking(3600)
+    assert asked == [set()]
+
+
 def test_no_plaintext_reaches_store_or_spool(folder, tmp_path):
     (folder / "needle-name.txt").write_bytes(b"needle-content" * 10)
     store = MemoryObjects()
@@ -126,7 +124,7 @@ def test_unchanged_shards_are_shared_between_versions(folder, tmp_path):
 
 
 def test_interrupted_sealing_goes_on_with_what_was_sealed(folder, tmp_path):
-    identity, store = Identity.generate(), MemoryObjects(full_after=0)
+    identity, store = Identity.generate(), LimitedObjects(full_after=0)
     with pytest.raises(UnavailableError):
         seal(folder, store, tmp_path, identity)
     waiting = {path.stem for path in (tmp_path / "spool").glob("*.body")}
@@ -186,7 +184,7 @@ def test_a_recovery_recipient_opens_what_was_sealed_to_it_as_well(folder, tmp_pa
 
 
 def test_a_body_torn_by_a_power_cut_before_its_upload_is_sealed_again(folder, tmp_path):
-    identity, store = Identity.generate(), MemoryObjects(full_after=0)
+    identity, store = Identity.generate(), LimitedObjects(full_after=0)
     with pytest.raises(UnavailableError):
         seal(folder, store, tmp_path, identity)
     waiting = sorted((tmp_path / "spool").glob("*.body"))

@@ -136,6 +136,22 @@ def test_euros_are_kept_to_the_micro_euro(amount):
     assert Money.from_text(f"{amount:f}").micro_eur == amount * 10**6
 
 
+@pytest.mark.parametrize("text", ["0,50", "0,50 EUR", "0.5€", " 0,5 EUR"])
+def test_euros_may_have_a_decimal_comma(text):
+    assert Money.from_text(text).micro_eur == 500_000
+
+
+@pytest.mark.parametrize("text", ["20.000 EUR", "20,000€", "1.234 EUR", "1.234,50 EUR", "1,234"])
+def test_euros_that_can_be_read_in_two_ways_are_refused(text):
+    with pytest.raises(UsageError):
+        Money.from_text(text)
+
+
+def test_what_a_program_writes_without_a_unit_is_read_as_it_stands():
+    assert Money.from_text("1.234").micro_eur == 1_234_000
+    assert Money.from_text("0.125 EUR").micro_eur == 125_000
+
+
 def test_more_euros_than_an_order_can_say_are_no_amount():
     assert Money.from_text("999999999 EUR").micro_eur < 2**53
     with pytest.raises(UsageError, match="not an amount"):
@@ -168,3 +184,27 @@ def test_a_place_admits_what_it_does_not_restrict():
 def test_resources_that_make_no_sense_are_refused(wrong):
     with pytest.raises(UsageError):
         Resources(**wrong)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-1-3T8:0:0Z", "2026-01-03t08:00:00z", "2026-01-03T08:00:00 Z", "٢٠٢٦-01-03T08:00:00Z"]
+)
+def test_a_moment_has_one_spelling(text):
+    with pytest.raises(UsageError, match="not a UTC time"):
+        parse_time(text)
+
+
+def test_years_before_1000_keep_their_four_digits():
+    moment = datetime(999, 1, 1, tzinfo=UTC)
+    assert parse_time(format_time(moment)) == moment
+
+
+@pytest.mark.parametrize("amount", ["nan", "Infinity", "1e999999", "a lot"])
+def test_what_is_no_amount_of_money_is_said_so(amount):
+    with pytest.raises(UsageError, match="not an amount in euros"):
+        Money.from_eur(amount)
+
+
+def test_what_rounds_to_the_next_unit_is_written_in_it():
+    assert (format_size(999.7), format_size(999.4)) == ("1 kB", "999 B")
+    assert (format_duration(9.96), format_duration(9.94)) == ("10s", "9.9s")

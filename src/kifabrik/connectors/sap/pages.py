@@ -7,7 +7,7 @@ Invariants:
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
@@ -58,7 +58,6 @@ def pages(
     version: Version,
     link: str,
     where: str,
-    prefer: Sequence[str] = (),
     read: Callable[[Answer], Page] | None = None,
     fetch: Callable[[str], Answer] | None = None,
 ) -> Iterator[Page]:
@@ -69,7 +68,6 @@ def pages(
         version: Of the protocol.
         link: The first page.
         where: Name of the set, for errors.
-        prefer: Preferences of V4 (`odata.maxpagesize=500`).
         read: Reads a page; None for `read_page`.
         fetch: Fetches what a link leads to; None to ask the caller.
 
@@ -78,8 +76,6 @@ def pages(
         KifabrikError: As for `Caller.get`.
     """
     headers = {"accept": ACCEPT[version]}
-    if prefer and version is Version.V4:
-        headers["prefer"] = ", ".join(prefer)
     seen: set[int] = set()
     empty = 0
     while link:

@@ -7,7 +7,6 @@ Invariants:
 - a state that is damaged or another device's is as good as none: the pull begins anew, and nothing is lost.
 """
 
-import errno
 import json
 import secrets
 from collections.abc import Iterable
@@ -19,14 +18,13 @@ import numpy as np
 
 from kifabrik.connectors.sap.keys import Numbers
 from kifabrik.durable import write_whole
-from kifabrik.errors import CapacityError, IntegrityError
+from kifabrik.errors import FULL_DISK, CapacityError, IntegrityError
 from kifabrik.seals.identities import Identity
 from kifabrik.seals.opening import open_file
 from kifabrik.seals.sealing import seal_file
 
 _FORMAT: Final = 2
 _STATE: Final = "state.age"
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass
@@ -145,7 +143,7 @@ class ProgressFiles:
         try:
             write_whole(self._folder / name, seal_file(data, [self._identity.recipient]))
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL_DISK:
                 raise
             raise CapacityError(
                 f"the disk of {self._folder} is full, so how far the pull has come cannot be kept",

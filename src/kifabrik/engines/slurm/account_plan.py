@@ -11,6 +11,8 @@ Invariants:
 - nothing without our mark is changed: a name that is taken is a conflict, and stops the plan;
 - nothing is removed unless that is asked for: the account of a tenant that is gone is closed to new jobs;
 - what an operator added (another QOS, a limit we do not set, another member) stays;
+- what another cluster of the same slurmdbd has, with a factory of its own perhaps, stays: of a tenant that is gone
+  here and there still, only what it has here is closed or removed;
 - steps of a sort stand together, each sort behind what it needs: QOS, accounts, Unix users, members. So they can
   be taken many at a time.
 """
@@ -120,7 +122,7 @@ def plan_accounts(
     """
     _refuse_taken_names(tenants, book)
     steps = [step for share in tenants for step in _qos_steps(share, book.qos.get(share.tenant))]
-    if PARENT not in book.accounts:
+    if not _is_here(book.accounts.get(PARENT)):
         steps.append(_create_parent(book))
     steps += [step for share in tenants for step in _account_steps(share, book, book.accounts.get(share.tenant))]
     absent = {share.tenant: unix_user(share.tenant) for share in tenants}
@@ -191,7 +193,7 @@ def _qos_steps(share: TenantShare, found: Qos | None) -> Iterator[Step]:
 def _account_steps(share: TenantShare, book: Book, found: Account | None) -> Iterator[Step]:
     fair = max(1, round(SHARE_OF_WEIGHT_1 * share.weight))
     name = share.tenant
-    if found is None:
+    if found is None or not _is_here(found):
         words = (name, f"Cluster={book.cluster}", f"Parent={PARENT}", f"Fairshare={fair}", f"QOS={name}")
         mark = (f"Organization={ORGANIZATION}", f"Description={DESCRIPTION}{name}", f"DefaultQOS={name}")
         yield Step(Kind.CREATE, f"account {name}: share {fair}", _manage("add", "account", *words, *mark))
@@ -225,14 +227,19 @@ def _add_member(book: Book, tenant: str, user: str) -> Step:
     return Step(Kind.CREATE, f"user {user} in account {tenant}", command)
 
 
+def _is_here(account: Account | None) -> bool:
+    """Whether an account is in this cluster, not only in another one of the same slurmdbd."""
+    return account is not None and bool(account.parent)
+
+
 def _gone_steps(tenants: Collection[str], book: Book, *, remove: bool) -> Iterator[Step]:
     gone = [
         account
         for account in book.accounts.values()
         if account.tenant and account.tenant not in tenants and account.parent == PARENT
     ]
-    theirs = [book.qos[account.name] for account in gone if _has_own_qos(account, book)]
-    yield from _remove_steps(gone, theirs) if remove else _close_steps(gone, theirs, book)
+    theirs = [book.qos[account.name] for account in gone if not account.elsewhere and _has_own_qos(account, book)]
+    yield from _remove_steps(gone, theirs, book) if remove else _close_steps(gone, theirs, book)
 
 
 def _has_own_qos(account: Account, book: Book) -> bool:
@@ -240,24 +247,39 @@ def _has_own_qos(account: Account, book: Book) -> bool:
     return found is not None and found.is_of(account.tenant)
 
 
-def _remove_steps(gone: Sequence[Account], theirs: Sequence[Qos]) -> Iterator[Step]:
-    users = [unix_user(account.tenant) for account in gone if unix_user(account.tenant) in account.members]
-    for user in users:
-        yield Step(Kind.REMOVE, f"user {user}", _manage("remove", "user", "where", f"Name={user}"))
+def _remove_steps(gone: Sequence[Account], theirs: Sequence[Qos], book: Book) -> Iterator[Step]:
     for account in gone:
-        command = _manage("remove", "account", "where", f"Name={account.name}")
+        user = unix_user(account.tenant)
+        if user in account.members:
+            command = _manage("remove", "user", "where", f"Name={user}", *_only_here(account, book))
+            yield Step(Kind.REMOVE, f"user {user}", command)
+    for account in gone:
+        command = _manage("remove", "account", "where", f"Name={account.name}", *_only_here(account, book))
         yield Step(Kind.REMOVE, f"account {account.name}", command)
     for qos in theirs:
         yield Step(Kind.REMOVE, f"QOS {qos.name}", _manage("remove", "qos", "where", f"Name={qos.name}"))
 
 
+def _only_here(account: Account, book: Book) -> tuple[str, ...]:
+    return (f"Cluster={book.cluster}",) if account.elsewhere else ()
+
+
 def _close_steps(gone: Sequence[Account], theirs: Sequence[Qos], book: Book) -> Iterator[Step]:
-    """Close account and QOS: where a QOS has a limit, Slurm does not look at the account's."""
+    """Close account and QOS: where a QOS has a limit, Slurm does not look at the account's.
+
+    The QOS of an account that another cluster has too is that one's as well; here the account loses its member.
+    """
     for account in gone:
         if account.grp_submit != 0:
             where = ("where", f"Name={account.name}", f"Cluster={book.cluster}", "set", "GrpSubmitJobs=0")
             what = f"account {account.name}: no new jobs, its tenant is gone"
             yield Step(Kind.CLOSE, what, _manage("modify", "account", *where))
+    for account in gone:
+        user = unix_user(account.tenant)
+        if account.elsewhere and user in account.members:
+            what = f"user {user}: not in account {account.name} any more, its tenant is gone"
+            here = ("where", f"Name={user}", f"Cluster={book.cluster}")
+            yield Step(Kind.CLOSE, what, _manage("remove", "user", *here))
     for qos in theirs:
         if qos.grp_submit != 0:
             what = f"QOS {qos.name}: no new jobs, its tenant is gone"

@@ -2,13 +2,15 @@
 
 Invariants:
 - nothing is ours but what carries our mark (an account's organization, a QOS's description), so what others made
-  is seen and never changed.
+  is seen and never changed;
+- one slurmdbd may keep the books of several clusters: accounts and QOS are of all of them, and what an account is
+  in this cluster is said by its association here.
 
 Source: sacctmgr(1) of 22.05 to 25.11, whose `--parsable2` columns asked for by name are the same.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kifabrik.engines.slurm.commands import SlurmCommands
@@ -29,12 +31,13 @@ class Account:
         name: Its name.
         organization: Who made it.
         description: What for.
-        parent: Account above it.
+        parent: Account above it; empty if it is not in this cluster, or the topmost.
         share: Fair-share weight beside its siblings.
         grp_submit: Most jobs queued and running; -1 for no limit.
         qos: QOS its jobs may use.
         default_qos: Of these, the one taken if a job names none.
         members: Its users.
+        elsewhere: Other clusters it is in too.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Account:
     qos: frozenset[str] = frozenset()
     default_qos: str = ""
     members: frozenset[str] = frozenset()
+    elsewhere: frozenset[str] = frozenset()
 
     @property
     def tenant(self) -> str:
@@ -87,12 +91,13 @@ def read_book(commands: SlurmCommands) -> Book:
     cluster = _cluster_name(commands)
     listed = _rows(commands, 3, "account", "format=Account,Organization,Description")
     accounts = {row[0]: Account(row[0], row[1], row[2]) for row in listed}
-    fields = "format=Account,User,ParentName,Share,GrpSubmit,DefaultQOS,QOS"
+    fields = "format=Cluster,Account,User,ParentName,Share,GrpSubmit,DefaultQOS,QOS"
     members: dict[str, set[str]] = {}
-    for account, user, parent, share, grp_submit, default, qos in _rows(
-        commands, 7, "associations", f"cluster={cluster}", fields
-    ):
-        if user:
+    elsewhere: dict[str, set[str]] = {}
+    for of, account, user, parent, share, grp_submit, default, qos in _rows(commands, 8, "associations", fields):
+        if of != cluster:
+            elsewhere.setdefault(account, set()).add(of)
+        elif user:
             members.setdefault(account, set()).add(user)
         elif account in accounts:
             old = accounts[account]
@@ -103,7 +108,11 @@ def read_book(commands: SlurmCommands) -> Book:
     return Book(
         cluster,
         {
-            name: Account(**{**vars(account), "members": frozenset(members.get(name, ()))})
+            name: replace(
+                account,
+                members=frozenset(members.get(name, ())),
+                elsewhere=frozenset(elsewhere.get(name, ())),
+            )
             for name, account in accounts.items()
         },
         {

@@ -4,24 +4,24 @@ Invariants:
 - a command is a list of arguments, never text for a shell;
 - it gets an environment made here, not the service's own; times are in UTC;
 - it ends within its time limit, and its failure is one of this house's errors;
-- as another user it holds that user's groups and nothing of the service's: `setpriv` changes the user for good and
-  then becomes the command, so nothing of this process runs as the tenant. (`subprocess` could change it too, but
-  only after a full fork: of a service of 130 MB that is 6 ms of CPU in which none of its threads goes on.)
+- as another user it holds that user's groups and nothing of the service's: a deputy starts it (`deputies`), so
+  nothing of this process runs as the tenant, and none of its threads waits for the start of a submission.
 """
 
 import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
+from kifabrik.engines.slurm.deputies import Deputies, Ran, late
 from kifabrik.engines.slurm.failures import failure
 from kifabrik.engines.slurm.version import OLDEST, SlurmVersion
-from kifabrik.errors import NotFoundError, RefusedError, UnavailableError, UsageError
+from kifabrik.errors import RefusedError, UnavailableError, UsageError
 
 PATIENCE_S: Final = 30.0
 """How long a command may take: Slurm's own MessageTimeout is 10 s, and it tries more than once."""
@@ -72,32 +72,26 @@ class SlurmCommands:
         """
         if any("\0" in argument for argument in arguments):
             raise UsageError(f"an argument of {program} holds a zero byte")
-        limit = patience_s or self.patience_s
-        becoming = _becoming(user) if user and user != _own_name() else []
         found = shutil.which(program, path=_PATH)
         if found is None:
             raise UnavailableError(
                 f"Slurm's program {program} is not on this machine",
                 hint="Install the cluster's client programs (Debian: slurm-client) where the service runs.",
             )
-        try:
-            done = subprocess.run(  # noqa: PLW1510 - the status is looked at below
-                [*becoming, found, *arguments],
-                env=self._environment(),
-                cwd="/",
-                input=stdin.encode(),
-                capture_output=True,
-                timeout=limit,
-                start_new_session=True,
+        words, limit = [found, *arguments], patience_s or self.patience_s
+        if user and user != _own_name():
+            done = self._deputies.run(
+                user, words, self._environment(), setpriv=_setpriv(user), stdin=stdin, patience_s=limit
             )
-        except subprocess.TimeoutExpired:
-            raise UnavailableError(
-                f"{program} did not answer within {limit:g} s", hint="slurmctld or slurmdbd may be overloaded."
-            ) from None
-        said = done.stdout.decode(errors="replace")
-        if done.returncode:
-            raise failure(program, done.returncode, done.stderr.decode(errors="replace") or said)
-        return said
+        else:
+            done = _ran(words, self._environment(), stdin, limit)
+        if done.status:
+            raise failure(program, done.status, done.complained or done.said)
+        return done.said
+
+    @cached_property
+    def _deputies(self) -> Deputies:
+        return Deputies()
 
     def _environment(self) -> Mapping[str, str]:
         conf = {} if self.conf is None else {"SLURM_CONF": str(self.conf)}
@@ -105,30 +99,37 @@ class SlurmCommands:
         return conf | {"PATH": _PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "SLURM_BITSTR_LEN": "0", "HOME": "/"}
 
 
-def _becoming(user: str) -> list[str]:
-    """The words in front of a command that is to run as another user."""
+def _ran(words: Sequence[str], environment: Mapping[str, str], stdin: str, patience_s: float) -> Ran:
     try:
-        entry = pwd.getpwnam(user)
-    except KeyError:
-        raise NotFoundError(
-            f"there is no Unix user {user} on this machine",
-            hint="Create the tenants' users: kifabrik admin slurm sync --make-users",
-        ) from None
-    if entry.pw_uid == 0:
-        raise RefusedError("jobs of tenants are never submitted as root")
+        done = subprocess.run(
+            words,
+            env=environment,
+            cwd="/",
+            input=stdin.encode(),
+            capture_output=True,
+            timeout=patience_s,
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise late(Path(words[0]).name, patience_s) from None
+    return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def _setpriv(user: str) -> str:
+    """The program that a command is run with as another user."""
     if os.geteuid() != 0:
         raise RefusedError(
             f"this process may not act as the user {user}",
             hint="Run the service as root, as jobs belong to tenants.",
         )
-    setpriv = shutil.which("setpriv", path=_PATH)
-    if setpriv is None:
+    found = shutil.which("setpriv", path=_PATH)
+    if found is None:
         raise UnavailableError("setpriv is not installed", hint="Install util-linux 2.33 or later.")
-    groups = ",".join(str(group) for group in os.getgrouplist(user, entry.pw_gid))
-    identity = (f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", f"--groups={groups}", "--inh-caps=-all")
-    return [setpriv, *identity, "--no-new-privs", "--"]
+    return found
 
 
+@cache
 def _own_name() -> str:
     try:
         return pwd.getpwuid(os.geteuid()).pw_name

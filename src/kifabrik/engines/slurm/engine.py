@@ -5,8 +5,8 @@ A job is named after its attempt and the number of the try (`a-….1`); tasks of
 its nodes, a stub that asks the node's agent for the launcher; what that needs, the agent claims from the factory.
 
 Invariants:
-- all jobs are looked at in one `squeue`, and one alone when a node claims it; accounting is asked only for attempts
-  that the queue has let go of;
+- all jobs are looked at in one `squeue`, of which what has changed is read, and one alone when a node claims it;
+  accounting is asked only for attempts that the queue has let go of;
 - Slurm requeues nothing by itself: whether an attempt is followed by another is judged in one place, the factory;
 - a script holds no secret: slurmctld keeps it, and its operator can read it;
 - a run whose grants ask for attested nodes is put on nodes with a TPM where the operator has named their feature:
@@ -14,7 +14,6 @@ Invariants:
 """
 
 import logging
-import re
 import shlex
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,13 +25,14 @@ from kifabrik.engines.slurm.account_plan import unix_user
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.fates import fate_of
 from kifabrik.engines.slurm.job_facts import JobFacts, JobKey
+from kifabrik.engines.slurm.known_jobs import KnownJobs, newest_of
 from kifabrik.engines.slurm.power import limit_power
 from kifabrik.engines.slurm.queue_view import QueueView
 from kifabrik.engines.slurm.script import Submission, earlier, gpu_arguments, spans, with_feature
 from kifabrik.engines.slurm.states import Phase
 from kifabrik.engines.slurm.submission import Submitter
 from kifabrik.errors import KifabrikError, UnavailableError
-from kifabrik.factory.engine import Fate, Life, Task, array_attempt
+from kifabrik.factory.engine import Fate, Life, Task
 from kifabrik.runs.states import Outcome
 from kifabrik.values import Resources
 
@@ -41,8 +41,6 @@ LAUNCHER_BYTES: Final = 384 * 2**20
 is on its way to the store."""
 
 _logger = logging.getLogger(__name__)
-_NAME: Final = re.compile(r"(a-[a-z2-7]{16,32})\.(\d{1,3})")
-_ARRAY: Final = re.compile(r"kf-[a-z2-7]{16}")
 _CLOCKS_APART: Final = timedelta(hours=1)
 """How far the cluster's clock may be behind the factory's, at most."""
 _NEEDS_ATTESTED: Final = "It needs attested nodes (feature {feature}), as a grant asks for them."
@@ -90,8 +88,7 @@ class SlurmEngine:
         self._tenants = tenants
         self._lock = threading.Lock()
         self._looking = threading.Lock()
-        self._jobs: dict[str, dict[int, JobFacts]] = {}
-        """By attempt and try, as of the last look."""
+        self._jobs = KnownJobs()
         self._ended: dict[str, JobFacts] = {}
         """Last known of attempts the queue has let go of, until they are forgotten."""
         self._numbers: dict[str, JobKey] = {}
@@ -190,14 +187,17 @@ class SlurmEngine:
         """
         self._look()
         with self._lock:
-            return {
-                attempt: _life(jobs.values())
-                for attempt, jobs in self._jobs.items()
-                if attempt not in self._forgotten
-            }
+            return {name: life for name, life in self._jobs.lives.items() if name not in self._forgotten}
+
+    def waiting(self) -> Mapping[str, str]:
+        """Why attempts wait that the last look has seen waiting; accounting is not asked."""
+        with self._lock:
+            jobs = {name: self._jobs.newest(name) for name in self._jobs.lives}
+        waiting = {name: job for name, job in jobs.items() if job and job.phase is Phase.WAITING}
+        return {name: fate_of(job, self._power).sentence for name, job in waiting.items()}
 
     def fates(self, attempts: Collection[str], since: datetime) -> Mapping[str, Fate]:
-        """Why attempts wait, or how Slurm ended them; asks accounting for those the queue has let go of.
+        """How Slurm ended attempts, or why they wait; asks accounting for those the queue has let go of.
 
         Args:
             attempts: Attempt ids.
@@ -207,9 +207,8 @@ class SlurmEngine:
         """
         with self._lock:
             known = {name: self._refused[name] for name in attempts if name in self._refused}
-            jobs = {name: _newest(self._jobs[name]) for name in attempts if name in self._jobs}
-            jobs |= {name: self._ended[name] for name in attempts if name in self._ended and name not in jobs}
-        known |= {name: fate_of(job, self._power) for name, job in jobs.items() if name not in known}
+            jobs = {name: self._jobs.newest(name) or self._ended.get(name) for name in attempts}
+        known |= {name: fate_of(job, self._power) for name, job in jobs.items() if job and name not in known}
         return {**known, **self._recalled([name for name in attempts if name not in known], since)}
 
     def _recalled(self, attempts: Collection[str], since: datetime) -> Mapping[str, Fate]:
@@ -237,9 +236,9 @@ class SlurmEngine:
         """
         with self._lock:
             numbers = {name: self._numbers[name] for name in attempts if name in self._numbers}
-        found = _newest_of(self._view.remembered(numbers.values(), since), numbers) if numbers else {}
+        found = newest_of(self._view.remembered(numbers.values(), since), numbers) if numbers else {}
         others = {name for name in attempts if name not in found}
-        return found | (_newest_of(self._view.since(since, self._users()), others) if others else {})
+        return found | (newest_of(self._view.since(since, self._users()), others) if others else {})
 
     def holds(self, attempt: str, job: int, user: str, node: str) -> bool:
         """Whether Slurm has given a node to this attempt's job.
@@ -252,10 +251,9 @@ class SlurmEngine:
         with self._looking:  # the other nodes of a gang come at the same time, and are served by the same look
             if self._seen(attempt, job, user, node):
                 return True
-            fresh = _ours(self._view.one(job, user))
+            found = self._view.one(job, user)
             with self._lock:
-                for name, tries, facts in fresh:
-                    self._jobs.setdefault(name, {})[tries] = facts
+                self._jobs.add(found)
         return self._seen(attempt, job, user, node)
 
     def kill(self, attempt: str) -> None:
@@ -270,7 +268,7 @@ class SlurmEngine:
     def kill_all(self, attempts: Collection[str]) -> None:
         """Cancel the jobs of attempts, as they were in the last look; those that have ended are fine."""
         with self._lock:
-            jobs = [job for name in attempts for job in self._jobs.get(name, {}).values()]
+            jobs = [job for name in attempts for job in self._jobs.of(name)]
         self._submitter.cancel(*(job.key for job in jobs if job.phase is not Phase.ENDED))
 
     def forget(self, attempt: str) -> None:
@@ -279,7 +277,7 @@ class SlurmEngine:
             self._ended.pop(attempt, None)
             self._numbers.pop(attempt, None)
             self._refused.pop(attempt, None)
-            if attempt in self._jobs:
+            if attempt in self._jobs.lives:
                 self._forgotten.add(attempt)
 
     def _users(self) -> list[str]:
@@ -287,20 +285,19 @@ class SlurmEngine:
 
     def _look(self) -> None:
         users = self._users()
-        jobs: dict[str, dict[int, JobFacts]] = {}
-        if users:
-            for attempt, tries, job in _ours(self._view.look([], users).jobs.values()):
-                jobs.setdefault(attempt, {})[tries] = job
+        if not users:
+            return
+        changes = self._view.changes(users)
         with self._lock:
-            gone = {name: _newest(self._jobs[name]) for name in self._jobs.keys() - jobs.keys() - self._forgotten}
+            left = self._jobs.apply(changes)
+            gone = {name: job for name, job in left.items() if name not in self._forgotten}
             self._ended |= {name: job for name, job in gone.items() if job.phase is Phase.ENDED}
             self._numbers |= {name: job.key for name, job in gone.items() if job.phase is not Phase.ENDED}
-            self._forgotten &= jobs.keys()
-            self._jobs = jobs
+            self._forgotten -= left.keys()
 
     def _seen(self, attempt: str, number: int, user: str, node: str) -> bool:
         with self._lock:
-            jobs = list(self._jobs.get(attempt, {}).values())
+            jobs = self._jobs.of(attempt)
         return any(
             (job.raw, job.user, job.phase) == (number, user, Phase.RUNNING) and node in job.nodes for job in jobs
         )
@@ -318,32 +315,3 @@ class SlurmEngine:
 def _of_a_job(task: Task) -> Resources:
     """What a job asks for on each node: the run's share, its opened data and its launcher."""
     return replace(task.demand.resources, memory_bytes=task.demand.memory_bytes + LAUNCHER_BYTES, disk_bytes=0)
-
-
-def _ours(jobs: Collection[JobFacts]) -> list[tuple[str, int, JobFacts]]:
-    """Jobs that are attempts, with the attempt and the number of the try."""
-    found = []
-    for job in jobs:
-        match = _NAME.fullmatch(job.name)
-        if match is not None:
-            found.append((match[1], int(match[2]), job))
-        elif _ARRAY.fullmatch(job.name) is not None and job.key.task >= 0:
-            found.append((array_attempt(job.name, job.key.task), 1, job))
-    return found
-
-
-def _newest_of(jobs: Collection[JobFacts], attempts: Collection[str]) -> dict[str, JobFacts]:
-    """The newest job of each of these attempts that has one among these jobs."""
-    found: dict[str, dict[int, JobFacts]] = {}
-    for name, tries, job in _ours(jobs):
-        if name in attempts:
-            found.setdefault(name, {})[tries] = job
-    return {name: _newest(tries) for name, tries in found.items()}
-
-
-def _newest(jobs: Mapping[int, JobFacts]) -> JobFacts:
-    return jobs[max(jobs)]
-
-
-def _life(jobs: Collection[JobFacts]) -> Life:
-    return Life.GONE if all(job.phase is Phase.ENDED for job in jobs) else Life.ALIVE

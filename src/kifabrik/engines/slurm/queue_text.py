@@ -10,7 +10,7 @@ Invariants:
 The same fields exist from 22.05 to 25.11 (squeue(1), sacct(1)).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -45,6 +45,37 @@ class Listing:
 
     jobs: tuple[JobFacts, ...]
     unreadable: int = 0
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is different from the look before.
+
+    Args:
+        gone: Jobs that are not there any more, or not in this condition.
+        come: Jobs that were not there, or not in this condition.
+    """
+
+    gone: tuple[JobFacts, ...]
+    come: tuple[JobFacts, ...]
+
+
+class QueueLines:
+    """What `squeue` wrote last: of ten thousand lines those few are read that were not there before."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[JobFacts, ...]] = {}
+
+    def changes(self, text: str, users: Collection[str]) -> Changes:
+        """Read what it has written now; jobs of other users are left out, and so is what is no record."""
+        lines = set(text.split("\n"))
+        gone = [self._read.pop(line) for line in self._read.keys() - lines]
+        come = {line: read_queue(line).jobs for line in lines - self._read.keys()}
+        self._read |= {line: tuple(job for job in jobs if job.user in users) for line, jobs in come.items()}
+        return Changes(
+            gone=tuple(job for jobs in gone for job in jobs),
+            come=tuple(job for line in come for job in self._read[line]),
+        )
 
 
 def queue_arguments() -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Final
 from kifabrik.engines.slurm import queue_json, queue_text
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.job_facts import JobFacts, JobKey
-from kifabrik.engines.slurm.queue_text import Listing
+from kifabrik.engines.slurm.queue_text import Changes, Listing, QueueLines
 from kifabrik.engines.slurm.states import Phase
 from kifabrik.errors import NotFoundError, UnavailableError
 
@@ -70,6 +70,7 @@ class QueueView:
     def __init__(self, commands: SlurmCommands, form: Form = Form.TEXT) -> None:
         self._commands = commands
         self._form = form
+        self._lines = QueueLines()
 
     def look(
         self, known: Collection[JobKey], users: Sequence[str] = (), *, since: datetime | None = None
@@ -101,6 +102,15 @@ class QueueView:
             unknown=frozenset(key for key in missing if key in remembered and key not in ended),
             unreadable=queue.unreadable + past.unreadable,
         )
+
+    def changes(self, users: Sequence[str]) -> Changes:
+        """See what is different from the last time, among the jobs of these users; a user once named stays.
+
+        Raises:
+            UnavailableError: slurmctld does not answer.
+        """
+        text = self._commands.run("squeue", *queue_text.queue_arguments(), *_of_users(users))
+        return self._lines.changes(text, frozenset(users))
 
     def one(self, job: int, user: str) -> list[JobFacts]:
         """A user's job as the queue has it now, with all its tasks and parts.
@@ -166,7 +176,7 @@ class QueueView:
         return found
 
     def _queue(self, users: Sequence[str]) -> Listing:
-        chosen = [f"--user={','.join(users)}"] if 0 < len(users) <= _MOST_USERS else []
+        chosen = _of_users(users)
         if self._form is Form.JSON:
             read = queue_json.read_queue(self._commands.run("squeue", "--json", "--states=all", "--all", *chosen))
         else:
@@ -196,6 +206,10 @@ class QueueView:
             jobs += read.jobs
             unreadable += read.unreadable
         return Listing(tuple(jobs), unreadable)
+
+
+def _of_users(users: Sequence[str]) -> list[str]:
+    return [f"--user={','.join(users)}"] if 0 < len(users) <= _MOST_USERS else []
 
 
 def _is_over(job: JobFacts) -> bool:

@@ -14,6 +14,7 @@ Source: slurm.schedmd.com/job_reason_codes.html and resource_limits.html.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 
@@ -166,6 +167,7 @@ _LIMIT: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def explain(reason: str) -> Explanation:
     """Say what a reason means.
 

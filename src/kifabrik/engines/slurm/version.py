@@ -34,5 +34,3 @@ class SlurmVersion:
 
 
 OLDEST: Final = SlurmVersion(22, 5)
-NEWEST: Final = SlurmVersion(25, 11)
-"""The newest release whose output has been read; a newer one is tried, as Slurm keeps its text fields."""

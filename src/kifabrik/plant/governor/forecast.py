@@ -1,8 +1,9 @@
-"""A forecast as a table: river and heat demand, hour by hour."""
+"""A forecast as a table: river and heat demand, hour by hour; a line holds until the next, the last for an hour."""
 
 import csv
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,15 +15,21 @@ from kifabrik.plant.readable import readable
 COLUMNS: Final = ("time", "river_celsius", "flow_m3s", "limit_celsius", "limit_warming_k")
 """Of the table; `heat_wanted_kw` and `price_eur_mwh` may be there too."""
 _HOUR: Final = 3600.0
+_LONGEST: Final = 24 * _HOUR
+"""Between two lines."""
 _MOST_PRICE: Final = 10_000.0
 
 
 def read_forecast(path: Path) -> list[Hour]:
-    """Read hours of a forecast; times are ISO 8601, without a zone UTC, and an hour apart or more.
+    """Read hours of a forecast; times are ISO 8601, without a zone UTC, and from an hour to a day apart.
+
+    Returns:
+        Every hour: of a forecast by every third one, each line thrice.
 
     Raises:
         NotFoundError: There is no such file.
-        UsageError: A column is missing, a field makes no sense or times do not rise; line and field are named.
+        UsageError: A column is missing, a field makes no sense, times do not rise or leave a hole; line and field
+            are named.
     """
     if not path.is_file():
         raise NotFoundError(
@@ -49,6 +56,12 @@ def read_forecast(path: Path) -> list[Hour]:
             )
             if hours and hour.at < hours[-1].at + _HOUR:
                 raise UsageError(f"{where}: {row['time']} is not an hour after the last.", hint="Sort the hours.")
+            if hours and hour.at > hours[-1].at + _LONGEST:
+                raise UsageError(
+                    f"{where}: {row['time']} is more than a day after the last.", hint="Fill the hole."
+                )
+            while hours and hours[-1].at + _HOUR < hour.at:
+                hours.append(replace(hours[-1], at=hours[-1].at + _HOUR))
             hours.append(hour)
     if not hours:
         raise UsageError(f"{path} has no hour.", hint="A forecast needs at least one line besides its header.")

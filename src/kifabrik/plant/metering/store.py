@@ -1,20 +1,25 @@
-"""Readings on disk: a Parquet file for each meter, with what it measures in its schema.
+"""Readings on disk: a Parquet file for each meter, with what it measures in its schema, and its latest readings.
+
+    NAME.parquet   readings in order of time
+    NAME.latest    what came since, one after the other: seconds since 1970 (int64) and value in SI (float64)
 
 Invariants:
-    - A file is written under another name and then renamed: a reader sees all of it or what was before.
+    - A Parquet file is written under another name and then renamed: a reader sees all of it or what was before.
+    - What comes bit by bit is only added at the end of the latest readings: what that takes does not grow with what
+      is there. From some thousands on they move into the Parquet file; a crash in between leaves them in both.
     - Times are UTC and rise; a time that is there already is replaced, so the same file may be imported twice.
 """
 
-from contextlib import suppress
+import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kifabrik.durable import make_folder, put_in_place
+from kifabrik.durable import make_folder, replacing, sync_folder
 from kifabrik.errors import CapacityError, UsageError
 from kifabrik.plant.law.filling import Metered
 from kifabrik.plant.metering.kinds import Kind, Meter
@@ -22,6 +27,9 @@ from kifabrik.plant.metering.readings import Readings, merged
 
 _KEYS: Final = ("name", "kind", "unit", "field")
 _KWH: Final = 3.6e6
+_LATEST: Final = np.dtype([("time", "<i8"), ("value", "<f8")])
+_MOST_LATEST: Final = 4096
+"""More readings move into the Parquet file."""
 
 
 class Store:
@@ -44,6 +52,41 @@ class Store:
         Raises:
             UsageError: There is none of that name, or its file is broken.
         """
+        stored = self._stored(name)
+        latest = self._latest(name)[::-1]  # of two at one time the later one stands
+        return merged(stored, Readings(stored.meter, latest["time"], latest["value"])) if len(latest) else stored
+
+    def append(self, readings: Readings) -> None:
+        """Add a few readings to a meter's latest ones; they last when this returns.
+
+        Raises:
+            CapacityError: The disk is full.
+            UsageError: The meter measures something else, or the folder cannot be written to.
+        """
+        meter = readings.meter
+        path = self._path(meter.name)
+        if not path.is_file() or self._meter(path) != meter:
+            self.add(readings)  # which says of the meter what is told of it now
+            return
+        path = self._latest_path(meter.name)
+        size = path.stat().st_size // _LATEST.itemsize * _LATEST.itemsize if path.exists() else 0
+        added = np.empty(len(readings.time), _LATEST)
+        added["time"], added["value"] = readings.time, readings.value
+        try:
+            with path.open("r+b" if path.exists() else "wb") as file:
+                file.truncate(size)  # without half a reading, of a write that was cut off
+                file.seek(size)
+                file.write(added.tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+            if not size:
+                sync_folder(self.folder)
+        except OSError as error:
+            raise self._unwritten(error) from error
+        if size + added.nbytes > _MOST_LATEST * _LATEST.itemsize:
+            self.add(readings)
+
+    def _stored(self, name: str) -> Readings:
         path = self._path(name)
         if not path.is_file():
             known = ", ".join(one.name for one in self.meters()) or "none"
@@ -77,16 +120,13 @@ class Store:
         schema = pa.schema([("time", pa.timestamp("s", tz="UTC")), ("value", pa.float64())], metadata=told)
         times = pa.array(readings.time.astype("datetime64[s]")).cast(pa.timestamp("s", tz="UTC"))
         table = pa.Table.from_arrays([times, pa.array(readings.value)], schema=schema)
-        fresh = path.with_name(f"{path.name}.new")
         try:
             make_folder(self.folder)
-            pq.write_table(table, fresh, compression="zstd")
-            put_in_place(fresh, path)
+            with replacing(path) as fresh:
+                pq.write_table(table, fresh, compression="zstd")
+            self._latest_path(meter.name).unlink(missing_ok=True)
         except OSError as error:
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
-            message = f"Readings cannot be written to {self.folder}: {error.strerror or error}."
-            raise CapacityError(message, hint="Free some space, or choose another folder.") from error
+            raise self._unwritten(error) from error
         return readings
 
     def year(self, year: int) -> dict[str, Metered]:
@@ -107,8 +147,20 @@ class Store:
             )
         return found
 
+    def _latest(self, name: str) -> Any:
+        path = self._latest_path(name)
+        data = path.read_bytes() if path.exists() else b""
+        return np.frombuffer(data[: len(data) // _LATEST.itemsize * _LATEST.itemsize], _LATEST)
+
+    def _unwritten(self, error: OSError) -> CapacityError:
+        message = f"Readings cannot be written to {self.folder}: {error.strerror or error}."
+        return CapacityError(message, hint="Free some space, or choose another folder.")
+
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"
+
+    def _latest_path(self, name: str) -> Path:
+        return self.folder / f"{name}.latest"
 
     def _meter(self, path: Path) -> Meter:
         try:

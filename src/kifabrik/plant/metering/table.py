@@ -172,6 +172,8 @@ def _rows(path: Path, time: str, value: str) -> tuple[list[tuple[int, str, str]]
 def _number(text: str, separator: str, where: str) -> float:
     tidy = text.replace("\u00a0", "").replace(" ", "")
     if separator != "," and "," in tidy:
+        if tidy.rfind(".") > tidy.find(","):
+            raise UsageError(f"{where}: {text!r} is no number.", hint="Decimal commas are meant: write 1.234,5.")
         tidy = tidy.replace(".", "").replace(",", ".")
     try:
         value = float(tidy)

@@ -242,7 +242,7 @@ def _asked(one: Watched, silent: set[str], tell: Callable[[str], None]) -> list[
 
 def _store(one: Watched, pairs: Sequence[tuple[int, float]], store: Store, kept: dict[str, int]) -> None:
     if pairs:
-        store.add(readings_of(one.meter, pairs))
+        store.append(readings_of(one.meter, pairs))
         kept[one.name] += len(pairs)
 
 

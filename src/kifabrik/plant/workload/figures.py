@@ -5,7 +5,6 @@ from typing import Final
 
 import numpy as np
 
-from kifabrik.plant.load import Floats
 from kifabrik.plant.workload.scheduling import Schedule
 
 _LONG: Final = 60.0
@@ -65,17 +64,3 @@ def figures_of(schedule: Schedule) -> Figures:
         gpu_use=float(np.dot(trace.gpus[here], ran)) / (schedule.fleet.gpus * schedule.span),
         span=schedule.span,
     )
-
-
-def queue_over_time(schedule: Schedule, step: float) -> tuple[Floats, Floats]:
-    """GPUs at work and GPUs waited for at the beginning of each step of `step` seconds; shapes (steps,)."""
-    ticks = np.arange(0.0, schedule.span, step)
-    gpus = schedule.trace.gpus.astype(np.float64)
-
-    def sum_before(times: Floats) -> Floats:
-        order = np.argsort(times)
-        total = np.concatenate([[0.0], np.cumsum(gpus[order])])
-        return np.asarray(total[np.searchsorted(times[order], ticks, side="right")])
-
-    started = sum_before(schedule.start)
-    return started - sum_before(schedule.end), sum_before(schedule.trace.submit) - started

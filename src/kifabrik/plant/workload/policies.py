@@ -51,10 +51,5 @@ TRAITS: Final = {
         "backfill under the permitted power; deferrable jobs wait for heat demand", backfill=True, signals=True
     ),
 }
-SAYS: Final = {
-    Sharing.SHARED: "jobs share nodes; one larger than a node takes whole nodes",
-    Sharing.WHOLE: "every job takes whole nodes",
-    Sharing.POOLED: "any free GPUs will do, wherever they are",
-}
 HALF_LIFE: Final = 7 * 86400.0
 """Seconds after which a tenant's use counts half: Slurm's `PriorityDecayHalfLife` is 7 days by default."""

@@ -2,7 +2,9 @@
 
 Source: Notwell and Wood, arXiv:2310.00174, and the code published with it: CatBoost with 1,000 trees and
 `random_strength=2`; absolute error on standardised values for numbers, log loss for classes. The faster variant
-takes squared errors for numbers.
+takes squared errors for numbers. Where some numbers are bounds, both maximise the likelihood of a normal error, to
+which a bound gives the probability of what lies beyond it (Tobin, Econometrica 26:24, 1958): CatBoost's accelerated
+failure time model with the numbers as logarithms of times.
 
 Invariants:
 - one thread a model: the same rows, seed and version give the same trees to the bit;
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from catboost import CatBoost, CatBoostError
+from catboost import CatBoost, CatBoostError, Pool
 from numpy.typing import NDArray
 
 from kifabrik.errors import IntegrityError
@@ -53,12 +55,21 @@ _LOSS: Final = {
 }
 """For squared errors CatBoost fits its learning rate to the data; for absolute ones it stays at 0.03: then 1,000
 trees are few."""
+SPREAD: Final = 0.5
+"""Standard deviation of that normal error, as a share of the spread of the values. Chosen on seven public endpoints
+(`docs/benchmarks.md`, pharma_bounds); half and double of it differ little."""
+_LARGEST: Final = 80.0
+"""Most of a standardised number that CatBoost still holds as the logarithm of a time (float32)."""
+_OPEN: Final = -1.0
+"""CatBoost's mark of an interval that has no end there."""
 
 _OF_THE_SYSTEM: Final = re.compile(r"\(Error (\d+): ([^)]*)\)")
 """How CatBoost quotes an error number of the operating system."""
 
 Floats = NDArray[np.float64]
 Table = NDArray[np.float32]
+Side = NDArray[np.int8]
+"""Shape (n,): 1 where the truth lies above the target, -1 where it lies below it, 0 where it was measured."""
 
 
 def settings(recipe: Recipe, kind: Kind, seed: int, trees: int = TREES) -> dict[str, Any]:
@@ -74,7 +85,16 @@ def settings(recipe: Recipe, kind: Kind, seed: int, trees: int = TREES) -> dict[
     }
 
 
-def grow(recipe: Recipe, kind: Kind, features: Table, target: Floats, seed: int, trees: int = TREES) -> CatBoost:
+def grow(
+    recipe: Recipe,
+    kind: Kind,
+    features: Table,
+    target: Floats,
+    seed: int,
+    trees: int = TREES,
+    *,
+    side: Side | None = None,
+) -> CatBoost:
     """Grow one model.
 
     Args:
@@ -84,10 +104,31 @@ def grow(recipe: Recipe, kind: Kind, features: Table, target: Floats, seed: int,
         target: Shape (n,): 0 and 1, or standardised numbers; not all the same.
         seed: Of luck.
         trees: How many.
+        side: Shape (n,): on which side of the target the truth lies, 0 where it was measured; None: all were.
     """
+    if kind is Kind.NUMBER and side is not None and side.any():
+        return _grow_with_bounds(settings(recipe, kind, seed, trees), features, target, side)
     model = CatBoost(settings(recipe, kind, seed, trees))
     model.fit(features, target.astype(int) if kind is Kind.CLASS else target)
     return model
+
+
+def _grow_with_bounds(how: dict[str, Any], features: Table, target: Floats, side: Side) -> CatBoost:
+    """The same, with bounds among the targets."""
+    time = np.exp(np.clip(target, -_LARGEST, _LARGEST))
+    ends = np.column_stack([np.where(side < 0, _OPEN, time), np.where(side > 0, _OPEN, time)])
+    rate = _rate(how, len(target))
+    model = CatBoost({**how, "loss_function": f"SurvivalAft:dist=Normal;scale={SPREAD}", "learning_rate": rate})
+    model.fit(Pool(features, label=ends))
+    return model
+
+
+def _rate(how: dict[str, Any], count: int) -> float:
+    """The rate of learning CatBoost takes for the same loss without bounds: it fits none to a model of times."""
+    probe = CatBoost({**how, "depth": 1})
+    line = np.arange(count, dtype=np.float32)
+    probe.fit(line[:, None], line)
+    return float(probe.get_all_params()["learning_rate"])
 
 
 def scores(models: Sequence[CatBoost], kind: Kind, features: Table) -> Floats:

@@ -19,6 +19,7 @@ ISOTONIC_FROM: Final = 1000
 """Fewer compounds are calibrated by Platt's sigmoid: isotonic regression overfits below it (Niculescu-Mizil and
 Caruana, ICML 2005)."""
 _EDGE: Final = 1e-6
+_ROUNDING: Final = 1e-9
 EDGES: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 1.0)
 """Edges of the bins of similarity to the nearest training compound (ECFP4)."""
 _LEAST_IN_BIN: Final = 50
@@ -31,7 +32,42 @@ _STILL_FAR: Final = 0.4
 drug-like compounds are often as similar as 0.3."""
 
 Floats = NDArray[np.float64]
-_Reach = Callable[[Floats, NDArray[np.bool_], float], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """Sizes of residuals, some known only to be exceeded.
+
+    Attributes:
+        least: Size, or what it exceeds, shape (n,).
+        is_open: Whether it is only known to be exceeded, shape (n,).
+    """
+
+    least: Floats
+    is_open: NDArray[np.bool_]
+
+    def __getitem__(self, at: NDArray[np.bool_]) -> "_Sizes":
+        return _Sizes(self.least[at], self.is_open[at])
+
+    @property
+    def known(self) -> int:
+        """How many are known."""
+        return int((~self.is_open).sum())
+
+    def reached(self, share: float) -> float:
+        """The least known size that so many do not exceed, by the product-limit estimate; else the largest.
+
+        Source: Kaplan and Meier, J. Am. Stat. Assoc. 53:457, 1958. Where all are known it is the quantile.
+        """
+        order = np.lexsort((self.is_open, self.least))
+        sizes, known = self.least[order], ~self.is_open[order]
+        left = np.arange(len(sizes), 0, -1)
+        exceed = np.cumprod(np.where(known, (left - 1) / left, 1.0))
+        enough = np.flatnonzero(known & (exceed <= 1 - share + _ROUNDING))
+        return float(sizes[enough[0]] if len(enough) else sizes[-1])
+
+
+_Reach = Callable[[_Sizes, NDArray[np.bool_], float], float]
 """Half width of intervals from sizes of residuals, which of them are in a bin, and the level."""
 
 
@@ -96,9 +132,10 @@ class Band:
     Attributes:
         low: Least similarity.
         high: Similarity below which it holds; the last holds for 1 too.
-        count: Residuals it was made of.
+        count: Residuals it was made of, without those only known to be exceeded.
         reach: Half its width, as the model sees numbers.
-        covered: Share covered when each fold was judged by the residuals of the others; NaN if not known.
+        covered: Share of measured compounds covered when each fold was judged by the residuals of the others; NaN
+            if not known.
     """
 
     low: float
@@ -113,7 +150,13 @@ class Band:
         return {"low": self.low, "high": self.high, "count": self.count, "reach": self.reach, "covered": covered}
 
 
-def bands_of(residuals: Floats, similarity: Floats, fold: NDArray[np.intp], level: float) -> tuple[Band, ...]:
+def bands_of(
+    residuals: Floats,
+    similarity: Floats,
+    fold: NDArray[np.intp],
+    level: float,
+    is_bound: NDArray[np.bool_] | None = None,
+) -> tuple[Band, ...]:
     """Cross-conformal intervals by similarity (Vovk, Ann. Math. Artif. Intell. 74:9, 2015; Mondrian bins).
 
     A bin that needs wider intervals than all compounds together gets them. One that seems to need narrower ones
@@ -122,22 +165,28 @@ def bands_of(residuals: Floats, similarity: Floats, fold: NDArray[np.intp], leve
     make sure: a new series is rarely easier than the scaffolds that were left out. Bins with fewer than 50
     residuals are joined with the next more similar one, the last with the one before.
 
+    Of a compound with a bound it is known how far the prediction is short of the bound, and that the residual is
+    larger than that: quantiles are product-limit estimates.
+
     Args:
         residuals: Shape (n,), of models that had not seen the compound's scaffold.
         similarity: Shape (n,), to the nearest compound that model had seen.
         fold: Shape (n,), in which the compound was left out.
         level: Share to be covered.
+        is_bound: Shape (n,): whether the residual is only how far the prediction is short of a bound; None: none.
     """
-    size = np.abs(residuals)
+    bounds = np.zeros(len(residuals), dtype=bool) if is_bound is None else is_bound
+    says = ~bounds | (residuals != 0)  # a prediction beyond its bound may be off by anything
+    size, similarity, fold = _Sizes(np.abs(residuals), bounds)[says], similarity[says], fold[says]
     bands = []
-    for low, high in _bins(similarity):
+    for low, high in _bins(similarity[~size.is_open]):
         inside = _inside(similarity, low, high)
         reach = _far_reach if low < _FAR and high <= _STILL_FAR else _reach
         bands.append(
             Band(
                 low=low,
                 high=high,
-                count=int(inside.sum()),
+                count=size[inside].known,
                 reach=reach(size, inside, level),
                 covered=_crossed(size, inside, fold, level, reach),
             )
@@ -166,46 +215,43 @@ def _inside(similarity: Floats, low: float, high: float) -> NDArray[np.bool_]:
     return (similarity >= low) & ((similarity < high) | (high >= 1.0))
 
 
-def _quantile(size: Floats, level: float) -> float:
+def _quantile(size: _Sizes, level: float) -> float:
     """The conformal quantile; the largest residual where there are too few for the level."""
-    if not len(size):
-        return 0.0
-    rank = min(len(size), math.ceil((len(size) + 1) * level))
-    return float(np.sort(size)[rank - 1])
+    count = len(size.least)
+    return size.reached(min(count, math.ceil((count + 1) * level)) / count) if count else 0.0
 
 
-def _reach(size: Floats, inside: NDArray[np.bool_], level: float) -> float:
+def _reach(size: _Sizes, inside: NDArray[np.bool_], level: float) -> float:
     """Half the width of intervals in a bin: that of all compounds, within what the bin itself says."""
     own = _quantile(size[inside], level)
     return float(np.clip(_quantile(size, level), own, max(own, _sure_quantile(size[inside], level))))
 
 
-def _far_reach(size: Floats, inside: NDArray[np.bool_], level: float) -> float:
+def _far_reach(size: _Sizes, inside: NDArray[np.bool_], level: float) -> float:
     """Half the width of intervals in the bin of far compounds: what its own residuals make sure."""
     return max(_quantile(size[inside], level), _sure_quantile(size[inside], level))
 
 
-def _sure_quantile(size: Floats, level: float) -> float:
+def _sure_quantile(size: _Sizes, level: float) -> float:
     """The residual that covers the level with a probability of `_SURE` (Vovk, Mach. Learn. 92:349, 2013, prop. 2a).
 
     The k-th smallest of n covers more than the level with the probability that a binomial variable of n and the
     level stays below k. The largest residual where there are too few for that.
     """
-    if not len(size):
+    if not size.known:
         return 0.0
     from scipy.stats import binom  # noqa: PLC0415 - only to train
 
-    rank = min(len(size), int(binom.ppf(_SURE, len(size), level)) + 1)
-    return float(np.sort(size)[rank - 1])
+    return size.reached(min(size.known, int(binom.ppf(_SURE, size.known, level)) + 1) / size.known)
 
 
-def _crossed(size: Floats, inside: NDArray[np.bool_], fold: NDArray[np.intp], level: float, reach: _Reach) -> float:
-    """Share of a bin that is covered when each fold is judged by the residuals of the others."""
+def _crossed(size: _Sizes, inside: NDArray[np.bool_], fold: NDArray[np.intp], level: float, reach: _Reach) -> float:
+    """Share of a bin's measured compounds that are covered when each fold is judged by the others' residuals."""
     covered, count = 0, 0
     for number in np.unique(fold[inside]):
         seen = fold != number
         if inside[seen].any():
-            mine = size[inside & ~seen]
+            mine = size.least[inside & ~seen & ~size.is_open]
             covered += int((mine <= reach(size[seen], inside[seen], level)).sum())
             count += len(mine)
     return covered / count if count else math.nan

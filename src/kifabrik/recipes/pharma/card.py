@@ -12,7 +12,7 @@ from kifabrik.durable import write_whole
 from kifabrik.recipes.pharma.boosting import Recipe
 from kifabrik.recipes.pharma.calibrating import Shape
 from kifabrik.recipes.pharma.domain import PROPERTIES
-from kifabrik.recipes.pharma.endpoints import Kind
+from kifabrik.recipes.pharma.endpoints import Bounds, Kind
 from kifabrik.recipes.pharma.features import NAMES
 from kifabrik.recipes.pharma.importance import importance
 from kifabrik.recipes.pharma.keeping import digest
@@ -23,6 +23,11 @@ from kifabrik.recipes.pharma.words import Words
 
 CARD: Final = "card.md"
 _SHOWN: Final = 10
+_BOUNDS: Final = {
+    Bounds.LEARN: "bounds_learnt",
+    Bounds.VALUE: "bounds_as_values",
+    Bounds.LEAVE_OUT: "bounds_left_out",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +103,16 @@ def _limits(model: Model, words: Words) -> tuple[tuple[str, str], ...]:
     """Measurements that are bounds, and values that look like some."""
     facts = model.facts
     left_out = facts.get("data", {}).get("bounds", {}).get(model.endpoint.name, 0)
-    taken = facts.get("bounds", 0)
+    bounds = facts["bounds"]
     answers = []
-    if left_out or taken:
-        said = words("bounds_says", left_out=words.whole(left_out), taken=words.whole(taken))
-        answers.append((words("bounds"), said))
+    if left_out or sum(bounds.values()):
+        said = words(
+            _BOUNDS[model.bounds],
+            above=words.whole(bounds[Relation.ABOVE.value]),
+            below=words.whole(bounds[Relation.BELOW.value]),
+        )
+        dropped = words("bounds_dropped", left_out=words.whole(left_out)) if left_out else ""
+        answers.append((words("bounds"), f"{said}{dropped}"))
     answers += [
         (
             words("pile_low" if one["side"] == Relation.BELOW.value else "pile_high"),
@@ -156,6 +166,8 @@ def _learner(model: Model, words: Words) -> str:
             seed=str(model.facts["seed"]),
         )
     of_numbers = "absolute_loss" if model.recipe is Recipe.MAPLIGHT else "squared_loss"
+    if model.bounds is Bounds.LEARN and sum(model.facts["bounds"].values()):
+        of_numbers = "bounded_loss"
     members = len(model.members)
     return words(
         "learner_says",
@@ -214,10 +226,26 @@ def _figures(model: Model, evaluation: dict[str, Any] | None, words: Words) -> t
             )
             for one in evaluation["bins"]
         ]
+    if evaluation["bounds"]["count"]:
+        answers.append((words("bounds_tested"), bounds_said(evaluation, words)))
     if model.calibration is not None:
         shape = words("isotonic" if model.calibration.shape is Shape.ISOTONIC else "platt")
         answers.append((words("probabilities"), words("probabilities_says", shape=shape)))
     return tuple(answers)
+
+
+def bounds_said(evaluation: dict[str, Any], words: Words) -> str:
+    """What becomes of test compounds with a bound; empty where there are none."""
+    found = evaluation["bounds"]
+    if not found["count"]:
+        return ""
+    return words(
+        "bounds_judged",
+        count=words.whole(found["count"]),
+        agree=words.percent(found["agree"]),
+        covered=words.percent(found["covered"]),
+        ordered=words.percent(found["ordered"], 1),
+    )
 
 
 def _beside(name: str, simple: dict[str, dict[str, Any]], words: Words) -> str:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from kifabrik.recipes.pharma import networks, stacking
 from kifabrik.recipes.pharma.baselines import Baseline, baseline_scores
-from kifabrik.recipes.pharma.boosting import OF_TREES, TREES, Recipe, Table, grow, scores, side_by_side
-from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
+from kifabrik.recipes.pharma.boosting import OF_TREES, TREES, Recipe, Side, Table, grow, scores, side_by_side
+from kifabrik.recipes.pharma.endpoints import Bounds, Endpoint, Kind
 from kifabrik.recipes.pharma.measures import HEADLINE, SMALL_IS_GOOD, measure_folds
 from kifabrik.recipes.pharma.neighbours import Packed, nearest
 from kifabrik.recipes.pharma.networks import Graphs
@@ -41,6 +41,7 @@ class Training:
         shows_neighbours: Whether the model may keep and show training structures.
         helpers: Other endpoints of the same table: their predictions are features of trees, and a network learns
             them together with the endpoint.
+        bounds: How bounds are taken; networks leave them out where they are to be learnt from.
         workers: Models grown at once, and processes for features.
         cache: A folder that keeps features between calls.
     """
@@ -55,6 +56,7 @@ class Training:
     seed: int = 1
     shows_neighbours: bool = False
     helpers: tuple[Endpoint, ...] = ()
+    bounds: Bounds = Bounds.LEARN
     workers: int = 1
     cache: Path | None = None
 
@@ -68,6 +70,7 @@ class Data:
         features: Shape (n, features).
         packed: Fingerprints.
         target: Shape (n,): 0 and 1, or standardised numbers.
+        side: Shape (n,): on which side of the target the truth lies; 0 where it was measured.
         fold: Shape (n,), the fold each compound is left out in.
         graphs: What networks learn from, beginning with these compounds; None where only trees are grown.
     """
@@ -76,12 +79,17 @@ class Data:
     features: Table
     packed: Packed
     target: Floats
+    side: Side
     fold: NDArray[np.intp]
     graphs: Graphs | None = None
 
     def parts(self, number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Places outside a fold, and in it."""
         return np.flatnonzero(self.fold != number), np.flatnonzero(self.fold == number)
+
+    def measured(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of some places whose target is no bound: only they have an error."""
+        return np.asarray(places[self.side[places] == 0], dtype=np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,8 @@ def _grown(data: Data, wishes: Training, recipe: Recipe, number: int) -> tuple[N
         return left, np.full(len(left), data.target[seen][0])
     if data.graphs is not None:
         return left, networks.left_out(data.graphs, data.kind, number, left, wishes.seed, wishes.epochs)
-    model = grow(recipe, data.kind, data.features[seen], data.target[seen], wishes.seed, wishes.trees)
+    side = data.side[seen]
+    model = grow(recipe, data.kind, data.features[seen], data.target[seen], wishes.seed, wishes.trees, side=side)
     return left, scores([model], data.kind, data.features[left])
 
 
@@ -127,9 +136,11 @@ def choose(data: Data, wishes: Training, done: Done) -> Choice:
     if len(first) > 1:
         for recipe in first:
             parts = [found[recipe, number] for number in numbers[:COMPARED]]
-            left = np.concatenate([part[0] for part in parts])
-            guessed = np.concatenate([part[1] for part in parts])
-            judged = measure_folds(data.kind, data.target[left], guessed, data.fold[left])
+            said = np.full(len(data.target), np.nan)
+            for places, guessed in parts:
+                said[places] = guessed
+            left = data.measured(np.concatenate([part[0] for part in parts]))
+            judged = measure_folds(data.kind, data.target[left], said[left], data.fold[left])
             compared[recipe.value] = judged[HEADLINE[data.kind]]
     recipe = wishes.recipe or _better(data.kind, compared)
     rest = [(recipe, number) for number in numbers if (recipe, number) not in found]

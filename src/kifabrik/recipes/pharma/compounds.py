@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from kifabrik.durable import write_whole
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.molecules import SKELETON
+from kifabrik.recipes.pharma.numbers import Relation
 
 FIXED: Final = ("id", "smiles", "inchikey", "date")
 _RELATION: Final = ".relation"
 _COUNT: Final = ".n"
+_SIDES: Final = {Relation.BELOW.value: -1, Relation.ABOVE.value: 1}
 _EXACT: Final = 2.0**53
 """Below it whole numbers are exact as floats."""
 _AGAIN: Final = "It should be a table that `kifabrik pharma prepare` or `split` wrote."
@@ -40,6 +42,11 @@ class Values:
     value: NDArray[np.float64]
     relation: tuple[str, ...]
     count: NDArray[np.int64]
+
+    @property
+    def side(self) -> NDArray[np.int8]:
+        """[compound], on which side of the value the truth lies: 1 for `>`, -1 for `<`, 0 where it was measured."""
+        return np.array([_SIDES.get(one, 0) for one in self.relation], dtype=np.int8)
 
     def __getitem__(self, places: NDArray[np.intp]) -> "Values":
         """Those of some compounds."""
@@ -97,6 +104,11 @@ class Compounds:
     def measured(self, endpoint: str) -> "Compounds":
         """Those that have a value of an endpoint."""
         return self[np.flatnonzero(np.isfinite(self.endpoints[endpoint].value))]
+
+    def exact(self, endpoint: str) -> "Compounds":
+        """Those that have a value of an endpoint which is not a bound."""
+        values = self.endpoints[endpoint]
+        return self[np.flatnonzero(np.isfinite(values.value) & (values.side == 0))]
 
     def with_properties(self, more: dict[str, tuple[str, ...]]) -> "Compounds":
         """The same with further columns."""

@@ -17,10 +17,18 @@ class Kind(Enum):
 
 
 class Censored(Enum):
-    """What becomes of values that are bounds (`<10`)."""
+    """What `prepare` does with measurements that are bounds (`<10`)."""
 
+    KEEP = "keep"
     DROP = "drop"
-    BOUND = "bound"
+
+
+class Bounds(Enum):
+    """How training takes measurements that are bounds (`<10`)."""
+
+    LEARN = "learn"
+    VALUE = "value"
+    LEAVE_OUT = "leave-out"
 
 
 @dataclass(frozen=True, slots=True)

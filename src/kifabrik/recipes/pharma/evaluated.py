@@ -28,11 +28,13 @@ def save_evaluation(found: Evaluation, sides: Sides, folder: Path, *, learning: 
     model = load(folder)
     test = sides.test.measured(model.endpoint.name)
     said = found.predictions
-    header = ("id", "smiles", "measured", "predicted", "low", "high", "similarity", "in_domain")
+    values = test.endpoints[model.endpoint.name]
+    header = ("id", "smiles", "measured", "relation", "predicted", "low", "high", "similarity", "in_domain")
     rows = zip(
         test.id,
         test.smiles,
-        test.endpoints[model.endpoint.name].value.tolist(),
+        values.value.tolist(),
+        values.relation,
         said.value.tolist(),
         said.low.tolist(),
         said.high.tolist(),
@@ -51,8 +53,8 @@ def save_evaluation(found: Evaluation, sides: Sides, folder: Path, *, learning: 
             "predicted": _plain(found.predicted),
             "low": _plain(found.low),
             "high": _plain(found.high),
-            "similarity": _plain(said.similarity),
-            "in_domain": [bool(one) for one in said.in_domain],
+            "similarity": _plain(found.similarity),
+            "in_domain": [bool(one) for one in said.in_domain[found.exact]],
         },
         "learning": [{"compounds": one.compounds, "value": one.value} for one in learning],
         "versions": versions(),

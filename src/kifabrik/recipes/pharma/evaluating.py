@@ -2,7 +2,8 @@
 
 Invariants:
 - a test compound that trained the model, or a stereoisomer of one that did, is refused;
-- numbers are compared as the model sees them: as logarithms where it takes them.
+- numbers are compared as the model sees them: as logarithms where it takes them;
+- bounds among the test data are judged apart, and are in no measure, bin or cliff.
 """
 
 import math
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.baselines import Baseline, baseline_scores
+from kifabrik.recipes.pharma.bounds import Judged, judge, taken
 from kifabrik.recipes.pharma.calibrating import EDGES
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.endpoints import Kind
@@ -80,7 +82,7 @@ class Evaluation:
     """What was found on test data.
 
     Attributes:
-        count: Test compounds.
+        count: Test compounds that were measured; those with a bound are not among them.
         measures: Of the model, on all of them.
         in_domain: Of the model, on those in its domain; empty where they are too few.
         inside: How many are in the domain.
@@ -88,11 +90,13 @@ class Evaluation:
         bins: By similarity.
         covered: Share of all whose interval holds what was measured; None for classes.
         cliffs: Activity cliffs.
-        true: Measured values, as compared.
+        bounds: What becomes of test compounds with a bound.
+        exact: Which of the predictions are of measured test compounds, shape (predictions,).
+        true: Measured values, as compared, shape (count,).
         predicted: Predicted values, as compared.
         low: Lower ends of intervals, as compared; NaN for classes.
         high: Upper ends.
-        predictions: All that the model says.
+        predictions: All that the model says, of measured test compounds and of those with a bound.
     """
 
     count: int
@@ -103,6 +107,8 @@ class Evaluation:
     bins: tuple[SimilarityBin, ...]
     covered: float | None
     cliffs: Cliffs
+    bounds: Judged
+    exact: NDArray[np.bool_] = field(hash=False)
     true: Floats
     predicted: Floats
     low: Floats
@@ -110,16 +116,21 @@ class Evaluation:
     predictions: Predictions
 
     @property
+    def similarity(self) -> Floats:
+        """Of measured test compounds to the nearest training compound, shape (count,)."""
+        return self.predictions.similarity[self.exact]
+
+    @property
     def covered_far(self) -> float | None:
         """Share covered of compounds far from all training compounds; None for classes or where there are none."""
         if self.covered is None or not self.count_far:
             return None
-        return coverage_of_far(self.predictions.similarity, self.true, self.low, self.high)
+        return coverage_of_far(self.similarity, self.true, self.low, self.high)
 
     @property
     def count_far(self) -> int:
-        """Test compounds far from all training compounds."""
-        return int((self.predictions.similarity < FAR).sum())
+        """Measured test compounds far from all training compounds."""
+        return int((self.similarity < FAR).sum())
 
     def plain(self) -> dict[str, Any]:
         """As JSON says it: figures only, no compounds."""
@@ -137,6 +148,7 @@ class Evaluation:
                 "covered": self.covered,
                 "far": {"below": FAR, "count": self.count_far, "covered": self.covered_far},
                 "cliffs": asdict(self.cliffs),
+                "bounds": asdict(self.bounds),
             }
         )
 
@@ -199,18 +211,20 @@ def evaluate(
         raise UsageError(
             f"The test data has no endpoint {name}.", hint="Name the folder the model was trained from."
         )
-    train, test = train.measured(name), test.measured(name)
+    train = taken(train, model.bounds).measured(name)
+    test = test.measured(name)
     check_apart(train, test)
     _check_unseen(model, test)
-    values = test.endpoints[name].value
-    if not len(test) or (kind is Kind.CLASS and np.ptp(values) == 0):
+    values, side = test.endpoints[name].value, test.endpoints[name].side
+    exact = side == 0
+    if not exact.any() or (kind is Kind.CLASS and np.ptp(values) == 0):
         raise UsageError(
-            f"{len(test)} test compounds have a value of {name}, and they are all alike.",
+            f"{exact.sum()} test compounds have a measured value of {name}, and they are all alike.",
             hint="Split again: with a larger --test, another --seed or --by.",
         )
-    if model.scaling.log and values.min() <= 0:
+    if model.scaling.log and values[exact].min() <= 0:
         raise UsageError(
-            f"{(values <= 0).sum()} test compounds have a {name} of 0 or less, which has no logarithm.",
+            f"{(values[exact] <= 0).sum()} test compounds have a {name} of 0 or less, which has no logarithm.",
             hint="The model takes logarithms; train it again with --no-log.",
         )
     done = progress or (lambda _one: None)
@@ -222,21 +236,23 @@ def evaluate(
     def compared(numbers: Floats) -> Floats:
         return np.log10(numbers) if forth.log else numbers
 
-    true, predicted = compared(values), compared(said.value)
-    low, high = compared(said.low), compared(said.high)
-    inside = said.in_domain
-    base = train.endpoints[name].value
+    judged = judge(values, side, said.value, said.low, said.high)
+    true, predicted = compared(values[exact]), compared(said.value[exact])
+    low, high = compared(said.low[exact]), compared(said.high[exact])
+    inside, similarity = said.in_domain[exact], said.similarity[exact]
     return Evaluation(
-        count=len(test),
+        count=len(true),
         measures=with_intervals(kind, true, predicted, seed=seed),
         inside=int(inside.sum()),
         in_domain=with_intervals(kind, true[inside], predicted[inside], seed=seed)
         if inside.sum() >= _ENOUGH and np.ptp(true[inside]) > 0
         else {},
-        baselines=_baselines(model, train, test, unscaled, true, seed, done),
-        bins=_bins(kind, said.similarity, true, predicted, low, high),
+        baselines=_baselines(model, train, test.exact(name), unscaled, true, seed, done),
+        bins=_bins(kind, similarity, true, predicted, low, high),
         covered=None if kind is Kind.CLASS else float(((true >= low) & (true <= high)).mean()),
-        cliffs=_cliffs(kind, train, test, compared(base), true, predicted, is_log=forth.log),
+        cliffs=_cliffs(kind, train.exact(name), test.exact(name), name, compared, predicted, is_log=forth.log),
+        bounds=judged,
+        exact=exact,
         true=true,
         predicted=predicted,
         low=low,
@@ -305,8 +321,16 @@ def _bins(
 
 
 def _cliffs(
-    kind: Kind, train: Compounds, test: Compounds, base: Floats, true: Floats, predicted: Floats, *, is_log: bool
+    kind: Kind,
+    train: Compounds,
+    test: Compounds,
+    name: str,
+    compared: Callable[[Floats], Floats],
+    predicted: Floats,
+    *,
+    is_log: bool,
 ) -> Cliffs:
+    base, true = (compared(one.endpoints[name].value) for one in (train, test))
     close = similarities(morgan(test.smiles), morgan(train.smiles)) >= CLIFF_SIMILARITY
     step = _HALF if kind is Kind.CLASS else CLIFF_STEP if is_log else CLIFF_STEP * float(base.std())
     differ = close & (np.abs(true[:, None] - base[None, :]) >= step)

@@ -16,6 +16,8 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem import Mol, rdFingerprintGenerator
 from rdkit.rdBase import BlockLogs
 
+from kifabrik.recipes.pharma.libraries import Molecules
+
 BITS: Final = 2048
 RADIUS: Final = 2
 WORDS: Final = BITS // 64
@@ -34,6 +36,25 @@ def read_molecule(smiles: str) -> Mol | None:
     with BlockLogs():
         molecule = Chem.MolFromSmiles(smiles)
     return molecule if molecule is not None and molecule.GetNumAtoms() else None
+
+
+def read_chunk(chunk: Molecules) -> tuple[list[Mol], list[int], list[tuple[int, str, str, str]]]:
+    """Read a chunk of a library.
+
+    Returns:
+        Molecules, their places in the chunk, and the rows that could not be read: row, id, SMILES and why.
+    """
+    molecules, places, rejects = [], [], []
+    for place, text in enumerate(chunk.smiles):
+        reason = chunk.reasons.get(place, "")
+        molecule = None if reason else read_molecule(text)
+        if molecule is None:
+            reason = reason or ("RDKit cannot read the SMILES" if text else "the row has no SMILES")
+            rejects.append((chunk.first + place, chunk.ids[place], text, reason))
+        else:
+            molecules.append(molecule)
+            places.append(place)
+    return molecules, places, rejects
 
 
 def of_molecules(molecules: Iterable[Mol | None]) -> Packed:

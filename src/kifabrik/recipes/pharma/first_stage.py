@@ -19,9 +19,9 @@ import numpy as np
 from catboost import CatBoostRegressor
 from numpy.typing import NDArray
 
-from kifabrik.durable import put_in_place, write_whole
+from kifabrik.durable import replacing, write_whole
 from kifabrik.recipes.pharma.boosting import save_trees
-from kifabrik.recipes.pharma.fingerprints import WORDS, Packed, morgan, of_molecules, read_molecule, unpack
+from kifabrik.recipes.pharma.fingerprints import WORDS, Packed, morgan, of_molecules, read_chunk, unpack
 from kifabrik.recipes.pharma.libraries import Molecules
 from kifabrik.recipes.pharma.popcount import nearest
 
@@ -88,9 +88,8 @@ def learn(folder: Path, smiles: Sequence[str], values: NDArray[np.float64], seed
     columns = np.flatnonzero(bits[~held_out].mean(axis=0) >= _RAREST)
     model = CatBoostRegressor(**_SETTINGS, random_seed=seed)
     model.fit(bits[~held_out][:, columns].astype(np.float32), _normal_scores(values[~held_out]))
-    fresh = folder / f"{TREES}.new"
-    save_trees(model, fresh)
-    put_in_place(fresh, folder / TREES)
+    with replacing(folder / TREES) as fresh:
+        save_trees(model, fresh)
     said = model.predict(bits[held_out][:, columns].astype(np.float32), thread_count=1)
     learnt = Learnt(int((~held_out).sum()), int(held_out.sum()), _rank_correlation(said, values[held_out]))
     document = {"bits": columns.tolist(), "held_out": learnt.held_out, "trained_on": learnt.trained_on}
@@ -109,10 +108,8 @@ def keep_references(folder: Path, smiles: Sequence[str]) -> int:
     """Keep known actives to compare with; gives how many could be read."""
     packed = morgan(smiles)
     packed = packed[packed.any(axis=1)]
-    fresh = folder / f"{REFERENCES}.new"
-    with fresh.open("wb") as file:
+    with replacing(folder / REFERENCES) as fresh, fresh.open("wb") as file:
         np.save(file, packed)
-    put_in_place(fresh, folder / REFERENCES)
     return len(packed)
 
 
@@ -136,16 +133,7 @@ def _scorer(folder: Path) -> Scorer:
 def score_chunk(chunk: Molecules, folder: Path) -> FirstScores:
     """Score a chunk of the library by what is kept in a folder."""
     scores = np.full(len(chunk.smiles), np.nan, np.float32)
-    molecules, places, rejects = [], [], []
-    for place, text in enumerate(chunk.smiles):
-        reason = chunk.reasons.get(place, "")
-        molecule = None if reason else read_molecule(text)
-        if molecule is None:
-            reason = reason or ("RDKit cannot read the SMILES" if text else "the row has no SMILES")
-            rejects.append((chunk.first + place, chunk.ids[place], text, reason))
-        else:
-            molecules.append(molecule)
-            places.append(place)
+    molecules, places, rejects = read_chunk(chunk)
     if molecules:
         scores[places] = _scorer(folder)(of_molecules(molecules))
     return FirstScores(scores, rejects)

@@ -23,7 +23,7 @@ from rdkit import Chem
 from rdkit.Chem import rdDepictor
 from rdkit.rdBase import BlockLogs
 
-from kifabrik.durable import put_in_place, write_whole
+from kifabrik.durable import replacing, write_whole
 from kifabrik.recipes.pharma.endpoints import Kind
 from kifabrik.recipes.pharma.first_stage import Learnt
 from kifabrik.recipes.pharma.left_out import RejectsFile
@@ -179,8 +179,7 @@ def _write_csv(path: Path, columns: list[str], rows: list[list[str]]) -> None:
 
 
 def _write_sdf(path: Path, columns: list[str], rows: list[list[str]]) -> None:
-    fresh = path.with_suffix(".new")
-    with BlockLogs(), fresh.open("w", encoding="utf-8") as file:
+    with BlockLogs(), replacing(path) as fresh, fresh.open("w", encoding="utf-8") as file:
         writer: Any = Chem.SDWriter(file)
         for row in rows:
             said = dict(zip(columns, row, strict=True))
@@ -192,14 +191,12 @@ def _write_sdf(path: Path, columns: list[str], rows: list[list[str]]) -> None:
                     molecule.SetProp(name, value)
             writer.write(molecule)
         writer.close()
-    put_in_place(fresh, path)
 
 
 def _write_rejects(path: Path, first: Parts | None, second: Parts) -> tuple[int, int]:
     """Put the rejects of both stages together; gives how many there are of each."""
     unread = left_out = 0
-    fresh = path.with_suffix(".new")
-    with RejectsFile(fresh) as file:
+    with replacing(path) as fresh, RejectsFile(fresh) as file:
         for number in range(first.finished() if first else 0):
             part = first.rejects_path(number) if first else path
             if part.exists():
@@ -211,5 +208,4 @@ def _write_rejects(path: Path, first: Parts | None, second: Parts) -> tuple[int,
             gone = [row for row in table.select(["row", "id", "smiles", "reason"]).to_pylist() if row["reason"]]
             file.write((row["row"], row["id"], row["smiles"], row["reason"]) for row in gone)
             left_out += len(gone)
-    put_in_place(fresh, path)
     return unread, left_out

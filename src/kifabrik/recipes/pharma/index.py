@@ -30,12 +30,11 @@ import pyarrow as pa
 import rdkit
 from numpy.typing import NDArray
 from rdkit import Chem, DataStructs
-from rdkit.Chem import Mol
 from rdkit.rdBase import BlockLogs
 
 from kifabrik.durable import make_folder, put_in_place, write_whole
 from kifabrik.errors import CapacityError, UsageError
-from kifabrik.recipes.pharma.fingerprints import BITS, RADIUS, WORDS, of_molecules, read_molecule
+from kifabrik.recipes.pharma.fingerprints import BITS, RADIUS, WORDS, of_molecules, read_chunk
 from kifabrik.recipes.pharma.left_out import RejectsFile
 from kifabrik.recipes.pharma.libraries import Library, Molecules
 from kifabrik.recipes.pharma.popcount import count_bits
@@ -217,17 +216,7 @@ def _pool(workers: int) -> Iterator[Executor | None]:
 
 def _part(chunk: Molecules, *, patterns: bool) -> _Part:
     """Read and fingerprint a chunk."""
-    kept: list[Mol] = []
-    places, rejects = [], []
-    for place, text in enumerate(chunk.smiles):
-        reason = chunk.reasons.get(place, "")
-        molecule = None if reason else read_molecule(text)
-        if molecule is None:
-            reason = reason or ("RDKit cannot read the SMILES" if text else "the row has no SMILES")
-            rejects.append((chunk.first + place, chunk.ids[place], text, reason))
-        else:
-            kept.append(molecule)
-            places.append(place)
+    kept, places, rejects = read_chunk(chunk)
     with BlockLogs():
         bits = of_molecules(kept)
         pattern_bits = pattern_words(kept) if patterns else None

@@ -20,7 +20,7 @@ from kifabrik.recipes import run_log
 from kifabrik.recipes.pharma.baselines import Baseline
 from kifabrik.recipes.pharma.boosting import Recipe
 from kifabrik.recipes.pharma.card import write_card
-from kifabrik.recipes.pharma.endpoints import limit_of
+from kifabrik.recipes.pharma.endpoints import Bounds, limit_of
 from kifabrik.recipes.pharma.evaluated import load_evaluation, save_evaluation
 from kifabrik.recipes.pharma.evaluating import evaluate
 from kifabrik.recipes.pharma.filters import RULES, Alerts, Filters, Limit
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     learn.add_argument("--by", choices=["", *(each.value for each in Method)], default="", help="how to split")
     learn.add_argument("--recipe", choices=["auto", *(each.value for each in Recipe)], default="auto")
     learn.add_argument("--members", type=int, default=1)
+    learn.add_argument("--bounds", choices=[each.value for each in Bounds], default=Bounds.LEARN.value)
     learn.add_argument("--seed", type=int, default=1)
     learn.add_argument("--language", choices=LANGUAGES, default="en", help="of the report and the card")
     search = work.add_parser("screen", help="find the best molecules of a library")
@@ -101,9 +102,11 @@ def _train(said: argparse.Namespace, scratch: Path) -> None:
     run_log.say(f"split by {cut.method.value}: {len(cut.train):,} to train, {len(cut.test):,} to test")
     sides = load_split(halves)
     endpoint = sides.endpoint(said.endpoint)
+    run_log.say(f"{made.bounds_kept[endpoint.name]:,} compounds have a bound as their value ({said.bounds})")
     training = Training(
         recipe=None if said.recipe == "auto" else Recipe(said.recipe),
         members=said.members,
+        bounds=Bounds(said.bounds),
         seed=said.seed,
         workers=run_log.cores(),
     )
@@ -123,6 +126,9 @@ def _train(said: argparse.Namespace, scratch: Path) -> None:
 
     write_report(model, judged, said.out, language=said.language)
     write_card(model, judged, said.out, language=said.language)
+    if found.bounds.count:
+        run_log.report("bounds_covered", found.bounds.covered)
+        run_log.report("pairs_in_order", found.bounds.ordered)
     for measure, interval in found.measures.items():
         run_log.say(f"{measure.value} {interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})")
         run_log.report(measure.value.lower().replace(" ", "_"), interval.value)

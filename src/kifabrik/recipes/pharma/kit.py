@@ -114,7 +114,7 @@ def _files(values: Mapping[str, str]) -> dict[str, str]:
         words.append(f"--seed {first}")
         words += [f"--endpoint '{endpoints[0]}'"] if endpoints else []
     words += [f"--{name} '{values[name]}'" for name in ("active", "by") if values[name]]
-    words.append(f"--recipe {values['recipe']} --members {values['members']} --language {values['language']}")
+    words += [f"--{name} {values[name]}" for name in ("recipe", "bounds", "members", "language")]
     common = {key: values[key] for key in ("name", "purpose", "dataset", "cpu", "memory", "budget")}
     job = _JOB.format(code=CODE, run=f"{_PROGRAM} {' '.join(words)}", **common)
     if is_sweep:
@@ -186,6 +186,12 @@ PHARMA_TRAIN: Final = Kit(
             choice_of("by", "", "time", "scaffold", "cluster", "random"),
         ),
         Setting("recipe", "auto", "auto, maplight or fast", choice_of("recipe", "auto", "maplight", "fast")),
+        Setting(
+            "bounds",
+            "learn",
+            "how to take <10 and >10: learn, value or leave-out",
+            choice_of("bounds", "learn", "value", "leave-out"),
+        ),
         Setting("members", "1", "sets of trees to take the mean of", number_of("members", 1, 50)),
         Setting("language", "en", "of the report: en or de", choice_of("language", "en", "de")),
         Setting("seed", "1", "of luck", number_of("seed", 0, 2**31)),

@@ -9,6 +9,7 @@ import numpy as np
 
 from kifabrik.recipes.pharma import networks
 from kifabrik.recipes.pharma.boosting import grow, scores
+from kifabrik.recipes.pharma.bounds import taken
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.endpoints import Kind
 from kifabrik.recipes.pharma.features import maplight
@@ -51,15 +52,16 @@ def learning_curve(
     Args:
         model: Gives endpoint, recipe and scaling.
         train: Training data.
-        test: Test data.
+        test: Test data; bounds in it are left out.
         seed: Of luck.
         workers: Processes for features.
         cache: A folder that keeps features between calls.
         progress: Called with 1 for each part.
     """
     name, kind = model.endpoint.name, model.endpoint.kind
-    train, test = train.measured(name), test.measured(name)
-    target = model.scaling.forth(train.endpoints[name].value)
+    train = taken(train, model.bounds).measured(name)
+    test = test.exact(name)
+    target, side = model.scaling.forth(train.endpoints[name].value), train.endpoints[name].side
     true = test.endpoints[name].value
     true = np.log10(true) if model.scaling.log else true
     seen = maplight(train.smiles, workers=workers, cache=cache).values
@@ -74,7 +76,8 @@ def learning_curve(
                 network = networks.grow(kind, smiles, target[at, None], seed, int(model.facts["epochs"]))
                 found, _ = networks.scores([network], test.smiles)
             else:
-                trees = grow(model.recipe, kind, seen[at], target[at], seed, int(model.facts["trees"]))
+                count = int(model.facts["trees"])
+                trees = grow(model.recipe, kind, seen[at], target[at], seed, count, side=side[at])
                 found = scores([trees], kind, unseen)
             found = found if kind is Kind.CLASS else found * model.scaling.sd + model.scaling.mean
             steps.append(Step(len(at), measure(kind, true, found)[HEADLINE[kind]]))

@@ -42,7 +42,7 @@ class Wishes:
         id_column: Column with names; empty: the one usually called so.
         units: Unit to come to, by endpoint; else the one most rows have.
         limits: Limits that make classes of numbers.
-        censored: What becomes of bounds.
+        censored: Whether bounds are kept.
         tolerance: Most that measurements of one compound may differ; None: one decade for concentrations,
             one standard deviation of the endpoint for other numbers.
         decimal: How numbers are written; unknown: as the columns show.
@@ -53,7 +53,7 @@ class Wishes:
     id_column: str = ""
     units: dict[str, str] = field(default_factory=dict, hash=False)
     limits: tuple[Limit, ...] = ()
-    censored: Censored = Censored.DROP
+    censored: Censored = Censored.KEEP
     tolerance: float | None = None
     decimal: Decimal = Decimal.UNKNOWN
 

@@ -26,7 +26,7 @@ from kifabrik.recipes.pharma.boosting import Recipe
 from kifabrik.recipes.pharma.calibrating import Band, Calibration, Shape, reach_of
 from kifabrik.recipes.pharma.compounds import write_table
 from kifabrik.recipes.pharma.domain import Domain
-from kifabrik.recipes.pharma.endpoints import Endpoint
+from kifabrik.recipes.pharma.endpoints import Bounds, Endpoint
 from kifabrik.recipes.pharma.features import maplight
 from kifabrik.recipes.pharma.fingerprints import WORDS, morgan
 from kifabrik.recipes.pharma.keeping import digest, fresh_folder, read_document, write_document
@@ -56,12 +56,14 @@ class Lineage:
         inchikey: Its InChIKey.
         smiles: Its structure; empty texts unless the model may show neighbours.
         value: What was measured of the endpoint; NaN unless it was, and unless the model may show neighbours.
+        relation: Whether it is a bound: `=`, `<` or `>`; empty where there is no value.
     """
 
     id: tuple[str, ...]
     inchikey: tuple[str, ...]
     smiles: tuple[str, ...]
     value: tuple[float, ...]
+    relation: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,7 @@ class Model:
         lineage: Which compounds trained it.
         shows_neighbours: Whether it may show training compounds to whoever asks it.
         standardiser: How structures are cleaned up.
+        bounds: How bounds among the training data were taken.
         facts: What else is known of its training, for the model card: plain values.
     """
 
@@ -135,6 +138,7 @@ class Model:
     lineage: Lineage = field(repr=False)
     shows_neighbours: bool
     standardiser: Standardiser
+    bounds: Bounds = Bounds.LEARN
     facts: dict[str, Any] = field(hash=False, repr=False)
 
     def predict(self, smiles: Sequence[str], *, workers: int = 1, cache: Path | None = None) -> Predictions:
@@ -224,8 +228,8 @@ def save(model: Model, folder: Path) -> None:
     header, columns = ["id", "inchikey"], [lineage.id, lineage.inchikey]
     rows: list[tuple[Any, ...]] = list(zip(*columns, strict=True))
     if model.shows_neighbours:
-        header += ["smiles", "value"]
-        rows = list(zip(*columns, lineage.smiles, lineage.value, strict=True))
+        header += ["smiles", "value", "relation"]
+        rows = list(zip(*columns, lineage.smiles, lineage.value, lineage.relation, strict=True))
     write_table(folder / LINEAGE, header, rows)
     content = {
         "endpoint": model.endpoint.plain(),
@@ -238,6 +242,7 @@ def save(model: Model, folder: Path) -> None:
         "domain": model.domain.plain(),
         "shows_neighbours": model.shows_neighbours,
         "standardiser": asdict(model.standardiser),
+        "bounds": model.bounds.value,
         "parts": {name: digest(folder / name) for name in (*trees, *nets, FINGERPRINTS, LINEAGE)},
         "facts": model.facts,
     }
@@ -286,6 +291,7 @@ def load(folder: Path) -> Model:
             lineage=_lineage(folder / LINEAGE),
             shows_neighbours=bool(document["shows_neighbours"]),
             standardiser=Standardiser(**document["standardiser"]),
+            bounds=Bounds(document["bounds"]),
             facts=dict(document["facts"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -333,4 +339,5 @@ def _lineage(path: Path) -> Lineage:
         inchikey=tuple(row["inchikey"] for row in rows),
         smiles=tuple(row.get("smiles") or "" for row in rows),
         value=tuple(float(row.get("value") or "nan") for row in rows),
+        relation=tuple(row.get("relation") or "" for row in rows),
     )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from kifabrik.durable import put_in_place
+from kifabrik.durable import replacing
 from kifabrik.recipes.pharma.left_out import RejectsFile
 
 
@@ -44,9 +44,8 @@ class Parts:
 
     def write_table(self, number: int, table: pa.Table) -> None:
         """Write a part that is a table."""
-        fresh = self.path(number).with_suffix(".new")
-        pq.write_table(table, fresh)
-        put_in_place(fresh, self.path(number))
+        with replacing(self.path(number)) as fresh:
+            pq.write_table(table, fresh)
 
     def tables(self) -> Iterator[pa.Table]:
         """All parts that are tables."""
@@ -60,10 +59,8 @@ class Parts:
         if rejects:
             with RejectsFile(self.rejects_path(number)) as file:
                 file.write(rejects)
-        fresh = self.path(number).with_suffix(".new")
-        with fresh.open("wb") as target:
+        with replacing(self.path(number)) as fresh, fresh.open("wb") as target:
             np.save(target, scores)
-        put_in_place(fresh, self.path(number))
 
     def scores(self) -> Iterator[NDArray[np.float32]]:
         """All parts that are scores."""

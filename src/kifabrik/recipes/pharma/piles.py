@@ -41,10 +41,10 @@ class Pile:
 
 
 def piles_at(compounds: Compounds, endpoint: Endpoint) -> tuple[Pile, ...]:
-    """Piles among the measurements of an endpoint; classes have none."""
+    """Piles among the measurements of an endpoint that are no bounds; classes have none."""
     if endpoint.kind is Kind.CLASS:
         return ()
-    return piles_of(compounds.measured(endpoint.name).endpoints[endpoint.name].value.tolist())
+    return piles_of(compounds.exact(endpoint.name).endpoints[endpoint.name].value.tolist())
 
 
 def piles_of(values: Iterable[float]) -> tuple[Pile, ...]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from kifabrik.durable import put_in_place
+from kifabrik.durable import replacing
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma.endpoints import Kind
 from kifabrik.recipes.pharma.measuring import identity_of
-from kifabrik.recipes.pharma.model import Model
+from kifabrik.recipes.pharma.model import Lineage, Model
+from kifabrik.recipes.pharma.numbers import Relation
 from kifabrik.recipes.pharma.reading import Row, rows_of
 
 _BATCH: Final = 2_000
@@ -61,11 +62,10 @@ def predict_file(
     Raises:
         UsageError: If the file cannot be read or `out` cannot be written.
     """
-    fresh = out.with_name(f"{out.name}.new")
     rows = predicted = inside = 0
     reasons: Counter[str] = Counter()
     try:
-        with fresh.open("w", encoding="utf-8", newline="") as stream:
+        with replacing(out) as fresh, fresh.open("w", encoding="utf-8", newline="") as stream:
             writer = _header(stream, model)
             for batch in _batches(rows_of(file, smiles_column)):
                 said, lines = _lines(model, batch, file, workers, cache)
@@ -76,14 +76,12 @@ def predict_file(
                 reasons.update(line[-1].partition(":")[0] for line in lines if line[-1])
                 if progress:
                     progress(len(batch))
-        if not rows:
-            raise UsageError(f"{file.name} has no rows of compounds.", hint="It needs rows below the column names.")
-        put_in_place(fresh, out)
+            if not rows:
+                hint = "It needs rows below the column names."
+                raise UsageError(f"{file.name} has no rows of compounds.", hint=hint)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UsageError(f"{out} cannot be written: {reason}.", hint="Name another file with --out.") from error
-    finally:
-        fresh.unlink(missing_ok=True)
     return Counts(rows=rows, predicted=predicted, in_domain=inside, reasons=tuple(reasons.most_common()))
 
 
@@ -110,11 +108,7 @@ def _lines(
         if model.shows_neighbours:
             place = int(said.nearest[at])
             lineage = model.lineage
-            near = (
-                [lineage.id[place], lineage.smiles[place], _number(lineage.value[place])]
-                if place >= 0
-                else [""] * 3
-            )
+            near = [lineage.id[place], lineage.smiles[place], _measured(lineage, place)] if place >= 0 else [""] * 3
         known = not said.reason[at]
         lines.append(
             [
@@ -130,6 +124,12 @@ def _lines(
             ]
         )
     return (sum(not one for one in said.reason), int(said.in_domain.sum())), lines
+
+
+def _measured(lineage: Lineage, place: int) -> str:
+    """What was measured of a training compound, with its mark where it is a bound."""
+    mark = lineage.relation[place] if lineage.relation[place] != Relation.EQUAL.value else ""
+    return f"{mark}{_number(lineage.value[place])}"
 
 
 def _number(value: float) -> str:

@@ -3,7 +3,8 @@
 Invariants:
 - compounds come out in the order of their InChIKeys: the order of rows in the files changes nothing;
 - every value that is left out stands in the rejects, with the reason;
-- a compound's value is the median of its measurements if they agree, and none if they conflict.
+- a compound's value is the median of its measurements if they agree, and none if they conflict; a bound counts only
+  where nothing was measured, and of several the one that says most.
 """
 
 import math
@@ -55,6 +56,11 @@ class Prepared:
         """How many measurements were left out because they are bounds, by endpoint."""
         counts = Counter(one.endpoint for one in self.rejects if one.reason is Reason.CENSORED)
         return {one.name: counts[one.name] for one in self.endpoints}
+
+    @property
+    def bounds_kept(self) -> dict[str, int]:
+        """How many compounds have a bound as their value, by endpoint."""
+        return {name: int((values.side != 0).sum()) for name, values in self.compounds.endpoints.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +183,7 @@ def _values(
     name: str, seen: Sequence[_Seen], wishes: Wishes, rejects: list[Reject]
 ) -> tuple[Endpoint, list[_Value]]:
     """Measurements of an endpoint in one unit."""
-    found: list[tuple[_Seen, Measured]] = []
-    for one in seen:
-        if name not in one.columns.endpoints:
-            continue
-        measured = one.columns.measurement(one.row, name)
-        if isinstance(measured, tuple):
-            rejects.append(one.reject(*measured, name))
-        elif measured is not None:
-            found.append((one, measured))
+    found = _read(name, seen, rejects)
     unit = wishes.units.get(name) or _usual([measured.unit for _, measured in found if measured.unit])
     limit = next((limit for limit in wishes.limits if limit.endpoint == name), None)
     is_mixed = len({unit_of(measured.unit).name for _, measured in found if measured.unit}) > 1
@@ -202,14 +200,38 @@ def _values(
         relation = _turned(measured, unit)
         decided = _decided(value, relation, limit, wishes)
         if decided is None:
-            rejects.append(one.reject(Reason.CENSORED, f"{relation.value}{value:g}", name))
+            rejects.append(_open(_Value(value, relation, one), name))
         else:
             values.append(_Value(*decided, one))
     if limit is not None:
         says = f"{limit.side.value}= {limit.value:g} {unit}".rstrip()
         return Endpoint(name, Kind.CLASS, "", says), values
-    is_class = bool(values) and all(one.value in {0.0, 1.0} for one in values) and not unit
-    return Endpoint(name, Kind.CLASS if is_class else Kind.NUMBER, "" if is_class else unit), values
+    exact = [one for one in values if one.relation is Relation.EQUAL]
+    if unit or not _are_classes(exact):
+        return Endpoint(name, Kind.NUMBER, unit), values
+    rejects += [_open(one, name) for one in values if one.relation is not Relation.EQUAL]
+    return Endpoint(name, Kind.CLASS), exact
+
+
+def _read(name: str, seen: Sequence[_Seen], rejects: list[Reject]) -> list[tuple[_Seen, Measured]]:
+    """Measurements of an endpoint as they stand in cells."""
+    found = []
+    for one in seen:
+        measured = one.columns.measurement(one.row, name) if name in one.columns.endpoints else None
+        if isinstance(measured, tuple):
+            rejects.append(one.reject(*measured, name))
+        elif measured is not None:
+            found.append((one, measured))
+    return found
+
+
+def _are_classes(values: Sequence[_Value]) -> bool:
+    return bool(values) and all(one.value in {0.0, 1.0} for one in values)
+
+
+def _open(one: _Value, name: str) -> Reject:
+    """A bound where classes were measured says nothing."""
+    return one.seen.reject(Reason.CENSORED, f"{one.relation.value}{one.value:g}", name)
 
 
 def _usual(units: Sequence[str]) -> str:
@@ -257,7 +279,8 @@ def _tolerance(endpoint: Endpoint, values: Sequence[_Value], wishes: Wishes) -> 
         return wishes.tolerance
     if unit_of(endpoint.unit).spans_decades:
         return _DECADE
-    return float(np.std([one.value for one in values])) if values else 0.0
+    exact = [one.value for one in values if one.relation is Relation.EQUAL]
+    return float(np.std(exact)) if exact else 0.0
 
 
 def _combine(
@@ -278,19 +301,31 @@ def _combined(
     endpoint: Endpoint, group: Sequence[_Value], tolerance: float, rejects: list[Reject]
 ) -> tuple[float, str, int] | None:
     exact = [one for one in group if one.relation is Relation.EQUAL]
-    kept = exact or list(group)  # a measurement says more than a bound
-    numbers = sorted(one.value for one in kept)
+    if not exact:
+        return _tightest(endpoint, group, rejects)
+    numbers = sorted(one.value for one in exact)  # a measurement says more than a bound
     low, high = numbers[0], numbers[-1]
     if endpoint.kind is Kind.NUMBER and unit_of(endpoint.unit).spans_decades:
         apart = math.log10(high / low) if low > 0 else 0.0 if low == high else math.inf
     else:
         apart = high - low
-    relations = {one.relation for one in kept}
-    if apart > tolerance * (1 + 1e-9) or len(relations) > 1:
+    if apart > tolerance * (1 + 1e-9):
         said = ", ".join(f"{number:g}" for number in numbers[:6])
         rejects.extend(one.seen.reject(Reason.CONFLICT, said, endpoint.name) for one in group)
         return None
-    return float(np.median(numbers)), relations.pop().value, len(kept)
+    return float(np.median(numbers)), Relation.EQUAL.value, len(exact)
+
+
+def _tightest(endpoint: Endpoint, group: Sequence[_Value], rejects: list[Reject]) -> tuple[float, str, int] | None:
+    """The bound that says most of several on the same side; bounds on both sides are no bound."""
+    relations = {one.relation for one in group}
+    if len(relations) > 1:
+        said = ", ".join(sorted(f"{one.relation.value}{one.value:g}" for one in group)[:6])
+        rejects.extend(one.seen.reject(Reason.CONFLICT, said, endpoint.name) for one in group)
+        return None
+    relation = relations.pop()
+    most = max if relation is Relation.ABOVE else min
+    return most(one.value for one in group), relation.value, len(group)
 
 
 def _compounds(seen: Sequence[_Seen], values: dict[str, dict[str, tuple[float, str, int]]]) -> Compounds:

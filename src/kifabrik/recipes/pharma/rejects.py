@@ -37,7 +37,7 @@ ADVICE: Final[dict[Reason, str]] = {
     Reason.NOT_A_NUMBER: "Neither a number nor yes or no; where 1,234 could be two, --decimal comma or point says.",
     Reason.WRONG_UNIT: "It cannot be turned into the unit of the endpoint; name that with --unit ENDPOINT=UNIT.",
     Reason.NOT_POSITIVE: "The endpoint's logarithm is used, so its values must be above zero.",
-    Reason.CENSORED: "A bound, not a value; --censored bound takes it as one, --active decides by a limit.",
+    Reason.CENSORED: "A bound, not a value; --censored keep keeps it for models, --active decides by a limit.",
     Reason.CONFLICT: "Measurements of the same compound differ by more than the tolerance (--tolerance).",
     Reason.TWIN: "The same compound, or another stereoisomer or salt of it, is in the training data.",
     Reason.BROKEN_ROW: "A row has other columns than the first, or a record of an SDF has no M  END.",

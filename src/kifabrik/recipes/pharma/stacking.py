@@ -15,7 +15,7 @@ from catboost import CatBoost
 from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.pharma.boosting import Floats, Recipe, Table, grow, scores, side_by_side
+from kifabrik.recipes.pharma.boosting import Floats, Recipe, Side, Table, grow, scores, side_by_side
 from kifabrik.recipes.pharma.compounds import Compounds
 from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
 from kifabrik.recipes.pharma.scaling import Scaling
@@ -82,7 +82,7 @@ def grow_helpers(
     """
     columns, helpers = [], []
     for endpoint in endpoints:
-        values = compounds.endpoints[endpoint.name].value
+        values, side = compounds.endpoints[endpoint.name].value, compounds.endpoints[endpoint.name].side
         known = np.flatnonzero(np.isfinite(values))
         if len(known) < LEAST or np.ptp(values[known]) == 0:
             raise UsageError(
@@ -92,7 +92,7 @@ def grow_helpers(
         scaling = Scaling() if endpoint.kind is Kind.CLASS else Scaling.of(values[known])
         target = np.full(len(values), np.nan)
         target[known] = scaling.forth(values[known])
-        grown = partial(_grown, endpoint, features, target, how)
+        grown = partial(_grown, endpoint, features, target, side, how)
         seen = [known[fold[known] != number] for number in np.unique(fold)]
         found = side_by_side([partial(grown, at) for at in (*seen, known)], how.workers, partial(how.done, 1))
         column = np.empty(len(values), np.float32)
@@ -109,10 +109,12 @@ def steps(helpers: int, folds: int) -> int:
     return helpers * (folds + 1)
 
 
-def _grown(endpoint: Endpoint, features: Table, target: Floats, how: Growing, at: NDArray[np.intp]) -> CatBoost:
+def _grown(
+    endpoint: Endpoint, features: Table, target: Floats, side: Side, how: Growing, at: NDArray[np.intp]
+) -> CatBoost:
     if np.ptp(target[at]) == 0:
         raise UsageError(
             f"{endpoint.name} cannot help: without one of the folds all its values are the same.",
             hint="Leave out --also, or take fewer --folds.",
         )
-    return grow(how.recipe, endpoint.kind, features[at], target[at], how.seed, how.trees)
+    return grow(how.recipe, endpoint.kind, features[at], target[at], how.seed, how.trees, side=side[at])

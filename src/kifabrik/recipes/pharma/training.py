@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from kifabrik.errors import UsageError
 from kifabrik.recipes.pharma import networks
 from kifabrik.recipes.pharma.boosting import Recipe, grow, side_by_side
+from kifabrik.recipes.pharma.bounds import counted, short_of, taken
 from kifabrik.recipes.pharma.calibrating import Calibration, bands_of
 from kifabrik.recipes.pharma.choosing import Data, Training, choose, similarity_outside, simple_scores, steps
 from kifabrik.recipes.pharma.compounds import Compounds, Values
 from kifabrik.recipes.pharma.domain import Domain
-from kifabrik.recipes.pharma.endpoints import Endpoint, Kind
+from kifabrik.recipes.pharma.endpoints import Bounds, Endpoint, Kind
 from kifabrik.recipes.pharma.features import maplight
 from kifabrik.recipes.pharma.fingerprints import morgan
 from kifabrik.recipes.pharma.keeping import versions
@@ -27,7 +28,6 @@ from kifabrik.recipes.pharma.measures import measure_folds
 from kifabrik.recipes.pharma.model import Lineage, Model
 from kifabrik.recipes.pharma.molecules import Standardiser
 from kifabrik.recipes.pharma.networks import Graphs
-from kifabrik.recipes.pharma.numbers import Relation
 from kifabrik.recipes.pharma.piles import piles_at
 from kifabrik.recipes.pharma.scaling import Scaling
 from kifabrik.recipes.pharma.splitting import folds
@@ -38,7 +38,6 @@ __all__ = ["Training", "steps", "train"]
 LEAST: Final = 30
 """Compounds below which nothing is trained: five folds would have six each."""
 LEAST_OF_CLASS: Final = 5
-_BOUNDS: Final = (Relation.BELOW.value, Relation.ABOVE.value)
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +55,7 @@ def train(
 
     Args:
         compounds: Training data, standardised.
-        endpoint: What to learn; compounds without a value are left out.
+        endpoint: What to learn; compounds without a value are left out, bounds are taken as wished.
         wishes: How.
         standardiser: How the compounds were cleaned up; those to be predicted will be too.
         facts: What to keep beside the model, such as digests of its data.
@@ -66,14 +65,19 @@ def train(
         UsageError: If there are too few compounds, or nothing to learn from them.
     """
     wishes = wishes or Training()
+    by_network = wishes.recipe is Recipe.CHEMPROP
+    how = Bounds.LEAVE_OUT if by_network and wishes.bounds is Bounds.LEARN else wishes.bounds
+    bounds = counted(compounds, endpoint.name)
+    compounds = taken(compounds, how)
     known = compounds.measured(endpoint.name)
-    values = known.endpoints[endpoint.name].value
-    _check(endpoint, values, wishes)
-    scaling = Scaling() if endpoint.kind is Kind.CLASS else Scaling.of(values, log=wishes.log)
+    values, side = known.endpoints[endpoint.name].value, known.endpoints[endpoint.name].side
+    exact = values[side == 0]
+    _check(endpoint, values, wishes, exact)
+    log = False if wishes.log is None and values.min() <= 0 else wishes.log
+    scaling = Scaling() if endpoint.kind is Kind.CLASS else Scaling.of(exact, log=log)
     done = progress or (lambda _one: None)
     rest = _helping(compounds, endpoint, wishes)
     table = _joined(known, rest)
-    by_network = wishes.recipe is Recipe.CHEMPROP
     if by_network:
         networks.check_installed()
     features = maplight(table.smiles, workers=wishes.workers, cache=wishes.cache).values
@@ -81,23 +85,27 @@ def train(
     flagged = int(np.isnan(features[: len(known)]).any(axis=1).sum())
     helpers: tuple[Helper, ...] = ()
     if wishes.helpers and not by_network:
-        how = Growing(recipe=Recipe.FAST, trees=wishes.trees, seed=wishes.seed, workers=wishes.workers, done=done)
-        helpers, columns = grow_helpers(table, wishes.helpers, features, fold, how)
+        quick = Growing(recipe=Recipe.FAST, trees=wishes.trees, seed=wishes.seed, workers=wishes.workers, done=done)
+        helpers, columns = grow_helpers(table, wishes.helpers, features, fold, quick)
         features = np.column_stack([features, columns])
     features = features[: len(known)]
     graphs = _graphs(table, endpoint, scaling, wishes.helpers, fold) if by_network else None
-    data = Data(endpoint.kind, features, morgan(known.smiles), scaling.forth(values), fold[: len(known)], graphs)
+    packed, target = morgan(known.smiles), scaling.forth(values)
+    data = Data(endpoint.kind, features, packed, target, side, fold[: len(known)], graphs)
     choice = choose(data, wishes, done)
     simple = simple_scores(data, wishes, done)
     seeds = range(wishes.seed, wishes.seed + wishes.members)
     grown = (
         [partial(networks.grow, data.kind, graphs.smiles, graphs.targets, seed, wishes.epochs) for seed in seeds]
         if graphs
-        else [partial(grow, choice.recipe, data.kind, features, data.target, seed, wishes.trees) for seed in seeds]
+        else [
+            partial(grow, choice.recipe, data.kind, features, data.target, seed, wishes.trees, side=side)
+            for seed in seeds
+        ]
     )
     members = tuple(side_by_side(grown, wishes.workers, partial(done, 1)))
     is_class = endpoint.kind is Kind.CLASS
-    residuals = data.target - choice.left_out
+    residuals = short_of(data.target, side, choice.left_out)
     near = similarity_outside(data, wishes.folds)
     return Model(
         endpoint=endpoint,
@@ -107,7 +115,7 @@ def train(
         networks=members if graphs else (),
         helpers=helpers,
         calibration=Calibration.of(choice.left_out, data.target) if is_class else None,
-        bands=() if is_class else bands_of(residuals, near, data.fold, wishes.level),
+        bands=() if is_class else bands_of(residuals, near, data.fold, wishes.level, side != 0),
         level=wishes.level,
         domain=Domain.of(data.packed, features),
         fingerprints=data.packed,
@@ -116,15 +124,17 @@ def train(
             inchikey=table.inchikey,
             smiles=table.smiles,
             value=(*values.tolist(), *([math.nan] * len(rest))),
+            relation=(*known.endpoints[endpoint.name].relation, *([""] * len(rest))),
         ),
         shows_neighbours=wishes.shows_neighbours,
         standardiser=standardiser or Standardiser(),
+        bounds=how,
         facts={
             **(facts or {}),
             "compounds": len(known),
             "positive": int(values.sum()) if is_class else None,
-            "range": [float(values.min()), float(values.max())],
-            "bounds": sum(one in _BOUNDS for one in known.endpoints[endpoint.name].relation),
+            "range": [float(exact.min()), float(exact.max())],
+            "bounds": bounds,
             "piles": [one.plain() for one in piles_at(known, endpoint)],
             "seed": wishes.seed,
             **({"epochs": wishes.epochs} if graphs else {"trees": wishes.trees}),
@@ -139,13 +149,14 @@ def train(
 
 
 def _inner(data: Data, scaling: Scaling, said: dict[str, Floats]) -> dict[str, dict[str, float | None]]:
-    """Measures on left-out compounds by model, in the endpoint's unit or its logarithm."""
+    """Measures on left-out compounds without bounds by model, in the endpoint's unit or its logarithm."""
+    at = data.measured(np.arange(len(data.target)))
 
     def unscaled(values: Floats) -> Floats:
         return values * scaling.sd + scaling.mean
 
     return {
-        name: _plain(measure_folds(data.kind, unscaled(data.target), unscaled(scores), data.fold))
+        name: _plain(measure_folds(data.kind, unscaled(data.target[at]), unscaled(scores[at]), data.fold[at]))
         for name, scores in said.items()
     }
 
@@ -204,16 +215,17 @@ def _joined(one: Compounds, other: Compounds) -> Compounds:
     )
 
 
-def _check(endpoint: Endpoint, values: Floats, wishes: Training) -> None:
-    name, count = endpoint.name, len(values)
+def _check(endpoint: Endpoint, values: Floats, wishes: Training, exact: Floats) -> None:
+    name, count = endpoint.name, len(exact)
     if count < LEAST:
+        beside = f" that is no bound, {len(values) - count} a bound" if len(values) > count else ""
         raise UsageError(
-            f"{count} training compounds have a value of {name}; at least {LEAST} are needed.",
+            f"{count} training compounds have a value of {name}{beside}; at least {LEAST} are needed.",
             hint="Nothing learnt from so few can be trusted; measure more, or join tables in prepare.",
         )
-    if np.ptp(values) == 0:
+    if np.ptp(exact) == 0:
         raise UsageError(
-            f"All {count} training compounds have {name} = {values[0]:g}: there is nothing to learn.",
+            f"All {count} training compounds have {name} = {exact[0]:g}: there is nothing to learn.",
             hint="Look whether this is the right column, and whether bounds were all set to one value.",
         )
     if endpoint.kind is Kind.CLASS:

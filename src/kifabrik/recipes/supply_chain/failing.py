@@ -93,24 +93,6 @@ def _at_most(wanted: int, room: int, failures: int) -> int:
     return min(wanted, max(GROUP, room // (failures + 1) // GROUP * GROUP))
 
 
-def critical_nodes(
-    network: Network,
-    settings: Settings,
-    *,
-    weeks: float = 2,
-    most: int = 10,
-    progress: Progress | None = None,
-    workers: int | None = None,
-) -> tuple[CriticalNode, ...]:
-    """The nodes whose failure costs most, dearest first; see `failures`.
-
-    Raises:
-        UsageError: If the failure does not fit into the periods.
-    """
-    wanted = look(network, settings, weeks=weeks, most=most)
-    return failures(network, settings, wanted, weeks, progress, workers=workers)[:most]
-
-
 def failures(
     network: Network,
     settings: Settings,

@@ -20,7 +20,6 @@ BINS: Final = 5
 """Bits of a rank, after its leading one, that choose a place in a table: 32 places for each halving of the tail."""
 OCTAVES: Final = 32
 PLACES: Final = OCTAVES << BINS
-_OFFSET: Final = 127 << BINS
 _ENDS: Final = 2.0**32
 SCORES: Final = 4096
 REACH: Final = 6.5

@@ -5,11 +5,9 @@ Invariants:
     - `settings.json` goes first when results are replaced and comes last, so where it is, everything is.
 """
 
-import errno
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -22,8 +20,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from kifabrik.durable import make_folder, put_in_place, write_whole
-from kifabrik.errors import CapacityError, UsageError
+from kifabrik.durable import make_folder, replacing, write_whole
+from kifabrik.errors import UsageError, writing_to
 from kifabrik.recipes.supply_chain.columns import describe
 from kifabrik.recipes.supply_chain.network import Network
 from kifabrik.recipes.supply_chain.results import (
@@ -38,7 +36,6 @@ from kifabrik.recipes.supply_chain.studies import CriticalNode, Estimate, Fronti
 SETTINGS: Final = "settings.json"
 TABLES: Final = ("scenarios.parquet", "nodes.parquet", "lanes.parquet", "courses.parquet")
 _FORMAT: Final = 1
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _ERROR: Final = "_error"
 _AGAIN: Final = "Run the study again with the same folder."
 
@@ -81,7 +78,7 @@ def save(
         CapacityError: If the disk is full.
         UsageError: If the folder cannot be written to.
     """
-    with _said(folder):
+    with writing_to(folder, "the results"):
         make_folder(folder)
         (folder / SETTINGS).unlink(missing_ok=True)
         for name, table in zip(TABLES, _tables(results), strict=True):
@@ -172,27 +169,8 @@ def _text(value: str) -> str:
 
 
 def _write(table: pa.Table, path: Path) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    try:
+    with replacing(path) as fresh:
         pq.write_table(table, fresh, compression="zstd")
-        put_in_place(fresh, path)
-    except OSError:
-        fresh.unlink(missing_ok=True)  # a full disk is not made fuller
-        raise
-
-
-@contextmanager
-def _said(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            message = f"The disk is full: the results do not fit into {folder}."
-            raise CapacityError(
-                message, hint="Free some space, or choose another folder; then save again."
-            ) from error
-        reason = error.strerror or type(error).__name__
-        raise UsageError(f"{folder} cannot be written to: {reason}.", hint="Choose another folder.") from error
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from kifabrik.durable import put_in_place
+from kifabrik.durable import replacing
 from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain.blocks import GROUP
 from kifabrik.recipes.supply_chain.books import Books
@@ -74,10 +74,8 @@ def save_part(part: Part, folder: Path) -> None:
     if part.results.tallies is None:
         raise UsageError("These results have no tallies: they cannot become part of a study.")
     save(part.results, folder)
-    fresh = folder / f"{TALLIES}.new"
-    with fresh.open("wb") as file:
+    with replacing(folder / TALLIES) as fresh, fresh.open("wb") as file:
         np.savez_compressed(file, whole=json.dumps(asdict(part.whole)), **asdict(part.results.tallies))
-    put_in_place(fresh, folder / TALLIES)
 
 
 def load_part(folder: Path) -> Part:

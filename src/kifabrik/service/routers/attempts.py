@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from kifabrik.errors import NotFoundError
 from kifabrik.factory.attempts import Asked
 from kifabrik.factory.gathering import Gathered
 from kifabrik.factory.hints import attempt_topic, control_topic, stage_topic
@@ -14,6 +13,8 @@ from kifabrik.runs.gathering import Fault, Stage
 from kifabrik.service import run_bodies
 from kifabrik.service.auth import ATTEMPT, TENANT, TheFactory, allow
 from kifabrik.service.bodies import Ident, envelope, logged
+from kifabrik.service.doors import NODES_PARTS, SIGNED, Door, takes
+from kifabrik.service.limits import MIB
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, in_place, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.values import MOST_NODES
@@ -32,14 +33,15 @@ from kifabrik.wire.attempts import (
 from kifabrik.wire.runs import StreamView
 from kifabrik.wire.tenants import Logged, Signed
 
-router = APIRouter(prefix="/v1/attempts/{attempt}", tags=["attempts"])
+router = APIRouter(prefix="/v1/attempts/{attempt}", tags=["attempts"], route_class=Door)
 
 
 @in_place
-def _own(attempt: Ident, caller: Annotated[Principal, allow(*ATTEMPT)]) -> Principal:
+def _own(
+    attempt: Ident,  # noqa: ARG001 - stands in the schema; the door compares it
+    caller: Annotated[Principal, allow(*ATTEMPT, own=True)],
+) -> Principal:
     """The launcher of exactly this attempt; every other attempt is missing to it."""
-    if caller.attempt != attempt:
-        raise NotFoundError(f"there is no attempt {attempt}")
     return caller
 
 
@@ -54,6 +56,7 @@ def work(caller: Launcher, factory: TheFactory) -> Work:
 
 
 @router.post("/progress")
+@takes(MIB)
 def progress(body: Progress, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Move the run forward."""
     factory.runs.attempts.progress(caller.tenant, caller.attempt, body.state, body.reason)
@@ -61,6 +64,7 @@ def progress(body: Progress, caller: Launcher, factory: TheFactory) -> dict[str,
 
 
 @router.post("/stream")
+@takes(SIGNED)
 def open_stream(body: StreamOpened, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Open the attempt's log."""
     stream = Envelope.from_json(body.stream)
@@ -69,6 +73,7 @@ def open_stream(body: StreamOpened, caller: Launcher, factory: TheFactory) -> di
 
 
 @router.post("/segments")
+@takes(8 * MIB)
 def add_segment(body: SegmentAdded, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Add one segment to the log."""
     segment = Envelope.from_json(body.statement)
@@ -77,6 +82,7 @@ def add_segment(body: SegmentAdded, caller: Launcher, factory: TheFactory) -> di
 
 
 @router.post("/checkpoints")
+@takes(SIGNED)
 def add_checkpoint(body: Signed, caller: Launcher, factory: TheFactory) -> Logged:
     """Register a sealed checkpoint whose objects are uploaded."""
     recorded: Recorded = factory.runs.finishing.checkpoint(caller.tenant, caller.attempt, envelope(body))
@@ -84,6 +90,7 @@ def add_checkpoint(body: Signed, caller: Launcher, factory: TheFactory) -> Logge
 
 
 @router.post("/finish")
+@takes(64 * MIB, parts=NODES_PARTS)
 def finish(body: Finished, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Close the attempt."""
     factory.runs.finishing.finish(caller.tenant, caller.attempt, run_bodies.closing(body))
@@ -108,6 +115,7 @@ def control(
 
 
 @router.post("/notes")
+@takes(40 * MIB, parts=NODES_PARTS)
 def leave_note(body: NoteLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Leave a note for the launchers on the other nodes."""
     factory.runs.gathering.leave(caller.tenant, caller.attempt, body.stage, body.rank, body.text)
@@ -115,6 +123,7 @@ def leave_note(body: NoteLeft, caller: Launcher, factory: TheFactory) -> dict[st
 
 
 @router.post("/keys")
+@takes(40 * MIB, parts=NODES_PARTS)
 def hand_over_keys(body: KeysLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Hand what rank 0 has sealed to every rank."""
     factory.runs.gathering.hand_over(caller.tenant, caller.attempt, run_bodies.sealed_keys(body))
@@ -122,6 +131,7 @@ def hand_over_keys(body: KeysLeft, caller: Launcher, factory: TheFactory) -> dic
 
 
 @router.post("/fault")
+@takes(MIB)
 def leave_fault(body: FaultLeft, caller: Launcher, factory: TheFactory) -> dict[str, Any]:
     """Say why the attempt cannot go on at a node; all its launchers are told to stop."""
     fault = Fault(body.rank, str(body.outcome), body.message)

@@ -8,11 +8,12 @@ from kifabrik.factory.hints import erasure_topic
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import STEWARDS, TENANT, TheFactory, allow
 from kifabrik.service.bodies import Ident, envelope, logged
+from kifabrik.service.doors import Door
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
 from kifabrik.wire.datasets import ErasureView
 from kifabrik.wire.tenants import Logged, Signed
 
-router = APIRouter(prefix="/v1/erasures", tags=["erasures"])
+router = APIRouter(prefix="/v1/erasures", tags=["erasures"], route_class=Door)
 
 
 @router.post("")

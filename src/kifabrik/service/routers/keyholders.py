@@ -7,10 +7,11 @@ from fastapi import APIRouter
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import KEYHOLDER, TENANT, TheFactory, allow
 from kifabrik.service.bodies import envelope, logged, signed
+from kifabrik.service.doors import SIGNED, Door, takes
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.tenants import KeyholderUpdate, Logged, Signed
 
-router = APIRouter(prefix="/v1", tags=["keyholder"])
+router = APIRouter(prefix="/v1", tags=["keyholder"], route_class=Door)
 
 
 @router.get("/keyholder")
@@ -30,6 +31,7 @@ def replace_keyholder(
 
 
 @router.post("/attestation")
+@takes(SIGNED)
 def set_attestation(body: Signed, caller: Annotated[Principal, allow(*KEYHOLDER)], factory: TheFactory) -> Logged:
     """Say what counts as attested; the tenant key decides."""
     return logged(factory.attestation.decide(caller.tenant, envelope(body)))
@@ -42,6 +44,7 @@ def recipients(caller: Annotated[Principal, allow(*TENANT)], factory: TheFactory
 
 
 @router.post("/recipients")
+@takes(SIGNED)
 def publish_recipients(
     body: Signed, caller: Annotated[Principal, allow(*KEYHOLDER)], factory: TheFactory
 ) -> Logged:

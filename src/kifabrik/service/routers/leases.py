@@ -8,16 +8,19 @@ from kifabrik.factory.hints import lease_topic
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import MEMBERS, TheFactory, allow
 from kifabrik.service.bodies import Digest, logged
+from kifabrik.service.doors import NODES_PARTS, SIGNED, Door, takes
+from kifabrik.service.limits import MIB
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.leases import KeysWanted, LeaseView, RequestState
 from kifabrik.wire.tenants import Logged
 
-router = APIRouter(prefix="/v1/leases", tags=["leases"])
+router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=Door)
 Caller = Annotated[Principal, allow(*MEMBERS, TokenKind.ATTEMPT)]
 
 
 @router.post("")
+@takes(SIGNED, parts=NODES_PARTS, of_attempts=40 * MIB)
 def request(body: KeysWanted, caller: Caller, factory: TheFactory) -> Logged:
     """Ask for keys; the token says whether for an attempt or for a member's device."""
     return logged(factory.leases.request(caller, Envelope.from_json(body.statement)))

@@ -8,9 +8,10 @@ from fastapi.responses import PlainTextResponse, Response
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import TENANT, TheFactory, allow
 from kifabrik.service.bodies import Digest
+from kifabrik.service.doors import Door
 from kifabrik.wire.logs import News
 
-router = APIRouter(prefix="/v1/log", tags=["log"])
+router = APIRouter(prefix="/v1/log", tags=["log"], route_class=Door)
 Reader = Annotated[Principal, allow(*TENANT)]
 
 

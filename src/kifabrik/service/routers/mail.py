@@ -9,12 +9,14 @@ from kifabrik.factory.hints import mail_topic
 from kifabrik.factory.records import Principal
 from kifabrik.service.auth import KEYHOLDER, TheFactory, allow
 from kifabrik.service.bodies import detail, envelope, logged
+from kifabrik.service.doors import SIGNED, Door, takes
+from kifabrik.service.limits import MIB
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.leases import Asking, Cosignature, Decision, Mail, MailKind
 from kifabrik.wire.tenants import Logged, Signed
 
-router = APIRouter(prefix="/v1/keyholder", tags=["keyholder"])
+router = APIRouter(prefix="/v1/keyholder", tags=["keyholder"], route_class=Door)
 Caller = Annotated[Principal, allow(*KEYHOLDER)]
 
 
@@ -40,6 +42,7 @@ def mail(
 
 
 @router.post("/decisions")
+@takes(64 * MIB)
 def decide(body: Decision, caller: Caller, factory: TheFactory) -> Logged:
     """A lease with its new headers, or a refusal."""
     return logged(
@@ -60,6 +63,7 @@ def cosign(body: Cosignature, caller: Caller, factory: TheFactory) -> None:
 
 
 @router.post("/certificates")
+@takes(SIGNED)
 def certify(body: Signed, caller: Caller, factory: TheFactory) -> Logged:
     """An erasure certificate."""
     return logged(factory.erasures.certify(caller.tenant, envelope(body)))

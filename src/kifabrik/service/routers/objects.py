@@ -10,24 +10,30 @@ from kifabrik.errors import UsageError
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import TENANT, WRITERS, TheFactory, allow
 from kifabrik.service.bodies import Digest
-from kifabrik.service.streams import RawBody
-from kifabrik.wire.datasets import Digests, SmallObjects
+from kifabrik.service.doors import Door, takes
+from kifabrik.service.limits import MIB
+from kifabrik.service.streams import RawBody, TheSendingRoom, in_room
+from kifabrik.wire.datasets import MOST_DIGESTS, PIECE, Digests, SmallObjects
 
-router = APIRouter(prefix="/v1", tags=["objects"])
+router = APIRouter(prefix="/v1", tags=["objects"], route_class=Door)
 Reader = Annotated[Principal, allow(*TENANT, TokenKind.ATTEMPT)]
 Writer = Annotated[Principal, allow(*WRITERS, TokenKind.ATTEMPT)]
 MOST_OBJECT_BYTES: Final = 2**40
 _AT_ONCE: Final = 2**20
+_PIECE: Final = 4 * 2**20
+"""What an object store hands out at a time."""
 _RANGE: Final = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 
 
 @router.post("/objects/missing")
+@takes(MIB, parts=MOST_DIGESTS)
 def missing(body: Digests, caller: Reader, factory: TheFactory) -> Digests:
     """Which of these the tenant has not stored."""
     return Digests(digests=factory.objects.missing(caller.tenant, body.digests))
 
 
 @router.post("/objects")
+@takes(8 * MIB)
 def take(body: SmallObjects, caller: Writer, factory: TheFactory) -> Digests:
     """Take small objects whole; the answer names those that are being uploaded in pieces and were not taken."""
     return Digests(digests=factory.objects.take(caller.tenant, body.objects))
@@ -40,6 +46,7 @@ def offset(digest: Digest, caller: Writer, factory: TheFactory) -> Response:
 
 
 @router.patch("/uploads/{digest}", status_code=204, response_class=Response)
+@takes(PIECE)
 def receive(
     digest: Digest,
     caller: Writer,
@@ -54,7 +61,11 @@ def receive(
 
 @router.get("/objects/{digest}", response_class=StreamingResponse)
 def read(
-    digest: Digest, caller: Reader, factory: TheFactory, byte_range: Annotated[str, Header(alias="range")] = ""
+    digest: Digest,
+    caller: Reader,
+    factory: TheFactory,
+    sending: TheSendingRoom,
+    byte_range: Annotated[str, Header(alias="range")] = "",
 ) -> Response:
     """An object, or the part of it that a `Range: bytes=N-` or `bytes=N-M` names."""
     match = _RANGE.fullmatch(byte_range)
@@ -69,7 +80,7 @@ def read(
     status, media = 206 if match else 200, "application/octet-stream"
     if end - start <= _AT_ONCE:  # each piece of a stream is fetched in a thread of its own
         return Response(b"".join(pieces), status, headers, media)
-    return StreamingResponse(pieces, status, headers, media)
+    return StreamingResponse(in_room(sending, caller.tenant, pieces, _PIECE), status, headers, media)
 
 
 def _stands_at(offset: int) -> Response:

@@ -8,10 +8,11 @@ from kifabrik.factory.capacity import Demand
 from kifabrik.factory.records import Principal
 from kifabrik.service import run_bodies
 from kifabrik.service.auth import MEMBERS, TheFactory, allow
+from kifabrik.service.doors import Door
 from kifabrik.values import Money
 from kifabrik.wire.runs import Plan, PlanRequest
 
-router = APIRouter(prefix="/v1/plans", tags=["plans"])
+router = APIRouter(prefix="/v1/plans", tags=["plans"], route_class=Door)
 
 
 @router.post("")

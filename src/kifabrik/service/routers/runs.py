@@ -10,16 +10,19 @@ from kifabrik.runs.states import RunState, is_end
 from kifabrik.service import run_bodies
 from kifabrik.service.auth import TENANT, WRITERS, TheFactory, allow
 from kifabrik.service.bodies import Ident, RunIdent, detail
+from kifabrik.service.doors import Door, takes
+from kifabrik.service.limits import MIB
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.runs import Evidence, RunEvent, RunOrder, RunView
 
-router = APIRouter(prefix="/v1/runs", tags=["runs"])
+router = APIRouter(prefix="/v1/runs", tags=["runs"], route_class=Door)
 Reader = Annotated[Principal, allow(*TENANT)]
 Writer = Annotated[Principal, allow(*WRITERS)]
 
 
 @router.post("")
+@takes(8 * MIB)
 def order(body: RunOrder, caller: Writer, factory: TheFactory) -> RunView:
     """Hand in a signed order; its code bundle's objects are uploaded before."""
     admitted = factory.runs.admission.admit(

@@ -7,9 +7,10 @@ from fastapi import APIRouter
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.auth import TENANT, TheFactory, allow
 from kifabrik.service.bodies import Digest, signed
+from kifabrik.service.doors import Door
 from kifabrik.wire.tenants import Signed
 
-router = APIRouter(prefix="/v1", tags=["statements"])
+router = APIRouter(prefix="/v1", tags=["statements"], route_class=Door)
 
 
 @router.get("/statements/{digest}")

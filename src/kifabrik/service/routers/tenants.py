@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from kifabrik.factory.records import Principal, TokenKind
-from kifabrik.service.auth import STEWARDS, TENANT, TheFactory, allow, counted
+from kifabrik.service.auth import STEWARDS, TENANT, TheFactory, allow
 from kifabrik.service.bodies import detail, envelope, logged
+from kifabrik.service.doors import Door
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.wire.tenants import (
@@ -20,15 +21,15 @@ from kifabrik.wire.tenants import (
     TenantCreation,
 )
 
-router = APIRouter(prefix="/v1", tags=["tenants"])
+router = APIRouter(prefix="/v1", tags=["tenants"], route_class=Door)
 
 
 @router.post("/tenants")
-def create_tenant(body: TenantCreation, request: Request, factory: TheFactory) -> TenantCreated:
+def create_tenant(body: TenantCreation, factory: TheFactory) -> TenantCreated:
     """Sign a tenant up with a code of the operator."""
     key = VerifyKey.from_hex(body.tenant_key)
     keyholder = Envelope.from_json(body.keyholder)
-    vkey, token = counted(request, lambda: factory.accounts.sign_up(body.code, key, keyholder))
+    vkey, token = factory.accounts.sign_up(body.code, key, keyholder)
     return TenantCreated(tenant=key.tenant_id, log_vkey=vkey, token=token)
 
 

@@ -1,11 +1,35 @@
 """Rows of tenants, members, tokens and sign-up codes."""
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from kifabrik.factory.records import Member, SignUpCode, Tenant, Token, TokenKind
 from kifabrik.stores.sql.rows import plain, record
 from kifabrik.stores.sql.schema.accounts import codes, members, tenants, tokens
 from kifabrik.tenants.statements import Role
+
+_OF_TOKEN: Final = [field.name for field in fields(Token)]
+_OF_MEMBER: Final = [field.name for field in fields(Member)]
+BEARER: Final = (
+    select(*(tokens.c[name] for name in _OF_TOKEN), *(members.c[name] for name in _OF_MEMBER))
+    .select_from(tokens)
+    .outerjoin(members, (members.c.tenant == tokens.c.tenant) & (members.c.member == tokens.c.member))
+    .where(tokens.c.hash == bindparam("hash"))
+)
+"""A token by its hash, and the member it is of; `bearer_of` reads the row."""
+
+
+def bearer_of(row: Sequence[Any]) -> tuple[Token, Member | None]:
+    """Read what `BEARER` has found; a token of no member has nulls there."""
+    token = dict(zip(_OF_TOKEN, row, strict=False))
+    member = dict(zip(_OF_MEMBER, row[len(_OF_TOKEN) :], strict=True))
+    return (
+        Token(**token | {"kind": TokenKind(token["kind"])}),
+        None if member["role"] is None else Member(**member | {"role": Role(member["role"])}),
+    )
 
 
 class SqlAccountRows:

@@ -1,14 +1,16 @@
 """Rows of attempts and their logs."""
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import reduce
+from types import MappingProxyType
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, String, and_, cast, func, insert, literal, select, update
 
 from kifabrik.factory.log_records import RankLog, Segment
-from kifabrik.factory.run_records import Attempt, StopCause, Watched
+from kifabrik.factory.run_records import Attempt, Run, StopCause, Watched
 from kifabrik.runs.states import RunState
-from kifabrik.stores.sql.rows import chunks, plain, put, record
+from kifabrik.stores.sql.rows import any_of, chunks, plain, put, record
 from kifabrik.stores.sql.run_columns import NOWHERE, attempt_from_row, attempt_to_columns
 from kifabrik.stores.sql.schema.runs import attempts, rank_logs, runs, segments
 
@@ -19,6 +21,21 @@ _WATCHED = (
     *(attempts.c.state, attempts.c.placement != NOWHERE, runs.c.stop),
 )
 """In the order of the fields of `Watched`."""
+_CHANGING: Final = (
+    *(attempts.c.attempt, attempts.c.submits, attempts.c.state, attempts.c.taken, attempts.c.running),
+    *(attempts.c.placement != NOWHERE, runs.c.revision, runs.c.stop),
+)
+"""What of `Watched` can change; the run's reason does with its revision."""
+_STAMP: Final[ColumnElement[str]] = reduce(lambda text, one: text + "/" + cast(one, String), _CHANGING, literal(""))
+_GOING_ON: Final = and_(
+    attempts.c.tenant == runs.c.tenant,
+    attempts.c.run == runs.c.run,
+    attempts.c.finished == "",
+    runs.c.finished == "",
+)
+_STAMPS: Final = select(func.aggregate_strings(_STAMP, " ")).where(_GOING_ON)
+"""All in one row: fetching ten thousand takes longer than looking them up."""
+_READ_WATCHED: Final = select(_STAMP, *_WATCHED).where(_GOING_ON)
 
 _ADD: Final = insert(attempts)
 """Made once: making it takes longer than running it."""
@@ -32,7 +49,23 @@ class SqlAttemptTable:
 
     def add_attempt(self, attempt: Attempt) -> None:
         """Add an attempt."""
-        self._sql.execute(_ADD, {"stream_header": b"", **attempt_to_columns(attempt)})
+        self.add_attempts([attempt])
+
+    def add_attempts(self, many: Iterable[Attempt]) -> None:
+        """Add attempts."""
+        rows = [{"stream_header": b"", **attempt_to_columns(attempt)} for attempt in many]
+        if rows:
+            self._sql.execute(_ADD, rows)
+
+    def count_attempts(self, runs: Collection[Run]) -> dict[tuple[str, str], int]:
+        """How many attempts were made at each of these runs, by tenant and run; none are left out."""
+        wanted = {(run.tenant, run.run) for run in runs}
+        of_a_run = (attempts.c.tenant, attempts.c.run)
+        found: dict[tuple[str, str], int] = {}
+        for chunk in chunks(wanted):
+            query = select(*of_a_run, func.count()).where(any_of(chunk, *of_a_run)).group_by(*of_a_run)
+            found |= {(tenant, run): count for tenant, run, count in self._sql.execute(query)}
+        return {key: count for key, count in found.items() if key in wanted}
 
     def attempt(self, tenant: str, attempt: str) -> Attempt | None:
         """Find an attempt."""
@@ -66,15 +99,14 @@ class SqlAttemptTable:
         rows = self._sql.execute(select(*_COLUMNS).where(attempts.c.finished == ""))
         return [attempt_from_row(row) for row in rows]
 
-    def watched(self) -> list[Watched]:
-        """The same with their runs, but of both only what every pass looks at."""
-        same = and_(attempts.c.tenant == runs.c.tenant, attempts.c.run == runs.c.run)
-        query = select(*_WATCHED).select_from(attempts.join(runs, same))
-        rows = self._sql.execute(query.where(attempts.c.finished == "", runs.c.finished == ""))
-        states, causes = {str(one): one for one in RunState}, {str(one): one for one in StopCause}
-        # By position, as there may be thousands in every pass.
-        found = [(*row[:-3], states[row[-3]], bool(row[-2]), causes.get(row[-1])) for row in rows]
-        return [Watched(*one) for one in found]
+    def watched(self, before: Mapping[str, Watched] = MappingProxyType({})) -> dict[str, Watched]:
+        """The same with their runs, but of both only what every pass looks at; what is known is not read again."""
+        stamps = str(self._sql.execute(_STAMPS).scalar_one() or "").split()
+        found = {stamp: before[stamp] for stamp in stamps if stamp in before}
+        for chunk in chunks(stamp.split("/")[1] for stamp in stamps if stamp not in before):
+            rows = self._sql.execute(_READ_WATCHED.where(attempts.c.attempt.in_(chunk)))
+            found |= {str(row[0]): _watched(row[1:]) for row in rows}
+        return found
 
     def set_stream_header(self, tenant: str, attempt: str, header: bytes) -> None:
         """Keep the age header all segments of an attempt's log share."""
@@ -130,6 +162,13 @@ class SqlAttemptTable:
     def save_rank_log(self, log: RankLog) -> None:
         """Write the log of a node that is not the first."""
         put(self._sql, rank_logs, **plain(log))
+
+
+def _watched(values: Sequence[Any]) -> Watched:
+    """By position, as there may be thousands."""
+    state, placed, stop = values[-3:]
+    parsed = (RunState(state), bool(placed), StopCause(stop) if stop else None)
+    return Watched(*(*values[:-3], *parsed))
 
 
 def _one(tenant: str, attempt: str) -> ColumnElement[bool]:

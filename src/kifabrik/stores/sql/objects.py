@@ -2,11 +2,29 @@
 
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Table,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    true,
+    tuple_,
+    update,
+)
 
-from kifabrik.factory.records import Deletion, Upload
+from kifabrik.factory.keys import SMALLEST
+from kifabrik.factory.records import Deletion, UnusedObjects, Upload
 from kifabrik.stores.sql.rows import add_missing, chunks, plain, put, record
+from kifabrik.stores.sql.schema.datasets import version_objects, versions
 from kifabrik.stores.sql.schema.objects import deletions, objects, uploads
+from kifabrik.stores.sql.schema.runs import segments
 
 
 class SqlObjectRows:
@@ -16,8 +34,62 @@ class SqlObjectRows:
         self._sql = connection
 
     def add(self, tenant: str, digest: str, size: int, created: str) -> None:
-        """Add a stored object."""
-        self._sql.execute(insert(objects).values(tenant=tenant, digest=digest, size=size, created=created))
+        """Add a stored object, which nothing uses yet."""
+        row = {"tenant": tenant, "digest": digest, "size": size, "created": created, "unused_since": created}
+        self._sql.execute(insert(objects).values(**row))
+
+    def keep(self, tenant: str, digests: Iterable[str]) -> None:
+        """Note that something on record uses these objects."""
+        for chunk in chunks(digests):
+            where = (objects.c.tenant == tenant, objects.c.digest.in_(chunk), objects.c.unused_since != "")
+            self._sql.execute(update(objects).where(*where).values(unused_since=""))
+
+    def unused_among(self, tenant: str, digests: Iterable[str], before: str) -> list[str]:
+        """Those of these objects that nothing uses, and that nobody has asked for since `before`."""
+        found: list[str] = []
+        for chunk in chunks(digests):
+            where = (objects.c.tenant == tenant, objects.c.digest.in_(chunk), *_unused(before))
+            found += self._sql.scalars(select(objects.c.digest).where(*where))
+        return found
+
+    def renew(self, tenant: str, digests: Iterable[str], now: str) -> None:
+        """Note that somebody has asked for these objects; what something uses is left as it is."""
+        for chunk in chunks(digests):
+            where = (objects.c.tenant == tenant, objects.c.digest.in_(chunk), *_unused(now))
+            self._sql.execute(update(objects).where(*where).values(unused_since=now))
+
+    def unused(self) -> list[UnusedObjects]:
+        """How much nothing uses, of each tenant that has any."""
+        return self._sums(objects.c.unused_since > "")
+
+    def unused_since_before(self, tenant: str, before: str, most: int) -> list[str]:
+        """At most so many objects that nothing uses, and that nobody has asked for since `before`."""
+        where = (objects.c.tenant == tenant, *_unused(before))
+        return list(self._sql.scalars(select(objects.c.digest).where(*where).limit(most)))
+
+    def timeless(self) -> list[UnusedObjects]:
+        """What is noted as used although nothing uses it."""
+        of_a_version = exists().where(
+            version_objects.c.tenant == objects.c.tenant,
+            version_objects.c.digest == objects.c.digest,
+            versions.c.tenant == version_objects.c.tenant,
+            versions.c.manifest == version_objects.c.manifest,
+            versions.c.erased == "",
+        )
+        # Joined: no index finds the segment of an object, and for a long `NOT IN` PostgreSQL searches all for each.
+        bodies = select(segments.c.tenant, segments.c.sha256).where(segments.c.body.is_(None)).distinct().subquery()
+        same = and_(bodies.c.tenant == objects.c.tenant, bodies.c.sha256 == objects.c.digest)
+        unlogged = bodies.c.sha256.is_(None)
+        where = and_(objects.c.unused_since == "", ~of_a_version, unlogged)
+        return self._sums(where, objects.outerjoin(bodies, same))
+
+    def _sums(self, where: ColumnElement[bool], among: FromClause = objects) -> list[UnusedObjects]:
+        columns = (func.count(), func.sum(objects.c.size), func.min(objects.c.unused_since))
+        query = select(objects.c.tenant, *columns).select_from(among).where(where).group_by(objects.c.tenant)
+        return [
+            UnusedObjects(tenant, count, int(size), since)
+            for tenant, count, size, since in self._sql.execute(query.order_by(objects.c.tenant))
+        ]
 
     def sizes(self, tenant: str, digests: Iterable[str]) -> dict[str, int]:
         """Sizes of those of these objects that are stored."""
@@ -34,9 +106,11 @@ class SqlObjectRows:
             yield row.tenant, row.digest, row.size
 
     def bytes_of(self, tenant: str) -> int:
-        """Bytes of a tenant's objects: stored, on their way in, and on their way out."""
+        """Bytes a tenant's objects count: stored, on their way in, and on their way out."""
         sums = (
-            select(func.coalesce(func.sum(table.c.size), 0)).where(table.c.tenant == tenant)
+            select(func.coalesce(func.sum(case((table.c.size < SMALLEST, SMALLEST), else_=table.c.size)), 0)).where(
+                table.c.tenant == tenant
+            )
             for table in (objects, uploads, deletions)
         )
         return sum(int(self._sql.scalars(query).one()) for query in sums)
@@ -114,6 +188,10 @@ class SqlObjectRows:
         """Cross out a deletion; whether this claim still held it."""
         where = (*_one(deletions, deletion.tenant, deletion.digest), deletions.c.claim == claim)
         return self._sql.execute(delete(deletions).where(*where)).rowcount == 1
+
+
+def _unused(before: str) -> tuple[ColumnElement[bool], ...]:
+    return objects.c.unused_since > "", objects.c.unused_since < before
 
 
 def _one(table: Table, tenant: str, digest: str) -> tuple[ColumnElement[bool], ...]:

@@ -1,12 +1,12 @@
 """Statements that recur: insert unless there, look up many, turn a row into its record."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import fields
 from enum import StrEnum
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Row, Table
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, and_
 from sqlalchemy.dialects import sqlite
 
 R = TypeVar("R")
@@ -34,6 +34,14 @@ def chunks(values: Iterable[V]) -> Iterator[list[V]]:
     rest = iter(values)
     while chunk := list(islice(rest, _MOST_VARIABLES)):
         yield chunk
+
+
+def any_of(keys: Collection[tuple[str, str]], first: Column[str], second: Column[str]) -> ColumnElement[bool]:
+    """A condition on two columns that holds for all of these pairs, and perhaps for others made of their parts.
+
+    SQLite finds no pair of values by its index, but each value of two lists.
+    """
+    return and_(first.in_({key[0] for key in keys}), second.in_({key[1] for key in keys}))
 
 
 def record(cls: type[R], row: Row[Any], **parsed: Any) -> R:

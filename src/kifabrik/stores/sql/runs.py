@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from kifabrik.factory.run_records import Event, Run, Watched
 from kifabrik.factory.schedule import Promise
@@ -14,7 +14,7 @@ from kifabrik.stores.sql.fleet import SqlFleetTable
 from kifabrik.stores.sql.money import SqlMoneyTable
 from kifabrik.stores.sql.notes import SqlNoteTable
 from kifabrik.stores.sql.orders import SqlOrderTable
-from kifabrik.stores.sql.rows import add_missing
+from kifabrik.stores.sql.rows import add_missing, any_of, chunks
 from kifabrik.stores.sql.run_columns import event_from_row, promise_to_text, run_from_row, run_to_columns
 from kifabrik.stores.sql.schema.runs import events, locks, runs
 
@@ -28,6 +28,11 @@ _CHANGING: Final = (
 _ONE: Final = (runs.c.tenant == bindparam("of_tenant"), runs.c.run == bindparam("of_run"))
 _FIND_RUN: Final = select(runs).where(*_ONE)
 _SAVE_RUN: Final = update(runs).where(*_ONE)
+_SET_WAITING: Final = update(runs).where(
+    *_ONE,
+    runs.c.revision == bindparam("of_revision"),
+    or_(*(runs.c.state == str(state) for state in (RunState.QUEUED, RunState.PENDING))),
+)
 _ADD_EVENTS: Final = insert(events)
 """Statements of the busiest paths are made once: making one takes longer than running it."""
 _ASKED: Final = (
@@ -67,9 +72,25 @@ class SqlRunTable:
 
     def save_run(self, run: Run) -> None:
         """Write what may change about a run."""
-        values = run_to_columns(run)
-        changing = {name: values[name] for name in _CHANGING}
-        self._sql.execute(_SAVE_RUN, changing | {"of_tenant": run.tenant, "of_run": run.run})
+        self.save_runs([run])
+
+    def save_runs(self, many: Iterable[Run]) -> None:
+        """Write what may change about runs."""
+        rows = []
+        for run in many:
+            values = run_to_columns(run)
+            rows.append({name: values[name] for name in _CHANGING} | {"of_tenant": run.tenant, "of_run": run.run})
+        if rows:
+            self._sql.execute(_SAVE_RUN, rows)
+
+    def that_still_wait(self, many: Collection[Run]) -> list[Run]:
+        """Those of these runs that wait and are as they were when they were read."""
+        still: dict[tuple[str, str], int] = {}
+        for chunk in chunks({(run.tenant, run.run) for run in many}):
+            query = select(runs.c.tenant, runs.c.run, runs.c.revision).where(runs.c.state == str(RunState.QUEUED))
+            rows = self._sql.execute(query.where(any_of(chunk, runs.c.tenant, runs.c.run)))
+            still |= {(tenant, run): revision for tenant, run, revision in rows}
+        return [run for run in many if still.get((run.tenant, run.run)) == run.revision]
 
     def page(self, tenant: str, before: str, limit: int) -> list[Run]:
         """A tenant's runs, newest first, from the one after the run `before` on."""
@@ -140,17 +161,13 @@ class SqlRunTable:
 
     def set_waiting(self, run: Run | Watched, reason: str, promise: Promise | None) -> bool:
         """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
-        change = (
-            update(runs)
-            .where(
-                runs.c.tenant == run.tenant,
-                runs.c.run == run.run,
-                runs.c.revision == run.revision,
-                runs.c.state.in_((str(RunState.QUEUED), str(RunState.PENDING))),
-            )
-            .values(reason=reason, promise=promise_to_text(promise), revision=run.revision + 1)
-        )
-        return self._sql.execute(change).rowcount == 1
+        return self._sql.execute(_SET_WAITING, _waiting(run, reason, promise)).rowcount == 1
+
+    def set_all_waiting(self, many: Iterable[tuple[Run | Watched, str]]) -> None:
+        """Say of runs what they wait for, of those that still wait at their revisions; they have no promise."""
+        rows = [_waiting(run, reason, None) for run, reason in many]
+        if rows:
+            self._sql.execute(_SET_WAITING, rows)
 
     def count_unfinished(self, tenant: str) -> int:
         """Number of runs that have not ended; read from an index alone, however many they are."""
@@ -191,6 +208,11 @@ class SqlRunTable:
         """A lock's text."""
         where = (locks.c.tenant == tenant, locks.c.digest == digest)
         return self._sql.execute(select(locks.c.text).where(*where)).scalar_one_or_none()
+
+
+def _waiting(run: Run | Watched, reason: str, promise: Promise | None) -> dict[str, Any]:
+    values = {"reason": reason, "promise": promise_to_text(promise), "revision": run.revision + 1}
+    return values | {"of_tenant": run.tenant, "of_run": run.run, "of_revision": run.revision}
 
 
 class SqlRunRows(SqlRunTable, SqlOrderTable, SqlAttemptTable, SqlNoteTable, SqlFleetTable, SqlMoneyTable):

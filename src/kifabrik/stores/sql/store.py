@@ -14,7 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from kifabrik.durable import is_full
 from kifabrik.errors import CapacityError, ConflictError, UnavailableError, UsageError
-from kifabrik.stores.sql.accounts import SqlAccountRows
+from kifabrik.factory.records import Member, Token
+from kifabrik.stores.sql.accounts import BEARER, SqlAccountRows, bearer_of
 from kifabrik.stores.sql.datasets import SqlDatasetRows
 from kifabrik.stores.sql.leases import SqlLeaseRows
 from kifabrik.stores.sql.log import SqlLogRows
@@ -103,12 +104,21 @@ class SqlStore:
         self._lite = self.engine.dialect.name == "sqlite"
         self._writer = _engine(url, connections=1) if self._lite else self.engine
         self._folder = Path(self.engine.url.database or "").parent if self._lite else None
+        self._bearer = str(BEARER.compile(dialect=self.engine.dialect)) if self._lite else ""
         self._turn = threading.Lock()
 
-    @property
-    def prompt(self) -> bool:
-        """Whether reading waits for nobody: so it is with SQLite's write-ahead log."""
-        return self._lite
+    def bearer(self, hashed: str) -> tuple[Token, Member | None] | None:
+        """See `kifabrik.factory.ports.Store`; with SQLite's write-ahead log reading waits for nobody.
+
+        Every request begins with this, and what SQLAlchemy does for a statement takes several times as long as
+        the statement: so it is the driver's own, and one statement needs no transaction around it.
+        """
+        if not self._lite:
+            return None
+        with _translated(self._folder), closing(self.engine.raw_connection()) as borrowed:
+            driver: Any = borrowed.driver_connection
+            row = driver.execute(self._bearer, (hashed,)).fetchone()
+        return None if row is None else bearer_of(row)
 
     @contextmanager
     def connect(self, *, writing: bool = False) -> Iterator[Connection]:

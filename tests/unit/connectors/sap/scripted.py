@@ -4,8 +4,6 @@ The server speaks HTTP on loopback like any other; the sealing, the index and th
 over an object store in memory.
 """
 
-import hashlib
-import io
 import json
 import secrets
 import ssl
@@ -27,6 +25,7 @@ from kifabrik.datasets.index import Index, IndexWriter
 from kifabrik.seals.identities import Identity
 from kifabrik.transfer.opening import open_contents, unpack
 from kifabrik.transfer.sealing import Sealer, VersionHead
+from memory_objects import MemoryObjects
 
 TRUST = ssl.create_default_context()
 TENANT, DATASET = "t-" + "a" * 32, "d-" + "b" * 16
@@ -214,43 +213,12 @@ def _inner(asked: Asked, method: str, link: str, headers: dict[str, str], body: 
     return Asked(method, path, options, {**shared, **headers}, body)
 
 
-class Objects:
-    """An object store in a dictionary."""
-
-    def __init__(self):
-        self.objects = {}
-
-    def missing(self, digests):
-        return {digest for digest in digests if digest not in self.objects}
-
-    def upload(self, source, digest, size, progress):
-        self.objects[digest] = source.read()
-        assert hashlib.sha256(self.objects[digest]).hexdigest() == digest
-        progress(size)
-
-    def upload_bytes(self, data):
-        digest = hashlib.sha256(data).hexdigest()
-        self.objects[digest] = data
-        return digest
-
-    def upload_small(self, bodies):
-        for data in bodies:
-            self.upload_bytes(data)
-
-    def fetch(self, digest, limit):
-        return self.objects[digest][: limit + 1]
-
-    @contextmanager
-    def open(self, digest, _size):
-        yield io.BytesIO(self.objects[digest])
-
-
 class House:
     """Seals version after version of one dataset from a scripted service, as `kifabrik.customer.seal` does."""
 
     def __init__(self, script, folder):
         self.script, self.folder = script, folder
-        self.store = Objects()
+        self.store = MemoryObjects()
         self.identity, self.device = Identity.generate(), Identity.generate()
         self.own = folder / "dataset"
         self.own.mkdir()

@@ -43,7 +43,7 @@ def test_the_next_page_is_asked_for_before_this_one_is_read(version):
     service = Service({"a": body("b", version), "b": b"{}"})
     fetch = EarlyPages(service.get, version)
     fetch("a")
-    assert service.came.wait(5)
+    assert service.came.wait(60)
     assert fetch("b").body == b"{}"
     assert service.asked == ["a", "b"]
 
@@ -76,7 +76,7 @@ def test_the_window_behind_a_page_is_asked_for_where_the_page_names_none():
     service = Service({"a": b'{"value": []' + b" " * 40_000 + b"}", "w": b"{}"})
     fetch = EarlyPages(service.get, V4, lambda: "w")
     fetch("a")
-    assert service.came.wait(5)
+    assert service.came.wait(60)
     assert service.asked == ["a", "w"]
 
 
@@ -107,7 +107,7 @@ def test_items_wait_as_long_as_they_are_light():
             yield number
 
     with ahead(source(), weigh=lambda _item: 1, most=12) as coming:
-        assert reached.wait(5)
+        assert reached.wait(60)
         assert next(coming) == 0
         assert len(taken) < 20
     with ahead(source(), weigh=lambda _item: 1000, most=12) as coming:
@@ -126,7 +126,7 @@ def test_the_source_is_closed_when_nobody_reads_on():
 
     with ahead(source()) as coming:
         next(coming)
-    assert closed.wait(5)
+    assert closed.wait(60)
 
 
 @pytest.mark.parametrize("broken", [{"cut": 40}, {"status": 503}, {"status": 401}])

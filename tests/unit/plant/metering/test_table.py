@@ -35,6 +35,11 @@ def test_a_german_file_is_read_with_its_commas_and_points(tmp_path):
     assert datetime.fromtimestamp(int(found.time[0]), UTC).hour == 23
 
 
+def test_an_english_number_where_commas_are_decimal_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"line 2: '1,234\.5' is no number"):
+        read(tmp_path, "time;value\n2026-03-25T00:00Z;1,234.5\n")
+
+
 def test_a_day_of_25_hours_is_read_hour_by_hour(tmp_path):
     times = ["01:00", "02:00", "02:00", "03:00"]
     text = "time,value\n" + "\n".join(f"2026-10-25T{time},{number}" for number, time in enumerate(times))
@@ -199,3 +204,49 @@ def test_a_file_whose_middle_is_gone_is_named(tmp_path):
     path.write_bytes(data)
     with pytest.raises(UsageError, match=r"power\.parquet is broken"):
         store.read("power")
+
+
+def test_what_comes_bit_by_bit_is_added_at_the_end_and_read_with_the_rest(tmp_path):
+    store = Store(tmp_path)
+    for number in range(5):
+        store.append(readings_of(GRID, [(1000 + 60 * number, float(number))]))
+    store.append(readings_of(GRID, [(1060, 1.5)]))
+    assert (tmp_path / "grid.latest").stat().st_size == 16 * 5
+    found = store.read("grid")
+    assert found.time.tolist() == [1000, 1060, 1120, 1180, 1240]
+    assert (found.value / 3.6e6).tolist() == pytest.approx([0, 1.5, 2, 3, 4])
+
+
+def test_a_reading_that_was_cut_off_is_forgotten_and_nothing_else(tmp_path):
+    store = Store(tmp_path)
+    for number in range(4):
+        store.append(readings_of(GRID, [(1000 + 60 * number, float(number))]))
+    with (tmp_path / "grid.latest").open("r+b") as file:
+        file.truncate(16 * 3 - 5)
+    assert store.read("grid").time.tolist() == [1000, 1060, 1120]
+    store.append(readings_of(GRID, [(1240, 4.0)]))
+    assert store.read("grid").time.tolist() == [1000, 1060, 1120, 1240]
+
+
+def test_many_latest_readings_move_into_the_parquet_file_and_a_crash_in_between_doubles_none(tmp_path):
+    store = Store(tmp_path)
+    store.append(readings_of(GRID, [(0, 0.0)]))
+    store.append(readings_of(GRID, [(60 * number, float(number)) for number in range(1, 4000)]))
+    before = (tmp_path / "grid.latest").read_bytes()
+    store.append(readings_of(GRID, [(60 * number, float(number)) for number in range(4000, 5000)]))
+    assert not (tmp_path / "grid.latest").exists()
+    (tmp_path / "grid.latest").write_bytes(before)
+    found = store.read("grid")
+    assert found.time.tolist() == [60 * number for number in range(5000)]
+    assert (found.value / 3.6e6).tolist() == pytest.approx(list(range(5000)))
+
+
+def test_a_meter_that_fills_another_field_from_now_on_is_kept_so_at_once(tmp_path):
+    store = Store(tmp_path)
+    store.append(readings_of(GRID, [(1000, 1.0)]))
+    other = Meter(name="grid", kind=Kind.ENERGY, unit="MWh", field="electricity_it")
+    store.append(readings_of(other, [(1060, 0.002)]))
+    assert [one.field for one in store.meters()] == ["electricity_it"]
+    assert (store.read("grid").value / 3.6e6).tolist() == pytest.approx([1, 2])
+    with pytest.raises(UsageError, match="measures energy, not power"):
+        store.append(readings_of(Meter(name="grid", kind=Kind.POWER, unit="kW"), [(1120, 1.0)]))

@@ -11,16 +11,11 @@ from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.plant.metering.connecting import Connections, Modbus, Mqtt, read_connections
 from kifabrik.plant.metering.store import Store
 from kifabrik.plant.metering.watching import ask, heard, watch
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from ports import free_port
 
 
 def until_open(port):
-    for _ in range(200):
+    for _ in range(1200):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
@@ -51,7 +46,7 @@ def modbus():
         yield port
     finally:
         running.terminate()
-        running.wait(5)
+        running.wait(60)
 
 
 @contextmanager
@@ -69,7 +64,7 @@ def mosquitto(folder):
         yield port, running
     finally:
         running.terminate()
-        running.wait(5)
+        running.wait(60)
 
 
 @pytest.fixture
@@ -148,7 +143,7 @@ def test_a_modbus_server_that_stops_in_the_middle_of_an_answer_leaves_a_gap(tmp_
         kept = watch(Connections(meters=[meter]), Store(tmp_path), rounds=2, tell=told.append, sleep=lambda _: None)
     finally:
         running.terminate()
-        running.wait(5)
+        running.wait(60)
     assert kept == {"grid": 0}
     assert len(told) == 1
     assert "register 0 does not answer" in told[0]
@@ -182,7 +177,7 @@ def test_a_broker_that_goes_away_is_said(tmp_path):
 
         def stop(_):
             running.terminate()
-            running.wait(5)
+            running.wait(60)
             time.sleep(0.3)
 
         meters = Connections(

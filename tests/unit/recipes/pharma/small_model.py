@@ -33,7 +33,7 @@ def save_small_model(folder: Path) -> Path:
         level=0.9,
         domain=Domain.of(morgan(smiles), features),
         fingerprints=morgan(smiles),
-        lineage=Lineage(id=names, inchikey=names, smiles=("",) * 300, value=(np.nan,) * 300),
+        lineage=Lineage(id=names, inchikey=names, smiles=("",) * 300, value=(np.nan,) * 300, relation=("",) * 300),
         shows_neighbours=False,
         standardiser=Standardiser(),
         facts={},

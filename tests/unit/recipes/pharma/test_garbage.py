@@ -107,7 +107,8 @@ def test_a_table_of_german_excel_is_read_with_its_unit(tmp_path):
     made = json.loads(
         _run("prepare", tmp_path / "table.csv", "--out", tmp_path / "out", "--workers", 1, "--json")[0]
     )
-    assert (made["compounds"], made["rejects"]) == (2, {"censored value": 1})
+    assert (made["compounds"], made["rejects"], made["endpoints"][0]["bounds"]) == (3, {}, 1)
     with (tmp_path / "out/compounds.csv").open(newline="") as file:
-        assert {row["id"]: float(row["IC50 (nM)"]) for row in csv.DictReader(file)} == {"A": 1.5, "B": 2300.25}
+        found = {row["id"]: row["IC50 (nM).relation"] + row["IC50 (nM)"] for row in csv.DictReader(file)}
+    assert found == {"A": "=1.5", "B": "=2300.25", "C": "<10"}
     assert json.loads((tmp_path / "out/prepared.json").read_text())["endpoints"][0]["unit"] == "nM"

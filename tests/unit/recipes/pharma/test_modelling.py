@@ -108,13 +108,13 @@ def test_every_principle_of_the_oecd_is_answered(numbers: Model) -> None:
     assert titles[:5] == ["1.", "2.", "3.", "4.", "5."]
 
 
-def test_the_card_says_what_stands_for_bounds(tmp_path: Path) -> None:
+def test_the_card_says_which_bounds_were_left_out_and_what_may_be_one(tmp_path: Path) -> None:
     rows = [(smiles, max(value, 6.0)) for smiles, value in series(96)]
     compounds, endpoint = compounds_of(rows, tmp_path)
     facts = {"data": {"bounds": {endpoint.name: 7}}}
     model = train(compounds, endpoint, QUICK, facts=facts)
     said = dict(principles(model, None, Words("en"))[0].answers)
-    assert said["Bounds (< and >)"].startswith("7 measurements left out; 0 training")
+    assert "7 measurements were left out in prepare" in said["Bounds (< and >)"]
     at_floor = sum(value == 6.0 for _, value in rows)
     assert f"6, which {at_floor} training compounds have" in said["At the low end"]
 

@@ -114,20 +114,56 @@ def test_a_mass_becomes_an_amount_by_the_molar_mass(tmp_path: Path) -> None:
     assert by_id(made, "S")["a"] == pytest.approx(1.0, rel=1e-3)
 
 
-def test_bounds_are_left_out_or_taken_as_wished(tmp_path: Path) -> None:
+def test_bounds_are_kept_as_bounds_or_left_out_as_wished(tmp_path: Path) -> None:
     text = "id,smiles,IC50\na,CCO,10\nb,CCN,>100\nc,CCC,<1\n"
-    assert by_id(prepared(tmp_path, text), "IC50") == {"a": 10.0}
-    bound = prepared(tmp_path, text, Wishes(censored=Censored.BOUND))
-    assert by_id(bound, "IC50") == {"a": 10.0, "b": 100.0, "c": 1.0}
+    dropped = prepared(tmp_path, text, Wishes(censored=Censored.DROP))
+    assert by_id(dropped, "IC50") == {"a": 10.0}
+    kept = prepared(tmp_path, text)
+    assert by_id(kept, "IC50") == {"a": 10.0, "b": 100.0, "c": 1.0}
+    side = dict(zip(kept.compounds.id, kept.compounds.endpoints["IC50"].side.tolist(), strict=True))
+    assert side == {"a": 0, "b": 1, "c": -1}
+    assert kept.bounds_kept == {"IC50": 2}
+    assert kept.rejects == ()
     limited = prepared(tmp_path, text, Wishes(limits=(limit_of("IC50<50"),)))
     assert by_id(limited, "IC50") == {"a": 1.0, "b": 0.0, "c": 1.0}
 
 
 def test_bounds_that_are_left_out_are_counted_for_the_model_card(tmp_path: Path) -> None:
     table = write(tmp_path / "t.csv", "id,smiles,IC50,logD\na,CCO,10,1\nb,CCN,>100,2\nc,CCC,<1,>4\n")
-    made = prepare([table], Wishes(endpoints=("IC50", "logD")))
+    made = prepare([table], Wishes(endpoints=("IC50", "logD"), censored=Censored.DROP))
     save_prepared(made, [table], tmp_path / "kept")
     assert load_prepared(tmp_path / "kept")[1].bounds == {"IC50": 2, "logD": 1}
+
+
+@pytest.mark.parametrize(
+    ("cells", "left"),
+    [
+        ((">10", ">30", ">20"), (30.0, ">", 3)),
+        (("<10", "<30"), (10.0, "<", 2)),
+        ((">10", "12", ">100"), (12.0, "=", 1)),
+        ((">10", "<30"), None),
+    ],
+    ids=["lower bounds", "upper bounds", "a measurement among them", "both sides"],
+)
+def test_of_several_bounds_the_one_that_says_most_is_kept(
+    tmp_path: Path, cells: tuple[str, ...], left: tuple[float, str, int] | None
+) -> None:
+    rows = "\n".join(f"{at},CCO,{cell}" for at, cell in enumerate(cells))
+    made = prepared(tmp_path, f"id,smiles,y\nx,CCN,7\nz,CCC,9\n{rows}\n", Wishes(tolerance=1.0))
+    values, keys = made.compounds.endpoints["y"], made.compounds.smiles
+    found = None
+    if "CCO" in keys:
+        at = keys.index("CCO")
+        found = (values.value[at], values.relation[at], values.count[at])
+    assert found == left
+    assert len(made.rejects) == (0 if left else len(cells))
+
+
+def test_a_bound_among_classes_is_left_out_and_said(tmp_path: Path) -> None:
+    made = prepared(tmp_path, "id,smiles,y\na,CCO,1\nb,CCN,0\nc,CCC,<1\n")
+    assert made.endpoints[0].kind is Kind.CLASS
+    assert by_id(made, "y") == {"a": 1.0, "b": 0.0}
+    assert [one.id for one in made.rejects] == ["c"]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +186,7 @@ def test_a_value_that_piles_up_at_an_end_is_found(
 
 def test_a_bound_turns_over_with_a_negative_logarithm(tmp_path: Path) -> None:
     text = "id,smiles,IC50,unit,relation\na,CCO,10000,nM,>\nb,CCN,10,nM,=\n"
-    made = prepared(tmp_path, text, Wishes(units={"IC50": "-log10(M)"}, censored=Censored.BOUND))
+    made = prepared(tmp_path, text, Wishes(units={"IC50": "-log10(M)"}))
     at = made.compounds.id.index("a")
     assert made.compounds.endpoints["IC50"].value[at] == pytest.approx(5.0)
     assert made.compounds.endpoints["IC50"].relation[at] == "<"

@@ -142,3 +142,28 @@ def test_values_over_decades_are_scaled_as_logarithms_and_come_back() -> None:
     assert scaling.back(scaling.forth(values)) == pytest.approx(values)
     assert not Scaling.of(np.array([-1.0, 10.0, 1000.0])).log
     assert not Scaling.of(np.array([1.0, 2.0, 50.0])).log
+
+
+def test_residuals_only_known_to_be_exceeded_widen_intervals_to_what_the_truth_needs() -> None:
+    """Two fifths of the residuals are only known to exceed something: leaving these out covers too little."""
+    luck = np.random.default_rng(4)
+    size = np.abs(luck.normal(size=6000))
+    limit = np.abs(luck.normal(size=6000)) * 1.5
+    is_bound = limit < size
+    assert 0.3 < is_bound.mean() < 0.5
+    seen, near, fold = np.minimum(size, limit), np.full(6000, 0.5), np.arange(6000) % 5
+    fresh = np.abs(luck.normal(size=20_000))
+    (band,) = bands_of(seen, near, fold, 0.9, is_bound)
+    assert (fresh <= band.reach).mean() == pytest.approx(0.9, abs=0.02)
+    assert band.count == (~is_bound).sum()
+    (naive,) = bands_of(seen[~is_bound], near[~is_bound], fold[~is_bound], 0.9)
+    assert (fresh <= naive.reach).mean() < 0.85
+
+
+def test_predictions_beyond_their_bounds_say_nothing_of_intervals() -> None:
+    residuals, similarity = drawn(400, 5)
+    fold = np.arange(400) % 5
+    plain = bands_of(residuals, similarity, fold, 0.9)
+    more = np.concatenate([residuals, np.zeros(100)]), np.concatenate([similarity, np.full(100, 0.5)])
+    is_bound = np.arange(500) >= 400
+    assert bands_of(*more, np.arange(500) % 5, 0.9, is_bound) == plain

@@ -23,7 +23,7 @@ from kifabrik.recipes.supply_chain.network import (
     Policy,
     Rule,
 )
-from kifabrik.recipes.supply_chain.tables import problems, read_network, read_tables, scenario_names
+from kifabrik.recipes.supply_chain.tables import examine, read_network, read_tables, scenario_names
 from kifabrik.recipes.supply_chain.tables.columns import TABLES
 from kifabrik.recipes.supply_chain.tables.template import markdown, write_example
 from kifabrik.recipes.supply_chain.tables.write import write_tables
@@ -39,7 +39,7 @@ def write(folder, **tables):
 
 
 def said(folder):
-    return "\n".join(str(problem) for problem in problems(folder))
+    return "\n".join(str(problem) for problem in examine(folder).problems[""])
 
 
 def willems_folder():
@@ -339,7 +339,7 @@ def test_correlations_are_read_and_written(tmp_path):
     ],
 )
 def test_correlations_that_cannot_be_are_reported_where_they_are(tmp_path, rows, said):
-    found = problems(write(tmp_path, **THREE, correlations=PAIRS + rows))
+    found = examine(write(tmp_path, **THREE, correlations=PAIRS + rows)).problems[""]
     assert [said in str(problem) for problem in found] == [True], found
 
 
@@ -426,12 +426,12 @@ def test_a_chain_is_imported_as_tables(tmp_path):
 
 def test_demand_without_a_mean_is_a_problem(tmp_path):
     tables = ONE | {"demand": "product,site,kind,mean,values\nA,X,,,\n"}
-    (found,) = problems(write(tmp_path, **tables))
+    (found,) = examine(write(tmp_path, **tables)).problems[""]
     assert str(found) == "demand, row 2, column mean: The value is missing."
 
 
 def test_an_empty_file_says_that_it_has_no_headings(tmp_path):
-    (found,) = problems(write(tmp_path, **(ONE | {"demand": ""})))
+    (found,) = examine(write(tmp_path, **(ONE | {"demand": ""}))).problems[""]
     assert "demand: It has no headings" in str(found)
 
 

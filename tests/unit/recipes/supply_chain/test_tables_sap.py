@@ -3,7 +3,7 @@
 import pytest
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain.tables import problems, read_network
+from kifabrik.recipes.supply_chain.tables import examine, read_network
 
 EXPORT = {
     "MARA": "MATNR,MEINS,MTART\nFIN,PC,FERT\nRAW,KG,ROH\nBUY,PC,HAWA\n",
@@ -88,7 +88,7 @@ def test_a_table_that_says_nothing_alone_asks_for_the_other(tmp_path, tables, sa
 
 def test_a_problem_is_found_in_the_row_of_the_export_that_has_it(tmp_path):
     text = EXPORT["STPO"].replace("RAW,250", "RAW,many").replace("BUY,300", "XXX,300")
-    found = [str(problem) for problem in problems(written(tmp_path, STPO=text))]
+    found = [str(problem) for problem in examine(written(tmp_path, STPO=text)).problems[""]]
     assert any(text.startswith("bom, row 2, column quantity: 'many'") for text in found)
     assert any(
         text.startswith("bom, row 3, column component: XXX at 1000 is not in product_site") for text in found
@@ -97,5 +97,5 @@ def test_a_problem_is_found_in_the_row_of_the_export_that_has_it(tmp_path):
 
 def test_rows_that_are_there_twice_in_the_first_of_two_exports_are_still_reported(tmp_path):
     twice = EXPORT["MARC"] + "RAW,2000,11,,,F,9\n"
-    found = [str(problem) for problem in problems(written(tmp_path, MARC=twice))]
+    found = [str(problem) for problem in examine(written(tmp_path, MARC=twice)).problems[""]]
     assert any("product RAW, site 2000 is already in row 5" in text for text in found)

@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from kifabrik.durable import write_whole
-from kifabrik.recipes.pharma.card import keeping, principles
+from kifabrik.recipes.pharma.card import bounds_said, keeping, principles
 from kifabrik.recipes.pharma.endpoints import Kind
 from kifabrik.recipes.pharma.evaluating import CLIFF_SIMILARITY, FAR, coverage_of_far, is_short
 from kifabrik.recipes.pharma.importance import importance
@@ -60,6 +60,7 @@ def page(model: Model, evaluation: dict[str, Any], folder: Path, words: Words) -
         **{name: evaluation[name] for name in ("measures", "in_domain", "baselines", "count", "inside")},
         "bins": evaluation["bins"],
         "covered": evaluation["covered"],
+        "bounds": bounds_said(evaluation, words),
         "far": _far(model, evaluation, points, words),
         "cliffs": _cliffs(model, evaluation["cliffs"], words),
         "pictures": _pictures(model, evaluation, points, words),

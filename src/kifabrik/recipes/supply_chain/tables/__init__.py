@@ -24,7 +24,6 @@ __all__ = [
     "apply_scenario",
     "examine",
     "network_of",
-    "problems",
     "read_network",
     "read_tables",
     "scenario_names",
@@ -75,19 +74,6 @@ def network_of(tables: Tables, name: str, where: str = "The network", *, amended
             hint="`kifabrik supply-chain template FOLDER` explains every table and column.",
         )
     return reading.network
-
-
-def problems(path: Path, scenario: str = "") -> tuple[Problem, ...]:
-    """Everything that is wrong with the tables; empty: nothing is.
-
-    Raises:
-        NotFoundError: If there is nothing at this path, or no such scenario.
-        UsageError: If a file cannot be read at all.
-    """
-    tables = read_tables(path)
-    if scenario:
-        tables = apply_scenario(tables, scenario)
-    return read(tables, path.stem, only_check=True).problems
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from kifabrik.recipes.supply_chain.tables.cells import Parsed, Row
 from kifabrik.recipes.supply_chain.tables.levels import Sizing
 from kifabrik.recipes.supply_chain.tables.schema import DAYS, UNIT_NAMES, Unit
 
-Rows = dict[tuple[str, str], Row]
 _YEAR: Final = 365.0
 _NOTHING: Final = Row(0, {})
 

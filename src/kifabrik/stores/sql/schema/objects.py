@@ -11,8 +11,11 @@ objects = Table(
     digest("digest"),
     number("size"),
     moment("created"),
+    moment("unused_since", server_default=""),
     PrimaryKeyConstraint("tenant", "digest"),
+    Index(None, "unused_since", "tenant"),
 )
+"""`unused_since` is when an object came or was last asked for; empty once something on record uses it."""
 
 uploads = Table(
     "uploads",

@@ -1,0 +1,119 @@
+"""A certificate of erasure, checked: that it is the keyholder's word, and stands in the log.
+
+Invariants:
+- with an account, the keyholder's key must have signed it;
+- with an exported log only, its digest must stand in an entry of that log, which is recomputed whole and, where the
+  log's policy asks for it, cosigned by the keyholder's witness: so nobody can make one up afterwards.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kifabrik.errors import IntegrityError
+from kifabrik.grants.statements import ErasureCertificate
+from kifabrik.ledger.entry import Entry, EntryKind
+from kifabrik.ledger.folder import CHECKPOINT, POLICY, LogFolder
+from kifabrik.ledger.policy import Policy
+from kifabrik.ledger.verify import verify_log
+from kifabrik.signatures.dsse import Envelope
+from kifabrik.signatures.keys import VerifyKey
+from kifabrik.signatures.statements import read_unverified, verify_statement
+
+
+@dataclass(frozen=True)
+class Certified:
+    """A certificate that holds.
+
+    Args:
+        certificate: What it says.
+        digest: Of the signed statement, in hex.
+        index: Of the entry that names it.
+        time: Of that entry.
+        is_signed: Whether the keyholder's own signature was checked, beside the log.
+        is_witnessed: Whether the log up to that entry is cosigned by the keyholder's witness.
+    """
+
+    certificate: ErasureCertificate
+    digest: str
+    index: int
+    time: str
+    is_signed: bool
+    is_witnessed: bool
+
+
+def read_envelope(text: str, path: Path) -> Envelope:
+    """Read a certificate's file.
+
+    Raises:
+        IntegrityError: It is none.
+    """
+    try:
+        envelope = Envelope.from_json(text)
+        read_unverified(envelope, ErasureCertificate)
+    except IntegrityError:
+        raise IntegrityError(
+            f"{path} is no certificate of erasure", hint="Name the file 'kifabrik dataset erase --out' wrote."
+        ) from None
+    return envelope
+
+
+def certified(
+    envelope: Envelope, entries: Iterable[Entry], keyholder: VerifyKey, tenant: str, cosigned: int
+) -> Certified:
+    """Check a certificate by the keyholder's key and a tenant's verified log.
+
+    Args:
+        envelope: The certificate.
+        entries: Of the log, all of them.
+        keyholder: Its key.
+        tenant: Tenant id.
+        cosigned: How many entries the keyholder's witness has cosigned.
+
+    Raises:
+        IntegrityError: It is not the keyholder's, of another tenant, or not in the log.
+    """
+    try:
+        said = verify_statement(envelope, ErasureCertificate, [keyholder]).predicate
+    except IntegrityError:
+        raise IntegrityError(
+            "the keyholder has not signed this certificate", hint="It was changed, or made up. Keep it as evidence."
+        ) from None
+    if said.tenant != tenant:
+        raise IntegrityError(f"the certificate is of another tenant, {said.tenant}")
+    index, entry = _entry(envelope, said, entries)
+    return Certified(said, envelope.digest, index, entry.time, is_signed=True, is_witnessed=index < cosigned)
+
+
+def certified_by_export(envelope: Envelope, folder: Path, policy: Policy | None = None) -> Certified:
+    """Check a certificate by an exported log, without an account and without a network.
+
+    Args:
+        envelope: The certificate.
+        folder: As `kifabrik ledger export` writes it.
+        policy: Whom to believe; the folder's own if left out.
+
+    Raises:
+        IntegrityError: The log does not verify, or the certificate is not in it.
+    """
+    log = LogFolder(folder)
+    found: list[Entry] = []
+    believed = policy or Policy.parse(log.text(POLICY))
+    report = verify_log(log.read, log.text(CHECKPOINT), believed, on_entry=lambda _, entry: found.append(entry))
+    report.require()
+    said = read_unverified(envelope, ErasureCertificate)[0]
+    index, entry = _entry(envelope, said, found)
+    witnessed = bool(report.accepted and report.accepted.cosigned)
+    return Certified(said, envelope.digest, index, entry.time, is_signed=False, is_witnessed=witnessed)
+
+
+def _entry(envelope: Envelope, said: ErasureCertificate, entries: Iterable[Entry]) -> tuple[int, Entry]:
+    for index, entry in enumerate(entries):
+        if entry.kind is EntryKind.DATASET_ERASED and entry.refs.get("certificate") == envelope.digest:
+            if entry.refs.get("dataset") != said.dataset:
+                break
+            return index, entry
+    raise IntegrityError(
+        f"the log does not name this certificate for {said.dataset}",
+        hint="It is of another log, was changed, or was made up. Keep it as evidence.",
+    )

@@ -1,0 +1,88 @@
+# ruff: noqa: RUF001 - the dash and the minus of print
+"""Figures and times in the reader's language: 1.234,5 and 18.01.2026 05:10, or 1,234.5 and 2026-01-18 05:10."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from kifabrik.recipes.maintenance.reading import LeftOut, Readings, Reason
+from kifabrik.recipes.maintenance.words import WORDS, Language
+
+_WHOLE_FROM: Final = 10
+"""From here on a duration needs no digit behind the point."""
+
+
+@dataclass(frozen=True)
+class Sayer:
+    """Says things in one language.
+
+    Attributes:
+        language: Of the reader.
+    """
+
+    language: Language
+
+    @property
+    def separator(self) -> str:
+        """What stands between the columns of a CSV file."""
+        return ";" if self.language == "de" else ","
+
+    def words(self, key: str, **figures: Any) -> str:
+        """A text with its figures."""
+        return WORDS[self.language][key].format(**figures)
+
+    def counted(self, count: int, key: str) -> str:
+        """A number of things: the texts are called `key_one` and `key_many`."""
+        return self.words(f"{key}_one" if count == 1 else f"{key}_many", count=self.number(count))
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """A number with its thousands grouped."""
+        return self._marked(f"{value:,.{digits}f}")
+
+    def figure(self, value: float) -> str:
+        """A number with the digits that count."""
+        if value == 0 or not math.isfinite(value):
+            return self.number(value) if value == 0 else "–"
+        if value == round(value):
+            return self.number(value)
+        return self.number(value, max(0, min(6, 2 - math.floor(math.log10(abs(value))))))
+
+    def plain(self, value: float) -> str:
+        """A number for a spreadsheet: no groups, four digits."""
+        return f"{value:.4g}".replace(".", "," if self.language == "de" else ".")
+
+    def percent(self, share: float) -> str:
+        """A share in per cent."""
+        return f"{self.number(100 * share)}\u202f%"
+
+    def time(self, when: np.datetime64, readings: Readings) -> str:
+        """A time; the number of the row, where the readings have no times."""
+        if not readings.timed:
+            return self.words("row", row=self.number(int(np.searchsorted(readings.times, when)) + 1))
+        pattern = "%d.%m.%Y %H:%M" if self.language == "de" else "%Y-%m-%d %H:%M"
+        return str(when.astype("datetime64[s]").item().strftime(pattern))
+
+    def hours(self, duration: np.timedelta64 | None) -> str:
+        """A duration in hours for a spreadsheet; empty for none."""
+        return "" if duration is None else self.plain(float(duration / np.timedelta64(1, "h")))
+
+    def duration(self, duration: np.timedelta64, *, after_in: bool = False) -> str:
+        """A duration in two figures: 3 days, 31 hours, 40 minutes; `after_in` as it is said after a preposition."""
+        seconds = float(duration / np.timedelta64(1, "s"))
+        for size, least, key in ((86_400, 3, "days"), (3600, 1.5, "hours"), (60, 1.5, "minutes")):
+            if seconds >= least * size:
+                amount = seconds / size
+                digits = 0 if amount >= _WHOLE_FROM or amount == round(amount) else 1
+                return self.words(f"{key}_of" if after_in else key, count=self.number(amount, digits))
+        return self.words("seconds_of" if after_in else "seconds", count=self.number(seconds))
+
+    def left_out(self, column: LeftOut) -> str:
+        """Why a column is not used."""
+        example = f" ({column.example})" if column.reason is Reason.TEXT else ""
+        return self.words(f"left_{column.reason.value}") + example
+
+    def _marked(self, text: str) -> str:
+        text = text.replace("-", "−")
+        return text.translate(str.maketrans(",.", ".,")) if self.language == "de" else text
