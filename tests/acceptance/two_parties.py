@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kifabrik.cli.unlock import open_steward
+from kifabrik.cli.unlock import StewardKeys
 from kifabrik.customer.follow import read_log, wait_for_end
 from kifabrik.customer.profile import enrol
 from kifabrik.customer.sdk import RunFuture, connect
@@ -161,7 +161,7 @@ class Stage:
 
     @contextmanager
     def steward(self):
-        with open_steward(self.customer.home, self.secret, None) as steward:
+        with StewardKeys(self.customer.home, self.secret).open() as steward:
             yield steward
 
     def grant(self, dataset, purpose, **conditions):

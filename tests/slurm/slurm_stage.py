@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import cluster as clusters
+import pytest
 from cluster_config import ClusterSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
@@ -164,11 +165,14 @@ class SlurmStage(Stage):
 
 
 @contextmanager
-def three_nodes(name, settings=""):
-    """Three nodes with addresses of their own; a customer with a sealed dataset, granted for `upkeep`."""
+def sealed_stage(name, settings="", **spec):
+    """A cluster by its `spec`; a customer with a sealed dataset, granted for `upkeep`. Skips where it cannot be."""
+    reason = clusters.missing()
+    if reason:
+        pytest.skip(reason)
     folder = Path(f"/tmp/kifabrik-{name}-{os.getpid()}")
     folder.mkdir(mode=0o755)
-    spec = ClusterSpec(folder / "cluster", nodes=3, gpus=0, node_timeout_s=20, grace_s=20, own_network=True)
+    spec = ClusterSpec(folder / "cluster", **spec)
     with clusters.running(spec) as cluster:
         (cluster.folder / "jobs").mkdir()
         (cluster.folder / "jobs").chmod(0o1777)
@@ -178,6 +182,11 @@ def three_nodes(name, settings=""):
             playing.grant(playing.name("line"), "upkeep")
             yield playing
     shutil.rmtree(folder)
+
+
+def three_nodes(name, settings=""):
+    """Three nodes with addresses of their own."""
+    return sealed_stage(name, settings, nodes=3, gpus=0, node_timeout_s=20, grace_s=20, own_network=True)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import stat
 import subprocess
@@ -10,10 +9,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import cluster as clusters
 import pytest
-from cluster_config import GPU_MAJOR, ClusterSpec
-from slurm_stage import slurm_parties
+from cluster_config import GPU_MAJOR
+from slurm_stage import sealed_stage
 from users import MINE, add_user, remove_user
 from waiting import eventually
 
@@ -68,21 +66,8 @@ def devices():
 @pytest.fixture(scope="module")
 def stage(devices, tmp_path_factory):
     """Three nodes with two GPUs each; a customer with a sealed dataset."""
-    reason = clusters.missing()
-    if reason:
-        pytest.skip(reason)
-    folder = Path(f"/tmp/kifabrik-engine-{os.getpid()}")
-    folder.mkdir(mode=0o755)
-    spec = ClusterSpec(folder / "cluster", nodes=3, gpus=GPUS, node_timeout_s=8, grace_s=20)
-    with clusters.running(spec) as cluster:
-        (cluster.folder / "jobs").mkdir()
-        (cluster.folder / "jobs").chmod(0o1777)
-        (folder / "parties").mkdir()
-        with slurm_parties(folder / "parties", cluster, spec) as playing:
-            playing.seal(playing.name("line"), {"values.csv": "n,value\n" + "1,2\n" * 50})
-            playing.grant(playing.name("line"), "upkeep")
-            yield playing
-    shutil.rmtree(folder)
+    with sealed_stage("engine", nodes=3, gpus=GPUS, node_timeout_s=8, grace_s=20) as playing:
+        yield playing
 
 
 def state_of(stage, run):

@@ -1,15 +1,10 @@
 """The plant's governor on a real Slurm: what may wait does, for its hour; what runs is never ended for power."""
 
-import os
-import shutil
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
-import cluster as clusters
 import pytest
-from cluster_config import ClusterSpec
-from slurm_stage import slurm_parties
+from slurm_stage import sealed_stage
 from waiting import eventually
 
 from kifabrik.engines.slurm.account_plan import PARENT
@@ -31,21 +26,8 @@ RIVER = "The river is at its temperature limit until about 19:00 UTC: 4 of 13 MW
 @pytest.fixture(scope="module")
 def stage():
     """Two nodes without GPUs, so power counts by cores; a customer with a sealed dataset."""
-    reason = clusters.missing()
-    if reason:
-        pytest.skip(reason)
-    folder = Path(f"/tmp/kifabrik-flexible-{os.getpid()}")
-    folder.mkdir(mode=0o755)
-    spec = ClusterSpec(folder / "cluster", nodes=NODES, gpus=0, cpus=CORES, node_timeout_s=20)
-    with clusters.running(spec) as cluster:
-        (cluster.folder / "jobs").mkdir()
-        (cluster.folder / "jobs").chmod(0o1777)
-        (folder / "parties").mkdir()
-        with slurm_parties(folder / "parties", cluster, spec) as playing:
-            playing.seal(playing.name("line"), {"values.csv": "n,value\n" + "1,2\n" * 50})
-            playing.grant(playing.name("line"), "upkeep")
-            yield playing
-    shutil.rmtree(folder)
+    with sealed_stage("flexible", nodes=NODES, gpus=0, cpus=CORES, node_timeout_s=20) as playing:
+        yield playing
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from typing import Final
 
 import click
 
-from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.options import json_option
 from kifabrik.cli.terminal import done, remark, show_json, show_table, waiting, warn
-from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_option
+from kifabrik.cli.unlock import StewardKeys, steward_options
 from kifabrik.customer.session import Session, open_session
 from kifabrik.grants.statements import ErasureCertificate
 from kifabrik.signatures.dsse import Envelope
@@ -28,18 +28,14 @@ _WAIT_S: Final = 10.0
 @click.option("--derived", is_flag=True, help="Also destroy the keys of results made from it.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the signed certificate here.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@passphrase_option
-@tenant_key_option
-@home_option
+@steward_options
 @json_option
 def erase(
     name: str,
     derived: bool,
     out: Path | None,
     yes: bool,
-    passphrase_file: Path | None,
-    tenant_key: Path | None,
-    home: Path,
+    keys: StewardKeys,
     as_json: bool,
 ) -> None:
     """Destroy the key of dataset NAME for good: at the keyholder at once, then the objects at the factory.
@@ -47,11 +43,11 @@ def erase(
     The keyholder signs a certificate that names every earlier release of the key and every result made
     from the data. A key that was released before cannot be called back; it is named instead.
     """
-    with open_session(home) as session:
+    with open_session(keys.home) as session:
         dataset = session.catalogue().dataset(name).dataset
         if not (yes or as_json):
             click.confirm(f"Destroy the key of {name} for good?", abort=True, err=True)
-        with open_steward(home, passphrase_file, tenant_key) as steward:
+        with keys.open() as steward:
             steward.erase(dataset, derived=derived)
         with waiting("Waiting for the certificate …"):
             text = _await_certificate(session, dataset)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from kifabrik.cli.options import Country, home_option, json_option
+from kifabrik.cli.options import Country, json_option
 from kifabrik.cli.terminal import done, remark, show_json, waiting, warn
-from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_option
+from kifabrik.cli.unlock import StewardKeys, steward_options
 from kifabrik.customer.apply import code_digest, lock_environment, prepare
 from kifabrik.customer.session import open_session
 from kifabrik.jobs.jobfile import read_job
@@ -37,9 +37,7 @@ from kifabrik.values import Place
 @click.option("--runs-per-day", default=0, help="Most new runs within any 24 hours; 0 for no limit.")
 @click.option("--attested", is_flag=True, help="Only on nodes that have shown what they booted into.")
 @click.option("--ask", is_flag=True, help="A person at the keyholder decides each time.")
-@passphrase_option
-@tenant_key_option
-@home_option
+@steward_options
 @json_option
 def grant(
     name: str,
@@ -53,13 +51,11 @@ def grant(
     runs_per_day: int,
     attested: bool,
     ask: bool,
-    passphrase_file: Path | None,
-    tenant_key: Path | None,
-    home: Path,
+    keys: StewardKeys,
     as_json: bool,
 ) -> None:
     """Permit the use of dataset NAME for a purpose. Signed with the tenant key; in force once in the ledger."""
-    with open_session(home) as session:
+    with open_session(keys.home) as session:
         dataset = session.catalogue().dataset(name).dataset
         code = ""
         if only_code is not None:
@@ -67,7 +63,7 @@ def grant(
             with waiting("Locking the environment …"):
                 locked = lock_environment(prepared)
             code = code_digest(session, prepared, locked)
-    with open_steward(home, passphrase_file, tenant_key) as steward:
+    with keys.open() as steward:
         given = steward.grant(
             dataset,
             purpose,

@@ -1,12 +1,10 @@
 """`kifabrik dataset revoke`."""
 
-from pathlib import Path
-
 import click
 
-from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.options import json_option
 from kifabrik.cli.terminal import done, show_json
-from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_option
+from kifabrik.cli.unlock import StewardKeys, steward_options
 
 
 @click.command(
@@ -16,13 +14,11 @@ from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_opti
     """
 )
 @click.argument("grant")
-@passphrase_option
-@tenant_key_option
-@home_option
+@steward_options
 @json_option
-def revoke(grant: str, passphrase_file: Path | None, tenant_key: Path | None, home: Path, as_json: bool) -> None:
+def revoke(grant: str, keys: StewardKeys, as_json: bool) -> None:
     """End GRANT. In force at the keyholder at once, whatever the factory does with the news."""
-    with open_steward(home, passphrase_file, tenant_key) as steward:
+    with keys.open() as steward:
         steward.revoke(grant)
         delivered = steward.deliver()
     if as_json:

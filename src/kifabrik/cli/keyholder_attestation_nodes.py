@@ -9,13 +9,7 @@ from kifabrik.attestation.enrolment import NewNode, read_authorities, read_endor
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json
 from kifabrik.cli.text_files import text_of
-from kifabrik.cli.unlock import (
-    key_file_option,
-    open_steward,
-    passphrase_option,
-    tenant_key_option,
-    unlocked,
-)
+from kifabrik.cli.unlock import StewardKeys, key_file_option, passphrase_option, steward_options, unlocked
 from kifabrik.keyholder.endorsing import challenge_node, with_node, without_node
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -59,24 +53,20 @@ def challenge_command(
 @click.option("--answer", type=_FILE, required=True, help="What the node's TPM has answered.")
 @click.option("--ek-roots", type=_FILE, help="Certificates of TPM manufacturers you trust (PEM).")
 @click.option("--ek", default="", help="Digest of the endorsement key as you have learnt it by other means.")
-@passphrase_option
-@tenant_key_option
-@home_option
+@steward_options
 @json_option
 def add_node(
     endorsement: Path,
     answer: Path,
     ek_roots: Path | None,
     ek: str,
-    passphrase_file: Path | None,
-    tenant_key: Path | None,
-    home: Path,
+    keys: StewardKeys,
     as_json: bool,
 ) -> None:
     """List the node of an ENDORSEMENT file: its TPM has answered, and its endorsement key is known."""
     node = _endorsement(endorsement)
     authorities = read_authorities(ek_roots.read_bytes()) if ek_roots else []
-    with open_steward(home, passphrase_file, tenant_key) as steward:
+    with keys.open() as steward:
         listed = steward.check_answer(node, text_of(answer), authorities=authorities, compared=ek)
         policy = steward.set_attestation(lambda before: with_node(before, listed))
     if as_json:
@@ -94,15 +84,11 @@ def add_node(
     """
 )
 @click.argument("name")
-@passphrase_option
-@tenant_key_option
-@home_option
+@steward_options
 @json_option
-def remove_node(
-    name: str, passphrase_file: Path | None, tenant_key: Path | None, home: Path, as_json: bool
-) -> None:
+def remove_node(name: str, keys: StewardKeys, as_json: bool) -> None:
     """Take node NAME off the list. In force at once."""
-    with open_steward(home, passphrase_file, tenant_key) as steward:
+    with keys.open() as steward:
         policy = steward.set_attestation(lambda before: without_node(before, name))
     if as_json:
         show_json({"policy": policy.sequence, "removed": name})

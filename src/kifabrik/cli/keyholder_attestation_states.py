@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from kifabrik.attestation.states import read_guests, read_image
-from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.options import json_option
 from kifabrik.cli.terminal import done, remark, show_json
 from kifabrik.cli.text_files import text_of
-from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_option
+from kifabrik.cli.unlock import StewardKeys, steward_options
 from kifabrik.keyholder.endorsing import with_image, without_image
 
 FIRMWARE_AND_BOOT = "0,1,2,3,4,7"
@@ -27,17 +27,13 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--pcr", default=FIRMWARE_AND_BOOT, show_default=True, help="Numbers of the registers that must match."
 )
-@passphrase_option
-@tenant_key_option
-@home_option
+@steward_options
 @json_option
 def set_pcrs(
     file: Path,
     name: str,
     pcr: str,
-    passphrase_file: Path | None,
-    tenant_key: Path | None,
-    home: Path,
+    keys: StewardKeys,
     as_json: bool,
 ) -> None:
     """Accept the boot whose registers FILE holds.
@@ -45,7 +41,7 @@ def set_pcrs(
     FILE is a node's endorsement, or JSON such as {"sha256": {"0": "…", "7": "…"}}.
     """
     image = read_image(text_of(file), name, pcr)
-    with open_steward(home, passphrase_file, tenant_key) as steward:
+    with keys.open() as steward:
         policy = steward.set_attestation(lambda before: with_image(before, image))
     if as_json:
         show_json({"policy": policy.sequence, "boot": name, "registers": sorted(image.pcrs, key=int)})
@@ -60,15 +56,11 @@ def set_pcrs(
     """
 )
 @click.argument("name")
-@passphrase_option
-@tenant_key_option
-@home_option
+@steward_options
 @json_option
-def remove_pcrs(
-    name: str, passphrase_file: Path | None, tenant_key: Path | None, home: Path, as_json: bool
-) -> None:
+def remove_pcrs(name: str, keys: StewardKeys, as_json: bool) -> None:
     """Accept boot NAME no longer. In force at once."""
-    with open_steward(home, passphrase_file, tenant_key) as steward:
+    with keys.open() as steward:
         policy = steward.set_attestation(lambda before: without_image(before, name))
     if as_json:
         show_json({"policy": policy.sequence, "removed": name})
@@ -83,16 +75,12 @@ def remove_pcrs(
     """
 )
 @click.argument("file", type=_FILE)
-@passphrase_option
-@tenant_key_option
-@home_option
+@steward_options
 @json_option
-def set_guests(
-    file: Path, passphrase_file: Path | None, tenant_key: Path | None, home: Path, as_json: bool
-) -> None:
+def set_guests(file: Path, keys: StewardKeys, as_json: bool) -> None:
     """Accept exactly the SEV-SNP guests, chips and roots in FILE; docs/formats/attestation.md shows its form."""
     change = read_guests(text_of(file))
-    with open_steward(home, passphrase_file, tenant_key) as steward:
+    with keys.open() as steward:
         policy = steward.set_attestation(change)
     if as_json:
         show_json({"policy": policy.sequence, "guests": [guest.name for guest in policy.guests]})

@@ -1,12 +1,10 @@
 """`kifabrik keyholder erase`."""
 
-from pathlib import Path
-
 import click
 
-from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.options import json_option
 from kifabrik.cli.terminal import done, show_json, warn
-from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_option
+from kifabrik.cli.unlock import StewardKeys, steward_options
 
 
 @click.command(
@@ -18,17 +16,13 @@ from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_opti
 @click.argument("dataset")
 @click.option("--derived", is_flag=True, help="Also destroy the keys of results made from it.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@passphrase_option
-@tenant_key_option
-@home_option
+@steward_options
 @json_option
 def erase(
     dataset: str,
     derived: bool,
     yes: bool,
-    passphrase_file: Path | None,
-    tenant_key: Path | None,
-    home: Path,
+    keys: StewardKeys,
     as_json: bool,
 ) -> None:
     """Destroy the key of DATASET (an id) for good, whether or not the factory can be reached.
@@ -37,7 +31,7 @@ def erase(
     """
     if not (yes or as_json):
         click.confirm(f"Destroy the key of {dataset} for good?", abort=True, err=True)
-    with open_steward(home, passphrase_file, tenant_key) as steward:
+    with keys.open() as steward:
         steward.erase(dataset, derived=derived)
         delivered = steward.deliver()
     if as_json:

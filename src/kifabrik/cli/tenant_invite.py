@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.options import json_option
 from kifabrik.cli.terminal import done, remark, show_json
-from kifabrik.cli.unlock import open_steward, passphrase_option, tenant_key_option
+from kifabrik.cli.unlock import StewardKeys, steward_options
 from kifabrik.errors import ConflictError
 from kifabrik.tenants.statements import Role
 
@@ -27,18 +27,14 @@ from kifabrik.tenants.statements import Role
     help="File to write.",
 )
 @click.option("--days", default=14, show_default=True, help="How long it can be used.")
-@passphrase_option
-@tenant_key_option
-@home_option
+@steward_options
 @json_option
 def invite(
     role: str,
     name: str,
     out: Path,
     days: int,
-    passphrase_file: Path | None,
-    tenant_key: Path | None,
-    home: Path,
+    keys: StewardKeys,
     as_json: bool,
 ) -> None:
     """Admit a member and write the invitation file, which enrols one device, once.
@@ -47,7 +43,7 @@ def invite(
     """
     if out.exists():
         raise ConflictError(f"{out} exists", hint="Name another file with --out.")
-    with open_steward(home, passphrase_file, tenant_key) as steward:
+    with keys.open() as steward:
         invitation = steward.invite(Role(role), name, days=days)
     out.touch(mode=0o600)
     out.write_text(invitation.to_text(), encoding="utf-8")

@@ -4,11 +4,14 @@ import getpass
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
+from kifabrik.cli.options import home_option
 from kifabrik.cli.text_files import text_of
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.keyholder.connecting import connect
@@ -95,21 +98,45 @@ def unlocked(home: Path, passphrase_file: Path | None, key_file: Path | None) ->
         yield keyholder
 
 
-@contextmanager
-def open_steward(home: Path, passphrase_file: Path | None, tenant_key: Path | None) -> Iterator[Steward]:
-    """Open keyholder and tenant key with one passphrase, for what only a steward may do.
+@dataclass(frozen=True)
+class StewardKeys:
+    """Where a steward's keys are.
 
-    Raises:
-        NotFoundError: There is no keyholder, or its tenant key was taken away.
-        RefusedError: The passphrase is wrong.
+    Args:
+        home: Folder of keys and settings.
+        passphrase_file: Its first line is the passphrase; None to ask for it.
+        tenant_key: File of the tenant key; None for the one kept with the keyholder.
     """
-    folder = home / FOLDER
-    require_keyholder(folder)
-    passphrase = ask_passphrase(passphrase_file)
-    state = open_state(folder, Passphrase(passphrase))
-    try:
-        key = load_tenant_key(tenant_key or folder, passphrase)
-        with Steward(state, key, connect(state, patience_s=_PATIENCE_S)) as steward:
-            yield steward
-    finally:
-        state.close()
+
+    home: Path
+    passphrase_file: Path | None = None
+    tenant_key: Path | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[Steward]:
+        """Open keyholder and tenant key with one passphrase, for what only a steward may do.
+
+        Raises:
+            NotFoundError: There is no keyholder, or its tenant key was taken away.
+            RefusedError: The passphrase is wrong.
+        """
+        folder = self.home / FOLDER
+        require_keyholder(folder)
+        passphrase = ask_passphrase(self.passphrase_file)
+        state = open_state(folder, Passphrase(passphrase))
+        try:
+            key = load_tenant_key(self.tenant_key or folder, passphrase)
+            with Steward(state, key, connect(state, patience_s=_PATIENCE_S)) as steward:
+                yield steward
+        finally:
+            state.close()
+
+
+def steward_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--passphrase-file`, `--tenant-key` and `--home` as the argument `keys` (of `StewardKeys`)."""
+
+    @wraps(command)
+    def with_keys(passphrase_file: Path | None, tenant_key: Path | None, home: Path, **others: Any) -> None:
+        command(keys=StewardKeys(home, passphrase_file, tenant_key), **others)
+
+    return passphrase_option(tenant_key_option(home_option(with_keys)))

@@ -8,7 +8,6 @@ from kifabrik.customer.profile import Profile, member_folder
 from kifabrik.customer.session import COSIGNED, Session
 from kifabrik.errors import IntegrityError, NotFoundError
 from kifabrik.ledger.checkpoint import log_origin
-from kifabrik.ledger.entry import Entry
 from kifabrik.ledger.folder import export
 from kifabrik.ledger.mirror import Mirror
 from kifabrik.ledger.mirror_files import MirrorFiles
@@ -81,10 +80,3 @@ def export_log(home: Path, target: Path) -> int:
         cosigned.keep(text)
         export(cosigned, target, policy)
         return mirror.size
-
-
-def entries(home: Path) -> list[Entry]:
-    """All entries this machine holds."""
-    with MirrorFiles(member_folder(home, "ledger"), read_only=True) as files:
-        mirror = Mirror(log_origin(Profile.load(home).tenant), files)
-        return [Entry.from_bytes(data) for data in mirror.entries(0, mirror.size)]

@@ -44,11 +44,7 @@ HARMLESS: Final = frozenset(
         ("torch.serialization", "_get_layout"),
         ("torch.storage", "TypedStorage"),
         ("torch.storage", "UntypedStorage"),
-        *(
-            (module, name)
-            for module in ("builtins", "__builtin__")
-            for name in ("set", "frozenset", "complex", "slice")
-        ),
+        *((module, name) for module in ("builtins", "__builtin__") for name in _BUILTINS),
         *(("torch", name) for name in _TORCH_TYPES),
         *(("torch._utils", name) for name in _REBUILDS),
         *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in _ARRAYS),

@@ -5,13 +5,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from kifabrik.connectors.sap import model
-from kifabrik.connectors.sap.plan import MOST_ROWS, Confirmed, Identifier, Part, parse, plan_text
+from kifabrik.connectors.sap.plan import (
+    MOST_ROWS,
+    Confirmed,
+    DatasetName,
+    Identifier,
+    Part,
+    Purpose,
+    parse,
+    plan_text,
+)
 from kifabrik.connectors.sap.secrets import Secret
-from kifabrik.datasets.names import check_name
-from kifabrik.errors import UsageError
 
 _DECIMAL: Final = re.compile(r"decimal\((\d{1,2}), ?(\d{1,2})\)")
 _TYPES: Final = {
@@ -115,17 +122,9 @@ class _TablesPlan(Part):
         confirmed: Who says that it may be used.
     """
 
-    dataset: str
-    purpose: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    dataset: DatasetName
+    purpose: Purpose
     confirmed: Confirmed
-
-    @field_validator("dataset")
-    @classmethod
-    def _name(cls, value: str) -> str:
-        try:
-            return check_name(value)
-        except UsageError as error:
-            raise ValueError(f"{error.message}: {error.hint}") from None
 
 
 class UploadPlan(_TablesPlan):

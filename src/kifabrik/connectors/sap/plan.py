@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -48,6 +49,17 @@ def _url(value: Any) -> str:
 
 T = TypeVar("T", bound="Part")
 Url = Annotated[str, BeforeValidator(_url)]
+
+
+def _dataset_name(value: str) -> str:
+    try:
+        return check_name(value)
+    except UsageError as error:
+        raise ValueError(f"{error.message}: {error.hint}") from None
+
+
+DatasetName = Annotated[str, AfterValidator(_dataset_name)]
+Purpose = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
 def check_url(text: str) -> str:
@@ -200,21 +212,13 @@ class Plan(Part):
     """
 
     service: Url
-    dataset: str
-    purpose: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    dataset: DatasetName
+    purpose: Purpose
     confirmed: Confirmed
     pull: Annotated[tuple[Wanted, ...], Field(min_length=1, max_length=200)]
     sign_in: SignIn = NoSignIn()
     ca: Path | None = None
     limits: Limits = Limits()
-
-    @field_validator("dataset")
-    @classmethod
-    def _name(cls, value: str) -> str:
-        try:
-            return check_name(value)
-        except UsageError as error:
-            raise ValueError(f"{error.message}: {error.hint}") from None
 
     @model_validator(mode="after")
     def _check(self) -> "Plan":
@@ -269,7 +273,7 @@ class PushPlan(Part):
     """
 
     service: Url
-    purpose: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    purpose: Purpose
     confirmed: Confirmed
     push: Push
     sign_in: SignIn = NoSignIn()
