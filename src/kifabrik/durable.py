@@ -42,7 +42,12 @@ def put_in_place(finished: Path, path: Path) -> None:
     """
     with finished.open("r+b") as file:
         os.fsync(file.fileno())
-    finished.replace(path)
+    give_name(finished, path)
+
+
+def give_name(durable: Path, path: Path) -> None:
+    """Give a file whose bytes are on the disk its name, as `put_in_place` does."""
+    durable.replace(path)
     sync_folder(path.parent)
 
 

@@ -65,6 +65,7 @@ def test_figures_for_monitoring_tell_of_runs_nodes_and_keyholders_and_no_names(s
     assert float(figures["kifabrik_disk_free_bytes"]) > 0
     tenant = stage.customer.kifabrik("statement", "--json").json()["tenant"]
     assert float(figures[f'kifabrik_stored_bytes{{tenant="{tenant}"}}']) > 0
+    assert "# TYPE kifabrik_unregistered_bytes gauge" in text
     assert 0 <= float(figures[f'kifabrik_keyholder_silent_seconds{{tenant="{tenant}"}}']) < 600
     assert any(name.startswith("kifabrik_node_cores_free{") for name in figures)
     assert 'kifabrik_runs{state="running"}' in figures

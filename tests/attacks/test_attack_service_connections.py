@@ -4,7 +4,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -101,6 +101,67 @@ def test_a_second_head_on_a_used_connection_is_not_waited_for_either(hurried: Fa
         assert used.recv(4096).startswith(b"HTTP/1.1 200 ")
         used.sendall(b"GET /v1/me HT")
         _ends(used)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /v1/me HTTP/1.1\r\nhost: x\r\nx: " + b"x" * MIB,
+        b"GET /v1/me?" + b"x" * MIB,
+        b"GET /v1/me HTTP/1.1\r\nhost: x\r\n" + b"x: y\r\n" * 100_000,
+        b"GET /v1/me HTTP/1.1\r\nhost: x\r\nx: a\r\n b\0\r\n\r\n",
+        b"POST /v1/tenants HTTP/1.1\r\nhost: x\r\ncontent-length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"POST /v1/tenants HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        b"POST /v1/tenants HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST /v1/tenants HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
+        b"GET /v1/me HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n",
+        b"\x16\x03\x01" + bytes(500),
+    ],
+    ids=[
+        "value",
+        "target",
+        "many",
+        "nul",
+        "digits",
+        "two lengths",
+        "negative",
+        "coding",
+        "hosts",
+        "tls",
+    ],
+)
+def test_a_head_that_is_too_large_or_none_is_refused_and_its_connection_ended(
+    hurried: FactoryProcess, head: bytes
+) -> None:
+    with _connected(hurried) as hostile:
+        with suppress(ConnectionError):
+            hostile.sendall(head)
+        said = _ends(hostile)
+    assert said[:12] in {b"", b"HTTP/1.1 400", b"HTTP/1.1 501"}, said[:200]
+
+
+def test_a_path_that_is_almost_one_is_not_redirected_to_where_the_caller_says(hurried: FactoryProcess) -> None:
+    with _connected(hurried) as caller:
+        caller.sendall(b"GET /v1/me/ HTTP/1.1\r\nhost: elsewhere.example\r\n\r\n")
+        said = caller.recv(4096)
+    assert said.startswith(b"HTTP/1.1 404 ")
+    assert b"elsewhere" not in said
+
+
+def test_the_rest_of_a_refused_body_in_chunks_is_hardly_waited_for(factory: FactoryProcess) -> None:
+    with _connected(factory) as endless:
+        endless.sendall(b"POST /v1/runs HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        assert endless.recv(4096).startswith(b"HTTP/1.1 401 ")
+        assert _breaks(endless, b"1\r\nx\r\n", 0.05)
+
+
+def test_chunks_of_a_byte_are_put_together_and_counted(factory: FactoryProcess) -> None:
+    json = ("content-type: application/json", "transfer-encoding: chunked")
+    with _connected(factory) as hostile:
+        hostile.sendall(_head("/v1/keyholder/asking", factory.sign_up().token, *json))
+        with suppress(ConnectionError):
+            hostile.sendall(b"1;ext=" + b"e" * 100 + b"\r\nx\r\n" + b"1\r\nx\r\n" * 70_000 + b"0\r\n\r\n")
+        assert hostile.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize("how", ["content-length: 60000", "transfer-encoding: chunked"])

@@ -1,6 +1,7 @@
 """What only a database with row locks can get wrong: waiting for a lock, and a row that is changed meanwhile."""
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -105,3 +106,27 @@ def test_two_who_want_shares_of_several_nodes_do_not_wait_for_each_other(store: 
 def test_what_is_too_long_for_its_column_is_the_callers_mistake(store: SqlStore) -> None:
     with pytest.raises(UsageError, match="longer or larger"), store.write() as transaction:
         transaction.accounts.add_code(SignUpCode("11" * 32, "x" * 200, "2026-11-23T08:00:00Z"))
+
+
+def test_what_stands_on_no_record_is_found_among_very_many_objects_of_logs(
+    postgres: PostgresServer, store: SqlStore
+) -> None:
+    """A search of all segments for each object would take hours."""
+    engine = create_engine(postgres.url)
+    digest = "encode(sha256(i::text::bytea), 'hex')"
+    with engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql(
+            "INSERT INTO objects (tenant, digest, size, created, unused_since) "
+            f"SELECT 't', {digest}, 1, '2026-01-01T00:00:00Z', '' FROM generate_series(1, 100000) i"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO log_segments (tenant, attempt, rank, number, statement, sha256, size) "
+            f"SELECT 't', 'a', 0, i, '', {digest}, 1 FROM generate_series(1, 99997) i"
+        )
+        connection.exec_driver_sql("ANALYZE")
+    engine.dispose()
+    began = time.monotonic()
+    with store.read() as transaction:
+        (timeless,) = transaction.objects.timeless()
+    assert (timeless.count, timeless.size) == (3, 3)
+    assert time.monotonic() - began < 60

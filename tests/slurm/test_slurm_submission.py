@@ -120,14 +120,14 @@ def test_an_array_with_a_throttle_runs_so_many_at_once(view, submitter, user, ev
     submitter.cancel(job)
 
 
-def test_a_requeued_run_keeps_its_number_and_counts_its_restarts(view, submitter, user, eventually):
+def test_a_requeued_run_keeps_its_number_and_counts_its_restarts(commands, view, submitter, user, eventually):
     job = submitter.submit(submission("kf-requeue", options=SlurmOptions(requeue=True)), script("sleep 600"), user)
 
     def facts():
         return view.look([JobKey(job)], [user]).jobs[JobKey(job)]
 
     eventually(lambda: facts().phase is Phase.RUNNING)
-    submitter.requeue(job)
+    commands.run("scontrol", "requeue", str(job))
     eventually(lambda: (one := facts()).restarts == 1 and one.phase is Phase.WAITING)
 
 

@@ -46,10 +46,10 @@ def check(deep: bool, home: Path, as_json: bool) -> None:
     if waiting:
         count, size = sum(one.count for one in waiting), sum(one.size for one in waiting)
         first = format_time(parse_time(min(one.since for one in waiting)) + keep)
-        remark(
-            f"{_objects(count)} ({format_size(size)}) on no record yet; what nobody registers or asks for goes"
-            f" after {keep.total_seconds() / 86_400:g} days, the first on {first[:10]}"
-        )
+        things = "1 object" if count == 1 else f"{count:,} objects"
+        remark(f"{things} ({format_size(size)}) on no record yet, uploads under way or left over.")
+        days = f"{keep.total_seconds() / 86_400:g}"
+        remark(f"  What nobody registers or asks for in {days} days is removed; the first on {first[:10]}.")
     for finding in findings:
         warn(str(finding))
         remark(f"  {finding.do}")
@@ -57,7 +57,3 @@ def check(deep: bool, home: Path, as_json: bool) -> None:
         things = "1 thing does" if len(findings) == 1 else f"{len(findings)} things do"
         raise IntegrityError(f"{things} not agree", hint="Keep a copy of the folder before mending.")
     done("Database, objects, ledgers and this machine agree")
-
-
-def _objects(count: int) -> str:
-    return "1 object is" if count == 1 else f"{count:,} objects are"

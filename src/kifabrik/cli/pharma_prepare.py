@@ -146,5 +146,6 @@ def prepare(
             end = "low" if pile.side is Relation.BELOW else "high"
             warn(
                 f"{pile.count:,} of {measured[name]:,} compounds have {name} = {pile.value:g}, at the {end} end: "
-                "if that is a limit of the assay, models take it as measured all the same."
+                f"if that is a limit of the assay, write it as {pile.side.value}{pile.value:g}, and models learn "
+                "from it as a bound; as it is, they take it as measured."
             )

@@ -40,6 +40,8 @@ def new(name: str, folder: Path, settings: tuple[str, ...], example: bool, as_js
     if kit.finish is not None:
         kit.finish(folder, values, (lambda _text: None) if as_json else remark)
     steps = kit.steps(folder, values)
+    if not example:  # there is no such folder: people have their own
+        steps = tuple(step.replace(str(folder / "input"), "YOUR-FOLDER") for step in steps)
     if as_json:
         show_json({"recipe": kit.name, "folder": str(folder), "settings": values, "next": list(steps)})
         return

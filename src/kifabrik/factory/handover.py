@@ -192,8 +192,7 @@ class Handover:
         if news:
             with self._store.write() as transaction:
                 leadership.check(transaction)
-                for run, reason in news:
-                    self._book.wait(transaction, run, reason, None)
+                self._book.wait_all(transaction, news)
 
 
 def _after(last: str, tenants: Sequence[str]) -> list[str]:

@@ -154,6 +154,12 @@ class RunBook:
         if transaction.runs.set_waiting(run, reason[:_LONGEST_REASON], promise):
             self._hints.after(transaction, run_topic(run.tenant, run.run))
 
+    def wait_all(self, transaction: Transaction, many: Collection[tuple[Run | Watched, str]]) -> None:
+        """The same for many that have no promise."""
+        transaction.runs.set_all_waiting((run, reason[:_LONGEST_REASON]) for run, reason in many)
+        for run, _ in many:
+            self._hints.after(transaction, run_topic(run.tenant, run.run))
+
     def look(self, transaction: Transaction) -> None:
         """Let the loop that drives all runs look after the commit."""
         self._hints.after(transaction, QUEUE)

@@ -83,6 +83,10 @@ class RunTable(Protocol):
         """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
         ...
 
+    def set_all_waiting(self, many: Iterable[tuple[Run | Watched, str]]) -> None:
+        """The same for many that have no promise, whether they did or not."""
+        ...
+
     def count_unfinished(self, tenant: str) -> int:
         """Number of runs that have not ended."""
         ...

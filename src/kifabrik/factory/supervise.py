@@ -151,8 +151,7 @@ class Supervisor:
         if changed:
             with self._store.write() as transaction:
                 leadership.check(transaction)
-                for one, said in changed[:_MOST_SAID]:
-                    self._book.wait(transaction, one, said, None)
+                self._book.wait_all(transaction, changed[:_MOST_SAID])
         return len(changed) <= _MOST_SAID
 
     def _judge_one(self, leadership: Leadership, attempt: Watched, fate: Fate) -> None:

@@ -18,6 +18,7 @@ from kifabrik.service.routers import ALL
 from kifabrik.service.streams import Guard, Waiters
 
 _PARSED_AT_ONCE: Final = 4
+_UNBOUNDED: Final = 2**63
 
 
 def make_app(factory: Factory, limits: Limits = Limits()) -> FastAPI:  # noqa: B008 - frozen
@@ -40,6 +41,7 @@ def make_app(factory: Factory, limits: Limits = Limits()) -> FastAPI:  # noqa: B
     app.state.limits = limits
     app.state.room = Room(limits.bodies_bytes, limits.bodies_each_bytes, limits.room_s)
     app.state.turns = Room(_PARSED_AT_ONCE, 1, limits.room_s)
+    app.state.threads = Room(_UNBOUNDED, limits.threads_each, limits.room_s)
     app.state.sending = Room(limits.pieces_bytes, limits.pieces_each_bytes, limits.room_s)
     for router in ALL:
         app.include_router(router)

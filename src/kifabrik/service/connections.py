@@ -21,6 +21,7 @@ from kifabrik.service.auth import network_of
 from kifabrik.service.limits import Limits
 
 HANDSHAKE_S: Final = 10.0
+_LINGER_S: Final = 1.0
 _OTHER_FILES: Final = 256
 """Database, objects, uploads under way, logs."""
 
@@ -49,6 +50,11 @@ class Connection(H11Protocol):
         return principal.tenant if principal else ""
 
     @property
+    def _coding(self) -> str:
+        """How the body of the request that came last is sent, if not with its length."""
+        return dict(self.headers or ()).get(b"transfer-encoding", b"").decode("latin-1").lower()
+
+    @property
     def address(self) -> str:
         """Where it comes from."""
         return network_of(self.client[0]) if self.client else ""
@@ -57,7 +63,7 @@ class Connection(H11Protocol):
         """Take it in, and let one go if there are too many."""
         super().connection_made(transport)
         self._give(self.limits.head_s)
-        if len(self.connections) > self.limits.strangers:
+        if len(self.connections) > min(self.limits.strangers, _most(self.limits)):
             surplus = one_too_many(self.connections, self.limits)
             if surplus is not None:
                 surplus.transport.abort()
@@ -98,7 +104,9 @@ class Connection(H11Protocol):
             sent = len(message.get("body", b""))
 
         await self._inner(scope, receive, send_in_time)
-        if self.transport.is_closing():
+        if self.cycle.more_body and "chunked" in self._coding:
+            self._give(_LINGER_S)  # nobody knows how long the rest of it is, and each tiny chunk costs time
+        elif self.transport.is_closing():
             self._give(self.limits.head_s + sent / self.limits.slowest_bytes_per_s)
 
     def _give(self, seconds: float) -> None:
@@ -122,7 +130,7 @@ def one_too_many(connections: Collection[Any], limits: Limits) -> Connection | N
     strangers = [one for one in connections if not one.tenant]
     if len(strangers) > limits.strangers:
         return _oldest_of_the_largest((one.address, one) for one in strangers)
-    if len(connections) > min(limits.connections, _most_files() - _OTHER_FILES):
+    if len(connections) > _most(limits):
         return _oldest_of_the_largest((one.tenant or one.address, one) for one in connections)
     return None
 
@@ -133,8 +141,9 @@ def _oldest_of_the_largest(owned: Iterable[tuple[str, Connection]]) -> Connectio
     return min((one for owner, one in found if owner == largest), key=lambda one: one.since)
 
 
-def _most_files() -> int:
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+def _most(limits: Limits) -> int:
+    """Most connections: each is an open file, and so are other things."""
+    return min(limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_FILES)
 
 
 class Loop(asyncio.SelectorEventLoop):

@@ -7,12 +7,14 @@ Invariants:
   costs tens of times its own length in memory;
 - a body that comes too slowly is not waited for;
 - what a tenant's callers send at one time has room in memory, and takes none of another tenant's; large bodies of
-  one tenant are parsed one at a time.
+  one tenant are parsed one at a time;
+- the calls of one tenant never have all threads the service works in.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
@@ -92,8 +94,15 @@ class Door(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """Return FastAPI's handler behind the door."""
-        parse = super().get_route_handler()
+        handle = super().get_route_handler()
+        waits = iscoroutinefunction(self.endpoint)
         allowed, measure, is_json = self.allowed, self.measure, self.body_field is not None
+
+        async def parse(request: Request) -> Response:
+            if allowed is None or waits:  # who waits for news holds no thread
+                return await handle(request)
+            async with request.app.state.threads.held(request.state.principal.tenant, 1):
+                return await handle(request)
 
         async def take(request: Request, caller: Principal | None) -> Response:
             most_bytes = measure.most_of(caller)

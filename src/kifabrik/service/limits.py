@@ -16,20 +16,22 @@ class Limits:
             whole, for what is left of a body that was refused, and for an answer to be read that has been given.
         slowest_bytes_per_s: A longer body, or answer, has a second more for each so many bytes that have gone.
         connections: Most connections at one time; as many fewer as the process may open fewer files.
-        strangers: Most of them on which nobody has signed in.
+        strangers: Most of them on which nobody has signed in; all nodes of a large run may come at once.
         bodies_bytes: Memory for bodies on their way in.
         bodies_each_bytes: Of one tenant: twelve pieces of uploads, or one answer of a keyholder with many headers.
         pieces_bytes: Memory for pieces of objects on their way out.
         pieces_each_bytes: Of one tenant.
-        room_s: How long a request waits for such memory.
+        threads_each: In how many threads calls of one tenant are worked on at one time, of some forty.
+        room_s: How long a request waits for one of these.
     """
 
     head_s: float = 20.0
     slowest_bytes_per_s: int = 16 * KIB
     connections: int = 10_000
-    strangers: int = 512
+    strangers: int = 2_048
     bodies_bytes: int = 256 * MIB
     bodies_each_bytes: int = 96 * MIB
     pieces_bytes: int = 1024 * MIB
     pieces_each_bytes: int = 384 * MIB
+    threads_each: int = 16
     room_s: float = 30.0

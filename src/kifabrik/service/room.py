@@ -27,7 +27,7 @@ class Room:
         self._most_each = most_each
         self._patience_s = patience_s
         self._held: Counter[str] = Counter()
-        self._waiting: set[asyncio.Event] = set()
+        self._waiting: dict[asyncio.Event, None] = {}  # in the order they came
 
     @asynccontextmanager
     async def held(self, owner: str, size: int) -> AsyncIterator[None]:
@@ -49,16 +49,16 @@ class Room:
             self._held[owner] -= size
             if not self._held[owner]:
                 del self._held[owner]
-            for event in self._waiting:
+            for event in self._waiting:  # each looks whether there is room for it now
                 event.set()
 
     async def _wait(self, owner: str, size: int) -> None:
         event = asyncio.Event()
         while self._held[owner] + size > self._most_each or self._held.total() + size > self._most_bytes:
             event.clear()
-            self._waiting.add(event)
+            self._waiting[event] = None
             try:
                 await event.wait()
             finally:
-                self._waiting.discard(event)
+                self._waiting.pop(event)
         self._held[owner] += size

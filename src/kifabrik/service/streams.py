@@ -236,7 +236,8 @@ class Guard:
                 raise  # the answer has begun: only breaking it off tells the caller
             await reply(scope, receive, noting)
         finally:
-            _access.info("%s %s %d %.0f ms%s", *_facts(scope, status, begun))
+            stranger = {"stranger": "principal" not in scope.get("state", {})}
+            _access.info("%s %s %d %.0f ms%s", *_facts(scope, status, begun), extra=stranger)
 
 
 def _facts(scope: Scope, status: int, begun: float) -> tuple[Any, ...]:

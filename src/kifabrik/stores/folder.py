@@ -13,7 +13,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
-from kifabrik.durable import make_folder, put_in_place
+from kifabrik.durable import give_name, make_folder
 from kifabrik.errors import NotFoundError, UnavailableError
 from kifabrik.stores.disk import disk_errors
 
@@ -42,7 +42,7 @@ class FolderObjects:
         target = self._root / key
         with disk_errors():
             make_folder(target.parent)
-            put_in_place(file, target)
+            give_name(file, target)
 
     def size(self, key: str) -> int | None:
         """Bytes of an object, or None if there is none."""

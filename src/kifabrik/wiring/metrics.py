@@ -60,6 +60,7 @@ def metrics(factory: Factory, home: Path) -> list[Metric]:
             _one("kifabrik_disk_free_bytes", "Free on the disk of the factory's folder", disk.free),
             _one("kifabrik_disk_bytes", "Size of that disk", disk.total),
             *_of_tenants(transaction.accounts.tenants(), now),
+            _unregistered(transaction),
             *_of_runs(transaction, now),
             *_of_nodes(transaction),
         ]
@@ -115,6 +116,11 @@ def _of_tenants(tenants: Sequence[Tenant], now: datetime) -> list[Metric]:
         Metric("kifabrik_stored_bytes", "Sealed bytes of each tenant", stored),
         Metric("kifabrik_keyholder_silent_seconds", "Since each tenant's keyholder last called", silent),
     ]
+
+
+def _unregistered(transaction: Transaction) -> Metric:
+    unused = tuple(((("tenant", one.tenant),), float(one.size)) for one in transaction.objects.unused())
+    return Metric("kifabrik_unregistered_bytes", "Sealed bytes of each tenant that are on no record", unused)
 
 
 def _of_runs(transaction: Transaction, now: datetime) -> list[Metric]:

@@ -5,13 +5,15 @@ query or a token.
 
 Several services may run on one home, and all of them write to this one log. Invariants:
 - a line is written, and old files are moved on, under one lock that holds between processes;
-- so a file is moved on once, and no service goes on writing to a file that was.
+- so a file is moved on once, and no service goes on writing to a file that was;
+- lines about callers who have not signed in are bounded in number, all others are not.
 """
 
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
@@ -22,7 +24,42 @@ FILE: Final = "service.log"
 LOCK: Final = ".service.log.lock"
 _MOST_BYTES: Final = 20 * 10**6
 _KEPT: Final = 5
+_OF_STRANGERS: Final = 600
+_MINUTE_S: Final = 60.0
+_OF_THE_SERVER: Final = "uvicorn.error"
+"""Says of each request that is none that it is none."""
+
 _LINE: Final = "%(asctime)s %(process)d %(levelname)s %(name)s %(message)s"
+
+
+class Sparing(logging.Filter):
+    """Lets so many lines about strangers through in a minute: who floods the service does not wash its log away.
+
+    Args:
+        most: Lines a minute.
+        now: A clock that never jumps, in seconds.
+    """
+
+    def __init__(self, most: int = _OF_STRANGERS, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._most = most
+        self._now = now
+        self._since, self._count = now(), 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to write it; the first one after a minute of too many says how many were left out."""
+        of_the_server = record.name == _OF_THE_SERVER and record.levelno < logging.ERROR
+        if not getattr(record, "stranger", of_the_server):
+            return True
+        left_out = 0
+        if self._now() - self._since >= _MINUTE_S:
+            left_out = max(self._count - self._most, 0)
+            self._since, self._count = self._now(), 0
+        self._count += 1
+        if left_out:
+            record.msg = f"{record.getMessage()} ({left_out} lines about strangers before this one were left out)"
+            record.args = ()
+        return self._count <= self._most
 
 
 class SharedLogHandler(RotatingFileHandler):
@@ -76,6 +113,7 @@ class SharedLogHandler(RotatingFileHandler):
 def service_log(home: Path) -> Iterator[None]:
     """Write what the service has to say to its log while the block runs; five old files are kept."""
     handler = SharedLogHandler(home / FILE)
+    handler.addFilter(Sparing())
     handler.setFormatter(logging.Formatter(_LINE))
     root, ours = logging.getLogger(), logging.getLogger("kifabrik")
     level = ours.level

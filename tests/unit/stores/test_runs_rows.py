@@ -432,6 +432,37 @@ def test_a_reason_is_written_only_at_the_revision_it_was_made_for(store: SqlStor
         assert (found.reason, found.revision, found.promise) == ("It waits for more.", 2, None)
 
 
+def test_reasons_of_many_are_written_of_those_that_still_wait_as_they_were(store: SqlStore) -> None:
+    with store.write() as transaction:
+        transaction.runs.add_runs("t-a", [replace(RUN, run=f"r-{n}", order=f"o-{n}") for n in range(4)])
+        read = transaction.runs.runs_named("t-a", [f"r-{n}" for n in range(4)])
+        transaction.runs.save_run(replace(read[1], revision=2))
+        transaction.runs.save_run(replace(read[2], state=RunState.STARTING))
+        assert [run.run for run in transaction.runs.that_still_wait(read)] == ["r-0", "r-3"]
+        transaction.runs.set_all_waiting((run, f"{run.run} waits.") for run in read)
+        found = transaction.runs.runs_named("t-a", [f"r-{n}" for n in range(4)])
+    assert [(run.reason, run.revision) for run in found] == [
+        ("r-0 waits.", 2),
+        (RUN.reason, 2),
+        (RUN.reason, 1),
+        ("r-3 waits.", 2),
+    ]
+
+
+def test_attempts_are_counted_by_tenant_and_run(store: SqlStore) -> None:
+    with store.write() as transaction:
+        for tenant, run in (("t-a", "r-1"), ("t-a", "r-2"), ("t-b", "r-1"), ("t-b", "r-2")):
+            transaction.runs.add_run(replace(RUN, tenant=tenant, run=run, order=run))
+        transaction.runs.add_attempts(
+            replace(ATTEMPT, tenant=tenant, run=run, attempt=f"a-{number}", number=number)
+            for number, (tenant, run) in enumerate(
+                [("t-a", "r-1"), ("t-a", "r-1"), ("t-b", "r-2"), ("t-b", "r-1")], 1
+            )
+        )
+        runs = [replace(RUN, run="r-1"), replace(RUN, tenant="t-b", run="r-2"), replace(RUN, run="r-2")]
+        assert transaction.runs.count_attempts(runs) == {("t-a", "r-1"): 2, ("t-b", "r-2"): 1}
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -1,10 +1,12 @@
 """Transactions, hints after the commit, migrations."""
 
+import hashlib
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -225,4 +227,31 @@ def test_objects_from_before_their_time_was_kept_have_all_of_it_unless_something
         assert before <= standing.since <= format_time(now_utc())
         assert transaction.objects.timeless() == []
         assert transaction.accounts.tenant("t").bytes_used == transaction.objects.bytes_of("t") == 5 * SMALLEST
+    with store.connect(writing=True) as connection, connection.begin():
+        connection.exec_driver_sql("UPDATE objects SET unused_since = '' WHERE digest <> 'in nothing'")
+    with store.read() as transaction:
+        (timeless,) = transaction.objects.timeless()
+        assert (timeless.tenant, timeless.count, timeless.size) == ("t", 2, 2)
+    store.close()
+
+
+def test_the_time_of_very_many_objects_of_logs_is_noted_without_a_search_of_all_logs_for_each(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path}/factory.db")
+    config = Config()
+    config.set_main_option("script_location", str(Path(upgrade_module.__file__).parent / "migrations"))
+    most = 20_000
+    with store.connect(writing=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        digests = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(most)]
+        rows = [(digest,) for digest in digests]
+        connection.exec_driver_sql("INSERT INTO objects VALUES ('t', ?, 1, '2026-01-01T00:00:00Z')", rows)
+        names = "tenant, attempt, rank, number, statement, sha256, size"
+        segments = [("t", "a", 0, number, "", digest, 1) for number, digest in enumerate(digests)]
+        connection.exec_driver_sql(f"INSERT INTO log_segments ({names}) VALUES (?, ?, ?, ?, ?, ?, ?)", segments)
+    began = time.process_time()
+    assert upgrade(store)
+    assert time.process_time() - began < 20  # it is half a second; with such a search, minutes
+    with store.read() as transaction:
+        assert transaction.objects.unused() == []
     store.close()

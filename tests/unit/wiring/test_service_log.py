@@ -5,7 +5,7 @@ import multiprocessing
 import os
 from pathlib import Path
 
-from kifabrik.wiring.service_log import FILE, SharedLogHandler, service_log
+from kifabrik.wiring.service_log import FILE, SharedLogHandler, Sparing, service_log
 
 LINES = 3000
 WRITERS = 3
@@ -56,3 +56,22 @@ def test_only_its_owner_may_read_the_log_and_each_line_names_its_process(tmp_pat
     for file in (tmp_path / FILE, tmp_path / "kept"):
         assert file.stat().st_mode & 0o077 == 0
         assert f" {os.getpid()} INFO kifabrik something" in file.read_text()
+
+
+def test_strangers_do_not_wash_the_log_away_and_it_says_how_much_is_left_out() -> None:
+    now = [0.0]
+    sparing = Sparing(3, lambda: now[0])
+
+    def written(count: int, **about: object) -> list[str]:
+        records = [logging.makeLogRecord({"msg": "line %d", "args": (n,), **about}) for n in range(count)]
+        return [record.getMessage() for record in records if sparing.filter(record)]
+
+    assert written(5, stranger=True) == ["line 0", "line 1", "line 2"]
+    assert written(5, name="uvicorn.error", levelno=logging.WARNING) == []
+    assert len(written(5, name="uvicorn.error", levelno=logging.ERROR)) == 5
+    assert len(written(50, stranger=False)) == 50
+    assert len(written(50, name="kifabrik.service")) == 50
+    now[0] = 61
+    assert written(2, stranger=True) == ["line 0 (7 lines about strangers before this one were left out)", "line 1"]
+    now[0] = 200
+    assert written(1, stranger=True) == ["line 0"]

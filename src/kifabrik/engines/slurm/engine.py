@@ -5,8 +5,8 @@ A job is named after its attempt and the number of the try (`a-….1`); tasks of
 its nodes, a stub that asks the node's agent for the launcher; what that needs, the agent claims from the factory.
 
 Invariants:
-- all jobs are looked at in one `squeue`, and one alone when a node claims it; accounting is asked only for attempts
-  that the queue has let go of;
+- all jobs are looked at in one `squeue`, of which what has changed is read, and one alone when a node claims it;
+  accounting is asked only for attempts that the queue has let go of;
 - Slurm requeues nothing by itself: whether an attempt is followed by another is judged in one place, the factory;
 - a script holds no secret: slurmctld keeps it, and its operator can read it;
 - a run whose grants ask for attested nodes is put on nodes with a TPM where the operator has named their feature:

@@ -68,6 +68,8 @@ class KnownJobs:
     def newest(self, attempt: str) -> JobFacts | None:
         """The job of an attempt's last try, as the last look has seen it."""
         jobs = self._jobs.get(attempt)
+        if jobs and len(jobs) == 1:  # as nearly always, of perhaps ten thousand
+            return next(iter(jobs.values()))
         return newest(jobs.values()) if jobs else None
 
 

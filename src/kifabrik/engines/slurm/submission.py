@@ -17,14 +17,14 @@ from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.job_facts import JobKey
 from kifabrik.engines.slurm.queue_view import QueueView
 from kifabrik.engines.slurm.script import Submission, arguments
-from kifabrik.errors import ConflictError, IntegrityError, KifabrikError, NotFoundError, UnavailableError
+from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, UnavailableError
 
 _PIECE: Final = 1_000
 """Jobs of one `scancel`."""
 
 
 class Submitter:
-    """Submits, cancels and requeues.
+    """Submits and cancels.
 
     Args:
         commands: Slurm's.
@@ -83,17 +83,3 @@ class Submitter:
             # One that is gone is no obstacle to those named behind it.
             with suppress(NotFoundError, ConflictError):
                 self._commands.run("scancel", "--quiet", *map(str, jobs[first : first + _PIECE]))
-
-    def requeue(self, job: int) -> None:
-        """Have a running job start again from the queue, under the same number.
-
-        Raises:
-            UnavailableError: Slurm does not answer.
-            KifabrikError: It cannot be requeued.
-        """
-        try:
-            self._commands.run("scontrol", "requeue", str(job))
-        except UnavailableError:
-            raise
-        except KifabrikError as error:
-            raise ConflictError(f"job {job} cannot be requeued: {error.message}", hint=error.hint) from None

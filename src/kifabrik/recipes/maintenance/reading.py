@@ -9,6 +9,7 @@ Invariants:
 
 import csv
 import io
+import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from kifabrik.recipes.maintenance.cells import MOSTLY, filled, numbers, times, w
 
 _LOOKED_AT: Final = 60
 """Lines at the head of a file in which its table is sought."""
+_DECIMAL_COMMA: Final = re.compile(r"\d,\d")
 _FEW: Final = 20
 _ENDINGS: Final = (".csv", ".xlsx")
 _DAYS, _CLOCKS = ("datum", "date", "tag", "day"), ("uhrzeit", "zeit", "time", "clock")
@@ -206,6 +208,7 @@ def _csv(file: Path) -> Any:
             return pd.read_csv(
                 io.StringIO("\n".join(text.splitlines()[skipped:])),
                 sep=separator,
+                decimal="," if separator != "," and any(_DECIMAL_COMMA.search(line) for line in head) else ".",
                 skipinitialspace=True,
                 low_memory=False,
                 index_col=False,

@@ -102,6 +102,7 @@ def _train(said: argparse.Namespace, scratch: Path) -> None:
     run_log.say(f"split by {cut.method.value}: {len(cut.train):,} to train, {len(cut.test):,} to test")
     sides = load_split(halves)
     endpoint = sides.endpoint(said.endpoint)
+    run_log.say(f"{made.bounds_kept[endpoint.name]:,} compounds have a bound as their value ({said.bounds})")
     training = Training(
         recipe=None if said.recipe == "auto" else Recipe(said.recipe),
         members=said.members,

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from kifabrik.factory.run_records import Event, Run, Watched
 from kifabrik.factory.schedule import Promise
@@ -31,7 +31,7 @@ _SAVE_RUN: Final = update(runs).where(*_ONE)
 _SET_WAITING: Final = update(runs).where(
     *_ONE,
     runs.c.revision == bindparam("of_revision"),
-    runs.c.state.in_([str(RunState.QUEUED), str(RunState.PENDING)]),
+    or_(*(runs.c.state == str(state) for state in (RunState.QUEUED, RunState.PENDING))),
 )
 _ADD_EVENTS: Final = insert(events)
 """Statements of the busiest paths are made once: making one takes longer than running it."""
@@ -161,9 +161,13 @@ class SqlRunTable:
 
     def set_waiting(self, run: Run | Watched, reason: str, promise: Promise | None) -> bool:
         """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
-        values = {"reason": reason, "promise": promise_to_text(promise), "revision": run.revision + 1}
-        values |= {"of_tenant": run.tenant, "of_run": run.run, "of_revision": run.revision}
-        return self._sql.execute(_SET_WAITING, values).rowcount == 1
+        return self._sql.execute(_SET_WAITING, _waiting(run, reason, promise)).rowcount == 1
+
+    def set_all_waiting(self, many: Iterable[tuple[Run | Watched, str]]) -> None:
+        """Say of runs what they wait for, of those that still wait at their revisions; they have no promise."""
+        rows = [_waiting(run, reason, None) for run, reason in many]
+        if rows:
+            self._sql.execute(_SET_WAITING, rows)
 
     def count_unfinished(self, tenant: str) -> int:
         """Number of runs that have not ended; read from an index alone, however many they are."""
@@ -204,6 +208,11 @@ class SqlRunTable:
         """A lock's text."""
         where = (locks.c.tenant == tenant, locks.c.digest == digest)
         return self._sql.execute(select(locks.c.text).where(*where)).scalar_one_or_none()
+
+
+def _waiting(run: Run | Watched, reason: str, promise: Promise | None) -> dict[str, Any]:
+    values = {"reason": reason, "promise": promise_to_text(promise), "revision": run.revision + 1}
+    return values | {"of_tenant": run.tenant, "of_run": run.run, "of_revision": run.revision}
 
 
 class SqlRunRows(SqlRunTable, SqlOrderTable, SqlAttemptTable, SqlNoteTable, SqlFleetTable, SqlMoneyTable):
