@@ -130,3 +130,25 @@ def test_what_stands_on_no_record_is_found_among_very_many_objects_of_logs(
         (timeless,) = transaction.objects.timeless()
     assert (timeless.count, timeless.size) == (3, 3)
     assert time.monotonic() - began < 60
+
+
+def test_of_very_many_deletions_each_claim_gives_others_and_says_which(
+    postgres: PostgresServer, store: SqlStore
+) -> None:
+    engine = create_engine(postgres.url)
+    with engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql(
+            "INSERT INTO deletions (tenant, digest, size, claim, until) "
+            "SELECT 't', encode(sha256(i::text::bytea), 'hex'), 1, '', '' FROM generate_series(1, 20000) i"
+        )
+    now, until = "2026-01-01T00:00:00Z", "2026-01-01T00:10:00Z"
+    held = []
+    for tenant, claim in (("t", "one"), ("", "two"), ("t", "three")):
+        with store.write("t") as transaction:
+            held.append(transaction.objects.claim_deletions(tenant, "", claim, now, until, 500))
+    assert [len(each) for each in held] == [500] * 3
+    assert len({one.digest for each in held for one in each}) == 1500
+    with engine.connect() as connection:
+        kept = connection.exec_driver_sql("SELECT digest FROM deletions WHERE claim = 'two'").scalars()
+        assert set(kept) == {one.digest for one in held[1]}
+    engine.dispose()

@@ -3,7 +3,8 @@
 Invariants:
 - what `transaction` wrote is on disk when it returns, or nothing of it is;
 - several processes may use the file: the serving keyholder and a steward's commands beside it;
-- no network call happens within a transaction.
+- no network call happens within a transaction;
+- a file of an earlier version is brought to the present one when it is opened, whole or not at all.
 """
 
 import os
@@ -17,7 +18,7 @@ from typing import Any, Final, Self
 
 from kifabrik.durable import is_full
 from kifabrik.errors import CapacityError, IntegrityError, KifabrikError, UnavailableError
-from kifabrik.keyholder.schema import TABLES, VERSION
+from kifabrik.keyholder.schema import FIRST, STEPS, TABLES, VERSION
 
 _BUSY_S: Final = 30.0
 
@@ -59,12 +60,16 @@ class Database:
             if version == 0:
                 for statement in TABLES.split(";\n"):
                     self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {VERSION}")
-            elif version != VERSION:
+                version = FIRST
+            elif not FIRST <= version <= VERSION:
                 wanted = "a newer" if version > VERSION else "an older"
                 raise IntegrityError(
                     f"{self._path} was written by {wanted} version of kifabrik", hint="Install that one."
                 )
+            for step in range(version + 1, VERSION + 1):
+                for statement in STEPS[step]:
+                    self._connection.execute(statement)
+                self._connection.execute(f"PRAGMA user_version = {step}")
 
     def __enter__(self) -> Self:
         return self

@@ -150,7 +150,7 @@ class Records:
     def pending(self) -> list[str]:
         """Return the requests that can be decided now, oldest first; asked ones once a person has spoken."""
         rows = self._db.rows(
-            "SELECT digest FROM requests WHERE digest NOT IN (SELECT request FROM decisions)"
+            "SELECT digest FROM requests WHERE decided = 0"
             " AND (asked = 0 OR digest IN (SELECT request FROM opinions)) ORDER BY log_index"
         )
         return [row["digest"] for row in rows]
@@ -158,8 +158,7 @@ class Records:
     def asked(self) -> list[AskedRequest]:
         """Return the requests that wait for a person, oldest first."""
         rows = self._db.rows(
-            "SELECT digest, run, note FROM requests WHERE asked = 1"
-            " AND digest NOT IN (SELECT request FROM decisions)"
+            "SELECT digest, run, note FROM requests WHERE decided = 0 AND asked = 1"
             " AND digest NOT IN (SELECT request FROM opinions) ORDER BY log_index"
         )
         return [AskedRequest(row["digest"], row["run"], row["note"]) for row in rows]

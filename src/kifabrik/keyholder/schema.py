@@ -5,7 +5,10 @@ What is learnt from the log can be learnt again; `secrets`, `decisions`, `leases
 
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
+
+FIRST: Final = 3
+"""What `TABLES` makes; older ones are not read."""
 
 TABLES: Final = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -92,6 +95,29 @@ CREATE TABLE evidence (
 ) STRICT;
 CREATE TABLE names (id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL) STRICT;
 """
+
+STEPS: Final = {
+    4: (
+        # Found without a search of all that ever were; decisions also come from a backup, before their requests.
+        "ALTER TABLE requests ADD COLUMN decided INTEGER NOT NULL DEFAULT 0",
+        "UPDATE requests SET decided = 1 WHERE digest IN (SELECT request FROM decisions)",
+        "CREATE INDEX requests_undecided ON requests (log_index) WHERE decided = 0",
+        (
+            "CREATE TRIGGER decided AFTER INSERT ON decisions BEGIN"
+            " UPDATE requests SET decided = 1 WHERE digest = NEW.request; END"
+        ),
+        (
+            "CREATE TRIGGER withdrawn AFTER DELETE ON decisions BEGIN"
+            " UPDATE requests SET decided = 0 WHERE digest = OLD.request; END"
+        ),
+        (
+            "CREATE TRIGGER decided_before AFTER INSERT ON requests"
+            " WHEN EXISTS (SELECT 1 FROM decisions WHERE request = NEW.digest) BEGIN"
+            " UPDATE requests SET decided = 1 WHERE digest = NEW.digest; END"
+        ),
+    ),
+}
+"""What brings a database to each later version."""
 
 BACKED_UP: Final = (
     "blocks",

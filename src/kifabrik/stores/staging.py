@@ -3,7 +3,9 @@
 Invariants:
 - a file holds exactly the bytes whose arrival was acknowledged, or more that nobody relies on;
 - a piece is written only where the file ends, so two writers cannot interleave;
-- the digest is taken while bytes arrive; after a restart the file is read again.
+- the digest is taken while bytes arrive; after a restart the file is read again, and so it is where another
+  process has written, or has dropped it and begun another under its name;
+- who waited for a file that was moved away or dropped meanwhile does not write into it.
 """
 
 import fcntl
@@ -13,14 +15,31 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from kifabrik.durable import make_folder
 from kifabrik.errors import IntegrityError, UnavailableError
 from kifabrik.stores.disk import disk_errors
 
 _MOST_HASHES: Final = 256
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A file as this process has left it: with bytes from anybody else, or another file, it is not the same."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, handle: int) -> Self:
+        found = os.fstat(handle)
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 class FolderStaging:
@@ -35,7 +54,7 @@ class FolderStaging:
             make_folder(root)
         self._root = root
         self._lock = threading.Lock()
-        self._hashes: OrderedDict[Path, tuple[int, Any]] = OrderedDict()
+        self._hashes: OrderedDict[Path, tuple[_Written, Any]] = OrderedDict()
 
     def length(self, tenant: str, digest: str) -> int:
         """Bytes that have arrived."""
@@ -54,7 +73,8 @@ class FolderStaging:
         with disk_errors():
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with _locked(file) as handle:
-                arrived = os.fstat(handle).st_size
+                before = _Written.of(handle)
+                arrived = before.size
                 if arrived != offset:
                     return arrived
                 try:
@@ -62,7 +82,7 @@ class FolderStaging:
                 except OSError:
                     os.ftruncate(handle, arrived)
                     raise
-                self._hash(file, offset, data)
+                self._hash(file, before, data, handle)
                 return offset + len(data)
 
     def finish(self, tenant: str, digest: str) -> Path:
@@ -76,7 +96,7 @@ class FolderStaging:
         with disk_errors():
             try:
                 with _locked(file, os.O_RDWR) as handle:
-                    found = self._digest(file, os.fstat(handle).st_size)
+                    found = self._digest(file, handle)
                     if found == digest:
                         os.fsync(handle)
                         return file
@@ -100,36 +120,49 @@ class FolderStaging:
     def _file(self, tenant: str, digest: str) -> Path:
         return self._root / tenant / digest
 
-    def _hash(self, file: Path, offset: int, data: bytes) -> None:
-        with self._lock:
-            known, digest = self._hashes.pop(file, (0, None))
-        if digest is None and offset == 0:
-            digest = hashlib.sha256()
-        if digest is None or known != offset:
-            return  # begun before a restart: `finish` reads the file
+    def _hash(self, file: Path, before: _Written, data: bytes, handle: int) -> None:
+        digest = self._known(file, before) if before.size else hashlib.sha256()
+        if digest is None:
+            return  # begun before a restart, or by another process: `finish` reads the file
         digest.update(data)
         with self._lock:
-            self._hashes[file] = offset + len(data), digest
+            self._hashes[file] = _Written.of(handle), digest
             while len(self._hashes) > _MOST_HASHES:
                 self._hashes.popitem(last=False)
 
-    def _digest(self, file: Path, size: int) -> str:
-        with self._lock:
-            known, digest = self._hashes.pop(file, (0, None))
-        if digest is not None and known == size:
+    def _digest(self, file: Path, handle: int) -> str:
+        digest = self._known(file, _Written.of(handle))
+        if digest is not None:
             return str(digest.hexdigest())
-        with file.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        with os.fdopen(os.dup(handle), "rb") as whole:
+            whole.seek(0)
+            return hashlib.file_digest(whole, "sha256").hexdigest()
+
+    def _known(self, file: Path, state: _Written) -> Any:
+        """Take the running hash of a file that is still as this process has left it; None if there is none."""
+        with self._lock:
+            written, digest = self._hashes.pop(file, (None, None))
+        return digest if written == state else None
 
 
 @contextmanager
 def _locked(file: Path, flags: int = os.O_RDWR | os.O_CREAT | os.O_APPEND) -> Iterator[int]:
-    handle = os.open(file, flags, 0o600)
+    while True:
+        handle = os.open(file, flags, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _names(file, handle):
+                yield handle
+                return
+        finally:
+            os.close(handle)
+
+
+def _names(file: Path, handle: int) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield handle
-    finally:
-        os.close(handle)
+        return os.path.samestat(file.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 def _write(handle: int, data: bytes) -> None:

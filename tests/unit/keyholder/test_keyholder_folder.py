@@ -22,7 +22,7 @@ from kifabrik.keyholder.database import Database
 from kifabrik.keyholder.files import read_private, write_private
 from kifabrik.keyholder.keyholder import open_keyholder
 from kifabrik.keyholder.loop import Bell
-from kifabrik.keyholder.schema import VERSION
+from kifabrik.keyholder.schema import FIRST, VERSION
 from kifabrik.keyholder.setup import make_folder
 from kifabrik.keyholder.state import DATABASE, open_state
 from kifabrik.keyholder.tenant_key import load_tenant_key
@@ -124,12 +124,12 @@ def test_a_damaged_database_is_said_to_be_damaged(house: House) -> None:
         open_state(folder, Passphrase(PASSPHRASE))
 
 
-@pytest.mark.parametrize(("ahead", "age"), [(1, "a newer"), (-1, "an older")])
-def test_a_database_of_another_version_is_left_alone(tmp_path: Path, ahead: int, age: str) -> None:
+@pytest.mark.parametrize(("version", "age"), [(VERSION + 1, "a newer"), (FIRST - 1, "an older")])
+def test_a_database_of_another_version_is_left_alone(tmp_path: Path, version: int, age: str) -> None:
     path = tmp_path / "k.db"
     Database(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute(f"PRAGMA user_version = {VERSION + ahead}")
+        connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
     with pytest.raises(IntegrityError, match=f"{age} version"):
         Database(path)

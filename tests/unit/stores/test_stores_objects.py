@@ -1,8 +1,10 @@
 """Staging, the object folder and the log keys on a real disk, a full one among them."""
 
+import fcntl
 import hashlib
 import os
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -46,6 +48,46 @@ def test_bytes_changed_on_the_disk_meanwhile_are_noticed(tmp_path: Path) -> None
     with pytest.raises(IntegrityError):
         again.finish(TENANT, DIGEST)
     assert again.length(TENANT, DIGEST) == 0
+
+
+def test_bytes_another_process_has_put_under_the_same_name_are_hashed_themselves(tmp_path: Path) -> None:
+    ours, other = FolderStaging(tmp_path), FolderStaging(tmp_path)
+    ours.append(TENANT, DIGEST, 0, BODY[:5000])
+    other.drop(TENANT, DIGEST)
+    other.append(TENANT, DIGEST, 0, b"x" * 5000)
+    assert ours.append(TENANT, DIGEST, 5000, BODY[5000:]) == len(BODY)
+    with pytest.raises(IntegrityError):
+        ours.finish(TENANT, DIGEST)
+
+
+def test_a_whole_file_put_in_place_of_one_that_was_hashed_is_not_taken_for_it(tmp_path: Path) -> None:
+    ours, other = FolderStaging(tmp_path), FolderStaging(tmp_path)
+    ours.append(TENANT, DIGEST, 0, BODY)
+    other.drop(TENANT, DIGEST)
+    other.append(TENANT, DIGEST, 0, b"x" * len(BODY))
+    with pytest.raises(IntegrityError):
+        ours.finish(TENANT, DIGEST)
+
+
+def test_who_waited_while_a_file_was_finished_does_not_write_into_the_finished_object(tmp_path: Path) -> None:
+    staging, files = FolderStaging(tmp_path / "staging"), FolderObjects(tmp_path / "objects")
+    staging.append(TENANT, DIGEST, 0, BODY)
+    file = staging.finish(TENANT, DIGEST)
+    with ThreadPoolExecutor(1) as pool, file.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        late = pool.submit(FolderStaging(tmp_path / "staging").append, TENANT, DIGEST, len(BODY), b"more")
+        while not _somebody_waits_for(held.fileno()):
+            time.sleep(0.01)
+        files.adopt(file, "x/y")
+        fcntl.flock(held, fcntl.LOCK_UN)
+    assert late.result() == 0
+    assert b"".join(files.read("x/y")) == BODY
+
+
+def _somebody_waits_for(held: int) -> bool:
+    inode = os.fstat(held).st_ino
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and f":{inode} " in line for line in locks)
 
 
 def test_of_many_writers_at_one_offset_one_is_taken(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from kifabrik.factory.keys import SMALLEST
 from kifabrik.factory.records import SignUpCode
 from kifabrik.stores.sql import store as store_module
 from kifabrik.stores.sql import upgrade as upgrade_module
+from kifabrik.stores.sql.objects import SqlObjectRows
 from kifabrik.stores.sql.schema import metadata
 from kifabrik.stores.sql.store import SqlStore
 from kifabrik.stores.sql.upgrade import newest_revision, present_revision, upgrade
@@ -233,6 +234,33 @@ def test_objects_from_before_their_time_was_kept_have_all_of_it_unless_something
         (timeless,) = transaction.objects.timeless()
         assert (timeless.tenant, timeless.count, timeless.size) == ("t", 2, 2)
     store.close()
+
+
+def test_claiming_a_few_deletions_of_very_many_does_not_look_at_all_of_them(store: SqlStore) -> None:
+    def steps_of_a_claim(rows: SqlObjectRows, tenant: str, claim: str) -> int:
+        counted = 0
+
+        def count() -> int:
+            nonlocal counted
+            counted += 1
+            return 0
+
+        driver = connection.connection.driver_connection
+        driver.set_progress_handler(count, 100)
+        held = rows.claim_deletions(tenant, "", claim, "2026-01-01T00:00:00Z", "2026-01-01T00:10:00Z", 50)
+        driver.set_progress_handler(None, 0)
+        assert len(held) == 50
+        return counted
+
+    few, many = range(100), range(100, 20_000)
+    with store.connect(writing=True) as connection, connection.begin():
+        found = {}
+        for numbers in (few, many):
+            digests = [(hashlib.sha256(str(number).encode()).hexdigest(),) for number in numbers]
+            connection.exec_driver_sql("INSERT INTO deletions VALUES ('t', ?, 1, '', '')", digests)
+            rows = SqlObjectRows(connection)
+            found[numbers] = [steps_of_a_claim(rows, tenant, f"{tenant}{numbers.start}") for tenant in ("t", "")]
+    assert all(late < 2 * early for early, late in zip(found[few], found[many], strict=True))
 
 
 def test_the_time_of_very_many_objects_of_logs_is_noted_without_a_search_of_all_logs_for_each(tmp_path):

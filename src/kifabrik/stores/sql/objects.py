@@ -170,8 +170,8 @@ class SqlObjectRows:
         chosen = select(deletions.c.tenant, deletions.c.digest).where(free).limit(most)
         # `free` again: of two who choose the same at one time, the second waits, and then they are not.
         mine = update(deletions).where(free, tuple_(deletions.c.tenant, deletions.c.digest).in_(chosen))
-        self._sql.execute(mine.values(claim=claim, until=until))
-        rows = self._sql.execute(select(deletions).where(deletions.c.claim == claim))
+        claimed = mine.values(claim=claim, until=until).returning(deletions)
+        rows = self._sql.execute(claimed)
         return [Deletion(row.tenant, row.digest, row.size) for row in rows]
 
     def deleting(self, tenant: str, digest: str) -> bool:
