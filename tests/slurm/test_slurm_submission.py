@@ -66,6 +66,29 @@ def test_a_run_is_seen_from_its_queue_to_its_end(form, commands, submitter, user
     assert seen.nodes[0] in ("n1", "n2", "n3", "n4")
 
 
+@pytest.mark.parametrize("form", Form)
+def test_what_is_new_is_told_once_whichever_way_slurm_writes(cluster, form, commands, submitter, user, eventually):
+    view = QueueView(commands, form)
+    name = f"kf-news-{form}"
+    job = submitter.submit(submission(name), script("sleep 60"), user)
+
+    def news():
+        changes = view.changes([user])
+        return [[one.state for one in jobs if one.key == JobKey(job)] for jobs in (changes.gone, changes.come)]
+
+    def until(state):
+        return eventually(lambda: (told := news()) and state in told[1] and told)
+
+    until(JobState.RUNNING)
+    assert news() == [[], []]
+    for known in (view.one(job, user), view.named(name, user)):
+        assert [(one.key, one.state) for one in known] == [(JobKey(job), JobState.RUNNING)]
+    assert view.named(name, "nobody") == []
+    cluster.run("scancel", str(job))
+    until(JobState.CANCELLED)
+    assert [one.state for one in view.named(name, user)] == [JobState.CANCELLED]
+
+
 def test_a_lost_answer_does_not_start_a_second_job(cluster, view, submitter, user):
     losing = Submitter(LosesAnswers(cluster.conf), view)
     first = losing.submit(submission("kf-lost"), script("sleep 60"), user)

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kifabrik.engines.slurm.queue_view import Form
 from kifabrik.errors import UsageError
 from kifabrik.launcher.care import AGENT_SOCKET
 from kifabrik.meters.footprint import Site
@@ -32,6 +33,7 @@ class SlurmConfig(BaseModel):
         output: Where jobs' own messages go, as sbatch's `--output`: faults of nodes, nothing of the customers'.
         partition: Where an order names none; empty for Slurm's default.
         attested: Feature in Slurm of the nodes that have a TPM, asked for where a grant wants attested nodes.
+        form: How Slurm is asked to write of its jobs: `text`, or `json`, which is ten times the size.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +44,7 @@ class SlurmConfig(BaseModel):
     output: str = "/dev/null"
     partition: str = ""
     attested: Annotated[str, Field(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$")] = ""
+    form: Form = Form.TEXT
 
 
 class SiteConfig(BaseModel):

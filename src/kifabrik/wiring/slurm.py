@@ -35,7 +35,7 @@ def cluster_of(config: FactoryConfig, store: Store) -> SlurmEngine | None:
     settings = SlurmSettings(
         stub=_stub(slurm), output=slurm.output, partition=slurm.partition, attested=slurm.attested
     )
-    return SlurmEngine(commands(slurm.conf), settings, tenants, attested)
+    return SlurmEngine(commands(slurm.conf), settings, tenants, attested, slurm.form)
 
 
 def commands(stated: str = "") -> SlurmCommands:

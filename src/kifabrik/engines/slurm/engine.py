@@ -27,7 +27,7 @@ from kifabrik.engines.slurm.fates import fate_of
 from kifabrik.engines.slurm.job_facts import JobFacts, JobKey
 from kifabrik.engines.slurm.known_jobs import KnownJobs, newest_of
 from kifabrik.engines.slurm.power import limit_power
-from kifabrik.engines.slurm.queue_view import QueueView
+from kifabrik.engines.slurm.queue_view import Form, QueueView
 from kifabrik.engines.slurm.script import Submission, earlier, gpu_arguments, spans, with_feature
 from kifabrik.engines.slurm.states import Phase
 from kifabrik.engines.slurm.submission import Submitter
@@ -71,6 +71,7 @@ class SlurmEngine:
         settings: How jobs are made.
         tenants: All tenants of the factory; only their users' jobs are looked at.
         asks_attested: Whether a grant asks for attested nodes, for a tenant's run.
+        form: How Slurm is asked to write of its jobs.
     """
 
     def __init__(
@@ -79,10 +80,11 @@ class SlurmEngine:
         settings: SlurmSettings,
         tenants: Callable[[], Sequence[str]],
         asks_attested: Callable[[str, str], bool] = lambda _tenant, _run: False,
+        form: Form = Form.TEXT,
     ) -> None:
         self._asks_attested = asks_attested
         self._commands = commands
-        self._view = QueueView(commands)
+        self._view = QueueView(commands, form)
         self._submitter = Submitter(commands, self._view)
         self._settings = settings
         self._tenants = tenants

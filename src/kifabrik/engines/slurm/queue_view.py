@@ -71,6 +71,8 @@ class QueueView:
         self._commands = commands
         self._form = form
         self._lines = QueueLines()
+        self._before: dict[JobKey, JobFacts] = {}
+        """What the last look showed, where it was asked for as JSON."""
 
     def look(
         self, known: Collection[JobKey], users: Sequence[str] = (), *, since: datetime | None = None
@@ -109,22 +111,26 @@ class QueueView:
         Raises:
             UnavailableError: slurmctld does not answer.
         """
+        if self._form is Form.JSON:
+            now = {job.key: job for job in self._queue(users).jobs if job.user in users}
+            before, self._before = self._before, now
+            return Changes(gone=_other(before, now), come=_other(now, before))
         text = self._commands.run("squeue", *queue_text.queue_arguments(), *_of_users(users))
         return self._lines.changes(text, frozenset(users))
 
     def one(self, job: int, user: str) -> list[JobFacts]:
         """A user's job as the queue has it now, with all its tasks and parts.
 
-        What it costs does not grow with the number of jobs: slurmctld is asked for this one.
+        What it costs in text does not grow with the number of jobs: slurmctld is asked for this one.
 
         Raises:
             UnavailableError: slurmctld does not answer.
         """
         try:
-            text = self._commands.run("squeue", *queue_text.queue_arguments(), f"--jobs={job}", f"--user={user}")
+            read = self._queue([user], f"--jobs={job}")
         except NotFoundError:
             return []
-        return list(queue_text.read_queue(text).jobs)
+        return [one for one in read.jobs if one.key.job == job]
 
     def named(self, name: str, user: str) -> list[JobFacts]:
         """All jobs of this name and user that the queue or accounting knows, the queue's word first.
@@ -132,18 +138,10 @@ class QueueView:
         Raises:
             UnavailableError: slurmctld or slurmdbd does not answer: both must say no before a job is not there.
         """
-        text = self._commands.run("squeue", *queue_text.queue_arguments(), f"--user={user}", f"--name={name}")
-        found = {job.key: job for job in queue_text.read_queue(text).jobs if job.name == name}
-        text = self._commands.run(
-            "sacct",
-            *queue_text.accounting_arguments(),
-            f"--user={user}",
-            f"--name={name}",
-            f"--starttime={_back(None)}",
-            *_WHENEVER,
-        )
-        past = {job.key: job for job in queue_text.read_accounting(text).jobs if job.name == name}
-        return list((past | found).values())
+        queue = self._queue([user], f"--name={name}")
+        past = self._past(f"--user={user}", f"--name={name}", f"--starttime={_back(None)}", *_WHENEVER)
+        known = (*past.jobs, *queue.jobs)
+        return list({job.key: job for job in known if (job.name, job.user) == (name, user)}.values())
 
     def remembered(self, jobs: Collection[JobKey], since: datetime) -> list[JobFacts]:
         """What accounting knows of jobs, by their numbers; those it does not know are left out.
@@ -171,21 +169,26 @@ class QueueView:
         found: list[JobFacts] = []
         for first in range(0, len(users), _MOST_USERS):
             chosen = f"--user={','.join(users[first : first + _MOST_USERS])}"
-            arguments = (*queue_text.accounting_arguments(), f"--starttime={_back(start)}", *_WHENEVER, chosen)
-            found += queue_text.read_accounting(self._commands.run("sacct", *arguments)).jobs
+            found += self._past(f"--starttime={_back(start)}", *_WHENEVER, chosen).jobs
         return found
 
-    def _queue(self, users: Sequence[str]) -> Listing:
-        chosen = _of_users(users)
+    def _queue(self, users: Sequence[str], *filters: str) -> Listing:
+        chosen = (*filters, *_of_users(users))
         if self._form is Form.JSON:
             read = queue_json.read_queue(self._commands.run("squeue", "--json", "--states=all", "--all", *chosen))
         else:
             read = queue_text.read_queue(self._commands.run("squeue", *queue_text.queue_arguments(), *chosen))
         if not users:
             return read
-        # Slurm 22.05 leaves --user out of account with --json.
+        # Slurm 22.05 leaves all filters out of account with --json.
         ours = set(users)
         return Listing(tuple(job for job in read.jobs if job.user in ours), read.unreadable)
+
+    def _past(self, *filters: str) -> Listing:
+        if self._form is Form.JSON:
+            return queue_json.read_accounting(self._commands.run("sacct", "--json", "--allocations", *filters))
+        arguments = queue_text.accounting_arguments()
+        return queue_text.read_accounting(self._commands.run("sacct", *arguments, *filters))
 
     def _accounting(self, keys: Sequence[JobKey], since: datetime | None) -> Listing:
         numbers = sorted({key.job for key in keys})
@@ -194,18 +197,15 @@ class QueueView:
         unreadable = 0
         for first in range(0, len(numbers), _PIECE):
             chosen = f"--jobs={','.join(map(str, numbers[first : first + _PIECE]))}"
-            if self._form is Form.JSON:
-                read = queue_json.read_accounting(
-                    self._commands.run("sacct", "--json", "--allocations", "--allusers", start, chosen)
-                )
-            else:
-                arguments = queue_text.accounting_arguments()
-                read = queue_text.read_accounting(
-                    self._commands.run("sacct", *arguments, "--allusers", start, chosen)
-                )
+            read = self._past("--allusers", start, chosen)
             jobs += read.jobs
             unreadable += read.unreadable
         return Listing(tuple(jobs), unreadable)
+
+
+def _other(these: Mapping[JobKey, JobFacts], those: Mapping[JobKey, JobFacts]) -> tuple[JobFacts, ...]:
+    """What is among these and not, or not alike, among those."""
+    return tuple(job for key, job in these.items() if those.get(key) != job)
 
 
 def _of_users(users: Sequence[str]) -> list[str]:
