@@ -23,6 +23,8 @@ _CONFUSED: Final = (1000.0, 1e6, 3.6, 3600.0)
 _AT_LEAST: Final = 6
 """Readings on each side of a jump that must agree before it counts as a change of unit."""
 _SMALLEST_ROUND: Final = 4
+_FAR_RISE: Final = 100
+"""Times the value before: smaller rises of a counter are taken for consumption."""
 
 
 class Oddity(Enum):
@@ -74,11 +76,15 @@ class Readings:
         found += [] if self.meter.counter else self._jumps()
         return sorted(found, key=lambda one: one.at)
 
+    def changes_of_unit(self) -> list[tuple[int, str]]:
+        """When the meter's unit seems to change, as (seconds since 1970, in words)."""
+        return [(int(self.time[one.at]), one.says) for one in self.findings() if one.oddity is Oddity.UNIT]
+
     def used(self, begin: int, end: int) -> tuple[float, float]:
         """What went through the meter between two times, and how much of that time it covers.
 
-        A counter's difference counts wherever it has no reset; a gauge of power or flow is integrated over steps
-        that are no gaps; of a temperature the mean over time is taken.
+        A counter's difference counts wherever it has no reset and its unit did not change; a gauge of power or flow
+        is integrated over steps that are no gaps; of a temperature the mean over time is taken.
 
         Args:
             begin: Seconds since 1970.
@@ -140,14 +146,18 @@ class Readings:
                 found.append(
                     Finding(Oddity.RESET, int(at) + 1, f"falls from {before:g} to {after:g}: reset or changed")
                 )
-        rises = np.flatnonzero(self.value[1:] > 100 * np.maximum(self.value[:-1], 1e-9))
-        for at in rises:
-            before, after = (self.value[at + k] / self.meter.factor for k in (0, 1))
+        for step in self._multiplied():
+            before, after = (self.value[step + k] / self.meter.factor for k in (0, 1))
             ratio = confused(after, before)
-            if ratio and before > 0:
-                words = f"rises from {before:g} to {after:g}: the unit changed by a factor of {ratio:g}"
-                found.append(Finding(Oddity.UNIT, int(at) + 1, words))
+            words = f"rises from {before:g} to {after:g}: the unit changed by a factor of {ratio:g}"
+            found.append(Finding(Oddity.UNIT, step + 1, words))
         return found
+
+    def _multiplied(self) -> list[int]:
+        """Steps in which a counter rises by a factor between units."""
+        before, after = self.value[:-1], self.value[1:]
+        far = np.flatnonzero((before > 0) & (after > _FAR_RISE * before))
+        return [int(at) for at in far if confused(float(after[at]), float(before[at]))]
 
     def _jumps(self) -> list[Finding]:
         """Lasting jumps of a gauge by a factor between units."""
@@ -167,7 +177,8 @@ class Readings:
         """What was counted in each step, SI, and whether that is known."""
         risen = np.diff(self.value)
         known = risen >= 0
-        for at in np.flatnonzero(~known):
+        known[self._multiplied()] = False
+        for at in np.flatnonzero(risen < 0):
             before, after = (self.value[at + k] / self.meter.factor for k in (0, 1))
             top = rolled_over(before, after)
             if top:
