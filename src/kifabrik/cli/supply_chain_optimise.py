@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
-from kifabrik.cli.counting import in_stages
+from kifabrik.cli.counting import counting, in_stages
 from kifabrik.cli.options import json_option
 from kifabrik.cli.supply_chain_study import (
     plain_values,
@@ -88,7 +88,7 @@ def optimise(
             progress=progress,
             workers=workers,
         )
-    page = _write(found, out, language, workers) if out else None
+    page = _write(found, out, language, workers, quiet=as_json) if out else None
     if as_json:
         show_json({**plain_values(found), "gap": found.placement.gap})
         return
@@ -97,7 +97,7 @@ def optimise(
         remark(f"Tables and report: {page}; the proposed network: {page.parent / _NETWORK}")
 
 
-def _write(found: "Optimum", out: Path, language: Literal["de", "en"], workers: int | None) -> Path:
+def _write(found: "Optimum", out: Path, language: Literal["de", "en"], workers: int | None, *, quiet: bool) -> Path:
     """Tables and report of the proposed plan with the frontier, and the network with its levels."""
     from kifabrik.recipes.supply_chain.engine import simulate  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.supply_chain.follow_up import watched  # noqa: PLC0415
@@ -111,7 +111,8 @@ def _write(found: "Optimum", out: Path, language: Literal["de", "en"], workers: 
     traced = Settings(
         scenarios=fresh.scenarios, periods=fresh.periods, warm_up=fresh.warm_up, seed=fresh.seed, first=fresh.first
     )
-    results = simulate(found.network, traced, watch=watched(found.network), workers=workers)
+    with counting("simulating the plan", traced.scenarios, quiet=quiet) as progress:
+        results = simulate(found.network, traced, watch=watched(found.network), workers=workers, progress=progress)
     save(results, out, frontier=found.frontier)
     return write_report(results, out, language=language, frontier=found.frontier)
 

@@ -14,17 +14,13 @@ import click
 from kifabrik.cli.options import home_option
 from kifabrik.cli.text_files import text_of
 from kifabrik.errors import NotFoundError, UsageError
-from kifabrik.keyholder.connecting import connect
 from kifabrik.keyholder.keyholder import Keyholder, open_keyholder
-from kifabrik.keyholder.state import open_state
 from kifabrik.keyholder.steward import Steward
-from kifabrik.keyholder.tenant_key import load_tenant_key
 from kifabrik.keyholder.unlocking import KeyFile, Passphrase, Unlock, require_keyholder, unlock_from_environment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 FOLDER: Final = "keyholder"
-_PATIENCE_S: Final = 10.0
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -123,13 +119,11 @@ class StewardKeys:
         folder = self.home / FOLDER
         require_keyholder(folder)
         passphrase = ask_passphrase(self.passphrase_file)
-        state = open_state(folder, Passphrase(passphrase))
-        try:
-            key = load_tenant_key(self.tenant_key or folder, passphrase)
-            with Steward(state, key, connect(state, patience_s=_PATIENCE_S)) as steward:
-                yield steward
-        finally:
-            state.close()
+        with (
+            open_keyholder(folder, Passphrase(passphrase)) as keyholder,
+            keyholder.steward(passphrase, self.tenant_key) as steward,
+        ):
+            yield steward
 
 
 def steward_options(command: Callable[..., None]) -> Callable[..., None]:

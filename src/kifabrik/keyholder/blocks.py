@@ -64,10 +64,10 @@ class Blocks:
         values = (subject, *(cause.value for cause in _LIFTABLE))
         return self._db.execute("DELETE FROM blocks WHERE subject = ? AND cause IN (?, ?)", values)
 
-    def settle(self, subject: str, cause: Cause, since: str, note: str = "") -> None:
+    def settle(self, subject: str, cause: Cause, since: str) -> None:
         """Block something for good, in place of an alarm about it."""
         with self._db.transaction():
-            self.add(subject, cause, since, note)
+            self.add(subject, cause, since)
             self._db.execute("DELETE FROM blocks WHERE subject = ? AND cause = ?", (subject, Cause.ALARM.value))
 
     def holds(self, subject: str, *causes: Cause) -> bool:

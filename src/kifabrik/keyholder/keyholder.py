@@ -34,7 +34,7 @@ from kifabrik.keyholder.unlocking import Unlock, open_state_key, protect, write_
 from kifabrik.seals.passphrase import WORK_FACTOR
 from kifabrik.values import Kind, is_id, now_utc, sweep_of
 
-_PATIENCE_S: Final = 5.0
+_PATIENCE_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,12 @@ class Keyholder:
         """Make the serving thread of this process look around at once."""
         self._bell.ring()
 
-    def steward(self, passphrase: str, tenant_key: Path | None = None, say: OnEvent = unheard) -> Steward:
+    def steward(self, passphrase: str, tenant_key: Path | None = None) -> Steward:
         """Open the tenant key and return what it can do: invite, remove, grant, revoke, erase.
 
         Args:
             passphrase: Of the tenant key.
             tenant_key: Its file; the one in the keyholder's folder if None.
-            say: Told what the factory will not take.
 
         Raises:
             NotFoundError: The tenant key is not here.
@@ -122,7 +121,7 @@ class Keyholder:
             IntegrityError: It is the key of another tenant.
         """
         key = load_tenant_key(tenant_key or self.state.home, passphrase)
-        return Steward(self.state, key, connect(self.state, patience_s=_PATIENCE_S), say)
+        return Steward(self.state, key, connect(self.state, patience_s=_PATIENCE_S))
 
     def freeze(self, subject: str = EVERYTHING, note: str = "frozen by a person") -> None:
         """Release nothing any more: nothing at all, or nothing of one dataset.

@@ -26,7 +26,7 @@ from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.connecting import Factory
 from kifabrik.keyholder.endorsing import check_answer
 from kifabrik.keyholder.erasing import Eraser
-from kifabrik.keyholder.events import OnEvent, unheard
+from kifabrik.keyholder.events import unheard
 from kifabrik.keyholder.outbox import Errand, Outbox
 from kifabrik.keyholder.recipients import publish_recipients
 from kifabrik.keyholder.settings import Setting
@@ -55,15 +55,13 @@ class Steward:
         state: The keyholder's folder.
         tenant_key: From `load_tenant_key`.
         factory: A connection; what cannot be delivered now is delivered by the serving keyholder.
-        say: Told what the factory will not take.
     """
 
-    def __init__(self, state: State, tenant_key: SigningKey, factory: Factory, say: OnEvent = unheard) -> None:
+    def __init__(self, state: State, tenant_key: SigningKey, factory: Factory) -> None:
         check_tenant_key(state.tenant, tenant_key.public)
         self._state = state
         self._key = tenant_key
         self._factory = factory
-        self._say = say
         self._books = Books.of(state)
         self._outbox = Outbox(state.db)
 
@@ -244,7 +242,7 @@ class Steward:
     def deliver(self) -> bool:
         """Deliver what waits; False if the factory cannot be reached now."""
         try:
-            self._outbox.deliver(self._factory, self._say)
+            self._outbox.deliver(self._factory, unheard)
         except UnavailableError:
             return False
         return True

@@ -20,7 +20,7 @@ from kifabrik.launcher.work import NamedManifest, VerifiedWork
 from kifabrik.orders.order import Order
 from kifabrik.sandbox.memory import MemoryFolder, PrivateMounts
 from kifabrik.seals.identities import Identity
-from kifabrik.transfer.objects import ObjectSource, Progress, silent
+from kifabrik.transfer.objects import ObjectSource
 from kifabrik.transfer.opening import OpenedVersion, open_contents, unpack
 
 _SLACK: Final = 64 * 2**20
@@ -77,8 +77,6 @@ class Stager:
         lease: Verified.
         store: Where the ciphertext is.
         streamer: Streams the inputs; None where they are opened into memory.
-        threads: That open at once; as many as there are cores, up to 8, if not said.
-        progress: Told the bytes of plaintext.
     """
 
     def __init__(
@@ -90,8 +88,6 @@ class Stager:
         store: ObjectSource,
         *,
         streamer: Streamer | None = None,
-        threads: int | None = None,
-        progress: Progress = silent,
     ) -> None:
         self._folder = folder
         self._mounts = mounts
@@ -99,8 +95,7 @@ class Stager:
         self._lease = lease
         self._store = store
         self._streamer = streamer
-        self._threads = threads or min(_MOST_THREADS, len(os.sched_getaffinity(0)))
-        self._progress = progress
+        self._threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
         self._mounted: list[Mounted] = []
 
     def release(self) -> None:
@@ -167,7 +162,7 @@ class Stager:
 
     def _unpack(self, version: OpenedVersion, folder: Path, *, verify: bool) -> None:
         folder.mkdir(exist_ok=True)
-        unpack(version, folder, self._store, verify=verify, threads=self._threads, progress=self._progress)
+        unpack(version, folder, self._store, verify=verify, threads=self._threads)
 
 
 def _folder_name(owner: str) -> str:

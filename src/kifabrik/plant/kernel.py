@@ -50,7 +50,6 @@ class Plant(NamedTuple):
     supply: float
     rise: float
     loop_heat: float
-    loop_capacity: float  # J/(m³ K) of loop water
     loop_pump: float
     loop_least: float
     air_fans: float

@@ -111,7 +111,6 @@ def plant_of(site: Site) -> Plant:
     cooling, heat, electricity = site.cooling, site.heat, site.electricity
     loop, river, dry, chiller = cooling.loop, cooling.river, cooling.dry_cooler, cooling.chiller
     exchanger, network = river.exchanger, heat.network
-    capacity = float(heat_capacity(loop.supply + 0.5 * loop.rise))
     river_capacity = float(heat_capacity(0.5 * (exchanger.cold_in + exchanger.cold_out)))
     spread = min(network.flow_on_mild_day, network.flow_on_cold_day) - network.back
     store = float(heat_capacity(network.flow_on_mild_day)) * heat.store.volume * spread
@@ -125,7 +124,6 @@ def plant_of(site: Site) -> Plant:
         supply=loop.supply,
         rise=loop.rise,
         loop_heat=loop.design_heat,
-        loop_capacity=capacity,
         loop_pump=loop.pump.rating,
         loop_least=max(loop.pump.least, 0.01),
         air_fans=loop.air_fans.rating,

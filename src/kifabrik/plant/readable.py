@@ -13,12 +13,11 @@ _HINT: Final = "It has to be a text file in UTF-8, or one packed by gzip where t
 
 
 @contextmanager
-def readable(path: Path, hint: str = _HINT) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Translate failures to open, unpack, decode or split a file.
 
     Args:
         path: Of the file, to be named.
-        hint: What to do about it.
 
     Raises:
         UsageError: One of these happened inside.
@@ -26,8 +25,8 @@ def readable(path: Path, hint: str = _HINT) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}.", hint=hint) from None
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.", hint=_HINT) from None
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not text in UTF-8 (byte {error.start}).", hint=hint) from None
+        raise UsageError(f"{path} is not text in UTF-8 (byte {error.start}).", hint=_HINT) from None
     except (EOFError, zlib.error, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read: {error}.", hint=hint) from None
+        raise UsageError(f"{path} cannot be read: {error}.", hint=_HINT) from None

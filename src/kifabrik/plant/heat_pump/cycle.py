@@ -133,7 +133,6 @@ class Machine:
         self._build()
         self._solve("design")
         self._saved: dict[str, Any] = self._network.save(as_dict=True)
-        self.rated_heat = self.heat()
         self._rated_condenser = -self._condenser.Q.val_SI
         if design.control is Control.FLOATING:
             self._suction.set_attr(p=None)

@@ -28,10 +28,11 @@ def fill(
     span: float = YEAR,
     share: float = 0.8,
     jobs: int | None = None,
-    largest: int | None = None,
     seed: int = 1,
 ) -> Trace:
     """Draw jobs that ask for a share of the GPU time of a fleet.
+
+    None asks for more than a quarter of the fleet: larger ones are cut to that and run longer instead.
 
     Args:
         trace: To draw from.
@@ -39,8 +40,6 @@ def fill(
         span: Seconds over which jobs are submitted.
         share: Of `gpus * span` that all jobs together ask for.
         jobs: How many; by default as many as the trace's own jobs need at their own size.
-        largest: The most GPUs one job may ask for; a quarter of the fleet by default. Larger ones are cut to that
-            and run longer instead.
         seed: Of the draw.
 
     Raises:
@@ -56,7 +55,7 @@ def fill(
     doublings = 0
     while _STRETCH * (2.0 ** (doublings + 1) - 1) / (doublings + 1) < factor:
         doublings += 1
-    most = largest or max(1, gpus // 4)
+    most = max(1, gpus // 4)
     asked = trace.gpus[drawn] << luck.integers(0, doublings + 1, count)
     taken = np.minimum(asked, most)
     seconds = trace.seconds[drawn] * (asked / taken)

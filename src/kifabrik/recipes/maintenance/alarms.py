@@ -25,6 +25,7 @@ _LEAST_IN_TAIL: Final = 5
 _HEAVIEST: Final = 0.5
 """Shape of the heaviest tail that is believed: one whose variance is only just infinite."""
 _TINY: Final = 1e-9
+_AT_ONCE: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,14 @@ class Span:
 
 
 def smooth(distances: Floats, rows: int) -> Floats:
-    """Median of each row's distance and those before it, `rows` in all; fewer at the beginning."""
-    if rows <= 1 or not len(distances):
-        return distances
-    padded = np.concatenate([np.full(rows - 1, np.nan), distances])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, rows)
-    head = min(rows - 1, len(distances))
-    found = np.empty(len(distances))
-    found[:head] = [np.median(distances[: at + 1]) for at in range(head)]
-    for start in range(head, len(distances), 100_000):
-        found[start : start + 100_000] = np.median(windows[start : start + 100_000], axis=1)
+    """Median of each row's distance and those before it, `rows` in all; 0 as long as there are fewer."""
+    if rows <= 1 or len(distances) < rows:
+        return distances if rows <= 1 else np.zeros(len(distances))
+    windows = np.lib.stride_tricks.sliding_window_view(distances, rows)
+    found = np.zeros(len(distances))
+    for start in range(0, len(windows), _AT_ONCE):
+        medians = np.median(windows[start : start + _AT_ONCE], axis=1)
+        found[start + rows - 1 : start + rows - 1 + len(medians)] = medians
     return found
 
 

@@ -85,9 +85,8 @@ def times(name: str, column: Any) -> NDArray[np.datetime64] | None:
 def written_times(text: Any) -> NDArray[np.datetime64] | None:
     """Written dates and times; days come before months. Those with an offset become UTC."""
     text = _text(text)
-    ways: list[dict[str, Any]] = [{"format": each} for each in _FORMATS]
-    for settings in (*ways, {"format": "mixed", "dayfirst": True}):
-        read = pd.to_datetime(text, errors="coerce", utc=True, **settings)
+    for form in (*_FORMATS, "mixed"):
+        read = pd.to_datetime(text, errors="coerce", utc=True, format=form, dayfirst=form == "mixed")
         if len(read) and read.notna().sum() >= MOSTLY * max(1, text.notna().sum()):
             return np.asarray(read.dt.tz_localize(None), dtype="datetime64[s]")
     return None

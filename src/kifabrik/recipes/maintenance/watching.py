@@ -215,7 +215,13 @@ def find_alarms(
 
 
 def check(watcher: Watcher, readings: Readings) -> tuple[tuple[Alarm, ...], Floats]:
-    """Alarms in new readings of the same sensors, and the strength of each row in limits."""
+    """Alarms in new readings of the same sensors, and the strength of each row in limits.
+
+    Raises:
+        UsageError: There are fewer rows than an alarm takes.
+    """
+    if len(readings.times) < watcher.rows:
+        raise UsageError(f"{len(readings.times)} rows are too few to check; an alarm takes {watcher.rows}")
     far = smooth(distances(watcher.usual, readings.values), watcher.rows)
     return find_alarms(watcher, readings, far, 0), far / watcher.limit
 

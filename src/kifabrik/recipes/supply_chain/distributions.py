@@ -95,11 +95,6 @@ class Distribution:
             case _:
                 return self.sd == 0
 
-    @property
-    def is_discrete(self) -> bool:
-        """Whether it draws from a list of values."""
-        return self.is_certain or self.kind in {Kind.POISSON, Kind.NEGATIVE_BINOMIAL, Kind.EMPIRICAL}
-
     def expected(self) -> float:
         """Mean of what is drawn, zero instead of what is below it."""
         match self.kind:

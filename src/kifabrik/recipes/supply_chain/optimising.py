@@ -6,7 +6,7 @@ differences are paired. A group is a node, or in large networks the nodes equall
 
 The placement also rests on every promise being kept, which in large networks whose lead times vary no sensible
 stock brings about. So the same is done with today's safety stocks, and with such at every node; the cheapest plan
-counts.
+counts, and safety is moved further there with the simulations that are left.
 
 Simulations of large networks are dear, so the search takes bounded work, on fewer scenarios where need be; what it
 finds is checked on all that are asked for.
@@ -49,6 +49,8 @@ _TO_REACH: Final = 11
 _TO_START: Final = 2 * _TO_REACH
 """Simulations that are worth another start: scaling, as many to move safety, and scaling again."""
 _STEPS: Final = (0.75, 1.3)
+_FINER: Final = (_STEPS, (0.87, 1.15))
+"""Steps of further rounds."""
 _MOST_WORK: Final = 6e10
 """Periods of nodes and lanes that a search may take: some six minutes of two cores."""
 _LEAST_SEARCHED: Final = 64
@@ -114,6 +116,9 @@ def optimise(
     start = _best_of(searches, found, beta)
     search, best = searches[start], found[start]
     is_reached = search.serves(best, beta)
+    if is_reached:
+        search.limit += max(0, limit - sum(one.runs for one in searches.values()))
+        best = _polished(search, best, beta)
     count = work.begin(Stage.CHECKING)
     fresh = search.fresh(settings.scenarios, 1, count)
     if is_reached:
@@ -145,7 +150,6 @@ def _found(searches: dict[Start, Search], beta: float, work: WorkLeft, workers: 
     def seek(one: Search) -> Floats:
         one.progress, one.workers = count, workers // together
         best = _sought(one, beta)
-        work.spare(Stage.SEEKING, one.settings.scenarios * max(0, one.limit - one.runs))
         one.workers = workers
         return best
 
@@ -204,13 +208,30 @@ def _reach(search: Search, shape: Floats, beta: float) -> tuple[Floats, float]:
     If none reaches it, the greatest multiple tried.
     """
     scale = search.scaling(shape).least(beta, within=_WITHIN, go_on=lambda: not search.is_spent)
-    near, far = search.at(scale * shape), search.at(scale * 0.8 * shape)
+    return scale * shape, _price(search, scale * shape)
+
+
+def _price(search: Search, scales: Floats) -> float:
+    """What one unit of fill rate costs there."""
+    near, far = search.at(scales), search.at(0.8 * scales)
     gained = mean_beta(near) - mean_beta(far)
-    price = float((aim(near) - aim(far)).mean()) / gained if gained > 0 else 0.0
-    return scale * shape, max(0.0, price)
+    return max(0.0, float((aim(near) - aim(far)).mean()) / gained) if gained > 0 else 0.0
 
 
-def _refined(search: Search, start: Floats, beta: float, price: float) -> Floats:
+def _polished(search: Search, best: Floats, beta: float) -> Floats:
+    """The best factors after further rounds of moves, with what the other starts left of simulations."""
+    for steps in _FINER:
+        while search.limit - search.runs > 2 * _TO_REACH:
+            before = best
+            best = _refined(search, best, beta, _price(search, best), steps)
+            if np.array_equal(before, best):
+                break
+    return best
+
+
+def _refined(
+    search: Search, start: Floats, beta: float, price: float, steps: tuple[float, float] = _STEPS
+) -> Floats:
     """Better factors than `start`, if moving safety from group to group pays.
 
     A move is kept if cost less the price of the fill rate it brings falls in paired scenarios beyond luck; at the
@@ -219,7 +240,7 @@ def _refined(search: Search, start: Floats, beta: float, price: float) -> Floats
     best = start
     room = search.limit - _TO_REACH
     for group in _groups(search):
-        for step in _STEPS:
+        for step in steps:
             if search.runs >= room:
                 break
             trial = best.copy()

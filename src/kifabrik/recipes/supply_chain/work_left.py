@@ -54,11 +54,6 @@ class WorkLeft:
 
         return count
 
-    def spare(self, stage: Stage, scenarios: int) -> None:
-        """Say that a stage will take so many scenarios less than it might have."""
-        with self._lock:
-            self.most[stage] -= scenarios
-
     def _tell(self, stage: Stage) -> None:
         if self.told:
             most = sum(max(self._done.get(each, 0), most) for each, most in self.most.items())

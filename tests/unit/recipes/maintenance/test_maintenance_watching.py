@@ -105,7 +105,20 @@ def test_one_row_alone_is_no_alarm_and_the_median_looks_back_only():
     assert smooth(distance, 5).max() == 0
     distance[10:15] = 100
     assert smooth(distance, 5).nonzero()[0].tolist() == [12, 13, 14, 15, 16]
-    assert (smooth(distance[:3], 5) == distance[:3]).all()
+    assert smooth(np.full(3, 100.0), 5).tolist() == [0, 0, 0]
+    assert (smooth(distance, 1) == distance).all()
+
+
+def test_the_first_rows_of_a_file_raise_no_alarm_of_their_own():
+    study = watch(readings(machine(3000)))
+    for start in range(0, 300, 3):
+        values = machine(3000)[start : start + 40]
+        values[0] += 30  # one row, the first of the day
+        alarms, strength = check(study.watcher, readings(values))
+        assert strength[:4].tolist() == [0, 0, 0, 0]
+        assert all(alarm.span.first >= 4 for alarm in alarms)
+    with pytest.raises(UsageError, match="3 rows are too few to check"):
+        check(study.watcher, readings(machine(3000)[:3]))
 
 
 def test_exceedances_near_each_other_are_one_alarm():

@@ -227,3 +227,13 @@ def test_other_fill_rates_of_large_networks_are_compared_on_the_first_of_the_fre
         assert other.name == one.name
         assert other != one
         assert other.cost_difference.low < one.cost_difference.mean < other.cost_difference.high
+
+
+def test_simulations_that_the_other_starts_left_make_the_best_plan_cheaper(monkeypatch):
+    polished = optimise(seasonal(), SETTINGS, beta=0.95, simulations=140)
+    monkeypatch.setattr(optimising, "_FINER", ())
+    once = optimise(seasonal(), SETTINGS, beta=0.95, simulations=140)
+    assert once.start is polished.start
+    assert polished.holds
+    assert polished.proposed.cost.mean < once.proposed.cost.mean
+    assert polished.simulations > once.simulations
