@@ -297,3 +297,18 @@ def test_a_change_of_unit_is_not_taken_for_consumption(tmp_path):
     total, coverage = found.used(0, 10_800)
     assert total / 3.6e6 == pytest.approx(2)
     assert coverage == pytest.approx(2 / 3)
+
+
+def test_a_change_of_unit_is_seen_although_much_was_counted_meanwhile():
+    told = [100.0, 110.0, 121.0, 131_000.0, 141_000.0]
+    found = readings_of(GRID, [(2_592_000 * month, value) for month, value in enumerate(told)])
+    (finding,) = found.findings()
+    assert (finding.oddity, finding.at) == (Oddity.UNIT, 3)
+    assert finding.says == "rises from 121 to 131000: the unit changed by a factor of 1000"
+    assert found.used(0, 2_592_000 * 3) == (pytest.approx(21 * 3.6e6), pytest.approx(2 / 3))
+
+
+def test_a_rise_by_a_thousand_that_is_what_a_young_counter_usually_counts_is_consumption():
+    found = readings_of(GRID, [(0, 0.5), (10, 1.0), (20_000, 1000.0)])
+    assert found.findings()[-1].oddity is Oddity.GAP
+    assert found.used(0, 20_000) == (pytest.approx(999.5 * 3.6e6), 1.0)
