@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from kifabrik.errors import (
     UnavailableError,
     UsageError,
 )
+from kifabrik.ledger import mirror_files
 from kifabrik.ledger.checkpoint import TreeHead, log_origin, sign_tree_head
 from kifabrik.ledger.merkle import CompactTree, leaf_hash
 from kifabrik.ledger.mirror import Mirror, MirrorFiles
@@ -331,6 +333,32 @@ def filled(folder, start, end):
         tree.extend(leaf_hash(large(number)) for number in range(end))
         mirror.extend([large(number) for number in range(start, end)], TreeHead(ORIGIN, end, tree.root()))
         return mirror.holding(b"odd")
+
+
+def test_a_search_holds_a_window_of_the_entries_in_memory_and_not_all_of_them(tmp_path):
+    filled(tmp_path, 0, 30_000)
+    for note in tmp_path.glob("found-*"):
+        note.unlink()
+    with MirrorFiles(tmp_path) as files:
+        tracemalloc.start()
+        try:
+            found = files.holding(b"odd")
+            most = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert found == [large(number) for number in range(1, 30_000, 1999)]
+    assert (tmp_path / "entries").stat().st_size > 20 * 2**20
+    assert most < 6 * 2**20
+
+
+@pytest.mark.parametrize("window", [1, 7, 100, 1000])
+def test_a_search_finds_the_same_however_its_windows_fall(tmp_path, monkeypatch, window):
+    monkeypatch.setattr(mirror_files, "_WINDOW_BYTES", window)
+    with MirrorFiles(tmp_path) as files:
+        mirror = Mirror(ORIGIN, files)
+        grow(mirror, 120)
+        for text in (b"entry 7 ", b"7 entry", b"ntry 119 ", b"nothing"):
+            assert mirror.holding(text) == [entry(number) for number in range(120) if text in entry(number)]
 
 
 def test_a_search_goes_on_where_the_one_before_has_ended(tmp_path):

@@ -54,15 +54,15 @@ def test_a_cluster_leaves_no_process_and_no_control_group():
     if reason:
         pytest.skip(reason)
     folder = Path(f"/tmp/kifabrik-slurm-short-{os.getpid()}")
-    before = set(Path("/sys/fs/cgroup").glob("*/slurm_*"))
     with clusters.running(ClusterSpec(folder, nodes=1, gpus=1)) as short:
         short.run("sacctmgr", "-i", "add", "account", "left", "Description=x", "Organization=x")
         short.run("sacctmgr", "-i", "add", "user", "daemon", "Account=left")
-        short.run("sbatch", "--chdir=/", "--output=/dev/null", "--mem=10M", "--wrap", "sleep 999 & sleep 999",
-                  user="daemon")  # fmt: skip
+        number = short.run("sbatch", "--parsable", "--chdir=/", "--output=/dev/null", "--mem=10M", "--wrap",
+                           "sleep 999 & sleep 999", user="daemon").strip()  # fmt: skip
         clusters._until(lambda: _with_folder(short.conf, "sleep"), 30, "the job did not start")
+        assert _groups_of(number)
     assert _with_folder(folder / "etc" / "slurm.conf", "") == []
-    assert set(Path("/sys/fs/cgroup").glob("*/slurm_*")) - before == set()
+    assert _groups_of(number) == []
     clusters.shutil.rmtree(folder)
 
 
@@ -145,6 +145,11 @@ def test_a_killed_controller_comes_back_with_its_queue(cluster, submit, eventual
             return False
 
     assert eventually(listed)
+
+
+def _groups_of(number: str) -> list[Path]:
+    """Control groups of a job; no other cluster of this machine has its number, and node names are shared."""
+    return list(Path("/sys/fs/cgroup").glob(f"*/slurm_*/uid_*/job_{number}"))
 
 
 def _with_folder(conf: Path, name: str) -> list[str]:

@@ -54,7 +54,7 @@ def import_table(
     if wrong and not accept:
         message = f"{file}: {'; '.join(wrong[:5])}. Nothing was kept."
         raise UsageError(message, hint="Split the file there and give each part its unit, or --accept.")
-    kept = Store(store).add(read.readings)
+    kept = Store(store).add(read.readings, accept=accept)
     if as_json:
         findings = [{"oddity": one.oddity.value, "says": one.says} for one in read.findings]
         show_json({"meter": name, "read": len(read.readings.time), "kept": len(kept.time), "findings": findings})

@@ -19,7 +19,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from kifabrik.durable import make_folder, sync_folder
 from kifabrik.errors import FULL_DISK, CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
@@ -33,6 +33,8 @@ from kifabrik.signatures.canonical import from_canonical, to_canonical
 _LENGTH_BYTES: Final = 2
 _MOST_STATE_BYTES: Final = 2_000_000
 _CHUNK_ENTRIES: Final = 4096
+_WINDOW_BYTES: Final = 2**22
+"""A search holds so many bytes at a time: one entry is no longer than 64 KiB, and larger windows are no faster."""
 _FIELDS: Final = frozenset({"bytes", "checkpoint", "origin", "root", "size", "tree"})
 _RESTORE: Final = "Restore it from a backup, or fetch the log anew into an empty folder and compare."
 
@@ -132,16 +134,30 @@ class MirrorFiles:
         return [*map(self._one, before.found), *fresh.values()]
 
     def _search(self, text: bytes, start: int) -> dict[int, bytes]:
-        """Find the entries from `start` on that hold these bytes, by their index."""
-        first, last = self._end(start), self._end(len(self._ends))
-        if first == last:
-            return {}
+        """Find the entries from `start` on that hold these bytes, by their index; a window at a time is read."""
+        found: dict[int, bytes] = {}
+        if start == len(self._ends):
+            return found
         try:
             with (self._folder / "entries").open("rb") as file:
-                file.seek(first)
-                data = file.read(last - first)
+                while start < len(self._ends):
+                    first = self._end(start)
+                    end = max(bisect_right(self._ends, first + _WINDOW_BYTES), start + 1)
+                    found |= self._hits(text, self._bytes(file, first, self._end(end)), first)
+                    start = end
         except OSError as error:
             raise UnavailableError(f"cannot read the mirror in {self._folder}: {error.strerror}") from error
+        return found
+
+    def _bytes(self, file: BinaryIO, first: int, last: int) -> bytes:
+        file.seek(first)
+        data = file.read(last - first)
+        if len(data) != last - first:
+            raise IntegrityError(f"the mirror in {self._folder} was changed while in use")
+        return data
+
+    def _hits(self, text: bytes, data: bytes, first: int) -> dict[int, bytes]:
+        """The entries that hold `text`, by their index, among whole ones that begin at byte `first`."""
         found = {}
         at = data.find(text)
         while at >= 0:

@@ -3,7 +3,7 @@
 It reads only. A user id of the range is held as long as its launcher lives, by a lock the kernel drops
 with it; whatever belongs to an id that nobody holds was left over.
 
-Source: proc_locks(5), proc_pid_mountinfo(5), proc_pid_status(5).
+Source: proc_locks(5), proc_pid_fdinfo(5), proc_pid_mountinfo(5), proc_pid_status(5).
 """
 
 import os
@@ -75,31 +75,53 @@ def find_remains(runs: Path, uids: UidRange = DEFAULT_RANGE, proc: Path = Path("
 
 def held_uids(uids: UidRange = DEFAULT_RANGE, proc: Path = Path("/proc")) -> frozenset[int]:
     """User ids whose lock a living process has taken."""
-    holders = _lock_holders(proc)
+    holders, device = _lock_holders(proc), _device(uids.locks)
     found = set()
     for file in _listed(uids.locks):
         number = file.name.removesuffix(".lock")
         with suppress(OSError, ValueError):
-            if (proc / str(holders[file.stat().st_ino])).exists():
+            if _lives(holders, device, file.stat().st_ino, proc):
                 found.add(int(number))
     return frozenset(found)
 
 
-class _Holders(dict[int, int]):
-    """Process by inode; 0, which is no process, where there is none."""
-
-    def __missing__(self, _inode: int) -> int:
-        return 0
-
-
-def _lock_holders(proc: Path) -> _Holders:
-    """Who took the lock on a file, by its inode; inodes of lock files and folders do not clash in practice."""
-    found = _Holders()
+def _lock_holders(proc: Path) -> dict[int, dict[str, int]]:
+    """Who took the lock on a file, by its inode and then by its device as `_device` writes it."""
+    found: dict[int, dict[str, int]] = {}
     for line in (proc / "locks").read_text(encoding="ascii").splitlines():
         fields = line.split()
         if len(fields) >= _LOCK_FIELDS and fields[1] == "FLOCK":
-            found[int(fields[5].rpartition(":")[2])] = int(fields[4])
+            device, _, inode = fields[5].rpartition(":")
+            found.setdefault(int(inode), {})[device] = int(fields[4])
     return found
+
+
+def _lives(holders: dict[int, dict[str, int]], device: str, inode: int, proc: Path) -> bool:
+    """Whether a living process holds the lock on a file; where its device is not known, on any of its inode."""
+    of_inode = holders.get(inode, {})
+    pids = [pid for other, pid in of_inode.items() if device in ("", other)]
+    return any((proc / str(pid)).exists() for pid in pids)
+
+
+def _device(path: Path) -> str:
+    """The device of a file as /proc/locks writes it, such as 08:01; empty if it cannot be told.
+
+    That is the device of its mount: what stat(2) says is another one on btrfs and on overlays.
+    """
+    try:
+        handle = os.open(path, os.O_PATH)
+        try:
+            lines = Path(f"/proc/self/fdinfo/{handle}").read_text(encoding="ascii").splitlines()
+        finally:
+            os.close(handle)
+    except OSError:
+        return ""
+    mount = next((line.split()[1] for line in lines if line.startswith("mnt_id:")), "")
+    for fields, _ in _mountinfo(Path("/proc/self")):
+        if fields[0] == mount:
+            major, minor = map(int, fields[2].split(":"))
+            return f"{major:02x}:{minor:02x}"
+    return ""
 
 
 def _processes(uids: UidRange, held: frozenset[int], proc: Path) -> Iterator[Remain]:
@@ -174,7 +196,7 @@ def _files(uids: UidRange, held: frozenset[int]) -> Iterator[Remain]:
 def _locked(folder: Path, proc: Path) -> bool:
     """Whether a living launcher holds the folder of an attempt."""
     with suppress(OSError):
-        return (proc / str(_lock_holders(proc)[folder.stat().st_ino])).exists()
+        return _lives(_lock_holders(proc), _device(folder), folder.stat().st_ino, proc)
     return False
 
 

@@ -5,7 +5,7 @@ Sources: OData ABNF 4.01 (primitive literals); OData 2.0 Overview, section 6 (li
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,6 +13,14 @@ from kifabrik.connectors.sap.model import EntityType, Field, Version
 from kifabrik.errors import UsageError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_DIGITS: Final = 76
+"""Of a decimal with a scale: as many as Arrow's and Parquet's longest, decimal256, has."""
+_WIDE: Final = Context(prec=_MOST_DIGITS)
+"""Python's own context ends at 28."""
+
+
+class _TooLongError(ValueError):
+    """A decimal has too many digits; says how many."""
 
 
 def fitting(field: Field, value: Any) -> Any:
@@ -27,6 +35,9 @@ def fitting(field: Field, value: Any) -> Any:
         return None
     try:
         return _fitting(field, value)
+    except _TooLongError as error:
+        message = f"{field.name!r} is a {field.type} and cannot hold {str(value)[:40]!r}: {error}"
+        raise UsageError(message) from None
     except (InvalidOperation, ValueError, TypeError, OverflowError):
         raise UsageError(f"{field.name!r} is a {field.type} and cannot hold {str(value)[:40]!r}") from None
 
@@ -87,9 +98,14 @@ def _decimal(field: Field, value: Any) -> Decimal:
     if not number.is_finite():
         raise ValueError
     if field.scale is not None:
-        number = number.quantize(Decimal(1).scaleb(-field.scale), ROUND_HALF_EVEN)
-    if field.precision is not None and len(number.as_tuple().digits) > field.precision:
-        raise ValueError
+        try:
+            number = number.quantize(Decimal(1).scaleb(-field.scale), ROUND_HALF_EVEN, _WIDE)
+        except InvalidOperation:
+            says = f"with {field.scale} behind the point it has more than {_MOST_DIGITS} digits"
+            raise _TooLongError(says) from None
+    digits = len(number.as_tuple().digits)
+    if field.precision is not None and digits > field.precision:
+        raise _TooLongError(f"it has {digits} digits and {field.precision} fit")
     return number
 
 

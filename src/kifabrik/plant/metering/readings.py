@@ -23,6 +23,11 @@ _CONFUSED: Final = (1000.0, 1e6, 3.6, 3600.0)
 _AT_LEAST: Final = 6
 """Readings on each side of a jump that must agree before it counts as a change of unit."""
 _SMALLEST_ROUND: Final = 4
+_THOUSANDS: Final = (1000.0, 1e6)
+_BUSY: Final = 10
+"""Times what it usually counts: as much may be consumption."""
+_FAR_RISE: Final = 100
+"""Times the value before: smaller rises of a counter are taken for consumption."""
 
 
 class Oddity(Enum):
@@ -74,11 +79,15 @@ class Readings:
         found += [] if self.meter.counter else self._jumps()
         return sorted(found, key=lambda one: one.at)
 
+    def changes_of_unit(self) -> list[tuple[int, str]]:
+        """When the meter's unit seems to change, as (seconds since 1970, in words)."""
+        return [(int(self.time[one.at]), one.says) for one in self.findings() if one.oddity is Oddity.UNIT]
+
     def used(self, begin: int, end: int) -> tuple[float, float]:
         """What went through the meter between two times, and how much of that time it covers.
 
-        A counter's difference counts wherever it has no reset; a gauge of power or flow is integrated over steps
-        that are no gaps; of a temperature the mean over time is taken.
+        A counter's difference counts wherever it has no reset and its unit did not change; a gauge of power or flow
+        is integrated over steps that are no gaps; of a temperature the mean over time is taken.
 
         Args:
             begin: Seconds since 1970.
@@ -140,13 +149,27 @@ class Readings:
                 found.append(
                     Finding(Oddity.RESET, int(at) + 1, f"falls from {before:g} to {after:g}: reset or changed")
                 )
-        rises = np.flatnonzero(self.value[1:] > 100 * np.maximum(self.value[:-1], 1e-9))
-        for at in rises:
-            before, after = (self.value[at + k] / self.meter.factor for k in (0, 1))
-            ratio = confused(after, before)
-            if ratio and before > 0:
-                words = f"rises from {before:g} to {after:g}: the unit changed by a factor of {ratio:g}"
-                found.append(Finding(Oddity.UNIT, int(at) + 1, words))
+        for step, ratio in self._multiplied().items():
+            before, after = (self.value[step + k] / self.meter.factor for k in (0, 1))
+            words = f"rises from {before:g} to {after:g}: the unit changed by a factor of {ratio:g}"
+            found.append(Finding(Oddity.UNIT, step + 1, words))
+        return found
+
+    def _multiplied(self) -> dict[int, float]:
+        """Steps in which a counter rises because its unit changed, and by what factor."""
+        before, after = self.value[:-1], self.value[1:]
+        far = (before > 0) & (after > _FAR_RISE * before)
+        if not far.any():
+            return {}
+        steps = np.diff(self.time)
+        rates = np.where(far, 0.0, np.diff(self.value) / steps)
+        found = {}
+        for at in map(int, np.flatnonzero(far)):
+            earlier = rates[:at][rates[:at] > 0]
+            usual = float(np.median(earlier)) * float(steps[at]) if len(earlier) else 0.0
+            ratio = multiplied(float(before[at]), float(after[at]), usual)
+            if ratio:
+                found[at] = ratio
         return found
 
     def _jumps(self) -> list[Finding]:
@@ -167,7 +190,8 @@ class Readings:
         """What was counted in each step, SI, and whether that is known."""
         risen = np.diff(self.value)
         known = risen >= 0
-        for at in np.flatnonzero(~known):
+        known[list(self._multiplied())] = False
+        for at in np.flatnonzero(risen < 0):
             before, after = (self.value[at + k] / self.meter.factor for k in (0, 1))
             top = rolled_over(before, after)
             if top:
@@ -193,6 +217,23 @@ def confused(large: float, small: float, near: float = _NEAR) -> float:
         return 0.0
     ratio = large / small
     return next((factor for factor in _CONFUSED if abs(ratio / factor - 1) <= near), 0.0)
+
+
+def multiplied(before: float, after: float, usual: float) -> float:
+    """The factor by which the unit of a counter that rises from one value to another changed, or 0.
+
+    Args:
+        before: Value before, above 0.
+        after: Value after.
+        usual: What it counts in such a time going by what it did before; 0 if that is not known.
+    """
+    if not usual:
+        return confused(after, before)
+    most = _BUSY * usual
+    if after - before <= most:
+        return 0.0
+    grown = (factor for factor in _THOUSANDS if before <= after / factor <= before + most)
+    return confused(after, before) or next(grown, 0.0)
 
 
 def rolled_over(before: float, after: float) -> float:

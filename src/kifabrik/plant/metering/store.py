@@ -2,15 +2,19 @@
 
     NAME.parquet   readings in order of time
     NAME.latest    what came since, one after the other: seconds since 1970 (int64) and value in SI (float64)
+    .lock          held by whoever writes
 
 Invariants:
     - A Parquet file is written under another name and then renamed: a reader sees all of it or what was before.
     - What comes bit by bit is only added at the end of the latest readings: what that takes does not grow with what
       is there. From some thousands on they move into the Parquet file; a crash in between leaves them in both.
+    - Writers take turns, over whole additions: of an import beside a watch neither loses what the other adds.
     - Times are UTC and rise; a time that is there already is replaced, so the same file may be imported twice.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +28,7 @@ from kifabrik.errors import CapacityError, UsageError
 from kifabrik.plant.law.filling import Metered
 from kifabrik.plant.metering.kinds import Kind, Meter
 from kifabrik.plant.metering.readings import Readings, merged
+from kifabrik.plant.metering.turns import turn
 
 _KEYS: Final = ("name", "kind", "unit", "field")
 _KWH: Final = 3.6e6
@@ -52,8 +57,8 @@ class Store:
         Raises:
             UsageError: There is none of that name, or its file is broken.
         """
-        stored = self._stored(name)
         latest = self._latest(name)[::-1]  # of two at one time the later one stands
+        stored = self._stored(name)  # after the latest, which may move into it meanwhile
         return merged(stored, Readings(stored.meter, latest["time"], latest["value"])) if len(latest) else stored
 
     def append(self, readings: Readings) -> None:
@@ -63,10 +68,14 @@ class Store:
             CapacityError: The disk is full.
             UsageError: The meter measures something else, or the folder cannot be written to.
         """
+        with self._turn():
+            self._append(readings)
+
+    def _append(self, readings: Readings) -> None:
         meter = readings.meter
         path = self._path(meter.name)
         if not path.is_file() or self._meter(path) != meter:
-            self.add(readings)  # which says of the meter what is told of it now
+            self._add(readings)  # which says of the meter what is told of it now
             return
         path = self._latest_path(meter.name)
         size = path.stat().st_size // _LATEST.itemsize * _LATEST.itemsize if path.exists() else 0
@@ -84,7 +93,7 @@ class Store:
         except OSError as error:
             raise self._unwritten(error) from error
         if size + added.nbytes > _MOST_LATEST * _LATEST.itemsize:
-            self.add(readings)
+            self._add(readings)
 
     def _stored(self, name: str) -> Readings:
         path = self._path(name)
@@ -99,13 +108,55 @@ class Store:
         time = table["time"].cast(pa.timestamp("s", tz="UTC")).cast(pa.int64()).to_numpy()
         return Readings(meter, np.array(time, dtype=np.int64), np.array(table["value"], dtype=np.float64))
 
-    def add(self, readings: Readings) -> Readings:
+    def add(self, readings: Readings, *, accept: bool = True) -> Readings:
         """Add readings to a meter's, and give all of them.
+
+        Args:
+            readings: Of one meter.
+            accept: Whether what seems to be a change of unit is kept.
 
         Raises:
             CapacityError: The disk is full.
-            UsageError: The meter measures something else, or the folder cannot be written to.
+            UsageError: The meter measures something else, or, unless it is accepted, its unit seems to have changed
+                since the readings that are there.
         """
+        with self._turn():
+            odd = [] if accept else self._changes_of_unit(readings)
+            if odd:
+                message = f"{readings.meter.name}: beside what {self.folder} has of it, {'; '.join(odd[:3])}."
+                raise UsageError(f"{message} Nothing was kept.", hint="Give the unit it tells now, or --accept.")
+            return self._add(readings)
+
+    def last(self, name: str) -> tuple[int, float] | None:
+        """The reading that was added last, as (seconds since 1970, value in SI); None if there is none."""
+        latest = self._latest(name)
+        if len(latest):
+            return int(latest[-1]["time"]), float(latest[-1]["value"])
+        if not self._path(name).is_file():
+            return None
+        stored = self._stored(name)
+        return int(stored.time[-1]), float(stored.value[-1])
+
+    def _changes_of_unit(self, readings: Readings) -> list[str]:
+        """What looks like a change of unit where these readings meet those that are there, in words."""
+        if not self._path(readings.meter.name).is_file():
+            return []
+        before = self.read(readings.meter.name)
+        if before.meter.kind is not readings.meter.kind:
+            return []  # which is refused for itself
+        known = {at for at, _ in (*before.changes_of_unit(), *readings.changes_of_unit())}
+        return [says for at, says in merged(before, readings).changes_of_unit() if at not in known]
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        try:
+            make_folder(self.folder)
+            with turn(self.folder / ".lock"):
+                yield
+        except OSError as error:
+            raise self._unwritten(error) from error
+
+    def _add(self, readings: Readings) -> Readings:
         meter = readings.meter
         path = self._path(meter.name)
         if path.is_file():
@@ -121,7 +172,6 @@ class Store:
         times = pa.array(readings.time.astype("datetime64[s]")).cast(pa.timestamp("s", tz="UTC"))
         table = pa.Table.from_arrays([times, pa.array(readings.value)], schema=schema)
         try:
-            make_folder(self.folder)
             with replacing(path) as fresh:
                 pq.write_table(table, fresh, compression="zstd")
             self._latest_path(meter.name).unlink(missing_ok=True)

@@ -3,6 +3,8 @@
 Invariants:
     - A meter that does not answer, or tells no number, leaves a gap, never an invented value; that is said once,
       and again when it is back. The same holds for a broker.
+    - A counter that rises or falls by a factor between units is told so, and leaves a gap: what it counts is not
+      known until a person says in which unit.
     - What was read is written at each round, so a crash loses a round at most.
 """
 
@@ -14,9 +16,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.plant.metering.connecting import Connections, Modbus, Mqtt, Watched
-from kifabrik.plant.metering.readings import readings_of
+from kifabrik.plant.metering.readings import Readings, readings_of
 from kifabrik.plant.metering.store import Store
 
 _PATIENCE: Final = 3.0
@@ -205,7 +209,16 @@ def watch(
         CapacityError: The disk is full.
     """
     kept = {one.name: 0 for one in connections.meters}
+    by_name = {one.name: one for one in connections.meters}
     silent: set[str] = set()
+    doubtful: set[str] = set()
+
+    def keep(one: Watched, pairs: Sequence[tuple[int, float]]) -> None:
+        readings = _of_one_unit(one, pairs, store, doubtful, tell)
+        if readings is not None:
+            store.append(readings)
+            kept[one.name] += len(pairs)
+
     listener = Listener(connections.meters, tell)
     done = 0
     try:
@@ -213,14 +226,14 @@ def watch(
             if done:
                 sleep(connections.every)
             for one in connections.meters:
-                _store(one, _asked(one, silent, tell), store, kept)
+                keep(one, _asked(one, silent, tell))
             for name, pairs in listener.take().items():
-                _store(next(one for one in connections.meters if one.name == name), pairs, store, kept)
+                keep(by_name[name], pairs)
             done += 1
     finally:
         listener.close()
         for name, pairs in listener.take().items():
-            _store(next(one for one in connections.meters if one.name == name), pairs, store, kept)
+            keep(by_name[name], pairs)
     return kept
 
 
@@ -240,10 +253,27 @@ def _asked(one: Watched, silent: set[str], tell: Callable[[str], None]) -> list[
     return [pair]
 
 
-def _store(one: Watched, pairs: Sequence[tuple[int, float]], store: Store, kept: dict[str, int]) -> None:
-    if pairs:
-        store.append(readings_of(one.meter, pairs))
-        kept[one.name] += len(pairs)
+def _of_one_unit(
+    one: Watched, pairs: Sequence[tuple[int, float]], store: Store, doubtful: set[str], tell: Callable[[str], None]
+) -> Readings | None:
+    """Return what a meter told; None if that is nothing, or if a counter's unit seems to have changed meanwhile."""
+    if not pairs:
+        return None
+    readings = readings_of(one.meter, pairs)
+    last = store.last(one.name) if one.meter.counter else None
+    values = ([last[1]] if last else []) + [float(value) for value in readings.value]
+    series = Readings(one.meter, np.arange(len(values), dtype=np.int64), np.array(values))
+    odd = series.changes_of_unit() if one.meter.counter else []
+    if odd and one.name not in doubtful:
+        doubtful.add(one.name)
+        tell(
+            f"{one.name}: {odd[0][1]}. Nothing of it is kept. Give the unit it tells now; if the value is right, "
+            "import one such reading with --accept."
+        )
+    if not odd and one.name in doubtful:
+        doubtful.discard(one.name)
+        tell(f"{one.name}: goes on in its unit.")
+    return None if odd else readings
 
 
 def _secure(client: Any, place: Mqtt | None) -> None:

@@ -177,3 +177,26 @@ def test_a_number_is_rounded_to_what_the_field_holds_and_no_further():
         fitting(field, 100.0)
     with pytest.raises(UsageError, match="cannot hold 'nan'"):
         fitting(field, float("nan"))
+
+
+@pytest.mark.parametrize("digits", [28, 29, 38, 76])
+def test_a_long_decimal_is_taken_exactly(digits: int) -> None:
+    text = f"-{'1234567890' * 8}"[: digits - 1] + ".25"
+    field = Field("Amount", "Edm.Decimal", precision=digits, scale=2)
+    assert str(fitting(field, text)) == text
+    assert to_json(field, fitting(field, Decimal(text)), Version.V4) == text
+
+
+@pytest.mark.parametrize(
+    ("precision", "text", "says"),
+    [
+        (None, "9" * 75, "with 2 behind the point it has more than 76 digits"),
+        (None, f"{'9' * 74}.999", "with 2 behind the point it has more than 76 digits"),
+        (30, "1" * 29, "it has 31 digits and 30 fit"),
+        (None, "1e999999999", "with 2 behind the point it has more than 76 digits"),
+    ],
+)
+def test_a_decimal_that_is_too_long_is_refused_with_its_digits(precision: int | None, text: str, says: str) -> None:
+    field = Field("Amount", "Edm.Decimal", precision=precision, scale=2)
+    with pytest.raises(UsageError, match=f"'Amount' is a Edm.Decimal and cannot hold '.*': {says}"):
+        fitting(field, text)

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -250,3 +251,64 @@ def test_a_meter_that_fills_another_field_from_now_on_is_kept_so_at_once(tmp_pat
     assert (store.read("grid").value / 3.6e6).tolist() == pytest.approx([1, 2])
     with pytest.raises(UsageError, match="measures energy, not power"):
         store.append(readings_of(Meter(name="grid", kind=Kind.POWER, unit="kW"), [(1120, 1.0)]))
+
+
+def test_an_import_beside_a_watch_loses_nothing_of_either(tmp_path):
+    Store(tmp_path).append(readings_of(GRID, [(0, 0.0)]))
+
+    def watches():
+        for number in range(1, 300):
+            Store(tmp_path).append(readings_of(GRID, [(1000 * number, float(number))]))
+
+    def imports():
+        for number in range(1, 40):
+            Store(tmp_path).add(readings_of(GRID, [(1000 * number + 500, number + 0.5)]))
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(watches), pool.submit(imports)]:
+            done.result()
+    times = [1000 * number for number in range(300)] + [1000 * number + 500 for number in range(1, 40)]
+    assert Store(tmp_path).read("grid").time.tolist() == sorted(times)
+
+
+@pytest.mark.parametrize(("before", "after"), [(1200.0, 1_201_000.0), (1_201_000.0, 1202.0)])
+def test_a_counter_whose_unit_changes_between_two_files_is_refused_unless_it_is_accepted(tmp_path, before, after):
+    store = Store(tmp_path)
+    store.add(readings_of(GRID, [(0, before), (3600, before + 1)]), accept=False)
+    more = readings_of(GRID, [(7200, after), (10_800, after + 1)])
+    with pytest.raises(UsageError, match=r"the unit changed by a factor of 1000\. Nothing was kept"):
+        store.add(more, accept=False)
+    assert len(store.read("grid").time) == 2
+    assert len(store.add(more).time) == 4
+    later = readings_of(GRID, [(14_400, after + 2)])
+    assert len(store.add(later, accept=False).time) == 5  # what was accepted once is not asked about again
+
+
+def test_a_counter_told_with_its_new_unit_goes_on(tmp_path):
+    store = Store(tmp_path)
+    store.add(readings_of(GRID, [(0, 1200.0)]), accept=False)
+    told = Meter(name="grid", kind=Kind.ENERGY, unit="Wh", field="electricity_total")
+    store.add(readings_of(told, [(3600, 1_201_000.0)]), accept=False)
+    assert store.read("grid").used(0, 3600) == (pytest.approx(3.6e6), 1.0)
+
+
+def test_a_change_of_unit_is_not_taken_for_consumption(tmp_path):
+    found = readings_of(GRID, [(0, 1200.0), (3600, 1201.0), (7200, 1_202_000.0), (10_800, 1_202_001.0)])
+    total, coverage = found.used(0, 10_800)
+    assert total / 3.6e6 == pytest.approx(2)
+    assert coverage == pytest.approx(2 / 3)
+
+
+def test_a_change_of_unit_is_seen_although_much_was_counted_meanwhile():
+    told = [100.0, 110.0, 121.0, 131_000.0, 141_000.0]
+    found = readings_of(GRID, [(2_592_000 * month, value) for month, value in enumerate(told)])
+    (finding,) = found.findings()
+    assert (finding.oddity, finding.at) == (Oddity.UNIT, 3)
+    assert finding.says == "rises from 121 to 131000: the unit changed by a factor of 1000"
+    assert found.used(0, 2_592_000 * 3) == (pytest.approx(21 * 3.6e6), pytest.approx(2 / 3))
+
+
+def test_a_rise_by_a_thousand_that_is_what_a_young_counter_usually_counts_is_consumption():
+    found = readings_of(GRID, [(0, 0.5), (10, 1.0), (20_000, 1000.0)])
+    assert found.findings()[-1].oddity is Oddity.GAP
+    assert found.used(0, 20_000) == (pytest.approx(999.5 * 3.6e6), 1.0)

@@ -9,6 +9,7 @@ import pytest
 
 from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.plant.metering.connecting import Connections, Modbus, Mqtt, read_connections
+from kifabrik.plant.metering.readings import readings_of
 from kifabrik.plant.metering.store import Store
 from kifabrik.plant.metering.watching import ask, heard, watch
 from ports import free_port
@@ -120,6 +121,28 @@ def test_modbus_and_mqtt_meters_are_kept_together(tmp_path, modbus, broker):
     assert kept["heat"] >= 1
     assert store.read("heat").value[-1] == pytest.approx(4.5 * 3.6e9)
     assert any("no number" in one for one in told)
+
+
+def test_a_counter_that_is_told_in_another_unit_leaves_a_gap_until_a_person_says_which(tmp_path, broker):
+    from paho.mqtt.publish import single
+
+    place = {"host": "127.0.0.1", "port": broker, "topic": "site/heat"}
+    meters = Connections(every=0.1, meters=[{"name": "heat", "kind": "energy", "unit": "MWh", "mqtt": place}])
+    store = Store(tmp_path / "meters")
+    heat = meters.meters[0].meter
+    store.append(readings_of(heat, [(1000, 1234.0)]))
+    told, values = [], iter(("1234500", "1234600", "1235"))
+
+    def publish(_):
+        single("site/heat", next(values), qos=1, hostname="127.0.0.1", port=broker)
+        time.sleep(0.3)
+
+    kept = watch(meters, store, rounds=4, tell=told.append, sleep=publish)
+    assert kept == {"heat": 1}
+    assert (store.read("heat").value / 3.6e9).tolist() == pytest.approx([1234, 1235])
+    assert len(told) == 2
+    assert "heat: rises from 1234 to 1.2345e+06: the unit changed by a factor of 1000. Nothing of it is" in told[0]
+    assert told[1] == "heat: goes on in its unit."
 
 
 STOPPING = """
