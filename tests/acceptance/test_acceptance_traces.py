@@ -90,7 +90,8 @@ def processes_in(home):
 
 def test_database_objects_and_ledger_agree_after_everything(stage, trained):
     said = stage.factory.kifabrik("admin", "check", "--deep", "--json").json()
-    assert said == {"ok": True, "findings": []}
+    assert said["ok"]
+    assert said["findings"] == []
     assert stage.customer.kifabrik("ledger", "show", "--last", 1, "--json").json()
     assert stage.customer.kifabrik("ledger", "verify", "--json").json()["ok"]
 

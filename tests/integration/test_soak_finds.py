@@ -41,7 +41,7 @@ def test_a_sound_factory_passes(asked):
     [
         ("DELETE FROM log_entries WHERE kind = 'member.enrolled'", "its log does not verify"),
         ("DELETE FROM members", "has no row like it in the database"),
-        ("INSERT INTO objects SELECT tenant, '{digest}', 5, created FROM tenants", "is missing"),
+        ("INSERT INTO objects SELECT tenant, '{digest}', 5, created, '' FROM tenants", "is missing"),
     ],
 )
 def test_what_was_done_to_it_is_a_mistake(asked, own_factory: FactoryProcess, harm, words):
