@@ -22,12 +22,14 @@ import time
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 import httpx
 from party import enrol_here, up
 from report import Bar, Picture, at_least, hand_on, parser
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "services"))
+TESTS: Final = Path(__file__).parent.parent / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "services")]
 
 PYODATA = "pyodata into pandas, V2"
 FIELDS = ("ID", "plant", "product", "day", "quantity", "shipped")

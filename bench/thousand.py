@@ -116,8 +116,8 @@ def a_thousand(home: Path, job: Path, service: int, count: int) -> tuple[float, 
         completed = time.perf_counter() - began
         over.set()
         watcher.join()
-        states = {str(view.state) for view in pages(factory.session.runs)}
-    assert states == {"succeeded"}, states
+        failed = [view for view in pages(factory.session.runs) if str(view.state) != "succeeded"]
+    assert not failed, failed[:3]
     return count / submitted, count / completed, memory
 
 

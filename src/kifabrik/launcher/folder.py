@@ -36,11 +36,15 @@ def claimed_folder(runs: Path, attempt: str) -> Iterator[Path]:
 def _claim(folder: Path) -> int:
     while True:
         folder.mkdir(exist_ok=True, mode=0o711)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        # Another launcher may clear it away until it is locked: before it is opened, or after.
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _is_still(folder, lock):
             return lock
-        os.close(lock)  # another launcher cleared it away before it was locked
+        os.close(lock)
 
 
 def _is_still(folder: Path, lock: int) -> bool:

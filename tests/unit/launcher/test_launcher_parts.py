@@ -223,6 +223,21 @@ def test_the_next_launcher_clears_away_what_a_killed_one_left_and_no_more(tmp_pa
         assert alive.exists()
 
 
+def test_a_folder_that_another_launcher_clears_before_it_is_opened_is_made_again(tmp_path, monkeypatch):
+    usual, cleared = os.open, []
+
+    def late(path, flags, *others, **more):
+        if path == tmp_path / "a-one" and not cleared:
+            cleared.append(path)
+            path.rmdir()  # what clearing does to a folder that nobody has locked yet
+        return usual(path, flags, *others, **more)
+
+    monkeypatch.setattr(os, "open", late)
+    with claimed_folder(tmp_path, "a-one") as folder:
+        assert cleared
+        assert folder.is_dir()
+
+
 def test_a_claimed_folder_is_locked(tmp_path):
     with claimed_folder(tmp_path, "a-one") as folder:
         handle = os.open(folder, os.O_RDONLY)
