@@ -9,9 +9,10 @@ from kifabrik.cli.options import Country, home_option
 from kifabrik.cli.single_party import SingleParty
 from kifabrik.cli.terminal import done, remark, step, warn
 from kifabrik.values import Place
-from kifabrik.wiring.factory import OBJECTS, init_home, serve
+from kifabrik.wiring.factory import init_home, serve
 from kifabrik.wiring.factory_config import PORT, EngineKind
 from kifabrik.wiring.node import init_node
+from kifabrik.wiring.objects import OBJECTS
 from kifabrik.wiring.runs import NODE
 
 
@@ -47,7 +48,9 @@ def up(port: int, country: str, engine: str, single_party: bool, home: Path) -> 
     folder = home / "factory"
     config = init_home(folder, port=port, engine=EngineKind(engine))
     if config.engine is EngineKind.LOCAL:
-        init_node(folder / NODE, place=Place(country=country), objects=folder / OBJECTS)
+        init_node(
+            folder / NODE, place=Place(country=country), objects=None if config.objects.url else folder / OBJECTS
+        )
     if os.geteuid() != 0:
         warn("Not running as root: all runs share your user, and limits may be weaker. See: kifabrik doctor")
     party = SingleParty(home, folder) if single_party else None
