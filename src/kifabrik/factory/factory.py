@@ -23,6 +23,7 @@ from kifabrik.factory.run_cases import RunCases
 from kifabrik.factory.statements import Statements
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
+from kifabrik.factory.ways import Ways
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Factory:
     keyholders: Keyholders
     deletions: Deletions
     objects: Objects
+    ways: Ways
     versions: Versions
     datasets: Datasets
     grants: Grants

@@ -13,6 +13,7 @@ from typing import Final
 
 from kifabrik.client.attempts import Attempts
 from kifabrik.client.connection import Connection
+from kifabrik.client.direct import Direct
 from kifabrik.client.leases import Leases
 from kifabrik.client.logs import Log
 from kifabrik.client.objects import Objects
@@ -73,7 +74,7 @@ class AttemptRunner:
         self._leases = Leases(connection)
         self._cosigned = Log(connection).cosigned
         self._folder = node.runs / assignment.attempt
-        objects = Objects(connection)
+        objects = Objects(connection, Direct(connection), patience_s=_PATIENCE_S)
         ranges = RangeCache(objects.read, self._folder / "blocks", node.block_cache, patience_s=_PATIENCE_S)
         self._store = node_store(objects, ranges, node.objects, assignment.tenant)
         control = Control(self._api)

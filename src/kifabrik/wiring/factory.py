@@ -39,6 +39,7 @@ from kifabrik.factory.run_book import RunBook
 from kifabrik.factory.statements import Statements
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
+from kifabrik.factory.ways import Ways
 from kifabrik.service.limits import Limits
 from kifabrik.stores.log_keys import FolderLogKeys
 from kifabrik.stores.sql.store import SqlStore
@@ -46,8 +47,8 @@ from kifabrik.stores.sql.upgrade import upgrade
 from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
-from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
-from kifabrik.wiring.objects import object_store
+from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, Direct, EngineKind, FactoryConfig, read_config
+from kifabrik.wiring.objects import linger_of, object_store, signer_of
 from kifabrik.wiring.runs import driving, read_prices, run_cases
 from kifabrik.wiring.service_log import service_log
 from kifabrik.wiring.slurm import cluster_of
@@ -92,8 +93,10 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     members = Members(store, log, statements)
     keyholders = Keyholders(store, statements)
     files = object_store(home, config)
-    deletions = Deletions(store, files, clock)
+    signer = signer_of(files, config)
+    deletions = Deletions(store, files, clock, linger_of(signer))
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
+    ways = Ways(objects, files, signer, nodes_only=config.objects.direct is Direct.NODES)
     unregistered = Unregistered(store, deletions, clock, timedelta(seconds=config.keep_unregistered))
     versions = Versions(store)
     book = RunBook(hints, clock)
@@ -111,6 +114,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         keyholders=keyholders,
         deletions=deletions,
         objects=objects,
+        ways=ways,
         versions=versions,
         datasets=Datasets(store, statements, members, keyholders, versions),
         grants=Grants(store, statements),

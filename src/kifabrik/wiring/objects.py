@@ -1,15 +1,17 @@
 """Where a factory's objects lie, as its settings say: a folder, or a bucket of an S3 store."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from kifabrik.errors import UsageError
 from kifabrik.stores.folder import FolderObjects
-from kifabrik.wiring.factory_config import FILE, FactoryConfig, read_config
+from kifabrik.wiring.factory_config import FILE, Direct, FactoryConfig, read_config
 
 if TYPE_CHECKING:
     from kifabrik.stores.s3.objects import S3Objects
     from kifabrik.stores.s3.place import S3Place
+    from kifabrik.stores.s3.ways import S3Ways
 
     Objects: TypeAlias = FolderObjects | S3Objects
 
@@ -31,6 +33,24 @@ def object_store(home: Path, config: FactoryConfig) -> "Objects":
     except ModuleNotFoundError as error:
         raise UsageError(f"objects on S3 need the package {error.name}", hint=_LIBRARY_HINT) from None
     return S3Objects(s3_place(home, config))
+
+
+def signer_of(files: "Objects", config: FactoryConfig) -> "S3Ways | None":
+    """Return what gives ways past the service; None if there is nothing of the kind, or it is not wished for."""
+    if isinstance(files, FolderObjects) or config.objects.direct is Direct.NONE:
+        return None
+    from kifabrik.stores.s3.ways import S3Ways  # noqa: PLC0415 - see above
+
+    return S3Ways(files)
+
+
+def linger_of(signer: "S3Ways | None") -> timedelta:
+    """How long a way in is good for, with a minute for clocks that differ."""
+    if signer is None:
+        return timedelta()
+    from kifabrik.stores.s3.ways import WAY_IN_S  # noqa: PLC0415 - see above
+
+    return timedelta(seconds=WAY_IN_S + 60)
 
 
 def stored_bytes(home: Path) -> int:
