@@ -8,6 +8,7 @@ import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import BinaryIO, Final
 
 from kifabrik.client.connection import Connection
@@ -18,6 +19,7 @@ from kifabrik.wire.datasets import MOST_DIGESTS, PIECE, Digests, SmallObjects
 SMALL: Final = 64 * 2**10
 """Up to here bytes are sent without asking first what has arrived: the question costs more than the bytes."""
 _TRIES: Final = 6
+_TOLD_AFTER: Final = 3
 _LONG_PAUSE_S: Final = 10.0
 _DIRECT_TRIES: Final = 2
 """Then what is left goes through the service, which goes on where a line broke."""
@@ -35,12 +37,20 @@ class Objects:
         connection: To the factory.
         direct: Moves larger ones past the service where there is a way; None if all goes through it.
         patience_s: How long to go on with an object while tries bring nothing, beyond a few of them.
+        waits: Told after a few tries why it waits, and by None when it goes on.
     """
 
-    def __init__(self, connection: Connection, direct: Direct | None = None, *, patience_s: float = 0) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        direct: Direct | None = None,
+        *,
+        patience_s: float = 0,
+        waits: Callable[[UnavailableError | None], None] = lambda _why: None,
+    ) -> None:
         self._http = connection
         self._direct = direct
-        self._patience_s = patience_s
+        self._turns = partial(_Turn, patience_s, waits)
 
     def missing(self, digests: Iterable[str]) -> set[str]:
         """Which of these the store lacks."""
@@ -59,7 +69,7 @@ class Objects:
             UnavailableError: The factory could not be reached for too long.
             IntegrityError: What arrived does not have this digest.
         """
-        reach, turn = _Reach(progress), _Turn(self._patience_s)
+        reach, turn = _Reach(progress), self._turns()
         first = size <= SMALL
         if size > LEAST and self._sent_directly(source, digest, size, reach):
             return
@@ -168,7 +178,7 @@ class Objects:
         return self._pieces(digest, start, self._direct)
 
     def _pieces(self, digest: str, at: int, direct: Direct | None) -> Iterator[bytes]:
-        turn = _Turn(self._patience_s)
+        turn = self._turns()
         while True:
             try:
                 with self._arriving(direct, digest, at) as arriving:
@@ -217,14 +227,19 @@ class _Turn:
 
     Args:
         patience_s: How long to go on, beyond a few of them.
+        waits: Told why, and by None that it goes on.
     """
 
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, patience_s: float, waits: Callable[[UnavailableError | None], None]) -> None:
         self._patience_s = patience_s
+        self._waits = waits
+        self._failed = 0
         self.went_well()
 
     def went_well(self) -> None:
         """Count anew."""
+        if self._failed >= _TOLD_AFTER:
+            self._waits(None)
         self._failed = 0
         self._until = time.monotonic() + self._patience_s
 
@@ -238,6 +253,8 @@ class _Turn:
             raise error
         time.sleep(min(2**self._failed * 0.2, 5) if self._failed < _TRIES else _LONG_PAUSE_S)
         self._failed += 1
+        if self._failed == _TOLD_AFTER:
+            self._waits(error)
 
 
 def _stated(headers: Mapping[str, str]) -> int:

@@ -81,6 +81,11 @@ class Objects:
         self._clock = clock
         self._quota_bytes = quota_bytes
 
+    @property
+    def files(self) -> ObjectStore:
+        """Where finished objects lie."""
+        return self._files
+
     def missing(self, tenant: str, digests: Iterable[str]) -> list[str]:
         """Which of these the tenant has not stored, sorted."""
         wanted = set(digests)

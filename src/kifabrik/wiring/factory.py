@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -48,7 +48,15 @@ from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, Direct, EngineKind, FactoryConfig, read_config
-from kifabrik.wiring.objects import linger_of, object_store, signer_of
+from kifabrik.wiring.objects import (
+    BucketCheck,
+    check_bucket,
+    linger_of,
+    object_store,
+    signer_of,
+    unfinished_removed,
+    watched,
+)
 from kifabrik.wiring.runs import driving, read_prices, run_cases
 from kifabrik.wiring.service_log import service_log
 from kifabrik.wiring.slurm import cluster_of
@@ -123,12 +131,18 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         leases=Leases(store, log, statements, members, keyholders, attempts),
         models=Models(store, statements, members),
         unregistered=unregistered,
-        housekeeping=Housekeeping(deletions, erasures, objects, unregistered),
+        housekeeping=Housekeeping(deletions, erasures, objects, unregistered, unfinished_removed(files, clock)),
         check=Check(
             store,
             files,
             log,
-            (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING), unregistered),
+            (
+                RunCheck(store),
+                EntryCheck(store),
+                StagingCheck(store, home / STAGING),
+                unregistered,
+                BucketCheck(files, clock),
+            ),
         ),
         runs=run_cases(
             store,
@@ -181,6 +195,7 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
             self.should_exit = True
 
     config = read_config(home)
+    check_bucket(home, config)
     factory = open_factory(home)
     limits = limits or Limits()
     _open_many_files()
@@ -189,6 +204,7 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
         service_log(home),
         _listening(config) as (listener, url),
         _housekeeping(factory),
+        watched(factory.objects.files) if config.objects.url else nullcontext(),
         driving(home, factory, url, _pem(home, config)),
     ):
         settings = uvicorn.Config(
