@@ -9,6 +9,7 @@ import botocore.session
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import SharedCredentialProvider
 from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
@@ -48,10 +49,9 @@ class Lines:
         self.conditional = True
         """Whether the store is asked to leave an object that is there; some do not know how."""
         verify = place.ca or ssl.get_default_verify_paths().cafile or True
-        session = botocore.session.Session(profile=place.profile or None)
+        session = botocore.session.Session(profile=None if place.credentials else place.profile or None)
         if place.credentials is not None:
-            session.set_config_variable("credentials_file", str(place.credentials))
-            session.set_config_variable("config_file", str(place.credentials))
+            _take_credentials(session, place.credentials, place.profile or "default")
         self._credentials = session.get_credentials()
         self.client: Any = session.create_client(
             "s3",
@@ -149,6 +149,14 @@ class Lines:
         if self.place.path_style:
             return f"{scheme}://{host}/{self.place.bucket}/{key}"
         return f"{scheme}://{self.place.bucket}.{host}/{key}"
+
+
+def _take_credentials(session: Any, file: Path, profile: str) -> None:
+    """Take what a file says, whatever the environment or the machine say."""
+    found = SharedCredentialProvider(str(file), profile).load()
+    if found is None:
+        raise NoCredentialsError
+    session.set_credentials(found.access_key, found.secret_key, found.token)
 
 
 def refusal(operation: str, status: int, headers: Mapping[str, str], body: bytes) -> ClientError:
