@@ -53,6 +53,7 @@ from kifabrik.wiring.objects import (
     check_bucket,
     linger_of,
     object_store,
+    refuse_unmoved,
     signer_of,
     unfinished_removed,
     watched,
@@ -195,6 +196,7 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
             self.should_exit = True
 
     config = read_config(home)
+    refuse_unmoved(home, config)
     check_bucket(home, config)
     factory = open_factory(home)
     limits = limits or Limits()
