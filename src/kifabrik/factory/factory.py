@@ -20,6 +20,7 @@ from kifabrik.factory.models import Models
 from kifabrik.factory.objects import Objects
 from kifabrik.factory.ports import Store
 from kifabrik.factory.run_cases import RunCases
+from kifabrik.factory.sign_ins import SignIns
 from kifabrik.factory.statements import Statements
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
@@ -50,3 +51,4 @@ class Factory:
     housekeeping: Housekeeping
     check: Check
     runs: RunCases
+    sign_ins: SignIns

@@ -36,6 +36,7 @@ from kifabrik.factory.models import Models
 from kifabrik.factory.objects import Objects
 from kifabrik.factory.ports import Clock
 from kifabrik.factory.run_book import RunBook
+from kifabrik.factory.sign_ins import SignIns
 from kifabrik.factory.statements import Statements
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
@@ -91,6 +92,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     statements = Statements(store, log, mailbox)
     accounts = Accounts(store, log, statements)
     members = Members(store, log, statements)
+    sign_ins = SignIns(store, log, members)
     keyholders = Keyholders(store, statements)
     files = FolderObjects(home / OBJECTS)
     deletions = Deletions(store, files, clock)
@@ -121,6 +123,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         models=Models(store, statements, members),
         unregistered=unregistered,
         housekeeping=Housekeeping(deletions, erasures, objects, unregistered),
+        sign_ins=sign_ins,
         check=Check(
             store,
             files,
