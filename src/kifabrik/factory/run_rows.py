@@ -291,6 +291,10 @@ class FleetTable(Protocol):
         """Who led last, whether its time has run out or not."""
         ...
 
+    def led_until(self, name: str) -> str:
+        """When the time of who led last runs out or has run out; empty where nobody leads."""
+        ...
+
     def leads(self, name: str, token: int) -> bool:
         """Whether this token is still the leader's; call it inside the transaction that relies on it."""
         ...

@@ -49,6 +49,7 @@ from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
+from kifabrik.wiring.portal import premises_of
 from kifabrik.wiring.runs import driving, read_prices, run_cases
 from kifabrik.wiring.service_log import service_log
 from kifabrik.wiring.slurm import cluster_of
@@ -161,6 +162,7 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
     """
     import uvicorn  # noqa: PLC0415 - takes time, and only a server needs it
 
+    from kifabrik.portal.app import add_pages  # noqa: PLC0415
     from kifabrik.service.app import make_app  # noqa: PLC0415
     from kifabrik.service.connections import Loop, connection_within  # noqa: PLC0415
 
@@ -185,6 +187,7 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
     limits = limits or Limits()
     _open_many_files()
     app = make_app(factory, limits)
+    add_pages(app, premises_of(home, config))
     with (
         service_log(home),
         _listening(config) as (listener, url),

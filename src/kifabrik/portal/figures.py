@@ -1,0 +1,117 @@
+"""Amounts as people write them: German with a decimal comma, English with a point; times in UTC."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from kifabrik.portal.language import Language
+from kifabrik.values import MICRO_PER_EUR, format_duration, format_size, parse_time
+
+_KWH_MJ: Final = 3_600_000_000
+_THIN: Final = "\u202f"
+_NONE: Final = "\N{EN DASH}"
+_SMALL: Final = ((Decimal("0.1"), 2), (Decimal("0.001"), 4))
+_MONTHS: Final[dict[Language, tuple[str, ...]]] = {
+    "de": (
+        *("Januar", "Februar", "März", "April", "Mai", "Juni"),
+        *("Juli", "August", "September", "Oktober", "November", "Dezember"),
+    ),
+    "en": (
+        *("January", "February", "March", "April", "May", "June"),
+        *("July", "August", "September", "October", "November", "December"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Writes amounts in one language."""
+
+    language: Language
+
+    def number(self, value: float | Decimal, places: int = 0) -> str:
+        """A number with grouped thousands."""
+        text = f"{value:,.{places}f}"
+        return text.translate(str.maketrans(",.", ".,")) if self.language == "de" else text
+
+    def significant(self, value: float) -> str:
+        """A number with three significant digits."""
+        if value == 0:
+            return "0"
+        whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+        if not whole:
+            text = f"{value:.3g}"
+            return self.number(Decimal(text), max(-Decimal(text).as_tuple().exponent, 0))  # type: ignore[operator]
+        return self.number(value, max(3 - whole, 0))
+
+    def money(self, micro_eur: int) -> str:
+        """An amount in euros, to the cent; smaller ones with the places they need."""
+        eur = Decimal(micro_eur) / MICRO_PER_EUR
+        places = next((places for least, places in _SMALL if abs(eur) >= least), 6) if eur else 2
+        return f"{self.number(eur, places)}{_THIN}€"
+
+    def energy(self, millijoules: int) -> str:
+        """Energy in the unit that suits it."""
+        for unit, size in (("MWh", _KWH_MJ * 1000), ("kWh", _KWH_MJ), ("Wh", _KWH_MJ // 1000), ("kJ", 10**6)):
+            if millijoules >= size:
+                return f"{self.significant(millijoules / size)}{_THIN}{unit}"
+        return f"{self.significant(millijoules / 1000)}{_THIN}J"
+
+    def mass(self, milligram: int | None) -> str:
+        """A mass, such as that of CO2 equivalents."""
+        if milligram is None:
+            return _NONE
+        for unit, size in (("t", 10**9), ("kg", 10**6), ("g", 10**3)):
+            if milligram >= size:
+                return f"{self.significant(milligram / size)}{_THIN}{unit}"
+        return f"{milligram}{_THIN}mg"
+
+    def volume(self, millilitre: int) -> str:
+        """A volume of water."""
+        for unit, size in (("m³", 10**6), ("l", 10**3)):
+            if millilitre >= size:
+                return f"{self.significant(millilitre / size)}{_THIN}{unit}"
+        return f"{millilitre}{_THIN}ml"
+
+    def size(self, count: float) -> str:
+        """Bytes."""
+        return self._points(format_size(count)).replace(" ", _THIN)
+
+    def power(self, watts: float) -> str:
+        """Power."""
+        for unit, size in (("MW", 1e6), ("kW", 1e3)):
+            if abs(watts) >= size:
+                return f"{self.significant(watts / size)}{_THIN}{unit}"
+        return f"{self.significant(watts)}{_THIN}W"
+
+    def duration(self, seconds: float) -> str:
+        """A length of time."""
+        return self._points(format_duration(max(seconds, 0.0)))
+
+    def time(self, time: str, *, seconds: bool = False) -> str:
+        """A moment as the store holds it, such as `29.11.2026 08:00`; a dash for none."""
+        if not time:
+            return _NONE
+        clock = time[11:19] if seconds else time[11:16]
+        return f"{self.day(time)} {clock}"
+
+    def day(self, time: str) -> str:
+        """The day of a moment."""
+        year, month, day = time[:4], time[5:7], time[8:10]
+        return f"{day}.{month}.{year}" if self.language == "de" else f"{year}-{month}-{day}"
+
+    def month(self, month: str) -> str:
+        """A month such as `2026-11` in words."""
+        return f"{_MONTHS[self.language][int(month[5:7]) - 1]} {month[:4]}"
+
+    def since(self, time: str, now: datetime) -> str:
+        """How long ago a moment was."""
+        return self.duration((now - parse_time(time)).total_seconds()) if time else _NONE
+
+    def percent(self, share: float) -> str:
+        """A share as whole percent."""
+        return f"{self.number(100 * share)}{_THIN}%"
+
+    def _points(self, text: str) -> str:
+        return text.replace(".", ",") if self.language == "de" else text
