@@ -52,6 +52,10 @@ class RunTable(Protocol):
         """A tenant's runs, newest first, from the one after the run `before` on."""
         ...
 
+    def ended_in(self, tenant: str, month: str, most: int) -> list[Run]:
+        """A tenant's runs that ended in a calendar month (UTC) such as `2026-11`, the last first."""
+        ...
+
     def queued_runs(self, most: int, tenants: Collection[str] = ()) -> list[Run]:
         """Runs that wait and are not held back, at most so many of each tenant, or of these: its next ones.
 

@@ -8,12 +8,21 @@ from starlette.exceptions import HTTPException
 
 from kifabrik.errors import NotFoundError
 from kifabrik.portal.door import PageDoor, guarded
-from kifabrik.portal.pages import runs, sign_in, start
+from kifabrik.portal.pages import bill, data, operator, record, run, runs, sign_in, start
 from kifabrik.portal.premises import Premises
 from kifabrik.portal.rendering import error_page
 from kifabrik.portal.style import STYLE, STYLE_PATH
 
-ROUTERS: Final = (start.router, sign_in.router, runs.router)
+ROUTERS: Final = (
+    start.router,
+    sign_in.router,
+    runs.router,
+    run.router,
+    data.router,
+    record.router,
+    bill.router,
+    operator.router,
+)
 _A_YEAR: Final = {"cache-control": "public, max-age=31536000, immutable"}
 _ICON: Final = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'

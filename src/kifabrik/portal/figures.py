@@ -1,12 +1,13 @@
 """Amounts as people write them: German with a decimal comma, English with a point; times in UTC."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from kifabrik.portal.language import Language
-from kifabrik.values import MICRO_PER_EUR, format_duration, format_size, parse_time
+from kifabrik.values import MICRO_PER_EUR, Resources, format_duration, format_size, parse_time
 
 _KWH_MJ: Final = 3_600_000_000
 _THIN: Final = "\u202f"
@@ -29,6 +30,7 @@ class Figures:
     """Writes amounts in one language."""
 
     language: Language
+    dash = _NONE
 
     def number(self, value: float | Decimal, places: int = 0) -> str:
         """A number with grouped thousands."""
@@ -108,6 +110,13 @@ class Figures:
     def since(self, time: str, now: datetime) -> str:
         """How long ago a moment was."""
         return self.duration((now - parse_time(time)).total_seconds()) if time else _NONE
+
+    def resources(self, asked: Resources, say: Callable[..., str]) -> str:
+        """What a run asks for, in the words `say` gives."""
+        gpus = [say("gpus_of", count=asked.gpu_count, model=asked.gpu_model)] if asked.gpu_count else []
+        cores = say("core_of") if asked.cpus == 1 else say("cores_of", count=asked.cpus)
+        nodes = f" {say('nodes_of', count=asked.nodes)}" if asked.nodes > 1 else ""
+        return f"{', '.join([*gpus, cores, self.size(asked.memory_bytes)])}{nodes}"
 
     def percent(self, share: float) -> str:
         """A share as whole percent."""

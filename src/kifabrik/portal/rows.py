@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from kifabrik.factory.run_records import Attempt
+from kifabrik.factory.run_records import Attempt, Run
 from kifabrik.factory.show import RunPicture, SweepPicture
 from kifabrik.portal.states import LOOKS
 from kifabrik.prices.pricelist import cost
@@ -128,3 +128,17 @@ def _of_attempt(attempt: Attempt, state: RunState) -> str:
     if state in {RunState.RUNNING, RunState.SEALING}:
         return attempt.running or attempt.taken or attempt.created
     return attempt.taken or attempt.created
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A run in the operator's queue: whose, what it asks for, why it waits and for how long."""
+
+    tenant: str
+    run: Run
+    since_s: float
+
+
+def queued(runs: Iterable[Run], now: datetime) -> list[Waiting]:
+    """Say it of these."""
+    return [Waiting(one.tenant, one, (now - parse_time(one.created)).total_seconds()) for one in runs]

@@ -26,6 +26,7 @@ from kifabrik.factory.erasures import Erasures
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.grants import Grants
 from kifabrik.factory.hints import Hints
+from kifabrik.factory.holdings import Holdings
 from kifabrik.factory.housekeeping import EVERY_S, Housekeeping
 from kifabrik.factory.keyholders import Keyholders
 from kifabrik.factory.leases import Leases
@@ -34,10 +35,12 @@ from kifabrik.factory.mailbox import Mailbox
 from kifabrik.factory.members import Members
 from kifabrik.factory.models import Models
 from kifabrik.factory.objects import Objects
+from kifabrik.factory.oversight import Oversight
 from kifabrik.factory.ports import Clock
 from kifabrik.factory.run_book import RunBook
 from kifabrik.factory.sign_ins import SignIns
 from kifabrik.factory.statements import Statements
+from kifabrik.factory.trails import Trails
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
 from kifabrik.service.limits import Limits
@@ -125,6 +128,9 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         unregistered=unregistered,
         housekeeping=Housekeeping(deletions, erasures, objects, unregistered),
         sign_ins=sign_ins,
+        trails=Trails(store),
+        holdings=Holdings(store),
+        oversight=Oversight(store, clock),
         check=Check(
             store,
             files,

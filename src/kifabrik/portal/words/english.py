@@ -325,6 +325,7 @@ ENGLISH: Final[dict[str, str]] = {
     "fleet_none": "There is no node yet. <code>kifabrik node init</code>",
     "fleet_of": "{used} of {all}",
     "fleet_each": "Each node",
+    "fleet_cluster": "What of this is in use, the cluster knows: <code>sinfo</code>, <code>squeue</code>.",
     "fleet_no_gpu": "none",
     "takes_runs": "takes runs",
     "queue": "Queue",

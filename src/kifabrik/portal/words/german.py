@@ -325,6 +325,7 @@ GERMAN: Final[dict[str, str]] = {
     "fleet_none": "Es gibt noch keinen Rechner. <code>kifabrik node init</code>",
     "fleet_of": "{used} von {all}",
     "fleet_each": "Jeder Rechner",
+    "fleet_cluster": "Was davon belegt ist, weiß der Cluster: <code>sinfo</code>, <code>squeue</code>.",
     "fleet_no_gpu": "keine",
     "takes_runs": "nimmt Läufe an",
     "queue": "Warteschlange",
