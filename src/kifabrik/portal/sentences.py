@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from kifabrik.portal.language import Language
 
 _RUN: Final = r"r-[a-z2-7]{16,32}(?:-[1-9][0-9]{0,4})?"
+_DATASET: Final = r"d-[a-z2-7]{16,32}"
 _LENGTH: Final = 2_000
 """Longer reasons are not looked at: they are messages of programs."""
 
@@ -75,6 +76,64 @@ _GERMAN: Final = tuple(
             "An den Cluster übergeben, dessen Warteschlange über den Beginn entscheidet.",
         ),
         (r"The keyholder decides\.", "Der Keyholder entscheidet."),
+        (r"Building the environment\.", "Baut die Umgebung."),
+        (
+            r"Waiting for the keyholder to release the keys\.",
+            "Wartet, dass der Keyholder die Schlüssel herausgibt.",
+        ),
+        (r"Opening the data into memory\.", "Öffnet die Daten in den Arbeitsspeicher."),
+        (
+            r"Opening the code into memory; the data is opened while it is read\.",
+            "Öffnet das Programm in den Arbeitsspeicher; die Daten werden beim Lesen geöffnet.",
+        ),
+        (r"The job is running\.", "Das Programm rechnet."),
+        (r"Sealing what the job put out\.", "Versiegelt die Ergebnisse."),
+        (r"Waiting for the other nodes (.+?); (\d+) are there\.", r"Wartet auf die anderen Rechner; \2 sind da."),
+        (r"The plant can take all heat\.", "Die Anlage kann alle Wärme abführen."),
+        (
+            r"(The river is at its temperature limit|The river carries too little water for its warming limit)(?: until about (\S+) UTC)?: (\S+) of (\S+) MW are permitted(, the least that always is)?\.",
+            "{river}{2} von {3} MW sind erlaubt{least}.",
+        ),
+        (rf"Dataset ({_DATASET}) was erased\.", r"Der Datensatz \1 wurde gelöscht."),
+        (rf"Dataset ({_DATASET}) is frozen\.", r"Der Datensatz \1 ist eingefroren."),
+        (r"The member who ordered was removed\.", "Das Mitglied, das bestellt hat, wurde entfernt."),
+        (
+            rf"The grant for purpose (\S+) on dataset ({_DATASET}) was revoked\.",
+            r"Die Erlaubnis für den Zweck \1 am Datensatz \2 wurde widerrufen.",
+        ),
+        (rf"The grant on dataset ({_DATASET}) expired\.", r"Die Erlaubnis am Datensatz \1 ist abgelaufen."),
+        (
+            r"The role of the member who ordered does not allow runs\.",
+            "Die Rolle des Mitglieds, das bestellt hat, erlaubt keine Läufe.",
+        ),
+        (
+            rf"The grant on dataset ({_DATASET}) names other members\.",
+            r"Die Erlaubnis am Datensatz \1 nennt andere Mitglieder.",
+        ),
+        (
+            rf"The grant on dataset ({_DATASET}) does not allow the place (.+?)\.(?=\s|$)",
+            r"Die Erlaubnis am Datensatz \1 gilt nicht für den Ort \2.",
+        ),
+        (
+            rf"The grant on dataset ({_DATASET}) is for other code or other packages\.",
+            r"Die Erlaubnis am Datensatz \1 gilt für ein anderes Programm oder andere Pakete.",
+        ),
+        (
+            rf"The grant on dataset ({_DATASET}) asks for attested nodes\.",
+            r"Die Erlaubnis am Datensatz \1 verlangt beglaubigte Rechner.",
+        ),
+        (
+            rf"The limit of (\d+) runs per day on dataset ({_DATASET}) is reached\.",
+            r"Die Grenze von \1 Läufen am Tag für den Datensatz \2 ist erreicht.",
+        ),
+        (
+            rf"A person at the keyholder must decide about dataset ({_DATASET})\.",
+            r"Beim Keyholder muss ein Mensch über den Datensatz \1 entscheiden.",
+        ),
+        (
+            r"May wait, and does: from about (\S+) UTC its heat is wanted more, the river is cooler or power is cheaper\.",
+            r"Darf warten und wartet: Ab etwa \1 UTC wird seine Wärme mehr gebraucht, ist der Fluss kühler oder der Strom billiger.",
+        ),
         (r"The job finished\.", "Der Auftrag ist fertig."),
         (
             r"The job's program ended with an error; see its log\.",
@@ -137,6 +196,10 @@ _GERMAN: Final = tuple(
         ),
     )
 )
+_RIVER: Final = {
+    "The river is at its temperature limit": "Der Fluss ist an seiner Temperaturgrenze",
+    "The river carries too little water for its warming limit": "Der Fluss führt zu wenig Wasser für die erlaubte Erwärmung",
+}
 _STATES: Final = {"failed": "misslungen", "stopped": "angehalten", "refused": "abgelehnt"}
 
 
@@ -172,6 +235,8 @@ def _first(text: str) -> tuple[str, int] | None:
 def _made(match: re.Match[str], said: str) -> str:
     parts = match.groups()
     words: dict[str, Callable[[], str]] = {
+        "river": lambda: f"{_RIVER[parts[0]]}{f' bis etwa {parts[1]} UTC' if parts[1] else ''}: ",
+        "least": lambda: ", so viel wie immer" if parts[4] else "",
         "cores": lambda: _cores(parts[0]),
         "memory": lambda: (
             parts[0]
