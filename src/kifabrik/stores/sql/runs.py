@@ -230,5 +230,7 @@ class SqlRunRows(SqlRunTable, SqlOrderTable, SqlAttemptTable, SqlNoteTable, SqlF
 
 
 def _ended_in(tenant: str, month: str) -> tuple[ColumnElement[bool], ...]:
-    """Conditions for runs that ended in a month; times are text, and `~` sorts behind all digits."""
-    return runs.c.tenant == tenant, runs.c.finished > f"{month}-", runs.c.finished < f"{month}-~"
+    """Conditions for runs that ended in a month such as `2026-11`; times are text, which sorts."""
+    number = int(month[:4]) * 12 + int(month[5:])  # of the month after it, counted from January of year 0
+    after = f"{number // 12:04d}-{number % 12 + 1:02d}"
+    return runs.c.tenant == tenant, runs.c.finished >= month, runs.c.finished < after
