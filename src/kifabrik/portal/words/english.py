@@ -330,6 +330,7 @@ ENGLISH: Final[dict[str, str]] = {
     "alarm_disk": "Only {free} are free on the factory's disk.",
     "alarm_deadline": "{count} runs are past their deadline.",
     "alarm_driver": "Nobody drives the runs: the service that does so does not answer.",
+    "alarm_meter": "The meter {meter} has told nothing since {time}.",
     "alarm_permit": "The plant does not permit full power at present. {reason}",
     "fleet": "Nodes",
     "fleet_class": "Kind and place",
@@ -375,6 +376,9 @@ ENGLISH: Final[dict[str, str]] = {
     "meter_power": "power",
     "meter_flow": "flow",
     "meter_temperature": "temperature",
+    "meter_day": "in 24 h",
+    "meter_course": "course",
+    "meter_mean": "mean {amount}",
     "permit": "Permitted power",
     "permit_full": "{watts} of {full}",
 }

@@ -330,6 +330,7 @@ GERMAN: Final[dict[str, str]] = {
     "alarm_disk": "Auf der Platte der Fabrik sind nur noch {free} frei.",
     "alarm_deadline": "{count} Läufe haben ihre Frist überschritten.",
     "alarm_driver": "Niemand steuert die Läufe: Der Dienst, der sie antreibt, antwortet nicht.",
+    "alarm_meter": "Der Zähler {meter} hat seit {time} nichts gemeldet.",
     "alarm_permit": "Die Anlage erlaubt gerade nicht die volle Leistung. {reason}",
     "fleet": "Rechner",
     "fleet_class": "Art und Ort",
@@ -375,6 +376,9 @@ GERMAN: Final[dict[str, str]] = {
     "meter_power": "Leistung",
     "meter_flow": "Durchfluss",
     "meter_temperature": "Temperatur",
+    "meter_day": "in 24 h",
+    "meter_course": "Verlauf",
+    "meter_mean": "im Mittel {amount}",
     "permit": "Erlaubte Leistung",
     "permit_full": "{watts} von {full}",
 }
