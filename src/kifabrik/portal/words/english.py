@@ -236,6 +236,7 @@ ENGLISH: Final[dict[str, str]] = {
     "stored": "stored",
     "uses": "Uses",
     "uses_says": "Counted are the last {count} orders.",
+    "uses_in": "Uses in the last {count} orders",
     "uses_last": "last",
     "grants": "Grants",
     "grants_none": "No grant was given: no run gets a key.",

@@ -236,6 +236,7 @@ GERMAN: Final[dict[str, str]] = {
     "stored": "gespeichert",
     "uses": "Verwendungen",
     "uses_says": "Gezählt sind die letzten {count} Aufträge.",
+    "uses_in": "Verwendungen in den letzten {count} Aufträgen",
     "uses_last": "zuletzt",
     "grants": "Erlaubnisse",
     "grants_none": "Es wurde keine Erlaubnis erteilt: Kein Lauf bekommt einen Schlüssel.",
