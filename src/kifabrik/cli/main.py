@@ -220,11 +220,12 @@ def _fail(error: KifabrikError) -> NoReturn:
         problem = {"code": error.code, "message": error.message, "hint": error.hint}
         click.echo(json.dumps({"error": problem}, ensure_ascii=False))
     else:
-        from kifabrik.cli.plain import plain  # noqa: PLC0415 - only needed on failure
+        from kifabrik.cli.folding import folded  # noqa: PLC0415 - only needed on failure
+        from kifabrik.cli.plain import plain  # noqa: PLC0415
 
-        click.secho(f"error: {plain(error.message)}", fg="red", err=True)
+        click.secho(folded(f"error: {plain(error.message)}"), fg="red", err=True)
         if error.hint:
-            click.echo(f"hint: {plain(error.hint)}", err=True)
+            click.echo(folded(f"hint: {plain(error.hint)}"), err=True)
     sys.exit(error.exit_status)
 
 

@@ -1,10 +1,12 @@
 """`kifabrik maintenance watch`."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from kifabrik.cli.folding import folded
 from kifabrik.cli.options import json_option
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
 from kifabrik.errors import UsageError
@@ -121,7 +123,7 @@ def watch(
         show_json(_document(study, sayer) | {"report": str(report)})
         return
     show_alarms(study.alarms, study.readings.names, study.readings, sayer)
-    click.echo(summary(study, sayer))
+    click.echo(folded(summary(study, sayer), sys.stdout))
     remark(sayer.words("said_report", path=report))
 
 

@@ -3,7 +3,8 @@
 Rules:
 - results go to stdout, progress and remarks to stderr, so output can be piped;
 - `--json` prints exactly one JSON document on stdout and no remarks;
-- nothing is longer than 80 columns unless the terminal is wider; ids are shown whole, never cut;
+- nothing is longer than 80 columns unless the terminal is wider; sentences are broken between words; ids and
+  commands to copy are shown whole, never cut;
 - colour and moving bars only on a terminal, and never with NO_COLOR; elsewhere a bar is one last line;
 - what others wrote is shown as letters: no escape sequence of theirs reaches the terminal (the job's own
   output is the member's own);
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from kifabrik.cli.folding import folded
 from kifabrik.cli.plain import plain
 from kifabrik.values import format_duration, now_utc, parse_time
 
@@ -46,22 +48,22 @@ def show_json(value: Any) -> None:
 
 def remark(text: str) -> None:
     """Say something beside the result (stderr)."""
-    _remarks().print(plain(text), markup=False)
+    _remarks().print(folded(plain(text)), markup=False)
 
 
 def step(text: str) -> None:
     """Say what is being done now (stderr)."""
-    _remarks().print(f"→ {plain(text)}", markup=False, style="cyan")
+    _remarks().print(folded(f"→ {plain(text)}"), markup=False, style="cyan")
 
 
 def done(text: str) -> None:
     """Say that something worked (stderr)."""
-    _remarks().print(f"✓ {plain(text)}", markup=False, style="green")
+    _remarks().print(folded(f"✓ {plain(text)}"), markup=False, style="green")
 
 
 def warn(text: str) -> None:
     """Say something a person should not overlook (stderr)."""
-    _remarks().print(f"! {plain(text)}", markup=False, style="yellow")
+    _remarks().print(folded(f"! {plain(text)}"), markup=False, style="yellow")
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()) -> None:

@@ -1,0 +1,46 @@
+"""Long sentences on a terminal of 80 columns."""
+
+import io
+
+import pytest
+
+from kifabrik.cli.folding import folded
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture(autouse=True)
+def columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def test_a_sentence_is_broken_between_words():
+    text = "✓ " + "eine recht lange Meldung über vierzig Sensoren " * 4
+    lines = folded(text, Terminal()).splitlines()
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 80
+    assert " ".join(line.strip() for line in lines) == text.strip()
+
+
+def test_what_is_no_terminal_gets_the_line_as_it_is():
+    text = "word " * 40
+    assert folded(text, io.StringIO()) == text
+
+
+def test_a_command_to_copy_stays_in_one_line():
+    command = "kifabrik dataset grant press-line-7 --purpose predictive-maintenance --passphrase-file p"
+    lines = folded(f"hint: Somebody with the role of a steward allows it: {command}", Terminal()).splitlines()
+    assert lines == ["hint: Somebody with the role of a steward allows it:", f"  {command}"]
+
+
+def test_an_indented_line_is_left_alone():
+    text = "  kifabrik " + "x " * 60
+    assert folded(text, Terminal()) == text
+
+
+def test_a_path_longer_than_the_line_is_not_cut():
+    path = "/srv/" + "folder/" * 15
+    assert path in folded(f"error: there is no {path} here", Terminal()).replace("\n", " ")
