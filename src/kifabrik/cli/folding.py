@@ -2,7 +2,7 @@
 
 Invariants:
     - What a program reads is never broken: only a terminal gets lines folded.
-    - What is to be copied stays in one piece: a command from `kifabrik` on, and lines that begin with a space.
+    - What is to be copied stays in one piece: a command from `kifabrik` on.
 """
 
 import re
@@ -11,7 +11,12 @@ import sys
 import textwrap
 from typing import Final, TextIO
 
-_COMMAND: Final = re.compile(r"(?:^|(?<=[\s:(]))kifabrik [a-z-]+ .*$")
+_COMMAND: Final = re.compile(r"(?:^|(?<=[\s(`']))kifabrik [a-z-]+( .*?)?(?=[.,;:)`'](?:\s|$)| and then |$)")
+_HELD: Final = "\ue000"
+"""Stands for a space that is not broken at: of the private use area, so in no text of ours."""
+_TO_COPY: Final = ("kifabrik ", "export ", "mount ", "$ ", "# ")
+"""What a line begins with that is a command as a whole."""
+_DEEPER: Final = "  "
 _DEFAULT: Final = (80, 24)
 
 
@@ -25,13 +30,18 @@ def folded(text: str, stream: TextIO | None = None) -> str:
 
 
 def _folded(line: str, width: int) -> str:
-    if len(line) <= width or line.startswith(" "):
+    prose = line.lstrip(" ")
+    if len(line) <= width or prose.startswith(_TO_COPY):
         return line
-    found = _COMMAND.search(line)
-    prose, command = (line[: found.start()].rstrip(), found[0]) if found else (line, "")
-    lines = textwrap.wrap(prose, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    if command and (not lines or len(lines[-1]) + 1 + len(command) > width):
-        lines.append(f"  {command}")
-    elif command:
-        lines[-1] += f" {command}"
-    return "\n".join(lines)
+    indent = line[: len(line) - len(prose)]
+    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _HELD), prose)
+    further = indent + _DEEPER
+    lines = textwrap.wrap(
+        whole,
+        width,
+        initial_indent=indent,
+        subsequent_indent=further,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines).replace(_HELD, " ")

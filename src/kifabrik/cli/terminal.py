@@ -23,7 +23,7 @@ import click
 
 from kifabrik.cli.folding import folded
 from kifabrik.cli.plain import plain
-from kifabrik.values import format_duration, now_utc, parse_time
+from kifabrik.values import format_duration, format_size, now_utc, parse_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,12 +127,19 @@ def transfer(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(bar_width=24),
         progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
+        progress.TextColumn("{task.fields[rate]}"),
         progress.TimeRemainingColumn(compact=True),
         console=_remarks(),
     ) as bars:
-        task = bars.add_task(plain(label), total=total)
-        yield lambda size: bars.update(task, advance=size)
+        task = bars.add_task(plain(label), total=total, rate="")
+
+        def moved(size: int) -> None:
+            bars.update(task, advance=size)
+            one = bars.tasks[0]
+            speed = one.finished_speed or one.speed
+            bars.update(task, rate=f"{format_size(int(speed))}/s" if speed else "")
+
+        yield moved
 
 
 @contextmanager
@@ -143,3 +150,23 @@ def waiting(label: str) -> Iterator[Callable[[str], None]]:
         return
     with _remarks().status(label) as status:
         yield status.update
+
+
+def ticking(label: str) -> Callable[[], None]:
+    """Show a label and the seconds since, until the function it returns is called; nothing but on a terminal."""
+    if not _remarks().is_terminal:
+        return lambda: None
+    from rich import progress  # noqa: PLC0415 - most commands wait for nothing
+
+    clock = progress.Progress(
+        progress.SpinnerColumn(),
+        progress.TextColumn("{task.description}", markup=False),
+        progress.TimeElapsedColumn(),
+        console=_remarks(),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    clock.add_task(plain(label), total=None)
+    clock.start()
+    return clock.stop

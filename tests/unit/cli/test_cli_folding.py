@@ -36,11 +36,25 @@ def test_a_command_to_copy_stays_in_one_line():
     assert lines == ["hint: Somebody with the role of a steward allows it:", f"  {command}"]
 
 
-def test_an_indented_line_is_left_alone():
+def test_a_line_that_is_a_command_is_left_alone():
     text = "  kifabrik " + "x " * 60
     assert folded(text, Terminal()) == text
+
+
+def test_an_indented_sentence_stays_indented():
+    lines = folded("  data     " + "some words " * 12, Terminal()).splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("  data     some")
+    assert lines[1].startswith("    some")
 
 
 def test_a_path_longer_than_the_line_is_not_cut():
     path = "/srv/" + "folder/" * 15
     assert path in folded(f"error: there is no {path} here", Terminal()).replace("\n", " ")
+
+
+def test_what_follows_a_command_is_broken_like_any_sentence():
+    text = "hint: Ask your steward for one; then: kifabrik login FILE. " + "And there is more to say about it. " * 4
+    lines = folded(text, Terminal()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("kifabrik login FILE." in line for line in lines)
