@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from kifabrik import __version__
+from kifabrik.cli.help_pages import Context
 from kifabrik.errors import CapacityError, KifabrikError, UsageError
 
 _INTERRUPTED: Final = 130
@@ -24,6 +25,8 @@ class LazyGroup(click.Group):
         lazy: Command name to (`module:attribute`, one-line help).
         meant: What is suggested for words that are no commands here, but are in other programs.
     """
+
+    context_class = Context
 
     def __init__(
         self,
@@ -46,6 +49,8 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self._lazy[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        for each in (command, *getattr(command, "commands", {}).values()):
+            each.context_class = Context
         return command
 
     def resolve_command(
@@ -144,7 +149,7 @@ def cli() -> None:
 
     \b
     First steps on one machine:
-      kifabrik up --single-party      start a factory and a keyholder to try things out
+      kifabrik up --single-party      start a factory and keyholder to try
       kifabrik login invitation.json  enrol this machine
       kifabrik dataset seal line-7 ./measurements
       kifabrik dataset grant line-7 --purpose predictive-maintenance
@@ -220,11 +225,12 @@ def _fail(error: KifabrikError) -> NoReturn:
         problem = {"code": error.code, "message": error.message, "hint": error.hint}
         click.echo(json.dumps({"error": problem}, ensure_ascii=False))
     else:
-        from kifabrik.cli.plain import plain  # noqa: PLC0415 - only needed on failure
+        from kifabrik.cli.folding import folded  # noqa: PLC0415 - only needed on failure
+        from kifabrik.cli.plain import plain  # noqa: PLC0415
 
-        click.secho(f"error: {plain(error.message)}", fg="red", err=True)
+        click.secho(folded(f"error: {plain(error.message)}"), fg="red", err=True)
         if error.hint:
-            click.echo(f"hint: {plain(error.hint)}", err=True)
+            click.echo(folded(f"hint: {plain(error.hint)}"), err=True)
     sys.exit(error.exit_status)
 
 

@@ -83,7 +83,7 @@ class Profile:
             raise SignInError(
                 "this machine is not enrolled",
                 hint="Ask your steward for an invitation; then: kifabrik login FILE. "
-                "If it is, its keys lie in another folder: name it with --home, or in KIFABRIK_HOME.",
+                "If you enrolled before, name the folder of its keys with --home, or in KIFABRIK_HOME.",
             )
         if not profile.token:
             raise SignInError(
