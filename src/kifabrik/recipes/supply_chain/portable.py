@@ -114,7 +114,16 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _place(level: str, spare: Path) -> Path:
-    """Where the class's files are kept: with the user's caches, or where that cannot be, in a folder for now."""
+    """The folder a class is compiled in.
+
+    Args:
+        level: The class.
+        spare: A folder that goes when all is compiled.
+
+    Returns:
+        One with the user's caches, so that the next call finds the files there. A user without a home, or whose
+        home cannot be written, has one in `spare`: each call compiles.
+    """
     versions = f"{SOURCES:x}-numba-{metadata.version('numba')}-python-{platform.python_version()}"
     with suppress(OSError, RuntimeError):  # no home, or one that cannot be written
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
