@@ -22,6 +22,7 @@ from kifabrik.jobs.parts import (
     Euros,
     FlexiblePart,
     Name,
+    NewName,
     Part,
     PlacePart,
     ResourcesPart,
@@ -40,14 +41,14 @@ MOST_NEEDS: Final = 50
 class JobFile(Part):
     """A whole job file."""
 
-    name: Name
+    name: NewName
     purpose: Name
     run: str = Field(min_length=1, max_length=100_000)
     data: dict[AbsolutePath, str] = Field(default_factory=dict)
     workdir: str = "."
     environment: EnvironmentPart = Field(default_factory=EnvironmentPart)
     resources: ResourcesPart = Field(default_factory=ResourcesPart)
-    outputs: dict[Name, AbsolutePath] = Field(default_factory=dict, max_length=100)
+    outputs: dict[NewName, AbsolutePath] = Field(default_factory=dict, max_length=100)
     publish: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list, max_length=64)
     checkpoint: AbsolutePath | None = None
     max_duration: Seconds = 3600

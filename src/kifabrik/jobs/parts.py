@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from kifabrik.datasets.names import is_name
 from kifabrik.jobs.gpu_requests import parse_gpu
 from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.values import MOST_NODES, Money, Resources, format_time, parse_duration, parse_size
@@ -24,7 +25,15 @@ def _absolute(text: str) -> str:
     return str(path)
 
 
+def _no_id(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(f"{text!r} looks like an id: call it by a name")
+    return text
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+NewName = Annotated[Name, AfterValidator(_no_id)]
+"""What something is called from now on, and not what something is found by."""
 AbsolutePath = Annotated[str, BeforeValidator(lambda value: _absolute(str(value)))]
 Seconds = Annotated[int, BeforeValidator(parse_duration)]
 Size = Annotated[int, BeforeValidator(parse_size)]

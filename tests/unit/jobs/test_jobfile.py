@@ -53,6 +53,8 @@ def test_smallest_job_needs_only_name_purpose_and_run():
         (("workdir", "workdirr"), "unknown key 'workdirr'"),
         (("cpu: 4", "cpux: 4"), "unknown key 'resources.cpux'"),
         (("2h", "2x"), "not a duration"),
+        (("name: press-anomaly", "name: r-aaaaaaaaaaaaaaaa"), "name: 'r-aaaaaaaaaaaaaaaa' looks like an id"),
+        (("model: /out/model", "d-aaaaaaaaaaaaaaaa: /out/model"), "looks like an id: call it by a name"),
         (("16GB", "lots"), "not a size"),
         (("25 EUR", "much"), "not an amount"),
         (("/out/model", "/etc/model"), "beneath /out"),
