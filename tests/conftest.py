@@ -23,8 +23,9 @@ import pytest
 from hypothesis import settings
 
 from compiling import descriptors, simulator
+from torch_environment import torch_environment
 
-__all__ = ["descriptors", "simulator"]
+__all__ = ["descriptors", "simulator", "torch_environment"]
 
 _WAITING: Final = frozenset({"acceptance", "integration", "multinode", "services", "slurm"})
 """Folders of tests that wait for other processes."""
