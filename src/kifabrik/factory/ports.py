@@ -15,6 +15,7 @@ from typing import Protocol
 from kifabrik.factory.records import Member, Token
 from kifabrik.factory.rows import AccountRows, DatasetRows, LeaseRows, LogRows, ObjectRows, StatementRows
 from kifabrik.factory.run_rows import RunRows
+from kifabrik.factory.sign_in_records import SignInRows
 from kifabrik.signatures.keys import SigningKey
 
 Clock = Callable[[], datetime]
@@ -57,6 +58,11 @@ class Transaction(Protocol):
     @property
     def runs(self) -> RunRows:
         """Runs."""
+        ...
+
+    @property
+    def sign_ins(self) -> SignInRows:
+        """Challenges, codes and sessions of the pages."""
         ...
 
     def after_commit(self, key: Hashable, act: Callable[[], None]) -> None:

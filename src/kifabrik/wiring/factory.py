@@ -26,6 +26,7 @@ from kifabrik.factory.erasures import Erasures
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.grants import Grants
 from kifabrik.factory.hints import Hints
+from kifabrik.factory.holdings import Holdings
 from kifabrik.factory.housekeeping import EVERY_S, Housekeeping
 from kifabrik.factory.keyholders import Keyholders
 from kifabrik.factory.leases import Leases
@@ -34,9 +35,12 @@ from kifabrik.factory.mailbox import Mailbox
 from kifabrik.factory.members import Members
 from kifabrik.factory.models import Models
 from kifabrik.factory.objects import Objects
+from kifabrik.factory.oversight import Oversight
 from kifabrik.factory.ports import Clock
 from kifabrik.factory.run_book import RunBook
+from kifabrik.factory.sign_ins import SignIns
 from kifabrik.factory.statements import Statements
+from kifabrik.factory.trails import Trails
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
 from kifabrik.service.limits import Limits
@@ -48,6 +52,7 @@ from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
+from kifabrik.wiring.portal import premises_of
 from kifabrik.wiring.runs import driving, read_prices, run_cases
 from kifabrik.wiring.service_log import service_log
 from kifabrik.wiring.slurm import cluster_of
@@ -91,6 +96,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     statements = Statements(store, log, mailbox)
     accounts = Accounts(store, log, statements)
     members = Members(store, log, statements)
+    sign_ins = SignIns(store, log, members)
     keyholders = Keyholders(store, statements)
     files = FolderObjects(home / OBJECTS)
     deletions = Deletions(store, files, clock)
@@ -121,6 +127,10 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         models=Models(store, statements, members),
         unregistered=unregistered,
         housekeeping=Housekeeping(deletions, erasures, objects, unregistered),
+        sign_ins=sign_ins,
+        trails=Trails(store),
+        holdings=Holdings(store),
+        oversight=Oversight(store, clock),
         check=Check(
             store,
             files,
@@ -158,6 +168,7 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
     """
     import uvicorn  # noqa: PLC0415 - takes time, and only a server needs it
 
+    from kifabrik.portal.app import add_pages  # noqa: PLC0415
     from kifabrik.service.app import make_app  # noqa: PLC0415
     from kifabrik.service.connections import Loop, connection_within  # noqa: PLC0415
 
@@ -182,6 +193,7 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
     limits = limits or Limits()
     _open_many_files()
     app = make_app(factory, limits)
+    add_pages(app, premises_of(home, config))
     with (
         service_log(home),
         _listening(config) as (listener, url),

@@ -96,6 +96,7 @@ class FactoryConfig(BaseModel):
         engine: What runs go to.
         slurm: The cluster, if they go to one.
         site: What turns energy into carbon, heat and water; without it footprints say nothing of these.
+        meters: Folder of the plant's meters, which the operator's page shows; empty for none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -112,6 +113,19 @@ class FactoryConfig(BaseModel):
     engine: EngineKind = EngineKind.LOCAL
     slurm: SlurmConfig = SlurmConfig()
     site: SiteConfig | None = None
+    meters: str = ""
+
+    @property
+    def secure(self) -> bool:
+        """Whether customers reach it by HTTPS."""
+        return bool(self.tls_cert) or self.public_url.startswith("https:")
+
+    @property
+    def address(self) -> str:
+        """Where customers reach it; empty where the port is any free one and nothing else is said."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        scheme = "https" if self.tls_cert else "http"
+        return self.public_url.rstrip("/") or (f"{scheme}://{host}:{self.port}" if self.port else "")
 
 
 def read_config(home: Path) -> FactoryConfig:
