@@ -57,7 +57,7 @@ def read_prices(file: Path) -> Pricing:
     """
     if file.exists():
         return Pricing(PriceList.load(file), file.name)
-    return Pricing(PriceList.load(), "examples")
+    return Pricing(PriceList.load(), "example prices")
 
 
 def run_cases(

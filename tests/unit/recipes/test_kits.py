@@ -56,6 +56,20 @@ def test_a_setting_that_makes_no_sense_is_named(chosen, said, tmp_path):
     assert not (tmp_path / "kit").exists()
 
 
+@pytest.mark.parametrize(
+    ("recipe", "chosen", "said"),
+    [
+        ("maintenance", {"title": "Press 3\nrun: evil"}, "title must not hold a line break"),
+        ("maintenance", {"given": "Load\\"}, "given must not hold a backslash"),
+        ("pharma-train", {"endpoints": "IC50,$HOME"}, "endpoints must not hold [$]"),
+        ("supply-chain", {"what-if": "it's"}, "what-if must not hold a quotation mark"),
+    ],
+)
+def test_what_would_end_a_word_of_the_jobs_command_line_is_named(recipe, chosen, said, tmp_path):
+    with pytest.raises(UsageError, match=said):
+        write_kit(find_kit(recipe), tmp_path / "kit", chosen)
+
+
 def test_a_recipe_that_is_not_there_is_named_with_those_there_are():
     with pytest.raises(NotFoundError, match="no recipe 'chatbot'") as told:
         find_kit("chatbot")
