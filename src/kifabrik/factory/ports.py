@@ -98,7 +98,11 @@ class Store(Protocol):
         ...
 
     def stamp(self) -> int:
-        """A number that differs after any commit of another process, and perhaps after one of this."""
+        """A number that differs after any commit of another process that no hint has told of."""
+        ...
+
+    def hearing(self, name: str) -> AbstractContextManager[None]:
+        """Hear what other processes hint at, and be known as alive under a name, while the block runs."""
         ...
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -46,6 +46,7 @@ from kifabrik.factory.versions import Versions
 from kifabrik.service.limits import Limits
 from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.log_keys import FolderLogKeys
+from kifabrik.stores.sql.address import Address
 from kifabrik.stores.sql.store import SqlStore
 from kifabrik.stores.sql.upgrade import upgrade
 from kifabrik.stores.staging import FolderStaging
@@ -53,7 +54,7 @@ from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
 from kifabrik.wiring.portal import premises_of
-from kifabrik.wiring.runs import driving, read_prices, run_cases
+from kifabrik.wiring.runs import driving, read_prices, run_cases, service_name
 from kifabrik.wiring.service_log import service_log
 from kifabrik.wiring.slurm import cluster_of
 
@@ -80,6 +81,18 @@ def init_home(home: Path, *, port: int = PORT, engine: EngineKind = EngineKind.L
     return read_config(home)
 
 
+def database_of(home: Path, config: FactoryConfig) -> Address:
+    """Where a factory's rows are.
+
+    Raises:
+        UsageError: The settings name no database a factory can use.
+    """
+    if not config.database:
+        return Address.from_text(f"sqlite:///{home.resolve() / DATABASE}")
+    password = home.resolve() / config.database_password_file if config.database_password_file else None
+    return Address.from_text(config.database, password)
+
+
 def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     """Open a factory's home and return its use cases; the database is brought to the present schema.
 
@@ -88,9 +101,11 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         UnavailableError: The database cannot be opened.
     """
     config = read_config(home)
-    store = SqlStore(config.database or f"sqlite:///{home.resolve() / DATABASE}")
+    store = SqlStore(database_of(home, config))
+    store.check()
     upgrade(store)
     hints = Hints()
+    store.tell(hints)
     log = Log(store, FolderLogKeys(home / KEYS), hints, clock)
     mailbox = Mailbox(store, hints, clock)
     statements = Statements(store, log, mailbox)
@@ -154,13 +169,22 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     )
 
 
-def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = None) -> None:
+def serve(
+    home: Path,
+    *,
+    ready: Callable[[str], None],
+    limits: Limits | None = None,
+    port: int | None = None,
+    drives: bool = True,
+) -> None:
     """Serve a factory until SIGINT or SIGTERM; whoever waits then is answered before it ends.
 
     Args:
         home: Folder of the factory.
         ready: Called with the URL once the service answers.
         limits: How long callers are waited for, and how much is held for them, if not as `Limits` says.
+        port: To listen on, if not the one in the settings.
+        drives: Whether this process may drive the runs, and keeps house; else it only answers.
 
     Raises:
         UsageError: There is no factory in this folder, or its certificate cannot be read.
@@ -189,6 +213,10 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
             self.should_exit = True
 
     config = read_config(home)
+    if port is not None:
+        config = config.model_copy(update={"port": port})
+    if not drives:
+        config = config.model_copy(update={"public_url": ""})  # this process is one of several behind it
     factory = open_factory(home)
     limits = limits or Limits()
     _open_many_files()
@@ -197,8 +225,9 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
     with (
         service_log(home),
         _listening(config) as (listener, url),
-        _housekeeping(factory),
-        driving(home, factory, url, _pem(home, config)),
+        factory.store.hearing(service_name()),
+        _housekeeping(factory) if drives else nullcontext(),
+        driving(home, factory, url, _pem(home, config)) if drives else nullcontext(),
     ):
         settings = uvicorn.Config(
             app,

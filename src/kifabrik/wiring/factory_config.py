@@ -87,7 +87,8 @@ class FactoryConfig(BaseModel):
         host: Address to listen on.
         port: Port to listen on; 0 for any free one.
         public_url: How customers reach it, if not as `host` and `port` say.
-        database: SQLAlchemy URL; empty for `factory.db` in the home folder.
+        database: SQLAlchemy URL without a password; empty for `factory.db` in the home folder.
+        database_password_file: File with its password, relative to the home folder; empty for libpq's own ways.
         tls_cert: PEM file with the certificate chain; empty for plain HTTP.
         tls_key: PEM file with its key.
         prices: Price list, relative to the home folder.
@@ -105,6 +106,7 @@ class FactoryConfig(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = PORT
     public_url: str = ""
     database: str = ""
+    database_password_file: str = ""
     tls_cert: str = ""
     tls_key: str = ""
     prices: str = "prices.toml"
