@@ -44,7 +44,6 @@ from kifabrik.factory.trails import Trails
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
 from kifabrik.service.limits import Limits
-from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.log_keys import FolderLogKeys
 from kifabrik.stores.sql.address import Address
 from kifabrik.stores.sql.store import SqlStore
@@ -53,12 +52,12 @@ from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
+from kifabrik.wiring.objects import object_store
 from kifabrik.wiring.portal import premises_of
 from kifabrik.wiring.runs import driving, read_prices, run_cases, service_name
 from kifabrik.wiring.service_log import service_log
 from kifabrik.wiring.slurm import cluster_of
 
-OBJECTS: Final = "objects"
 STAGING: Final = "staging"
 KEYS: Final = "keys"
 DATABASE: Final = "factory.db"
@@ -113,7 +112,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     members = Members(store, log, statements)
     sign_ins = SignIns(store, log, members)
     keyholders = Keyholders(store, statements)
-    files = FolderObjects(home / OBJECTS)
+    files = object_store(home, config)
     deletions = Deletions(store, files, clock)
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
     unregistered = Unregistered(store, deletions, clock, timedelta(seconds=config.keep_unregistered))
