@@ -216,8 +216,9 @@ print([name for name in names if tells('/proc/' + name)])
 
 def test_root_inside_could_not_read_the_machines_files_either(tmp_path):
     """Bubblewrap runs as the run's user, so even its own setup never has the rights of root."""
-    with launcher("echo up; sleep 30", tmp_path) as process:
+    with launcher("echo up; sleep 30", tmp_path, under=["setpriv", "--groups=4,27"]) as process:
         process.stdout.readline()
+        assert "\nGroups:\t4 27 \n" in Path(f"/proc/{process.pid}/status").read_text()
         uid = FIRST_UID
         for pid in processes_of_the_run():
             status = Path(f"/proc/{pid}/status").read_text()
@@ -226,6 +227,12 @@ def test_root_inside_could_not_read_the_machines_files_either(tmp_path):
             assert "\nGroups:\t \n" in status
             assert "\nNoNewPrivs:\t1\n" in status
         process.kill()
+
+
+def test_the_job_is_in_a_session_and_group_of_its_own(tmp_path):
+    """Else what it sends to its own group would reach those that watch over it, and no stop would reach the job."""
+    seen = visit(python("import os; print(os.getsid(0), os.getpgid(0))"), tmp_path)
+    assert seen.stdout == "1 1\n"
 
 
 def test_a_setuid_program_gives_no_rights(tmp_path):
