@@ -214,6 +214,38 @@ print([name for name in names if tells('/proc/' + name)])
     assert visit(python(probe), tmp_path / "scratch").stdout == "[]\n[]\n"
 
 
+TOLD_BY_PROC = {
+    *(
+        "cgroups",
+        "cpuinfo",
+        "crypto",
+        "devices",
+        "driver",
+        "execdomains",
+        "fb",
+        "filesystems",
+        "loadavg",
+        "meminfo",
+    ),
+    *("misc", "modules", "mounts", "net", "self", "stat", "swaps", "sys", "sysvipc", "thread-self", "uptime"),
+    *("version", "version_signature", "vmstat"),
+}
+"""What a room may show of /proc beside its processes. `irq` counts interrupts, as `interrupts` does; `bus` has disks
+and network interfaces. On a kernel that tells more, somebody has to look at it."""
+
+
+def test_proc_tells_what_is_written_down_here_and_nothing_else(tmp_path):
+    probe = """
+import os
+def tells(path):
+    try: return bool(os.listdir(path) if os.path.isdir(path) else open(path, 'rb').read(1))
+    except OSError: return False
+print(*(name for name in os.listdir('/proc') if not name.isdigit() and tells('/proc/' + name)))
+"""
+    assert {"irq", "interrupts"} <= set(outside(probe).split())
+    assert set(visit(python(probe), tmp_path).stdout.split()) <= TOLD_BY_PROC
+
+
 def test_root_inside_could_not_read_the_machines_files_either(tmp_path):
     """Bubblewrap runs as the run's user, so even its own setup never has the rights of root."""
     with launcher("echo up; sleep 30", tmp_path, under=["setpriv", "--groups=4,27"]) as process:
