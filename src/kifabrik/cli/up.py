@@ -23,7 +23,13 @@ from kifabrik.wiring.runs import NODE
       kifabrik up --engine slurm --home /srv/factory     runs go to this machine's Slurm cluster
     """
 )
-@click.option("--port", default=PORT, show_default=True, help="Port to listen on, when the factory is new.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=PORT,
+    show_default=True,
+    help="Port to listen on, when the factory is new.",
+)
 @click.option(
     "--country", type=Country(), default="", help="ISO code of the country this node is in, when it is new."
 )

@@ -19,6 +19,7 @@ from kifabrik.factory.attempts import Attempts
 from kifabrik.factory.attestation import Attestation
 from kifabrik.factory.check import Check
 from kifabrik.factory.check_entries import EntryCheck
+from kifabrik.factory.check_home import HomeCheck
 from kifabrik.factory.check_runs import RunCheck
 from kifabrik.factory.datasets import Datasets
 from kifabrik.factory.deletions import Deletions
@@ -47,6 +48,7 @@ from kifabrik.stores.sql.upgrade import upgrade
 from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
+from kifabrik.wiring.database_file import check_database_file, opening
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
 from kifabrik.wiring.runs import driving, read_prices, run_cases
 from kifabrik.wiring.service_log import service_log
@@ -81,18 +83,21 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     Raises:
         UsageError: There is no factory in this folder.
         UnavailableError: The database cannot be opened.
+        IntegrityError: It is damaged, or missing from a factory that is not new.
     """
     config = read_config(home)
     store = SqlStore(config.database or f"sqlite:///{home.resolve() / DATABASE}")
-    upgrade(store)
+    _open_database(store, home, config)
     hints = Hints()
-    log = Log(store, FolderLogKeys(home / KEYS), hints, clock)
+    keys = FolderLogKeys(home / KEYS)
+    log = Log(store, keys, hints, clock)
     mailbox = Mailbox(store, hints, clock)
     statements = Statements(store, log, mailbox)
     accounts = Accounts(store, log, statements)
     members = Members(store, log, statements)
     keyholders = Keyholders(store, statements)
     files = FolderObjects(home / OBJECTS)
+    home_check = HomeCheck(store, keys, files)
     deletions = Deletions(store, files, clock)
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
     unregistered = Unregistered(store, deletions, clock, timedelta(seconds=config.keep_unregistered))
@@ -120,12 +125,13 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         leases=Leases(store, log, statements, members, keyholders, attempts),
         models=Models(store, statements, members),
         unregistered=unregistered,
+        home=home_check,
         housekeeping=Housekeeping(deletions, erasures, objects, unregistered),
         check=Check(
             store,
             files,
             log,
-            (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING), unregistered),
+            (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING), unregistered, home_check),
         ),
         runs=run_cases(
             store,
@@ -144,6 +150,16 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     )
 
 
+def _open_database(store: SqlStore, home: Path, config: FactoryConfig) -> None:
+    if config.database:
+        upgrade(store)
+        return
+    database = home.resolve() / DATABASE
+    check_database_file(database, home / KEYS, home / OBJECTS)
+    with opening(database):
+        upgrade(store)
+
+
 def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = None) -> None:
     """Serve a factory until SIGINT or SIGTERM; whoever waits then is answered before it ends.
 
@@ -155,6 +171,7 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
     Raises:
         UsageError: There is no factory in this folder, or its certificate cannot be read.
         UnavailableError: The address is in use, or the database cannot be opened.
+        IntegrityError: Database, keys or objects of this factory are missing or damaged.
     """
     import uvicorn  # noqa: PLC0415 - takes time, and only a server needs it
 
@@ -179,6 +196,7 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
 
     config = read_config(home)
     factory = open_factory(home)
+    factory.home.require()
     limits = limits or Limits()
     _open_many_files()
     app = make_app(factory, limits)
