@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.attestation import Attestation
 from kifabrik.factory.check import Check
+from kifabrik.factory.check_home import HomeCheck
 from kifabrik.factory.datasets import Datasets
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.erasures import Erasures
@@ -51,6 +52,7 @@ class Factory:
     leases: Leases
     models: Models
     unregistered: Unregistered
+    home: HomeCheck
     housekeeping: Housekeeping
     check: Check
     runs: RunCases

@@ -19,6 +19,7 @@ from kifabrik.factory.attempts import Attempts
 from kifabrik.factory.attestation import Attestation
 from kifabrik.factory.check import Check
 from kifabrik.factory.check_entries import EntryCheck
+from kifabrik.factory.check_home import HomeCheck
 from kifabrik.factory.check_runs import RunCheck
 from kifabrik.factory.datasets import Datasets
 from kifabrik.factory.deletions import Deletions
@@ -51,6 +52,7 @@ from kifabrik.stores.sql.upgrade import upgrade
 from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
+from kifabrik.wiring.database_file import check_database_file, opening
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
 from kifabrik.wiring.objects import object_store
 from kifabrik.wiring.portal import premises_of
@@ -98,14 +100,15 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     Raises:
         UsageError: There is no factory in this folder.
         UnavailableError: The database cannot be opened.
+        IntegrityError: It is damaged, or missing from a factory that is not new.
     """
     config = read_config(home)
     store = SqlStore(database_of(home, config))
-    store.check()
-    upgrade(store)
+    _open_database(store, home, config)
     hints = Hints()
     store.tell(hints)
-    log = Log(store, FolderLogKeys(home / KEYS), hints, clock)
+    keys = FolderLogKeys(home / KEYS)
+    log = Log(store, keys, hints, clock)
     mailbox = Mailbox(store, hints, clock)
     statements = Statements(store, log, mailbox)
     accounts = Accounts(store, log, statements)
@@ -113,6 +116,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     sign_ins = SignIns(store, log, members)
     keyholders = Keyholders(store, statements)
     files = object_store(home, config)
+    home_check = HomeCheck(store, keys, files)
     deletions = Deletions(store, files, clock)
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
     unregistered = Unregistered(store, deletions, clock, timedelta(seconds=config.keep_unregistered))
@@ -140,6 +144,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         leases=Leases(store, log, statements, members, keyholders, attempts),
         models=Models(store, statements, members),
         unregistered=unregistered,
+        home=home_check,
         housekeeping=Housekeeping(deletions, erasures, objects, unregistered),
         sign_ins=sign_ins,
         trails=Trails(store),
@@ -149,7 +154,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
             store,
             files,
             log,
-            (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING), unregistered),
+            (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING), unregistered, home_check),
         ),
         runs=run_cases(
             store,
@@ -166,6 +171,18 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
             config.site.stated() if config.site else None,
         ),
     )
+
+
+def _open_database(store: SqlStore, home: Path, config: FactoryConfig) -> None:
+    if config.database:
+        store.check()
+        upgrade(store)
+        return
+    database = home.resolve() / DATABASE
+    check_database_file(database, home / KEYS, home / OBJECTS)
+    with opening(database):
+        store.check()
+        upgrade(store)
 
 
 def serve(
@@ -188,6 +205,7 @@ def serve(
     Raises:
         UsageError: There is no factory in this folder, or its certificate cannot be read.
         UnavailableError: The address is in use, or the database cannot be opened.
+        IntegrityError: Database, keys or objects of this factory are missing or damaged.
     """
     import uvicorn  # noqa: PLC0415 - takes time, and only a server needs it
 
@@ -217,6 +235,7 @@ def serve(
     if not drives:
         config = config.model_copy(update={"public_url": ""})  # this process is one of several behind it
     factory = open_factory(home)
+    factory.home.require()
     limits = limits or Limits()
     _open_many_files()
     app = make_app(factory, limits)
