@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.options import FileToWrite, home_option, json_option
 from kifabrik.cli.terminal import counted, done, remark, show_json, show_table
 from kifabrik.customer.monthly import check_month
 from kifabrik.customer.monthly_page import page
@@ -34,7 +34,7 @@ from kifabrik.wiring.runs import read_prices
 @click.option("--tenant", default="", help="Only this one.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FileToWrite(".csv", ".html"),
     help="Write it here: .csv, a line for each tenant; .html, a page for the one named with --tenant.",
 )
 @click.option(
@@ -51,8 +51,6 @@ def bill(
     is shown as what it would cost for 30 days at what is stored now; it is not in EUR.
     """
     wanted = check_month(month or f"{now_utc():%Y-%m}")
-    if out is not None and out.suffix not in (".csv", ".html"):
-        raise UsageError(f"{out}: what to write is not clear from its name", hint="End it in .csv or .html.")
     if out is not None and out.suffix == ".html" and not tenant:
         raise UsageError("a page is for one tenant", hint="Name it with --tenant, or write a .csv for all.")
     folder = home / "factory"

@@ -16,6 +16,24 @@ from kifabrik.errors import CapacityError, KifabrikError, UsageError
 
 _INTERRUPTED: Final = 130
 _DISK_ERRNOS: Final = frozenset({"ENOSPC", "EDQUOT"})
+_NOT_YOURS: Final = "See whose it is, and whether this user may read and write it (ls -l)."
+_NOT_AS_THOUGHT: Final = "Look at what is there (ls -l), and name another path."
+_MANY_FILES: Final = "Too many files are open: end other programs, or raise the limit (ulimit -n)."
+_WHAT_TO_DO: Final = {
+    "EACCES": _NOT_YOURS,
+    "EPERM": _NOT_YOURS,
+    "EROFS": "This disk can only be read: name a folder on another one.",
+    "ENOENT": "It is gone, or was never there: look at its folder (ls -l).",
+    "EISDIR": _NOT_AS_THOUGHT,
+    "ENOTDIR": _NOT_AS_THOUGHT,
+    "EEXIST": _NOT_AS_THOUGHT,
+    "ENAMETOOLONG": "Use a shorter name.",
+    "EMFILE": _MANY_FILES,
+    "ENFILE": _MANY_FILES,
+    "ENOMEM": "There is no memory left: end other programs, and try again.",
+    "EIO": "The disk does not answer as it should: see the system's log (dmesg).",
+}
+"""What a person can do, by what the system says, where nothing nearer to the fault has said more."""
 
 
 class LazyGroup(click.Group):
@@ -121,6 +139,7 @@ _COMMANDS: Final = {
     "pharma": ("kifabrik.cli.pharma:pharma", "Models and screening for confidential compounds."),
     "plant": ("kifabrik.cli.plant:plant", "The digital twin of a site: power, cooling, river, heat."),
     "sap": ("kifabrik.cli.sap:sap", "Bring SAP data in sealed, and results back."),
+    "open": ("kifabrik.cli.open_pages:open_pages", "Open the factory's pages in the browser, signed in."),
     "doctor": ("kifabrik.cli.doctor:doctor", "Check this machine and its connections."),
     "node": ("kifabrik.cli.node:node", "Look after a node: its keys, its agent, its jobs."),
     "admin": ("kifabrik.cli.admin:admin", "Operate a factory: sign-up codes, tenants, checks."),
@@ -201,7 +220,7 @@ def _from_os_error(error: OSError) -> KifabrikError:
     message = f"{error.strerror or type(error).__name__}{place}"
     if errno.errorcode.get(error.errno or 0) in _DISK_ERRNOS:
         return CapacityError(message, hint="Free some space; what was under way can then be resumed.")
-    return KifabrikError(message)
+    return KifabrikError(message, hint=_WHAT_TO_DO.get(errno.errorcode.get(error.errno or 0, ""), ""))
 
 
 def _unforeseen(error: Exception) -> KifabrikError:
