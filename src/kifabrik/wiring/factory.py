@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import socket
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -77,8 +78,9 @@ def init_home(home: Path, *, port: int = PORT, engine: EngineKind = EngineKind.L
         if home.exists() and any(one.name != f"{FILE}.new" for one in home.iterdir()):
             raise UsageError(f"{home} is not empty and not a factory", hint="Choose an empty or new folder.")
         make_folder(home)
-        home.chmod(0o700)
         write_whole(home / FILE, TEMPLATE.format(port=port, engine=engine).encode(), mode=0o644)
+    if home.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):  # as a folder has that was made by hand or restored
+        home.chmod(0o700)
     return read_config(home)
 
 
