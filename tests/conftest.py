@@ -21,6 +21,10 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
+from databases import server_of_our_own
+
+__all__ = ["server_of_our_own"]
+
 _WAITING: Final = frozenset({"acceptance", "integration", "multinode", "services", "slurm"})
 """Folders of tests that wait for other processes."""
 _WAITING_DONE_AT: Final = 0.8

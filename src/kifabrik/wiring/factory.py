@@ -88,15 +88,20 @@ def database_of(home: Path, config: FactoryConfig) -> Address:
     return Address.from_text(config.database, password)
 
 
-def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
+def open_factory(home: Path, *, clock: Clock = now_utc, database: Address | None = None) -> Factory:
     """Open a factory's home and return its use cases; the database is brought to the present schema.
+
+    Args:
+        home: Its folder.
+        clock: Says what time it is.
+        database: Where its rows are, if not where its settings say.
 
     Raises:
         UsageError: There is no factory in this folder.
         UnavailableError: The database cannot be opened.
     """
     config = read_config(home)
-    store = SqlStore(database_of(home, config))
+    store = SqlStore(database or database_of(home, config))
     store.check()
     upgrade(store)
     hints = Hints()
