@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, event
 
+from databases import use_postgres
 from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.factory.capacity import Gpu, Share
 from kifabrik.factory.node_records import NodeRecord
@@ -186,12 +187,12 @@ def test_nobody_leads_before_what_was_checked_by_the_one_before_is_committed(sto
 
 
 def test_a_log_that_eight_threads_append_to_while_connections_are_cut_has_every_entry_once(
-    postgres: PostgresServer, tmp_path: Path
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("KIFABRIK_TEST_POSTGRES", postgres.url)
     home = tmp_path / "factory"
     init_home(home, port=0)
-    address = f'database = "{postgres.url}"\n'
-    (home / "factory.toml").write_text(address + (home / "factory.toml").read_text())
+    use_postgres(home / "factory.toml")
     factory = open_factory(home)
     tenant = sign_up(factory)
     acknowledged: list[tuple[int, str]] = []
