@@ -55,7 +55,7 @@ from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
 from kifabrik.wiring.database_file import check_database_file, opening
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
-from kifabrik.wiring.objects import object_store
+from kifabrik.wiring.objects import OBJECTS, object_store
 from kifabrik.wiring.portal import premises_of
 from kifabrik.wiring.runs import driving, read_prices, run_cases, service_name
 from kifabrik.wiring.service_log import service_log
@@ -96,8 +96,13 @@ def database_of(home: Path, config: FactoryConfig) -> Address:
     return Address.from_text(config.database, password)
 
 
-def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
+def open_factory(home: Path, *, clock: Clock = now_utc, database: Address | None = None) -> Factory:
     """Open a factory's home and return its use cases; the database is brought to the present schema.
+
+    Args:
+        home: Its folder.
+        clock: Says what time it is.
+        database: Where its rows are, if not where its settings say.
 
     Raises:
         UsageError: There is no factory in this folder.
@@ -105,8 +110,9 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         IntegrityError: It is damaged, or missing from a factory that is not new.
     """
     config = read_config(home)
-    store = SqlStore(database_of(home, config))
-    _open_database(store, home, config)
+    address = database or database_of(home, config)
+    store = SqlStore(address)
+    _open_database(store, address, home)
     hints = Hints()
     store.tell(hints)
     keys = FolderLogKeys(home / KEYS)
@@ -175,14 +181,14 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     )
 
 
-def _open_database(store: SqlStore, home: Path, config: FactoryConfig) -> None:
-    if config.database:
+def _open_database(store: SqlStore, address: Address, home: Path) -> None:
+    if not (address.lite and address.url.database):
         store.check()
         upgrade(store)
         return
-    database = home.resolve() / DATABASE
-    check_database_file(database, home / KEYS, home / OBJECTS)
-    with opening(database):
+    file = Path(address.url.database)
+    check_database_file(file, home / KEYS, home / OBJECTS)
+    with opening(file):
         store.check()
         upgrade(store)
 
