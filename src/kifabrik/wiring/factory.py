@@ -45,6 +45,7 @@ from kifabrik.factory.statements import Statements
 from kifabrik.factory.trails import Trails
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
+from kifabrik.factory.ways import Ways
 from kifabrik.service.limits import Limits
 from kifabrik.stores.log_keys import FolderLogKeys
 from kifabrik.stores.sql.address import Address
@@ -54,8 +55,17 @@ from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
 from kifabrik.wiring.database_file import check_database_file, opening
-from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
-from kifabrik.wiring.objects import OBJECTS, object_store
+from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, Direct, EngineKind, FactoryConfig, read_config
+from kifabrik.wiring.objects import (
+    OBJECTS,
+    BucketCheck,
+    check_bucket,
+    linger_of,
+    object_store,
+    signer_of,
+    unfinished_removed,
+    watched,
+)
 from kifabrik.wiring.portal import premises_of
 from kifabrik.wiring.runs import driving, read_prices, run_cases, service_name
 from kifabrik.wiring.service_log import service_log
@@ -125,8 +135,10 @@ def open_factory(home: Path, *, clock: Clock = now_utc, database: Address | None
     keyholders = Keyholders(store, statements)
     files = object_store(home, config)
     home_check = HomeCheck(store, keys, files)
-    deletions = Deletions(store, files, clock)
+    signer = signer_of(files, config)
+    deletions = Deletions(store, files, clock, linger_of(signer))
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
+    ways = Ways(objects, files, signer, nodes_only=config.objects.direct is Direct.NODES)
     unregistered = Unregistered(store, deletions, clock, timedelta(seconds=config.keep_unregistered))
     versions = Versions(store)
     book = RunBook(hints, clock)
@@ -144,6 +156,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc, database: Address | None
         keyholders=keyholders,
         deletions=deletions,
         objects=objects,
+        ways=ways,
         versions=versions,
         datasets=Datasets(store, statements, members, keyholders, versions),
         grants=Grants(store, statements),
@@ -153,7 +166,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc, database: Address | None
         models=Models(store, statements, members),
         unregistered=unregistered,
         home=home_check,
-        housekeeping=Housekeeping(deletions, erasures, objects, unregistered),
+        housekeeping=Housekeeping(deletions, erasures, objects, unregistered, unfinished_removed(files, clock)),
         sign_ins=sign_ins,
         trails=Trails(store),
         holdings=Holdings(store),
@@ -162,7 +175,14 @@ def open_factory(home: Path, *, clock: Clock = now_utc, database: Address | None
             store,
             files,
             log,
-            (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING), unregistered, home_check),
+            (
+                RunCheck(store),
+                EntryCheck(store),
+                StagingCheck(store, home / STAGING),
+                unregistered,
+                home_check,
+                BucketCheck(files, clock),
+            ),
         ),
         runs=run_cases(
             store,
@@ -242,6 +262,7 @@ def serve(
         config = config.model_copy(update={"port": port})
     if not drives:
         config = config.model_copy(update={"public_url": ""})  # this process is one of several behind it
+    check_bucket(home, config)
     factory = open_factory(home)
     factory.home.require()
     limits = limits or Limits()
@@ -253,6 +274,7 @@ def serve(
         _listening(config) as (listener, url),
         factory.store.hearing(service_name()),
         _housekeeping(factory) if drives else nullcontext(),
+        watched(factory.objects.files) if config.objects.url else nullcontext(),
         driving(home, factory, url, _pem(home, config)) if drives else nullcontext(),
     ):
         settings = uvicorn.Config(
