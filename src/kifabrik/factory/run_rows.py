@@ -304,7 +304,14 @@ class FleetTable(Protocol):
         ...
 
     def leads(self, name: str, token: int) -> bool:
-        """Whether this token is still the leader's; call it inside the transaction that relies on it."""
+        """Whether this token is still the leader's; call it inside the transaction that relies on it.
+
+        If so, nobody else leads before that transaction has ended.
+        """
+        ...
+
+    def absent(self, holder: str) -> bool | None:
+        """Whether the process of this name is connected to the database no more; None where nothing is known."""
         ...
 
     def resign(self, name: str, token: int) -> None: ...
