@@ -42,7 +42,7 @@ def test_a_bill_that_cannot_be_made_says_why(stage, words, status, said):
 
 def test_the_price_list_is_written_once_and_checked(stage):
     before = stage.factory.kifabrik("admin", "prices", "--json").json()
-    assert before["name"] == "examples"
+    assert before["name"] == "example prices"
     file = stage.factory.home / "factory" / "prices.toml"
     try:
         assert "Wrote" in stage.factory.kifabrik("admin", "prices", "--write").err

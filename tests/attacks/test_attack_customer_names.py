@@ -135,6 +135,40 @@ def test_an_auditor_and_the_factory_give_no_dataset_another_name(view: View) -> 
     assert [one.name for one in view.catalogue().datasets()] == [dataset]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [f"{NAME}\u200b", "press-line-\u0437", f"\u202e{NAME}", f"{NAME} ", f"{NAME}\n", "a" * 65, "", 7, [NAME]],
+    ids=["invisible", "Cyrillic", "turned round", "a space", "a line", "long", "none", "a number", "a list"],
+)
+def test_a_name_that_only_looks_like_one_counts_for_nothing(view: View, name) -> None:
+    """A colleague may sign any text as a name; what is shown is the id."""
+    own = read_unverified(view.seal(NAME, b"ours"), Manifest)[0].owner
+    other = read_unverified(view.seal(name, b"bad"), Manifest)[0].owner
+    assert [(one.name, one.dataset) for one in view.catalogue().datasets()] == [(NAME, own), (other, other)]
+
+
+def test_nothing_is_called_by_the_id_of_something_else(view: View) -> None:
+    """A colleague seals a dataset under the id of another as its name; whoever uses the id means the other one."""
+    own = read_unverified(view.seal(NAME, b"ours"), Manifest)[0].owner
+    view.seal(own, b"bad")
+    catalogue = view.catalogue()
+    assert catalogue.dataset(own).name == NAME
+    first = view.trained(NAME).run.id
+    second = view.trained(first).run.id
+    assert [run.run for run in view.catalogue().runs()] == [first, second]
+    assert view.catalogue().run(first).run == first
+
+
+@pytest.mark.parametrize("outputs", [["model\u200b"], "model", [["model"]], [7]])
+def test_outputs_that_are_not_called_by_names_have_none(view: View, outputs) -> None:
+    run = view.person.order()
+    told = Entry.from_bytes(view.house.factory.entries.pop())
+    detail = view.names(run.order, run.id, {"name": NAME, "outputs": outputs})
+    view.details[detail.sha256] = detail.sealed
+    view.house.factory.entries.append(replace(told, detail=detail.sha256).to_bytes())
+    assert [(one.name, one.outputs) for one in view.catalogue().runs()] == [(run.id, ())]
+
+
 def test_a_signed_name_cannot_be_moved_to_another_dataset(view: View) -> None:
     own, other = view.seal(NAME, b"ours"), view.seal("scrap", b"bad")
     signed = Entry.from_bytes(view.house.factory.entries[-2]).detail

@@ -97,6 +97,11 @@ def test_no_descriptor_of_the_launcher_is_in_the_room(tmp_path):
     assert [end.split(":")[0] for end in ends.split()] == ["/dev/null", "pipe", "pipe"]
 
 
+def test_the_job_opens_its_own_output_by_name_as_scripts_do(tmp_path):
+    seen = visit("echo out >/dev/stdout; echo err | tee /dev/stderr >/dev/null", tmp_path)
+    assert (seen.stdout, seen.stderr) == ("out\n", "err\n")
+
+
 def test_the_rooms_first_process_is_out_of_reach(tmp_path):
     """Otherwise a job could write its memory and make it forget to die with the launcher."""
     probe = """

@@ -3,7 +3,8 @@
 Rules:
 - results go to stdout, progress and remarks to stderr, so output can be piped;
 - `--json` prints exactly one JSON document on stdout and no remarks;
-- nothing is longer than 80 columns unless the terminal is wider; ids are shown whole, never cut;
+- nothing is longer than 80 columns unless the terminal is wider; sentences are broken between words; ids and
+  commands to copy are shown whole, never cut;
 - colour and moving bars only on a terminal, and never with NO_COLOR; elsewhere a bar is one last line;
 - what others wrote is shown as letters: no escape sequence of theirs reaches the terminal (the job's own
   output is the member's own);
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from kifabrik.cli.folding import folded
 from kifabrik.cli.plain import plain
-from kifabrik.values import format_duration, now_utc, parse_time
+from kifabrik.values import format_duration, format_size, now_utc, parse_time
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,22 +48,22 @@ def show_json(value: Any) -> None:
 
 def remark(text: str) -> None:
     """Say something beside the result (stderr)."""
-    _remarks().print(plain(text), markup=False)
+    _remarks().print(folded(plain(text)), markup=False)
 
 
 def step(text: str) -> None:
     """Say what is being done now (stderr)."""
-    _remarks().print(f"→ {plain(text)}", markup=False, style="cyan")
+    _remarks().print(folded(f"→ {plain(text)}"), markup=False, style="cyan")
 
 
 def done(text: str) -> None:
     """Say that something worked (stderr)."""
-    _remarks().print(f"✓ {plain(text)}", markup=False, style="green")
+    _remarks().print(folded(f"✓ {plain(text)}"), markup=False, style="green")
 
 
 def warn(text: str) -> None:
     """Say something a person should not overlook (stderr)."""
-    _remarks().print(f"! {plain(text)}", markup=False, style="yellow")
+    _remarks().print(folded(f"! {plain(text)}"), markup=False, style="yellow")
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()) -> None:
@@ -125,12 +127,19 @@ def transfer(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(bar_width=24),
         progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
+        progress.TextColumn("{task.fields[rate]}"),
         progress.TimeRemainingColumn(compact=True),
         console=_remarks(),
     ) as bars:
-        task = bars.add_task(plain(label), total=total)
-        yield lambda size: bars.update(task, advance=size)
+        task = bars.add_task(plain(label), total=total, rate="")
+
+        def moved(size: int) -> None:
+            bars.update(task, advance=size)
+            one = bars.tasks[0]
+            speed = one.finished_speed or one.speed
+            bars.update(task, rate=f"{format_size(int(speed))}/s" if speed else "")
+
+        yield moved
 
 
 @contextmanager
@@ -141,3 +150,23 @@ def waiting(label: str) -> Iterator[Callable[[str], None]]:
         return
     with _remarks().status(label) as status:
         yield status.update
+
+
+def ticking(label: str) -> Callable[[], None]:
+    """Show a label and the seconds since, until the function it returns is called; nothing but on a terminal."""
+    if not _remarks().is_terminal:
+        return lambda: None
+    from rich import progress  # noqa: PLC0415 - most commands wait for nothing
+
+    clock = progress.Progress(
+        progress.SpinnerColumn(),
+        progress.TextColumn("{task.description}", markup=False),
+        progress.TimeElapsedColumn(),
+        console=_remarks(),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    clock.add_task(plain(label), total=None)
+    clock.start()
+    return clock.stop

@@ -1,14 +1,14 @@
 """The command line of bubblewrap for a room, from values alone.
 
-Only the constant part stands in an argument list that other users of the machine can read; paths and
-environment go through a file descriptor (`--args`).
+Only the constant part stands in an argument list that other users of the machine can read; paths go through a
+file descriptor (`--args`). Variables of the job are not given to bubblewrap at all: see `kifabrik.sandbox.stage`.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from kifabrik.sandbox.room import HOME, ROOM_AT, WORKDIR_AT, Fitting, RoomSpec
+from kifabrik.sandbox.room import HOME, ROOM_AT, SYSTEM_PATH, WORKDIR_AT, Fitting, RoomSpec
 from kifabrik.sandbox.stage import INSIDE_ID, NO_FILE, NO_FOLDER
 
 _ISOLATION: Final = (
@@ -76,7 +76,7 @@ def bubblewrap_options(spec: RoomSpec, fittings: tuple[Fitting, ...], stage: Pat
         *_mounts(fittings),
         *("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"),
         *("--chdir", WORKDIR_AT if spec.workdir else HOME),
-        *(word for name, value in spec.variables().items() for word in ("--setenv", name, value)),
+        *("--setenv", "PATH", SYSTEM_PATH),
     ]
 
 

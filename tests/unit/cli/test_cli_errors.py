@@ -57,10 +57,18 @@ def test_a_full_disk_is_a_lack_of_capacity():
     assert "No space left on device: /data/x" in said.stderr
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EISDIR, errno.EMFILE, errno.EIO])
+def test_what_the_system_refuses_comes_with_what_to_do(number):
+    said = run(f"raise OSError({number}, 'refused', '/data/x')")
+    error, hint = said.stderr.splitlines()
+    assert error == "error: refused: /data/x"
+    assert hint.startswith("hint: ")
+
+
 def test_any_other_failure_of_the_system_names_the_file():
     said = run(f"raise PermissionError({errno.EACCES}, 'Permission denied', '/data/x')")
     assert said.returncode == 1
-    assert said.stderr == "error: Permission denied: /data/x\n"
+    assert said.stderr.startswith("error: Permission denied: /data/x\n")
 
 
 def test_what_nobody_foresaw_goes_into_a_file_and_not_to_the_terminal(tmp_path):

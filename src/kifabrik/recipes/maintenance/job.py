@@ -47,6 +47,8 @@ def _run(said: argparse.Namespace) -> None:
     sayer = Sayer(said.language)
     for column in readings.left_out:
         run_log.say(f"left out {column.name}: {sayer.left_out(column)}")
+    for remark in sayer.remarks(readings):
+        run_log.say(remark)
     before = np.timedelta64(said.before, "h").astype("timedelta64[s]")
     wishes = Wishes(learn=said.learn, before=before, false_a_month=said.false_alarms, given=tuple(said.given))
     study = watch(readings, read_faults(said.faults) if said.faults else (), wishes)
