@@ -199,6 +199,15 @@ def test_an_output_that_no_signed_end_names_is_no_input(house: House) -> None:
     assert train.attempt(2).obtain(items=(train.code.digest, features.digest)).lease
 
 
+def test_an_end_the_factory_signs_itself_makes_no_output(house: House) -> None:
+    anna, prepare, attempt, features = _prepared(house)
+    train, honest = _train(anna, prepare), attempt.run_key
+    attempt.run_key = SigningKey.generate()
+    attempt.finish(features)
+    attempt.run_key = honest
+    assert house.refused(_asks(train, features)) == "needs"
+
+
 def test_an_output_of_another_run_or_number_is_no_input(house: House) -> None:
     anna, prepare, attempt, features = _prepared(house)
     second = attempt.output({"g": b"3"}, part="2")
