@@ -113,6 +113,9 @@ def test_what_one_task_made_is_not_released_as_anothers(house: House) -> None:
     said = read_unverified(first.stream(), LogStream)[0]
     stream = sign_statement(replace(said, run=task_run(sweep.id, 2)), {"header": said.header}, first.run_key)
     assert house.refused(anna.ask_for(sweep.id, stream)) == "manifest"
+    own = second.output({"m": b"2"})
+    assert house.refused(anna.ask_for(task_run(sweep.id, 1), own)) == "items"
+    assert house.refused(anna.ask_for(task_run(sweep.id, 1), second.stream())) == "manifest"
 
 
 def test_a_checkpoint_of_one_task_is_not_given_to_another(house: House) -> None:
