@@ -136,7 +136,11 @@ class Catalogue:
         return manifest
 
     def datasets(self) -> list[DatasetName]:
-        """All datasets, in the order of their first version."""
+        """All datasets, in the order of their first version.
+
+        Members can sign any name. So a dataset is called what its first version was, and only the first one called
+        so has the name until it is erased; others are called by their ids.
+        """
         erased = self._erased()
         names: dict[str, str] = {}
         manifests: dict[str, list[str]] = {}
@@ -146,9 +150,15 @@ class Catalogue:
             if manifest in known:
                 continue
             known.append(manifest)
-            name = self.detail(entry).get("name")
-            names[dataset] = str(name) if name else names.get(dataset, dataset)
-        return [DatasetName(names[key], key, tuple(found), key in erased) for key, found in manifests.items()]
+            if dataset not in names and (name := self.detail(entry).get("name")):
+                names[dataset] = str(name)
+        owners: dict[str, str] = {}
+        for dataset in manifests:
+            if dataset in names and dataset not in erased and owners.setdefault(names[dataset], dataset) != dataset:
+                del names[dataset]
+        return [
+            DatasetName(names.get(one, one), one, tuple(all_), one in erased) for one, all_ in manifests.items()
+        ]
 
     def _erased(self) -> set[str]:
         """Datasets whose erasure the tenant key has signed.
@@ -168,7 +178,7 @@ class Catalogue:
         return found
 
     def dataset(self, name: str) -> DatasetName:
-        """Return the newest dataset of this name that is not erased, or by its id.
+        """Return the dataset of this name that is not erased, or of this id.
 
         Raises:
             NotFoundError: There is none; says so if it was erased.
