@@ -21,9 +21,8 @@ from typing import Any, Final
 
 from kifabrik.client.logs import Log
 from kifabrik.customer.devices import Devices, write_whole
-from kifabrik.customer.named import DatasetName, ModelVersion, RunName, SweepName, model_output
+from kifabrik.customer.named import DatasetName, ModelVersion, RunName, SweepName, are_names, model_output
 from kifabrik.datasets.manifest import Manifest, verify_manifest
-from kifabrik.datasets.names import is_name
 from kifabrik.errors import IntegrityError, NotFoundError, UsageError
 from kifabrik.grants.statements import Erasure
 from kifabrik.jobs.matrix import Matrix
@@ -104,7 +103,7 @@ class Catalogue:
             path.unlink(missing_ok=True)
             return {}
         named = tuple(entry.refs.get(key) for key in _NAMED[entry.kind])
-        return names.said if (names.of, names.about) == named and _are_names(names.said) else {}
+        return names.said if (names.of, names.about) == named and are_names(names.said) else {}
 
     @cached_property
     def _namers(self) -> tuple[VerifyKey, ...]:
@@ -380,15 +379,6 @@ def _of_kind(data: bytes, kind: EntryKind) -> Entry | None:
         return None
     entry = Entry.from_bytes(data)
     return entry if entry.kind is kind else None
-
-
-def _are_names(said: Mapping[str, Any]) -> bool:
-    """Whether what a colleague's device has signed as names are some."""
-    outputs = said.get("outputs", ())
-    given = [said["name"]] if "name" in said else []
-    return isinstance(outputs, list | tuple) and all(
-        isinstance(one, str) and is_name(one) for one in (*given, *outputs)
-    )
 
 
 def _matrix(detail: Mapping[str, Any]) -> Matrix | None:
