@@ -55,7 +55,9 @@ def use_postgres(settings: Path) -> None:
         engine = create_engine(server, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        url = engine.url.set(database=name).render_as_string(hide_password=False)
+        if engine.url.password:
+            os.environ["PGPASSWORD"] = str(engine.url.password)  # no address of a factory's contains one
+        url = engine.url.set(database=name, password=None).render_as_string()
         engine.dispose()
         settings.write_text(f'database = "{url}"\n' + settings.read_text())
 

@@ -11,6 +11,7 @@ from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.erasures import Erasures
 from kifabrik.factory.grants import Grants
 from kifabrik.factory.hints import Hints
+from kifabrik.factory.holdings import Holdings
 from kifabrik.factory.housekeeping import Housekeeping
 from kifabrik.factory.keyholders import Keyholders
 from kifabrik.factory.leases import Leases
@@ -19,9 +20,12 @@ from kifabrik.factory.mailbox import Mailbox
 from kifabrik.factory.members import Members
 from kifabrik.factory.models import Models
 from kifabrik.factory.objects import Objects
+from kifabrik.factory.oversight import Oversight
 from kifabrik.factory.ports import Store
 from kifabrik.factory.run_cases import RunCases
+from kifabrik.factory.sign_ins import SignIns
 from kifabrik.factory.statements import Statements
+from kifabrik.factory.trails import Trails
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
 
@@ -52,3 +56,7 @@ class Factory:
     housekeeping: Housekeeping
     check: Check
     runs: RunCases
+    sign_ins: SignIns
+    trails: Trails
+    holdings: Holdings
+    oversight: Oversight

@@ -87,7 +87,9 @@ class Objects:
         return sorted(wanted - self._stored(tenant, wanted).keys())
 
     def offset(self, tenant: str, digest: str) -> int:
-        """How many bytes of an object have arrived; its size once it is complete.
+        """How many bytes of an object have arrived; its size only once it is complete.
+
+        Where all have arrived and it is not entered yet, the last one is asked for again: who sends it finishes it.
 
         Raises:
             NotFoundError: Its upload has not begun.
@@ -99,7 +101,7 @@ class Objects:
             upload = transaction.objects.upload(tenant, digest)
         if upload is None:
             raise NotFoundError("there is no such upload")
-        return min(self._staging.length(tenant, digest), upload.size)
+        return min(self._staging.length(tenant, digest), max(upload.size - 1, 0))
 
     def receive(self, tenant: str, digest: str, size: int, offset: int, data: bytes) -> int:
         """Take a piece of an object and return how many bytes have arrived now.

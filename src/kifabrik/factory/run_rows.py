@@ -52,6 +52,10 @@ class RunTable(Protocol):
         """A tenant's runs, newest first, from the one after the run `before` on."""
         ...
 
+    def ended_in(self, tenant: str, month: str, most: int) -> list[Run]:
+        """A tenant's runs that ended in a calendar month (UTC) such as `2026-11`, the last first."""
+        ...
+
     def queued_runs(self, most: int, tenants: Collection[str] = ()) -> list[Run]:
         """Runs that wait and are not held back, at most so many of each tenant, or of these: its next ones.
 
@@ -291,8 +295,19 @@ class FleetTable(Protocol):
         """Who led last, whether its time has run out or not."""
         ...
 
+    def led_until(self, name: str) -> str:
+        """When the time of who led last runs out or has run out; empty where nobody leads."""
+        ...
+
     def leads(self, name: str, token: int) -> bool:
-        """Whether this token is still the leader's; call it inside the transaction that relies on it."""
+        """Whether this token is still the leader's; call it inside the transaction that relies on it.
+
+        If so, nobody else leads before that transaction has ended.
+        """
+        ...
+
+    def absent(self, holder: str) -> bool | None:
+        """Whether the process of this name is connected to the database no more; None where nothing is known."""
         ...
 
     def resign(self, name: str, token: int) -> None: ...

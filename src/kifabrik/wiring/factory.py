@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -27,6 +27,7 @@ from kifabrik.factory.erasures import Erasures
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.grants import Grants
 from kifabrik.factory.hints import Hints
+from kifabrik.factory.holdings import Holdings
 from kifabrik.factory.housekeeping import EVERY_S, Housekeeping
 from kifabrik.factory.keyholders import Keyholders
 from kifabrik.factory.leases import Leases
@@ -35,14 +36,17 @@ from kifabrik.factory.mailbox import Mailbox
 from kifabrik.factory.members import Members
 from kifabrik.factory.models import Models
 from kifabrik.factory.objects import Objects
+from kifabrik.factory.oversight import Oversight
 from kifabrik.factory.ports import Clock
 from kifabrik.factory.run_book import RunBook
+from kifabrik.factory.sign_ins import SignIns
 from kifabrik.factory.statements import Statements
+from kifabrik.factory.trails import Trails
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
 from kifabrik.service.limits import Limits
-from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.log_keys import FolderLogKeys
+from kifabrik.stores.sql.address import Address
 from kifabrik.stores.sql.store import SqlStore
 from kifabrik.stores.sql.upgrade import upgrade
 from kifabrik.stores.staging import FolderStaging
@@ -50,11 +54,12 @@ from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
 from kifabrik.wiring.database_file import check_database_file, opening
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
-from kifabrik.wiring.runs import driving, read_prices, run_cases
+from kifabrik.wiring.objects import OBJECTS, object_store
+from kifabrik.wiring.portal import premises_of
+from kifabrik.wiring.runs import driving, read_prices, run_cases, service_name
 from kifabrik.wiring.service_log import service_log
 from kifabrik.wiring.slurm import cluster_of
 
-OBJECTS: Final = "objects"
 STAGING: Final = "staging"
 KEYS: Final = "keys"
 DATABASE: Final = "factory.db"
@@ -77,6 +82,18 @@ def init_home(home: Path, *, port: int = PORT, engine: EngineKind = EngineKind.L
     return read_config(home)
 
 
+def database_of(home: Path, config: FactoryConfig) -> Address:
+    """Where a factory's rows are.
+
+    Raises:
+        UsageError: The settings name no database a factory can use.
+    """
+    if not config.database:
+        return Address.from_text(f"sqlite:///{home.resolve() / DATABASE}")
+    password = home.resolve() / config.database_password_file if config.database_password_file else None
+    return Address.from_text(config.database, password)
+
+
 def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     """Open a factory's home and return its use cases; the database is brought to the present schema.
 
@@ -86,17 +103,19 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         IntegrityError: It is damaged, or missing from a factory that is not new.
     """
     config = read_config(home)
-    store = SqlStore(config.database or f"sqlite:///{home.resolve() / DATABASE}")
+    store = SqlStore(database_of(home, config))
     _open_database(store, home, config)
     hints = Hints()
+    store.tell(hints)
     keys = FolderLogKeys(home / KEYS)
     log = Log(store, keys, hints, clock)
     mailbox = Mailbox(store, hints, clock)
     statements = Statements(store, log, mailbox)
     accounts = Accounts(store, log, statements)
     members = Members(store, log, statements)
+    sign_ins = SignIns(store, log, members)
     keyholders = Keyholders(store, statements)
-    files = FolderObjects(home / OBJECTS)
+    files = object_store(home, config)
     home_check = HomeCheck(store, keys, files)
     deletions = Deletions(store, files, clock)
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
@@ -127,6 +146,10 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         unregistered=unregistered,
         home=home_check,
         housekeeping=Housekeeping(deletions, erasures, objects, unregistered),
+        sign_ins=sign_ins,
+        trails=Trails(store),
+        holdings=Holdings(store),
+        oversight=Oversight(store, clock),
         check=Check(
             store,
             files,
@@ -152,21 +175,32 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
 
 def _open_database(store: SqlStore, home: Path, config: FactoryConfig) -> None:
     if config.database:
+        store.check()
         upgrade(store)
         return
     database = home.resolve() / DATABASE
     check_database_file(database, home / KEYS, home / OBJECTS)
     with opening(database):
+        store.check()
         upgrade(store)
 
 
-def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = None) -> None:
+def serve(
+    home: Path,
+    *,
+    ready: Callable[[str], None],
+    limits: Limits | None = None,
+    port: int | None = None,
+    drives: bool = True,
+) -> None:
     """Serve a factory until SIGINT or SIGTERM; whoever waits then is answered before it ends.
 
     Args:
         home: Folder of the factory.
         ready: Called with the URL once the service answers.
         limits: How long callers are waited for, and how much is held for them, if not as `Limits` says.
+        port: To listen on, if not the one in the settings.
+        drives: Whether this process may drive the runs, and keeps house; else it only answers.
 
     Raises:
         UsageError: There is no factory in this folder, or its certificate cannot be read.
@@ -175,6 +209,7 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
     """
     import uvicorn  # noqa: PLC0415 - takes time, and only a server needs it
 
+    from kifabrik.portal.app import add_pages  # noqa: PLC0415
     from kifabrik.service.app import make_app  # noqa: PLC0415
     from kifabrik.service.connections import Loop, connection_within  # noqa: PLC0415
 
@@ -195,16 +230,22 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
             self.should_exit = True
 
     config = read_config(home)
+    if port is not None:
+        config = config.model_copy(update={"port": port})
+    if not drives:
+        config = config.model_copy(update={"public_url": ""})  # this process is one of several behind it
     factory = open_factory(home)
     factory.home.require()
     limits = limits or Limits()
     _open_many_files()
     app = make_app(factory, limits)
+    add_pages(app, premises_of(home, config))
     with (
         service_log(home),
         _listening(config) as (listener, url),
-        _housekeeping(factory),
-        driving(home, factory, url, _pem(home, config)),
+        factory.store.hearing(service_name()),
+        _housekeeping(factory) if drives else nullcontext(),
+        driving(home, factory, url, _pem(home, config)) if drives else nullcontext(),
     ):
         settings = uvicorn.Config(
             app,

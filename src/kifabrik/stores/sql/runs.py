@@ -101,6 +101,12 @@ class SqlRunTable:
         rows = self._sql.execute(query.order_by(runs.c.position.desc()).limit(limit))
         return [run_from_row(row) for row in rows]
 
+    def ended_in(self, tenant: str, month: str, most: int) -> list[Run]:
+        """A tenant's runs that ended in a calendar month (UTC) such as `2026-11`, the last first."""
+        where = (runs.c.tenant == tenant, runs.c.finished > f"{month}-", runs.c.finished < f"{month}-~")
+        rows = self._sql.execute(select(runs).where(*where).order_by(runs.c.finished.desc()).limit(most))
+        return [run_from_row(row) for row in rows]
+
     def queued_runs(self, most: int, tenants: Collection[str] = ()) -> list[Run]:
         """Runs that wait and are not held back, at most so many of each tenant, or of these: its next ones.
 
