@@ -15,7 +15,7 @@ from kifabrik.portal.language import Language
 
 _RUN: Final = r"r-[a-z2-7]{16,32}(?:-[1-9][0-9]{0,4})?"
 _DATASET: Final = r"d-[a-z2-7]{16,32}"
-_LENGTH: Final = 2_000
+_LENGTH: Final = 1_000
 """Longer reasons are not looked at: they are messages of programs."""
 
 _GERMAN: Final = tuple(
@@ -60,11 +60,11 @@ _GERMAN: Final = tuple(
             "Wartet auf {cores}: {1} von {2} sind belegt{until}.",
         ),
         (
-            r"Waits for (.*GPU.*): (\d+) of (\d+) are in use(?:; the next frees up at (.+?) at the latest)?\.",
+            r"Waits for ([^:]*GPU[^:]*): (\d+) of (\d+) are in use(?:; the next frees up at (.+?) at the latest)?\.",
             "Wartet auf {0}: {1} von {2} sind belegt{until}.",
         ),
         (
-            r"Waits for (.+? of memory.*?): (.+?) of (.+?) are in use(?:; the next frees up at (.+?) at the latest)?\.",
+            r"Waits for ([^:]+ of memory[^:]*): ([^:;]+?) of ([^:;]+?) are in use(?:; the next frees up at (.+?) at the latest)?\.",
             "Wartet auf {memory}: {1} von {2} sind belegt{until}.",
         ),
         (rf"Waits for ({_RUN}(?:, {_RUN})*)\.", r"Wartet auf \1."),

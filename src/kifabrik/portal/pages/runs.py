@@ -22,7 +22,7 @@ _FILTERS: Final[dict[str, tuple[RunState, ...]]] = {
 }
 _MOST_NOW: Final = 50
 _MOST_ENDED: Final = 8
-_LOOKED_AT: Final = 40
+_LOOKED_AT: Final = 16
 _PAGE: Final = 50
 
 Before = Annotated[str, Query(max_length=64, pattern=r"^(r-[a-z2-7]{16,32})?$")]

@@ -1,0 +1,77 @@
+"""A factory moves from SQLite to PostgreSQL and back, and goes on there with everything it had."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+
+from kifabrik.wiring.factory import init_home
+from parties import FactoryProcess
+from ports import free_port
+from postgres import PostgresServer, postgres
+
+__all__ = ["postgres"]
+
+
+def _copy(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    called = [sys.executable, "-m", "kifabrik.cli.main", "admin", "database", "copy", *words, "--home", str(home)]
+    return subprocess.run(called, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "80"})
+
+
+def _name(home: Path, printed: str) -> None:
+    """Do as the command says."""
+    config = home / "factory" / "factory.toml"
+    rest = [line for line in config.read_text().splitlines() if not line.startswith("database")]
+    config.write_text("\n".join([*printed.splitlines(), *rest, ""]))
+
+
+def test_a_factory_moves_to_postgresql_and_back(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KIFABRIK_TEST_POSTGRES", raising=False)
+    engine = create_engine(postgres.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE moved")
+    engine.dispose()
+    address = postgres.url.replace("/postgres?", "/moved?").replace("postgresql+psycopg", "postgresql")
+    init_home(tmp_path / "factory", port=free_port())  # it is found there again
+    factory = FactoryProcess(tmp_path / "factory")
+    party = factory.sign_up()
+    person = party.enrol()
+    manifests = [person.seal().digest]
+    refused = _copy(tmp_path, address)
+    assert refused.returncode == 5, refused.stderr
+    assert "Stop the service first" in refused.stderr
+
+    factory.stop()
+    factory.inside.store.close()
+    del factory.inside
+    done = _copy(tmp_path, address)
+    assert done.returncode == 0, done.stderr
+    assert "compared one by one" in done.stderr
+    assert done.stdout.startswith('database = "postgresql://kifabrik@/moved?host=')
+    _name(tmp_path, done.stdout)
+    factory.start()
+    manifests.append(person.seal().digest)
+    assert _sealed(party) == manifests
+    assert factory.inside.check.run(deep=True) == []
+
+    factory.stop()
+    factory.inside.store.close()
+    del factory.inside
+    back = _copy(tmp_path, f"sqlite:///{tmp_path}/factory/back.db", "--json")
+    assert back.returncode == 0, back.stderr
+    assert {one["table"]: one["rows"] for one in json.loads(back.stdout)["tables"]}["versions"] == 2
+    _name(tmp_path, f'database = "sqlite:///{tmp_path}/factory/back.db"')
+    factory.start()
+    manifests.append(person.seal().digest)
+    assert _sealed(party) == manifests
+    factory.close()
+
+
+def _sealed(party) -> list[str]:
+    return [entry["refs"]["manifest"] for entry in party.entries() if entry["kind"] == "dataset.sealed"]
