@@ -1,7 +1,7 @@
 """Metrics a job reports: JSON lines `{"name": …, "value": …, "step": …}` in the file `$KIFABRIK_METRICS`.
 
-The file is the job's to write, so nothing in it is trusted: what is no line of that form is left out and noted once,
-and what lies beyond a limit is not read at all (a file with a hole has any size and costs its writer nothing).
+The file is the job's to write, so nothing in it is trusted: what is not a line of that form is left out, which is
+noted once, and what lies beyond a limit is not read at all: a file with a hole has any size and costs nothing.
 """
 
 import json
