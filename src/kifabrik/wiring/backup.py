@@ -19,7 +19,7 @@ from typing import Final
 from kifabrik.durable import make_folder, replacing
 from kifabrik.errors import FULL_DISK, CapacityError, IntegrityError, UsageError
 from kifabrik.stores.sql.dumping import dump
-from kifabrik.wiring.factory import DATABASE, KEYS, OBJECTS, database_of
+from kifabrik.wiring.factory import KEYS, OBJECTS, database_of
 from kifabrik.wiring.factory_config import FILE, read_config
 from kifabrik.wiring.runs import NODE
 
@@ -66,7 +66,8 @@ def back_up(home: Path, target: Path, told: Callable[[int], None] = lambda _size
     try:
         make_folder(target)
         if database.lite:
-            _copy_database(Path(database.url.database or ""), target / DATABASE)
+            file = _within(home, Path(database.url.database or ""))
+            _copy_database(home.resolve() / file, target / file)
         else:
             with replacing(target / DUMP) as fresh:
                 dump(database, fresh)
@@ -82,6 +83,17 @@ def back_up(home: Path, target: Path, told: Callable[[int], None] = lambda _size
                 f"the disk of {target} is full", hint="Make room, and repeat: it goes on."
             ) from None
         raise
+
+
+def _within(home: Path, file: Path) -> Path:
+    """Name a file of SQLite's from the factory's folder: a copy of that is whole only if it lies there."""
+    try:
+        return file.resolve().relative_to(home.resolve())
+    except ValueError:
+        raise UsageError(
+            f"the database of this factory, {file}, is not in its folder",
+            hint="Move it there while the service is stopped, and correct database in factory.toml.",
+        ) from None
 
 
 def _check_target(home: Path, target: Path) -> None:

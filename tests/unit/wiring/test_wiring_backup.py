@@ -108,6 +108,18 @@ def test_a_database_that_cannot_be_dumped_is_said_before_anything_is_copied(home
     assert not list((tmp_path / "backup").iterdir())
 
 
+def test_a_file_elsewhere_is_not_left_out_of_a_backup(home, tmp_path):
+    config = home / "factory.toml"
+    settings = config.read_text()
+    config.write_text(f'database = "sqlite:///{tmp_path}/elsewhere.db"\n{settings}')
+    with pytest.raises(UsageError, match="is not in its folder"):
+        back_up(home, tmp_path / "backup")
+    (home / "factory.db").rename(home / "moved.db")
+    config.write_text(f'database = "sqlite:///{home}/moved.db"\n{settings}')
+    back_up(home, tmp_path / "other")
+    assert (tmp_path / "other" / "moved.db").is_file()
+
+
 def test_a_full_disk_is_said_and_the_backup_before_stays(home, tmp_path, monkeypatch):
     back_up(home, tmp_path / "backup")
     (home / "objects" / "t-1" / "cc").write_bytes(b"c")
