@@ -9,8 +9,9 @@ import click
 from kifabrik.cli.follow import print_log
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.reasons import grant_hint, with_names
-from kifabrik.cli.terminal import counted, done, remark, show_json, step, waiting
+from kifabrik.cli.terminal import counted, done, remark, show_json, step, waiting, warn
 from kifabrik.customer.apply import PreparedRun, lock_environment, prepare_all, submit
+from kifabrik.customer.entered import newer_than_ordered
 from kifabrik.customer.follow import wait_for_end
 from kifabrik.customer.session import Session, open_session
 from kifabrik.errors import CapacityError, KifabrikError, RefusedError, RunFailedError, UsageError
@@ -105,9 +106,12 @@ def _order(session: Session, prepared: Sequence[PreparedRun], *, as_json: bool) 
     for one, locked in zip(prepared, locks, strict=True):
         with waiting("Sealing code and command line …"):
             views.append(submit(session, one, locked, {view.run: view.order for view in views}))
+        newer = newer_than_ordered(session, one, views[-1])
         if not as_json:
             tasks = f", {one.tasks} tasks" if one.tasks else ""
             step(f"Ordered {views[-1].run}{tasks}: signed by this device, entry in the ledger")
+        for text in newer:
+            warn(text)
     return views
 
 

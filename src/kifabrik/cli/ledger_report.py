@@ -16,6 +16,7 @@ from kifabrik.customer.session import open_session
 from kifabrik.errors import IntegrityError, KifabrikError, UsageError
 from kifabrik.grants.statements import Grant
 from kifabrik.signatures.statements import verify_statement
+from kifabrik.values import format_time, now_utc
 
 if TYPE_CHECKING:
     from kifabrik.customer.session import Session
@@ -87,7 +88,7 @@ def report(
         newer=max(0, verified.held - verified.report.entries),
     )
     if out is not None:
-        out.write_text(page(found, language, dataset), encoding="utf-8")
+        out.write_text(page(found, language, dataset, format_time(now_utc())), encoding="utf-8")
     if as_json:
         show_json(_document(found))
     elif out is not None:

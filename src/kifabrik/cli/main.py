@@ -139,6 +139,7 @@ _COMMANDS: Final = {
     "pharma": ("kifabrik.cli.pharma:pharma", "Models and screening for confidential compounds."),
     "plant": ("kifabrik.cli.plant:plant", "The digital twin of a site: power, cooling, river, heat."),
     "sap": ("kifabrik.cli.sap:sap", "Bring SAP data in sealed, and results back."),
+    "open": ("kifabrik.cli.open_pages:open_pages", "Open the factory's pages in the browser, signed in."),
     "doctor": ("kifabrik.cli.doctor:doctor", "Check this machine and its connections."),
     "node": ("kifabrik.cli.node:node", "Look after a node: its keys, its agent, its jobs."),
     "admin": ("kifabrik.cli.admin:admin", "Operate a factory: sign-up codes, tenants, checks."),

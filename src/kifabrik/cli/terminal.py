@@ -6,8 +6,8 @@ Rules:
 - nothing is longer than 80 columns unless the terminal is wider; sentences are broken between words; ids and
   commands to copy are shown whole, never cut;
 - colour and moving bars only on a terminal, and never with NO_COLOR; elsewhere a bar is one last line;
-- what others wrote is shown as letters: no escape sequence of theirs reaches the terminal (the job's own
-  output is the member's own);
+- what others wrote is shown as letters: no escape sequence of theirs reaches the terminal. Of a job's output
+  colours do; into a pipe it goes without them, and otherwise as it was written;
 - an error is one line that says what was wrong, and one that says what to do.
 """
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from kifabrik.cli.folding import folded
-from kifabrik.cli.plain import plain
+from kifabrik.cli.plain import job_line, json_text, plain
 from kifabrik.values import format_duration, format_size, now_utc, parse_time
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _remarks() -> "Console":
 
 def show_json(value: Any) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    click.echo(json_text(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
 
 
 def remark(text: str) -> None:
@@ -64,6 +64,12 @@ def done(text: str) -> None:
 def warn(text: str) -> None:
     """Say something a person should not overlook (stderr)."""
     _remarks().print(folded(f"! {plain(text)}"), markup=False, style="yellow")
+
+
+def show_output(text: str, *, err: bool = False, before: str = "") -> None:
+    """Print a line of a job's output to stdout or stderr, after words of our own."""
+    stream = sys.stderr if err else sys.stdout
+    click.echo(before + (job_line(text) if stream.isatty() else text), err=err)
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()) -> None:

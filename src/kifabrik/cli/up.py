@@ -10,9 +10,10 @@ from kifabrik.cli.single_party import SingleParty
 from kifabrik.cli.terminal import done, remark, step, warn
 from kifabrik.errors import UsageError
 from kifabrik.values import Place
-from kifabrik.wiring.factory import OBJECTS, init_home, serve
+from kifabrik.wiring.factory import init_home, serve
 from kifabrik.wiring.factory_config import PORT, EngineKind
 from kifabrik.wiring.node import init_node
+from kifabrik.wiring.objects import OBJECTS
 from kifabrik.wiring.runs import NODE
 
 
@@ -62,7 +63,9 @@ def up(port: int | None, country: str, engine: str, single_party: bool, api_only
         return
     config = init_home(folder, port=PORT if port is None else port, engine=EngineKind(engine))
     if config.engine is EngineKind.LOCAL:
-        init_node(folder / NODE, place=Place(country=country), objects=folder / OBJECTS)
+        init_node(
+            folder / NODE, place=Place(country=country), objects=None if config.objects.url else folder / OBJECTS
+        )
     if os.geteuid() != 0:
         warn("Not running as root: all runs share your user, and limits may be weaker. See: kifabrik doctor")
     party = SingleParty(home, folder) if single_party else None

@@ -41,6 +41,7 @@ class PreparedRun:
         needs: Orders that must succeed first, by run id: the digest of the order, empty where it is still to be
             signed, as one of those prepared together.
         plan: What the factory says it would do and cost.
+        seen: Size of the log the names are from.
     """
 
     run: str
@@ -50,6 +51,7 @@ class PreparedRun:
     names: dict[str, str]
     needs: dict[str, str]
     plan: Plan
+    seen: int = 0
 
     @property
     def tasks(self) -> int:
@@ -79,11 +81,14 @@ def prepare_all(
             the workdir is no folder, or the requirements file no text.
     """
     session.check_may_change("order runs")
-    resolver = Resolver(session, session.catalogue())
-    return [_prepare_one(ask or session.runs.plan, resolver, job, folder) for job, folder in in_order(jobs)]
+    catalogue = session.catalogue()
+    resolver, seen = Resolver(session, catalogue), catalogue.head[0]
+    return [_prepare_one(ask or session.runs.plan, resolver, job, folder, seen) for job, folder in in_order(jobs)]
 
 
-def _prepare_one(ask: Callable[[PlanRequest], Plan], resolver: Resolver, job: JobFile, folder: Path) -> PreparedRun:
+def _prepare_one(
+    ask: Callable[[PlanRequest], Plan], resolver: Resolver, job: JobFile, folder: Path, seen: int
+) -> PreparedRun:
     check_workdir(folder / job.workdir)
     _requirements(job.environment.requirements, folder)
     found = resolver.resolve(job)
@@ -96,7 +101,7 @@ def _prepare_one(ask: Callable[[PlanRequest], Plan], resolver: Resolver, job: Jo
         inputs=[item.manifest for item in found.inputs.values() if item.manifest],
         tasks=len(job.swept()) if job.matrix is not None else 0,
     )
-    return PreparedRun(found.run, job, folder, found.inputs, found.names, found.needs, ask(request))
+    return PreparedRun(found.run, job, folder, found.inputs, found.names, found.needs, ask(request), seen)
 
 
 def lock_environment(prepared: PreparedRun) -> Lock:

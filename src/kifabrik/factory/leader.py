@@ -76,3 +76,8 @@ class Leadership:
             with self._store.write() as transaction:
                 transaction.runs.resign(_NAME, self._token)
             self._token = None
+
+
+def is_led(transaction: Transaction, now: str) -> bool:
+    """Whether some service drives all runs at this time, as far as it has said."""
+    return transaction.runs.led_until(_NAME) > now

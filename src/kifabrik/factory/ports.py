@@ -15,6 +15,7 @@ from typing import Protocol
 from kifabrik.factory.records import Member, Token
 from kifabrik.factory.rows import AccountRows, DatasetRows, LeaseRows, LogRows, ObjectRows, StatementRows
 from kifabrik.factory.run_rows import RunRows
+from kifabrik.factory.sign_in_records import SignInRows
 from kifabrik.signatures.keys import SigningKey
 
 Clock = Callable[[], datetime]
@@ -57,6 +58,11 @@ class Transaction(Protocol):
     @property
     def runs(self) -> RunRows:
         """Runs."""
+        ...
+
+    @property
+    def sign_ins(self) -> SignInRows:
+        """Challenges, codes and sessions of the pages."""
         ...
 
     def after_commit(self, key: Hashable, act: Callable[[], None]) -> None:
@@ -106,6 +112,15 @@ class Store(Protocol):
 
 class ObjectStore(Protocol):
     """Keeps whole objects under keys such as `tenant/aa/digest`."""
+
+    @property
+    def trouble(self) -> str:
+        """Why objects cannot be had at present, as a sentence without its full stop; empty if they can."""
+        ...
+
+    def look(self) -> None:
+        """See whether objects can be had, for `trouble`; nothing is raised."""
+        ...
 
     def adopt(self, file: Path, key: str) -> None:
         """Move a finished local file under a key, durable and at once; an object already there is replaced.

@@ -52,6 +52,14 @@ class RunTable(Protocol):
         """A tenant's runs, newest first, from the one after the run `before` on."""
         ...
 
+    def ended_in(self, tenant: str, month: str, most: int) -> list[Run]:
+        """A tenant's runs that ended in a calendar month (UTC) such as `2026-11`, the last first."""
+        ...
+
+    def count_ended_in(self, tenant: str, month: str, most: int) -> int:
+        """How many runs ended in a calendar month; no more than `most` are counted."""
+        ...
+
     def queued_runs(self, most: int, tenants: Collection[str] = ()) -> list[Run]:
         """Runs that wait and are not held back, at most so many of each tenant, or of these: its next ones.
 
@@ -289,6 +297,10 @@ class FleetTable(Protocol):
 
     def leader(self, name: str) -> Leader | None:
         """Who led last, whether its time has run out or not."""
+        ...
+
+    def led_until(self, name: str) -> str:
+        """When the time of who led last runs out or has run out; empty where nobody leads."""
         ...
 
     def leads(self, name: str, token: int) -> bool:

@@ -18,9 +18,12 @@ from typing import Final
 
 from kifabrik.durable import make_folder, replacing
 from kifabrik.errors import FULL_DISK, CapacityError, IntegrityError, UsageError
+from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.sql.dumping import dump
-from kifabrik.wiring.factory import KEYS, OBJECTS, database_of
+from kifabrik.wiring.factory import KEYS, database_of
 from kifabrik.wiring.factory_config import FILE, read_config
+from kifabrik.wiring.mirror import mirror
+from kifabrik.wiring.objects import OBJECTS, object_store
 from kifabrik.wiring.runs import NODE
 
 DUMP: Final = "factory.dump"
@@ -76,7 +79,10 @@ def back_up(home: Path, target: Path, told: Callable[[int], None] = lambda _size
         for name in _KEPT_OF_NODE:
             _copy_small(home / NODE / name, target / NODE / name)
         _mirror_keys(home / KEYS, target / KEYS)
-        return _mirror_objects(home / OBJECTS, target / OBJECTS, told)
+        store, copy = object_store(home, config), target / OBJECTS
+        if not isinstance(store, FolderObjects):
+            return BackedUp(*mirror(store, copy, _files(copy), told))
+        return _mirror_objects(home / OBJECTS, copy, told)
     except OSError as error:
         if error.errno in FULL_DISK:
             raise CapacityError(

@@ -116,6 +116,11 @@ class SqlFleetTable:
         row = self._sql.execute(query).one_or_none()
         return None if row is None else Leader(row.holder, row.token)
 
+    def led_until(self, name: str) -> str:
+        """When the time of who led last runs out or has run out; empty where nobody leads."""
+        query = select(leaders.c.until).where(leaders.c.name == name, leaders.c.holder != "")
+        return self._sql.execute(query).scalar_one_or_none() or ""
+
     def leads(self, name: str, token: int) -> bool:
         """Whether this token is still the leader's."""
         query = select(leaders.c.token).where(leaders.c.name == name, leaders.c.holder != "")

@@ -35,6 +35,7 @@ from kifabrik.stores.sql.log import SqlLogRows
 from kifabrik.stores.sql.objects import SqlObjectRows
 from kifabrik.stores.sql.runs import SqlRunRows
 from kifabrik.stores.sql.schema.log import logs
+from kifabrik.stores.sql.sign_ins import SqlSignInRows
 from kifabrik.stores.sql.statements import SqlStatementRows
 
 _BUSY_TIMEOUT_MS: Final = 15_000
@@ -82,6 +83,11 @@ class SqlTransaction:
     def runs(self) -> SqlRunRows:
         """Runs."""
         return SqlRunRows(self._sql)
+
+    @cached_property
+    def sign_ins(self) -> SqlSignInRows:
+        """Challenges, codes and sessions of the pages."""
+        return SqlSignInRows(self._sql)
 
     def after_commit(self, key: Hashable, act: Callable[[], None]) -> None:
         """Run `act` after the commit, once for each key."""
