@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from kifabrik.factory.accounts import Accounts
 from kifabrik.factory.attestation import Attestation
 from kifabrik.factory.check import Check
+from kifabrik.factory.check_home import HomeCheck
 from kifabrik.factory.datasets import Datasets
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.erasures import Erasures
@@ -27,6 +28,7 @@ from kifabrik.factory.statements import Statements
 from kifabrik.factory.trails import Trails
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
+from kifabrik.factory.ways import Ways
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Factory:
     keyholders: Keyholders
     deletions: Deletions
     objects: Objects
+    ways: Ways
     versions: Versions
     datasets: Datasets
     grants: Grants
@@ -51,6 +54,7 @@ class Factory:
     leases: Leases
     models: Models
     unregistered: Unregistered
+    home: HomeCheck
     housekeeping: Housekeeping
     check: Check
     runs: RunCases

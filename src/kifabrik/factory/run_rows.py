@@ -48,6 +48,10 @@ class RunTable(Protocol):
         """A tenant's runs that ended in a calendar month (UTC) such as `2026-11`, the last first."""
         ...
 
+    def count_ended_in(self, tenant: str, month: str, most: int) -> int:
+        """How many runs ended in a calendar month; no more than `most` are counted."""
+        ...
+
     def queued_runs(self, most: int, tenants: Collection[str] = ()) -> list[Run]:
         """Runs that wait and are not held back, at most so many of each tenant, or of these: its next ones.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from databases import fresh_database, sqlite_only
 from kifabrik.errors import ConflictError
 from kifabrik.factory.allowances import Limits, Usage
 from kifabrik.factory.capacity import Gpu, Occupation, Share
@@ -103,7 +104,7 @@ def add_run(transaction, run):
 
 @pytest.fixture
 def store(tmp_path: Path):
-    opened = SqlStore(f"sqlite:///{tmp_path / 'factory.db'}")
+    opened = SqlStore(fresh_database(tmp_path / "factory.db"))
     upgrade(opened)
     yield opened
     opened.close()
@@ -376,13 +377,13 @@ def test_a_disabled_node_takes_nothing_new(store: SqlStore) -> None:
     assert not _takes(store, Share("n-1", 1, 1))
 
 
-def test_two_processes_never_take_the_same_share(store: SqlStore, tmp_path: Path) -> None:
+def test_two_processes_never_take_the_same_share(store: SqlStore) -> None:
     with store.write() as transaction:
         transaction.runs.put_node(replace(NODE, cpus=40))
     program = textwrap.dedent(f"""
         from kifabrik.factory.capacity import Share
         from kifabrik.stores.sql.store import SqlStore
-        store = SqlStore("sqlite:///{tmp_path / "factory.db"}")
+        store = SqlStore("{store.address.url}")
         taken = 0
         for _ in range(40):
             with store.write() as transaction:
@@ -445,7 +446,7 @@ def test_reasons_of_many_are_written_of_those_that_still_wait_as_they_were(store
         transaction.runs.save_run(replace(read[2], state=RunState.STARTING))
         assert [run.run for run in transaction.runs.that_still_wait(read)] == ["r-0", "r-3"]
         transaction.runs.set_all_waiting((run, f"{run.run} waits.") for run in read)
-        found = transaction.runs.runs_named("t-a", [f"r-{n}" for n in range(4)])
+        found = sorted(transaction.runs.runs_named("t-a", [f"r-{n}" for n in range(4)]), key=lambda run: run.run)
     assert [(run.reason, run.revision) for run in found] == [
         ("r-0 waits.", 2),
         (RUN.reason, 2),
@@ -468,6 +469,7 @@ def test_attempts_are_counted_by_tenant_and_run(store: SqlStore) -> None:
         assert transaction.runs.count_attempts(runs) == {("t-a", "r-1"): 2, ("t-b", "r-2"): 1}
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     "query",
     [

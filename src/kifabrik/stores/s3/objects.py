@@ -63,13 +63,22 @@ class S3Objects:
         self._whole, self._part = whole, part
         self._lock = threading.Lock()
         self._adopting: dict[str, threading.Lock] = {}
-        self._away: tuple[float, KifabrikError] | None = None
+        self._away: tuple[float, StoreAwayError] | None = None
+        self._trouble = ""
 
     @property
     def trouble(self) -> str:
         """Why the store cannot be used at present, for people who wait for it; empty if it can."""
-        away = self._away
-        return away[1].message if away else ""
+        return self._trouble
+
+    def look(self) -> None:
+        """See whether the store answers, and remember it for `trouble`."""
+        self._away = None
+        try:
+            with self._watched():
+                self.lines.client.list_objects_v2(Bucket=self.place.bucket, MaxKeys=1)
+        except KifabrikError as error:
+            self._trouble = error.message
 
     def close(self) -> None:
         """Hang up."""
@@ -308,11 +317,11 @@ class S3Objects:
                 yield
         except StoreAwayError as error:
             raise self._noted(error) from error
-        self._away = None
+        self._away, self._trouble = None, ""
 
     def _noted(self, error: KifabrikError) -> KifabrikError:
         if isinstance(error, StoreAwayError):
-            self._away = (time.monotonic() + _AWAY_S, error)
+            self._away, self._trouble = (time.monotonic() + _AWAY_S, error), error.message
         return error
 
 
