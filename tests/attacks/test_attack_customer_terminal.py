@@ -27,6 +27,17 @@ def test_reasons_and_cells_are_letters(capfd: pytest.CaptureFixture[str]) -> Non
     assert "[/nonsense] [red]not a colour" in said.out
 
 
+@pytest.mark.parametrize(
+    "letter", ["\xad", "\u200b", "\u200e", "\u061c", "\u2028", "\u2060", "\ufeff", "\U000e0061"]
+)
+def test_two_names_that_differ_are_not_shown_as_one(capfd: pytest.CaptureFixture[str], letter: str) -> None:
+    show_table(["WHO"], [["Anna"], [f"An{letter}na"]])
+    remark(f"An{letter}na")
+    said = capfd.readouterr()
+    assert said.out.split()[1:] == ["Anna", "An\N{REPLACEMENT CHARACTER}na"]
+    assert said.err.strip() == "An\N{REPLACEMENT CHARACTER}na"
+
+
 SHOW = """
 import sys
 from kifabrik.cli.terminal import show_json, show_output
