@@ -67,7 +67,7 @@ reference: install ## write the reference of commands in docs/cli.md
 
 lock: install ## resolve the locked packages anew
 	@$(BIN)/uv pip compile pyproject.toml --group dev --extra factory --extra node --extra model-signing --extra postgres \
-	  --extra maintenance --extra pharma --extra plant --extra sap --extra supply-chain \
+	  --extra maintenance --extra pharma --extra plant --extra s3 --extra sap --extra supply-chain \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o locks/dev.txt
 	@$(BIN)/uv pip compile --group fuzz \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o locks/fuzz.txt

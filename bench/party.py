@@ -16,8 +16,9 @@ from kifabrik.engines.local.processes import ProcessId
 from kifabrik.tenants.invitation import Invitation
 from kifabrik.transfer.objects import silent
 from kifabrik.values import Place
-from kifabrik.wiring.factory import OBJECTS, init_home
+from kifabrik.wiring.factory import init_home
 from kifabrik.wiring.node import init_node
+from kifabrik.wiring.objects import OBJECTS
 from kifabrik.wiring.runs import NODE
 
 KIFABRIK = Path(sys.executable).parent / "kifabrik"

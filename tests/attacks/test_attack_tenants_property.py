@@ -42,7 +42,7 @@ from kifabrik.service.routers import ALL
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified, sign_statement
-from kifabrik.tenants.statements import Membership, RecipientList, Removal, Role
+from kifabrik.tenants.statements import Membership, RecipientList, Removal, Role, SignInProof
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc, sha256_hex
 from kifabrik.wire.body import Detail
 from parties import Party, Person
@@ -67,6 +67,7 @@ _WITHOUT_ANY_ID = {
     ("GET", "/v1/keyholder/mail"),
     ("GET", "/v1/log/tile/{path}"),
     ("GET", "/v1/log/since/{size}"),
+    ("POST", "/v1/sign-ins/challenges"),
 }
 """What answers about the caller's own tenant, whatever is sent."""
 _APART = {("PATCH", "/v1/uploads/{digest}"), ("POST", "/v1/objects")}
@@ -396,6 +397,11 @@ def a_list(scene: Scene, names: Names) -> Envelope:
     return scene.mine.sign(RecipientList(scene.mine.tenant, 1, listed, _now()), scene.mine.keyholder_key)
 
 
+def a_sign_in(scene: Scene, names: Names) -> Envelope:
+    """A sign-in to the pages as somebody else, signed by the attacker's device, over a challenge of somebody's."""
+    return sign_statement(SignInProof(names.tenant, names.member, names.digest, _now()), {}, scene.engineer.key)
+
+
 def a_policy(scene: Scene, names: Names) -> Envelope:
     listed = EndorsedNode(names.digest, "n1", names.digest, names.digest, names.digest)
     return scene.mine.sign(AttestationPolicy(names.tenant, 1, nodes=(listed,), created=_now()))
@@ -532,6 +538,8 @@ for _path, _fields in (
     if _path not in ("progress", "keys", "fault"):
         attack("POST", _whole, own_attempt(_whole, **_fields), "launcher")
     attack("POST", _whole, get(_whole), "launcher", "steward", "keyholder")
+attack("POST", "/v1/sign-ins", posted("/v1/sign-ins", a_sign_in), "engineer")
+attack("POST", "/v1/sign-ins", body("/v1/sign-ins", statement="statement"), "engineer", "steward", "auditor")
 attack("POST", "/v1/nodes/claims", a_claim, "nobody", "launcher", "steward")
 
 

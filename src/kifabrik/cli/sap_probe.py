@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.plain import plain
 from kifabrik.cli.sap_secret import store_of, store_options
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 
@@ -106,4 +107,5 @@ def _show_fields(found: "SetFound") -> None:
     ]
     show_table(["FIELD", "TYPE", "COLUMN", ""], rows)
     for navigation in found.navigations:
-        click.echo(f"{navigation.name} leads to {'many' if navigation.many else 'one'} of {navigation.target}")
+        many = "many" if navigation.many else "one"
+        click.echo(plain(f"{navigation.name} leads to {many} of {navigation.target}"))

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from kifabrik.cli.counting import counting
-from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.options import FileToWrite, home_option, json_option
 from kifabrik.cli.terminal import counted, done, remark, show_json, show_table
 from kifabrik.customer.monthly import check_month, in_month, monthly
 from kifabrik.customer.monthly_proof import check_budgets, prove_footprints, require_cosigned, signed_order
 from kifabrik.customer.monthly_table import COLUMNS, as_csv
 from kifabrik.customer.monthly_table import as_json as as_json_of
 from kifabrik.customer.session import open_session
-from kifabrik.errors import UsageError
 from kifabrik.orders.tasks import order_run
 from kifabrik.values import now_utc
 
@@ -49,7 +48,7 @@ _ABOUT_SITE: Final = frozenset({"heat_handed_on_kwh", "water_consumed_l", "co2e_
 @click.option("--month", help="Year and month, such as 2026-11; this month if left out. Months are those of UTC.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FileToWrite(".html", ".csv", ".json"),
     help="Write it here instead: .html to read or print, .csv or .json.",
 )
 @click.option(
@@ -98,11 +97,7 @@ def statement(
 
 
 def _writer(out: Path | None, language: "Language") -> Callable[["MonthlyStatement"], str]:
-    """How to write a file of this name.
-
-    Raises:
-        UsageError: Its ending is none of those known.
-    """
+    """How to write a file of this name."""
     from kifabrik.customer.monthly_page import page  # noqa: PLC0415 - only for one of three formats
 
     kinds: dict[str, Callable[[MonthlyStatement], str]] = {
@@ -110,11 +105,7 @@ def _writer(out: Path | None, language: "Language") -> Callable[["MonthlyStateme
         ".json": lambda found: json.dumps(as_json_of(found), indent=2, ensure_ascii=False) + "\n",
         ".html": lambda found: page(found, language),
     }
-    if out is None:
-        return kinds[".json"]
-    if out.suffix not in kinds:
-        raise UsageError(f"{out}: what to write is not clear from its name", hint="End it in .html, .csv or .json.")
-    return kinds[out.suffix]
+    return kinds[out.suffix if out is not None else ".json"]
 
 
 def _show(found: "MonthlyStatement") -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from kifabrik.customer.bundle import CodeBundle
+from kifabrik.customer.bundle import CodeBundle, check_workdir
 from kifabrik.customer.locks import keep_lock
 from kifabrik.customer.resolving import Resolver, in_order
 from kifabrik.customer.session import Session
@@ -75,9 +75,10 @@ def prepare_all(
         ask: Says what the factory would do; None asks the factory.
 
     Raises:
-        NotFoundError: A dataset, model, run or output does not exist.
+        NotFoundError: A dataset, model, run or output, the workdir or the requirements file does not exist.
         RefusedError: The member is an auditor.
-        UsageError: The resources make no sense, two jobs have one name, or they need each other in a circle.
+        UsageError: The resources make no sense, two jobs have one name, or they need each other in a circle;
+            the workdir is no folder, or the requirements file no text.
     """
     session.check_may_change("order runs")
     catalogue = session.catalogue()
@@ -88,6 +89,8 @@ def prepare_all(
 def _prepare_one(
     ask: Callable[[PlanRequest], Plan], resolver: Resolver, job: JobFile, folder: Path, seen: int
 ) -> PreparedRun:
+    check_workdir(folder / job.workdir)
+    _requirements(job.environment.requirements, folder)
     found = resolver.resolve(job)
     request = PlanRequest(
         resources=job.resources.parsed(),
@@ -127,7 +130,13 @@ def _requirements(named: str | list[str], folder: Path) -> str:
     try:
         return (folder / named).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise NotFoundError(f"there is no requirements file {folder / named}") from None
+        raise NotFoundError(
+            f"there is no requirements file {folder / named}", hint="It is named from the job file's folder."
+        ) from None
+    except IsADirectoryError:
+        raise UsageError(f"{folder / named} is a folder, not a requirements file") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{folder / named} is not UTF-8 text", hint="Save it as UTF-8 in your editor.") from None
 
 
 def submit(

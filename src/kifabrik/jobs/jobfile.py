@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.jobs.matrix import Matrix
 from kifabrik.jobs.parts import (
+    FORMS,
     AbsolutePath,
     EnvironmentPart,
     Euros,
@@ -182,6 +183,7 @@ def parse_job(text: str, where: str = "job file") -> JobFile:
     try:
         job = JobFile.model_validate(body)
         job.slurm.parsed()
+        job.resources.parsed()
     except ValidationError as error:
         raise _first_fault(error, where) from None
     except UsageError as error:
@@ -190,7 +192,8 @@ def parse_job(text: str, where: str = "job file") -> JobFile:
 
 
 def _first_fault(error: ValidationError, where: str) -> UsageError:
-    fault = error.errors(include_url=False)[0]
+    # A misspelt key is also a missing one: what was written is named, not what was meant.
+    fault = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     names = [str(part) for part in fault["loc"]]
     place = ".".join(names) or "the file"
     if fault["type"] == "extra_forbidden":
@@ -200,6 +203,9 @@ def _first_fault(error: ValidationError, where: str) -> UsageError:
         return UsageError(f"{where}: unknown key {place!r}", hint=hint)
     if fault["type"] == "missing":
         return UsageError(f"{where}: {place!r} is missing", hint="See docs/job-file.md for an example.")
+    if fault["type"] == "string_pattern_mismatch":
+        message = f"{where}: {place}: {fault['input']!r} is not of the right form"
+        return UsageError(message, hint=FORMS.get(fault["ctx"]["pattern"], "See docs/job-file.md for an example."))
     message = str(fault["msg"]).removeprefix("Value error, ")
     if isinstance(fault["input"], str | int | float) and message.startswith("Input"):
         message = f"{fault['input']!r} does not fit: {message[0].lower()}{message[1:]}"

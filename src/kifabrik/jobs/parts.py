@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -31,7 +31,17 @@ def _no_id(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_PYTHON: Final = r"^3\.\d{1,2}$"
+_COUNTRY: Final = r"^([A-Z]{2})?$"
+FORMS: Final = {
+    _NAME: "Use 1 to 64 lower-case letters, digits, '-', '_' and '.', starting with a letter or digit.",
+    _PYTHON: "Write it like 3.11, in quotes.",
+    _COUNTRY: "Use the two capital letters of ISO 3166, such as DE.",
+}
+"""What to write, by the pattern it must match."""
+
+Name = Annotated[str, Field(pattern=_NAME)]
 NewName = Annotated[Name, AfterValidator(_no_id)]
 """What something is called from now on, and not what something is found by."""
 AbsolutePath = Annotated[str, BeforeValidator(lambda value: _absolute(str(value)))]
@@ -45,7 +55,7 @@ class EnvironmentPart(Part):
 
     requirements: str | list[str] = ""
     """A requirements file beside the job file, or the requirements themselves as a list."""
-    python: str = Field(default="3.11", pattern=r"^3\.\d{1,2}$")
+    python: str = Field(default="3.11", pattern=_PYTHON)
     index: str | None = None
     find_links: list[str] = Field(default_factory=list, alias="find-links")
     variables: dict[str, str] = Field(default_factory=dict)
@@ -81,7 +91,7 @@ class ResourcesPart(Part):
 class PlacePart(Part):
     """Where the job may run."""
 
-    country: str = Field(default="", pattern=r"^([A-Z]{2})?$")
+    country: str = Field(default="", pattern=_COUNTRY)
     site: str = Field(default="", max_length=64)
     node_class: str = Field(default="", alias="class", max_length=64)
 

@@ -13,10 +13,11 @@ from typing import Final
 
 from kifabrik.client.attempts import Attempts
 from kifabrik.client.connection import Connection
+from kifabrik.client.direct import Direct
 from kifabrik.client.leases import Leases
 from kifabrik.client.logs import Log
 from kifabrik.client.objects import Objects
-from kifabrik.errors import FULL_DISK, ConflictError, KifabrikError
+from kifabrik.errors import FULL_DISK, ConflictError, KifabrikError, UnavailableError
 from kifabrik.launcher.asking import ask_for_keys
 from kifabrik.launcher.assignment import Assignment
 from kifabrik.launcher.attesting import Attester
@@ -71,9 +72,9 @@ class AttemptRunner:
         )
         self._api = Attempts(connection, assignment.attempt, assignment.rank)
         self._leases = Leases(connection)
-        self._cosigned = Log(connection).cosigned
+        self._log = Log(connection)
         self._folder = node.runs / assignment.attempt
-        objects = Objects(connection)
+        objects = Objects(connection, Direct(connection), patience_s=_PATIENCE_S, waits=self._on_wait)
         ranges = RangeCache(objects.read, self._folder / "blocks", node.block_cache, patience_s=_PATIENCE_S)
         self._store = node_store(objects, ranges, node.objects, assignment.tenant)
         control = Control(self._api)
@@ -124,7 +125,7 @@ class AttemptRunner:
     def _attempt(self, work: VerifiedWork, opened: ExitStack) -> None:
         """Build, ask, open, run, seal; what lies in memory in plaintext goes with `opened`."""
         course, assignment, node = self._course, self._course.assignment, self._course.node
-        attester = Attester(node, self._cosigned, asked=work.attested)
+        attester = Attester(node, self._log, asked=work.attested, given_up=lambda: course.control.cause is not None)
         course.gang = self._gang_for(work, attester)
         environment = build_environment(work.lock, assignment.tenant, node, self._mounts, on_build=self._on_build)
         course.environment = environment.built.tree_digest
@@ -137,6 +138,7 @@ class AttemptRunner:
         journal = course.journal = Journal.open(
             self._api, lease.statement, course.keys.run_key, rank=assignment.rank, on_lost=self._on_lost
         )
+        course.reporter.reached(RunState.STAGING)
         owner = opened.enter_context(claim_uid(node.care.uids))
         streamer = None
         if work.streamed:
@@ -176,6 +178,10 @@ class AttemptRunner:
     def _on_start(self, room: RunningRoom) -> None:
         self._room = room
 
+    def _on_wait(self, error: UnavailableError | None) -> None:
+        """Objects cannot be had or sent at present, or can again."""
+        self._course.reporter.waits(f"Waiting: {error.message}." if error else "")
+
     def _on_build(self) -> None:
         self._course.reporter.tell(RunState.BUILDING)
 
@@ -196,6 +202,8 @@ class AttemptRunner:
         if not gang.leads:
             self._fall_silent()
             gang.say_ended(sign_node_ended(course, work))
+            if not course.succeeded:
+                gang.await_close()
             return
         for _ in range(_MOST_LOOKS):
             try:

@@ -47,6 +47,43 @@ class SlurmConfig(BaseModel):
     form: Form = Form.TEXT
 
 
+class Direct(StrEnum):
+    """Who may move objects to and from the object store without the service in between."""
+
+    ALL = "all"
+    NODES = "nodes"
+    NONE = "none"
+
+
+class ObjectsConfig(BaseModel):
+    """Where sealed objects lie, if not in the home folder.
+
+    Args:
+        url: `s3://bucket/prefix`; empty for the folder `objects`.
+        endpoint: Base URL of the store; empty for Amazon's of the region.
+        region: Goes into signatures; Ceph takes any.
+        path_style: Whether the bucket stands in the path; Amazon wants it in the name of the host.
+        ca: PEM file of authorities to trust, relative to the home folder; empty for the system's.
+        credentials: File in the form of `~/.aws/credentials`, relative to the home folder; empty for what the
+            environment, that file, or the machine's role say.
+        profile: Section of that file.
+        direct: Who may move objects without the service in between.
+        outside: Base URL under which those reach the store, if not as `endpoint` says.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, Field(pattern=r"^(s3://[^/?#@]+(/[^?#]*)?)?$")] = ""
+    endpoint: Annotated[str, Field(pattern=r"^(https?://[^/?#@]+/?)?$")] = ""
+    region: str = "us-east-1"
+    path_style: bool = True
+    ca: str = ""
+    credentials: str = ""
+    profile: str = ""
+    direct: Direct = Direct.ALL
+    outside: Annotated[str, Field(pattern=r"^(https?://[^/?#@]+/?)?$")] = ""
+
+
 class SiteConfig(BaseModel):
     """What the operator states of the site, for runs' footprints.
 
@@ -87,15 +124,18 @@ class FactoryConfig(BaseModel):
         host: Address to listen on.
         port: Port to listen on; 0 for any free one.
         public_url: How customers reach it, if not as `host` and `port` say.
-        database: SQLAlchemy URL; empty for `factory.db` in the home folder.
+        database: SQLAlchemy URL without a password; empty for `factory.db` in the home folder.
+        database_password_file: File with its password, relative to the home folder; empty for libpq's own ways.
         tls_cert: PEM file with the certificate chain; empty for plain HTTP.
         tls_key: PEM file with its key.
         prices: Price list, relative to the home folder.
         quota: Most bytes of sealed objects per tenant.
         keep_unregistered: Seconds after which an object is removed that was uploaded and never registered.
+        objects: Where sealed objects lie, if not in the home folder.
         engine: What runs go to.
         slurm: The cluster, if they go to one.
         site: What turns energy into carbon, heat and water; without it footprints say nothing of these.
+        meters: Folder of the plant's meters, which the operator's page shows; empty for none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -104,14 +144,29 @@ class FactoryConfig(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = PORT
     public_url: str = ""
     database: str = ""
+    database_password_file: str = ""
     tls_cert: str = ""
     tls_key: str = ""
     prices: str = "prices.toml"
     quota: Size = 10**12
     keep_unregistered: Annotated[Duration, Field(ge=3600)] = 14 * 86_400
+    objects: ObjectsConfig = ObjectsConfig()
     engine: EngineKind = EngineKind.LOCAL
     slurm: SlurmConfig = SlurmConfig()
     site: SiteConfig | None = None
+    meters: str = ""
+
+    @property
+    def secure(self) -> bool:
+        """Whether customers reach it by HTTPS."""
+        return bool(self.tls_cert) or self.public_url.startswith("https:")
+
+    @property
+    def address(self) -> str:
+        """Where customers reach it; empty where the port is any free one and nothing else is said."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        scheme = "https" if self.tls_cert else "http"
+        return self.public_url.rstrip("/") or (f"{scheme}://{host}:{self.port}" if self.port else "")
 
 
 def read_config(home: Path) -> FactoryConfig:
