@@ -309,6 +309,19 @@ def test_a_tenants_note_with_markup_is_shown_as_it_is_written(scene: Scene) -> N
     assert "Müller &lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
+@pytest.mark.parametrize(
+    "path", ["//evil.example/x", "///evil.example", "/%5Cevil.example", '/"onload=alert(1)', "/%0d%0ax"]
+)
+def test_the_page_of_an_odd_address_links_nowhere_else(scene: Scene, path: str) -> None:
+    answer = httpx.get(httpx.URL(scene.desk.url).copy_with(raw_path=path.encode()), headers={"accept": "text/html"})
+    parts = _Parts()
+    parts.feed(answer.text)
+    assert answer.status_code == 404
+    assert parts.links
+    assert not parts.odd
+    assert not [one for one in parts.links if re.match(r"[/\\]{2}|[a-z]+:", one)]
+
+
 # --- forms ---
 
 
