@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parents[1] / "tests/integration")]
@@ -29,6 +30,7 @@ from runs_room import RunFactory
 from kifabrik.client.connection import Connection
 from kifabrik.client.runs import Runs
 from kifabrik.factory.run_records import Attempt
+from kifabrik.runs.states import RunState
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc
 from members import Member
 from parties import Person
@@ -123,12 +125,13 @@ def listing(where: str, factory: RunFactory, person: Person, count: int) -> None
 
 
 def fill_attempt(factory: RunFactory, person: Person) -> None:
-    """Give the newest run the attempt that `fill` copies; nothing has started here."""
+    """End the newest run, with an attempt, for `fill` to copy; nothing has started here."""
     with factory.inside.store.write(person.party.tenant) as transaction:
         (run,) = transaction.runs.page(person.party.tenant, "", 1)
         now = format_time(now_utc())
         made = Attempt(run.tenant, run.run, new_id(Kind.ATTEMPT), 1, (), Place("DE"), 60, now, finished=now)
         transaction.runs.add_attempt(made)
+        transaction.runs.save_run(replace(run, state=RunState.SUCCEEDED, finished=now))
 
 
 def sqlite_commits(home: Path) -> float:

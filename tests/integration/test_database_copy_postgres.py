@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +19,34 @@ __all__ = ["postgres"]
 
 
 def _copy(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    called = [sys.executable, "-m", "kifabrik.cli.main", "admin", "database", "copy", *words, "--home", str(home)]
+    return _admin(home, "database", "copy", *words)
+
+
+def _admin(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    called = [sys.executable, "-m", "kifabrik.cli.main", "admin", *words, "--home", str(home)]
     return subprocess.run(called, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "80"})
+
+
+def _restored(postgres: PostgresServer, tmp_path: Path, backup: subprocess.CompletedProcess[str]) -> None:
+    """Restore a backup that was made beside the running service, as operations.md says."""
+    assert backup.returncode == 0, backup.stderr
+    address = _fresh(postgres, "restored")
+    dump = tmp_path / "backup" / "factory.dump"
+    assert dump.stat().st_mode & 0o077 == 0
+    subprocess.run(["pg_restore", "--exit-on-error", f"--dbname={address}", dump], check=True)
+    shutil.copytree(tmp_path / "backup", tmp_path / "restored" / "factory")
+    _name(tmp_path / "restored", f'database = "{address}"')
+    checked = _admin(tmp_path / "restored", "check", "--deep")
+    assert checked.returncode == 0, checked.stderr
+
+
+def _fresh(postgres: PostgresServer, name: str) -> str:
+    """Make a database; return its address as libpq writes it."""
+    engine = create_engine(postgres.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return postgres.url.replace("/postgres?", f"/{name}?").replace("postgresql+psycopg", "postgresql")
 
 
 def _name(home: Path, printed: str) -> None:
@@ -33,11 +60,7 @@ def test_a_factory_moves_to_postgresql_and_back(
     postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KIFABRIK_TEST_POSTGRES", raising=False)
-    engine = create_engine(postgres.url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE moved")
-    engine.dispose()
-    address = postgres.url.replace("/postgres?", "/moved?").replace("postgresql+psycopg", "postgresql")
+    address = _fresh(postgres, "moved")
     init_home(tmp_path / "factory", port=free_port())  # it is found there again
     factory = FactoryProcess(tmp_path / "factory")
     party = factory.sign_up()
@@ -53,12 +76,14 @@ def test_a_factory_moves_to_postgresql_and_back(
     done = _copy(tmp_path, address)
     assert done.returncode == 0, done.stderr
     assert "compared one by one" in done.stderr
-    assert done.stdout.startswith('database = "postgresql://kifabrik@/moved?host=')
+    assert done.stdout == f'database = "{address}"\n'
     _name(tmp_path, done.stdout)
     factory.start()
     manifests.append(person.seal().digest)
     assert _sealed(party) == manifests
     assert factory.inside.check.run(deep=True) == []
+
+    _restored(postgres, tmp_path, _admin(tmp_path, "backup", str(tmp_path / "backup")))
 
     factory.stop()
     factory.inside.store.close()
