@@ -1,6 +1,8 @@
 # kifabrik: `make demo` installs and plays the main job; `make test` installs and passes the tests.
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+# Tests start some hundred Pythons: each would compile all it imports anew where the environment forbids keeping that.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -q
 
 .PHONY: help install demo demo-supply-chain demo-pharma test soak test-services test-slurm slurm-cluster check format fuzz bench reference lock clean
 
@@ -22,15 +24,15 @@ demo-pharma: install ## play training on sealed compounds
 	@$(BIN)/python demo/pharma.py
 
 test: install ## run all tests
-	@$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder
 
 test-services: install ## run the tests against SAP's own OData server (from npm; Node 20)
 	@scripts/install-services
-	@$(BIN)/pytest -q -n auto --dist loadfile tests/services
+	@$(PYTEST) -n auto --dist loadfile tests/services
 
 test-slurm: install ## run the tests against a real Slurm cluster on this machine (root; installs Debian's Slurm)
 	@scripts/install-slurm
-	@$(BIN)/pytest -q tests/slurm
+	@$(PYTEST) tests/slurm
 
 slurm-cluster: install ## build that cluster to play with; docs/slurm.md
 	@scripts/install-slurm
@@ -67,7 +69,7 @@ reference: install ## write the reference of commands in docs/cli.md
 
 lock: install ## resolve the locked packages anew
 	@$(BIN)/uv pip compile pyproject.toml --group dev --extra factory --extra node --extra model-signing --extra postgres \
-	  --extra maintenance --extra pharma --extra plant --extra sap --extra supply-chain \
+	  --extra maintenance --extra pharma --extra plant --extra s3 --extra sap --extra supply-chain \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o locks/dev.txt
 	@$(BIN)/uv pip compile --group fuzz \
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o locks/fuzz.txt

@@ -22,7 +22,7 @@ SECTIONS: Final = (
     (
         "A member's work",
         (
-            *("login", "dataset", "apply", "ps", "logs", "results", "retry", "stop", "why"),
+            *("login", "open", "dataset", "apply", "ps", "logs", "results", "retry", "stop", "why"),
             *("model", "ledger", "env", "footprint", "statement", "recipe", "sap", "doctor"),
         ),
     ),

@@ -1,14 +1,17 @@
 """Afterwards: what must be true once everything has come to rest."""
 
 import json
+import re
 import time
 from contextlib import suppress
 
-from kifabrik.runs.states import is_end
+from kifabrik.runs.states import RunState, is_end
+from kifabrik.values import sweep_of
 from kifabrik.wiring.factory import open_factory
 from soak.truth import wrong
 
 QUIET_S = 300.0
+OBJECT = re.compile(r"object (\S+) (is missing|belongs to nothing)")
 SOUND = {"healthy": True, "serving": True, "undelivered": 0, "unresolved": 0, "missing_lease": "", "evidence": 0}
 """What the status of a keyholder must say once all is at rest."""
 
@@ -34,10 +37,16 @@ def check_runs(ordered, watches, journal):
         if view is None:
             journal.mistake(f"{one.name} was ordered as {one.run}, and is not in the list of runs")
             continue
+        needed = [views[run].state for run in one.needs if run in views]
+        if any(state is not RunState.SUCCEEDED for state in needed) and not view.attempts:
+            if view.state is not RunState.FAILED:
+                journal.mistake(f"{one.name} ({one.run}) is {view.state}, but what it needs is {needed}")
+            continue
         for sentence in wrong(one, view, journal.harmed):
             journal.mistake(sentence)
         _check_result(one, journal)
-    for run in sorted(views.keys() - known):
+    sweeps = {sweep_of(run) for run in known}
+    for run in sorted(views.keys() - known - sweeps):
         # The command that ordered it was killed before it could say so, and its scene ended there.
         journal.note(f"{run} was ordered by a command that was cut off; it is {views[run].state}")
 
@@ -120,6 +129,25 @@ def check_factory(factory, journal, when):
         journal.mistake(f"admin check {when}: {finding['what']} [{finding['tenant'] or 'factory'}]")
     if said.status == 0 and not found:
         journal.count("admin checks passed")
+
+
+def check_copies(copies, live, journal):
+    """Each backup that was made while runs went on is a whole factory.
+
+    Objects come after the database: what was uploaded meanwhile belongs to nothing in the copy, and what was erased
+    meanwhile is missing in it as it is in the factory.
+    """
+    for home in copies:
+        factory = open_factory(home)
+        try:
+            for finding in factory.check.run(deep=True):
+                found = OBJECT.fullmatch(finding.what)
+                erased = found and found[2] == "is missing" and not (live / "objects" / found[1]).exists()
+                if not erased and not (found and found[2] == "belongs to nothing"):
+                    journal.mistake(f"the backup {home.parent.name}: {finding}")
+        finally:
+            factory.store.close()
+        journal.count("backups whole")
 
 
 def check_money(home, journal):

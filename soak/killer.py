@@ -21,13 +21,13 @@ WEIGHTS = {
 }
 WAYS = {
     # A guard ends what is built around a run; a job sees SIGTERM only from its own node.
-    "service": ("KILL", "KILL", "TERM", "STOP"),
-    "keyholder": ("KILL", "KILL", "TERM", "STOP"),
+    "service": ("KILL", "KILL", "TERM", "INT", "STOP"),
+    "keyholder": ("KILL", "KILL", "TERM", "INT", "STOP"),
     "template": ("KILL", "TERM"),
     "launcher": ("KILL", "KILL", "TERM", "STOP", "STOP"),
     "room": ("KILL", "KILL", "TERM", "STOP"),
     "guard": ("KILL",),
-    "command": ("KILL", "KILL", "TERM", "STOP"),
+    "command": ("KILL", "KILL", "TERM", "INT", "STOP"),
 }
 
 

@@ -14,6 +14,9 @@ KIFABRIK = Path(sys.executable).parent / "kifabrik"
 PASSPHRASE = "Eisbach-Surfer-2026"
 PATIENCE_S = 300.0
 UNAVAILABLE = 7
+CUT_SHORT = 130
+"""Exit status after Ctrl-C."""
+NO_ROOM = 8
 UNFORESEEN = 1
 """Exit status of an error nobody foresaw."""
 
@@ -42,8 +45,8 @@ class Said:
 
     @property
     def interrupted(self):
-        """Whether it was killed, or met a service that is away."""
-        return self.status < 0 or self.status == UNAVAILABLE
+        """Whether it was killed or cut short, or met a service that is away."""
+        return self.status < 0 or self.status in {UNAVAILABLE, CUT_SHORT}
 
     def short(self):
         """Status and last words."""
@@ -52,6 +55,11 @@ class Said:
     def json(self):
         """The one JSON document on stdout."""
         return json.loads(self.out)
+
+
+def _before_it_began(said):
+    """Whether Ctrl-C met Python itself, before the command's first line ran."""
+    return said.status in {-2, CUT_SHORT} and said.err.rstrip().endswith("KeyboardInterrupt")
 
 
 class Commands:
@@ -96,7 +104,7 @@ class Commands:
                 self._running.pop(process.pid, None)
         said = Said(process.returncode, out, err)
         self._journal.count("commands")
-        if "Traceback" in out + err or said.status == UNFORESEEN:
+        if ("Traceback" in out + err and not _before_it_began(said)) or said.status == UNFORESEEN:
             self._journal.mistake(f"kifabrik {' '.join(words[:3])} broke: {(out + err)[-600:]}")
         return said
 

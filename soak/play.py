@@ -22,6 +22,7 @@ from pathlib import Path
 from kifabrik.errors import KifabrikError
 from kifabrik.values import parse_time
 from soak import afterwards
+from soak.cast import Cast
 from soak.casting import PURPOSE, make_factory, make_tenant, wait_for_port
 from soak.journal import Journal
 from soak.killer import Killer
@@ -30,7 +31,6 @@ from soak.parties import Commands, UnexpectedError
 from soak.plan import deal, dice
 from soak.processes import Processes
 from soak.report import Progress, clock, page, paint, say
-from soak.scenes import Cast
 from soak.watch import Watch
 
 RUNS_A_MINUTE = 5
@@ -95,7 +95,9 @@ class Soak:
     def cast(self, tenant, number):
         """A scene's view of a tenant."""
         rolls = dice(self.seed, "scene", number)
-        return Cast(self.tenants[tenant], self.watches[tenant], self.journal, rolls, number, self.ordered)
+        return Cast(
+            self.tenants[tenant], self.watches[tenant], self.journal, rolls, number, self.factory, self.ordered
+        )
 
     def perform(self):
         """Play all scenes while processes are harmed."""
@@ -150,6 +152,8 @@ class Soak:
         afterwards.check_factory(self.factory, self.journal, "beside the service")
         self.stop()
         afterwards.check_factory(self.factory, self.journal, "without the service")
+        copies = sorted((self.folder / "factory").glob("copy-*/factory"))
+        afterwards.check_copies(copies, self.folder / "factory" / "factory", self.journal)
         afterwards.check_money(self.folder / "factory" / "factory", self.journal)
         for sentence in sorted(left_for_good(self.folder, self.before)):
             self.journal.mistake(f"left on this machine: {sentence}")

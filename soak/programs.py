@@ -32,6 +32,8 @@ leave(SALT)
 """
 )
 
+POINT = RESULT + 'leave(SALT + os.environ["part"]); print("point", os.environ["part"], flush=True)\n'
+
 FAILING = RESULT + 'print("this goes wrong", flush=True); time.sleep(1); sys.exit(3)\n'
 
 FLOOD = (
@@ -88,9 +90,14 @@ def with_values(program, **values):
 
 def expected_files(source, salt, **more):
     """What `leave` writes, computed from the plaintext of the data on the customer's side."""
+    return expected_of({path.name: path.read_bytes() for path in source.iterdir()}, salt, **more)
+
+
+def expected_of(files, salt, **more):
+    """The same, from the bytes of files by their names."""
     found = hashlib.sha256(salt.encode())
-    for path in sorted(source.iterdir()):
-        found.update(path.name.encode() + path.read_bytes())
+    for name in sorted(files):
+        found.update(name.encode() + files[name])
     digest = found.hexdigest()
     return {
         "result.json": json.dumps({"digest": digest, **more}, sort_keys=True).encode(),

@@ -102,7 +102,7 @@ def page(journal, ordered, views, services, waits):
     )
     yield paint("1", "afterwards  ") + (
         f"{counts['keyholders sound']} keyholders sound, {counts['ledgers verified']} copies of ledgers verified, "
-        f"{counts['admin checks passed']} checks of the factory passed"
+        f"{counts['admin checks passed']} checks of the factory passed, {counts['backups whole']} backups whole"
     )
     for sentence in journal.mistakes:
         yield paint("1;31", "WRONG       ") + sentence

@@ -1,191 +1,23 @@
 """What customers do: small plays of a minute or so, each by itself, in any order, beside each other."""
 
-import json
 import re
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import Outcome, RunState
 from soak import programs
-from soak.casting import NODE_MB, PURPOSE, enrol
-from soak.parties import Party, UnexpectedError, tries
-from soak.truth import Ordered
+from soak.cast import PATIENCE_S
+from soak.casting import NODE_MB, enrol
+from soak.disks import full_disk
+from soak.parties import NO_ROOM, Party, UnexpectedError
 
-PATIENCE_S = 420.0
 BEGINS = re.compile(r"begins at (\d+)")
-WELL = frozenset({Outcome.SUCCEEDED})
 RETRIES = ("preemption", "node-failure", "error")
 REFUSALS = (3, 4, 9)
 """Exit statuses of a command that is refused, and says so."""
-
-
-@dataclass
-class Cast:
-    """One tenant, as scenes see it.
-
-    Args:
-        tenant: Its people and folders.
-        watch: Sees its runs.
-        journal: Where acknowledgements go.
-        dice: Random numbers of this scene.
-        number: Of this scene; names carry it.
-        ordered: Every run ordered in the play; shared.
-    """
-
-    tenant: object
-    watch: object
-    journal: object
-    dice: object
-    number: int
-    ordered: list = field(default_factory=list)
-
-    def name(self, text):
-        """A name nobody else uses."""
-        return f"{text}-{self.number}"
-
-    # --- datasets ---
-
-    def folder(self, name, files=3, size=40_000):
-        """A folder of data that did not exist before."""
-        folder = self.tenant.steward.home / "sources" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for number in range(files):
-            (folder / f"part-{number:02}.bin").write_bytes(self.dice.randbytes(size))
-        return folder
-
-    def seal(self, name, source):
-        """Seal a folder and keep the acknowledgement."""
-        sealed = self.tenant.steward.insist("dataset", "seal", name, source, "--json").json()
-        self.journal.ack(
-            self.tenant.name, EntryKind.DATASET_SEALED, dataset=sealed["dataset"], version=sealed["version"]
-        )
-        return sealed
-
-    def grant(self, dataset, purpose=PURPOSE):
-        """Permit a use and keep the acknowledgement; the grant's id."""
-        said = self.tenant.sign("dataset", "grant", dataset, "--purpose", purpose, "--country", "DE").json()
-        self.journal.ack(self.tenant.name, EntryKind.GRANT_GIVEN, grant=said["grant"], dataset=said["dataset"])
-        if not said["delivered"]:
-            self._wait_for_entry(EntryKind.GRANT_GIVEN, "grant", said["grant"])
-        return said["grant"]
-
-    def given(self, grant):
-        """Every grant for the dataset of this one: a command that was cut off may have given another before."""
-        entries = self.tenant.steward.insist("ledger", "show", "--json").json()
-        given = [one["refs"] for one in entries if one["kind"] == EntryKind.GRANT_GIVEN]
-        (owner,) = {refs["dataset"] for refs in given if refs["grant"] == grant}
-        return [refs["grant"] for refs in given if refs["dataset"] == owner]
-
-    def _wait_for_entry(self, kind, name, value):
-        """Wait until the ledger shows what the keyholder has to deliver."""
-        until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until:
-            entries = self.tenant.steward.insist("ledger", "show", "--json").json()
-            if any(one["kind"] == kind and one["refs"].get(name) == value for one in entries):
-                return
-            time.sleep(3)
-        raise UnexpectedError(f"{self.tenant.name}: {kind} of {value} was not delivered")
-
-    # --- runs ---
-
-    def order(self, kind, program, *, by=None, outcomes=WELL, first=frozenset(), expected=None, **job):
-        """Order a run as a person would: if the command is cut off, look first whether it was taken."""
-        party = by or self.tenant.engineer
-        name = self.name(kind)
-        file = self._job(party, name, program, job)
-        run = self._apply(party, name, file)
-        retry = job.get("retry", {})
-        made = Ordered(
-            self.tenant.name,
-            name,
-            run,
-            kind,
-            frozenset(outcomes),
-            attempts=retry.get("attempts", 1),
-            retry_on=tuple(retry.get("on", ())),
-            exit_status=3 if kind == "failing" else None,
-            first=frozenset(first),
-            expected=expected or {},
-        )
-        self.ordered.append(made)
-        self.journal.ack(self.tenant.name, EntryKind.RUN_ORDERED, run=run)
-        self.journal.ack(self.tenant.name, EntryKind.RUN_ADMITTED, run=run)
-        return made
-
-    def _job(self, party, name, program, job):
-        folder = party.home / "jobs" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "job.py").write_text(program)
-        told = {
-            "name": name,
-            "purpose": PURPOSE,
-            "data": {"/data/line": self.tenant.name + "-line"},
-            "run": "python job.py",
-            "resources": {"cpu": 1, "memory": "300MB"},
-            "outputs": {"model": "/out/model"},
-            "max_duration": "10m",
-            **job,
-        }
-        (folder / "job.yaml").write_text(
-            json.dumps({key: value for key, value in told.items() if value is not None})
-        )
-        return folder / "job.yaml"
-
-    def _apply(self, party, name, file):
-        for _ in tries():
-            said = party.kifabrik("apply", file, "--yes", "--detach", "--json")
-            if said.status == 0:
-                return said.json()["run"]
-            if not said.interrupted:
-                raise UnexpectedError(f"{party.name}: apply {name}: {said.short()}")
-            time.sleep(2)
-            listed = party.insist("ps", "--limit", 500, "--json").json()
-            taken = [one["run"] for one in listed if one["name"] == name]
-            if taken:
-                return taken[0]
-        raise UnexpectedError(f"{party.name}: apply {name} never went through")
-
-    def end(self, ordered):
-        """Wait for the end of a run; its view."""
-        view = self.watch.end(ordered.run, PATIENCE_S)
-        if view is None:
-            raise UnexpectedError(f"{ordered.name} ({ordered.run}) has not ended after {PATIENCE_S:.0f} s")
-        for attempt in view.attempts:
-            self.journal.ack(self.tenant.name, EntryKind.RUN_FINISHED, run=view.run, attempt=attempt.attempt)
-            if attempt.outcome is Outcome.SUCCEEDED:
-                self.journal.ack(self.tenant.name, EntryKind.LEASE_RELEASED, run=view.run, receiver=attempt.attempt)
-        return view
-
-    def pull(self, ordered, view, by=None):
-        """Pull the result of a run that succeeded; the lease for it must be in the log."""
-        if view.state is not RunState.SUCCEEDED or not ordered.expected:
-            return
-        party = by or self.tenant.engineer
-        for attempt in tries():
-            target = party.home / "pulled" / f"{ordered.name}-{attempt}"
-            target.parent.mkdir(exist_ok=True)
-            said = party.kifabrik("model", "pull", ordered.name, "--to", target, "--json")
-            if said.status == 0:
-                ordered.pulled = target
-                self.journal.ack(self.tenant.name, EntryKind.LEASE_RELEASED, run=ordered.run, receiver=party.member)
-                return
-            if not said.interrupted:
-                raise UnexpectedError(f"{party.name}: pull {ordered.name}: {said.short()}")
-        raise UnexpectedError(f"{party.name}: pull {ordered.name} never went through")
-
-    def play(self, kind, program, **job):
-        """Order, wait, pull."""
-        ordered = self.order(kind, program, **job)
-        view = self.end(ordered)
-        self.pull(ordered, view)
-        return ordered, view
-
-    def line(self, salt, **more):
-        """What a program that reads this tenant's line leaves."""
-        return programs.expected_files(self.tenant.steward.home / "sources" / "line", salt, **more)
 
 
 def short(cast):
@@ -448,6 +280,97 @@ def restored(cast):
     once(cast)
 
 
+def sweep(cast):
+    """A sweep, two tasks at once; one of its results is promoted and pulled."""
+    salt, retry = secrets.token_hex(4), {"attempts": 4, "on": list(RETRIES)}
+    program = programs.with_values(programs.POINT, SALT=salt)
+    whole = cast.order("sweep", program, matrix={"part": [1, 2, 3]}, max_parallel=2, retry=retry)
+    tasks = [
+        replace(whole, run=f"{whole.run}-{part}", kind="task", expected=cast.line(f"{salt}{part}"))
+        for part in (1, 2, 3)
+    ]
+    cast.ordered += tasks
+    views = cast.end_tasks(whole)
+    done = [number for number, view in enumerate(views) if view.state is RunState.SUCCEEDED]
+    if done:
+        best = cast.dice.choice(done)
+        words = ("model", "promote", f"{whole.name}/{best + 1}", "--json")
+        said = cast.tenant.engineer.insist(*words).json()
+        if said["run"] != tasks[best].run:
+            cast.journal.mistake(f"{whole.name}: task {best + 1} was promoted, and {said['run']} was said")
+        cast.pull(tasks[best], views[best])
+
+
+def pipeline(cast):
+    """Two runs of which the second takes what the first puts out, and waits for it."""
+    salt, retry = secrets.token_hex(4), {"attempts": 4, "on": list(RETRIES)}
+    program = programs.with_values(programs.SHORT, SALT=salt)
+    made = cast.line(salt)
+    outputs = {"features": "/out/model"}
+    before = cast.order("prepare", program, outputs=outputs, retry=retry)
+    after = cast.order(
+        "train",
+        program,
+        data={"/data/line": f"output:{before.name}/features"},
+        needs=(before.run,),
+        expected=programs.expected_of(made, salt),
+        retry=retry,
+    )
+    cast.end(before)
+    cast.pull(after, cast.end(after))
+
+
+def erased_meanwhile(cast):
+    """A dataset is erased while a run works on it: the key it has is not recalled, and it gets no other one."""
+    name = cast.name("fading")
+    sealed = cast.seal(name, cast.folder(name))
+    cast.grant(name)
+    program = programs.with_values(programs.LONG, SALT=secrets.token_hex(4), SECONDS=15)
+    ordered = cast.order(
+        "erased-meanwhile",
+        program,
+        outcomes={Outcome.SUCCEEDED, Outcome.REFUSED},
+        data={"/data/line": name},
+        retry={"attempts": 3, "on": list(RETRIES)},
+    )
+    cast.watch.wait(ordered.run, lambda view: view.state is RunState.RUNNING, PATIENCE_S)
+    _erase(cast, name, sealed["dataset"])
+    cast.end(ordered)
+
+
+def cramped(cast):
+    """The disk of a person's machine is full: nothing half is left, and the same command goes on with more room."""
+    name = cast.name("cramped")
+    party = Party(cast.tenant.steward.home / name, cast.tenant.steward.commands, name)
+    source = cast.folder(name, files=4, size=300_000)
+    with full_disk(party.home) as disk:
+        member = enrol(cast.tenant, party, "steward")
+        cast.journal.ack(cast.tenant.name, EntryKind.MEMBER_ENROLLED, member=member)
+        disk.fill()
+        party.insist("dataset", "seal", name, source, "--json", expect=(NO_ROOM,))
+        disk.empty()
+        sealed = party.insist("dataset", "seal", name, source, "--json").json()
+    refs = {"dataset": sealed["dataset"], "version": sealed["version"]}
+    cast.journal.ack(cast.tenant.name, EntryKind.DATASET_SEALED, **refs)
+    cast.journal.count("full disks")
+    cast.grant(name)
+    salt = secrets.token_hex(4)
+    cast.play(
+        "after-cramped",
+        programs.with_values(programs.SHORT, SALT=salt),
+        data={"/data/line": name},
+        expected=programs.expected_files(source, salt),
+        retry={"attempts": 4, "on": list(RETRIES)},
+    )
+
+
+def copied(cast):
+    """The factory is backed up while runs go on; the copy is looked at afterwards."""
+    folder = cast.factory.home / f"copy-{cast.number}" / "factory"
+    cast.factory.insist("admin", "backup", folder, "--json")
+    short(cast)
+
+
 def crowd(cast):
     """Many runs at once: others must not wait for all of them."""
     salt = secrets.token_hex(4)
@@ -477,5 +400,10 @@ SCENES = {
     frozen: (2, 1),
     restored: (1, 1),
     crowd: (1, 4),
+    sweep: (3, 3),
+    pipeline: (3, 2),
+    erased_meanwhile: (2, 1),
+    cramped: (2, 1),
+    copied: (2, 1),
 }
 """Scenes with their weight in the mix, and the runs each orders."""

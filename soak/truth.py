@@ -40,6 +40,7 @@ class Ordered:
         may_stop: Whether somebody may have stopped it.
         expected: Files of its result.
         pulled: Folder they were pulled to.
+        needs: Runs whose output it takes.
     """
 
     tenant: str
@@ -53,6 +54,7 @@ class Ordered:
     first: frozenset = frozenset()
     expected: dict = field(default_factory=dict)
     pulled: Path | None = None
+    needs: tuple = ()
 
 
 def wrong(ordered, view, harmed):

@@ -62,12 +62,22 @@ class Watch:
             try:
                 with open_session(self._party.home) as session:
                     while not self._over.is_set():
-                        self._take(session.runs.all(limit=MOST))
+                        self._take(self._with_tasks(session.runs, session.runs.all(limit=MOST)))
                         self._over.wait(EVERY_S)
             except KifabrikError:
                 time.sleep(1.0)  # the service is away
 
+    def _with_tasks(self, runs, views):
+        """Views of runs, of sweeps, and of the tasks of those that go on or were not seen to their end."""
+        known = self.views()
+        for view in views:
+            yield view
+            before = known.get(view.run)
+            if view.tasks and not (before and is_end(before.state)):
+                yield from runs.all_tasks(view.run)
+
     def _take(self, views):
+        views = list(views)  # before the lock: asking takes time
         with self._news:
             for view in views:
                 known = self._views.get(view.run)

@@ -144,6 +144,10 @@ def format_size(size: float) -> str:
     return f"{size:.0f} PB"
 
 
+_LONGEST_S: Final = 10**12
+"""Longer than anybody waits; what is written as plain seconds has as many digits."""
+
+
 def parse_duration(text: str | int) -> int:
     """Read a duration such as `90s`, `2h` or `1h30m` and return seconds.
 
@@ -153,9 +157,11 @@ def parse_duration(text: str | int) -> int:
     compact = str(text).replace(" ", "").lower()
     if re.fullmatch(r"[0-9]{1,12}", compact):
         return int(compact)
-    if not re.fullmatch(r"([0-9]{1,12}[smhdw])+", compact):
+    parts = re.findall(r"([0-9]{1,12})([smhdw])", compact)
+    seconds = sum(int(number) * _DURATION_UNITS[unit] for number, unit in parts)
+    if "".join(map("".join, parts)) != compact or not parts or seconds > _LONGEST_S:
         raise UsageError(f"not a duration: {text!r}", hint="Write it like 90s, 45m, 2h or 1h30m.")
-    return sum(int(n) * _DURATION_UNITS[unit] for n, unit in re.findall(r"([0-9]+)([smhdw])", compact))
+    return seconds
 
 
 def format_duration(seconds: float) -> str:
@@ -273,7 +279,9 @@ class Resources:
 
     def __post_init__(self) -> None:
         if self.cpus < 1 or self.nodes < 1 or self.memory_bytes < 1:
-            raise UsageError("a run needs at least one core, one node and some memory")
+            raise UsageError(
+                "a run needs at least one core, one node and some memory", hint="Memory is written like 16GB."
+            )
         if self.nodes > MOST_NODES:
             raise UsageError(f"a run has at most {MOST_NODES} nodes, not {self.nodes}")
         if min(self.gpu_count, self.gpu_memory_bytes, self.disk_bytes) < 0:

@@ -8,6 +8,7 @@ import pytest
 
 from keyhouse import Attempt, House, Person
 from kifabrik.customer.catalogue import Catalogue
+from kifabrik.customer.named import DatasetName
 from kifabrik.customer.proof import prove_output, prove_run
 from kifabrik.datasets.manifest import Manifest, sign_manifest
 from kifabrik.errors import IntegrityError, NotFoundError
@@ -133,6 +134,72 @@ def test_an_auditor_and_the_factory_give_no_dataset_another_name(view: View) -> 
     view.house.factory.statements[envelope.digest] = envelope
     view.entry(*sealed_entry(envelope), view.names(envelope, dataset, {"name": "harmless"}, ada.key))
     assert [one.name for one in view.catalogue().datasets()] == [dataset]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"{NAME}\u200b", "press-line-\u0437", f"\u202e{NAME}", f"{NAME} ", f"{NAME}\n", "a" * 65, "", 7, [NAME]],
+    ids=["invisible", "Cyrillic", "turned round", "a space", "a line", "long", "none", "a number", "a list"],
+)
+def test_a_name_that_only_looks_like_one_counts_for_nothing(view: View, name) -> None:
+    """A colleague may sign any text as a name; what is shown is the id."""
+    own = read_unverified(view.seal(NAME, b"ours"), Manifest)[0].owner
+    other = read_unverified(view.seal(name, b"bad"), Manifest)[0].owner
+    assert [(one.name, one.dataset) for one in view.catalogue().datasets()] == [(NAME, own), (other, other)]
+
+
+def test_nothing_is_called_by_the_id_of_something_else(view: View) -> None:
+    """A colleague seals a dataset under the id of another as its name; whoever uses the id means the other one."""
+    own = read_unverified(view.seal(NAME, b"ours"), Manifest)[0].owner
+    view.seal(own, b"bad")
+    catalogue = view.catalogue()
+    assert catalogue.dataset(own).name == NAME
+    first = view.trained(NAME).run.id
+    second = view.trained(first).run.id
+    assert [run.run for run in view.catalogue().runs()] == [first, second]
+    assert view.catalogue().run(first).run == first
+
+
+def test_nobody_takes_the_name_of_a_dataset_that_is_there(view: View) -> None:
+    """A colleague's own program seals another one under the name; who grants or erases by it means the first."""
+    own = read_unverified(view.seal(NAME, b"ours"), Manifest)[0].owner
+    otto = View(view.house, view.house.enrol(Role.ENGINEER, "Otto"), view.folder)
+    otto.details = view.details
+    other = read_unverified(otto.seal(NAME, b"bad"), Manifest)[0].owner
+    catalogue = view.catalogue()
+    assert catalogue.dataset(NAME).dataset == own
+    assert [(one.name, one.dataset) for one in catalogue.datasets()] == [(NAME, own), (other, other)]
+
+
+def test_a_later_version_gives_its_dataset_no_other_name(view: View) -> None:
+    """Nor can he call the first one something else, to be the first of its name himself."""
+    first = view.seal(NAME, b"ours")
+    own = read_unverified(first, Manifest)[0].owner
+    otto = View(view.house, view.house.enrol(Role.ENGINEER, "Otto"), view.folder)
+    otto.details = view.details
+    second = otto.person.sealed({"a": b"more"}, own, view.house.recipients()[own], first)
+    view.house.factory.statements[second.digest] = second
+    view.entry(*sealed_entry(second), otto.names(second, own, {"name": "scrap"}))
+    otto.seal(NAME, b"bad")
+    assert view.catalogue().dataset(NAME) == DatasetName(NAME, own, (first.digest, second.digest), erased=False)
+
+
+def test_the_name_of_an_erased_dataset_is_free_again(view: View) -> None:
+    own = read_unverified(view.seal(NAME, b"ours"), Manifest)[0].owner
+    view.house.round.work()
+    view.house.steward.erase(own)
+    second = read_unverified(view.seal(NAME, b"again"), Manifest)[0].owner
+    assert view.catalogue().dataset(NAME).dataset == second
+
+
+@pytest.mark.parametrize("outputs", [["model\u200b"], "model", [["model"]], [7]])
+def test_outputs_that_are_not_called_by_names_have_none(view: View, outputs) -> None:
+    run = view.person.order()
+    told = Entry.from_bytes(view.house.factory.entries.pop())
+    detail = view.names(run.order, run.id, {"name": NAME, "outputs": outputs})
+    view.details[detail.sha256] = detail.sealed
+    view.house.factory.entries.append(replace(told, detail=detail.sha256).to_bytes())
+    assert [(one.name, one.outputs) for one in view.catalogue().runs()] == [(run.id, ())]
 
 
 def test_a_signed_name_cannot_be_moved_to_another_dataset(view: View) -> None:

@@ -3,7 +3,10 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
+import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -76,6 +79,41 @@ def test_job_and_plaintext_end_with_the_launcher(tmp_path):
     assert str(tmp_path / "memory") not in Path("/proc/self/mountinfo").read_text()
 
 
+TAKES_OVER = """
+#include <sys/prctl.h>
+#include <unistd.h>
+__attribute__((constructor)) static void begin(void) {
+    prctl(PR_SET_PDEATHSIG, 0);
+    prctl(PR_SET_DUMPABLE, 1);
+    if (getpid() == 1) write(1, "taken over\\n", 11);
+}
+"""
+LOADERS = ("LD_PRELOAD", "LD_AUDIT")
+"""Variables by which the dynamic loader puts code of whoever set them into every program."""
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_no_variable_of_the_job_puts_its_code_into_the_rooms_first_process(tmp_path, loader):
+    """There it would take back the death signal, and the job and its data would outlive the launcher."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    library = tmp_path / "takes_over.so"
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-xc", "-", "-o", library], input=TAKES_OVER, text=True, check=True
+    )
+    wishes = {"environment": {loader: "/data/in/takes_over.so"}, "copies": {"takes_over.so": str(library)}}
+    seen = visit(f"echo ${loader}; /usr/bin/true", tmp_path / "said", **wishes)
+    assert seen.stdout == "/data/in/takes_over.so\n"  # it is the job's own to use, and the job's alone
+    with launcher("echo up; sleep 76; true", tmp_path / "killed", **wishes) as process:
+        process.stdout.readline()
+        deadline = time.monotonic() + 20
+        while len(alive(UID)) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+    assert all_dead(UID, patience_s=5)
+
+
 def test_leftovers_are_removed_and_living_runs_left_alone(tmp_path):
     locks = tmp_path / "locks"
     with launcher("sleep 30", tmp_path / "a", locks=str(locks)) as dead:
@@ -127,6 +165,25 @@ def test_a_launcher_killed_at_any_moment_leaves_no_process(tmp_path):
             time.sleep(moments.uniform(0.05, 0.30))
             process.kill()
         assert all_dead(UID), f"seed {seed}, attempt {number}"
+
+
+def test_what_is_still_being_built_ends_with_the_launcher_though_no_death_signal_reaches_it(tmp_path):
+    """As bubblewrap's second process, which waits for a first one that is dead: the guard ends it."""
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nsleep 74 &\nsleep 74\n")
+    slow.chmod(0o755)
+    tmp_path.chmod(0o755)
+    with tempfile.TemporaryDirectory(prefix="room-") as folder:  # where the run's user gets to
+        place = Path(folder)
+        place.chmod(0o755)
+        shutil.copy(slow, place / "slow")
+        with launcher("true", tmp_path / "s", bubblewrap=str(place / "slow")) as process:
+            deadline = time.monotonic() + 20
+            while len(alive(UID)) < 3 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert len(alive(UID)) == 3  # the stand-in and its two
+            process.kill()
+        assert all_dead(UID, patience_s=5)
 
 
 def test_bubblewrap_killed_from_outside_ends_the_room(tmp_path):

@@ -285,7 +285,7 @@ def test_a_plan_says_price_cap_and_place(person: Person) -> None:
     assert plan.rate_micro_eur_per_hour == 2 * 40_000 + 500
     assert plan.most_micro_eur == plan.rate_micro_eur_per_hour
     assert plan.place == Place("DE")
-    assert plan.price_list == "examples"
+    assert plan.price_list == "example prices"
 
 
 def test_a_budget_shortens_the_cap_and_is_never_exceeded(person: Person) -> None:

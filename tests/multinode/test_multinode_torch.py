@@ -1,23 +1,17 @@
 """PyTorch as it is used outside: torchrun on two nodes, two ranks each, DDP over gloo; the loss of one process."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from fabric import NODES
 from test_multinode_runs import ended, lines_of, order
 
-from kifabrik.environments.lock import lock
-from kifabrik.errors import KifabrikError
 from kifabrik.runs.states import RunState
+from torch_environment import REQUIREMENTS, give
 
 pytestmark = [pytest.mark.xdist_group("multinode"), pytest.mark.slow, pytest.mark.timeout(900)]
 
-TORCH = "torch==2.13.0"
 TRAIN = """
 import json, os, time
 from pathlib import Path
@@ -61,48 +55,15 @@ RUN = (
 SHORT = "torchrun --nproc-per-node=2 job.py"
 
 
-PREBUILD = """
-import sys
-from pathlib import Path
-from kifabrik.environments.build import build
-from kifabrik.environments.lock import lock
-from kifabrik.launcher.cache import reachable_cache
-from kifabrik.sandbox.memory import enter_private_mounts
-from kifabrik.sandbox.uids import claim_uid
-
-home, tenant, requirements = sys.argv[1:]
-cache = reachable_cache(enter_private_mounts(), Path(home) / "environments")
-with claim_uid() as owner:
-    build(lock(requirements, python="3.11"), cache, tenant, as_uid=owner.uid)
-"""
+@pytest.fixture(scope="module")
+def torch_on_nodes(cluster, torch_environment):
+    """Torch's environment on every node: the nodes of these tests do not reach the package index."""
+    folders = [cluster.node_home(node) / "environments" for node in range(NODES)]
+    give(torch_environment, cluster.sdk.session.tenant, *folders)
 
 
 @pytest.fixture(scope="module")
-def torch_wheel(cluster):
-    """Torch's environment on every node, built here: the nodes of these tests do not reach the package index.
-
-    Skips, with a clear line, where torch cannot be had.
-    """
-    folders = [
-        Path(part) for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS") for part in os.environ.get(name, "").split()
-    ]
-    if not any(folder.glob("torch-2.13.0*.whl") for folder in folders):
-        pytest.skip(f"PIP_FIND_LINKS names no folder with a wheel of {TORCH}")
-    try:
-        lock(f"{TORCH}\n", python="3.11")
-    except KifabrikError as error:
-        pytest.skip(f"{TORCH} cannot be had here: {error.message}")
-    first, *others = (cluster.node_home(node) for node in range(NODES))
-    command = [sys.executable, "-c", PREBUILD, str(first), cluster.sdk.session.tenant, f"{TORCH}\n"]
-    built = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
-    assert built.returncode == 0, built.stderr
-    for home in others:
-        command = ["cp", "--archive", "--link", "--no-clobber", str(first / "environments"), str(home)]
-        subprocess.run(command, check=True)
-
-
-@pytest.fixture(scope="module")
-def alone(cluster, torch_wheel, tmp_path_factory):
+def alone(cluster, torch_on_nodes, tmp_path_factory):
     """The loss of one process on one node."""
     return trained(cluster, tmp_path_factory.mktemp("alone"), "python job.py", nodes=1)
 
@@ -114,7 +75,7 @@ def trained(cluster, folder, command, nodes):
         folder,
         TRAIN,
         run=command,
-        environment={"requirements": [TORCH]},
+        environment={"requirements": REQUIREMENTS.splitlines()},
         resources={"cpu": 2, "memory": "1500MB", "nodes": nodes},
         outputs={"model": "/out/model"},
         max_duration="10m",

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import click
 
-from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import done, remark, show_json, show_table
+from kifabrik.cli.options import FileToWrite, home_option, json_option
+from kifabrik.cli.terminal import counted, done, remark, show_json, show_table
 from kifabrik.customer.monthly import check_month
 from kifabrik.customer.monthly_page import page
-from kifabrik.customer.monthly_table import COLUMNS
+from kifabrik.customer.monthly_table import COLUMNS, cells
 from kifabrik.customer.monthly_table import as_json as as_json_of
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.prices.pricelist import PriceList
@@ -34,7 +34,7 @@ from kifabrik.wiring.runs import read_prices
 @click.option("--tenant", default="", help="Only this one.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FileToWrite(".csv", ".html"),
     help="Write it here: .csv, a line for each tenant; .html, a page for the one named with --tenant.",
 )
 @click.option(
@@ -51,8 +51,6 @@ def bill(
     is shown as what it would cost for 30 days at what is stored now; it is not in EUR.
     """
     wanted = check_month(month or f"{now_utc():%Y-%m}")
-    if out is not None and out.suffix not in (".csv", ".html"):
-        raise UsageError(f"{out}: what to write is not clear from its name", hint="End it in .csv or .html.")
     if out is not None and out.suffix == ".html" and not tenant:
         raise UsageError("a page is for one tenant", hint="Name it with --tenant, or write a .csv for all.")
     folder = home / "factory"
@@ -70,7 +68,7 @@ def bill(
     if as_json:
         show_json({"month": wanted, "prices": prices.name, "bills": [_document(one) for one in found]})
     elif out is not None:
-        done(f"{wanted}: {_total(found)} in {len(found)} bills. {out}")
+        done(f"{wanted}: {_total(found)} in {counted(len(found), 'bill')}. {out}")
     else:
         _show(found, wanted, prices.name, prices.prices)
 
@@ -94,7 +92,6 @@ def _csv(found: list[Bill]) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["month", "tenant", "note", "orders", *COLUMNS, "stored_bytes", "storage_30_days_eur"])
     for one in found:
-        figures = [round(of(one.statement.total), 9) for of in COLUMNS.values()]
         note = f"'{one.note}" if one.note[:1] in tuple("=+-@") else one.note  # no cell is taken for a formula
         rows.writerow(
             [
@@ -102,9 +99,9 @@ def _csv(found: list[Bill]) -> str:
                 one.tenant,
                 note,
                 len(one.statement.lines),
-                *figures,
+                *cells(one.statement.total),
                 one.stored_bytes,
-                one.storage.micro_eur / 10**6,
+                f"{one.storage.micro_eur / 10**6:.6f}",
             ]
         )
     return text.getvalue()

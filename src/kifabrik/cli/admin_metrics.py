@@ -7,6 +7,7 @@ import click
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import show_json
 from kifabrik.durable import write_whole
+from kifabrik.values import now_utc
 from kifabrik.wiring.factory import open_factory
 from kifabrik.wiring.metrics import as_text, metrics
 
@@ -30,7 +31,7 @@ def figures(out: Path | None, home: Path, *, as_json: bool) -> None:
     folder = home / "factory"
     factory = open_factory(folder)
     try:
-        found = metrics(factory, folder)
+        found = metrics(factory, folder, now_utc())
     finally:
         factory.store.close()
     if out is not None:

@@ -1,16 +1,18 @@
 """`kifabrik apply`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from kifabrik.cli.follow import print_log
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.reasons import grant_hint, with_names
-from kifabrik.cli.terminal import counted, done, remark, show_json, step, waiting
+from kifabrik.cli.terminal import counted, done, remark, show_json, step, waiting, warn
 from kifabrik.customer.apply import PreparedRun, lock_environment, prepare_all, submit
+from kifabrik.customer.entered import newer_than_ordered
 from kifabrik.customer.follow import wait_for_end
 from kifabrik.customer.session import Session, open_session
 from kifabrik.errors import CapacityError, KifabrikError, RefusedError, RunFailedError, UsageError
@@ -18,6 +20,9 @@ from kifabrik.jobs.reading import Read, read_job_or_script
 from kifabrik.runs.states import RunState
 from kifabrik.values import Money, Place, format_duration, format_size
 from kifabrik.wire.runs import Plan, RunView
+
+_CUT_SHORT: Final = 130
+"""Exit status after Ctrl-C."""
 
 
 @click.command(
@@ -105,9 +110,12 @@ def _order(session: Session, prepared: Sequence[PreparedRun], *, as_json: bool) 
     for one, locked in zip(prepared, locks, strict=True):
         with waiting("Sealing code and command line …"):
             views.append(submit(session, one, locked, {view.run: view.order for view in views}))
+        newer = newer_than_ordered(session, one, views[-1])
         if not as_json:
             tasks = f", {one.tasks} tasks" if one.tasks else ""
             step(f"Ordered {views[-1].run}{tasks}: signed by this device, entry in the ledger")
+        for text in newer:
+            warn(text)
     return views
 
 
@@ -159,7 +167,32 @@ def _delivery(plan: Plan) -> str:
     return "opened into memory before it starts"
 
 
+@contextmanager
+def _left_alone(runs: Sequence[str], *, as_json: bool) -> Iterator[None]:
+    """Ctrl-C ends the following, not the runs: say how to go on, as the same command would order them again."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not as_json:
+            for run in runs:
+                remark(
+                    f"\n{run} goes on. Follow it with: kifabrik logs -f {run}\n  or stop it: kifabrik stop {run}"
+                )
+        raise click.exceptions.Exit(_CUT_SHORT) from None
+
+
 def _follow(session: Session, runs: Sequence[str], *, as_json: bool) -> None:
+    with _left_alone(runs, as_json=as_json):
+        views = _ended(session, runs, as_json=as_json)
+    if as_json:
+        _show_json([view.model_dump(mode="json") for view in views])
+    for view in views:
+        if view.state is not RunState.SUCCEEDED:
+            raise _failure(session, view)
+
+
+def _ended(session: Session, runs: Sequence[str], *, as_json: bool) -> list[RunView]:
+    """Follow runs to their end, one after the other."""
     views = []
     for run in runs:
         if not as_json:
@@ -167,11 +200,7 @@ def _follow(session: Session, runs: Sequence[str], *, as_json: bool) -> None:
         views.append(wait_for_end(session, run))
         if not as_json and views[-1].state is RunState.SUCCEEDED:
             done(_success(views[-1]))
-    if as_json:
-        _show_json([view.model_dump(mode="json") for view in views])
-    for view in views:
-        if view.state is not RunState.SUCCEEDED:
-            raise _failure(session, view)
+    return views
 
 
 def _success(view: RunView) -> str:

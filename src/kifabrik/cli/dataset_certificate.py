@@ -6,14 +6,13 @@ from typing import Literal
 
 import click
 
-from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.options import FileToWrite, home_option, json_option
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 from kifabrik.cli.text_files import text_of
 from kifabrik.customer.certificate import Certified, certified, certified_by_export, read_envelope
 from kifabrik.customer.certificate_page import page
 from kifabrik.customer.record import keep_cosigned_head, verify_offline
 from kifabrik.customer.session import open_session
-from kifabrik.errors import UsageError
 from kifabrik.ledger.policy import Policy
 from kifabrik.signatures.dsse import Envelope
 
@@ -37,7 +36,7 @@ from kifabrik.signatures.dsse import Envelope
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="tlog-policy file to believe instead of the folder's own.",
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to print here (.html).")
+@click.option("--out", type=FileToWrite(".html"), help="Write a page to print here (.html).")
 @click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the page.")
 @home_option
 @json_option
@@ -55,8 +54,6 @@ def certificate(
 
     It must be the keyholder's, and stand in the ledger, which is recomputed. Exit status 6 if not.
     """
-    if out is not None and out.suffix != ".html":
-        raise UsageError(f"{out}: what to write is not clear from its name", hint="End it in .html.")
     envelope = read_envelope(text_of(file), file)
     names: dict[str, str] = {}
     if folder is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from kifabrik.cli.folding import folded
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.plain import plain
 from kifabrik.cli.terminal import remark, show_json
@@ -37,7 +38,8 @@ def doctor(node: bool, home: Path, as_json: bool) -> None:
     else:
         for one in findings:
             mark, colour = _MARKS[one.verdict]
-            click.echo(f"{click.style(mark, fg=colour)} {plain(one.what)}")
+            said = folded(f"{mark} {plain(one.what)}", sys.stdout)
+            click.echo(click.style(mark, fg=colour) + said.removeprefix(mark))
             if one.hint and one.verdict is not Verdict.GOOD:
                 remark(f"    {one.hint}")
     bad = [one for one in findings if one.verdict is Verdict.BAD]

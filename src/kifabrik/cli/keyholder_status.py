@@ -10,6 +10,8 @@ from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 from kifabrik.cli.unlock import key_file_option, passphrase_option, unlocked
 from kifabrik.keyholder.status import Status
 
+_DAY = len("2026-01-01")
+
 
 @click.command(
     epilog="""\b
@@ -57,6 +59,9 @@ def _show(found: Status) -> None:
         ],
     )
     show_table(
-        ["GRANT", "DATASET", "PURPOSE", "EXPIRES", ""],
-        [(g.grant.grant, g.grant.dataset, g.grant.purpose, g.grant.expires, g.state) for g in found.grants],
+        ["GRANT", "DATASET", "PURPOSE", "UNTIL"],
+        [
+            (g.grant.grant, g.grant.dataset, g.grant.purpose, g.state or g.grant.expires[:_DAY])
+            for g in found.grants
+        ],
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.options import FileToWrite, home_option, json_option
 from kifabrik.cli.terminal import counted, done, remark, show_json, show_table, warn
 from kifabrik.cli.text_files import text_of
 from kifabrik.customer.record import keep_cosigned_head, verify_offline
@@ -16,6 +16,7 @@ from kifabrik.customer.session import open_session
 from kifabrik.errors import IntegrityError, KifabrikError, UsageError
 from kifabrik.grants.statements import Grant
 from kifabrik.signatures.statements import verify_statement
+from kifabrik.values import format_time, now_utc
 
 if TYPE_CHECKING:
     from kifabrik.customer.session import Session
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Members' names, as `keyholder status --json` prints them; without it members are random ids.",
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to print here (.html).")
+@click.option("--out", type=FileToWrite(".html"), help="Write a page to print here (.html).")
 @click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the page.")
 @home_option
 @json_option
@@ -63,8 +64,6 @@ def report(
     from kifabrik.customer.usage import Period, usage_of  # noqa: PLC0415 - only here
     from kifabrik.customer.usage_page import page  # noqa: PLC0415
 
-    if out is not None and out.suffix != ".html":
-        raise UsageError(f"{out}: what to write is not clear from its name", hint="End it in .html.")
     period, people = Period(first, last), _names_of(names)
     with open_session(home) as session:
         keep_cosigned_head(session)
@@ -89,7 +88,7 @@ def report(
         newer=max(0, verified.held - verified.report.entries),
     )
     if out is not None:
-        out.write_text(page(found, language, dataset), encoding="utf-8")
+        out.write_text(page(found, language, dataset, format_time(now_utc())), encoding="utf-8")
     if as_json:
         show_json(_document(found))
     elif out is not None:

@@ -48,7 +48,7 @@ def show(last: int | None, home: Path, as_json: bool) -> None:
         )
         return
     show_table(
-        ["#", "WHEN", "WHAT", "ABOUT"],
+        ["#", "WHEN (UTC)", "WHAT", "ABOUT"],
         [(index, _short(entry.time), entry.kind, describe(entry, names)) for index, entry, _ in rows],
         right=(0,),
     )

@@ -4,17 +4,38 @@ Commands are imported when they are called, not before, so `kifabrik --help` sta
 """
 
 import importlib
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
 
 from kifabrik import __version__
+from kifabrik.cli.help_pages import Context
 from kifabrik.errors import CapacityError, KifabrikError, UsageError
 
 _INTERRUPTED: Final = 130
 _DISK_ERRNOS: Final = frozenset({"ENOSPC", "EDQUOT"})
+_NOT_YOURS: Final = "See whose it is, and whether this user may read and write it (ls -l)."
+_NOT_AS_THOUGHT: Final = "Look at what is there (ls -l), and name another path."
+_MANY_FILES: Final = "Too many files are open: end other programs, or raise the limit (ulimit -n)."
+_WHAT_TO_DO: Final = {
+    "EACCES": _NOT_YOURS,
+    "EPERM": _NOT_YOURS,
+    "EROFS": "This disk can only be read: name a folder on another one.",
+    "ENOENT": "It is gone, or was never there: look at its folder (ls -l).",
+    "EISDIR": _NOT_AS_THOUGHT,
+    "ENOTDIR": _NOT_AS_THOUGHT,
+    "EEXIST": _NOT_AS_THOUGHT,
+    "ENAMETOOLONG": "Use a shorter name.",
+    "EMFILE": _MANY_FILES,
+    "ENFILE": _MANY_FILES,
+    "ENOMEM": "There is no memory left: end other programs, and try again.",
+    "EIO": "The disk does not answer as it should: see the system's log (dmesg).",
+}
+"""What a person can do, by what the system says, where nothing nearer to the fault has said more."""
 
 
 class LazyGroup(click.Group):
@@ -24,6 +45,8 @@ class LazyGroup(click.Group):
         lazy: Command name to (`module:attribute`, one-line help).
         meant: What is suggested for words that are no commands here, but are in other programs.
     """
+
+    context_class = Context
 
     def __init__(
         self,
@@ -46,6 +69,8 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self._lazy[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        for each in (command, *getattr(command, "commands", {}).values()):
+            each.context_class = Context
         return command
 
     def resolve_command(
@@ -116,6 +141,7 @@ _COMMANDS: Final = {
     "pharma": ("kifabrik.cli.pharma:pharma", "Models and screening for confidential compounds."),
     "plant": ("kifabrik.cli.plant:plant", "The digital twin of a site: power, cooling, river, heat."),
     "sap": ("kifabrik.cli.sap:sap", "Bring SAP data in sealed, and results back."),
+    "open": ("kifabrik.cli.open_pages:open_pages", "Open the factory's pages in the browser, signed in."),
     "doctor": ("kifabrik.cli.doctor:doctor", "Check this machine and its connections."),
     "node": ("kifabrik.cli.node:node", "Look after a node: its keys, its agent, its jobs."),
     "admin": ("kifabrik.cli.admin:admin", "Operate a factory: sign-up codes, tenants, checks."),
@@ -144,7 +170,7 @@ def cli() -> None:
 
     \b
     First steps on one machine:
-      kifabrik up --single-party      start a factory and a keyholder to try things out
+      kifabrik up --single-party      start a factory and keyholder to try
       kifabrik login invitation.json  enrol this machine
       kifabrik dataset seal line-7 ./measurements
       kifabrik dataset grant line-7 --purpose predictive-maintenance
@@ -154,6 +180,7 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the status of the error class, or 0."""
+    _open_streams()
     try:
         status = cli.main(standalone_mode=False)
     except KifabrikError as error:
@@ -161,7 +188,7 @@ def main() -> NoReturn:
     except click.exceptions.Abort as error:
         if isinstance(error.__cause__, KeyboardInterrupt):
             _interrupted()
-        sys.exit(_INTERRUPTED)  # a question was not answered
+        _unanswered()
     except click.ClickException as error:
         if isinstance(error, click.NoSuchOption) and error.option_name in _BEHIND and not _is_of_a_command(error):
             said = f"{error.option_name} goes behind the command: kifabrik ps {error.option_name} …"
@@ -185,6 +212,25 @@ def _interrupted() -> NoReturn:
     sys.exit(_INTERRUPTED)
 
 
+def _unanswered() -> NoReturn:
+    """End at a question that was answered with no, or by nobody."""
+    if sys.stdin.isatty():
+        click.echo("Nothing was done.", err=True)
+    else:
+        click.echo("\nNothing was done: there is no terminal to ask at. With --yes nothing is asked.", err=True)
+    sys.exit(_INTERRUPTED)
+
+
+def _open_streams() -> None:
+    """Where a standard stream was closed by whoever started the command, read and write nothing there.
+
+    Else the next file that is opened would be taken for it, and Python itself has None in its place.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
+
+
 def _is_of_a_command(error: click.UsageError) -> bool:
     return error.ctx is not None and error.ctx.parent is not None
 
@@ -196,7 +242,7 @@ def _from_os_error(error: OSError) -> KifabrikError:
     message = f"{error.strerror or type(error).__name__}{place}"
     if errno.errorcode.get(error.errno or 0) in _DISK_ERRNOS:
         return CapacityError(message, hint="Free some space; what was under way can then be resumed.")
-    return KifabrikError(message)
+    return KifabrikError(message, hint=_WHAT_TO_DO.get(errno.errorcode.get(error.errno or 0, ""), ""))
 
 
 def _unforeseen(error: Exception) -> KifabrikError:
@@ -218,13 +264,16 @@ def _fail(error: KifabrikError) -> NoReturn:
         import json  # noqa: PLC0415 - only needed on failure
 
         problem = {"code": error.code, "message": error.message, "hint": error.hint}
-        click.echo(json.dumps({"error": problem}, ensure_ascii=False))
+        with suppress(OSError):  # that nothing can be said there may be the error itself
+            click.echo(json.dumps({"error": problem}, ensure_ascii=False))
+            sys.stdout.flush()
     else:
-        from kifabrik.cli.plain import plain  # noqa: PLC0415 - only needed on failure
+        from kifabrik.cli.folding import folded  # noqa: PLC0415 - only needed on failure
+        from kifabrik.cli.plain import plain  # noqa: PLC0415
 
-        click.secho(f"error: {plain(error.message)}", fg="red", err=True)
+        click.secho(folded(f"error: {plain(error.message)}"), fg="red", err=True)
         if error.hint:
-            click.echo(f"hint: {plain(error.hint)}", err=True)
+            click.echo(folded(f"hint: {plain(error.hint)}"), err=True)
     sys.exit(error.exit_status)
 
 

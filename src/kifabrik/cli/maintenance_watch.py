@@ -1,12 +1,14 @@
 """`kifabrik maintenance watch`."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from kifabrik.cli.folding import folded
 from kifabrik.cli.options import json_option
-from kifabrik.cli.terminal import remark, show_json, show_table
+from kifabrik.cli.terminal import remark, show_json, show_table, warn
 from kifabrik.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ def watch(
         show_json(_document(study, sayer) | {"report": str(report)})
         return
     show_alarms(study.alarms, study.readings.names, study.readings, sayer)
-    click.echo(summary(study, sayer))
+    click.echo(folded(summary(study, sayer), sys.stdout))
     remark(sayer.words("said_report", path=report))
 
 
@@ -134,8 +136,7 @@ def show_alarms(alarms: "tuple[Alarm, ...]", names: tuple[str, ...], readings: "
             sayer.time(alarm.end, readings),
             sayer.figure(alarm.strength),
             ", ".join(
-                f"{names[one.sensor]} {sayer.figure(one.value)} ({sayer.figure(one.expected)})"
-                for one in alarm.causes
+                "{} {} ({})".format(names[one.sensor], *sayer.pair(one.value, one.expected)) for one in alarm.causes
             ),
         )
         for alarm in strongest
@@ -160,11 +161,11 @@ def alarm_document(alarm: "Alarm", names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _say_read(found: "Readings", sayer: "Sayer") -> None:
-    first, last = (sayer.time(found.times[at], found) for at in (0, -1))
-    said = {"files": sayer.counted(found.files, "file"), "sensors": sayer.counted(len(found.names), "sensor")}
-    remark(sayer.words("said_read", rows=sayer.number(len(found.times)), start=first, end=last, **said))
+    remark(sayer.read(found))
     for column in found.left_out:
         remark(f"  {sayer.words('said_left')}  {column.name}: {sayer.left_out(column)}")
+    for odd in sayer.remarks(found):
+        warn(odd)
     if not found.timed:
         remark(f"  {sayer.words('said_untimed')}")
 
@@ -175,6 +176,7 @@ def _document(study: "Study", sayer: "Sayer") -> dict[str, Any]:
         "sensors": list(study.readings.names),
         "left_out": [{"name": one.name, "why": sayer.left_out(one)} for one in study.readings.left_out],
         "rows": len(study.readings.times),
+        "remarks": sayer.remarks(study.readings),
         "learnt_rows": study.good,
         "limit": study.watcher.limit,
         "alarms": [alarm_document(alarm, study.readings.names) for alarm in study.alarms],

@@ -1,5 +1,6 @@
 """Options several commands share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from kifabrik.customer.profile import home_folder
+from kifabrik.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,6 +24,33 @@ class Country(click.ParamType[str]):
         if code and not (len(code) == 2 and code.isascii() and code.isalpha()):  # noqa: PLR2004 - two letters
             self.fail(f"{value!r} is not an ISO country code of two letters, such as DE", param, ctx)
         return code
+
+
+class FileToWrite(click.Path[Path]):
+    """A file to write, whose ending says as what.
+
+    Args:
+        endings: Those known, such as `.html`.
+    """
+
+    def __init__(self, *endings: str) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+        self._endings = endings
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Return the path.
+
+        Raises:
+            UsageError: Its ending is none of those.
+        """
+        path = super().convert(value, param, ctx)
+        if path.suffix not in self._endings:
+            *first, last = self._endings
+            known = f"{', '.join(first)} or {last}" if first else last
+            raise UsageError(f"{path}: what to write is not clear from its name", hint=f"End it in {known}.")
+        return path
 
 
 def json_option(command: F) -> F:

@@ -13,11 +13,9 @@ from kifabrik.errors import UsageError
     "import",
     epilog="""\b
     Examples:
-      kifabrik plant meters import grid.csv --store meters --name grid --kind energy --unit kWh \\
-        --field electricity_total
-      kifabrik plant meters import waerme.csv --store meters --name heat --kind energy --unit MWh \\
-        --time Zeit --value Zählerstand --zone Europe/Berlin --field heat_delivered
-    """,
+      kifabrik plant meters import grid.csv --store meters --name grid --kind energy --unit kWh --field electricity_total
+      kifabrik plant meters import waerme.csv --store meters --name heat --kind energy --unit MWh --time Zeit --value Zählerstand --zone Europe/Berlin --field heat_delivered
+    """,  # noqa: E501 - broken for the terminal where it is shown
 )
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--store", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of meters.")

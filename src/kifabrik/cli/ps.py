@@ -43,7 +43,9 @@ _UNFINISHED = tuple(state for state in RunState if not is_end(state))
     "states",
     multiple=True,
     type=click.Choice([state.value for state in RunState]),
-    help="Only runs and tasks of this state, and sweeps with such a task; may be given several times.",
+    metavar="STATE",
+    help="Only runs and tasks of this state, and sweeps with such a task; may be given several times. One of "
+    f"{', '.join(state.value for state in RunState)}.",
 )
 @click.option("--unfinished", is_flag=True, help="Only what has not ended.")
 @click.option("--footprint", is_flag=True, help="Show energy, heat handed on, water consumed and carbon instead.")

@@ -3,7 +3,7 @@
 import getpass
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from kifabrik.cli.options import home_option
+from kifabrik.cli.terminal import waiting
 from kifabrik.cli.text_files import text_of
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.keyholder.keyholder import Keyholder, open_keyholder
@@ -21,6 +22,7 @@ from kifabrik.keyholder.unlocking import KeyFile, Passphrase, Unlock, require_ke
 F = TypeVar("F", bound=Callable[..., Any])
 
 FOLDER: Final = "keyholder"
+_OPENING: Final = "Opening the keyholder; a passphrase takes a moment on purpose …"
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -90,7 +92,10 @@ def unlocked(home: Path, passphrase_file: Path | None, key_file: Path | None) ->
         RefusedError: Passphrase or key file do not open it.
     """
     require_keyholder(home / FOLDER)
-    with open_keyholder(home / FOLDER, choose_unlock(passphrase_file, key_file)) as keyholder:
+    unlock = choose_unlock(passphrase_file, key_file)
+    with ExitStack() as opened:
+        with waiting(_OPENING):
+            keyholder = opened.enter_context(open_keyholder(home / FOLDER, unlock))
         yield keyholder
 
 
@@ -119,10 +124,10 @@ class StewardKeys:
         folder = self.home / FOLDER
         require_keyholder(folder)
         passphrase = ask_passphrase(self.passphrase_file)
-        with (
-            open_keyholder(folder, Passphrase(passphrase)) as keyholder,
-            keyholder.steward(passphrase, self.tenant_key) as steward,
-        ):
+        with ExitStack() as opened:
+            with waiting(_OPENING):
+                keyholder = opened.enter_context(open_keyholder(folder, Passphrase(passphrase)))
+                steward = opened.enter_context(keyholder.steward(passphrase, self.tenant_key))
             yield steward
 
 

@@ -8,6 +8,7 @@ import click
 from kifabrik.cli.options import Country, home_option
 from kifabrik.cli.single_party import SingleParty
 from kifabrik.cli.terminal import done, remark, step, warn
+from kifabrik.errors import UsageError
 from kifabrik.values import Place
 from kifabrik.wiring.factory import init_home, serve
 from kifabrik.wiring.factory_config import PORT, EngineKind
@@ -22,9 +23,12 @@ from kifabrik.wiring.runs import NODE
       kifabrik up --single-party          factory and keyholder here, to try things out
       kifabrik up --home /srv/factory     a factory only; customers bring their own keyholder
       kifabrik up --engine slurm --home /srv/factory     runs go to this machine's Slurm cluster
+      kifabrik up --api-only --port 8471     one more process that answers
     """
 )
-@click.option("--port", default=PORT, show_default=True, help="Port to listen on, when the factory is new.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help=f"Port to listen on, when the factory is new: {PORT} if not said."
+)
 @click.option(
     "--country", type=Country(), default="", help="ISO code of the country this node is in, when it is new."
 )
@@ -36,17 +40,28 @@ from kifabrik.wiring.runs import NODE
     help="What runs go to, when the factory is new: this machine, or a Slurm cluster.",
 )
 @click.option("--single-party", is_flag=True, help="Also run a keyholder here: one trust domain, to try.")
+@click.option(
+    "--api-only", is_flag=True, help="Only answer, at --port: another process of this factory drives the runs."
+)
 @home_option
-def up(port: int, country: str, engine: str, single_party: bool, home: Path) -> None:
+def up(port: int | None, country: str, engine: str, single_party: bool, api_only: bool, home: Path) -> None:
     """Start a factory on this machine: service, objects, and this machine as its first node.
 
     With --engine slurm runs go to the cluster whose slurm.conf factory.toml names; its nodes are enrolled with
     `kifabrik node init` and `kifabrik admin nodes --enrol`.
 
+    With --api-only it answers beside the process that was started without it. Put a proxy in front of both, and
+    name its address as public_url in factory.toml; docs/operations.md says how.
+
     Everything lies in HOME/factory as ciphertext. Stop it with Ctrl-C: runs go on and are found again.
     """
     folder = home / "factory"
-    config = init_home(folder, port=port, engine=EngineKind(engine))
+    if api_only:
+        if single_party:
+            raise UsageError("a factory of a single party is one process", hint="Leave --api-only out.")
+        _answer(folder, port)
+        return
+    config = init_home(folder, port=PORT if port is None else port, engine=EngineKind(engine))
     if config.engine is EngineKind.LOCAL:
         init_node(
             folder / NODE, place=Place(country=country), objects=None if config.objects.url else folder / OBJECTS
@@ -68,3 +83,13 @@ def up(port: int, country: str, engine: str, single_party: bool, home: Path) -> 
     finally:
         if party is not None:
             party.end()
+
+
+def _answer(folder: Path, port: int | None) -> None:
+    """Serve a factory that another process drives."""
+
+    def ready(url: str) -> None:
+        done(f"One more process of this factory answers at {url}")
+
+    step(f"Answering for the factory in {folder}")
+    serve(folder, ready=ready, port=port, drives=False)

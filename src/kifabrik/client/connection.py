@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import truststore
 
 from kifabrik import __version__
-from kifabrik.client.answers import Answer, Arriving, Head
+from kifabrik.client.answers import SIGN_IN_HINT, Answer, Arriving, Head
 from kifabrik.client.transport import Query, Transport
 from kifabrik.errors import BY_CODE, IntegrityError, KifabrikError, UnavailableError
 from kifabrik.values import now_utc
@@ -50,10 +50,11 @@ _WITHOUT_WORDS: Final = {
     401: "does not know this token",
     403: "does not allow this to your role; an auditor, for one, may only look",
     404: "has no such thing",
-    503: "is not ready (HTTP 503)",
     507: "has no room left for this",
 }
 """What a status means where the answer has no body: to HEAD, or from a proxy."""
+_NOT_ITS_OWN: Final = "These are not a factory's words. Is the address right? Does a proxy stand between?"
+_IN_A_WHILE: Final = "It may be starting, or be busy, or a proxy before it cannot reach it. Try again in a while."
 _PASSING: Final = frozenset({502, 503, 504, 429})
 
 
@@ -115,7 +116,10 @@ class Connection:
         if told is None:
             return None
         year, month, day, hour, minute, second = told[:6]
-        return (now_utc() - datetime(year, month, day, hour, minute, second, tzinfo=UTC)).total_seconds()
+        try:
+            return (now_utc() - datetime(year, month, day, hour, minute, second, tzinfo=UTC)).total_seconds()
+        except (ValueError, OverflowError):  # a day no calendar has
+            return None
 
     def get_list(
         self, path: str, item: type[B], *, wait_s: float = 0, **query: str | float | Sequence[str]
@@ -214,10 +218,7 @@ class Connection:
             )
         if not answer.is_error:
             return
-        error = _problem(answer.status, content)
-        if answer.status in _PASSING and not isinstance(error, UnavailableError):
-            error = UnavailableError(f"the factory is not ready (HTTP {answer.status})")
-        raise error
+        raise _problem(_root(self.url), answer.status, content)
 
 
 def _json(body: _Sent | None) -> bytes:
@@ -241,7 +242,7 @@ def _trust(ca_pem: str) -> ssl.SSLContext:
 def _understood(url: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise IntegrityError(
             f"the factory at {url} answered something that is not understood",
             hint="Is this the address of a factory, and is it of the same version?",
@@ -253,18 +254,28 @@ def _root(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
 
 
-def _problem(status: int, content: bytes) -> KifabrikError:
+def _problem(root: str, status: int, content: bytes) -> KifabrikError:
     from kifabrik.wire.body import Problem  # noqa: PLC0415 - only needed on failure
 
     try:
         said = Problem.model_validate_json(content)
     except ValueError:
-        return _by_status(status)
-    return BY_CODE.get(said.code, KifabrikError)(said.message, hint=said.hint)
+        return _by_status(root, status)
+    error = BY_CODE.get(said.code, KifabrikError)(said.message, hint=said.hint)
+    if status in _PASSING and not isinstance(error, UnavailableError):
+        return UnavailableError(f"the factory at {root} is not ready (HTTP {status})", hint=_IN_A_WHILE)
+    return error
 
 
-def _by_status(status: int) -> KifabrikError:
+def _by_status(root: str, status: int) -> KifabrikError:
+    """Return the error of an answer without words: of a proxy, or of whatever else is at the address."""
+    if status in _PASSING:
+        return UnavailableError(f"the factory at {root} is not ready (HTTP {status})", hint=_IN_A_WHILE)
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        message = f"the proxy before {root} wants to know who calls (HTTP {status})"
+        return UnavailableError(message, hint=SIGN_IN_HINT)
     for error in BY_CODE.values():
         if error.http_status == status:
-            return error(f"the factory {_WITHOUT_WORDS.get(status, f'answered HTTP {status}')}")
-    return KifabrikError(f"the factory answered HTTP {status}")
+            words = _WITHOUT_WORDS.get(status, "refuses this")
+            return error(f"the factory at {root} {words} (HTTP {status})", hint=_NOT_ITS_OWN)
+    return KifabrikError(f"the factory at {root} answered HTTP {status}", hint=_NOT_ITS_OWN)

@@ -113,12 +113,26 @@ class Transport:
         if "_lines" in self.__dict__:
             self._lines.clear()
 
+    @property
+    def _where(self) -> str:
+        """What an error names: the service, and the proxy before it without its password."""
+        try:
+            named = urlsplit(self._proxy)
+        except ValueError:
+            return self._url
+        proxy = f"{named.scheme}://{named.netloc.rpartition('@')[2]}"
+        return f"{self._url} through the proxy {proxy}" if self._proxy else self._url
+
     @cached_property
-    def _lines(self) -> PoolManager:
+    def _proxy(self) -> str:
         parts = urlsplit(self._url)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError("this is no address of a web service")
-        proxy = _proxy(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme])
+        return _proxy(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme])
+
+    @cached_property
+    def _lines(self) -> PoolManager:
+        parts, proxy = urlsplit(self._url), self._proxy
         named = urlsplit(proxy)
         trust = self._trust() if "https" in (parts.scheme, named.scheme) else None
         if not proxy:
@@ -133,7 +147,7 @@ class Transport:
     def _asked(
         self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes] | None, timeout_s: float
     ) -> Iterator[Arriving]:
-        with translated(self._url):
+        with translated(self._where):
             response = self._lines.urlopen(
                 method,
                 self._url + target,
@@ -144,8 +158,8 @@ class Transport:
             )
         try:
             if response.headers.get("content-encoding", "identity") != "identity":
-                raise unreachable(self._url, "the answer is encoded in a way that was not asked for")
-            yield Arriving(response.status, response.headers, self._url, response)
+                raise unreachable(self._where, "the answer is encoded in a way that was not asked for")
+            yield Arriving(response.status, response.headers, self._where, response)
         finally:
             response.close()  # a line whose answer was read to its end has gone back to the others before
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from kifabrik.customer.bundle import CodeBundle
+from kifabrik.customer.bundle import CodeBundle, check_workdir
 from kifabrik.customer.locks import keep_lock
 from kifabrik.customer.resolving import Resolver, in_order
 from kifabrik.customer.session import Session
@@ -41,6 +41,7 @@ class PreparedRun:
         needs: Orders that must succeed first, by run id: the digest of the order, empty where it is still to be
             signed, as one of those prepared together.
         plan: What the factory says it would do and cost.
+        seen: Size of the log the names are from.
     """
 
     run: str
@@ -50,6 +51,7 @@ class PreparedRun:
     names: dict[str, str]
     needs: dict[str, str]
     plan: Plan
+    seen: int = 0
 
     @property
     def tasks(self) -> int:
@@ -73,16 +75,22 @@ def prepare_all(
         ask: Says what the factory would do; None asks the factory.
 
     Raises:
-        NotFoundError: A dataset, model, run or output does not exist.
+        NotFoundError: A dataset, model, run or output, the workdir or the requirements file does not exist.
         RefusedError: The member is an auditor.
-        UsageError: The resources make no sense, two jobs have one name, or they need each other in a circle.
+        UsageError: The resources make no sense, two jobs have one name, or they need each other in a circle;
+            the workdir is no folder, or the requirements file no text.
     """
     session.check_may_change("order runs")
-    resolver = Resolver(session, session.catalogue())
-    return [_prepare_one(ask or session.runs.plan, resolver, job, folder) for job, folder in in_order(jobs)]
+    catalogue = session.catalogue()
+    resolver, seen = Resolver(session, catalogue), catalogue.head[0]
+    return [_prepare_one(ask or session.runs.plan, resolver, job, folder, seen) for job, folder in in_order(jobs)]
 
 
-def _prepare_one(ask: Callable[[PlanRequest], Plan], resolver: Resolver, job: JobFile, folder: Path) -> PreparedRun:
+def _prepare_one(
+    ask: Callable[[PlanRequest], Plan], resolver: Resolver, job: JobFile, folder: Path, seen: int
+) -> PreparedRun:
+    check_workdir(folder / job.workdir)
+    _requirements(job.environment.requirements, folder)
     found = resolver.resolve(job)
     request = PlanRequest(
         resources=job.resources.parsed(),
@@ -93,7 +101,7 @@ def _prepare_one(ask: Callable[[PlanRequest], Plan], resolver: Resolver, job: Jo
         inputs=[item.manifest for item in found.inputs.values() if item.manifest],
         tasks=len(job.swept()) if job.matrix is not None else 0,
     )
-    return PreparedRun(found.run, job, folder, found.inputs, found.names, found.needs, ask(request))
+    return PreparedRun(found.run, job, folder, found.inputs, found.names, found.needs, ask(request), seen)
 
 
 def lock_environment(prepared: PreparedRun) -> Lock:
@@ -122,7 +130,13 @@ def _requirements(named: str | list[str], folder: Path) -> str:
     try:
         return (folder / named).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise NotFoundError(f"there is no requirements file {folder / named}") from None
+        raise NotFoundError(
+            f"there is no requirements file {folder / named}", hint="It is named from the job file's folder."
+        ) from None
+    except IsADirectoryError:
+        raise UsageError(f"{folder / named} is a folder, not a requirements file") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{folder / named} is not UTF-8 text", hint="Save it as UTF-8 in your editor.") from None
 
 
 def submit(

@@ -1,6 +1,7 @@
 """The code bundle: the job's workdir and its private description, sealed like a dataset."""
 
 import os
+import re
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 from kifabrik.datasets.contents import contents_digest
 from kifabrik.datasets.manifest import sign_manifest
 from kifabrik.datasets.packing import plan_shards
-from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.errors import FULL_DISK, CapacityError, NotFoundError, UsageError
 from kifabrik.jobs.private import PATH, WORK, PrivateJob
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
@@ -62,7 +63,7 @@ class CodeBundle:
             (self._root / PATH).write_bytes(job.to_bytes())
         except shutil.Error as error:
             source, _, why = error.args[0][0]
-            raise UsageError(f"{source} cannot be part of the code: {why}", hint="Move it elsewhere.") from None
+            raise _not_copied(source, why, scratch) from None
 
     def code_digest(self) -> str:
         """Digest of the code and the description together: the part of `bound_code` that is not the packages."""
@@ -85,13 +86,43 @@ def _secret(home: Path, workdir: Path) -> frozenset[Path]:
     return frozenset({home} if workdir.resolve() in home.parents else {home / name for name in _KEY_FOLDERS})
 
 
-def _check(workdir: Path, secret: frozenset[Path]) -> None:
+def check_workdir(workdir: Path) -> None:
+    """Check that there is such a folder; what is in it is looked at when it is copied.
+
+    Raises:
+        NotFoundError: There is nothing of that name.
+        UsageError: It is no folder.
+    """
+    if not workdir.exists():
+        raise NotFoundError(f"the workdir {workdir} does not exist", hint="It is named from the job file's folder.")
     if not workdir.is_dir():
-        raise NotFoundError(f"the workdir {workdir} does not exist")
+        raise UsageError(f"the workdir {workdir} is not a folder", hint="Name the folder that holds the code.")
+
+
+def _not_copied(source: str, why: str, scratch: Path) -> UsageError | CapacityError:
+    """Return the error that says why something could not be copied, of which shutil keeps the text alone."""
+    number = re.match(r"\[Errno (\d+)\] ", why)
+    if number and int(number[1]) in FULL_DISK:
+        return CapacityError(
+            f"There is no room to put the code together in {scratch}.", hint="Free some space, then order again."
+        )
+    reason = why.removeprefix(number[0]).partition(": ")[0] if number else why
+    return UsageError(f"{source} cannot be part of the code: {reason}", hint="Move it elsewhere.")
+
+
+def _size(folder: str, file: str) -> int:
+    try:
+        return Path(folder, file).lstat().st_size
+    except FileNotFoundError:  # gone since the folder was listed, as temporary files of editors are
+        return 0
+
+
+def _check(workdir: Path, secret: frozenset[Path]) -> None:
+    check_workdir(workdir)
     root, size = workdir.resolve(), 0
     for folder, folders, files in os.walk(root):
         folders[:] = [one for one in folders if not _left_out(Path(one)) and Path(folder, one) not in secret]
-        size += sum(Path(folder, file).lstat().st_size for file in files if not _left_out(Path(file)))
+        size += sum(_size(folder, file) for file in files if not _left_out(Path(file)))
     if size > _LARGEST_BYTES:
         raise UsageError(
             f"the workdir {workdir} holds {format_size(size)}", hint="Seal data as a dataset and mount it."

@@ -21,6 +21,7 @@ from kifabrik.tenants.statements import Device
 
 _FORMAT: Final = "kifabrik-profile/v1"
 _FILE: Final = "profile.json"
+_OTHER_VERSION: Final = "Use that version or a newer one; or move it away and enrol again: kifabrik login FILE"
 _ANEW: Final = "Put a copy back; or move it away and enrol again with a new invitation: kifabrik login FILE"
 
 
@@ -83,7 +84,7 @@ class Profile:
             raise SignInError(
                 "this machine is not enrolled",
                 hint="Ask your steward for an invitation; then: kifabrik login FILE. "
-                "If it is, its keys lie in another folder: name it with --home, or in KIFABRIK_HOME.",
+                "If you enrolled before, name the folder of its keys with --home, or in KIFABRIK_HOME.",
             )
         if not profile.token:
             raise SignInError(
@@ -103,11 +104,11 @@ class Profile:
         try:
             body = json.loads(path.read_text(encoding="utf-8"))
             if body.pop("format") != _FORMAT:
-                raise SignInError(f"{path} was written by another version of kifabrik", hint=_ANEW)
+                raise SignInError(f"{path} was written by another version of kifabrik", hint=_OTHER_VERSION)
             return cls(**body)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
             raise SignInError(f"{path} is damaged", hint=_ANEW) from None
 
     def save(self, home: Path) -> None:

@@ -9,17 +9,19 @@ from kifabrik.customer.usage import Kept, Permission, Release, Usage
 from kifabrik.customer.usage_words import REASONS, WORDS, Language
 
 
-def page(found: Usage, language: Language, only: str = "") -> str:
+def page(found: Usage, language: Language, only: str = "", made: str = "") -> str:
     """The record's HTML.
 
     Args:
         found: What to show.
         language: Of the reader.
         only: Name of the only dataset it tells of; empty for all.
+        made: When the page is made, RFC 3339; empty to leave it out.
     """
     say = _Writer(found, language)
     head = f'<meta charset="utf-8">{META}<title>{say("kind")}</title><style>{STYLE}</style>'
     about = [say("for", tenant=found.tenant), _period(found, say), *([say("only", name=only)] if only else [])]
+    about += [say("made", time=say.time(made))] if made else []
     parts = [
         f'<!DOCTYPE html><html lang="{language}"><head>{head}</head><body><main>',
         f'<p class="kind">{say("kind")}</p><h1>{say("title")}</h1>',

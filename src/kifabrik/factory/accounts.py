@@ -131,8 +131,9 @@ class Accounts:
 
     def _use_code(self, transaction: Transaction, code: str, tenant: str) -> None:
         hashed = token_hash(code)
-        found = transaction.accounts.code(hashed)
-        if found is None or (found.tenant != tenant and not transaction.accounts.use_code(hashed, tenant)):
+        taken = transaction.accounts.use_code(hashed, tenant)
+        found = transaction.accounts.code(hashed)  # after that: the same call may just have taken it
+        if found is None or not (taken or found.tenant == tenant):
             raise SignInError("this sign-up code is wrong or used up", hint="Ask the factory's operator for one.")
 
 

@@ -141,7 +141,7 @@ class Handover:
 
     def _enter(self, leadership: Leadership, turns: Sequence[Sequence[Run]]) -> list[list[Task]]:
         """Enter attempts at the runs of some turns that still wait; what is to be submitted together."""
-        with self._store.write(*sorted({runs[0].tenant for runs in turns})) as transaction:
+        with self._store.write(*{runs[0].tenant for runs in turns}) as transaction:
             leadership.check(transaction)
             tasks: list[list[Task]] = []
             single: list[Run] = []
@@ -195,7 +195,7 @@ class Handover:
         """Write reasons down that are new."""
         news = [(run, reason) for run, reason in reasons if reason != run.reason][:_MOST_SAID]
         if news:
-            with self._store.write() as transaction:
+            with self._store.write(*{run.tenant for run, _ in news}) as transaction:
                 leadership.check(transaction)
                 self._book.wait_all(transaction, news)
 

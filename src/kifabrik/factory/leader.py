@@ -1,4 +1,10 @@
-"""One service drives all runs at a time: a lease in the database, fenced by a number that grows."""
+"""One service drives all runs at a time: a lease in the database, fenced by a number that grows.
+
+Invariants:
+- what a driver changes, it changes in a transaction that has checked its number: one that was held up, or whose
+  connection broke, changes nothing any more once another leads;
+- a lease is waited for, unless its holder is known to have ended: then the next one leads at once.
+"""
 
 import secrets
 from collections.abc import Callable
@@ -21,7 +27,8 @@ class Leadership:
         store: Opens transactions.
         clock: Both services must agree on it to a few seconds.
         holder: Names this service, no other one ever.
-        gone: Whether the service of this name is known to have ended; then its lease is not waited for.
+        gone: Whether the service of this name is known to have ended, asked within a transaction; then its lease
+            is not waited for.
     """
 
     def __init__(
@@ -30,7 +37,7 @@ class Leadership:
         clock: Clock,
         *,
         holder: str = "",
-        gone: Callable[[str], bool] = lambda _holder: False,
+        gone: Callable[[Transaction, str], bool] = lambda _transaction, _holder: False,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -47,7 +54,7 @@ class Leadership:
         until = format_time(now + timedelta(seconds=LEASE_S))
         with self._store.write() as transaction:
             leader = transaction.runs.leader(_NAME)
-            if leader is not None and self._gone(leader.holder):
+            if leader is not None and leader.holder != self._holder and self._gone(transaction, leader.holder):
                 transaction.runs.resign(_NAME, leader.token)
             self._token = transaction.runs.lead(_NAME, self._holder, format_time(now), until)
         self._renew_at = now + timedelta(seconds=_RENEW_AFTER_S)
@@ -69,3 +76,8 @@ class Leadership:
             with self._store.write() as transaction:
                 transaction.runs.resign(_NAME, self._token)
             self._token = None
+
+
+def is_led(transaction: Transaction, now: str) -> bool:
+    """Whether some service drives all runs at this time, as far as it has said."""
+    return transaction.runs.led_until(_NAME) > now

@@ -2,7 +2,7 @@
 
 Invariants:
 - a membership enrols one device, the first whose statement arrives;
-- removing a member ends its tokens in the same transaction.
+- removing a member ends its tokens and its sessions in the same transaction.
 """
 
 from datetime import UTC, datetime
@@ -84,6 +84,7 @@ class Members:
                 raise NotFoundError(f"there is no member {said.member}")
             transaction.accounts.remove_member(tenant, said.member, self._log.now())
             transaction.accounts.drop_tokens(tenant, kind=TokenKind.DEVICE, member=said.member)
+            transaction.sign_ins.drop(tenant, said.member)
             refs: dict[str, RefValue] = {"member": said.member, "statement": removal.digest}
             return self._statements.put_on_record(transaction, tenant, removal, EntryKind.MEMBER_REMOVED, refs)
 

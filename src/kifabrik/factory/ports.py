@@ -15,6 +15,7 @@ from typing import Protocol
 from kifabrik.factory.records import Member, Token
 from kifabrik.factory.rows import AccountRows, DatasetRows, LeaseRows, LogRows, ObjectRows, StatementRows
 from kifabrik.factory.run_rows import RunRows
+from kifabrik.factory.sign_in_records import SignInRows
 from kifabrik.signatures.keys import SigningKey
 
 Clock = Callable[[], datetime]
@@ -59,6 +60,11 @@ class Transaction(Protocol):
         """Runs."""
         ...
 
+    @property
+    def sign_ins(self) -> SignInRows:
+        """Challenges, codes and sessions of the pages."""
+        ...
+
     def after_commit(self, key: Hashable, act: Callable[[], None]) -> None:
         """Run `act` after the commit, once for each `key`; it must not raise."""
         ...
@@ -92,7 +98,11 @@ class Store(Protocol):
         ...
 
     def stamp(self) -> int:
-        """A number that differs after any commit of another process, and perhaps after one of this."""
+        """A number that differs after any commit of another process that no hint has told of."""
+        ...
+
+    def hearing(self, name: str) -> AbstractContextManager[None]:
+        """Hear what other processes hint at, and be known as alive under a name, while the block runs."""
         ...
 
     def close(self) -> None:

@@ -25,14 +25,6 @@ from kifabrik.runs.states import RunState
 class RunTable(Protocol):
     """Runs, their history and their locks."""
 
-    def add_run(self, run: Run) -> None:
-        """Add a run.
-
-        Raises:
-            ConflictError: Its id has been used.
-        """
-        ...
-
     def add_runs(self, tenant: str, many: Iterable[Run]) -> int:
         """Add runs of a tenant behind its others, in this order; return the position of the first.
 
@@ -50,6 +42,14 @@ class RunTable(Protocol):
 
     def page(self, tenant: str, before: str, limit: int) -> list[Run]:
         """A tenant's runs, newest first, from the one after the run `before` on."""
+        ...
+
+    def ended_in(self, tenant: str, month: str, most: int) -> list[Run]:
+        """A tenant's runs that ended in a calendar month (UTC) such as `2026-11`, the last first."""
+        ...
+
+    def count_ended_in(self, tenant: str, month: str, most: int) -> int:
+        """How many runs ended in a calendar month; no more than `most` are counted."""
         ...
 
     def queued_runs(self, most: int, tenants: Collection[str] = ()) -> list[Run]:
@@ -291,8 +291,19 @@ class FleetTable(Protocol):
         """Who led last, whether its time has run out or not."""
         ...
 
+    def led_until(self, name: str) -> str:
+        """When the time of who led last runs out or has run out; empty where nobody leads."""
+        ...
+
     def leads(self, name: str, token: int) -> bool:
-        """Whether this token is still the leader's; call it inside the transaction that relies on it."""
+        """Whether this token is still the leader's; call it inside the transaction that relies on it.
+
+        If so, nobody else leads before that transaction has ended.
+        """
+        ...
+
+    def absent(self, holder: str) -> bool | None:
+        """Whether the process of this name is connected to the database no more; None where nothing is known."""
         ...
 
     def resign(self, name: str, token: int) -> None: ...

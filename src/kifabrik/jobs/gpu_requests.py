@@ -7,9 +7,9 @@ from kifabrik.errors import UsageError
 from kifabrik.values import parse_size
 
 _GPU: Final = re.compile(
-    r"(?P<model>[A-Za-z][A-Za-z0-9 _-]*?)(?::(?P<of_model>\d{1,6}))?"
+    r"(?P<model>[A-Za-z][A-Za-z0-9 _-]*?)(?::(?P<of_model>[1-9]\d{0,5}))?"
     r"|(?P<any>\d{1,6})"
-    r"|(?P<memory>\d{1,9}\s*[GT]i?B)\.\.(?::(?P<of_memory>\d{1,6}))?"
+    r"|(?P<memory>\d{1,9}\s*[GT]i?B)\.\.(?::(?P<of_memory>[1-9]\d{0,5}))?"
 )
 
 

@@ -17,11 +17,13 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.jobs.matrix import Matrix
 from kifabrik.jobs.parts import (
+    FORMS,
     AbsolutePath,
     EnvironmentPart,
     Euros,
     FlexiblePart,
     Name,
+    NewName,
     Part,
     PlacePart,
     ResourcesPart,
@@ -40,14 +42,14 @@ MOST_NEEDS: Final = 50
 class JobFile(Part):
     """A whole job file."""
 
-    name: Name
+    name: NewName
     purpose: Name
     run: str = Field(min_length=1, max_length=100_000)
     data: dict[AbsolutePath, str] = Field(default_factory=dict)
     workdir: str = "."
     environment: EnvironmentPart = Field(default_factory=EnvironmentPart)
     resources: ResourcesPart = Field(default_factory=ResourcesPart)
-    outputs: dict[Name, AbsolutePath] = Field(default_factory=dict, max_length=100)
+    outputs: dict[NewName, AbsolutePath] = Field(default_factory=dict, max_length=100)
     publish: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list, max_length=64)
     checkpoint: AbsolutePath | None = None
     max_duration: Seconds = 3600
@@ -181,6 +183,7 @@ def parse_job(text: str, where: str = "job file") -> JobFile:
     try:
         job = JobFile.model_validate(body)
         job.slurm.parsed()
+        job.resources.parsed()
     except ValidationError as error:
         raise _first_fault(error, where) from None
     except UsageError as error:
@@ -189,7 +192,8 @@ def parse_job(text: str, where: str = "job file") -> JobFile:
 
 
 def _first_fault(error: ValidationError, where: str) -> UsageError:
-    fault = error.errors(include_url=False)[0]
+    # A misspelt key is also a missing one: what was written is named, not what was meant.
+    fault = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     names = [str(part) for part in fault["loc"]]
     place = ".".join(names) or "the file"
     if fault["type"] == "extra_forbidden":
@@ -199,6 +203,9 @@ def _first_fault(error: ValidationError, where: str) -> UsageError:
         return UsageError(f"{where}: unknown key {place!r}", hint=hint)
     if fault["type"] == "missing":
         return UsageError(f"{where}: {place!r} is missing", hint="See docs/job-file.md for an example.")
+    if fault["type"] == "string_pattern_mismatch":
+        message = f"{where}: {place}: {fault['input']!r} is not of the right form"
+        return UsageError(message, hint=FORMS.get(fault["ctx"]["pattern"], "See docs/job-file.md for an example."))
     message = str(fault["msg"]).removeprefix("Value error, ")
     if isinstance(fault["input"], str | int | float) and message.startswith("Input"):
         message = f"{fault['input']!r} does not fit: {message[0].lower()}{message[1:]}"

@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from kifabrik.datasets.names import is_name
 from kifabrik.jobs.gpu_requests import parse_gpu
 from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.values import MOST_NODES, Money, Resources, format_time, parse_duration, parse_size
@@ -24,7 +25,25 @@ def _absolute(text: str) -> str:
     return str(path)
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+def _no_id(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(f"{text!r} looks like an id: call it by a name")
+    return text
+
+
+_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_PYTHON: Final = r"^3\.\d{1,2}$"
+_COUNTRY: Final = r"^([A-Z]{2})?$"
+FORMS: Final = {
+    _NAME: "Use 1 to 64 lower-case letters, digits, '-', '_' and '.', starting with a letter or digit.",
+    _PYTHON: "Write it like 3.11, in quotes.",
+    _COUNTRY: "Use the two capital letters of ISO 3166, such as DE.",
+}
+"""What to write, by the pattern it must match."""
+
+Name = Annotated[str, Field(pattern=_NAME)]
+NewName = Annotated[Name, AfterValidator(_no_id)]
+"""What something is called from now on, and not what something is found by."""
 AbsolutePath = Annotated[str, BeforeValidator(lambda value: _absolute(str(value)))]
 Seconds = Annotated[int, BeforeValidator(parse_duration)]
 Size = Annotated[int, BeforeValidator(parse_size)]
@@ -36,7 +55,7 @@ class EnvironmentPart(Part):
 
     requirements: str | list[str] = ""
     """A requirements file beside the job file, or the requirements themselves as a list."""
-    python: str = Field(default="3.11", pattern=r"^3\.\d{1,2}$")
+    python: str = Field(default="3.11", pattern=_PYTHON)
     index: str | None = None
     find_links: list[str] = Field(default_factory=list, alias="find-links")
     variables: dict[str, str] = Field(default_factory=dict)
@@ -72,7 +91,7 @@ class ResourcesPart(Part):
 class PlacePart(Part):
     """Where the job may run."""
 
-    country: str = Field(default="", pattern=r"^([A-Z]{2})?$")
+    country: str = Field(default="", pattern=_COUNTRY)
     site: str = Field(default="", max_length=64)
     node_class: str = Field(default="", alias="class", max_length=64)
 

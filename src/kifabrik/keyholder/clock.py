@@ -1,13 +1,13 @@
 """The keyholder's time: the machine's clock, except that it never goes back.
 
 Invariants:
-- no time that was once reached is left again, also not by a restart: setting the clock back
-  revives neither grants nor orders;
-- a time becomes durable with the decision that relied on it.
+- no time that was once told is left again while the process lives: setting the clock back revives neither grants
+  nor orders;
+- a time becomes durable with the decision or the cosignature that relied on it, so no restart leaves it either.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from kifabrik.keyholder.settings import Setting, Settings
@@ -27,10 +27,12 @@ class Clock:
     def __init__(self, settings: Settings, wall: Callable[[], datetime] = now_utc) -> None:
         self._settings = settings
         self._wall = wall
+        self._told = datetime.min.replace(tzinfo=UTC)
 
     def now(self) -> datetime:
         """Return the present, or the latest time reached before if that is later."""
-        return max(self._wall(), self._latest())
+        self._told = max(self._wall(), self._latest())
+        return self._told
 
     def text(self) -> str:
         """Return `now` as statements hold it."""
@@ -39,7 +41,7 @@ class Clock:
     def keep(self) -> None:
         """Make the present durable; within the transaction of whatever relies on it."""
         now = self.now()
-        if now > self._latest():
+        if now > parse_time(self._settings.get(Setting.LATEST_TIME)):
             self._settings.set(Setting.LATEST_TIME, format_time(now))
 
     def set_back_s(self) -> float:
@@ -48,4 +50,4 @@ class Clock:
         return behind if behind > _TOLERATED_S else 0
 
     def _latest(self) -> datetime:
-        return parse_time(self._settings.get(Setting.LATEST_TIME))
+        return max(self._told, parse_time(self._settings.get(Setting.LATEST_TIME)))

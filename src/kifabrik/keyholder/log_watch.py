@@ -151,5 +151,7 @@ class LogWatch:
         self._cosigned_size, self._cosigned_at = self._mirror.size, timestamp
         now = self._state.clock.text()
         if now != self._synced:  # to the second, so that many rounds within one do not all wait for the disk
-            self._state.settings.set(Setting.SYNCED, now)
+            with self._state.db.transaction():
+                self._state.settings.set(Setting.SYNCED, now)
+                self._state.clock.keep()
             self._synced = now

@@ -72,7 +72,7 @@ class AttemptRunner:
         )
         self._api = Attempts(connection, assignment.attempt, assignment.rank)
         self._leases = Leases(connection)
-        self._cosigned = Log(connection).cosigned
+        self._log = Log(connection)
         self._folder = node.runs / assignment.attempt
         objects = Objects(connection, Direct(connection), patience_s=_PATIENCE_S, waits=self._on_wait)
         ranges = RangeCache(objects.read, self._folder / "blocks", node.block_cache, patience_s=_PATIENCE_S)
@@ -125,7 +125,7 @@ class AttemptRunner:
     def _attempt(self, work: VerifiedWork, opened: ExitStack) -> None:
         """Build, ask, open, run, seal; what lies in memory in plaintext goes with `opened`."""
         course, assignment, node = self._course, self._course.assignment, self._course.node
-        attester = Attester(node, self._cosigned, asked=work.attested)
+        attester = Attester(node, self._log, asked=work.attested, given_up=lambda: course.control.cause is not None)
         course.gang = self._gang_for(work, attester)
         environment = build_environment(work.lock, assignment.tenant, node, self._mounts, on_build=self._on_build)
         course.environment = environment.built.tree_digest
@@ -202,6 +202,8 @@ class AttemptRunner:
         if not gang.leads:
             self._fall_silent()
             gang.say_ended(sign_node_ended(course, work))
+            if not course.succeeded:
+                gang.await_close()
             return
         for _ in range(_MOST_LOOKS):
             try:

@@ -60,6 +60,7 @@ from kifabrik.wire.leases import LeaseView
 
 _WAIT_S: Final = 25.0
 _PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 10.0
 PATIENCE_S: Final = 3600.0
 """For the slowest node to build its environment, or to open its data."""
 _SENTENCES: Final = {
@@ -212,6 +213,19 @@ class Gang:
         """Say how this node has ended, unless the attempt has ended already."""
         with suppress(ConflictError):
             self._api.leave(Stage.ENDED, ended.to_json())
+
+    def await_close(self) -> None:
+        """Wait until the first node has closed the attempt, or would have to have.
+
+        A cluster ends all launchers of a run as soon as one exits with a status that is not 0; the first must have
+        said how the attempt ended by then.
+        """
+        until, pause = time.monotonic() + _LAST_WORDS_S, _PAUSE_S
+        with suppress(KifabrikError):  # an attempt that has ended is there no more
+            while time.monotonic() < until:
+                self._api.stage(Stage.ENDED, wait_s=0)
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def _join(self, asks: AttemptRequest) -> NodeJoined:
         underlay, mtu = own_underlay(self._node.fabric, self._assignment.factory)

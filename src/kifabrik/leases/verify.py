@@ -1,7 +1,9 @@
 """Checking a lease before believing a single key in it."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from kifabrik.errors import IntegrityError, RefusedError
 from kifabrik.leases.statements import AttemptRequest, Lease, MemberRequest
@@ -10,16 +12,21 @@ from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import Statement, key_named, read_unverified, time_named, verify_statement
 from kifabrik.values import format_time, sha256_hex
 
+_RECIPIENT: Final = re.compile(r"age1[02-9ac-hj-np-z]{58}")
+"""An X25519 recipient of age in its one spelling; its checksum is for whoever wraps for it."""
+
 
 def verify_attempt_request(envelope: Envelope) -> Statement[AttemptRequest]:
     """Verify that the run key and every node key named in a request have signed it.
 
     Raises:
-        IntegrityError: A signature is missing.
+        IntegrityError: A signature is missing, or a key or recipient is not in its one spelling.
     """
     said, subjects = read_unverified(envelope, AttemptRequest)
     if not said.nodes:
         raise IntegrityError("the request names no node")
+    if any(_RECIPIENT.fullmatch(one) is None for one in (said.recipient, *(node.recipient for node in said.nodes))):
+        raise IntegrityError("the request names a recipient that is none")
     keys = [key_named(key) for key in (said.run_key, *said.node_keys)]
     envelope.verify_every(keys)
     return Statement(said, subjects, keys[0], envelope.digest)

@@ -36,7 +36,19 @@ _CHUNK_ENTRIES: Final = 4096
 _WINDOW_BYTES: Final = 2**22
 """A search holds so many bytes at a time: one entry is no longer than 64 KiB, and larger windows are no faster."""
 _FIELDS: Final = frozenset({"bytes", "checkpoint", "origin", "root", "size", "tree"})
-_RESTORE: Final = "Restore it from a backup, or fetch the log anew into an empty folder and compare."
+_RESTORE: Final = (
+    "Restore it from a backup; or move its folder aside, so that the log is fetched anew, and compare the two."
+)
+
+
+def _failed(verb: str, folder: Path, error: OSError) -> CapacityError | UnavailableError:
+    """Return the error that says what the operating system has said about a mirror's folder."""
+    message = f"cannot {verb} the mirror in {folder}: {error.strerror or error}"
+    if error.errno in FULL_DISK:
+        return CapacityError(message, hint="The copy of the log is kept there: free some space, then try again.")
+    return UnavailableError(
+        message, hint="The copy of the log is kept there: it must be a folder this user can write to."
+    )
 
 
 class MirrorFiles:
@@ -50,6 +62,7 @@ class MirrorFiles:
         ConflictError: Another writer has the folder open.
         IntegrityError: The files are damaged.
         NotFoundError: It does not exist, and was opened to read only.
+        CapacityError: The disk is full.
         UnavailableError: The folder cannot be read or made.
     """
 
@@ -73,7 +86,7 @@ class MirrorFiles:
                 self._cut_off(counted, noted=noted)
         except OSError as error:
             self.close()
-            raise UnavailableError(f"cannot open the mirror in {folder}: {error.strerror or error}") from error
+            raise _failed("open", folder, error) from error
         except IntegrityError:
             self.close()
             raise
@@ -196,8 +209,7 @@ class MirrorFiles:
             self._write_state(state, after)
         except OSError as error:
             # Bytes that no state counts are overwritten by the next save, or cut off on opening.
-            kind = CapacityError if error.errno in FULL_DISK else UnavailableError
-            raise kind(f"cannot write the mirror in {self._folder}: {error.strerror or error}") from error
+            raise _failed("write", self._folder, error) from error
         self._ends.extend(ends)
         self._state = state
 

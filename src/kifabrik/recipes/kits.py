@@ -22,6 +22,7 @@ CODE: Final = "code"
 """Folder of a kit that becomes the job's working folder."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SHARED: Final = ("__init__.py", "errors.py", "durable.py", "recipes/__init__.py", "recipes/run_log.py")
+_LETTERS: Final = {"\n": "a line break", "\\": "a backslash", "'": "a quotation mark", '"': "a quotation mark"}
 _LEFT_OUT: Final = ("__pycache__", "example", "example.py", "kit.py")
 
 
@@ -198,6 +199,40 @@ def choice_of(what: str, *choices: str) -> Callable[[str], str]:
         return value
 
     return check
+
+
+def text_of(what: str, without: str) -> Callable[[str], str]:
+    """A check of free text that becomes part of a command line in a job file.
+
+    Args:
+        what: It is, for the message.
+        without: Characters it must not hold: those that would end it there.
+    """
+
+    def check(value: str) -> str:
+        found = next((letter for letter in value if letter in without), None)
+        if found is not None:
+            named = _LETTERS.get(found, found)
+            raise UsageError(f"{what} must not hold {named}, as in {value!r}")
+        return value
+
+    return check
+
+
+def limits(cpu: int, memory: str, budget: int, whose: str = "of the run") -> tuple[Setting, ...]:
+    """The settings of what a run may use.
+
+    Args:
+        cpu: Cores, if nothing is said.
+        memory: Its size, likewise.
+        budget: Euros, likewise.
+        whose: Cores and memory these are.
+    """
+    return (
+        Setting("cpu", str(cpu), f"cores {whose}", number_of("cpu", 1, 4096)),
+        Setting("memory", memory, whose, size_of("memory")),
+        Setting("budget", str(budget), "euros at most", number_of("budget", 1, 1_000_000)),
+    )
 
 
 def _values(kit: Kit, chosen: Mapping[str, str]) -> dict[str, str]:

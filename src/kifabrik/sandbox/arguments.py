@@ -1,14 +1,14 @@
 """The command line of bubblewrap for a room, from values alone.
 
-Only the constant part stands in an argument list that other users of the machine can read; paths and
-environment go through a file descriptor (`--args`).
+Only the constant part stands in an argument list that other users of the machine can read; paths go through a
+file descriptor (`--args`). Variables of the job are not given to bubblewrap at all: see `kifabrik.sandbox.stage`.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from kifabrik.sandbox.room import HOME, ROOM_AT, WORKDIR_AT, Fitting, RoomSpec
+from kifabrik.sandbox.room import HOME, ROOM_AT, SYSTEM_PATH, WORKDIR_AT, Fitting, RoomSpec
 from kifabrik.sandbox.stage import INSIDE_ID, NO_FILE, NO_FOLDER
 
 _ISOLATION: Final = (
@@ -26,13 +26,15 @@ _DEVICE_LINKS: Final = {
     "stderr": "/proc/self/fd/2",
 }
 _MACHINE_FILES: Final = (
-    *("cmdline", "config.gz", "diskstats", "interrupts", "iomem", "ioports", "kallsyms", "kcore", "key-users"),
-    *("keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "mdstat", "partitions"),
-    *("sched_debug", "slabinfo", "softirqs", "sysrq-trigger", "timer_list", "vmallocinfo"),
+    *("bootconfig", "buddyinfo", "cmdline", "config.gz", "consoles", "diskstats", "dma", "interrupts", "iomem"),
+    *("ioports", "kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags"),
+    *("latency_stats", "locks", "mdstat", "mtrr", "pagetypeinfo", "partitions", "sched_debug", "schedstat"),
+    *("slabinfo", "softirqs", "sysrq-trigger", "timer_list", "vmallocinfo", "zoneinfo"),
 )
-_MACHINE_FOLDERS: Final = ("acpi", "fs", "pressure", "scsi", "tty")
+_MACHINE_FOLDERS: Final = ("acpi", "asound", "bus", "dynamic_debug", "fs", "irq", "pressure", "scsi", "tty")
 """What /proc tells about the machine and whoever else works on it. Numeric libraries read `cpuinfo`, `meminfo`,
-`stat` and what lies under `sys`: that stays."""
+`stat`, `vmstat` and what lies under `sys`, Java `cgroups`, GPU libraries `devices`, `driver` and `modules`: that
+stays."""
 _TOPOLOGY: Final = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 """Numeric libraries count processors and memory nodes here."""
 _GPU_TOPOLOGY: Final = (
@@ -76,7 +78,7 @@ def bubblewrap_options(spec: RoomSpec, fittings: tuple[Fitting, ...], stage: Pat
         *_mounts(fittings),
         *("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"),
         *("--chdir", WORKDIR_AT if spec.workdir else HOME),
-        *(word for name, value in spec.variables().items() for word in ("--setenv", name, value)),
+        *("--setenv", "PATH", SYSTEM_PATH),
     ]
 
 

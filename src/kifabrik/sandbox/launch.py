@@ -74,6 +74,12 @@ class _Pipes:
         door[0].setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         return cls(os.pipe(), os.pipe(), door)
 
+    def hand_over(self, owner: RunUid) -> None:
+        """Let the job open its output by name, as `>/dev/stderr` does: a pipe has an owner as files do."""
+        if owner.of_its_own:
+            for _, far in (self.stdout, self.stderr):
+                os.fchown(far, owner.uid, owner.gid)
+
     def close_far_ends(self) -> None:
         for _, far in (self.stdout, self.stderr):
             os.close(far)
@@ -130,6 +136,7 @@ def _launch(spec: RoomSpec, options: list[str], owner: RunUid, group: RunGroup) 
     pipes = _Pipes.open()
     guard = _start_guard()
     try:
+        pipes.hand_over(owner)
         process = _spawn(limits, options, owner, group, pipes, guard.pid)
     except BaseException:
         _bury(guard)

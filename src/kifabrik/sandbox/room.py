@@ -29,7 +29,13 @@ _MADE_BY_THE_ROOM: Final = tuple(
     )
 )
 _MAY_CONTAIN_MOUNTS: Final = (PurePosixPath("/tmp"), PurePosixPath(HOME))  # noqa: S108
+SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+
 _MOST_VARIABLES: Final = 1000
+_LONGEST_VARIABLE: Final = 1 << 17
+"""Bytes of a name and its value that a program can be given (MAX_ARG_STRLEN in `include/uapi/linux/binfmts.h`)."""
+_MOST_VARIABLE_BYTES: Final = 1 << 20
+"""A program takes arguments and variables up to a quarter of its stack, which often is 8 MiB: execve(2)."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -104,7 +110,6 @@ class RoomSpec:
         `PYTHONUNBUFFERED` lets log lines appear as they are written; `OMP_NUM_THREADS` keeps numeric
         libraries from starting a thread for every processor of the machine when the run has a share of it.
         """
-        path = "/usr/local/bin:/usr/bin:/bin"
         defaults = {
             "HOME": HOME,
             "USER": "job",
@@ -112,7 +117,7 @@ class RoomSpec:
             "SHELL": "/bin/sh",
             "LANG": "C.UTF-8",
             "TMPDIR": "/tmp",  # noqa: S108 - the room's own
-            "PATH": f"{ENVIRONMENT_AT}/bin:{path}" if self.env_tree else path,
+            "PATH": f"{ENVIRONMENT_AT}/bin:{SYSTEM_PATH}" if self.env_tree else SYSTEM_PATH,
             "PYTHONUNBUFFERED": "1",
             "OMP_NUM_THREADS": str(max(1, round(self.limits.cpus))),
         }
@@ -155,11 +160,19 @@ def _check_command(command: tuple[str, ...] | str) -> None:
 def _check_environment(environment: Mapping[str, str]) -> None:
     if len(environment) > _MOST_VARIABLES:
         raise UsageError(f"{len(environment)} environment variables; at most {_MOST_VARIABLES} are passed on")
+    total = 0
     for name, value in environment.items():
         if not _NAME.fullmatch(name):
             raise UsageError(f"not a name for an environment variable: {name!r}")
         if not _is_plain(value):
             raise UsageError(f"the variable {name} contains a character that no environment can carry")
+        size = len(name) + len(value.encode()) + 2
+        total += size
+        if size > _LONGEST_VARIABLE or total > _MOST_VARIABLE_BYTES:
+            raise UsageError(
+                f"the variable {name[:100]} makes the environment too large for any program",
+                hint="Put it into a file in the job's folder.",
+            )
 
 
 def _check_fittings(fittings: tuple[Fitting, ...]) -> None:

@@ -7,7 +7,9 @@ memory filesystem that anybody may traverse and nobody may list, in mounts only 
 Invariants:
 - nothing of the stage outlives `close`, and nothing of it is ever visible outside the launcher's mounts;
 - the room's first process is a shell the job's user may execute and not read: the kernel then marks the
-  process as not dumpable, so the job cannot open its memory and make it forget to die with its launcher.
+  process as not dumpable, so the job cannot open its memory and make it forget to die with its launcher;
+- nor can the job's variables: they are set by the job's own shell. The first process has none of them, since
+  some (LD_PRELOAD, or BASH_ENV) name code that every program loads before its own.
 """
 
 import os
@@ -15,6 +17,7 @@ import shlex
 import shutil
 import stat
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,7 +26,7 @@ from kifabrik.errors import RefusedError, UnavailableError, UsageError
 from kifabrik.sandbox import kernel
 from kifabrik.sandbox.kernel import Mount
 from kifabrik.sandbox.memory import PrivateMounts
-from kifabrik.sandbox.room import HOME, Fitting, RoomSpec
+from kifabrik.sandbox.room import HOME, ROOM_AT, Fitting, RoomSpec
 from kifabrik.sandbox.uids import RunUid
 
 INSIDE_ID: Final = 1000
@@ -105,7 +108,7 @@ class Stage:
         return Fitting(place, fitting.inside, fitting.writable)
 
     def furnish(self, spec: RoomSpec) -> None:
-        """Write the small files every room has: `etc`, `room` with its first process and the command, nothing."""
+        """Write the small files every room has: `etc`, and `room` with its first process and the job's scripts."""
         etc, room = self.path / "etc", self.path / "room"
         for folder in (etc, room):
             folder.mkdir(mode=0o755)
@@ -113,7 +116,8 @@ class Stage:
             _write(etc / name, text, 0o444)
         _write(self.path / NO_FILE, "", 0o444)
         (self.path / NO_FOLDER).mkdir(mode=0o555)
-        _write(room / "job", job_script(spec.command), 0o444)
+        _write(room / "job", variables_script(spec.variables()), 0o444)
+        _write(room / "command", job_script(spec.command), 0o444)
         shutil.copyfile("/bin/sh", room / "init")
         (room / "init").chmod(_EXECUTE_ONLY)
 
@@ -128,8 +132,17 @@ def _is_folder(path: Path) -> bool | None:
         return None
 
 
+def variables_script(variables: Mapping[str, str]) -> str:
+    """Return what the job's first shell reads: it sets the job's variables and becomes the shell of its command.
+
+    What a shell keeps for itself (bash: UID) is left as it is, as it was if it came in its environment.
+    """
+    words = (f"command export {name}={shlex.quote(value)} 2>/dev/null\n" for name, value in variables.items())
+    return f"{''.join(words)}exec /bin/sh {ROOM_AT}/command\n"
+
+
 def job_script(command: tuple[str, ...] | str) -> str:
-    """Return what the room's shell reads: so the command stands in no argument list of ours.
+    """Return what the shell of the command reads: so it stands in no argument list of ours.
 
     The shell itself outlives signals that are meant for the job's programs: they get them too.
     """

@@ -1,7 +1,14 @@
-"""Ed25519 signing keys and the names derived from them."""
+"""Ed25519 signing keys and the names derived from them.
+
+Invariants:
+- a key is a point only its owner can sign for: points of small order, under which one signature holds for every
+  message, are no keys, as little as a second spelling of a point;
+- a key has one text, so whoever compares texts compares keys.
+"""
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,6 +20,13 @@ from kifabrik.values import Kind
 
 KEY_BYTES: Final = 32
 _FINGERPRINT_BYTES: Final = 20
+_HEX: Final = re.compile(r"[0-9a-f]{64}")
+_PRIME: Final = 2**255 - 19
+_HEIGHT_BITS: Final = 2**255 - 1
+_ORDER_8: Final = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+"""y of a point of order 8 (Chalkias, Garillot and Nikolaenko, "Taming the many EdDSAs", SSR 2020)."""
+_SMALL_ORDER: Final = frozenset({0, 1, _PRIME - 1, _ORDER_8, _PRIME - _ORDER_8})
+"""y of the eight points whose order divides 8."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +35,9 @@ class VerifyKey:
 
     Args:
         raw: 32 bytes after RFC 8032.
+
+    Raises:
+        UsageError: Not 32 bytes, or a point anybody can sign for.
     """
 
     raw: bytes
@@ -28,18 +45,22 @@ class VerifyKey:
     def __post_init__(self) -> None:
         if len(self.raw) != KEY_BYTES:
             raise UsageError(f"an Ed25519 public key has {KEY_BYTES} bytes, not {len(self.raw)}")
+        height = int.from_bytes(self.raw, "little") & _HEIGHT_BITS
+        if height >= _PRIME or height in _SMALL_ORDER:
+            raise UsageError(
+                f"a point of small order or in a second spelling, not an Ed25519 key: {self.raw.hex()}"
+            )
 
     @classmethod
     def from_hex(cls, text: str) -> "VerifyKey":
-        """Read 64 hex digits.
+        """Read 64 hex digits in small letters: a key has this text and no other.
 
         Raises:
             UsageError: The text is not such a key.
         """
-        try:
-            return cls(bytes.fromhex(text))
-        except ValueError:
-            raise UsageError(f"not an Ed25519 public key in hex: {text!r}") from None
+        if _HEX.fullmatch(text) is None:
+            raise UsageError(f"not an Ed25519 public key in hex: {text[:100]!r}")
+        return cls(bytes.fromhex(text))
 
     @property
     def hex(self) -> str:

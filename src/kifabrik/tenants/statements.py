@@ -96,6 +96,24 @@ class Removal:
     created: str
 
 
+@predicate("sign-in/v1")
+@dataclass(frozen=True)
+class SignInProof:
+    """A member's device asks for a session of the factory's pages; signed by the device key.
+
+    Args:
+        tenant: Tenant id.
+        member: Member id.
+        challenge: What the factory gave it to sign, once.
+        created: Time.
+    """
+
+    tenant: str
+    member: str
+    challenge: str
+    created: str
+
+
 @predicate("recipients/v1")
 @dataclass(frozen=True)
 class RecipientList:

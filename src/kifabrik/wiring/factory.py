@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import socket
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -19,6 +20,7 @@ from kifabrik.factory.attempts import Attempts
 from kifabrik.factory.attestation import Attestation
 from kifabrik.factory.check import Check
 from kifabrik.factory.check_entries import EntryCheck
+from kifabrik.factory.check_home import HomeCheck
 from kifabrik.factory.check_runs import RunCheck
 from kifabrik.factory.datasets import Datasets
 from kifabrik.factory.deletions import Deletions
@@ -26,6 +28,7 @@ from kifabrik.factory.erasures import Erasures
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.grants import Grants
 from kifabrik.factory.hints import Hints
+from kifabrik.factory.holdings import Holdings
 from kifabrik.factory.housekeeping import EVERY_S, Housekeeping
 from kifabrik.factory.keyholders import Keyholders
 from kifabrik.factory.leases import Leases
@@ -34,21 +37,27 @@ from kifabrik.factory.mailbox import Mailbox
 from kifabrik.factory.members import Members
 from kifabrik.factory.models import Models
 from kifabrik.factory.objects import Objects
+from kifabrik.factory.oversight import Oversight
 from kifabrik.factory.ports import Clock
 from kifabrik.factory.run_book import RunBook
+from kifabrik.factory.sign_ins import SignIns
 from kifabrik.factory.statements import Statements
+from kifabrik.factory.trails import Trails
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
 from kifabrik.factory.ways import Ways
 from kifabrik.service.limits import Limits
 from kifabrik.stores.log_keys import FolderLogKeys
+from kifabrik.stores.sql.address import Address
 from kifabrik.stores.sql.store import SqlStore
 from kifabrik.stores.sql.upgrade import upgrade
 from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
+from kifabrik.wiring.database_file import check_database_file, opening
 from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, Direct, EngineKind, FactoryConfig, read_config
 from kifabrik.wiring.objects import (
+    OBJECTS,
     BucketCheck,
     check_bucket,
     linger_of,
@@ -58,7 +67,8 @@ from kifabrik.wiring.objects import (
     unfinished_removed,
     watched,
 )
-from kifabrik.wiring.runs import driving, read_prices, run_cases
+from kifabrik.wiring.portal import premises_of
+from kifabrik.wiring.runs import driving, read_prices, run_cases, service_name
 from kifabrik.wiring.service_log import service_log
 from kifabrik.wiring.slurm import cluster_of
 
@@ -79,29 +89,53 @@ def init_home(home: Path, *, port: int = PORT, engine: EngineKind = EngineKind.L
         if home.exists() and any(one.name != f"{FILE}.new" for one in home.iterdir()):
             raise UsageError(f"{home} is not empty and not a factory", hint="Choose an empty or new folder.")
         make_folder(home)
-        home.chmod(0o700)
         write_whole(home / FILE, TEMPLATE.format(port=port, engine=engine).encode(), mode=0o644)
+    if home.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):  # as a folder has that was made by hand or restored
+        home.chmod(0o700)
     return read_config(home)
 
 
-def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
+def database_of(home: Path, config: FactoryConfig) -> Address:
+    """Where a factory's rows are.
+
+    Raises:
+        UsageError: The settings name no database a factory can use.
+    """
+    if not config.database:
+        return Address.from_text(f"sqlite:///{home.resolve() / DATABASE}")
+    password = home.resolve() / config.database_password_file if config.database_password_file else None
+    return Address.from_text(config.database, password)
+
+
+def open_factory(home: Path, *, clock: Clock = now_utc, database: Address | None = None) -> Factory:
     """Open a factory's home and return its use cases; the database is brought to the present schema.
+
+    Args:
+        home: Its folder.
+        clock: Says what time it is.
+        database: Where its rows are, if not where its settings say.
 
     Raises:
         UsageError: There is no factory in this folder.
         UnavailableError: The database cannot be opened.
+        IntegrityError: It is damaged, or missing from a factory that is not new.
     """
     config = read_config(home)
-    store = SqlStore(config.database or f"sqlite:///{home.resolve() / DATABASE}")
-    upgrade(store)
+    address = database or database_of(home, config)
+    store = SqlStore(address)
+    _open_database(store, address, home)
     hints = Hints()
-    log = Log(store, FolderLogKeys(home / KEYS), hints, clock)
+    store.tell(hints)
+    keys = FolderLogKeys(home / KEYS)
+    log = Log(store, keys, hints, clock)
     mailbox = Mailbox(store, hints, clock)
     statements = Statements(store, log, mailbox)
     accounts = Accounts(store, log, statements)
     members = Members(store, log, statements)
+    sign_ins = SignIns(store, log, members)
     keyholders = Keyholders(store, statements)
     files = object_store(home, config)
+    home_check = HomeCheck(store, keys, files)
     signer = signer_of(files, config)
     deletions = Deletions(store, files, clock, linger_of(signer))
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
@@ -132,7 +166,12 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         leases=Leases(store, log, statements, members, keyholders, attempts),
         models=Models(store, statements, members),
         unregistered=unregistered,
+        home=home_check,
         housekeeping=Housekeeping(deletions, erasures, objects, unregistered, unfinished_removed(files, clock)),
+        sign_ins=sign_ins,
+        trails=Trails(store),
+        holdings=Holdings(store),
+        oversight=Oversight(store, clock),
         check=Check(
             store,
             files,
@@ -142,6 +181,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
                 EntryCheck(store),
                 StagingCheck(store, home / STAGING),
                 unregistered,
+                home_check,
                 BucketCheck(files, clock),
             ),
         ),
@@ -162,20 +202,43 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     )
 
 
-def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = None) -> None:
+def _open_database(store: SqlStore, address: Address, home: Path) -> None:
+    if not (address.lite and address.url.database):
+        store.check()
+        upgrade(store)
+        return
+    file = Path(address.url.database)
+    check_database_file(file, home / KEYS, home / OBJECTS)
+    with opening(file):
+        store.check()
+        upgrade(store)
+
+
+def serve(
+    home: Path,
+    *,
+    ready: Callable[[str], None],
+    limits: Limits | None = None,
+    port: int | None = None,
+    drives: bool = True,
+) -> None:
     """Serve a factory until SIGINT or SIGTERM; whoever waits then is answered before it ends.
 
     Args:
         home: Folder of the factory.
         ready: Called with the URL once the service answers.
         limits: How long callers are waited for, and how much is held for them, if not as `Limits` says.
+        port: To listen on, if not the one in the settings.
+        drives: Whether this process may drive the runs, and keeps house; else it only answers.
 
     Raises:
         UsageError: There is no factory in this folder, or its certificate cannot be read.
         UnavailableError: The address is in use, or the database cannot be opened.
+        IntegrityError: Database, keys or objects of this factory are missing or damaged.
     """
     import uvicorn  # noqa: PLC0415 - takes time, and only a server needs it
 
+    from kifabrik.portal.app import add_pages  # noqa: PLC0415
     from kifabrik.service.app import make_app  # noqa: PLC0415
     from kifabrik.service.connections import Loop, connection_within  # noqa: PLC0415
 
@@ -196,18 +259,25 @@ def serve(home: Path, *, ready: Callable[[str], None], limits: Limits | None = N
             self.should_exit = True
 
     config = read_config(home)
+    if port is not None:
+        config = config.model_copy(update={"port": port})
+    if not drives:
+        config = config.model_copy(update={"public_url": ""})  # this process is one of several behind it
     refuse_unmoved(home, config)
     check_bucket(home, config)
     factory = open_factory(home)
+    factory.home.require()
     limits = limits or Limits()
     _open_many_files()
     app = make_app(factory, limits)
+    add_pages(app, premises_of(home, config))
     with (
         service_log(home),
         _listening(config) as (listener, url),
-        _housekeeping(factory),
+        factory.store.hearing(service_name()),
+        _housekeeping(factory) if drives else nullcontext(),
         watched(factory.objects.files) if config.objects.url else nullcontext(),
-        driving(home, factory, url, _pem(home, config)),
+        driving(home, factory, url, _pem(home, config)) if drives else nullcontext(),
     ):
         settings = uvicorn.Config(
             app,

@@ -124,7 +124,8 @@ class FactoryConfig(BaseModel):
         host: Address to listen on.
         port: Port to listen on; 0 for any free one.
         public_url: How customers reach it, if not as `host` and `port` say.
-        database: SQLAlchemy URL; empty for `factory.db` in the home folder.
+        database: SQLAlchemy URL without a password; empty for `factory.db` in the home folder.
+        database_password_file: File with its password, relative to the home folder; empty for libpq's own ways.
         tls_cert: PEM file with the certificate chain; empty for plain HTTP.
         tls_key: PEM file with its key.
         prices: Price list, relative to the home folder.
@@ -134,6 +135,7 @@ class FactoryConfig(BaseModel):
         engine: What runs go to.
         slurm: The cluster, if they go to one.
         site: What turns energy into carbon, heat and water; without it footprints say nothing of these.
+        meters: Folder of the plant's meters, which the operator's page shows; empty for none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -142,6 +144,7 @@ class FactoryConfig(BaseModel):
     port: Annotated[int, Field(ge=0, le=65535)] = PORT
     public_url: str = ""
     database: str = ""
+    database_password_file: str = ""
     tls_cert: str = ""
     tls_key: str = ""
     prices: str = "prices.toml"
@@ -151,6 +154,19 @@ class FactoryConfig(BaseModel):
     engine: EngineKind = EngineKind.LOCAL
     slurm: SlurmConfig = SlurmConfig()
     site: SiteConfig | None = None
+    meters: str = ""
+
+    @property
+    def secure(self) -> bool:
+        """Whether customers reach it by HTTPS."""
+        return bool(self.tls_cert) or self.public_url.startswith("https:")
+
+    @property
+    def address(self) -> str:
+        """Where customers reach it; empty where the port is any free one and nothing else is said."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        scheme = "https" if self.tls_cert else "http"
+        return self.public_url.rstrip("/") or (f"{scheme}://{host}:{self.port}" if self.port else "")
 
 
 def read_config(home: Path) -> FactoryConfig:

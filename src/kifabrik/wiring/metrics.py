@@ -16,7 +16,7 @@ from kifabrik.factory.factory import Factory
 from kifabrik.factory.ports import Transaction
 from kifabrik.factory.records import Tenant
 from kifabrik.runs.states import RunState, is_end
-from kifabrik.values import now_utc, parse_time
+from kifabrik.values import parse_time
 from kifabrik.wiring.factory_config import read_config
 
 _PATIENCE_S: Final = 2.0
@@ -46,14 +46,15 @@ class Metric:
     values: tuple[tuple[tuple[tuple[str, str], ...], float], ...]
 
 
-def metrics(factory: Factory, home: Path) -> list[Metric]:
+def metrics(factory: Factory, home: Path, now: datetime) -> list[Metric]:
     """Read how a factory stands.
 
     Args:
         factory: Opened beside the service or not.
         home: Its folder.
+        now: What ages and silences are counted to.
     """
-    now, disk = now_utc(), shutil.disk_usage(home)
+    disk = shutil.disk_usage(home)
     with factory.store.read() as transaction:
         return [
             *_of_service(home),

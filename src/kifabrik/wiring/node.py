@@ -195,7 +195,7 @@ def read_key(home: Path) -> SigningKey:
     except FileNotFoundError:
         raise UsageError(f"{home / KEY} is missing", hint="Make a node with: kifabrik up") from None
     if len(seed) != KEY_BYTES:
-        raise UsageError(f"{home / KEY} is not a node key")
+        raise UsageError(f"{home / KEY} is not a node key", hint="Put it back from your backup.")
     return SigningKey(seed)
 
 

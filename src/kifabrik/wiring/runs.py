@@ -25,7 +25,7 @@ from kifabrik.factory.log import Log
 from kifabrik.factory.members import Members
 from kifabrik.factory.objects import Objects
 from kifabrik.factory.plan import Planner
-from kifabrik.factory.ports import Store
+from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.power import PowerWatch
 from kifabrik.factory.pricing import Pricing
 from kifabrik.factory.queue import Queue
@@ -57,7 +57,7 @@ def read_prices(file: Path) -> Pricing:
     """
     if file.exists():
         return Pricing(PriceList.load(file), file.name)
-    return Pricing(PriceList.load(), "examples")
+    return Pricing(PriceList.load(), "example prices")
 
 
 def run_cases(
@@ -109,7 +109,7 @@ def reconciler(
     power = PowerWatch(permit, cluster, governed=home is not None and (home / LOG).exists())
     return Reconciler(
         factory.hints,
-        Leadership(store, log.clock, holder=str(ProcessId.own()), gone=_ended_here),
+        Leadership(store, log.clock, holder=service_name(), gone=_has_ended),
         Supervisor(store, log, factory.accounts, runs.book, runs.endings, engine, cluster),
         Handover(store, runs.book, cluster, power, trouble)
         if cluster
@@ -118,8 +118,16 @@ def reconciler(
     )
 
 
-def _ended_here(holder: str) -> bool:
-    """Whether a service of this boot of this machine has ended; of another one nothing is known."""
+def service_name() -> str:
+    """What this process is called among all services of a factory."""
+    return str(ProcessId.own())
+
+
+def _has_ended(transaction: Transaction, holder: str) -> bool:
+    """Whether a service has ended: one its database misses; where that does not know, one of this boot here."""
+    absent = transaction.runs.absent(holder)
+    if absent is not None:
+        return absent
     process = ProcessId.from_text(holder)
     return process is not None and process.boot == boot_id() and not process.alive()
 

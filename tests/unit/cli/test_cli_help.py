@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from kifabrik.cli.help_pages import example_lines
 from kifabrik.cli.main import cli
 
 HEAVY = (
@@ -52,6 +53,22 @@ def test_every_command_has_help_with_an_example_that_names_it(words, command):
     assert "Example" in ran.output
     assert f"kifabrik {' '.join(words)}" in ran.output
     assert command.help
+
+
+@pytest.mark.parametrize(("words", "command"), COMMANDS, ids=name)
+def test_no_line_of_help_is_wider_than_a_terminal_of_80_columns(words, command):
+    ran = CliRunner().invoke(cli, [*words, "--help"], prog_name="kifabrik", terminal_width=80)
+    assert [line for line in ran.output.splitlines() if len(line) > 80] == []
+
+
+def test_an_example_that_is_too_long_goes_on_as_a_shell_takes_it():
+    line = "  kifabrik x y --one 1 --two 'a b' --three 3      and so on"
+    assert example_lines(line, 30) == [
+        "  kifabrik x y --one 1 \\",
+        "      --two 'a b' --three 3",
+        "      and so on",
+    ]
+    assert example_lines(line, 80) == [line]
 
 
 @pytest.mark.parametrize(("words", "command"), LEAVES, ids=name)

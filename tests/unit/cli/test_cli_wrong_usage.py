@@ -109,3 +109,19 @@ def test_an_option_of_commands_before_the_command_is_told_its_place(option):
 def test_a_word_that_is_no_command_gets_the_one_that_is_meant(word, meant):
     ran = CliRunner().invoke(cli, [word])
     assert f"No such command '{word}'. Did you mean '{meant}'?" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("statement",), "End it in .html, .csv or .json."),
+        (("admin", "bill"), "End it in .csv or .html."),
+        (("ledger", "report"), "End it in .html."),
+    ],
+    ids=["statement", "admin bill", "ledger report"],
+)
+def test_a_file_to_write_whose_name_does_not_say_as_what_is_refused_before_anything_is_asked(tmp_path, words, hint):
+    ran = CliRunner().invoke(cli, [*words, "--out", str(tmp_path / "page.pdf"), "--home", str(tmp_path)])
+    assert isinstance(ran.exception, UsageError)
+    assert "page.pdf: what to write is not clear from its name" in ran.exception.message
+    assert ran.exception.hint == hint

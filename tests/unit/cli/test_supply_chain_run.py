@@ -6,6 +6,8 @@ from click.testing import CliRunner
 from kifabrik.cli.supply_chain_run import run
 from kifabrik.recipes.supply_chain.tables.template import write_example
 
+pytestmark = pytest.mark.usefixtures("simulator")
+
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):

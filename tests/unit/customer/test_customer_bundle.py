@@ -7,8 +7,11 @@ from tempfile import mkdtemp
 import pytest
 
 from kifabrik.customer.bundle import CodeBundle
-from kifabrik.errors import KifabrikError, NotFoundError, UsageError
+from kifabrik.errors import CapacityError, KifabrikError, NotFoundError, UsageError
 from kifabrik.jobs.private import PATH, PrivateJob
+from small_disk import small_disk
+
+__all__ = ["small_disk"]
 
 JOB = PrivateJob("n", "python train.py", {}, {"/data/a": "d-one"}, {"model": "/out/model"}, "", ())
 
@@ -74,6 +77,30 @@ def test_the_digest_is_of_code_and_command_and_of_nothing_else(bundle, workdir):
 def test_a_workdir_that_is_not_there_is_said_so(bundle, tmp_path):
     with pytest.raises(NotFoundError, match="nowhere"):
         bundle(workdir=tmp_path / "nowhere")
+
+
+def test_a_file_in_place_of_the_workdir_is_said_so(bundle, workdir):
+    with pytest.raises(UsageError, match=r"train\.py is not a folder"):
+        bundle(workdir=workdir / "train.py")
+
+
+def test_a_file_that_goes_while_the_code_is_measured_is_not_missed(bundle, workdir, monkeypatch):
+    real = os.walk
+
+    def walk(top):
+        for folder, folders, files in real(top):
+            yield folder, folders, [*files, ".train.py.swp"]
+
+    monkeypatch.setattr(os, "walk", walk)
+    assert "work/train.py" in tree(bundle())
+
+
+def test_no_room_for_the_code_is_said_as_that(workdir, tmp_path, small_disk):
+    scratch = small_disk(tmp_path / "small", "1m").folder
+    (workdir / "weights.bin").write_bytes(bytes(2**21))
+    with pytest.raises(CapacityError, match="small") as raised:
+        CodeBundle(workdir, JOB, scratch, tmp_path / "home")
+    assert "order again" in raised.value.hint
 
 
 def grow(path):

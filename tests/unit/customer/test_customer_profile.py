@@ -97,7 +97,7 @@ def test_an_enrolled_machine_is_not_enrolled_again(tmp_path, invitation, serve):
 def test_a_changed_invitation_is_refused_before_anybody_is_asked(tmp_path, house, invitation, serve, field):
     other = house.steward.invite(Role.OWNER, "Olga")
     changed = {
-        "tenant_key": "00" * 32,
+        "tenant_key": house.keyholder_key.hex,
         "membership": other.membership,
         "keyholder": invitation.membership,
         "invitation_seed": other.invitation_seed,

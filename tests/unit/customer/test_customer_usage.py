@@ -125,3 +125,8 @@ def test_both_languages_have_the_same_texts_with_the_same_figures():
     assert WORDS["de"].keys() == WORDS["en"].keys()
     assert all(figures(WORDS["de"][key]) == figures(text) for key, text in WORDS["en"].items())
     assert all(set(one) == {"de", "en"} for one in REASONS.values())
+
+
+def test_the_page_says_when_it_was_made():
+    assert "erstellt am 29.11.2026 21:58 (UTC)" in page(record(), "de", made="2026-11-29T21:58:29Z")
+    assert "erstellt am" not in page(record(), "de")

@@ -4,6 +4,8 @@ import threading
 import time
 from contextlib import contextmanager
 
+import pytest
+
 from kifabrik.factory.hints import Hints
 from kifabrik.factory.reconcile import SWEEP_S, Reconciler
 from kifabrik.factory.run_book import LAUNCHER_GONE, ORDERED, QUEUE
@@ -53,20 +55,15 @@ def driving(*, hints, lives, queue):
         loop.close()
 
 
-def test_what_is_heard_of_the_queue_is_answered_by_a_look():
-    hints, lives, queue = Hints(), Part(), Part()
-    with driving(hints=hints, lives=lives, queue=queue):
+@pytest.mark.parametrize(
+    ("heard", "looking"), [(QUEUE, "queue"), (ORDERED, "queue"), (LAUNCHER_GONE, "lives")], ids=str
+)
+def test_what_is_heard_is_answered_by_a_look_of_the_part_it_is_about(heard, looking):
+    hints, parts = Hints(), {"lives": Part(), "queue": Part()}
+    with driving(hints=hints, **parts):
         for looks in range(1, 20):
-            queue.wait_for(looks)
-            hints.notify(QUEUE)
-
-
-def test_a_launcher_that_is_gone_is_looked_at():
-    hints, lives, queue = Hints(), Part(), Part()
-    with driving(hints=hints, lives=lives, queue=queue):
-        for looks in range(1, 5):
-            lives.wait_for(looks)
-            hints.notify(LAUNCHER_GONE)
+            parts[looking].wait_for(looks)
+            hints.notify(heard)
 
 
 def test_what_waits_is_looked_at_after_a_while_however_many_launchers_end():
@@ -88,14 +85,6 @@ def test_what_waits_is_handed_over_without_a_pause_and_what_lives_is_not_looked_
         queue.wait_for(looks + 10)
         passed = time.monotonic() - began
     assert lives.looks <= 2 + passed / SWEEP_S
-
-
-def test_an_order_is_looked_at_when_it_comes():
-    hints, lives, queue = Hints(), Part(), Part()
-    with driving(hints=hints, lives=lives, queue=queue):
-        for looks in range(1, 20):
-            queue.wait_for(looks)
-            hints.notify(ORDERED)
 
 
 def test_orders_that_come_while_others_wait_for_room_are_looked_at_together_and_what_frees_room_at_once():

@@ -22,7 +22,7 @@ from kifabrik.factory.objects import Objects
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.unregistered import GRACE, Unregistered
 from kifabrik.seals.identities import Identity
-from kifabrik.signatures.keys import VerifyKey
+from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import Statement
 from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.staging import FolderStaging
@@ -99,7 +99,7 @@ class _Room:
             shards=tuple(shards),
             created=format_time(self.now),
         )
-        statement = Statement(said, {}, VerifyKey(bytes(32)), secrets.token_hex(32))
+        statement = Statement(said, {}, SigningKey.generate().public, secrets.token_hex(32))
         with self.store.write(self.tenant) as transaction:
             self.versions.enter(transaction, statement)
 

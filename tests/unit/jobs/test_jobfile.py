@@ -53,6 +53,8 @@ def test_smallest_job_needs_only_name_purpose_and_run():
         (("workdir", "workdirr"), "unknown key 'workdirr'"),
         (("cpu: 4", "cpux: 4"), "unknown key 'resources.cpux'"),
         (("2h", "2x"), "not a duration"),
+        (("name: press-anomaly", "name: r-aaaaaaaaaaaaaaaa"), "name: 'r-aaaaaaaaaaaaaaaa' looks like an id"),
+        (("model: /out/model", "d-aaaaaaaaaaaaaaaa: /out/model"), "looks like an id: call it by a name"),
         (("16GB", "lots"), "not a size"),
         (("25 EUR", "much"), "not an amount"),
         (("/out/model", "/etc/model"), "beneath /out"),
@@ -76,6 +78,37 @@ def test_misspelt_key_gets_a_suggestion():
     with pytest.raises(UsageError) as caught:
         parse_job(WHOLE.replace("max_duration", "max_durration"))
     assert caught.value.hint == "Did you mean 'max_duration'?"
+
+
+@pytest.mark.parametrize("key", ["name", "purpose", "run"])
+def test_a_misspelt_key_that_must_be_there_is_named_as_it_was_written(key):
+    with pytest.raises(UsageError, match=f"unknown key '{key}e'") as caught:
+        parse_job(WHOLE.replace(f"\n{key}:", f"\n{key}e:"))
+    assert caught.value.hint == f"Did you mean {key!r}?"
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        (("press-anomaly", "Größe 7"), "lower-case letters"),
+        (("predictive-maintenance", "Wartung!"), "lower-case letters"),
+        (("country: DE", "country: Deutschland"), "ISO 3166"),
+        (("{requirements:", '{python: "4", requirements:'), "3.11"),
+    ],
+)
+def test_what_has_another_form_is_shown_with_what_to_write(change, hint):
+    with pytest.raises(UsageError, match=r"^job file: [a-z.]+: '.*' is not of the right form$") as caught:
+        parse_job(WHOLE.replace(*change))
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "change", [("H200:1", "H200:0"), ("H200:1", "-1"), ("16GB", "0"), ("2h", "1000000000000h")]
+)
+def test_what_makes_no_sense_names_the_file(change):
+    with pytest.raises(UsageError, match=r"^job file: ") as caught:
+        parse_job(WHOLE.replace(*change))
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ def leaving(entering, kilograms):
     return GROUND + (entering - GROUND) * math.exp(-PER_METRE * LENGTH / (kilograms * HEAT))
 
 
-def solved(entering, kilograms):
+@pytest.fixture(scope="module")
+def solved():
     """The same by pandapipes, in a process of its own: it changes how matplotlib draws (`RendererBase.new_gc`)."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
-        return apart.submit(solve, entering, kilograms).result()
+        yield lambda entering, kilograms: apart.submit(solve, entering, kilograms).result()
 
 
 def solve(entering, kilograms):
@@ -42,7 +43,7 @@ def solve(entering, kilograms):
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("flow", "kilograms"), [(75.0, 30.0), (65.0, 10.0)])
-def test_one_figure_for_losses_agrees_with_pandapipes(flow, kilograms):
+def test_one_figure_for_losses_agrees_with_pandapipes(flow, kilograms, solved):
     out = solved(flow, kilograms)
     assert out == pytest.approx(leaving(flow, kilograms), abs=0.05)
     back = 45.0

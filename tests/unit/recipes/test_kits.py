@@ -1,8 +1,3 @@
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
 from kifabrik.errors import ConflictError, NotFoundError, UsageError
@@ -56,49 +51,21 @@ def test_a_setting_that_makes_no_sense_is_named(chosen, said, tmp_path):
     assert not (tmp_path / "kit").exists()
 
 
+@pytest.mark.parametrize(
+    ("recipe", "chosen", "said"),
+    [
+        ("maintenance", {"title": "Press 3\nrun: evil"}, "title must not hold a line break"),
+        ("maintenance", {"given": "Load\\"}, "given must not hold a backslash"),
+        ("pharma-train", {"endpoints": "IC50,$HOME"}, "endpoints must not hold [$]"),
+        ("supply-chain", {"what-if": "it's"}, "what-if must not hold a quotation mark"),
+    ],
+)
+def test_what_would_end_a_word_of_the_jobs_command_line_is_named(recipe, chosen, said, tmp_path):
+    with pytest.raises(UsageError, match=said):
+        write_kit(find_kit(recipe), tmp_path / "kit", chosen)
+
+
 def test_a_recipe_that_is_not_there_is_named_with_those_there_are():
     with pytest.raises(NotFoundError, match="no recipe 'chatbot'") as told:
         find_kit("chatbot")
     assert "supply-chain" in told.value.hint
-
-
-def job(kit, *words):
-    """Run the recipe's program as the sandbox does: with the kit's own code and nothing else of kifabrik."""
-    script = (
-        "import sys, kifabrik; assert 'code' in kifabrik.__file__; "
-        "import runpy; runpy.run_module('kifabrik.recipes.supply_chain', run_name='__main__', alter_sys=True)"
-    )
-    environment = {**os.environ, "PYTHONPATH": "", "KIFABRIK_METRICS": str(kit / "metrics"), "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, "-c", script, *map(str, words)]
-    return subprocess.run(words, cwd=kit / "code", env=environment, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.timeout(600)  # it compiles the simulator, where nobody has
-def test_a_kit_runs_on_its_own_code_with_history_and_says_what_it_found(tmp_path):
-    kit, told = tmp_path / "kit", []
-    recipe = find_kit("supply-chain")
-    recipe.finish(kit, write_kit(recipe, kit, {}, example=True), told.append)
-    assert len(told) == 1
-    network = kit / "input"
-    names = [line.split(",")[:2] for line in (network / "demand.csv").read_text().splitlines()[1:]]
-    product, site = names[0]
-    rows = [f"{product},{site},2026-01-{day:02},{day % 4}" for day in range(1, 29)]
-    (network / "history.csv").write_text("product,site,date,quantity\n" + "\n".join(rows) + "\n")
-    ran = job(kit, "run", network, "--out", kit / "out", "--scenarios", "64", "--periods", "60", "--critical", "2")
-    assert ran.returncode == 0, ran.stderr
-    assert f"history of {product}@{site}: " in ran.stdout
-    assert "simulating: 64 of 64" in ran.stdout
-    assert (kit / "out" / "report-en.html").is_file()
-    assert (kit / "out" / "fits" / "0001.svg").is_file()
-    metrics = [json.loads(line) for line in (kit / "metrics").read_text().splitlines()]
-    assert {one["name"] for one in metrics} == {"beta", "alpha", "cost", "stock_value"}
-
-
-def test_a_kit_that_meets_bad_tables_says_so_without_a_traceback(tmp_path):
-    kit = tmp_path / "kit"
-    write_kit(find_kit("supply-chain"), kit, {}, example=True)
-    (kit / "input" / "bom.csv").write_text("product,component\nPUMP-S,PUMP-S\n")
-    ran = job(kit, "run", kit / "input", "--out", kit / "out")
-    assert ran.returncode == 1
-    assert "error: " in ran.stderr
-    assert "Traceback" not in ran.stderr

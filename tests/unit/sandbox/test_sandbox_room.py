@@ -1,5 +1,7 @@
 """What a room may be asked to contain."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from kifabrik.errors import UsageError
 from kifabrik.sandbox.limits import Limits
 from kifabrik.sandbox.room import RoomSpec
-from kifabrik.sandbox.stage import job_script
+from kifabrik.sandbox.stage import job_script, variables_script
 
 LIMITS = Limits(memory_bytes=1 << 30, cpus=3)
 HERE = Path("/srv/x")
@@ -58,6 +60,28 @@ def test_an_unusable_command_is_refused(command):
 def test_an_unusable_environment_is_refused(environment):
     with pytest.raises(UsageError):
         spec(environment=environment)
+
+
+@pytest.mark.parametrize(
+    "environment", [{"A": "ü" * 65_535}, {f"A{number}": "x" * 100_000 for number in range(11)}]
+)
+def test_an_environment_no_program_can_be_given_is_refused(environment):
+    with pytest.raises(UsageError, match="too large for any program"):
+        spec(environment=environment)
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_variables_reach_the_command_as_they_are_and_nothing_in_them_is_run(shell):
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell}")
+    said = {"A": 'it\'s $HOME `id` "q"\n two', "IFS": ",", "UID": "7", "OPTIND": "x", "B": "", "PATH": "/x"}
+    script = variables_script(said)
+    assert script.endswith("exec /bin/sh /run/room/command\n")
+    script = script.replace("exec /bin/sh /run/room/command", "exec /usr/bin/env -0")
+    program = [shutil.which(shell), *(["--posix"] if shell == "bash" else []), "-c", script]
+    ran = subprocess.run(program, env={}, capture_output=True, text=True, check=True)
+    seen = dict(line.split("=", 1) for line in ran.stdout.split("\0") if line)
+    assert (seen["A"], seen["B"], seen["PATH"]) == (said["A"], "", "/x")
 
 
 def test_a_gpu_must_be_a_device_file():

@@ -269,3 +269,29 @@ def test_the_digest_of_a_statement_is_over_its_payload_not_its_signatures(key):
     other = sign_statement(SAID, SUBJECTS, SigningKey.generate())
     assert one.digest == other.digest
     assert base64.b64decode(json.loads(one.to_json())["payload"]) == one.payload
+
+
+SMALL_ORDER = (  # y of the points whose order divides 8, with and without the bit of x; and what is 0 or 1 beyond p
+    "00" * 32,
+    "01" + "00" * 31,
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "ec" + "ff" * 30 + "7f",
+    "ed" + "ff" * 30 + "7f",
+    "ee" + "ff" * 30 + "7f",
+)
+
+
+@pytest.mark.parametrize("text", SMALL_ORDER)
+def test_points_of_small_order_are_no_keys_in_any_spelling(text: str) -> None:
+    for raw in (bytes.fromhex(text), bytes.fromhex(text)[:31] + bytes([bytes.fromhex(text)[31] | 0x80])):
+        with pytest.raises(UsageError, match="small order"):
+            VerifyKey(raw)
+
+
+def test_a_key_has_one_text() -> None:
+    text = SigningKey.generate().public.hex
+    assert VerifyKey.from_hex(text).hex == text
+    for other in (text.upper(), f" {text}", f"{text}\n", f"{text[:2]} {text[2:]}"):
+        with pytest.raises(UsageError, match="not an Ed25519 public key"):
+            VerifyKey.from_hex(other)

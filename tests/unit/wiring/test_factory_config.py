@@ -29,5 +29,21 @@ def test_without_a_site_there_is_none_and_a_wrong_one_is_named(tmp_path):
 @pytest.mark.parametrize("wrong", [b"port = ", b'host = "M\xfcnchen"'])
 def test_a_file_that_is_no_toml_is_named(tmp_path, file, read, wrong):
     (tmp_path / file).write_bytes(wrong)
-    with pytest.raises(UsageError, match=f"{file} is not TOML"):
+    with pytest.raises(UsageError, match=rf"{file} is not (TOML|UTF-8 text)"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "hint"),
+    [
+        ("prot = 8470\n", "unknown setting 'prot'", "Did you mean 'port'?"),
+        ("[slurm]\npartitoin = 'x'\n", "unknown setting 'slurm.partitoin'", "Did you mean 'partition'?"),
+        ("host = 3\n", "host: 3 does not fit", "docs/operations.md"),
+    ],
+)
+def test_a_wrong_setting_is_named_as_it_was_written_with_a_suggestion(tmp_path, text, says, hint):
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(UsageError) as raised:
+        read_config(tmp_path)
+    assert says in raised.value.message
+    assert hint in raised.value.hint

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.engines.slurm.deputies import Deputies, Ran, late
+from kifabrik.engines.slurm.deputy import run_program
 from kifabrik.engines.slurm.failures import failure
 from kifabrik.engines.slurm.version import OLDEST, SlurmVersion
 from kifabrik.errors import RefusedError, UnavailableError, UsageError
@@ -101,19 +102,9 @@ class SlurmCommands:
 
 def _ran(words: Sequence[str], environment: Mapping[str, str], stdin: str, patience_s: float) -> Ran:
     try:
-        done = subprocess.run(
-            words,
-            env=environment,
-            cwd="/",
-            input=stdin.encode(),
-            capture_output=True,
-            timeout=patience_s,
-            start_new_session=True,
-            check=False,
-        )
+        return Ran(*run_program(words, environment, stdin, patience_s))
     except subprocess.TimeoutExpired:
         raise late(Path(words[0]).name, patience_s) from None
-    return Ran(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
 def _setpriv(user: str) -> str:

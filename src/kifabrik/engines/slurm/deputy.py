@@ -17,7 +17,7 @@ import os
 import pwd
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -47,22 +47,37 @@ def answer(
         return {"refused": ROOT}
     try:
         with _being(entry):
-            done = subprocess.run(
-                words,
-                env=environment,
-                cwd="/",
-                input=stdin.encode(),
-                capture_output=True,
-                timeout=patience_s,
-                start_new_session=True,
-                check=False,
-            )
+            status, said, complained = run_program(words, environment, stdin, patience_s)
     except subprocess.TimeoutExpired:
         return {"refused": LATE}
     except OSError as error:
         return {"status": _NOT_STARTED, "said": "", "complained": f"{words[0]}: {error.strerror}"}
-    said, complained = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
-    return {"status": done.returncode, "said": said, "complained": complained}
+    return {"status": status, "said": said, "complained": complained}
+
+
+def run_program(
+    words: Sequence[str], environment: Mapping[str, str], stdin: str, patience_s: float
+) -> tuple[int, str, str]:
+    """Run a program with this environment and nothing else of the caller's: not its folder, terminal or session.
+
+    Returns:
+        Its exit status, what it said on standard output, what on standard error.
+
+    Raises:
+        OSError: It cannot be started.
+        subprocess.TimeoutExpired: It took longer than `patience_s` seconds, and was killed.
+    """
+    done = subprocess.run(
+        words,
+        env=environment,
+        cwd="/",
+        input=stdin.encode(),
+        capture_output=True,
+        timeout=patience_s,
+        start_new_session=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
 
 
 @contextmanager

@@ -36,6 +36,8 @@ _EXCEL_ORIGIN: Final = "1899-12-30"
 _TIME_WORDS: Final = ("zeit", "datum", "time", "date", "stamp")
 _FORMATS: Final = ("ISO8601", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y")
 """Tried before the parser that takes any form and is a hundred times slower."""
+_TWO_NUMBERS: Final = r"^(\d{1,2})[/.-](\d{1,2})[/.-]\d"
+_MONTHS: Final = 12
 _LOOKS_DATED: Final = r"\d.*[-./:].*\d"
 
 
@@ -83,13 +85,23 @@ def times(name: str, column: Any) -> NDArray[np.datetime64] | None:
 
 
 def written_times(text: Any) -> NDArray[np.datetime64] | None:
-    """Written dates and times; days come before months. Those with an offset become UTC."""
+    """Written dates and times. Those with an offset become UTC.
+
+    Days come before months, unless no month could then be one of twelve.
+    """
     text = _text(text)
+    days_first = not _months_first(text)
     for form in (*_FORMATS, "mixed"):
-        read = pd.to_datetime(text, errors="coerce", utc=True, format=form, dayfirst=form == "mixed")
+        read = pd.to_datetime(text, errors="coerce", utc=True, format=form, dayfirst=days_first and form == "mixed")
         if len(read) and read.notna().sum() >= MOSTLY * max(1, text.notna().sum()):
             return np.asarray(read.dt.tz_localize(None), dtype="datetime64[s]")
     return None
+
+
+def _months_first(text: Any) -> bool:
+    """Whether dates such as 03/14/2026 have their month first: what stands there is never above 12, the next is."""
+    parts = text.str.extract(_TWO_NUMBERS).astype("Float64")
+    return bool((parts[1] > _MONTHS).any() and not (parts[0] > _MONTHS).any())
 
 
 def _counted(name: str, values: NDArray[np.float64]) -> NDArray[np.datetime64] | None:

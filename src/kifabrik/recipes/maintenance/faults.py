@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.maintenance.cells import written_times
-from kifabrik.recipes.maintenance.reading import Readings, read_table
+from kifabrik.recipes.maintenance.reading import Readings
+from kifabrik.recipes.maintenance.tables import read_table
 
 _BEGINS: Final = ("from", "von", "start", "beginn", "begin", "störbeginn", "datum", "date", "time", "zeit")
 _ENDS: Final = ("to", "until", "bis", "ende", "end", "störende")

@@ -43,10 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(said: argparse.Namespace) -> None:
     readings = read_readings(said.readings, label=said.label, leave_out=said.leave_out, every=said.every)
-    run_log.say(f"{readings.files} files, {len(readings.times):,} rows of {len(readings.names)} sensors")
     sayer = Sayer(said.language)
+    run_log.say(sayer.read(readings))
     for column in readings.left_out:
         run_log.say(f"left out {column.name}: {sayer.left_out(column)}")
+    for remark in sayer.remarks(readings):
+        run_log.say(remark)
     before = np.timedelta64(said.before, "h").astype("timedelta64[s]")
     wishes = Wishes(learn=said.learn, before=before, false_a_month=said.false_alarms, given=tuple(said.given))
     study = watch(readings, read_faults(said.faults) if said.faults else (), wishes)

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from kifabrik.errors import UsageError
-from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, name_of, number_of, sealed_steps, size_of
+from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, limits, name_of, number_of, sealed_steps, text_of
 from kifabrik.recipes.maintenance.example import write_example
 
 _JOB: Final = """\
@@ -41,6 +40,7 @@ back sealed. The factory sees neither readings nor code nor results.
 - `code/` is the recipe as it is installed here. It is yours: change it, it travels sealed.
 """
 _RESULT: Final = "watch"
+_UNSAFE: Final = "'\"\n\\"
 
 
 def _files(values: Mapping[str, str]) -> dict[str, str]:
@@ -58,12 +58,6 @@ def _steps(folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
     return sealed_steps(folder, values, ["job.yaml"], _RESULT)
 
 
-def _words(value: str) -> str:
-    if any(letter in value for letter in "'\"\n\\"):
-        raise UsageError(f"{value!r} must not hold a quotation mark, a backslash or a line break")
-    return value
-
-
 MAINTENANCE: Final = Kit(
     name="maintenance",
     about="Watch a machine on its sealed readings; alarms with their sensors and a report come back.",
@@ -73,18 +67,21 @@ MAINTENANCE: Final = Kit(
         Setting("name", "machine-watch", "name of the job", name_of("job")),
         Setting("dataset", "machine-readings", "dataset that holds the readings", name_of("dataset")),
         Setting("purpose", "predictive-maintenance", "what the data is used for", name_of("purpose")),
-        Setting("title", "machine", "what the report calls the machine", _words),
-        Setting("label", "", "column above 0 while a fault went on", _words),
-        Setting("given", "", "sensor that says what the machine was told to do, such as its load", _words),
+        Setting("title", "machine", "what the report calls the machine", text_of("title", _UNSAFE)),
+        Setting("label", "", "column above 0 while a fault went on", text_of("label", _UNSAFE)),
+        Setting(
+            "given",
+            "",
+            "sensor that says what the machine was told to do, such as its load",
+            text_of("given", _UNSAFE),
+        ),
         Setting("learn", "60", "per cent of the rows to learn from, the first ones", number_of("learn", 1, 99)),
         Setting(
             "before", "72", "hours before a fault in which an alarm announces it", number_of("before", 1, 10_000)
         ),
         Setting("false-alarms", "1", "a month to put up with", number_of("false-alarms", 1, 1000)),
         Setting("language", "en", "of the report: de or en", choice_of("language", "de", "en")),
-        Setting("cpu", "1", "cores", number_of("cpu", 1, 4096)),
-        Setting("memory", "2GB", "of the run", size_of("memory")),
-        Setting("budget", "1", "euros at most", number_of("budget", 1, 1_000_000)),
+        *limits(cpu=1, memory="2GB", budget=1),
     ),
     files=_files,
     steps=_steps,

@@ -1,17 +1,13 @@
 """Readings of a machine, as controllers, loggers and Excel write them.
 
 CSV files (comma, semicolon or tab; decimal comma or point; UTF-8 or Windows' own letters; a title above the table)
-and workbooks (`.xlsx`, the first sheet). One column per sensor; date and time in one column, in two, or in none.
+and workbooks (the first sheet with a table). One column per sensor; date and time in one column, in two, in none.
 
 Invariants:
     - What cannot be used is named with its reason, never guessed.
+    - Files of other columns than the first are read by their own, never as if they held the same.
 """
 
-import csv
-import io
-import re
-import warnings
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -24,12 +20,13 @@ from numpy.typing import NDArray
 
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.recipes.maintenance.cells import MOSTLY, filled, numbers, times, written_times
+from kifabrik.recipes.maintenance.tables import files_of, read_table
 
-_LOOKED_AT: Final = 60
-"""Lines at the head of a file in which its table is sought."""
-_DECIMAL_COMMA: Final = re.compile(r"\d,\d")
 _FEW: Final = 20
-_ENDINGS: Final = (".csv", ".xlsx")
+_NAMED: Final = 5
+"""Columns an error names."""
+_ENDED: Final = 20
+"""A sensor without a value in more rows than that at the end has ended."""
 _DAYS, _CLOCKS = ("datum", "date", "tag", "day"), ("uhrzeit", "zeit", "time", "clock")
 
 
@@ -74,6 +71,9 @@ class Readings:
         left_out: Columns that are no sensors.
         files: How many files there were.
         dropped: Rows without a readable time.
+        doubled: Rows that stood there twice with the same time and the same cells; each counts once.
+        lacking: Files that lack columns others have, with these columns.
+        ignored: Files that may hold readings and are not of a kind that is read.
     """
 
     times: NDArray[np.datetime64]
@@ -84,6 +84,17 @@ class Readings:
     left_out: tuple[LeftOut, ...]
     files: int
     dropped: int = 0
+    doubled: int = 0
+    lacking: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def ended(self) -> tuple[tuple[str, np.datetime64], ...]:
+        """Sensors without a value in the last rows, with the time of their last value."""
+        there = np.isfinite(self.values)
+        last = len(there) - 1 - there[::-1].argmax(axis=0)
+        silent = (len(there) - 1 - last > _ENDED) & there.any(axis=0)
+        return tuple((self.names[at], self.times[last[at]]) for at in np.flatnonzero(silent))
 
     def without(self, silent: NDArray[np.bool_]) -> "Readings":
         """The same without some sensors, which are then among those left out as silent."""
@@ -111,18 +122,25 @@ def read_readings(
         NotFoundError: There is nothing to read, or no column of a name.
         UsageError: A file is no table, or no column holds readings.
     """
-    files = _files(path)
-    table = pd.concat([read_table(file) for file in files], ignore_index=True)
+    files, others = files_of(path)
+    tables = [read_table(file) for file in files]
+    everything = dict.fromkeys(str(name) for table in tables for name in table.columns)
     for name in (*filter(None, [label]), *leave_out, *only):
-        if name not in table:
-            hint = f"There are {', '.join(map(str, table.columns))}."
-            raise NotFoundError(f"no column in {path} is called {name!r}", hint=hint)
-    when, of_time = _times_of(table)
+        if name not in everything:
+            raise NotFoundError(
+                f"no column in {path} is called {name!r}", hint=f"There are {', '.join(everything)}."
+            )
+    table, when, of_time = _joined(files, tables, label)
     rows = len(table)
+    doubled = 0
     if when is not None:
         kept = np.flatnonzero(~np.isnat(when))
         order = kept[np.argsort(when[kept], kind="stable")]
         table, when = table.iloc[order].reset_index(drop=True), when[order]
+        rows_left = len(table)
+        again = _again(table, when)
+        table, when = table[~again].reset_index(drop=True), when[~again]
+        doubled = rows_left - len(table)
     left_out = [LeftOut(name, Reason.TIME) for name in of_time]
     left_out += [LeftOut(name, Reason.ASKED) for name in leave_out if name not in of_time]
     left_out += [LeftOut(label, Reason.LABEL)] if label else []
@@ -136,10 +154,13 @@ def read_readings(
         else:
             sensors[name] = values
     if not sensors:
-        known = ", ".join(f"{one.name} ({one.reason.value})" for one in left_out)
+        known = ", ".join(f"{one.name} ({one.reason.value})" for one in left_out[:_NAMED])
+        known += ", …" if len(left_out) > _NAMED else ""
         raise UsageError(
             f"no column in {path} holds readings that vary: {known}", hint="One column per sensor is read."
         )
+    if when is not None and len(sensors) == 1:
+        _check_not_long(path, when, left_out, table)
     return Readings(
         times=_apart(len(table), every) if when is None else when,
         timed=when is not None,
@@ -148,128 +169,80 @@ def read_readings(
         label=numbers(table[label]) > 0 if label else None,
         left_out=tuple(left_out),
         files=len(files),
-        dropped=rows - len(table),
+        dropped=rows - len(table) - doubled,
+        doubled=doubled,
+        lacking=_lacking(files, tables, of_time),
+        ignored=tuple(file.name for file in others),
     )
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.exists():
-        raise NotFoundError(
-            f"there is no {path}", hint="Name a folder of CSV files or workbooks, or one such file."
-        )
-    if path.is_file():
-        if path.suffix.lower() not in _ENDINGS:
-            hint = "Save it as CSV UTF-8 or as an Excel workbook (.xlsx)."
-            raise UsageError(f"{path.name} is neither .csv nor .xlsx", hint=hint)
-        return [path]
-    found = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _ENDINGS)
-    found = [file for file in found if not file.name.startswith("~$")]  # what Excel leaves beside an open workbook
-    if not found:
-        raise NotFoundError(f"there is no .csv and no .xlsx file in {path}")
-    return found
 
 
 def _apart(rows: int, every: int) -> NDArray[np.datetime64]:
     return np.datetime64(0, "s") + np.arange(rows) * np.timedelta64(every, "s")
 
 
-def read_table(file: Path) -> Any:
-    """Read one file as a table of cells, with a name for each column.
+def _joined(
+    files: Sequence[Path], tables: Sequence[Any], label: str
+) -> tuple[Any, NDArray[np.datetime64] | None, tuple[str, ...]]:
+    """All rows as one table, their times, and the columns these are from; files of the same columns together.
 
     Raises:
-        UsageError: It is empty, no table, or names no columns.
+        UsageError: Only some files have times, or files have no sensor in common.
     """
-    table = _workbook(file) if file.suffix.lower() == ".xlsx" else _csv(file)
-    names = [str(name).strip() for name in table.columns]
-    names = [
-        f"column {at}" if not name or name.startswith("Unnamed:") else name for at, name in enumerate(names, 1)
-    ]
-    table.columns = [
-        f"{name} ({names[:at].count(name) + 1})" if name in names[:at] else name for at, name in enumerate(names)
-    ]
-    said = pd.Series([name for name in names if not name.startswith("column ")], dtype="string")
-    if not len(said) or np.isfinite(numbers(said)).all():
-        raise UsageError(
-            f"{file.name}: the first line must name the columns; it holds {', '.join(said[:6]) or 'nothing'}",
-            hint="Add a line above the readings, such as Zeit;Temperatur;Druck.",
-        )
-    return table
-
-
-def _csv(file: Path) -> Any:
-    text = _decoded(file)
-    head = text.splitlines()[:_LOOKED_AT]
-    separator = next((mark for mark in ";\t," if _usual_count(head, mark)), ",")
-    fields = [next(csv.reader([line], delimiter=separator), []) for line in head]
-    skipped = 0 if len(head) > 0 and not _usual_count(head, separator) else _title_lines(fields)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", pd.errors.ParserWarning)
-            return pd.read_csv(
-                io.StringIO("\n".join(text.splitlines()[skipped:])),
-                sep=separator,
-                decimal="," if separator != "," and any(_DECIMAL_COMMA.search(line) for line in head) else ".",
-                skipinitialspace=True,
-                low_memory=False,
-                index_col=False,
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for at, table in enumerate(tables):
+        alike.setdefault(tuple(sorted(map(str, table.columns))), []).append(at)
+    parts = [(group[0], pd.concat([tables[at] for at in group], ignore_index=True)) for group in alike.values()]
+    found = [_times_of(part) for _, part in parts]
+    of_time = tuple(dict.fromkeys(name for _, names in found for name in names))
+    first, whole = parts[0]
+    for (at, part), (when, _) in zip(parts[1:], found[1:], strict=True):
+        if (when is None) != (found[0][0] is None):
+            with_times, without = (at, first) if found[0][0] is None else (first, at)
+            raise UsageError(
+                f"{files[with_times].name} holds times and {files[without].name} none",
+                hint="Read them apart, or give both a column of times.",
             )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UsageError(f"{file.name} is no table: {str(error).strip()}") from None
+        if not {*map(str, part.columns)} & {*map(str, whole.columns)} - {*of_time, label}:
+            raise UsageError(
+                f"{files[at].name} has no sensor in common with {files[first].name}",
+                hint="Of one machine: put them into one table, by time. Of two machines: a folder for each.",
+            )
+    times_of_all = [when for when, _ in found if when is not None]
+    table = pd.concat([part for _, part in parts], ignore_index=True)
+    return table, np.concatenate(times_of_all) if times_of_all else None, of_time
 
 
-def _decoded(file: Path) -> str:
-    raw = file.read_bytes()
-    if not raw.strip():
-        raise UsageError(f"{file.name} is empty")
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return raw.decode("utf-16", errors="replace")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", errors="replace")
+def _lacking(
+    files: Sequence[Path], tables: Sequence[Any], of_time: Sequence[str]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Which files lack columns that others have."""
+    everything = dict.fromkeys(str(name) for table in tables for name in table.columns if name not in of_time)
+    lacking = (
+        (file.name, tuple(name for name in everything if name not in table.columns))
+        for file, table in zip(files, tables, strict=True)
+    )
+    return tuple((name, columns) for name, columns in lacking if columns)
 
 
-def _usual_count(lines: Sequence[str], mark: str) -> int:
-    """How often a separator stands in most of the lines."""
-    counts = Counter(line.count(mark) for line in lines if line.strip())
-    return counts.most_common(1)[0][0] if counts else 0
+def _again(table: Any, when: NDArray[np.datetime64]) -> NDArray[np.bool_]:
+    """Rows whose time and cells have been there before; in order of time."""
+    same_time = np.concatenate([[False], when[1:] == when[:-1]])
+    if not same_time.any():
+        return same_time
+    near = same_time | np.concatenate([same_time[1:], [False]])
+    again = np.zeros(len(when), dtype=bool)
+    again[near] = table[near].assign(**{" time": when[near]}).astype("string").duplicated().to_numpy()
+    return again
 
 
-def _title_lines(fields: Sequence[Sequence[Any]]) -> int:
-    """How many lines stand above the one that names the columns: titles, Excel's `sep=`, empty ones."""
-    usual = Counter(len(one) for one in fields if any(_said(one))).most_common(1)
-    width = usual[0][0] if usual else 0
-    for at, one in enumerate(fields):
-        if len(one) >= width and sum(_said(one)) > width / 2:
-            return at
-    return 0
-
-
-def _said(fields: Sequence[Any]) -> list[bool]:
-    return [field is not None and str(field).strip() != "" for field in fields]
-
-
-def _workbook(file: Path) -> Any:
-    import openpyxl  # noqa: PLC0415 - only for workbooks
-
-    try:
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
-    except Exception as error:  # noqa: BLE001 - openpyxl lets through whatever its parsers raise
+def _check_not_long(path: Path, when: NDArray[np.datetime64], left_out: Sequence[LeftOut], table: Any) -> None:
+    """Refuse a table with a row for each reading: a column says which sensor, another what it shows."""
+    which = [one.name for one in left_out if one.reason is Reason.TEXT and len(table[one.name].unique()) > 1]
+    if which and len(np.unique(when)) <= len(when) / 2:
         raise UsageError(
-            f"{file.name} is no workbook that can be read: {error}", hint="Save it again in Excel."
-        ) from None
-    rows = [row for row in rows if any(_said(row))]
-    if not rows:
-        raise UsageError(f"{file.name} is empty")
-    at = _title_lines(rows[:_LOOKED_AT])
-    names = ["" if name is None else str(name) for name in rows[at]]
-    table = pd.DataFrame(rows[at + 1 :], columns=names, dtype=object)
-    return table.apply(lambda column: pd.to_numeric(column) if column.map(_is_number).all() else column)
-
-
-def _is_number(cell: Any) -> bool:
-    return cell is None or (isinstance(cell, int | float) and not isinstance(cell, bool))
+            f"{path} has a row for each reading, and {which[0]} says of which sensor",
+            hint=f"Turn it into a column per sensor: in Excel a pivot table of the times by {which[0]}.",
+        )
 
 
 def _times_of(table: Any) -> tuple[NDArray[np.datetime64] | None, tuple[str, ...]]:

@@ -10,6 +10,7 @@ import numpy as np
 from kifabrik.recipes.maintenance.reading import LeftOut, Readings, Reason
 from kifabrik.recipes.maintenance.words import WORDS, Language
 
+_MOST_DIGITS: Final = 6
 _WHOLE_FROM: Final = 10
 """From here on a duration needs no digit behind the point."""
 
@@ -47,7 +48,7 @@ class Sayer:
             return self.number(value) if value == 0 else "–"
         if value == round(value):
             return self.number(value)
-        return self.number(value, max(0, min(6, 2 - math.floor(math.log10(abs(value))))))
+        return self.number(value, _digits(value))
 
     def plain(self, value: float) -> str:
         """A number for a spreadsheet: no groups, four digits."""
@@ -83,6 +84,46 @@ class Sayer:
         example = f" ({column.example})" if column.reason is Reason.TEXT else ""
         return self.words(f"left_{column.reason.value}") + example
 
+    def read(self, readings: Readings) -> str:
+        """What was read, in a sentence."""
+        return self.words(
+            "said_read",
+            files=self.counted(readings.files, "file"),
+            rows=self.number(len(readings.times)),
+            sensors=self.counted(len(readings.names), "sensor"),
+            start=self.time(readings.times[0], readings),
+            end=self.time(readings.times[-1], readings),
+        )
+
+    def remarks(self, readings: Readings) -> list[str]:
+        """What was read otherwise than one might think: a sentence each."""
+        said = [
+            self.words("said_lacking", file=file, columns=", ".join(columns)) for file, columns in readings.lacking
+        ]
+        said += [self.words("said_ignored", files=", ".join(readings.ignored))] if readings.ignored else []
+        said += [self.words("said_doubled", count=self.number(readings.doubled))] if readings.doubled else []
+        said += [self.words("said_dropped", count=self.number(readings.dropped))] if readings.dropped else []
+        return said + [
+            self.words("said_ended", sensor=sensor, time=self.time(since, readings))
+            for sensor, since in readings.ended
+        ]
+
+    def pair(self, value: float, expected: float) -> tuple[str, str]:
+        """A figure and what was expected, with as many digits as tell them apart."""
+        if not (math.isfinite(value) and math.isfinite(expected)) or value == expected:
+            return self.figure(value), self.figure(expected)
+        digits = _digits(expected)
+        if self.number(value, digits) != self.number(expected, digits):
+            return self.figure(value), self.figure(expected)
+        while digits < _MOST_DIGITS and self.number(value, digits) == self.number(expected, digits):
+            digits += 1
+        return self.number(value, digits), self.number(expected, digits)
+
     def _marked(self, text: str) -> str:
         text = text.replace("-", "−")
         return text.translate(str.maketrans(",.", ".,")) if self.language == "de" else text
+
+
+def _digits(value: float) -> int:
+    """Digits behind the point, for three that count."""
+    return max(0, min(_MOST_DIGITS, 2 - math.floor(math.log10(abs(value))))) if value else 2

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, name_of, number_of, sealed_steps, size_of
+from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, limits, name_of, number_of, sealed_steps, text_of
 
 _PROGRAM: Final = "python -m kifabrik.recipes.pharma.job"
-_UNSAFE: Final = frozenset("'\"\\$`\n")
+_UNSAFE: Final = "'\"\\$`\n"
 
 _JOB: Final = """\
 # Learn from sealed compounds: prepared, split, trained, judged, reported; the model comes back sealed.
@@ -142,12 +142,6 @@ def _words(value: str) -> str:
     return value
 
 
-def _plain(value: str) -> str:
-    if _UNSAFE & set(value):
-        raise UsageError(f"{value!r} must not hold quotation marks, $ or backslashes")
-    return value
-
-
 def _example(folder: Path) -> None:
     """Write 1,017 inhibitors of a sodium channel with their pIC50 (ChEMBL document CHEMBL2321810, CC BY-SA 3.0).
 
@@ -177,8 +171,10 @@ PHARMA_TRAIN: Final = Kit(
         Setting("name", "compound-model", "name of the job and of the model", name_of("job")),
         Setting("dataset", "compounds", "dataset with structures and measurements", name_of("dataset")),
         Setting("purpose", "pharma-research", "what the data is used for", name_of("purpose")),
-        Setting("endpoints", "", "columns to learn, with commas; empty: the only one", _plain),
-        Setting("active", "", "make classes: a limit such as pIC50>6", _plain),
+        Setting(
+            "endpoints", "", "columns to learn, with commas; empty: the only one", text_of("endpoints", _UNSAFE)
+        ),
+        Setting("active", "", "make classes: a limit such as pIC50>6", text_of("active", _UNSAFE)),
         Setting(
             "by",
             "",
@@ -196,9 +192,7 @@ PHARMA_TRAIN: Final = Kit(
         Setting("language", "en", "of the report: en or de", choice_of("language", "en", "de")),
         Setting("seed", "1", "of luck", number_of("seed", 0, 2**31)),
         Setting("seeds", "1", "so many models with seeds of their own: a sweep", number_of("seeds", 1, 1000)),
-        Setting("cpu", "2", "cores of each run", number_of("cpu", 1, 4096)),
-        Setting("memory", "6GB", "of each run", size_of("memory")),
-        Setting("budget", "5", "euros at most", number_of("budget", 1, 1_000_000)),
+        *limits(cpu=2, memory="6GB", budget=5, whose="of each run"),
     ),
     files=_files,
     steps=_steps,
@@ -223,9 +217,7 @@ PHARMA_SCREEN: Final = Kit(
         Setting("rule", "", "lipinski, veber or lead-like; several with commas", _words),
         Setting("alerts", "", "pains, brenk or nih; several with commas", _words),
         Setting("seed", "1", "of luck", number_of("seed", 0, 2**31)),
-        Setting("cpu", "2", "cores", number_of("cpu", 1, 4096)),
-        Setting("memory", "6GB", "of the run", size_of("memory")),
-        Setting("budget", "5", "euros at most", number_of("budget", 1, 1_000_000)),
+        *limits(cpu=2, memory="6GB", budget=5),
     ),
     files=_screen_files,
     steps=_screen_steps,

@@ -47,9 +47,10 @@ def trajectories(
         nodes=np.zeros((lay.NODE_RECORDS, periods, nodes, 1)), lanes=np.zeros((lay.LANE_RECORDS, periods, lanes, 1))
     )
     replay = np.array([demands[name] for name in given], dtype=np.float64).reshape(len(given), periods, 1)
-    states = None
+    states = np.zeros((0, periods, 1))  # an array in any case: for None it would be compiled once more
     if disrupted:
-        states = np.array([disrupted[d.name] for d in network.disruptions], dtype=np.float64)[:, :, None]
+        told = [disrupted[each.name] for each in network.disruptions]
+        states = np.array(told, dtype=np.float64).reshape(len(told), periods, 1)
     run(
         compiled,
         state,

@@ -5,8 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from kifabrik.errors import CapacityError, UsageError
-from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, name_of, number_of, sealed_steps, size_of
+from kifabrik.errors import CapacityError
+from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, limits, name_of, number_of, sealed_steps, text_of
 from kifabrik.recipes.supply_chain.portable import compile_into, levels
 from kifabrik.recipes.supply_chain.tables.template import write_example
 
@@ -115,12 +115,6 @@ def _compile(folder: Path, values: Mapping[str, str], tell: Callable[[str], None
         tell(f"{error.message}. Each run compiles the simulator, half a minute.")
 
 
-def _what_if(value: str) -> str:
-    if any(letter in value for letter in "'\n\\"):
-        raise UsageError("what-if must not hold a quotation mark, a backslash or a line break")
-    return value
-
-
 SUPPLY_CHAIN: Final = Kit(
     name="supply-chain",
     about="Simulate a supply network on sealed tables; tables of results and a report come back.",
@@ -135,15 +129,13 @@ SUPPLY_CHAIN: Final = Kit(
         Setting("periods", "365", "of each scenario", number_of("periods", 1, 1_000_000)),
         Setting("warm-up", "0", "periods not counted", number_of("warm-up", 0, 1_000_000)),
         Setting("seed", "1", "of all luck", number_of("seed", 0, 2**32 - 1)),
-        Setting("what-if", "", "name of a row of the table scenarios", _what_if),
+        Setting("what-if", "", "name of a row of the table scenarios", text_of("what-if", "'\n\\")),
         Setting("critical", "10", "most critical nodes to name", number_of("critical", 0, 1000)),
         Setting("language", "en", "of the report: de or en", choice_of("language", "de", "en")),
         Setting(
             "compiled", "yes", "send the simulator compiled along: yes or no", choice_of("compiled", "yes", "no")
         ),
-        Setting("cpu", "2", "cores of each run", number_of("cpu", 1, 4096)),
-        Setting("memory", "4GB", "of each run", size_of("memory")),
-        Setting("budget", "5", "euros at most", number_of("budget", 1, 1_000_000)),
+        *limits(cpu=2, memory="4GB", budget=5, whose="of each run"),
     ),
     files=_files,
     steps=_steps,

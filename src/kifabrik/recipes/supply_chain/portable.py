@@ -93,17 +93,18 @@ def compile_into(folder: Path) -> tuple[str, ...]:
     """
     made = levels()
     with tempfile.TemporaryDirectory() as spare:
-        places = {level: _place(level, Path(spare)) for level in made}
-        running = {level: _compiler(level, place) for level, place in places.items()}
+        places = {level: (_kept() or Path(spare)) / level for level in made}
+        caches = {level: Path(spare) / "numba" / level for level, place in places.items() if not place.is_dir()}
+        running = {level: _compiler(level, cache) for level, cache in caches.items()}
         said = {level: one.communicate()[1].decode(errors="replace") for level, one in running.items()}
         for level, one in running.items():
             if one.returncode:
                 last = (said[level].strip().splitlines() or ["it was killed"])[-1]
                 raise CapacityError(f"The simulator could not be compiled for {level}: {last}")
+            _keep(caches[level], places[level])
         for level, place in places.items():
             (folder / level).mkdir(parents=True, exist_ok=True)
-            for found in place.glob("kernel_*"):
-                _copy(found, folder / level)
+            _copy(place, folder / level)
     return made
 
 
@@ -113,19 +114,38 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copyfile(file, target / file.name)
 
 
-def _place(level: str, spare: Path) -> Path:
-    """Where the class's files are kept: with the user's caches, or where that cannot be, in a folder for now."""
+def _kept() -> Path | None:
+    """The folder with the user's caches in which compiled classes stay for the next call.
+
+    Returns:
+        None for a user without a home, or whose home cannot be written: each call compiles.
+    """
     versions = f"{SOURCES:x}-numba-{metadata.version('numba')}-python-{platform.python_version()}"
-    with suppress(OSError, RuntimeError):  # no home, or one that cannot be written
+    with suppress(OSError, RuntimeError):
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        place = caches / "kifabrik" / "supply-chain" / versions / level
+        place = caches / "kifabrik" / "simulator" / versions
         place.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=place).close()
         return place
-    return spare / level
+    return None
 
 
-def _compiler(level: str, place: Path) -> "subprocess.Popen[bytes]":
-    environment = os.environ | {_CPU: level, _FEATURES: "", _CACHE: str(place)}
+def _keep(cache: Path, place: Path) -> None:
+    """Put what a compiler left in numba's cache into a place, whole or not at all; somebody else may be first."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as beside:
+        whole = Path(beside) / place.name
+        whole.mkdir()
+        for found in cache.glob("kernel_*"):  # numba's name for the folder of the sources
+            _copy(found, whole)
+        try:
+            whole.rename(place)
+        except OSError:
+            if not place.is_dir():
+                raise
+
+
+def _compiler(level: str, cache: Path) -> "subprocess.Popen[bytes]":
+    environment = os.environ | {_CPU: level, _FEATURES: "", _CACHE: str(cache)}
     command = [sys.executable, "-P", "-m", "kifabrik.recipes.supply_chain.trial"]
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

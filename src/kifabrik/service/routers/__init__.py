@@ -18,6 +18,7 @@ from kifabrik.service.routers import (
     objects,
     plans,
     runs,
+    sign_ins,
     statements,
     tenants,
 )
@@ -38,4 +39,5 @@ ALL: Final[tuple[APIRouter, ...]] = (
     runs.router,
     attempts.router,
     nodes.router,
+    sign_ins.router,
 )

@@ -13,6 +13,8 @@ from kifabrik.wire.logs import News
 
 router = APIRouter(prefix="/v1/log", tags=["log"], route_class=Door)
 Reader = Annotated[Principal, allow(*TENANT)]
+Quoting = Annotated[Principal, allow(*TENANT, TokenKind.ATTEMPT)]
+"""A node quotes over a cosigned head that covers the newest one."""
 
 
 class Binary(Response):
@@ -22,7 +24,7 @@ class Binary(Response):
 
 
 @router.get("/checkpoint", response_class=PlainTextResponse)
-def checkpoint(caller: Reader, factory: TheFactory) -> str:
+def checkpoint(caller: Quoting, factory: TheFactory) -> str:
     """The newest signed tree head, cosigned where the keyholder has done so."""
     return factory.log.checkpoint(caller.tenant)
 
@@ -40,8 +42,8 @@ def since(
 
 
 @router.get("/cosigned", response_class=PlainTextResponse)
-def cosigned(caller: Annotated[Principal, allow(*TENANT, TokenKind.ATTEMPT)], factory: TheFactory) -> str:
-    """The newest tree head the keyholder has cosigned; nodes quote over it."""
+def cosigned(caller: Quoting, factory: TheFactory) -> str:
+    """The newest tree head the keyholder has cosigned."""
     return factory.log.cosigned(caller.tenant)
 
 

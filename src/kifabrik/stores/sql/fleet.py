@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from kifabrik.factory.capacity import Placement, Share
 from kifabrik.factory.node_records import Leader, NodeRecord
+from kifabrik.stores.sql.courier import lock_number
 from kifabrik.stores.sql.rows import add_missing, chunks
 from kifabrik.stores.sql.run_columns import gpu_bits, gpu_indices, node_from_row, node_to_columns
 from kifabrik.stores.sql.schema.runs import leaders, nodes
@@ -115,10 +116,22 @@ class SqlFleetTable:
         row = self._sql.execute(query).one_or_none()
         return None if row is None else Leader(row.holder, row.token)
 
+    def led_until(self, name: str) -> str:
+        """When the time of who led last runs out or has run out; empty where nobody leads."""
+        query = select(leaders.c.until).where(leaders.c.name == name, leaders.c.holder != "")
+        return self._sql.execute(query).scalar_one_or_none() or ""
+
     def leads(self, name: str, token: int) -> bool:
         """Whether this token is still the leader's."""
         query = select(leaders.c.token).where(leaders.c.name == name, leaders.c.holder != "")
-        return self._sql.execute(query).scalar_one_or_none() == token
+        # Shared by all that check it: whoever wants to lead instead waits until what was checked is committed.
+        return self._sql.execute(query.with_for_update(read=True)).scalar_one_or_none() == token
+
+    def absent(self, holder: str) -> bool | None:
+        """Whether the process of this name is connected to the database no more; on SQLite nobody knows."""
+        if self._sql.dialect.name == "sqlite":
+            return None
+        return bool(self._sql.execute(select(func.pg_try_advisory_xact_lock(lock_number(holder)))).scalar_one())
 
     def resign(self, name: str, token: int) -> None:
         """Let another lead at once."""

@@ -1,4 +1,14 @@
-"""Opens transactions on SQLite or PostgreSQL."""
+"""Opens transactions on SQLite or PostgreSQL.
+
+What each of them guarantees:
+- reading sees one moment and waits for nobody: SQLite by its snapshot, PostgreSQL by `REPEATABLE READ`, read only;
+- the writers of one tenant take turns: SQLite has one writer at all; on PostgreSQL a writer locks the rows of its
+  tenants' logs first, in one order, and goes on as `READ COMMITTED`: what it reads then is what the one before it
+  left. So nothing a tenant's use case looks at changes before it commits, no serialisation fails, and an entry's
+  index, a run's position and a letter's number are the next ones;
+- what belongs to no tenant (nodes, sign-up codes, who leads) is changed by one conditional update of its row;
+- no transaction waits for anything but the database.
+"""
 
 import logging
 import threading
@@ -8,32 +18,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError
 
-from kifabrik.durable import is_full
-from kifabrik.errors import CapacityError, ConflictError, UnavailableError, UsageError
+from kifabrik.errors import UnavailableError
+from kifabrik.factory.hints import Hints
 from kifabrik.factory.records import Member, Token
 from kifabrik.stores.sql.accounts import BEARER, SqlAccountRows, bearer_of
+from kifabrik.stores.sql.address import Address
+from kifabrik.stores.sql.connecting import WRITING, check_server, make_engine
+from kifabrik.stores.sql.courier import Courier
 from kifabrik.stores.sql.datasets import SqlDatasetRows
+from kifabrik.stores.sql.failures import first_line, translated
 from kifabrik.stores.sql.leases import SqlLeaseRows
 from kifabrik.stores.sql.log import SqlLogRows
 from kifabrik.stores.sql.objects import SqlObjectRows
 from kifabrik.stores.sql.runs import SqlRunRows
 from kifabrik.stores.sql.schema.log import logs
+from kifabrik.stores.sql.sign_ins import SqlSignInRows
 from kifabrik.stores.sql.statements import SqlStatementRows
 
 _BUSY_TIMEOUT_MS: Final = 15_000
-_CONNECTIONS: Final = 10
-_MOST_CONNECTIONS: Final = 60
-"""More than the web server has threads, so that none waits for a connection."""
-
-_CONNECT_S: Final = 10
-_IDLE_S: Final = 300
-"""A transaction in which nothing is asked for so long is of a service that hangs; what it has locked is freed."""
-_POSTGRES_STAMP: Final = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
-_WRITING: Final = "kifabrik_writing"
 _logger = logging.getLogger(__name__)
 
 
@@ -79,6 +84,11 @@ class SqlTransaction:
         """Runs."""
         return SqlRunRows(self._sql)
 
+    @cached_property
+    def sign_ins(self) -> SqlSignInRows:
+        """Challenges, codes and sessions of the pages."""
+        return SqlSignInRows(self._sql)
+
     def after_commit(self, key: Hashable, act: Callable[[], None]) -> None:
         """Run `act` after the commit, once for each key."""
         self._after.setdefault(key, act)
@@ -96,14 +106,19 @@ class SqlStore:
     """Implements `kifabrik.factory.ports.Store`.
 
     Args:
-        url: SQLAlchemy URL, such as `sqlite:////srv/kifabrik/factory.db` or `postgresql+psycopg://…`.
+        address: The database, or its URL, such as `sqlite:////srv/kifabrik/factory.db` or `postgresql://…`.
+
+    Raises:
+        UsageError: It is none a factory can use.
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
-        self._lite = self.engine.dialect.name == "sqlite"
-        self._writer = _engine(url, connections=1) if self._lite else self.engine
-        self._folder = Path(self.engine.url.database or "").parent if self._lite else None
+    def __init__(self, address: Address | str) -> None:
+        self.address = address if isinstance(address, Address) else Address.from_text(address)
+        self.engine = make_engine(self.address, _BUSY_TIMEOUT_MS)
+        self._lite = self.address.lite
+        self._writer = make_engine(self.address, _BUSY_TIMEOUT_MS, connections=1) if self._lite else self.engine
+        self._folder = Path(self.address.url.database or "").parent if self._lite else None
+        self._courier = None if self._lite else Courier(self.engine)
         self._bearer = str(BEARER.compile(dialect=self.engine.dialect)) if self._lite else ""
         self._turn = threading.Lock()
 
@@ -115,7 +130,7 @@ class SqlStore:
         """
         if not self._lite:
             return None
-        with _translated(self._folder), closing(self.engine.raw_connection()) as borrowed:
+        with translated(self._folder), closing(self.engine.raw_connection()) as borrowed:
             driver: Any = borrowed.driver_connection
             row = driver.execute(self._bearer, (hashed,)).fetchone()
         return None if row is None else bearer_of(row)
@@ -123,8 +138,8 @@ class SqlStore:
     @contextmanager
     def connect(self, *, writing: bool = False) -> Iterator[Connection]:
         """Open a connection outside any transaction, for upgrades and checks."""
-        with _translated(self._folder), self.engine.connect() as connection:
-            yield connection.execution_options(**{_WRITING: writing})
+        with translated(self._folder), self.engine.connect() as connection:
+            yield connection.execution_options(**{WRITING: writing})
 
     @contextmanager
     def read(self) -> Iterator[SqlTransaction]:
@@ -132,7 +147,7 @@ class SqlStore:
         # SQLite reads from one snapshot by itself.
         options = {} if self._lite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with (
-            _translated(self._folder),
+            translated(self._folder),
             self.engine.connect().execution_options(**options) as connection,
             connection.begin(),
         ):
@@ -141,9 +156,9 @@ class SqlStore:
     @contextmanager
     def write(self, *tenants: str) -> Iterator[SqlTransaction]:
         """Open a transaction that commits at the end; the writers of one tenant take turns."""
-        with _translated(self._folder):
+        with translated(self._folder):
             with self._in_turn(), self._writer.connect() as plain:
-                connection = plain.execution_options(**{_WRITING: True})
+                connection = plain.execution_options(**{WRITING: True})
                 with connection.begin():
                     if tenants and not self._lite:
                         # In one order, so that two who lock several do not wait for each other.
@@ -170,92 +185,58 @@ class SqlStore:
         finally:
             self._turn.release()
 
-    def stamp(self) -> int:
-        """Return a number that differs after any commit of another process; on PostgreSQL also after one's own."""
-        with _translated(self._folder):
-            if self._lite:
-                # SQLite does not count a connection's own commits, and all of this process are that connection's.
-                # The driver's own: within a transaction the number would stay as it is.
-                with self._in_turn(), closing(self._writer.raw_connection()) as borrowed:
-                    driver: Any = borrowed.driver_connection
-                    return int(driver.execute("PRAGMA data_version").fetchone()[0])
+    def check(self) -> None:
+        """Check that the database answers and is one a factory can rely on; its operator is told what it says.
+
+        Raises:
+            UnavailableError: It does not, or is not.
+        """
+        if self._lite:
+            return
+        try:
             with self.engine.connect() as connection:
-                return int(connection.exec_driver_sql(_POSTGRES_STAMP).scalar_one())
+                check_server(connection)
+        except DBAPIError as error:
+            raise UnavailableError(
+                f"the factory's database {self.address} cannot be used: {first_line(error)}",
+                hint="See database in factory.toml, and docs/operations.md, PostgreSQL.",
+            ) from error
+
+    def stamp(self) -> int:
+        """Return a number that differs after any commit of another process.
+
+        On PostgreSQL other processes say what they have committed; there it differs after something of that may
+        have been missed.
+        """
+        if self._courier is not None:
+            return self._courier.missed
+        # SQLite does not count a connection's own commits, and all of this process are that connection's.
+        # The driver's own: within a transaction the number would stay as it is.
+        with translated(self._folder), self._in_turn(), closing(self._writer.raw_connection()) as borrowed:
+            driver: Any = borrowed.driver_connection
+            return int(driver.execute("PRAGMA data_version").fetchone()[0])
+
+    def tell(self, hints: Hints) -> None:
+        """From now on, tell other processes on PostgreSQL what this one hints at."""
+        if self._courier is not None:
+            self._courier.tell(hints)
+
+    @contextmanager
+    def hearing(self, name: str) -> Iterator[None]:
+        """On PostgreSQL, pass on what other processes hint at, and be known as alive, while the block runs.
+
+        Args:
+            name: Of this process, as `SqlFleetTable.absent` asks for it.
+        """
+        if self._courier is None:
+            yield
+            return
+        with self._courier.hearing(name):
+            yield
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, once what was to be told is told."""
+        if self._courier is not None:
+            self._courier.close()
         self._writer.dispose()
         self.engine.dispose()
-
-
-def _engine(url: str, connections: int = _MOST_CONNECTIONS) -> Engine:
-    lite = make_url(url).get_backend_name() == "sqlite"
-    kept = min(connections, _CONNECTIONS)
-    engine = create_engine(
-        url,
-        pool_size=kept,
-        max_overflow=connections - kept,
-        pool_pre_ping=not lite,  # a server that was restarted has cut the connections that wait here
-        connect_args={} if lite else _patience(make_url(url)),
-    )
-    if lite:
-        event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin)
-    else:
-        event.listen(engine, "connect", _limit_waiting)
-    return engine
-
-
-def _patience(url: URL) -> dict[str, Any]:
-    """How long a server that does not answer is waited for (libpq); what the operator's URL says counts."""
-    limits = {"connect_timeout": _CONNECT_S, "tcp_user_timeout": 1000 * _IDLE_S}
-    return {name: value for name, value in limits.items() if name not in url.query}
-
-
-def _limit_waiting(connection: Any, _record: object) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET lock_timeout = {_BUSY_TIMEOUT_MS}")
-        cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_S}s'")
-    connection.commit()
-
-
-def _prepare(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver begins nothing by itself; `_begin` does
-    for pragma in (
-        f"busy_timeout = {_BUSY_TIMEOUT_MS}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    writing = connection.get_execution_options().get(_WRITING)
-    # A deferred transaction that writes late can fail as busy without waiting; this one waits at once.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-@contextmanager
-def _translated(folder: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError as error:
-        _logger.info("constraint: %s", error.orig)
-        raise ConflictError(
-            "somebody else was first, or this exists already", hint="Look, then try again."
-        ) from error
-    except OperationalError as error:
-        said = str(error.orig).lower()
-        if "full" in said or "no space" in said or (folder is not None and is_full(folder)):
-            raise CapacityError("the factory's disk is full", hint="Ask its operator for room.") from error
-        _logger.warning("database: %s", error.orig)
-        raise UnavailableError("the factory's database is busy or out of reach", hint="Try again.") from error
-    except DataError as error:
-        _logger.warning("database: %s", error.orig)
-        raise UsageError("something in this is longer or larger than the factory can keep") from error
-    except DBAPIError as error:
-        _logger.warning("database: %s", error.orig)
-        raise UnavailableError("the factory's database refused", hint="Try again.") from error
-    except PoolTimeoutError as error:
-        raise UnavailableError("all connections to the factory's database are in use", hint="Try again.") from error

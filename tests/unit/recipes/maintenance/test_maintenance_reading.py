@@ -163,3 +163,85 @@ def test_a_list_of_faults_that_makes_no_sense_is_refused(tmp_path, content, said
     (tmp_path / "f.csv").write_text(content)
     with pytest.raises(KifabrikError, match=said):
         read_faults(tmp_path / "f.csv")
+
+
+def test_months_that_come_first_are_seen_by_the_days_that_are_no_months(tmp_path):
+    def american(at):
+        return (START + at * 720 * MINUTE).item().strftime("%m/%d/%Y %I:%M %p")
+
+    (tmp_path / "a.csv").write_text("\n".join(["When,Load", *(f"{american(at)},{at % 7}.5" for at in range(ROWS))]))
+    assert (read_readings(tmp_path).times == START + np.arange(ROWS) * 720 * MINUTE).all()
+
+
+def test_exports_that_overlap_count_their_rows_once(tmp_path):
+    table = list(lines(german))
+    (tmp_path / "a.csv").write_text("\n".join([HEAD, *table[:80]]))
+    (tmp_path / "b.csv").write_text("\n".join([HEAD, *table[60:]]))
+    found = read_readings(tmp_path)
+    assert (np.diff(found.times) == MINUTE).all()
+    assert (found.doubled, found.dropped) == (20, 0)
+
+
+def test_rows_of_one_second_with_other_readings_are_all_kept(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "\n".join(["Zeit;a", *(f"05.01.2026 06:00:{at // 2:02};{at}" for at in (1, 0, 3))])
+    )
+    assert sorted(read_readings(tmp_path).values[:, 0]) == [0, 1, 3]
+
+
+def test_a_file_of_other_columns_keeps_its_times_and_what_it_lacks_is_named(tmp_path):
+    table = list(lines(german))
+    (tmp_path / "a.csv").write_text("\n".join([HEAD, *table[:60]]))
+    other = [f"{row.split(';')[0].replace(' ', ';')};{row.split(';')[2]}" for row in table[60:]]
+    (tmp_path / "b.csv").write_text("\n".join(["Datum;Uhrzeit;Wärme", *other]))
+    found = read_readings(tmp_path)
+    assert found.names == ("Last [%]", "Wärme")
+    assert (found.times == START + np.arange(ROWS) * MINUTE).all()
+    assert np.isnan(found.values[60:, 0]).all()
+    assert np.isfinite(found.values[:, 1]).all()
+    assert found.lacking[0][0] == "b.csv"
+    assert found.lacking[0][1][0] == "Last [%]"
+    assert found.ended == (("Last [%]", START + 59 * MINUTE),)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (["Zeit;Druck", *(f"{german(at)};{at % 5}" for at in range(ROWS))], "no sensor in common"),
+        (["Last [%];Wärme", *(f"{at % 7},5;{at % 5}" for at in range(ROWS))], "a.csv holds times and b.csv none"),
+    ],
+    ids=["sensors", "times"],
+)
+def test_files_that_do_not_go_together_are_refused(tmp_path, other, said):
+    (tmp_path / "a.csv").write_text("\n".join([HEAD, *lines(german)]))
+    (tmp_path / "b.csv").write_text("\n".join(other))
+    with pytest.raises(UsageError, match=said):
+        read_readings(tmp_path)
+
+
+def test_a_row_for_each_reading_is_refused_with_the_way_out(tmp_path):
+    rows = [f"{german(at)};{name};{at % 7},5" for at in range(ROWS) for name in ("Kraft", "Druck")]
+    (tmp_path / "a.csv").write_text("\n".join(["Zeit;Sensor;Wert", *rows]))
+    with pytest.raises(UsageError, match="has a row for each reading, and Sensor says of which sensor"):
+        read_readings(tmp_path)
+
+
+def test_the_cover_of_a_workbook_is_no_table(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["Presse 3"])
+    book.active.append(["Bericht"])
+    sheet = book.create_sheet("Daten")
+    sheet.append(["Zeit", "Last"])
+    for at in range(ROWS):
+        sheet.append([(START + at * MINUTE).item(), 50.5 + at % 7])
+    book.save(tmp_path / "m.xlsx")
+    assert read_readings(tmp_path).names == ("Last",)
+
+
+def test_tables_of_kinds_that_are_not_read_are_named(tmp_path):
+    (tmp_path / "a.csv").write_text("\n".join([HEAD, *lines(german)]))
+    (tmp_path / "b.xls").write_bytes(b"old")
+    assert read_readings(tmp_path).ignored == ("b.xls",)
+    with pytest.raises(UsageError, match=r"neither \.csv nor \.xlsx"):
+        read_readings(tmp_path / "b.xls")

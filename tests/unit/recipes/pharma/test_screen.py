@@ -34,14 +34,22 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
+    """Of two chunks, so that one can be done and the other not."""
     path = tmp_path_factory.mktemp("library") / "library.smi"
     lines = [*moses(5_200), *ODD, *_GARBAGE]
     path.write_text("".join(f"{smiles}\tm{number}\n" for number, smiles in enumerate(lines)))
     return Library(path)
 
 
+@pytest.fixture(scope="module")
+def small_library(tmp_path_factory):
+    path = tmp_path_factory.mktemp("library") / "library.smi"
+    path.write_text("".join(f"{smiles}\tm{number}\n" for number, smiles in enumerate(moses(1_050))))
+    return Library(path)
+
+
 def _plan(model, library, out, **changes):
-    return Plan(model=model, library=library, out=out, **{"sample": 500, "keep": 3, "hits": 40, **changes})
+    return Plan(model=model, library=library, out=out, **{"sample": 200, "keep": 3, "hits": 40, **changes})
 
 
 def _rows(path):
@@ -62,7 +70,7 @@ def progress(stage, done, total):
         os.kill(os.getpid(), signal.SIGKILL)
 
 model, library, out = map(Path, sys.argv[2:])
-screen(Plan(model=model, library=Library(library), out=out, sample=500, keep=3, hits=40), progress)
+screen(Plan(model=model, library=Library(library), out=out, sample=200, keep=3, hits=40), progress)
 """
 
 
@@ -83,8 +91,8 @@ def test_a_screen_killed_twice_comes_to_the_same_files(model, library, tmp_path)
     assert whole.rows == 5_200 + len(ODD) + len(_GARBAGE)
 
 
-def test_hits_are_the_models_best_with_its_own_numbers(model, library, tmp_path):
-    summary = screen(_plan(model, library, tmp_path / "out", low_is_better=True, diverse=5))
+def test_hits_are_the_models_best_with_its_own_numbers(model, small_library, tmp_path):
+    summary = screen(_plan(model, small_library, tmp_path / "out", keep=15, low_is_better=True, diverse=5))
     hits = _rows(tmp_path / "out/hits.csv")
     values = [float(hit["polarity"]) for hit in hits]
     said = load(model).predict([hit["smiles"] for hit in hits])
@@ -112,11 +120,9 @@ def test_a_screen_picks_the_best_of_each_cluster(model, tmp_path):
         screen(_plan(model, Library(path), tmp_path / "out", **wishes))
 
 
-def test_two_stages_find_most_of_what_one_stage_finds(model, tmp_path):
-    path = tmp_path / "library.smi"
-    path.write_text("".join(f"{smiles}\n" for smiles in moses(1_050)))
-    one = screen(_plan(model, Library(path), tmp_path / "one", first=First.NONE, hits=15))
-    screen(_plan(model, Library(path), tmp_path / "two", keep=10, hits=15))
+def test_two_stages_find_most_of_what_one_stage_finds(model, small_library, tmp_path):
+    one = screen(_plan(model, small_library, tmp_path / "one", first=First.NONE, hits=15))
+    screen(_plan(model, small_library, tmp_path / "two", sample=500, keep=10, hits=15))
     all_hits = {hit["row"] for hit in _rows(tmp_path / "one/hits.csv")}
     assert one.single_stage
     assert one.predicted + one.left_out == 1_050
@@ -136,9 +142,9 @@ def test_similarity_to_actives_leads_to_them(model, tmp_path):
     assert {str(row) for row in range(600, 618)} <= {hit["row"] for hit in hits if float(hit["first"]) == 1.0}
 
 
-def test_filters_leave_out_what_they_forbid_and_others_come_up(model, library, tmp_path):
+def test_filters_leave_out_what_they_forbid_and_others_come_up(model, small_library, tmp_path):
     filters = Filters((*RULES["veber"], Limit(Property.WEIGHT, 200, 320)), (Alerts.PAINS, Alerts.BRENK))
-    summary = screen(_plan(model, library, tmp_path / "out", filters=filters, keep=2))
+    summary = screen(_plan(model, small_library, tmp_path / "out", filters=filters, keep=10))
     assert summary.predicted == 105
     assert summary.left_out > 10
     with BlockLogs():

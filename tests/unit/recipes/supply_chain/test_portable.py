@@ -1,34 +1,16 @@
-import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import kifabrik
-from kifabrik.recipes.kits import find_kit, write_kit
+from kifabrik.errors import CapacityError
 from kifabrik.recipes.supply_chain import portable
 
 X86 = sys.platform == "linux" and platform.machine() == "x86_64"
 needs_x86 = pytest.mark.skipif(not X86, reason="classes of processors are told apart under Linux on x86-64 only")
 AVX2 = "avx avx2 bmi1 bmi2 f16c fma abm movbe"
 AVX512 = "avx512f avx512bw avx512cd avx512dq avx512vl"
-
-STUDY = """
-import hashlib, sys
-from pathlib import Path
-from kifabrik.recipes.supply_chain import portable
-print(portable.take(Path(sys.argv[1])))
-from kifabrik.recipes.supply_chain.engine import simulate
-from kifabrik.recipes.supply_chain.kernel.block import simulate_block
-from kifabrik.recipes.supply_chain.results import Settings
-from kifabrik.recipes.supply_chain.tables import read_network
-results = simulate(read_network(Path(sys.argv[2])), Settings(scenarios=64, periods=60), workers=1)
-figures = {**results.scenarios, **results.nodes}
-print(hashlib.sha256(b"".join(figures[name].tobytes() for name in sorted(figures))).hexdigest())
-print(sum(simulate_block.stats.cache_hits.values()), sum(simulate_block.stats.cache_misses.values()))
-"""
 
 
 def processor(tmp_path, flags):
@@ -52,31 +34,52 @@ def test_a_processor_belongs_to_the_classes_whose_features_it_has(flags, found, 
     assert portable.levels(processor(tmp_path, flags)) == found
 
 
-def study(code, compiled, tables):
-    """Run a study in a process of its own; returns class, digest of figures, cache hits and misses."""
-    environment = {**os.environ, "PYTHONPATH": str(code), "OMP_NUM_THREADS": "1"}
-    environment.pop("NUMBA_CACHE_DIR", None)
-    words = [sys.executable, "-P", "-c", STUDY, str(compiled), str(tables)]
-    ran = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout.split("\n")[:3]
+@pytest.fixture
+def compilers(tmp_path, monkeypatch):
+    """Instead of Python: a program that leaves what numba would, and a line for each time it was started."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    started = tmp_path / "started"
+    started.touch()
+    program = tmp_path / "python"
+    program.write_text(
+        '#!/bin/sh -e\nmkdir -p "$NUMBA_CACHE_DIR/kernel_0"\ncd "$NUMBA_CACHE_DIR/kernel_0"\n'
+        f'echo "$NUMBA_CPU_NAME" | tee block.nbi block.1.nbc >>{started}\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    return lambda: sorted(started.read_text().split())
 
 
-@pytest.mark.timeout(900)  # it compiles the simulator three times where nobody has
-@needs_x86
-def test_a_study_takes_what_came_compiled_and_finds_the_same_to_the_bit(tmp_path):
-    if not portable.levels():
-        pytest.skip("this processor is older than what is compiled for")
-    kit, compiled = tmp_path / "kit", tmp_path / "compiled"
-    write_kit(find_kit("supply-chain"), kit, {}, example=True)
-    made = portable.compile_into(compiled)
-    assert sorted(made) == sorted(place.name for place in compiled.iterdir())
-    usual = study(Path(kifabrik.__file__).parent.parent, tmp_path / "nothing", kit / "input")
-    assert usual[0] == "None"
+def assert_holds(folder, made):
+    assert sorted(place.name for place in folder.iterdir()) == sorted(made)
     for level in made:
-        alone = tmp_path / "alone" / level
-        alone.parent.mkdir(exist_ok=True)
-        (compiled / level).rename(alone)
-        said = study(kit / "code", alone.parent, kit / "input")
-        assert said == [level, usual[1], "1 0"]  # read, not compiled; the same figures
-        alone.rename(compiled / level)
+        texts = {file.name: file.read_text() for file in (folder / level).iterdir()}
+        assert texts == {"block.nbi": f"{level}\n", "block.1.nbc": f"{level}\n"}
+
+
+@needs_x86
+def test_what_is_compiled_is_kept_for_the_next_folder(tmp_path, compilers):
+    made = portable.compile_into(tmp_path / "one")
+    assert portable.compile_into(tmp_path / "two") == made
+    assert compilers() == sorted(made)
+    for name in ("one", "two"):
+        assert_holds(tmp_path / name, made)
+
+
+@needs_x86
+def test_where_the_users_caches_cannot_be_written_each_call_compiles(tmp_path, compilers, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    for name in ("one", "two"):
+        assert_holds(tmp_path / name, portable.compile_into(tmp_path / name))
+    assert compilers() == sorted(2 * portable.levels())
+
+
+@needs_x86
+def test_a_compiler_that_fails_is_named_and_nothing_is_kept_of_it(tmp_path, compilers):
+    Path(sys.executable).write_text("#!/bin/sh\nmkdir -p $NUMBA_CACHE_DIR/kernel_0\necho no memory >&2\nexit 1\n")
+    for _ in range(2):
+        with pytest.raises(CapacityError, match=r"could not be compiled for x86-64-v\d: no memory"):
+            portable.compile_into(tmp_path / "compiled")
+    assert not (tmp_path / "compiled").exists()
+    assert compilers() == []

@@ -96,11 +96,12 @@ def summary(study: Study, sayer: Sayer) -> str:
 def cause_says(cause: Cause, study: Study, sayer: Sayer) -> str:
     """What a sensor showed in an alarm, what it should have, and whether a limit on it would have helped."""
     names, usual = study.readings.names, study.watcher.usual
-    figures = {"sensor": names[cause.sensor], "value": sayer.figure(cause.value)}
+    value, expected = sayer.pair(cause.value, cause.expected)
+    figures = {"sensor": names[cause.sensor], "value": value}
     if len(names) == 1:
         return sayer.words("cause_alone", **figures)
     key = "cause_higher" if cause.value > cause.expected else "cause_lower"
-    said = sayer.words(key, expected=sayer.figure(cause.expected), **figures)
+    said = sayer.words(key, expected=expected, **figures)
     low, high = (sayer.figure(float(end[cause.sensor])) for end in (usual.low, usual.high))
     return said + sayer.words("cause_out" if cause.out else "cause_in", low=low, high=high) + "."
 
@@ -233,6 +234,14 @@ def _facts(study: Study, sayer: Sayer) -> list[tuple[str, str]]:
     ]
     if readings.dropped:
         facts.insert(2, (sayer.words("read_dropped"), sayer.number(readings.dropped)))
+    if readings.doubled:
+        facts.insert(2, (sayer.words("read_doubled"), sayer.number(readings.doubled)))
+    if readings.ended:
+        ended = ", ".join(
+            sayer.words("read_ended_value", sensor=name, time=sayer.time(since, readings))
+            for name, since in readings.ended
+        )
+        facts.append((sayer.words("read_ended"), ended))
     return facts
 
 

@@ -171,7 +171,7 @@ def draw_troubles(plan: Any, st: Any, t: int, first: int, keys: int, replayed: A
             one, other = plan.troubles[d, 2], plan.troubles[d, 3]
             for s in range(width):
                 st.trouble[d, s] = larger(st.trouble[one, s], st.trouble[other, s])
-        elif replayed is not None:
+        elif replayed is not None and replayed.shape[0] > 0:
             for s in range(width):
                 now = replayed[d, t, s]
                 st.trouble[d, s] = 2 if now > 0 and (t == 0 or replayed[d, t - 1, s] <= 0) else now
