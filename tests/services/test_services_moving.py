@@ -79,6 +79,7 @@ def test_a_service_does_not_start_on_a_bucket_while_the_folder_holds_objects(mov
     factory.stop()
     with pytest.raises(AssertionError, match="still holds objects, and the settings name s3://"):
         factory.start()
+    assert factory.process.wait(20) != 0
     factory.process.stdout.close()
 
 
