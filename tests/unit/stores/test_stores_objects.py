@@ -163,6 +163,16 @@ def test_an_adopted_object_is_read_from_any_offset_listed_and_deleted(tmp_path: 
         objects.read(key)
 
 
+def test_an_object_that_was_cut_off_is_said_to_be_before_its_first_byte_is_given(tmp_path: Path) -> None:
+    objects = FolderObjects(tmp_path / "objects")
+    _stored(objects, tmp_path, f"t/ab/{DIGEST}", os.urandom(9_000))
+    os.truncate(tmp_path / "objects/t/ab" / DIGEST, 10)
+    with pytest.raises(IntegrityError, match=f"{DIGEST[:16]} is damaged: 10 bytes") as raised:
+        objects.read(f"t/ab/{DIGEST}", 0, 9_000)
+    assert "kifabrik admin check" in raised.value.hint
+    assert b"".join(objects.read(f"t/ab/{DIGEST}", 0, 10)) == b"".join(objects.read(f"t/ab/{DIGEST}"))
+
+
 def test_an_object_the_disk_refuses_to_delete_is_an_error_of_ours(tmp_path: Path) -> None:
     objects = FolderObjects(tmp_path / "objects")
     (tmp_path / "objects/t/ab/x/y").mkdir(parents=True)
