@@ -128,6 +128,21 @@ def test_a_full_disk_is_said_and_what_had_arrived_stays(small_disk: Path) -> Non
     assert staging.append(TENANT, DIGEST, 40_000, bytes(1000)) == 41_000
 
 
+def test_uploads_leave_room_for_the_database(small_disk: Path) -> None:
+    staging, piece = FolderStaging(small_disk), os.urandom(4096)
+
+    def fill(arrived: int) -> None:
+        while True:
+            arrived = staging.append(TENANT, DIGEST, arrived, piece)
+
+    with pytest.raises(CapacityError):
+        fill(0)
+    disk = os.statvfs(small_disk)
+    assert disk.f_bavail * 20 >= disk.f_blocks
+    assert staging.length(TENANT, DIGEST) > disk.f_blocks * disk.f_frsize // 2
+    (small_disk / "of the database").write_bytes(bytes(disk.f_blocks * disk.f_frsize // 25))
+
+
 def test_a_log_key_that_finds_no_room_leaves_nothing_half_written(small_disk: Path) -> None:
     keys = FolderLogKeys(small_disk / "keys")
     (small_disk / "fill").write_bytes(bytes(64 * 1024))
