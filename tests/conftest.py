@@ -23,9 +23,10 @@ import pytest
 from hypothesis import settings
 
 from compiling import descriptors, simulator
+from databases import server_of_our_own
 from torch_environment import torch_environment
 
-__all__ = ["descriptors", "simulator", "torch_environment"]
+__all__ = ["descriptors", "server_of_our_own", "simulator", "torch_environment"]
 
 _WAITING: Final = frozenset({"acceptance", "integration", "multinode", "services", "slurm"})
 """Folders of tests that wait for other processes."""

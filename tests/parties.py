@@ -18,8 +18,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import create_engine
 
+from databases import use_postgres
 from kifabrik.client.connection import Connection
 from kifabrik.client.datasets import Datasets
 from kifabrik.client.leases import Mailbox
@@ -45,21 +45,6 @@ from pathlib import Path
 from kifabrik.wiring.factory import serve
 serve(Path(sys.argv[1]), ready=lambda url: print(url, flush=True))
 """
-
-
-def use_postgres(settings: Path) -> None:
-    """Give a factory a fresh database on the server `KIFABRIK_TEST_POSTGRES` names, if it names one."""
-    server = os.environ.get("KIFABRIK_TEST_POSTGRES")
-    if server:
-        name = f"kifabrik_{secrets.token_hex(6)}"
-        engine = create_engine(server, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        if engine.url.password:
-            os.environ["PGPASSWORD"] = str(engine.url.password)  # no address of a factory's contains one
-        url = engine.url.set(database=name, password=None).render_as_string()
-        engine.dispose()
-        settings.write_text(f'database = "{url}"\n' + settings.read_text())
 
 
 class FactoryProcess:

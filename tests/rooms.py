@@ -89,7 +89,7 @@ def launcher(command, scratch, *, environ=None, arguments=(), under=(), as_nobod
 
     Defences that a wish switches off, so that a test can show what they are for: `no_filter` the system call
     filter, `without` words of bubblewrap's command line, `no_groups` control groups. `swaps` tells the
-    launcher that the machine swaps to a disk.
+    launcher that the machine swaps to a disk; `bubblewrap` names a program that is started in place of it.
     """
     scratch.mkdir(exist_ok=True)
     wish = {"command": command, "scratch": str(scratch), "first_uid": FIRST_UID} | wishes
@@ -191,6 +191,9 @@ def _switch_off(wish: dict) -> None:
         module.find_hierarchies = tuple
     if wish.get("no_filter"):
         module.room_filter = lambda: ALLOW_EVERYTHING
+    if wish.get("bubblewrap"):
+        usual_program = module.find_program
+        module.find_program = lambda name: wish["bubblewrap"] if name == "bwrap" else usual_program(name)
     if wish.get("swaps"):
         module.swap_state = lambda: (SwapState.ON, ("/dev/swapped",))
     if wish.get("without"):

@@ -89,6 +89,29 @@ secret = bytes(1 << 22); print(locked() >= 4096)
     assert ran.stdout == "OFF False\nMEMORY_ONLY False\nON True\nTrue\n"
 
 
+MOUNTING = """
+import sys
+from pathlib import Path
+from kifabrik.sandbox.memory import enter_private_mounts
+enter_private_mounts().mount_memory(Path(sys.argv[1]), 1 << 20)
+print(sys.argv[1] in open('/proc/self/mountinfo').read())
+"""
+
+
+def test_what_a_launcher_mounts_is_its_own_on_a_machine_that_shares_its_mounts(tmp_path):
+    """As systemd has it on every machine: there what one process mounts appears in the mounts of all."""
+    words = 'mount --make-rshared /; $PYTHON -Bc "$MOUNTING" $PLACE; grep -c $PLACE /proc/self/mountinfo'
+    ran = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", words],
+        env={"PYTHONPATH": str(SOURCE), "PATH": os.environ["PATH"], "MOUNTING": MOUNTING, "PLACE": str(tmp_path)}
+        | {"PYTHON": SYSTEM_PYTHON},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout.split() == ["True", "0"], ran.stderr
+
+
 def test_an_ordinary_users_launcher_closes_its_memory_and_still_gets_its_mounts(tmp_path):
     """In the other order the kernel refuses the mounts, and no run of an ordinary user would start."""
     swapped = """

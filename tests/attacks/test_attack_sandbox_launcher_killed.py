@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -164,6 +165,25 @@ def test_a_launcher_killed_at_any_moment_leaves_no_process(tmp_path):
             time.sleep(moments.uniform(0.05, 0.30))
             process.kill()
         assert all_dead(UID), f"seed {seed}, attempt {number}"
+
+
+def test_what_is_still_being_built_ends_with_the_launcher_though_no_death_signal_reaches_it(tmp_path):
+    """As bubblewrap's second process, which waits for a first one that is dead: the guard ends it."""
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nsleep 74 &\nsleep 74\n")
+    slow.chmod(0o755)
+    tmp_path.chmod(0o755)
+    with tempfile.TemporaryDirectory(prefix="room-") as folder:  # where the run's user gets to
+        place = Path(folder)
+        place.chmod(0o755)
+        shutil.copy(slow, place / "slow")
+        with launcher("true", tmp_path / "s", bubblewrap=str(place / "slow")) as process:
+            deadline = time.monotonic() + 20
+            while len(alive(UID)) < 3 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert len(alive(UID)) == 3  # the stand-in and its two
+            process.kill()
+        assert all_dead(UID, patience_s=5)
 
 
 def test_bubblewrap_killed_from_outside_ends_the_room(tmp_path):

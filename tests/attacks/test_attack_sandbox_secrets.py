@@ -214,10 +214,43 @@ print([name for name in names if tells('/proc/' + name)])
     assert visit(python(probe), tmp_path / "scratch").stdout == "[]\n[]\n"
 
 
+TOLD_BY_PROC = {
+    *(
+        "cgroups",
+        "cpuinfo",
+        "crypto",
+        "devices",
+        "driver",
+        "execdomains",
+        "fb",
+        "filesystems",
+        "loadavg",
+        "meminfo",
+    ),
+    *("misc", "modules", "mounts", "net", "self", "stat", "swaps", "sys", "sysvipc", "thread-self", "uptime"),
+    *("version", "version_signature", "vmstat"),
+}
+"""What a room may show of /proc beside its processes. `irq` counts interrupts, as `interrupts` does; `bus` lists
+devices. On a kernel that tells more, somebody has to look at it."""
+
+
+def test_proc_tells_what_is_written_down_here_and_nothing_else(tmp_path):
+    probe = """
+import os
+def tells(path):
+    try: return bool(os.listdir(path) if os.path.isdir(path) else open(path, 'rb').read(1))
+    except OSError: return False
+print(*(name for name in os.listdir('/proc') if not name.isdigit() and tells('/proc/' + name)))
+"""
+    assert {"irq", "interrupts"} <= set(outside(probe).split())
+    assert set(visit(python(probe), tmp_path).stdout.split()) <= TOLD_BY_PROC
+
+
 def test_root_inside_could_not_read_the_machines_files_either(tmp_path):
     """Bubblewrap runs as the run's user, so even its own setup never has the rights of root."""
-    with launcher("echo up; sleep 30", tmp_path) as process:
+    with launcher("echo up; sleep 30", tmp_path, under=["setpriv", "--groups=4,27"]) as process:
         process.stdout.readline()
+        assert "\nGroups:\t4 27 \n" in Path(f"/proc/{process.pid}/status").read_text()
         uid = FIRST_UID
         for pid in processes_of_the_run():
             status = Path(f"/proc/{pid}/status").read_text()
@@ -226,6 +259,12 @@ def test_root_inside_could_not_read_the_machines_files_either(tmp_path):
             assert "\nGroups:\t \n" in status
             assert "\nNoNewPrivs:\t1\n" in status
         process.kill()
+
+
+def test_the_job_is_in_a_session_and_group_of_its_own(tmp_path):
+    """Else what it sends to its own group would reach those that watch over it, and no stop would reach the job."""
+    seen = visit(python("import os; print(os.getsid(0), os.getpgid(0))"), tmp_path)
+    assert seen.stdout == "1 1\n"
 
 
 def test_a_setuid_program_gives_no_rights(tmp_path):

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from runs_room import Desk, desk
 from sqlalchemy import event
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from kifabrik.attestation.policy import AttestationPolicy, EndorsedNode
@@ -37,10 +38,11 @@ from kifabrik.orders.order import Input, sign_order
 from kifabrik.runs.claims import NodeClaim, sign_claim
 from kifabrik.service.app import make_app
 from kifabrik.service.auth import Failures
+from kifabrik.service.routers import ALL
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified, sign_statement
-from kifabrik.tenants.statements import Membership, RecipientList, Removal, Role
+from kifabrik.tenants.statements import Membership, RecipientList, Removal, Role, SignInProof
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc, sha256_hex
 from kifabrik.wire.body import Detail
 from parties import Party, Person
@@ -65,6 +67,7 @@ _WITHOUT_ANY_ID = {
     ("GET", "/v1/keyholder/mail"),
     ("GET", "/v1/log/tile/{path}"),
     ("GET", "/v1/log/since/{size}"),
+    ("POST", "/v1/sign-ins/challenges"),
 }
 """What answers about the caller's own tenant, whatever is sent."""
 _APART = {("PATCH", "/v1/uploads/{digest}"), ("POST", "/v1/objects")}
@@ -394,6 +397,11 @@ def a_list(scene: Scene, names: Names) -> Envelope:
     return scene.mine.sign(RecipientList(scene.mine.tenant, 1, listed, _now()), scene.mine.keyholder_key)
 
 
+def a_sign_in(scene: Scene, names: Names) -> Envelope:
+    """A sign-in to the pages as somebody else, signed by the attacker's device, over a challenge of somebody's."""
+    return sign_statement(SignInProof(names.tenant, names.member, names.digest, _now()), {}, scene.engineer.key)
+
+
 def a_policy(scene: Scene, names: Names) -> Envelope:
     listed = EndorsedNode(names.digest, "n1", names.digest, names.digest, names.digest)
     return scene.mine.sign(AttestationPolicy(names.tenant, 1, nodes=(listed,), created=_now()))
@@ -530,6 +538,8 @@ for _path, _fields in (
     if _path not in ("progress", "keys", "fault"):
         attack("POST", _whole, own_attempt(_whole, **_fields), "launcher")
     attack("POST", _whole, get(_whole), "launcher", "steward", "keyholder")
+attack("POST", "/v1/sign-ins", posted("/v1/sign-ins", a_sign_in), "engineer")
+attack("POST", "/v1/sign-ins", body("/v1/sign-ins", statement="statement"), "engineer", "steward", "auditor")
 attack("POST", "/v1/nodes/claims", a_claim, "nobody", "launcher", "steward")
 
 
@@ -537,6 +547,17 @@ def test_every_operation_of_the_schema_is_attacked(scene: Scene) -> None:
     schema = scene.client.get("/v1/openapi.json").json()
     there = {(method.upper(), path) for path, item in schema["paths"].items() for method in item}
     assert there - _WITHOUT_ANY_ID - _OPEN - _APART == set(ATTACKS), "teach this test about what is new"
+
+
+def test_no_route_is_outside_the_schema(scene: Scene) -> None:
+    """What was mounted, or hidden from the schema, would be attacked by nobody here."""
+    apart = [one.path for one in scene.client.app.routes if isinstance(one, Route)]  # type: ignore[attr-defined]
+    assert apart == [path for _, path in _OPEN]
+    assert len(scene.client.app.routes) == len(apart) + len(ALL)  # type: ignore[attr-defined]
+    schema = scene.client.get("/v1/openapi.json").json()
+    there = {(method.upper(), path) for path, item in schema["paths"].items() for method in item}
+    routes = [route for router in ALL for route in router.routes]
+    assert {(method, route.path_format) for route in routes for method in route.methods} == there  # type: ignore[attr-defined]
 
 
 def answered(scene: Scene, method: str, token: str, request: Request) -> tuple[tuple[object, ...], Trace]:

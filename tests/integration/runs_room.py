@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import players
+from databases import use_postgres
 from kifabrik.client.runs import Runs
 from kifabrik.errors import UnavailableError
 from kifabrik.factory.deadlines import Deadlines
@@ -22,7 +23,7 @@ from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc
 from kifabrik.wiring.factory import init_home, open_factory
 from kifabrik.wiring.node import init_node, read_key
-from parties import FactoryProcess, Party, Person, use_postgres
+from parties import FactoryProcess, Party, Person
 from ports import free_port
 
 PYTHON = "3.11"

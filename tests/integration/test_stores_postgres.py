@@ -4,19 +4,28 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 
+from databases import use_postgres
 from kifabrik.errors import UnavailableError, UsageError
 from kifabrik.factory.capacity import Gpu, Share
 from kifabrik.factory.node_records import NodeRecord
 from kifabrik.factory.records import SignUpCode
+from kifabrik.ledger.entry import Entry, EntryKind
+from kifabrik.ledger.notes import NoteVerifier
+from kifabrik.ledger.policy import Policy
+from kifabrik.ledger.verify import verify_log
 from kifabrik.stores.sql import store as store_module
+from kifabrik.stores.sql.address import Address
 from kifabrik.stores.sql.store import SqlStore
 from kifabrik.stores.sql.upgrade import upgrade
 from kifabrik.values import Place
+from kifabrik.wiring.factory import init_home, open_factory
 from postgres import PostgresServer, postgres
+from signing_up import sign_up
 
 __all__ = ["postgres"]
 
@@ -152,3 +161,135 @@ def test_of_very_many_deletions_each_claim_gives_others_and_says_which(
         kept = connection.exec_driver_sql("SELECT digest FROM deletions WHERE claim = 'two'").scalars()
         assert set(kept) == {one.digest for one in held[1]}
     engine.dispose()
+
+
+def test_nobody_leads_before_what_was_checked_by_the_one_before_is_committed(store: SqlStore) -> None:
+    with store.write() as transaction:
+        mine = transaction.runs.lead("runs", "one", "10", "20")
+    assert mine is not None
+    took: list[int | None] = []
+
+    def take_over() -> None:
+        with store.write() as transaction:
+            transaction.runs.resign("runs", mine)
+            took.append(transaction.runs.lead("runs", "two", "11", "21"))
+
+    thread = threading.Thread(target=take_over)
+    with store.write() as transaction:
+        assert transaction.runs.leads("runs", mine)
+        thread.start()
+        time.sleep(0.5)
+        assert took == []  # it waits for this transaction
+    thread.join()
+    assert took == [mine + 1]
+    with store.write() as transaction:
+        assert not transaction.runs.leads("runs", mine)
+
+
+def test_a_log_that_eight_threads_append_to_while_connections_are_cut_has_every_entry_once(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIFABRIK_TEST_POSTGRES", postgres.url)
+    home = tmp_path / "factory"
+    init_home(home, port=0)
+    use_postgres(home / "factory.toml")
+    factory = open_factory(home)
+    tenant = sign_up(factory)
+    acknowledged: list[tuple[int, str]] = []
+    refused: list[str] = []
+    done = threading.Event()
+
+    def append(name: str) -> None:
+        for number in range(25):
+            text = f"{name}-{number}"
+            while True:
+                try:
+                    with factory.store.write(tenant) as transaction:
+                        refs = {"purpose": text}
+                        index = factory.log.append(transaction, tenant, EntryKind.MODEL_ACCEPTED, refs)
+                    acknowledged.append((index, text))
+                    break
+                except UnavailableError as error:
+                    refused.append(error.message)
+
+    def cut() -> None:
+        engine = create_engine(postgres.url)
+        with engine.connect() as connection:
+            while not done.wait(0.15):
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND random() < 0.5"
+                )
+        engine.dispose()
+
+    threads = [threading.Thread(target=append, args=(f"thread-{number}",)) for number in range(8)]
+    cutter = threading.Thread(target=cut)
+    for thread in (cutter, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    cutter.join()
+    assert refused
+    assert set(refused) <= {"the factory's database is busy or out of reach", "the factory's database refused"}
+    with factory.store.read() as transaction:
+        entries = [Entry.from_bytes(data) for data in transaction.logs.entries(tenant, 0, 10**6)]
+    written = {index: entry.refs["purpose"] for index, entry in enumerate(entries) if "purpose" in entry.refs}
+    assert len({index for index, _ in acknowledged}) == 200
+    assert all(written[index] == text for index, text in acknowledged)
+    policy = Policy.of(NoteVerifier.from_vkey(factory.log.vkey(tenant)))
+    report = verify_log(lambda path: factory.log.tile(tenant, path), factory.log.checkpoint(tenant), policy)
+    report.require()
+    assert factory.check.run() == []
+    factory.store.close()
+
+
+@pytest.mark.parametrize(("setting", "says"), [("off", "acknowledges what is not on its disk")])
+def test_a_server_that_promises_less_than_it_says_is_refused(
+    postgres: PostgresServer, store: SqlStore, setting: str, says: str
+) -> None:
+    store.check()
+    engine = create_engine(postgres.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"ALTER SYSTEM SET fsync = {setting}")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+        time.sleep(0.5)
+        try:
+            with pytest.raises(UnavailableError, match=says):
+                store.check()
+        finally:
+            connection.exec_driver_sql("ALTER SYSTEM RESET fsync")
+            connection.exec_driver_sql("SELECT pg_reload_conf()")
+    engine.dispose()
+
+
+def test_commits_last_although_the_server_would_not_wait_for_them_by_default(
+    postgres: PostgresServer, store: SqlStore
+) -> None:
+    engine = create_engine(postgres.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ALTER ROLE kifabrik SET synchronous_commit = off")
+    with engine.connect() as connection:
+        fresh = SqlStore(postgres.url)
+        with fresh.connect() as ours:
+            assert ours.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
+        fresh.close()
+        connection.exec_driver_sql("ALTER ROLE kifabrik RESET synchronous_commit")
+    engine.dispose()
+
+
+def test_the_password_is_read_from_its_file_for_every_connection(
+    postgres: PostgresServer, store: SqlStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("one\n")
+    file.chmod(0o600)
+    opened = SqlStore(Address.from_text(postgres.url, file))
+    given: list[object] = []
+    event.listen(opened.engine, "do_connect", lambda _d, _r, _a, parameters: given.append(parameters["password"]))
+    for password in ("one", "two"):
+        file.write_text(f"{password}\n")
+        opened.check()
+        opened.engine.dispose()
+    assert given == ["one", "two"]
+    opened.close()

@@ -13,12 +13,15 @@ import subprocess
 import time
 import uuid
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
 
+from kifabrik.stores.s3.place import S3Place
 from ports import free_port
 
 PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "ceph-authtool", "monmaptool")
+PACKAGES = "ceph-mon ceph-osd radosgw ceph-common"
 _PATIENCE_S = 90.0
 
 
@@ -74,11 +77,39 @@ class Ceph:
 
     def close(self):
         """End every process and remove everything."""
+        if "client" in self.__dict__:
+            self.client.close()
         for process in reversed(self._processes.values()):
             with suppress(ProcessLookupError):
                 process.kill()
             process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def place(self, bucket, prefix="factory", **more):
+        """A bucket of this cluster, as a factory's settings would name it."""
+        place = {"endpoint": self.endpoint, "credentials": self.credentials_file(), **more}
+        return S3Place(bucket=bucket, prefix=prefix, **place)
+
+    def bucket(self, **more):
+        """Make a fresh bucket; return its name."""
+        name = f"bucket-{secrets.token_hex(6)}"
+        self.client.create_bucket(Bucket=name, **more)
+        return name
+
+    @cached_property
+    def client(self):
+        """botocore's own client, as somebody uses it who knows nothing of our code."""
+        import botocore.session
+        from botocore.config import Config
+
+        return botocore.session.Session().create_client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+        )
 
     def admin(self, *words):
         """Run `radosgw-admin`; return what it prints as JSON."""
@@ -133,7 +164,8 @@ class Ceph:
             "rgw data": f"{self.folder}/rgw",
             "rgw thread pool size": 64,
             "rgw enable usage log": "false",
-            "rgw lc debug interval": 0,
+            "rgw gc obj min wait": 1,
+            "rgw gc processor period": 2,
             "debug ms": "0/0",
         }
         lines = [f"{name} = {value}" for name, value in settings.items() if value != ""]

@@ -1,4 +1,4 @@
-"""SAP's own OData server, and two parties. Only collected when this folder is asked for: `make test-services`."""
+"""SAP's OData server, a Ceph of our own, two parties. Only collected when asked for: `make test-services`."""
 
 import os
 import secrets
@@ -11,6 +11,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "acceptance")]
 
+import ceph as ceph_cluster  # noqa: E402
 from peer import installed, running  # noqa: E402
 from two_parties import two_parties  # noqa: E402
 
@@ -36,6 +37,16 @@ def peer(tmp_path_factory):
         pytest.skip("SAP's CAP server is not installed; run scripts/install-services")
     with running(tmp_path_factory.mktemp("peer") / "running", cds_features_ieee754compatible="true") as found:
         os.environ["KIFABRIK_TEST_SAP_SECRET"] = found.secret
+        yield found
+
+
+@pytest.fixture(scope="session")
+def ceph():
+    """A Ceph cluster in memory with its S3 gateway."""
+    pytest.importorskip("botocore", reason="needs botocore: pip install 'kifabrik[s3]'")
+    if ceph_cluster.missing_programs():
+        pytest.skip(f"needs {', '.join(ceph_cluster.missing_programs())}: apt-get install {ceph_cluster.PACKAGES}")
+    with ceph_cluster.running() as found:
         yield found
 
 

@@ -28,7 +28,8 @@ def backup(folder: Path, home: Path, *, as_json: bool) -> None:
     Again into the same FOLDER copies what is new, and deletes what the factory has deleted: an erasure reaches it.
     Whoever has FOLDER can sign as this factory's logs, and opens nothing of its customers. To restore, stop the
     service, put FOLDER in the place of HOME/factory, start, `kifabrik admin check --deep`; and tell your customers
-    before: their keyholders refuse a log that was rolled back.
+    before: their keyholders refuse a log that was rolled back. Of a database on PostgreSQL, FOLDER/factory.dump is
+    made with pg_dump; give it to pg_restore before you start.
     """
     source = home / "factory"
     if as_json:
@@ -36,5 +37,5 @@ def backup(folder: Path, home: Path, *, as_json: bool) -> None:
         return
     with transfer("backing up", stored_bytes(source)) as told:
         found = back_up(source, folder, told)
-    done(f"{counted(found.objects, 'object')}, {format_size(found.size)}, in {folder}; the database is sound")
+    done(f"{counted(found.objects, 'object')}, {format_size(found.size)}, and the database in {folder}")
     remark(f"  {counted(found.copied, 'object')} new, {found.removed} deleted since")

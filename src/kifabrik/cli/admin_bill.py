@@ -8,10 +8,10 @@ from typing import Any, Literal
 import click
 
 from kifabrik.cli.options import FileToWrite, home_option, json_option
-from kifabrik.cli.terminal import done, remark, show_json, show_table
+from kifabrik.cli.terminal import counted, done, remark, show_json, show_table
 from kifabrik.customer.monthly import check_month
 from kifabrik.customer.monthly_page import page
-from kifabrik.customer.monthly_table import COLUMNS
+from kifabrik.customer.monthly_table import COLUMNS, cells
 from kifabrik.customer.monthly_table import as_json as as_json_of
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.prices.pricelist import PriceList
@@ -68,7 +68,7 @@ def bill(
     if as_json:
         show_json({"month": wanted, "prices": prices.name, "bills": [_document(one) for one in found]})
     elif out is not None:
-        done(f"{wanted}: {_total(found)} in {len(found)} bills. {out}")
+        done(f"{wanted}: {_total(found)} in {counted(len(found), 'bill')}. {out}")
     else:
         _show(found, wanted, prices.name, prices.prices)
 
@@ -92,7 +92,6 @@ def _csv(found: list[Bill]) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["month", "tenant", "note", "orders", *COLUMNS, "stored_bytes", "storage_30_days_eur"])
     for one in found:
-        figures = [round(of(one.statement.total), 9) for of in COLUMNS.values()]
         note = f"'{one.note}" if one.note[:1] in tuple("=+-@") else one.note  # no cell is taken for a formula
         rows.writerow(
             [
@@ -100,9 +99,9 @@ def _csv(found: list[Bill]) -> str:
                 one.tenant,
                 note,
                 len(one.statement.lines),
-                *figures,
+                *cells(one.statement.total),
                 one.stored_bytes,
-                one.storage.micro_eur / 10**6,
+                f"{one.storage.micro_eur / 10**6:.6f}",
             ]
         )
     return text.getvalue()

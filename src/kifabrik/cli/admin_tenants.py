@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import remark, show_json, show_table
+from kifabrik.cli.terminal import ago, remark, show_json, show_table
 from kifabrik.values import format_size
 from kifabrik.wiring.factory import open_factory
 
@@ -50,13 +50,13 @@ def tenants(home: Path, as_json: bool) -> None:
         remark("No tenants yet. Make a sign-up code with: kifabrik admin code")
         return
     show_table(
-        ["TENANT", "STORES", "UNREGISTERED", "KEYHOLDER SEEN", "NOTE"],
+        ["TENANT", "STORES", "UNREGISTERED", "KEYHOLDER", "NOTE"],
         [
             (
                 one.tenant,
                 format_size(one.bytes_used),
                 format_size(unregistered[one.tenant].size) if one.tenant in unregistered else "",
-                one.keyholder_seen or "never",
+                ago(one.keyholder_seen) if one.keyholder_seen else "never",
                 notes.get(one.tenant, ""),
             )
             for one in found

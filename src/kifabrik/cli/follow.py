@@ -1,8 +1,6 @@
 """Printing the log of a run, for `apply` and `logs`."""
 
-import click
-
-from kifabrik.cli.terminal import remark, ticking
+from kifabrik.cli.terminal import remark, show_output, ticking
 from kifabrik.customer.follow import read_log
 from kifabrik.customer.log_lines import LogLine
 from kifabrik.customer.session import Session
@@ -11,7 +9,7 @@ from kifabrik.wire.runs import RunView
 
 
 def print_log(session: Session, run: str, *, follow: bool) -> None:
-    """Print output of the job to stdout and stderr as it was, remarks and states to stderr.
+    """Print output of the job to stdout and stderr, remarks and states to stderr.
 
     Of a sweep, whose tasks have a log each, only how far it is. Of a run on several nodes each line says which of
     them wrote it.
@@ -40,7 +38,7 @@ def print_log(session: Session, run: str, *, follow: bool) -> None:
 
 def _print(line: LogLine, node: str) -> None:
     if line.kind in ("out", "err"):
-        click.echo(node + line.text, err=line.kind == "err")
+        show_output(line.text, err=line.kind == "err", before=node)
     else:
         remark(f"  {node}{'metric ' if line.kind == 'metric' else ''}{line.text}")
 

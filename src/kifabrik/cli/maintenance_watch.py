@@ -161,9 +161,7 @@ def alarm_document(alarm: "Alarm", names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _say_read(found: "Readings", sayer: "Sayer") -> None:
-    first, last = (sayer.time(found.times[at], found) for at in (0, -1))
-    said = {"files": sayer.counted(found.files, "file"), "sensors": sayer.counted(len(found.names), "sensor")}
-    remark(sayer.words("said_read", rows=sayer.number(len(found.times)), start=first, end=last, **said))
+    remark(sayer.read(found))
     for column in found.left_out:
         remark(f"  {sayer.words('said_left')}  {column.name}: {sayer.left_out(column)}")
     for odd in sayer.remarks(found):

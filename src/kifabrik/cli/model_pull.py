@@ -9,6 +9,7 @@ import click
 from kifabrik.cli.chain import show_chain
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.terminal import counted, done, remark, show_json, transfer, warn
+from kifabrik.customer.record import keep_cosigned_head
 from kifabrik.customer.results import pull_output, write_proof
 from kifabrik.customer.session import open_session
 from kifabrik.jobs.references import InputReference
@@ -38,6 +39,7 @@ def pull(name: str, target: Path | None, home: Path, as_json: bool) -> None:
         pulled = pull_output(session, found.run.run, found.output, folder, bar=transfer)
         proof_file = folder.with_name(f"{folder.name}.proof.json")
         write_proof(session, pulled, proof_file)
+        keep_cosigned_head(session)
     if as_json:
         links = [asdict(link) for link in pulled.proof.links]
         findings = [asdict(finding) for finding in pulled.findings]

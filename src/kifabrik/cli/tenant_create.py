@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import done, remark, show_json, warn
+from kifabrik.cli.terminal import done, remark, show_json, ticking, warn
 from kifabrik.cli.text_files import text_of
 from kifabrik.cli.unlock import FOLDER, ask_passphrase, passphrase_option
 from kifabrik.keyholder.setup import create_tenant
@@ -51,15 +51,20 @@ def create(
     folder = home / FOLDER
 
     def show_recovery(identity: str) -> None:
+        stop()
         if not as_json:
             warn("Print this recovery identity and put it into the safe; it is kept nowhere else:")
             click.echo(identity)
 
-    made = create_tenant(
-        folder, factory, code, passphrase, recovery=recovery, ca_pem=ca_pem, show_recovery=show_recovery
-    )
-    if key_file is not None:
-        write_key_file(folder, open_state_key(folder, Passphrase(passphrase)), key_file)
+    stop = ticking("Making keys; a passphrase takes a moment on purpose …")
+    try:
+        made = create_tenant(
+            folder, factory, code, passphrase, recovery=recovery, ca_pem=ca_pem, show_recovery=show_recovery
+        )
+        if key_file is not None:
+            write_key_file(folder, open_state_key(folder, Passphrase(passphrase)), key_file)
+    finally:
+        stop()
     if as_json:
         show_json({"tenant": made.tenant, "keyholder": str(folder), "recovery_identity": made.recovery_identity})
         return

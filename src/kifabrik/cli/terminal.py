@@ -6,8 +6,8 @@ Rules:
 - nothing is longer than 80 columns unless the terminal is wider; sentences are broken between words; ids and
   commands to copy are shown whole, never cut;
 - colour and moving bars only on a terminal, and never with NO_COLOR; elsewhere a bar is one last line;
-- what others wrote is shown as letters: no escape sequence of theirs reaches the terminal (the job's own
-  output is the member's own);
+- what others wrote is shown as letters: no escape sequence of theirs reaches the terminal. Of a job's output
+  colours do; into a pipe it goes without them, and otherwise as it was written;
 - an error is one line that says what was wrong, and one that says what to do.
 """
 
@@ -17,12 +17,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
 from kifabrik.cli.folding import folded
-from kifabrik.cli.plain import plain
+from kifabrik.cli.plain import job_line, json_text, plain
 from kifabrik.values import format_duration, format_size, now_utc, parse_time
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _remarks() -> "Console":
 
 def show_json(value: Any) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    click.echo(json_text(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
 
 
 def remark(text: str) -> None:
@@ -64,6 +64,12 @@ def done(text: str) -> None:
 def warn(text: str) -> None:
     """Say something a person should not overlook (stderr)."""
     _remarks().print(folded(f"! {plain(text)}"), markup=False, style="yellow")
+
+
+def show_output(text: str, *, err: bool = False, before: str = "") -> None:
+    """Print a line of a job's output to stdout or stderr, after words of our own."""
+    stream = sys.stderr if err else sys.stdout
+    click.echo(before + (job_line(text) if stream.isatty() else text), err=err)
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[int] = ()) -> None:
@@ -94,8 +100,10 @@ def _show_folded(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    widths = _whole_words(columns, rows, width) or [None] * len(columns)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number in right else "left", overflow="fold")
+        align: Literal["left", "right"] = "right" if number in right else "left"
+        table.add_column(column, justify=align, overflow="fold", width=widths[number])
     for row in rows:
         table.add_row(*row)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else width)
@@ -103,6 +111,20 @@ def _show_folded(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
         console.print(table)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
+
+
+def _whole_words(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int | None] | None:
+    """Widths that break no word, so ids can be copied; None where there is no room, or letters are wide."""
+    down = list(zip(columns, *rows, strict=True))
+    if not all(_is_narrow(cell) for cells in down for cell in cells):
+        return None
+    least = [max(len(word) for cell in cells for word in cell.split(" ")) for cells in down]
+    wanted = [max(map(len, cells)) - width for cells, width in zip(down, least, strict=True)]
+    spare = room - sum(least) - len(_BETWEEN) * (len(columns) - 1)
+    if spare < 0:
+        return None
+    given = [min(wish, spare * wish // max(1, sum(wanted))) for wish in wanted]
+    return [width + more for width, more in zip(least, given, strict=True)]
 
 
 def counted(count: int, noun: str) -> str:
@@ -158,7 +180,7 @@ def ticking(label: str) -> Callable[[], None]:
         return lambda: None
     from rich import progress  # noqa: PLC0415 - most commands wait for nothing
 
-    clock = progress.Progress(
+    shown = progress.Progress(
         progress.SpinnerColumn(),
         progress.TextColumn("{task.description}", markup=False),
         progress.TimeElapsedColumn(),
@@ -167,6 +189,16 @@ def ticking(label: str) -> Callable[[], None]:
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    clock.add_task(plain(label), total=None)
-    clock.start()
-    return clock.stop
+    shown.add_task(plain(label), total=None)
+    shown.start()
+    return shown.stop
+
+
+@contextmanager
+def clock(label: str) -> Iterator[None]:
+    """Show a label and the seconds since, while the block runs; nothing but on a terminal."""
+    stop = ticking(label)
+    try:
+        yield
+    finally:
+        stop()

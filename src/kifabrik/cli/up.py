@@ -23,7 +23,7 @@ from kifabrik.wiring.runs import NODE
       kifabrik up --single-party          factory and keyholder here, to try things out
       kifabrik up --home /srv/factory     a factory only; customers bring their own keyholder
       kifabrik up --engine slurm --home /srv/factory     runs go to this machine's Slurm cluster
-      kifabrik up --api-only --port 8471  one more process that answers, on the same database
+      kifabrik up --api-only --port 8471     one more process that answers
     """
 )
 @click.option(

@@ -85,15 +85,24 @@ class Connection:
         self.patience_s = patience_s
         self._patience_over_all = patience_over_all
         self._away_since: float | None = None
-        self._silence_s = silence_s
+        self.silence_s = silence_s
         headers = {"user-agent": f"kifabrik/{__version__}"}
         if token:
             headers["authorization"] = f"Bearer {token}"
+        self._ca_pem = ca_pem
         self._http = Transport(self.url, headers, lambda: _trust(ca_pem))
+        self._others: list[Transport] = []
 
     def close(self) -> None:
         """Close all sockets."""
-        self._http.close()
+        for line in (self._http, *self._others):
+            line.close()
+
+    def line_to(self, url: str) -> Transport:
+        """Open a line to another server that is trusted alike; nothing of ours goes there. Closed with this one."""
+        line = Transport(url, {}, lambda: _trust(self._ca_pem))
+        self._others.append(line)
+        return line
 
     def get(self, path: str, into: type[B], *, wait_s: float = 0, **query: str | float | Sequence[str]) -> B:
         """GET a body; with `wait_s` the service holds the answer back until there is news."""
@@ -107,7 +116,10 @@ class Connection:
         if told is None:
             return None
         year, month, day, hour, minute, second = told[:6]
-        return (now_utc() - datetime(year, month, day, hour, minute, second, tzinfo=UTC)).total_seconds()
+        try:
+            return (now_utc() - datetime(year, month, day, hour, minute, second, tzinfo=UTC)).total_seconds()
+        except (ValueError, OverflowError):  # a day no calendar has
+            return None
 
     def get_list(
         self, path: str, item: type[B], *, wait_s: float = 0, **query: str | float | Sequence[str]
@@ -127,9 +139,9 @@ class Connection:
         """GET raw bytes."""
         return self._ask("GET", path).content
 
-    def post(self, path: str, body: _Sent | None, into: type[B]) -> B:
+    def post(self, path: str, body: _Sent | None, into: type[B], **query: str | float | Sequence[str]) -> B:
         """POST a body and read one."""
-        content = self._ask("POST", path, content=_json(body)).content
+        content = self._ask("POST", path, content=_json(body), query=query).content
         with _understood(self.url):
             return into.model_validate_json(content)
 
@@ -147,7 +159,7 @@ class Connection:
     ) -> Mapping[str, str]:
         """PATCH raw bytes once, without trying again: the caller asks for the offset first."""
         answer = self._http.ask(
-            "PATCH", path, query=query, headers=headers, content=content, timeout_s=self._silence_s
+            "PATCH", path, query=query, headers=headers, content=content, timeout_s=self.silence_s
         )
         self._raise_problem(answer, answer.content)
         return answer.headers
@@ -155,7 +167,7 @@ class Connection:
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[Arriving]:
         """GET a large body piece by piece."""
-        with self._http.stream(path, headers or {}, timeout_s=self._silence_s) as answer:
+        with self._http.stream(path, headers or {}, timeout_s=self.silence_s) as answer:
             self._raise_problem(answer, answer.read() if answer.is_error else b"")
             yield answer
 
@@ -171,7 +183,7 @@ class Connection:
     ) -> Answer:
         params = dict(query or {}) | ({"wait": wait_s} if wait_s else {})
         headers = {"content-type": "application/json"} if content is not None else {}
-        timeout_s = self._silence_s + wait_s
+        timeout_s = self.silence_s + wait_s
         began = time.monotonic()
         pause = _FIRST_PAUSE_S
         while True:
@@ -230,7 +242,7 @@ def _trust(ca_pem: str) -> ssl.SSLContext:
 def _understood(url: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise IntegrityError(
             f"the factory at {url} answered something that is not understood",
             hint="Is this the address of a factory, and is it of the same version?",

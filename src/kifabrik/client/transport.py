@@ -10,8 +10,8 @@ import base64
 import os
 import ssl
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -70,8 +70,33 @@ class Transport:
             UnavailableError: There is no answer, or not all of it.
         """
         target = f"{_quoted(path)}?{urlencode(query, doseq=True)}" if query else _quoted(path)
-        with self._asked(method, target, headers, content, timeout_s) as answer:
+        if content is not None:
+            headers = {**headers, "content-length": str(len(content))}
+        with self._asked(method, target, headers, _cut(content), timeout_s) as answer:
             return Answer(answer.status, answer.headers, answer.read())
+
+    def send_signed(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: Iterable[bytes] | None,
+        *,
+        timeout_s: float,
+    ) -> AbstractContextManager[Arriving]:
+        """Send a request whose target is quoted and signed already, and give the answer before its body was read.
+
+        Args:
+            method: HTTP method.
+            target: Path and query as they are.
+            headers: Those of the body's length among them, if it has one.
+            body: Pieces that are sent as they come.
+            timeout_s: How long the line may be silent.
+
+        Raises:
+            UnavailableError: There is no answer.
+        """
+        return self._asked(method, target, headers, body, timeout_s)
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str], *, timeout_s: float) -> Iterator[Arriving]:
@@ -120,16 +145,14 @@ class Transport:
 
     @contextmanager
     def _asked(
-        self, method: str, target: str, headers: Mapping[str, str], content: bytes | None, timeout_s: float
+        self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes] | None, timeout_s: float
     ) -> Iterator[Arriving]:
-        length = {} if content is None else {"content-length": str(len(content))}
-        pieces = content and [content[at : at + _ONE_SEND_BYTES] for at in range(0, len(content), _ONE_SEND_BYTES)]
         with translated(self._where):
             response = self._lines.urlopen(
                 method,
                 self._url + target,
-                body=pieces,
-                headers={**self._headers, **headers, **length},
+                body=body,
+                headers={**self._headers, **headers},
                 timeout=Timeout(connect=_CONNECT_TIMEOUT_S, read=timeout_s),
                 **_AS_IT_IS,
             )
@@ -139,6 +162,12 @@ class Transport:
             yield Arriving(response.status, response.headers, self._where, response)
         finally:
             response.close()  # a line whose answer was read to its end has gone back to the others before
+
+
+def _cut(content: bytes | None) -> Iterable[bytes] | None:
+    if content is None:
+        return None
+    return [content[at : at + _ONE_SEND_BYTES] for at in range(0, len(content), _ONE_SEND_BYTES)]
 
 
 def _quoted(path: str) -> str:

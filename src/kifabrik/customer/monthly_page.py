@@ -16,7 +16,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "job": ("Auftrag", "Job"),
     "gpu_hours": ("GPU-Stunden", "GPU hours"),
     "cpu_hours": ("CPU-Stunden", "CPU hours"),
-    "eur": ("Kosten, EUR", "Cost, EUR"),
+    "eur": ("Kosten ohne Steuer, EUR", "Cost without tax, EUR"),
     "energy_kwh": ("Strom der Rechner, kWh", "Electricity of the machines, kWh"),
     "energy_measured_kwh": ("davon gemessen, kWh", "of that measured, kWh"),
     "energy_with_overhead_kwh": ("Strom mit Gebäude, kWh", "Electricity with the building, kWh"),
@@ -35,7 +35,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "not_stated": ("nicht angegeben", "not stated"),
     "method": ("Verfahren", "Method"),
     "source": (
-        "Grundlage sind die Einträge run.finished im Protokoll des Mandanten: {size} Einträge, Wurzel {root}.",
+        "Grundlage sind die Einträge run.finished im Logbuch des Mandanten: {size} Einträge, Wurzel {root}.",
         "Made from the run.finished entries of the tenant's log: {size} entries, root {root}.",
     ),
     "when": (
@@ -191,7 +191,8 @@ def _lines(found: MonthlyStatement, say: _Writer) -> str:
     rows = [f'<tr><th scope="col">{say("job")}</th>{head}</tr>']
     for line in found.lines:
         cells = "".join(f'<td class="n">{escape(_cell(say, name, line.sums))}</td>' for name in _BY_LINE)
-        about = f'{escape(line.name)}<br><span class="id">{escape(line.run)}</span>'
+        name = f"{escape(line.name)}<br>" if line.name != line.run else ""
+        about = f'{name}<span class="id">{escape(line.run)}</span>'
         rows.append(f'<tr><td>{about}</td><td class="n">{line.runs}</td>{cells}</tr>')
     cells = "".join(f'<td class="n">{escape(_cell(say, name, found.total))}</td>' for name in _BY_LINE)
     runs = sum(line.runs for line in found.lines)

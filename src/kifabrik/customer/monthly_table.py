@@ -38,10 +38,8 @@ def as_csv(found: MonthlyStatement) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["month", "job", "run", "runs", *COLUMNS])
     for line in found.lines:
-        rows.writerow([found.month, line.name, line.run, line.runs, *_figures(line.sums).values()])
-    rows.writerow(
-        [found.month, "total", "", sum(line.runs for line in found.lines), *_figures(found.total).values()]
-    )
+        rows.writerow([found.month, line.name, line.run, line.runs, *cells(line.sums)])
+    rows.writerow([found.month, "total", "", sum(line.runs for line in found.lines), *cells(found.total)])
     return text.getvalue()
 
 
@@ -66,6 +64,14 @@ def as_json(found: MonthlyStatement) -> dict[str, Any]:
         "without_footprint": list(found.without),
         "site_factors": [asdict(site) for site in found.sites],
     }
+
+
+def cells(sums: Sums) -> list[str]:
+    """The figures as cells of a table: never in powers of ten, which not every program reads."""
+    return [
+        str(value) if isinstance(value, int) else f"{value:.9f}".rstrip("0").rstrip(".")
+        for value in _figures(sums).values()
+    ]
 
 
 def _figures(sums: Sums) -> dict[str, float | int]:

@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from kifabrik.client.connection import Connection
 from kifabrik.client.datasets import Datasets
+from kifabrik.client.direct import Direct
 from kifabrik.client.leases import Leases
 from kifabrik.client.logs import Log
 from kifabrik.client.objects import Objects
@@ -76,7 +77,7 @@ class Session:
         self.profile = profile
         self.connection = Connection(profile.factory, profile.token, ca_pem=profile.ca_pem)
         self.tenants = Tenants(self.connection)
-        self.objects = Objects(self.connection)
+        self.objects = Objects(self.connection, Direct(self.connection))
         self.datasets = Datasets(self.connection)
         self.runs = Runs(self.connection)
         self.leases = Leases(self.connection)

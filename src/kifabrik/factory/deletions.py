@@ -3,7 +3,9 @@
 Invariants:
 - an object to be deleted is no longer readable from the commit that decides it;
 - a deletion is done by whoever holds its claim; a claim that is not crossed out lapses and is done again;
-- an object under deletion is not uploaded again before the deletion is crossed out.
+- an object under deletion is not uploaded again before the deletion is crossed out;
+- where clients store objects themselves, one that was entered just now is deleted a little later: by then
+  nobody may store it once more.
 """
 
 import secrets
@@ -29,12 +31,14 @@ class Deletions:
         store: Opens transactions.
         files: Where the objects lie.
         clock: For when a claim lapses.
+        linger: How long after an object was entered another copy of it may still arrive: it is deleted after that.
     """
 
-    def __init__(self, store: Store, files: ObjectStore, clock: Clock) -> None:
+    def __init__(self, store: Store, files: ObjectStore, clock: Clock, linger: timedelta = timedelta()) -> None:
         self._store = store
         self._files = files
         self._clock = clock
+        self._linger = linger
 
     def begin(self, transaction: Transaction, tenant: str, digests: Iterable[str]) -> int:
         """Write down within `transaction` that these objects are to go, and do it after the commit.
@@ -42,7 +46,9 @@ class Deletions:
         Returns:
             How many of them there were.
         """
-        count = transaction.objects.begin_deletions(tenant, digests)
+        now = self._clock()
+        young, until = format_time(now - self._linger), format_time(now + self._linger)
+        count = transaction.objects.begin_deletions(tenant, digests, young, until)
         if count:
             transaction.after_commit(("delete", tenant), lambda: self._quietly(tenant))
         return count

@@ -28,6 +28,7 @@ from kifabrik.factory.statements import Statements
 from kifabrik.factory.trails import Trails
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
+from kifabrik.factory.ways import Ways
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Factory:
     keyholders: Keyholders
     deletions: Deletions
     objects: Objects
+    ways: Ways
     versions: Versions
     datasets: Datasets
     grants: Grants

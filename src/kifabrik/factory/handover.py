@@ -59,6 +59,7 @@ class Handover:
         book: Moves runs.
         cluster: Takes them.
         power: Says what the plant's governor permits at a time (seconds since the epoch); None: no limit.
+        trouble: Says why no run can have its data at present; empty if it can.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class Handover:
         book: RunBook,
         cluster: Cluster,
         power: Callable[[float], Permit | None] = lambda _now: None,
+        trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self._store = store
         self._book = book
         self._cluster = cluster
         self._power = power
+        self._trouble = trouble
         self._last = ""
         """The tenant whose run was handed over last."""
         self._told = ""
@@ -96,8 +99,10 @@ class Handover:
             gone = _after(self._told, [tenant for tenant in tenants if away[tenant]])[:_MOST_TENANTS]
             each = -(-_MOST_OF_A_PASS // max(1, len(there) + len(gone)))
             waiting = transaction.runs.queued_runs(each, [*there, *gone]) if tenants else []
-        power = self._power(now.timestamp())
-        blocked = {(run.tenant, run.run): away[run.tenant] or postponed(run, power, now) for run in waiting}
+        power, trouble = self._power(now.timestamp()), self._trouble()
+        blocked = {
+            (run.tenant, run.run): trouble or away[run.tenant] or postponed(run, power, now) for run in waiting
+        }
         ready = [run for run in waiting if not blocked[run.tenant, run.run]]
         kept = [(run, blocked[run.tenant, run.run]) for run in waiting if blocked[run.tenant, run.run]]
         through = self._hand_over(leadership, ready, min(_LEAST_ALIKE, each))

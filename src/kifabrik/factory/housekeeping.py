@@ -1,6 +1,7 @@
 """What is done at start and then every so often: finishing what a crash or an absent caller left over."""
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from kifabrik.errors import KifabrikError
@@ -21,12 +22,19 @@ class Housekeeping:
         erasures: Certified and not yet settled.
         objects: Uploads nobody goes on with.
         unregistered: Objects nobody has registered.
+        give_up_parts: Gives up what was stored in part.
     """
 
     def __init__(
-        self, deletions: Deletions, erasures: Erasures, objects: Objects, unregistered: Unregistered
+        self,
+        deletions: Deletions,
+        erasures: Erasures,
+        objects: Objects,
+        unregistered: Unregistered,
+        give_up_parts: Callable[[], None] = lambda: None,
     ) -> None:
-        self._tasks = (deletions.carry_out, erasures.settle, objects.give_up_abandoned, unregistered.remove)
+        rows = (deletions.carry_out, erasures.settle, objects.give_up_abandoned, unregistered.remove)
+        self._tasks: tuple[Callable[[], object], ...] = (*rows, give_up_parts)
 
     def tidy(self) -> None:
         """Do all of it once; what cannot be done now is tried again next time."""

@@ -81,6 +81,11 @@ class Objects:
         self._clock = clock
         self._quota_bytes = quota_bytes
 
+    @property
+    def files(self) -> ObjectStore:
+        """Where finished objects lie."""
+        return self._files
+
     def missing(self, tenant: str, digests: Iterable[str]) -> list[str]:
         """Which of these the tenant has not stored, sorted."""
         wanted = set(digests)
@@ -123,7 +128,7 @@ class Objects:
         """
         if offset + len(data) > size:
             raise UsageError(f"a piece of {len(data)} bytes at {offset} reaches beyond the object's {size} bytes")
-        if self._begin(tenant, digest, size):
+        if self.begin(tenant, digest, size):
             return size
         arrived = self._staging.append(tenant, digest, offset, data)
         if arrived < size:
@@ -197,10 +202,7 @@ class Objects:
             NotFoundError: There is no such object.
             UsageError: It is not that long.
         """
-        with self._store.read() as transaction:
-            size = transaction.objects.sizes(tenant, [digest]).get(digest)
-        if size is None:
-            raise NotFoundError("there is no such object")
+        size = self.size(tenant, digest)
         if not 0 <= start <= size:
             raise UsageError(f"the object has {size} bytes; there is nothing at {start}")
         end = size if end is None else max(start, min(end, size))
@@ -208,22 +210,13 @@ class Objects:
             return size, end, iter(())
         return size, end, self._files.read(object_key(tenant, digest), start, end)
 
-    def give_up_abandoned(self) -> int:
-        """Drop uploads nobody went on with for three days; how many."""
-        before = format_time(self._clock() - ABANDONED_AFTER)
-        with self._store.read() as transaction:
-            abandoned = transaction.objects.uploads_before(before)
-        for upload in abandoned:
-            with self._store.write(upload.tenant) as transaction:
-                # By way of a deletion: a crash may have left a whole object behind that has no row yet.
-                gone = transaction.objects.abandon_upload(upload)
-            if gone:
-                self._staging.drop(upload.tenant, upload.digest)
-                self._deletions.carry_out(upload.tenant, upload.digest)
-        return len(abandoned)
+    def begin(self, tenant: str, digest: str, size: int) -> bool:
+        """Reserve room for an object unless it is done or on its way; whether it is done.
 
-    def _begin(self, tenant: str, digest: str, size: int) -> bool:
-        """Reserve room for an object unless it is done or on its way; whether it is done."""
+        Raises:
+            CapacityError: It does not fit into the tenant's quota.
+            UnavailableError: An earlier object of this digest is still being deleted.
+        """
         if self._stored(tenant, [digest]):
             return True
         with self._store.read() as transaction:
@@ -239,6 +232,59 @@ class Objects:
                 return True
             self._reserve(transaction, tenant, digest, size)
         return False
+
+    def expected(self, tenant: str, digest: str) -> int:
+        """How many bytes an object has, or will have once its upload is done.
+
+        Raises:
+            NotFoundError: Its upload has not begun.
+        """
+        with self._store.read() as transaction:
+            size = transaction.objects.sizes(tenant, [digest]).get(digest)
+            upload = transaction.objects.upload(tenant, digest)
+        if size is not None:
+            return size
+        if upload is None:
+            raise NotFoundError("there is no such upload")
+        return upload.size
+
+    def enter(self, tenant: str, digest: str, size: int) -> None:
+        """Enter an object that is in the store; what has come of it another way is dropped.
+
+        Raises:
+            NotFoundError: Its upload was given up meanwhile.
+        """
+        with self._store.write(tenant) as transaction:
+            if not transaction.objects.sizes(tenant, [digest]) and not transaction.objects.upload(tenant, digest):
+                raise NotFoundError("there is no such upload")
+            self._enter(transaction, tenant, digest, size)
+        self._staging.drop(tenant, digest)
+
+    def size(self, tenant: str, digest: str) -> int:
+        """Bytes of an object.
+
+        Raises:
+            NotFoundError: There is no such object.
+        """
+        with self._store.read() as transaction:
+            size = transaction.objects.sizes(tenant, [digest]).get(digest)
+        if size is None:
+            raise NotFoundError("there is no such object")
+        return size
+
+    def give_up_abandoned(self) -> int:
+        """Drop uploads nobody went on with for three days; how many."""
+        before = format_time(self._clock() - ABANDONED_AFTER)
+        with self._store.read() as transaction:
+            abandoned = transaction.objects.uploads_before(before)
+        for upload in abandoned:
+            with self._store.write(upload.tenant) as transaction:
+                # By way of a deletion: a crash may have left a whole object behind that has no row yet.
+                gone = transaction.objects.abandon_upload(upload)
+            if gone:
+                self._staging.drop(upload.tenant, upload.digest)
+                self._deletions.carry_out(upload.tenant, upload.digest)
+        return len(abandoned)
 
     def _stored(self, tenant: str, digests: Collection[str]) -> dict[str, int]:
         """Sizes of those of these objects that are there, and stay there for a while."""

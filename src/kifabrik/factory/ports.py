@@ -113,6 +113,15 @@ class Store(Protocol):
 class ObjectStore(Protocol):
     """Keeps whole objects under keys such as `tenant/aa/digest`."""
 
+    @property
+    def trouble(self) -> str:
+        """Why objects cannot be had at present, as a sentence without its full stop; empty if they can."""
+        ...
+
+    def look(self) -> None:
+        """See whether objects can be had, for `trouble`; nothing is raised."""
+        ...
+
     def adopt(self, file: Path, key: str) -> None:
         """Move a finished local file under a key, durable and at once; an object already there is replaced.
 

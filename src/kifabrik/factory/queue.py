@@ -59,6 +59,7 @@ class Queue:
         book: Moves runs.
         engine: Starts launchers.
         power: Says what the plant's governor permits at a time (seconds since the epoch); None: no limit.
+        trouble: Says why no run can have its data at present; empty if it can.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class Queue:
         book: RunBook,
         engine: Engine,
         power: Callable[[float], Permit | None] = lambda _now: None,
+        trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._book = book
         self._engine = engine
         self._power = power
+        self._trouble = trouble
         self._said: dict[str, float] = {}
         self.crowded = False
         """Whether something was left waiting for room by the last look."""
@@ -109,10 +112,10 @@ class Queue:
         active = {(run.tenant, run.run): run for run in transaction.runs.active_runs()}
         tenants = {run.tenant for run in (*waiting, *active.values())}
         away = keyholders_away(transaction, {run.tenant for run in waiting}, now)
-        power = self._power(now.timestamp())
+        power, trouble = self._power(now.timestamp()), self._trouble()
         return Situation(
             nodes=enabled_nodes(nodes),
-            waiting=[_waiting(run, away[run.tenant] or postponed(run, power, now)) for run in waiting],
+            waiting=[_waiting(run, trouble or away[run.tenant] or postponed(run, power, now)) for run in waiting],
             holding=[
                 _holding(attempt, active[attempt.tenant, attempt.run], now)
                 for attempt in transaction.runs.unfinished_attempts()

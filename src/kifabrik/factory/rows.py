@@ -272,8 +272,11 @@ class ObjectRows(Protocol):
         """Turn an upload into a deletion unless somebody went on with it; whether that was so."""
         ...
 
-    def begin_deletions(self, tenant: str, digests: Iterable[str]) -> int:
-        """Move objects from the stored ones to the ones to delete; how many there were."""
+    def begin_deletions(self, tenant: str, digests: Iterable[str], young: str, until: str) -> int:
+        """Move objects from the stored ones to the ones to delete; how many there were.
+
+        Nobody may claim before `until` those that were entered after `young`.
+        """
         ...
 
     def claim_deletions(

@@ -25,14 +25,6 @@ from kifabrik.runs.states import RunState
 class RunTable(Protocol):
     """Runs, their history and their locks."""
 
-    def add_run(self, run: Run) -> None:
-        """Add a run.
-
-        Raises:
-            ConflictError: Its id has been used.
-        """
-        ...
-
     def add_runs(self, tenant: str, many: Iterable[Run]) -> int:
         """Add runs of a tenant behind its others, in this order; return the position of the first.
 
@@ -54,6 +46,10 @@ class RunTable(Protocol):
 
     def ended_in(self, tenant: str, month: str, most: int) -> list[Run]:
         """A tenant's runs that ended in a calendar month (UTC) such as `2026-11`, the last first."""
+        ...
+
+    def count_ended_in(self, tenant: str, month: str, most: int) -> int:
+        """How many runs ended in a calendar month; no more than `most` are counted."""
         ...
 
     def queued_runs(self, most: int, tenants: Collection[str] = ()) -> list[Run]:

@@ -13,10 +13,11 @@ from typing import Final
 
 from kifabrik.client.attempts import Attempts
 from kifabrik.client.connection import Connection
+from kifabrik.client.direct import Direct
 from kifabrik.client.leases import Leases
 from kifabrik.client.logs import Log
 from kifabrik.client.objects import Objects
-from kifabrik.errors import FULL_DISK, ConflictError, KifabrikError
+from kifabrik.errors import FULL_DISK, ConflictError, KifabrikError, UnavailableError
 from kifabrik.launcher.asking import ask_for_keys
 from kifabrik.launcher.assignment import Assignment
 from kifabrik.launcher.attesting import Attester
@@ -73,7 +74,7 @@ class AttemptRunner:
         self._leases = Leases(connection)
         self._log = Log(connection)
         self._folder = node.runs / assignment.attempt
-        objects = Objects(connection)
+        objects = Objects(connection, Direct(connection), patience_s=_PATIENCE_S, waits=self._on_wait)
         ranges = RangeCache(objects.read, self._folder / "blocks", node.block_cache, patience_s=_PATIENCE_S)
         self._store = node_store(objects, ranges, node.objects, assignment.tenant)
         control = Control(self._api)
@@ -137,6 +138,7 @@ class AttemptRunner:
         journal = course.journal = Journal.open(
             self._api, lease.statement, course.keys.run_key, rank=assignment.rank, on_lost=self._on_lost
         )
+        course.reporter.reached(RunState.STAGING)
         owner = opened.enter_context(claim_uid(node.care.uids))
         streamer = None
         if work.streamed:
@@ -175,6 +177,10 @@ class AttemptRunner:
 
     def _on_start(self, room: RunningRoom) -> None:
         self._room = room
+
+    def _on_wait(self, error: UnavailableError | None) -> None:
+        """Objects cannot be had or sent at present, or can again."""
+        self._course.reporter.waits(f"Waiting: {error.message}." if error else "")
 
     def _on_build(self) -> None:
         self._course.reporter.tell(RunState.BUILDING)

@@ -24,13 +24,24 @@ class Reporter:
         self._attempts = attempts
         self._speaks = speaks
         self._steps: queue.SimpleQueue[tuple[RunState, str] | None] = queue.SimpleQueue()
+        self._state: RunState | None = None
         self._thread = threading.Thread(target=self._send_all, name="reporter", daemon=True)
         self._thread.start()
 
     def tell(self, state: RunState, reason: str = "") -> None:
         """Report a step; returns at once."""
+        self._state = state
         if self._speaks:
             self._steps.put((state, reason))
+
+    def reached(self, state: RunState) -> None:
+        """Note a step the factory knows of already."""
+        self._state = state
+
+    def waits(self, reason: str) -> None:
+        """Say what the present step waits for, and by an empty reason that it goes on; returns at once."""
+        if self._state is not None:
+            self.tell(self._state, reason)
 
     def close(self) -> None:
         """Return when everything has been reported; closing twice is harmless."""

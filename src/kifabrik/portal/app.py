@@ -13,16 +13,6 @@ from kifabrik.portal.premises import Premises
 from kifabrik.portal.rendering import error_page
 from kifabrik.portal.style import STYLE, STYLE_PATH
 
-ROUTERS: Final = (
-    start.router,
-    sign_in.router,
-    runs.router,
-    run.router,
-    data.router,
-    record.router,
-    bill.router,
-    operator.router,
-)
 _A_YEAR: Final = {"cache-control": "public, max-age=31536000, immutable"}
 _ICON: Final = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">'
@@ -33,6 +23,18 @@ _API: Final = "/v1/"
 _NOT_FOUND: Final = 404
 
 _files = APIRouter(route_class=PageDoor, include_in_schema=False)
+ROUTERS: Final = (
+    start.router,
+    sign_in.router,
+    runs.router,
+    run.router,
+    data.router,
+    record.router,
+    bill.router,
+    operator.router,
+    _files,
+)
+"""Every page."""
 
 
 def add_pages(app: FastAPI, premises: Premises) -> None:
@@ -43,7 +45,7 @@ def add_pages(app: FastAPI, premises: Premises) -> None:
         premises: What the pages need beside its use cases.
     """
     app.state.premises = premises
-    for router in (*ROUTERS, _files):
+    for router in ROUTERS:
         app.include_router(router)
     otherwise = app.exception_handlers[HTTPException]
 

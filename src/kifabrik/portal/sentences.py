@@ -15,7 +15,7 @@ from kifabrik.portal.language import Language
 
 _RUN: Final = r"r-[a-z2-7]{16,32}(?:-[1-9][0-9]{0,4})?"
 _DATASET: Final = r"d-[a-z2-7]{16,32}"
-_LENGTH: Final = 2_000
+_LENGTH: Final = 1_000
 """Longer reasons are not looked at: they are messages of programs."""
 
 _GERMAN: Final = tuple(
@@ -60,11 +60,11 @@ _GERMAN: Final = tuple(
             "Wartet auf {cores}: {1} von {2} sind belegt{until}.",
         ),
         (
-            r"Waits for (.*GPU.*): (\d+) of (\d+) are in use(?:; the next frees up at (.+?) at the latest)?\.",
+            r"Waits for ([^:]*GPU[^:]*): (\d+) of (\d+) are in use(?:; the next frees up at (.+?) at the latest)?\.",
             "Wartet auf {0}: {1} von {2} sind belegt{until}.",
         ),
         (
-            r"Waits for (.+? of memory.*?): (.+?) of (.+?) are in use(?:; the next frees up at (.+?) at the latest)?\.",
+            r"Waits for ([^:]+ of memory[^:]*): ([^:;]+?) of ([^:;]+?) are in use(?:; the next frees up at (.+?) at the latest)?\.",
             "Wartet auf {memory}: {1} von {2} sind belegt{until}.",
         ),
         (rf"Waits for ({_RUN}(?:, {_RUN})*)\.", r"Wartet auf \1."),
@@ -200,6 +200,8 @@ _RIVER: Final = {
     "The river is at its temperature limit": "Der Fluss ist an seiner Temperaturgrenze",
     "The river carries too little water for its warming limit": "Der Fluss führt zu wenig Wasser für die erlaubte Erwärmung",
 }
+_POINT: Final = re.compile(r"(?<=\d)\.(?=\d)")
+"""Of an amount; sentences with versions are not made of parts."""
 _STATES: Final = {"failed": "misslungen", "stopped": "angehalten", "refused": "abgelehnt"}
 
 
@@ -249,7 +251,7 @@ def _made(match: re.Match[str], said: str) -> str:
         "waiting": lambda: f"; {parts[4]} warten" if parts[4] else "",
     }
     needed = {name: make() for name, make in words.items() if f"{{{name}}}" in said}
-    return said.format(*parts, **needed)
+    return _POINT.sub(",", said.format(*parts, **needed))
 
 
 def _cores(text: str) -> str:

@@ -26,13 +26,15 @@ _DEVICE_LINKS: Final = {
     "stderr": "/proc/self/fd/2",
 }
 _MACHINE_FILES: Final = (
-    *("cmdline", "config.gz", "diskstats", "interrupts", "iomem", "ioports", "kallsyms", "kcore", "key-users"),
-    *("keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "mdstat", "partitions"),
-    *("sched_debug", "slabinfo", "softirqs", "sysrq-trigger", "timer_list", "vmallocinfo"),
+    *("bootconfig", "buddyinfo", "cmdline", "config.gz", "consoles", "diskstats", "dma", "interrupts", "iomem"),
+    *("ioports", "kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags"),
+    *("latency_stats", "locks", "mdstat", "mtrr", "pagetypeinfo", "partitions", "sched_debug", "schedstat"),
+    *("slabinfo", "softirqs", "sysrq-trigger", "timer_list", "vmallocinfo", "zoneinfo"),
 )
-_MACHINE_FOLDERS: Final = ("acpi", "fs", "pressure", "scsi", "tty")
+_MACHINE_FOLDERS: Final = ("acpi", "asound", "bus", "dynamic_debug", "fs", "irq", "pressure", "scsi", "tty")
 """What /proc tells about the machine and whoever else works on it. Numeric libraries read `cpuinfo`, `meminfo`,
-`stat` and what lies under `sys`: that stays."""
+`stat`, `vmstat` and what lies under `sys`, Java `cgroups`, GPU libraries `devices`, `driver` and `modules`: that
+stays."""
 _TOPOLOGY: Final = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 """Numeric libraries count processors and memory nodes here."""
 _GPU_TOPOLOGY: Final = (

@@ -12,7 +12,8 @@ Invariants:
   routing protocol alone, as `getifaddrs` of the C library, and so `torch.distributed`, ask it for the
   addresses of this machine; in the room's network namespace that is one loopback device. No namespace
   covers vsock, so it is denied in every form;
-- nobody is told what happens to files the room shares with the machine and with other rooms;
+- nobody is told what happens to files the room shares with the machine and with other rooms, nor, without
+  measuring times, which parts of them others have brought into memory;
 - reserves that are shared by the whole machine and counted for no run (huge pages, asynchronous requests)
   cannot be drawn on;
 - arguments the kernel takes as 32 bits are compared as 32 bits: set high bits change nothing
@@ -37,13 +38,15 @@ _DENIED: Final = (
     # other processes' memory and descriptors
     *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp"),
     # who uses which of the machine's programs, other runs included, as it happens
-    *("inotify_init", "inotify_init1", "inotify_add_watch"),
+    *("inotify_init", "inotify_init1", "inotify_add_watch", "cachestat"),
     # keyrings are per user, not per namespace
     *("add_key", "request_key", "keyctl"),
     # large and often broken kernel interfaces that no training needs
     *("bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register"),
     # the number of its requests is bounded for the whole machine, not per run
     "io_setup",
+    # takes pages out of the kernel's own map, which breaks that map into small pages for the whole machine
+    "memfd_secret",
     *("fanotify_init", "modify_ldt", "uselib", "_sysctl", "nfsservctl", "lookup_dcookie", "vhangup"),
     # files by handle, past every mount
     *("name_to_handle_at", "open_by_handle_at"),
@@ -69,6 +72,9 @@ _AF_NETLINK: Final = 16
 _NETLINK_ROUTE: Final = 0
 _EVERYDAY_PROTOCOLS: Final = (0, 6, 17)
 """Default, TCP and UDP; others would load kernel modules on demand. `include/uapi/linux/in.h`."""
+
+_RWF_NOWAIT: Final = 8
+"""Read only what is in memory already: `include/uapi/linux/fs.h`. It fails as where a file system cannot."""
 
 _F_NOTIFY: Final = 1026
 """The older way to watch a folder: `include/uapi/linux/fcntl.h`."""
@@ -178,6 +184,7 @@ def _assemble(machine: Machine) -> bytes:
     program.fail_with("deny", errno.EPERM)
     program.fail_with("absent", errno.ENOSYS)
     program.fail_with("no-memory", errno.ENOMEM)
+    program.fail_with("not-supported", errno.EOPNOTSUPP)
     program.fail_with("no-family", errno.EAFNOSUPPORT)
     program.fail_with("no-protocol", errno.EPROTONOSUPPORT)
     program.label("kill")
@@ -223,6 +230,11 @@ def _fcntl(program: _Program) -> None:
     program.add(_IF_EQUAL, _F_NOTIFY, then="deny", otherwise="allow")
 
 
+def _preadv2(program: _Program) -> None:
+    program.load_argument(5)
+    program.add(_IF_ANY_BIT, _RWF_NOWAIT, then="not-supported", otherwise="allow")
+
+
 def _personality(program: _Program) -> None:
     program.load_argument(0)
     for value in _PERSONALITIES:
@@ -266,6 +278,7 @@ _ARGUMENT_RULES: Final = {
     "clone": _clone,
     "unshare": _unshare,
     "fcntl": _fcntl,
+    "preadv2": _preadv2,
     "ioctl": _ioctl,
     "personality": _personality,
     "socket": _socket,

@@ -52,6 +52,8 @@ _COMMON: Final = {
     "process_madvise": 440,
     "mount_setattr": 442,
     "quotactl_fd": 443,
+    "memfd_secret": 447,
+    "cachestat": 451,
     "open_tree_attr": 467,
 }
 
@@ -114,6 +116,7 @@ _X86_64: Final = {
     "kexec_file_load": 320,
     "bpf": 321,
     "userfaultfd": 323,
+    "preadv2": 327,
 }
 
 _AARCH64: Final = {
@@ -165,6 +168,7 @@ _AARCH64: Final = {
     "memfd_create": 279,
     "bpf": 280,
     "userfaultfd": 282,
+    "preadv2": 286,
     "kexec_file_load": 294,
 }
 

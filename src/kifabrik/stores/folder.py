@@ -33,6 +33,12 @@ class FolderObjects:
         self._root = root
         self._store = LocalStore(root)
 
+    trouble: Final = ""
+    """A disk that refuses says so to whoever asks."""
+
+    def look(self) -> None:
+        """Nothing has to be looked at."""
+
     def adopt(self, file: Path, key: str) -> None:
         """Move a finished, durable file under a key.
 

@@ -26,6 +26,18 @@ class SmallObjects(Body):
     objects: Annotated[list[Binary], Field(max_length=64)]
 
 
+class WayView(Body):
+    """A request that may be sent to the object store; an empty URL says that there is none for this object.
+
+    Where `direct` is false there are none for this caller at all.
+    """
+
+    direct: bool
+    url: Annotated[str, Field(max_length=8192)] = ""
+    headers: Annotated[dict[str, str], Field(max_length=16)] = Field(default_factory=dict)
+    lasts_s: int = 0
+
+
 class VersionView(Body):
     """One version of a dataset, or one output of a run."""
 

@@ -1,8 +1,8 @@
 """A copy of a factory's home that is consistent, taken beside the running service.
 
 Invariants:
-    - The database is copied first, in one state (SQLite's own backup), and checked; objects follow. So each object
-      that a row of the copy names is in it, unless it was deleted in between, which its deletion asks for.
+    - The database is copied first, in one state (SQLite's own backup, checked, or pg_dump); objects follow.
+      So each object a row of the copy names is in it, unless it was deleted in between, as its deletion asks for.
     - What the factory has deleted is deleted from the copy, too: an erasure reaches the backup with the next one.
     - The copy has the layout of the home: restoring is putting it in its place.
     - Nothing of a customer's is opened: objects are ciphertext, here as there.
@@ -19,12 +19,15 @@ from typing import Final
 from kifabrik.durable import make_folder, replacing
 from kifabrik.errors import FULL_DISK, CapacityError, IntegrityError, UsageError
 from kifabrik.stores.folder import FolderObjects
-from kifabrik.wiring.factory import DATABASE, KEYS
+from kifabrik.stores.sql.dumping import dump
+from kifabrik.wiring.factory import KEYS, database_of
 from kifabrik.wiring.factory_config import FILE, read_config
 from kifabrik.wiring.mirror import mirror
 from kifabrik.wiring.objects import OBJECTS, object_store
 from kifabrik.wiring.runs import NODE
 
+DUMP: Final = "factory.dump"
+"""In a backup, what `pg_restore` makes the database from."""
 _KEPT_OF_NODE: Final = ("node.key", "node.toml")
 _PARTIAL: Final = ".new"
 
@@ -55,20 +58,22 @@ def back_up(home: Path, target: Path, told: Callable[[int], None] = lambda _size
         told: Called with the bytes of each object that is in the copy.
 
     Raises:
-        UsageError: There is no factory, its database is elsewhere, or the folder is no place for a backup.
+        UsageError: There is no factory, no pg_dump for its database, or the folder is no place for a backup.
+        UnavailableError: The database cannot be reached.
         IntegrityError: The copy of the database is damaged.
         CapacityError: The disk of the copy is full.
     """
     config = read_config(home)
-    if config.database:
-        raise UsageError(
-            "the database of this factory is not in its folder",
-            hint="Dump it first (pg_dump), then copy objects/, keys/, *.toml and node/node.* beside it.",
-        )
+    database = database_of(home, config)
     _check_target(home, target)
     try:
         make_folder(target)
-        _copy_database(home / DATABASE, target / DATABASE)
+        if database.lite:
+            file = _within(home, Path(database.url.database or ""))
+            _copy_database(home.resolve() / file, target / file)
+        else:
+            with replacing(target / DUMP) as fresh:
+                dump(database, fresh)
         for name in (FILE, config.prices):
             _copy_small(home / name, target / name)
         for name in _KEPT_OF_NODE:
@@ -84,6 +89,17 @@ def back_up(home: Path, target: Path, told: Callable[[int], None] = lambda _size
                 f"the disk of {target} is full", hint="Make room, and repeat: it goes on."
             ) from None
         raise
+
+
+def _within(home: Path, file: Path) -> Path:
+    """Name a file of SQLite's from the factory's folder: a copy of that is whole only if it lies there."""
+    try:
+        return file.resolve().relative_to(home.resolve())
+    except ValueError:
+        raise UsageError(
+            f"the database of this factory, {file}, is not in its folder",
+            hint="Move it there while the service is stopped, and correct database in factory.toml.",
+        ) from None
 
 
 def _check_target(home: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import socket
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -44,6 +45,7 @@ from kifabrik.factory.statements import Statements
 from kifabrik.factory.trails import Trails
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.factory.versions import Versions
+from kifabrik.factory.ways import Ways
 from kifabrik.service.limits import Limits
 from kifabrik.stores.log_keys import FolderLogKeys
 from kifabrik.stores.sql.address import Address
@@ -53,8 +55,18 @@ from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import now_utc
 from kifabrik.wiring.check_staging import StagingCheck
 from kifabrik.wiring.database_file import check_database_file, opening
-from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, EngineKind, FactoryConfig, read_config
-from kifabrik.wiring.objects import OBJECTS, object_store
+from kifabrik.wiring.factory_config import FILE, PORT, TEMPLATE, Direct, EngineKind, FactoryConfig, read_config
+from kifabrik.wiring.objects import (
+    OBJECTS,
+    BucketCheck,
+    check_bucket,
+    linger_of,
+    object_store,
+    refuse_unmoved,
+    signer_of,
+    unfinished_removed,
+    watched,
+)
 from kifabrik.wiring.portal import premises_of
 from kifabrik.wiring.runs import driving, read_prices, run_cases, service_name
 from kifabrik.wiring.service_log import service_log
@@ -77,8 +89,9 @@ def init_home(home: Path, *, port: int = PORT, engine: EngineKind = EngineKind.L
         if home.exists() and any(one.name != f"{FILE}.new" for one in home.iterdir()):
             raise UsageError(f"{home} is not empty and not a factory", hint="Choose an empty or new folder.")
         make_folder(home)
-        home.chmod(0o700)
         write_whole(home / FILE, TEMPLATE.format(port=port, engine=engine).encode(), mode=0o644)
+    if home.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):  # as a folder has that was made by hand or restored
+        home.chmod(0o700)
     return read_config(home)
 
 
@@ -94,8 +107,13 @@ def database_of(home: Path, config: FactoryConfig) -> Address:
     return Address.from_text(config.database, password)
 
 
-def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
+def open_factory(home: Path, *, clock: Clock = now_utc, database: Address | None = None) -> Factory:
     """Open a factory's home and return its use cases; the database is brought to the present schema.
+
+    Args:
+        home: Its folder.
+        clock: Says what time it is.
+        database: Where its rows are, if not where its settings say.
 
     Raises:
         UsageError: There is no factory in this folder.
@@ -103,8 +121,9 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         IntegrityError: It is damaged, or missing from a factory that is not new.
     """
     config = read_config(home)
-    store = SqlStore(database_of(home, config))
-    _open_database(store, home, config)
+    address = database or database_of(home, config)
+    store = SqlStore(address)
+    _open_database(store, address, home)
     hints = Hints()
     store.tell(hints)
     keys = FolderLogKeys(home / KEYS)
@@ -117,8 +136,10 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     keyholders = Keyholders(store, statements)
     files = object_store(home, config)
     home_check = HomeCheck(store, keys, files)
-    deletions = Deletions(store, files, clock)
+    signer = signer_of(files, config)
+    deletions = Deletions(store, files, clock, linger_of(signer))
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
+    ways = Ways(objects, files, signer, nodes_only=config.objects.direct is Direct.NODES)
     unregistered = Unregistered(store, deletions, clock, timedelta(seconds=config.keep_unregistered))
     versions = Versions(store)
     book = RunBook(hints, clock)
@@ -136,6 +157,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         keyholders=keyholders,
         deletions=deletions,
         objects=objects,
+        ways=ways,
         versions=versions,
         datasets=Datasets(store, statements, members, keyholders, versions),
         grants=Grants(store, statements),
@@ -145,7 +167,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
         models=Models(store, statements, members),
         unregistered=unregistered,
         home=home_check,
-        housekeeping=Housekeeping(deletions, erasures, objects, unregistered),
+        housekeeping=Housekeeping(deletions, erasures, objects, unregistered, unfinished_removed(files, clock)),
         sign_ins=sign_ins,
         trails=Trails(store),
         holdings=Holdings(store),
@@ -154,7 +176,14 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
             store,
             files,
             log,
-            (RunCheck(store), EntryCheck(store), StagingCheck(store, home / STAGING), unregistered, home_check),
+            (
+                RunCheck(store),
+                EntryCheck(store),
+                StagingCheck(store, home / STAGING),
+                unregistered,
+                home_check,
+                BucketCheck(files, clock),
+            ),
         ),
         runs=run_cases(
             store,
@@ -173,14 +202,14 @@ def open_factory(home: Path, *, clock: Clock = now_utc) -> Factory:
     )
 
 
-def _open_database(store: SqlStore, home: Path, config: FactoryConfig) -> None:
-    if config.database:
+def _open_database(store: SqlStore, address: Address, home: Path) -> None:
+    if not (address.lite and address.url.database):
         store.check()
         upgrade(store)
         return
-    database = home.resolve() / DATABASE
-    check_database_file(database, home / KEYS, home / OBJECTS)
-    with opening(database):
+    file = Path(address.url.database)
+    check_database_file(file, home / KEYS, home / OBJECTS)
+    with opening(file):
         store.check()
         upgrade(store)
 
@@ -235,6 +264,8 @@ def serve(
         config = config.model_copy(update={"port": port})
     if not drives:
         config = config.model_copy(update={"public_url": ""})  # this process is one of several behind it
+    refuse_unmoved(home, config)
+    check_bucket(home, config)
     factory = open_factory(home)
     factory.home.require()
     limits = limits or Limits()
@@ -247,6 +278,7 @@ def serve(
         _listening(config) as (listener, url),
         factory.store.hearing(service_name()),
         _housekeeping(factory) if drives else nullcontext(),
+        watched(factory.objects.files) if config.objects.url else nullcontext(),
         driving(home, factory, url, _pem(home, config)) if drives else nullcontext(),
     ):
         settings = uvicorn.Config(

@@ -102,14 +102,18 @@ def reconciler(
     def permit(now: float) -> Permit | None:
         return standing_permit(home, now) if home else None
 
+    def trouble() -> str:
+        said = factory.objects.files.trouble
+        return f"Waiting: {said}." if said else ""
+
     power = PowerWatch(permit, cluster, governed=home is not None and (home / LOG).exists())
     return Reconciler(
         factory.hints,
         Leadership(store, log.clock, holder=service_name(), gone=_has_ended),
         Supervisor(store, log, factory.accounts, runs.book, runs.endings, engine, cluster),
-        Handover(store, runs.book, cluster, power)
+        Handover(store, runs.book, cluster, power, trouble)
         if cluster
-        else Queue(store, factory.accounts, runs.book, engine, power),
+        else Queue(store, factory.accounts, runs.book, engine, power, trouble),
         Deadlines(store, log, runs.book),
     )
 

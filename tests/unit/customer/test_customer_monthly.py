@@ -95,8 +95,8 @@ def test_the_csv_has_a_line_for_each_order_and_the_total():
     entries = [with_footprint("r-1", "a-1", [reading(2, 1.5)], "4")]
     rows = list(csv.DictReader(io.StringIO(as_csv(monthly("t-1", "2026-11", entries, {"r-1": "a, b"}, LOG)))))
     assert [(row["job"], row["eur"], row["energy_kwh"]) for row in rows] == [
-        ("a, b", "4.0", "1.5"),
-        ("total", "4.0", "1.5"),
+        ("a, b", "4", "1.5"),
+        ("total", "4", "1.5"),
     ]
 
 
@@ -151,3 +151,14 @@ def test_a_reading_of_another_key_or_attempt_proves_nothing(signed, how):
     entry = with_footprint("r-1", "a-1", [reading(2, 1.5)], "4", finish=finish)
     with pytest.raises(IntegrityError):
         prove_footprints([entry], fetch, keyholder, lambda: None)
+
+
+def test_small_figures_are_no_powers_of_ten():
+    entries = [with_footprint("r-1", "a-1", [reading(0.001, 0.000002)], "0.00004")]
+    rows = list(csv.DictReader(io.StringIO(as_csv(monthly("t-1", "2026-11", entries, {}, LOG)))))
+    assert (rows[0]["eur"], rows[0]["energy_kwh"]) == ("0.00004", "0.000002")
+
+
+def test_an_order_without_a_known_name_has_its_id_once():
+    entries = [with_footprint("r-1", "a-1", [reading(2, 1.5)], "4")]
+    assert page(monthly("t-1", "2026-11", entries, {}, LOG), "de").count("r-1") == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from databases import use_postgres
 from kifabrik.factory.factory import Factory
 from kifabrik.wiring.factory import init_home, open_factory
 
@@ -13,6 +14,7 @@ from kifabrik.wiring.factory import init_home, open_factory
 def home(tmp_path: Path) -> Path:
     """A fresh factory's home."""
     init_home(tmp_path / "factory", port=0)
+    use_postgres(tmp_path / "factory" / "factory.toml")
     return tmp_path / "factory"
 
 

@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import pytest
 from rows_of_runs import attempt, enter
-from signing_up import sign_up
 
+from databases import sqlite_only
 from kifabrik.errors import SignInError
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.records import Member, Principal, TokenKind
 from kifabrik.factory.tokens import issued, new_token
 from kifabrik.tenants.statements import Role
+from signing_up import sign_up
 
 
+@sqlite_only
 def test_a_token_is_known_at_a_glance_from_its_second_use_until_it_ends(opened: Factory) -> None:
     tenant, token = sign_up(opened), new_token(TokenKind.KEYHOLDER)
     with opened.store.write(tenant) as transaction:
@@ -28,6 +30,7 @@ def test_a_token_is_known_at_a_glance_from_its_second_use_until_it_ends(opened: 
         opened.accounts.sign_in(token)
 
 
+@sqlite_only
 def test_the_first_use_of_an_attempts_token_is_not_noted(opened: Factory) -> None:
     tenant = sign_up(opened)
     run = enter(opened, tenant)
@@ -44,6 +47,7 @@ def test_the_first_use_of_an_attempts_token_is_not_noted(opened: Factory) -> Non
     assert opened.accounts.glance(token) is None
 
 
+@sqlite_only
 def test_a_members_token_is_known_at_a_glance_with_its_role_until_member_or_device_go(opened: Factory) -> None:
     tenant, token, others = sign_up(opened), new_token(TokenKind.DEVICE), new_token(TokenKind.DEVICE)
     member = Member(tenant, "m-1", Role.ENGINEER, membership="0" * 64, device="1" * 64)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from signing_up import sign_up
 
+from databases import sqlite_only
 from kifabrik.errors import CapacityError, NotFoundError, UnavailableError
 from kifabrik.factory import deletions as deletions_module
 from kifabrik.factory.check import Check
@@ -21,6 +21,7 @@ from kifabrik.factory.unregistered import Unregistered
 from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.sql.objects import SqlObjectRows
 from kifabrik.stores.staging import FolderStaging
+from signing_up import sign_up
 
 
 class _Clock:
@@ -229,6 +230,7 @@ def test_the_check_names_what_does_not_agree(home: Path, room: _Room) -> None:
     assert f"{3 * SMALLEST + 5} bytes are counted, {3 * SMALLEST} are there" in found
 
 
+@sqlite_only
 def test_the_check_names_a_changed_log_entry(room: _Room) -> None:
     assert room.findings() == []
     with room.store.engine.begin() as connection:  # type: ignore[attr-defined]

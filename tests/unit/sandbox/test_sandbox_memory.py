@@ -1,9 +1,11 @@
 """Where the machine swaps to, and which user ids exist."""
 
+import errno
+
 import pytest
 
-from kifabrik.errors import CapacityError
-from kifabrik.sandbox.memory import SwapState, swap_state
+from kifabrik.errors import CapacityError, RefusedError
+from kifabrik.sandbox.memory import PrivateMounts, SwapState, swap_state
 from kifabrik.sandbox.uids import UidRange, claim_uid, maps
 
 HEADER = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
@@ -27,6 +29,28 @@ def test_swap_counts_unless_it_stays_in_memory(tmp_path, areas, backing, state):
         (tmp_path / "zram0").mkdir()
         (tmp_path / "zram0" / "backing_dev").write_text(f"{backing}\n")
     assert swap_state(swaps, tmp_path) == (state, tuple(areas))
+
+
+@pytest.mark.parametrize("state", list(SwapState))
+def test_memory_is_mounted_without_an_exemption_from_swap_only_where_no_disk_takes_it(tmp_path, monkeypatch, state):
+    """As on a kernel older than 6.4, which does not know the exemption."""
+    mounted = []
+
+    def mount(_source, _target, _kind, _flags, options):
+        if "noswap" in options:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        mounted.append(options)
+
+    monkeypatch.setattr("kifabrik.sandbox.kernel.mount", mount)
+    monkeypatch.setattr("kifabrik.sandbox.memory.swap_state", lambda: (state, ()))
+    mounts = PrivateMounts(as_root=True)
+    if state is SwapState.ON:
+        with pytest.raises(RefusedError, match="swaps to a disk and plaintext in memory could reach it"):
+            mounts.mount_memory(tmp_path, 1 << 20)
+        assert mounted == []
+    else:
+        mounts.mount_memory(tmp_path, 1 << 20)
+        assert len(mounted) == 1
 
 
 def test_a_kernel_without_swap_has_none(tmp_path):

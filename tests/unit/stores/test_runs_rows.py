@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from databases import fresh_database, sqlite_only
 from kifabrik.errors import ConflictError
 from kifabrik.factory.allowances import Limits, Usage
 from kifabrik.factory.capacity import Gpu, Occupation, Share
@@ -96,9 +97,14 @@ ATTEMPT = Attempt(
 )
 
 
+def add_run(transaction, run):
+    """Put a run behind all others of its tenant."""
+    transaction.runs.add_runs(run.tenant, [run])
+
+
 @pytest.fixture
 def store(tmp_path: Path):
-    opened = SqlStore(f"sqlite:///{tmp_path / 'factory.db'}")
+    opened = SqlStore(fresh_database(tmp_path / "factory.db"))
     upgrade(opened)
     yield opened
     opened.close()
@@ -106,7 +112,7 @@ def store(tmp_path: Path):
 
 def test_runs_and_attempts_come_back_as_they_went_in(store: SqlStore) -> None:
     with store.write() as transaction:
-        transaction.runs.add_run(RUN)
+        add_run(transaction, RUN)
         transaction.runs.add_attempt(ATTEMPT)
     with store.read() as transaction:
         assert transaction.runs.run("t-a", "r-1") == replace(RUN, position=1)
@@ -119,12 +125,12 @@ def test_runs_and_attempts_come_back_as_they_went_in(store: SqlStore) -> None:
 def test_what_is_watched_is_of_attempts_and_runs_that_go_on(store: SqlStore) -> None:
     going_on = replace(ATTEMPT, state=RunState.PENDING, submits=2, taken="2026-11-23T08:00:01Z", placement=())
     with store.write() as transaction:
-        transaction.runs.add_run(replace(RUN, state=RunState.PENDING, revision=3))
+        add_run(transaction, replace(RUN, state=RunState.PENDING, revision=3))
         transaction.runs.add_attempt(going_on)
         transaction.runs.add_attempt(replace(ATTEMPT, attempt="a-2", finished="2026-11-23T09:00:00Z"))
         for name, stop in (("r-3", None), ("r-4", None)):
-            transaction.runs.add_run(
-                replace(RUN, run=name, order=name, stop=stop, finished="" if name == "r-3" else "now")
+            add_run(
+                transaction, replace(RUN, run=name, order=name, stop=stop, finished="" if name == "r-3" else "now")
             )
             transaction.runs.add_attempt(replace(ATTEMPT, run=name, attempt=name.replace("r", "a")))
     with store.read() as transaction:
@@ -164,9 +170,9 @@ def test_what_is_watched_is_of_attempts_and_runs_that_go_on(store: SqlStore) -> 
 )
 def test_of_what_is_watched_that_alone_is_read_again_which_has_changed(store: SqlStore, change) -> None:
     with store.write() as transaction:
-        transaction.runs.add_run(replace(RUN, revision=3))
+        add_run(transaction, replace(RUN, revision=3))
         transaction.runs.add_attempt(ATTEMPT)
-        transaction.runs.add_run(replace(RUN, run="r-2", order="r-2"))
+        add_run(transaction, replace(RUN, run="r-2", order="r-2"))
         transaction.runs.add_attempt(replace(ATTEMPT, run="r-2", attempt="a-2"))
     with store.read() as transaction:
         before = transaction.runs.watched()
@@ -198,7 +204,7 @@ def test_saving_a_run_keeps_every_change_that_may_happen(store: SqlStore) -> Non
         most_micro_eur=8,
     )
     with store.write() as transaction:
-        transaction.runs.add_run(RUN)
+        add_run(transaction, RUN)
         transaction.runs.save_run(changed)
         transaction.runs.add_attempt(ATTEMPT)
         transaction.runs.save_attempt(replace(ATTEMPT, state=RunState.SEALING, segments=4, run_key="66" * 32))
@@ -371,13 +377,13 @@ def test_a_disabled_node_takes_nothing_new(store: SqlStore) -> None:
     assert not _takes(store, Share("n-1", 1, 1))
 
 
-def test_two_processes_never_take_the_same_share(store: SqlStore, tmp_path: Path) -> None:
+def test_two_processes_never_take_the_same_share(store: SqlStore) -> None:
     with store.write() as transaction:
         transaction.runs.put_node(replace(NODE, cpus=40))
     program = textwrap.dedent(f"""
         from kifabrik.factory.capacity import Share
         from kifabrik.stores.sql.store import SqlStore
-        store = SqlStore("sqlite:///{tmp_path / "factory.db"}")
+        store = SqlStore("{store.address.url}")
         taken = 0
         for _ in range(40):
             with store.write() as transaction:
@@ -413,7 +419,7 @@ def test_the_next_runs_of_each_tenant_are_found_by_priority_and_age(store: SqlSt
         for tenant in ("t-a", "t-b"):
             for number, priority in enumerate((0, 0, 9, 0)):
                 name = f"r-{tenant}{number}"
-                transaction.runs.add_run(replace(RUN, tenant=tenant, run=name, order=name, priority=priority))
+                add_run(transaction, replace(RUN, tenant=tenant, run=name, order=name, priority=priority))
     with store.read() as transaction:
         found = {run.run for run in transaction.runs.queued_runs(2)}
         assert found == {"r-t-a2", "r-t-a0", "r-t-b2", "r-t-b0"}
@@ -425,7 +431,7 @@ def test_the_next_runs_of_each_tenant_are_found_by_priority_and_age(store: SqlSt
 
 def test_a_reason_is_written_only_at_the_revision_it_was_made_for(store: SqlStore) -> None:
     with store.write() as transaction:
-        transaction.runs.add_run(RUN)
+        add_run(transaction, RUN)
         assert transaction.runs.set_waiting(RUN, "It waits for more.", None)
         assert not transaction.runs.set_waiting(RUN, "It waits for less.", None)
         found = transaction.runs.run("t-a", "r-1")
@@ -440,7 +446,7 @@ def test_reasons_of_many_are_written_of_those_that_still_wait_as_they_were(store
         transaction.runs.save_run(replace(read[2], state=RunState.STARTING))
         assert [run.run for run in transaction.runs.that_still_wait(read)] == ["r-0", "r-3"]
         transaction.runs.set_all_waiting((run, f"{run.run} waits.") for run in read)
-        found = transaction.runs.runs_named("t-a", [f"r-{n}" for n in range(4)])
+        found = sorted(transaction.runs.runs_named("t-a", [f"r-{n}" for n in range(4)]), key=lambda run: run.run)
     assert [(run.reason, run.revision) for run in found] == [
         ("r-0 waits.", 2),
         (RUN.reason, 2),
@@ -452,7 +458,7 @@ def test_reasons_of_many_are_written_of_those_that_still_wait_as_they_were(store
 def test_attempts_are_counted_by_tenant_and_run(store: SqlStore) -> None:
     with store.write() as transaction:
         for tenant, run in (("t-a", "r-1"), ("t-a", "r-2"), ("t-b", "r-1"), ("t-b", "r-2")):
-            transaction.runs.add_run(replace(RUN, tenant=tenant, run=run, order=run))
+            add_run(transaction, replace(RUN, tenant=tenant, run=run, order=run))
         transaction.runs.add_attempts(
             replace(ATTEMPT, tenant=tenant, run=run, attempt=f"a-{number}", number=number)
             for number, (tenant, run) in enumerate(
@@ -463,6 +469,7 @@ def test_attempts_are_counted_by_tenant_and_run(store: SqlStore) -> None:
         assert transaction.runs.count_attempts(runs) == {("t-a", "r-1"): 2, ("t-b", "r-2"): 1}
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     "query",
     [
@@ -523,7 +530,7 @@ def test_the_logs_of_other_nodes_are_kept_by_rank(store: SqlStore) -> None:
 
 def test_a_run_nobody_tried_is_written_as_before_footprints_told_of_surroundings(store: SqlStore) -> None:
     with store.write() as transaction:
-        transaction.runs.add_run(replace(RUN, footprint=NOTHING_USED))
+        add_run(transaction, replace(RUN, footprint=NOTHING_USED))
     with store.connect() as connection:
         (text,) = connection.execute(schema.runs.select().with_only_columns(schema.runs.c.footprint)).one()
     assert "surroundings" not in text

@@ -16,6 +16,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
+from databases import fresh_database, sqlite_only
 from kifabrik.errors import ConflictError, UnavailableError
 from kifabrik.factory.keys import SMALLEST
 from kifabrik.factory.records import SignUpCode
@@ -30,7 +31,7 @@ from kifabrik.values import format_time, now_utc
 
 @pytest.fixture
 def store(tmp_path: Path):
-    opened = SqlStore(f"sqlite:///{tmp_path / 'x.db'}")
+    opened = SqlStore(fresh_database(tmp_path / "x.db"))
     upgrade(opened)
     yield opened
     opened.close()
@@ -55,7 +56,7 @@ def test_an_upgrade_is_done_once_and_a_newer_database_is_refused(store: SqlStore
 
 
 def test_two_processes_upgrade_one_database(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'y.db'}"
+    url = fresh_database(tmp_path / "y.db")
     done: list[bool] = []
 
     def work() -> None:
@@ -71,6 +72,7 @@ def test_two_processes_upgrade_one_database(tmp_path: Path) -> None:
     assert len(done) == 4
 
 
+@sqlite_only
 def test_the_database_is_durable_and_shared(store: SqlStore, tmp_path: Path) -> None:
     with store.connect() as connection:
         read = {
@@ -122,6 +124,7 @@ def test_a_key_that_exists_is_a_conflict(store: SqlStore) -> None:
             transaction.accounts.add_code(_code("x"))
 
 
+@sqlite_only
 def test_the_stamp_changes_with_every_commit_of_another_process_and_with_none_of_this(
     store: SqlStore, tmp_path: Path
 ) -> None:
@@ -139,6 +142,7 @@ def test_the_stamp_changes_with_every_commit_of_another_process_and_with_none_of
     other.close()
 
 
+@sqlite_only
 def test_a_database_held_by_somebody_else_for_too_long_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +157,7 @@ def test_a_database_held_by_somebody_else_for_too_long_is_said(
     opened.close()
 
 
+@sqlite_only
 def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
     (tmp_path / "bad.db").write_bytes(b"this is not a database" * 100)
     opened = SqlStore(f"sqlite:///{tmp_path / 'bad.db'}")
@@ -184,14 +189,17 @@ print(int(sys.argv[2]) - left)
 
 
 def test_an_upgrade_that_is_killed_anywhere_is_made_whole_by_the_next(tmp_path):
+    urls: dict[object, str] = {}
+
     def upgrading(number, at):
-        words = [sys.executable, "-c", _UPGRADES, f"sqlite:///{tmp_path}/{number}.db", str(at)]
+        url = urls.setdefault(number, fresh_database(tmp_path / f"{number}.db"))
+        words = [sys.executable, "-c", _UPGRADES, url, str(at)]
         return subprocess.run(words, check=False, capture_output=True, text=True)
 
     steps = int(upgrading("whole", 10**6).stdout)
     for at in (1, steps // 3, steps - 1, steps):
         assert upgrading(at, at).returncode == -signal.SIGKILL
-        store = SqlStore(f"sqlite:///{tmp_path}/{at}.db")
+        store = SqlStore(urls[at])
         assert present_revision(store) == ""  # nothing half-made is to be seen
         assert upgrade(store)
         assert present_revision(store) == newest_revision()
@@ -200,6 +208,7 @@ def test_an_upgrade_that_is_killed_anywhere_is_made_whole_by_the_next(tmp_path):
         store.close()
 
 
+@sqlite_only
 def test_objects_from_before_their_time_was_kept_have_all_of_it_unless_something_uses_them(tmp_path):
     store = SqlStore(f"sqlite:///{tmp_path}/factory.db")
     config = Config()
@@ -236,6 +245,7 @@ def test_objects_from_before_their_time_was_kept_have_all_of_it_unless_something
     store.close()
 
 
+@sqlite_only
 def test_claiming_a_few_deletions_of_very_many_does_not_look_at_all_of_them(store: SqlStore) -> None:
     def steps_of_a_claim(rows: SqlObjectRows, tenant: str, claim: str) -> int:
         counted = 0
@@ -263,6 +273,7 @@ def test_claiming_a_few_deletions_of_very_many_does_not_look_at_all_of_them(stor
     assert all(late < 2 * early for early, late in zip(found[few], found[many], strict=True))
 
 
+@sqlite_only
 def test_the_time_of_very_many_objects_of_logs_is_noted_without_a_search_of_all_logs_for_each(tmp_path):
     store = SqlStore(f"sqlite:///{tmp_path}/factory.db")
     config = Config()

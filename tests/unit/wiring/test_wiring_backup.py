@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from kifabrik.errors import CapacityError, UsageError
+from kifabrik.errors import CapacityError, UnavailableError, UsageError
 from kifabrik.factory.factory import Factory
 from kifabrik.wiring import backup
 from kifabrik.wiring.backup import back_up
@@ -93,12 +93,31 @@ def test_a_backup_is_not_written_into_the_factory_nor_over_something_else(home, 
     assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
 
 
-def test_a_database_elsewhere_is_said_to_be_dumped_first(home, tmp_path):
+def test_a_database_that_cannot_be_dumped_is_said_before_anything_is_copied(home, tmp_path, monkeypatch):
+    pytest.importorskip("psycopg")
     with (home / "factory.toml").open("a") as file:
-        file.write('database = "postgresql+psycopg://x/y"\n')
-    with pytest.raises(UsageError, match="not in its folder") as told:
+        file.write(f'database = "postgresql://k@/kifabrik?host={tmp_path}"\n')
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="no pg_dump here"):
         back_up(home, tmp_path / "backup")
-    assert "pg_dump" in told.value.hint
+    program = tmp_path / "pg_dump"
+    program.write_text("#!/bin/sh\necho pg_dump: error: it is not there >&2\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(UnavailableError, match="it is not there"):
+        back_up(home, tmp_path / "backup")
+    assert not list((tmp_path / "backup").iterdir())
+
+
+def test_a_file_elsewhere_is_not_left_out_of_a_backup(home, tmp_path):
+    config = home / "factory.toml"
+    settings = config.read_text()
+    config.write_text(f'database = "sqlite:///{tmp_path}/elsewhere.db"\n{settings}')
+    with pytest.raises(UsageError, match="is not in its folder"):
+        back_up(home, tmp_path / "backup")
+    (home / "factory.db").rename(home / "moved.db")
+    config.write_text(f'database = "sqlite:///{home}/moved.db"\n{settings}')
+    back_up(home, tmp_path / "other")
+    assert (tmp_path / "other" / "moved.db").is_file()
 
 
 def test_a_full_disk_is_said_and_the_backup_before_stays(home, tmp_path, monkeypatch):

@@ -4,16 +4,16 @@ Sources: OData CSDL XML 4.01 (OASIS); Conceptual Schema Definition File Format 2
 "SAP Annotations for OData Version 2.0".
 
 Invariants:
-- a document type is refused, so no entity is ever expanded;
+- a document type is refused, so no entity is ever expanded (`plain_xml`);
 - elements are found by their local names: the namespaces changed with every version, the names did not.
 """
 
 from collections.abc import Iterator
 from typing import Final
-from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element
 
 from kifabrik.connectors.sap.model import EntityType, Field, Navigation, Service, Version
+from kifabrik.connectors.sap.plain_xml import parse_plain_xml
 from kifabrik.errors import IntegrityError
 
 LARGEST_BYTES: Final = 64 * 2**20
@@ -40,13 +40,7 @@ def read_metadata(data: bytes) -> Service:
 
 
 def _root(data: bytes) -> Element:
-    # A document type must stand before the first element, and is what every XML bomb needs.
-    if b"<!DOCTYPE" in data[:4096] or b"<!ENTITY" in data:
-        raise IntegrityError("$metadata has a document type, which OData never has", hint=_HINT)
-    try:
-        root = ET.fromstring(data)  # noqa: S314 - no document type, so no entities
-    except (ET.ParseError, ValueError) as error:
-        raise IntegrityError(f"$metadata is not XML: {error}", hint=_HINT) from None
+    root = parse_plain_xml(data, "$metadata", hint=_HINT)
     if _local(root) != "Edmx":
         raise IntegrityError(f"$metadata is {_local(root)!r}, not a description of a service", hint=_HINT)
     return root

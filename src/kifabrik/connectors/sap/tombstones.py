@@ -6,17 +6,18 @@ alone; rows keep coming as JSON, for whose values the typing is exact.
 Sources: RFC 6721 (deleted-entry); RFC 4287 (feeds and their links).
 
 Invariants:
-- a document type is refused, so no entity is ever expanded;
+- a document type is refused, so no entity is ever expanded (`plain_xml`);
 - a link that comes a second time is an error, never a circle.
 """
 
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
-from xml.etree import ElementTree as ET
+from xml.etree.ElementTree import Element
 
 from kifabrik.connectors.sap.asking import Caller
 from kifabrik.connectors.sap.pages import Row
+from kifabrik.connectors.sap.plain_xml import parse_plain_xml
 from kifabrik.errors import IntegrityError
 
 _ATOM: Final = "{http://www.w3.org/2005/Atom}"
@@ -48,13 +49,8 @@ def tombstones(caller: Caller, link: str, where: str) -> Iterator[Row]:
         link = _as_atom(onward) if onward else ""
 
 
-def _feed(data: bytes, where: str) -> ET.Element:
-    if b"<!DOCTYPE" in data[:4096] or b"<!ENTITY" in data:
-        raise IntegrityError(f"{where}: the feed of changes has a document type, which OData never has")
-    try:
-        root = ET.fromstring(data)  # noqa: S314 - no document type, so no entities
-    except (ET.ParseError, ValueError):
-        raise IntegrityError(f"{where}: the feed of changes is not XML") from None
+def _feed(data: bytes, where: str) -> Element:
+    root = parse_plain_xml(data, f"{where}: the feed of changes")
     if root.tag != f"{_ATOM}feed":
         raise IntegrityError(f"{where}: the service tells changes in JSON only")
     return root

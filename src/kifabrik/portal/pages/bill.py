@@ -14,7 +14,7 @@ from kifabrik.values import format_time, now_utc
 
 router = APIRouter(route_class=PageDoor, include_in_schema=False)
 
-_SUMMED: Final = 500
+_SUMMED: Final = 300
 """So many runs are added up here; of more, the command on the customer's side does."""
 _SHOWN: Final = 60
 _MONTH_S: Final = 30 * 86_400
@@ -28,13 +28,14 @@ def bill(request: Request, member: TheMember, factory: TheFactory, month: Month 
     present = format_time(now_utc())[:7]
     wanted = month or present
     with factory.store.read() as transaction:
-        ended = transaction.runs.ended_in(member.tenant, wanted, _SUMMED + 1)
+        count = transaction.runs.count_ended_in(member.tenant, wanted, _SUMMED + 1)
+        few = count <= _SUMMED
+        ended = transaction.runs.ended_in(member.tenant, wanted, _SUMMED if few else _SHOWN)
         used = [one for one in transaction.runs.usage([member.tenant]) if one.month == wanted]
         limits = transaction.runs.limits(member.tenant)
         account = transaction.accounts.tenant(member.tenant)
     premises: Premises = request.app.state.premises
     stored = account.bytes_used if account else 0
-    few = len(ended) <= _SUMMED
     return render(
         request,
         "bill",
@@ -46,7 +47,7 @@ def bill(request: Request, member: TheMember, factory: TheFactory, month: Month 
         limit=limits.month_micro_eur,
         stored=stored,
         storage=premises.prices.storage(stored, _MONTH_S).micro_eur,
-        count=len(ended),
+        count=count,
         few=few,
         summed=_SUMMED,
         sums=_sums(ended) if few else None,

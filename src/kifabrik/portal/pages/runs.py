@@ -22,7 +22,7 @@ _FILTERS: Final[dict[str, tuple[RunState, ...]]] = {
 }
 _MOST_NOW: Final = 50
 _MOST_ENDED: Final = 8
-_LOOKED_AT: Final = 40
+_LOOKED_AT: Final = 16
 _PAGE: Final = 50
 
 Before = Annotated[str, Query(max_length=64, pattern=r"^(r-[a-z2-7]{16,32})?$")]
@@ -45,6 +45,7 @@ def overview(request: Request, member: TheMember, factory: TheFactory, live: Liv
         "overview",
         live=bool(live),
         now_rows=going,
+        more=len(going) == _MOST_NOW,
         going_count=sum(not one.waits for one in going),
         waiting_count=sum(one.waits for one in going),
         ended_rows=ended[:_MOST_ENDED],

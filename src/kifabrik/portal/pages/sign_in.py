@@ -23,6 +23,7 @@ from kifabrik.service.streams import RawBody
 
 router = APIRouter(route_class=PageDoor, include_in_schema=False)
 _FORM_BYTES: Final = 1024
+_FIELDS: Final = 4
 _OF_A_FILE: Final = "null"
 """What a browser says of a form in a file, such as the one `kifabrik open` writes (WHATWG Fetch, origin header)."""
 
@@ -43,8 +44,7 @@ def sign_in(request: Request, body: RawBody, factory: TheFactory) -> Response:
     a cookie that is for this site only to itself.
     """
     _check_origin(request)
-    form = parse_qs(body.decode("ascii", errors="replace"), max_num_fields=4)
-    session = factory.sign_ins.exchange(next(iter(form.get("code", [])), ""))
+    session = factory.sign_ins.exchange(_code(body))
     onwards = Visit.of(request).link("/operator" if session.operator else "/overview")
     response = render(request, "signed_in", onwards=onwards)
     premises: Premises = request.app.state.premises
@@ -60,6 +60,15 @@ def sign_out(request: Request, visitor: Anyone, factory: TheFactory) -> Response
     premises: Premises = request.app.state.premises
     Cookie(premises.secure).clear(response)
     return response
+
+
+def _code(form: bytes) -> str:
+    """The code a form holds; empty if it is malformed."""
+    try:
+        fields = parse_qs(form.decode("ascii", errors="replace"), max_num_fields=_FIELDS)
+    except ValueError:  # there are more
+        return ""
+    return next(iter(fields.get("code", [])), "")
 
 
 def _check_origin(request: Request) -> None:

@@ -43,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(said: argparse.Namespace) -> None:
     readings = read_readings(said.readings, label=said.label, leave_out=said.leave_out, every=said.every)
-    run_log.say(f"{readings.files} files, {len(readings.times):,} rows of {len(readings.names)} sensors")
     sayer = Sayer(said.language)
+    run_log.say(sayer.read(readings))
     for column in readings.left_out:
         run_log.say(f"left out {column.name}: {sayer.left_out(column)}")
     for remark in sayer.remarks(readings):

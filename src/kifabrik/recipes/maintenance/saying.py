@@ -84,6 +84,17 @@ class Sayer:
         example = f" ({column.example})" if column.reason is Reason.TEXT else ""
         return self.words(f"left_{column.reason.value}") + example
 
+    def read(self, readings: Readings) -> str:
+        """What was read, in a sentence."""
+        return self.words(
+            "said_read",
+            files=self.counted(readings.files, "file"),
+            rows=self.number(len(readings.times)),
+            sensors=self.counted(len(readings.names), "sensor"),
+            start=self.time(readings.times[0], readings),
+            end=self.time(readings.times[-1], readings),
+        )
+
     def remarks(self, readings: Readings) -> list[str]:
         """What was read otherwise than one might think: a sentence each."""
         said = [

@@ -8,12 +8,13 @@ from fastapi.responses import Response, StreamingResponse
 
 from kifabrik.errors import UsageError
 from kifabrik.factory.records import Principal, TokenKind
+from kifabrik.factory.ways import Way
 from kifabrik.service.auth import TENANT, WRITERS, TheFactory, allow
 from kifabrik.service.bodies import Digest
 from kifabrik.service.doors import Door, takes
 from kifabrik.service.limits import MIB
 from kifabrik.service.streams import RawBody, TheSendingRoom, in_room
-from kifabrik.wire.datasets import MOST_DIGESTS, PIECE, Digests, SmallObjects
+from kifabrik.wire.datasets import MOST_DIGESTS, PIECE, Digests, SmallObjects, WayView
 
 router = APIRouter(prefix="/v1", tags=["objects"], route_class=Door)
 Reader = Annotated[Principal, allow(*TENANT, TokenKind.ATTEMPT)]
@@ -59,6 +60,30 @@ def receive(
     return _stands_at(factory.objects.receive(caller.tenant, digest, size, upload_offset, body))
 
 
+@router.post("/uploads/{digest}/way")
+def way_in(
+    digest: Digest, caller: Writer, factory: TheFactory, size: Annotated[int, Query(ge=0, le=MOST_OBJECT_BYTES)]
+) -> WayView:
+    """How an object can be sent to the object store itself; room is reserved for it."""
+    node = _is_node(caller)
+    return _shown(
+        factory.ways.way_in(caller.tenant, digest, size, node=node), direct=factory.ways.offered(node=node)
+    )
+
+
+@router.post("/uploads/{digest}/arrived", status_code=204, response_class=Response)
+def arrived(digest: Digest, caller: Writer, factory: TheFactory) -> Response:
+    """An object was sent to the object store: look, and enter it."""
+    return _stands_at(factory.ways.arrived(caller.tenant, digest))
+
+
+@router.post("/objects/{digest}/way")
+def way_out(digest: Digest, caller: Reader, factory: TheFactory) -> WayView:
+    """Where an object can be fetched from the object store itself."""
+    node = _is_node(caller)
+    return _shown(factory.ways.way_out(caller.tenant, digest, node=node), direct=factory.ways.offered(node=node))
+
+
 @router.get("/objects/{digest}", response_class=StreamingResponse)
 def read(
     digest: Digest,
@@ -81,6 +106,16 @@ def read(
     if end - start <= _AT_ONCE:  # each piece of a stream is fetched in a thread of its own
         return Response(b"".join(pieces), status, headers, media)
     return StreamingResponse(in_room(sending, caller.tenant, pieces, _PIECE), status, headers, media)
+
+
+def _shown(way: Way | None, *, direct: bool) -> WayView:
+    if way is None:
+        return WayView(direct=direct)
+    return WayView(direct=direct, url=way.url, headers=dict(way.headers), lasts_s=way.lasts_s)
+
+
+def _is_node(caller: Principal) -> bool:
+    return caller.kind is TokenKind.ATTEMPT
 
 
 def _stands_at(offset: int) -> Response:

@@ -9,6 +9,7 @@ import botocore.session
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import SharedCredentialProvider
 from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
@@ -19,6 +20,10 @@ _CONNECT_S: Final = 5
 _SILENT_S: Final = 30
 _TRIES: Final = 3
 _LINES: Final = 64
+_OWN_S: Final = 60
+_REFUSED: Final = 300
+_THERE_ALREADY: Final = 412
+_NOT_IMPLEMENTED: Final = 501
 HASH_HEADER: Final = "x-amz-content-sha256"
 
 
@@ -41,11 +46,12 @@ class Lines:
 
     def __init__(self, place: S3Place) -> None:
         self.place = place
+        self.conditional = True
+        """Whether the store is asked to leave an object that is there; some do not know how."""
         verify = place.ca or ssl.get_default_verify_paths().cafile or True
-        session = botocore.session.Session(profile=place.profile or None)
+        session = botocore.session.Session(profile=None if place.credentials else place.profile or None)
         if place.credentials is not None:
-            session.set_config_variable("credentials_file", str(place.credentials))
-            session.set_config_variable("config_file", str(place.credentials))
+            _take_credentials(session, place.credentials, place.profile or "default")
         self._credentials = session.get_credentials()
         self.client: Any = session.create_client(
             "s3",
@@ -90,24 +96,42 @@ class Lines:
         Returns:
             The URL, and the headers that must be sent with it.
         """
-        headers = {HASH_HEADER: digest, "content-length": str(size), "if-none-match": "*"}
+        headers = {HASH_HEADER: digest, "content-length": str(size)}
+        if self.conditional:
+            headers["if-none-match"] = "*"
         return self._signed(_Bound, "PUT", key, headers, lasts_s, outside=outside), headers
 
     def get_url(self, key: str, lasts_s: int) -> str:
         """Sign a GET of an object, whole or in parts, for clients and nodes."""
         return self._signed(S3SigV4QueryAuth, "GET", key, {}, lasts_s, outside=True)
 
-    def put(self, key: str, digest: str, size: int, body: BinaryIO | bytes) -> None:
+    def put(
+        self, key: str, digest: str, size: int, body: BinaryIO | bytes, added: Mapping[str, str] | None = None
+    ) -> None:
         """Store a body; the store itself compares its digest. One that is there already is left.
+
+        Args:
+            key: The store's key.
+            digest: SHA-256 of the body in hex.
+            size: Its bytes.
+            body: It; a file is sent from where it stands.
+            added: Headers that were not signed, to see what the store makes of them.
 
         Raises:
             ClientError: The store refuses.
         """
-        url, headers = self.bound_put(key, digest, size, _SILENT_S * 2, outside=False)
-        request = AWSRequest("PUT", url, headers=headers, data=body)
-        answer = self._http.send(request.prepare())
-        if answer.status_code >= 300 and answer.status_code != 412:  # noqa: PLR2004 - 412: it is there
+        answer = self._send_put(key, digest, size, body, added or {})
+        if answer.status_code == _NOT_IMPLEMENTED and self.conditional and not added:
+            self.conditional = False
+            if not isinstance(body, bytes):
+                body.seek(0)
+            answer = self._send_put(key, digest, size, body, {})
+        if answer.status_code >= _REFUSED and answer.status_code != _THERE_ALREADY:
             raise refusal("PutObject", answer.status_code, answer.headers, answer.content)
+
+    def _send_put(self, key: str, digest: str, size: int, body: BinaryIO | bytes, added: Mapping[str, str]) -> Any:
+        url, headers = self.bound_put(key, digest, size, _OWN_S, outside=False)
+        return self._http.send(AWSRequest("PUT", url, headers={**headers, **added}, data=body).prepare())
 
     def _signed(
         self, signer: type[Any], method: str, key: str, headers: Mapping[str, str], lasts_s: int, *, outside: bool
@@ -125,6 +149,14 @@ class Lines:
         if self.place.path_style:
             return f"{scheme}://{host}/{self.place.bucket}/{key}"
         return f"{scheme}://{self.place.bucket}.{host}/{key}"
+
+
+def _take_credentials(session: Any, file: Path, profile: str) -> None:
+    """Take what a file says, whatever the environment or the machine say."""
+    found = SharedCredentialProvider(str(file), profile).load()
+    if found is None:
+        raise NoCredentialsError
+    session.set_credentials(found.access_key, found.secret_key, found.token)
 
 
 def refusal(operation: str, status: int, headers: Mapping[str, str], body: bytes) -> ClientError:

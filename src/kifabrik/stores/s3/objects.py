@@ -63,13 +63,22 @@ class S3Objects:
         self._whole, self._part = whole, part
         self._lock = threading.Lock()
         self._adopting: dict[str, threading.Lock] = {}
-        self._away: tuple[float, KifabrikError] | None = None
+        self._away: tuple[float, StoreAwayError] | None = None
+        self._trouble = ""
 
     @property
     def trouble(self) -> str:
         """Why the store cannot be used at present, for people who wait for it; empty if it can."""
-        away = self._away
-        return away[1].message if away else ""
+        return self._trouble
+
+    def look(self) -> None:
+        """See whether the store answers, and remember it for `trouble`."""
+        self._away = None
+        try:
+            with self._watched():
+                self.lines.client.list_objects_v2(Bucket=self.place.bucket, MaxKeys=1)
+        except KifabrikError as error:
+            self._trouble = error.message
 
     def close(self) -> None:
         """Hang up."""
@@ -78,7 +87,13 @@ class S3Objects:
     def adopt(self, file: Path, key: str) -> None:
         """Store a finished local file under a key, then remove it; one that is there already is as good.
 
-        The key ends with the digest of the file, which has been taken before.
+        Raises: see `store`.
+        """
+        self.store(file, key)
+        file.unlink(missing_ok=True)
+
+    def store(self, file: Path, key: str) -> None:
+        """Store a copy of a local file under a key, which ends with the digest of the file.
 
         Raises:
             CapacityError: There is no room.
@@ -96,7 +111,6 @@ class S3Objects:
                     self._patiently(lambda: self._put(key, size, body))
                 else:
                     self._put_parts(key, size, body)
-            file.unlink(missing_ok=True)
 
     def size(self, key: str) -> int | None:
         """Bytes of an object, or None if there is none."""
@@ -308,11 +322,11 @@ class S3Objects:
                 yield
         except StoreAwayError as error:
             raise self._noted(error) from error
-        self._away = None
+        self._away, self._trouble = None, ""
 
     def _noted(self, error: KifabrikError) -> KifabrikError:
         if isinstance(error, StoreAwayError):
-            self._away = (time.monotonic() + _AWAY_S, error)
+            self._away, self._trouble = (time.monotonic() + _AWAY_S, error), error.message
         return error
 
 

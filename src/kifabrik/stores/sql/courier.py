@@ -149,9 +149,10 @@ class Courier:
         return True
 
     def _hear(self, name: str, ended: threading.Event, wake: int) -> None:
-        with closing(self._engine.raw_connection()) as borrowed:
-            borrowed.detach()  # the pool does not wait for it
-            driver: Any = borrowed.driver_connection
+        borrowed = self._engine.raw_connection()
+        driver: Any = borrowed.driver_connection
+        borrowed.detach()  # the pool neither counts it nor gets it back
+        with closing(driver):
             driver.autocommit = True
             driver.execute(f"LISTEN {CHANNEL}")
             driver.execute("SELECT pg_advisory_lock(%s)", (lock_number(name),))

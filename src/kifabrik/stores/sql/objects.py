@@ -147,15 +147,17 @@ class SqlObjectRows:
         row = {"tenant": upload.tenant, "digest": upload.digest, "size": upload.size, "claim": "", "until": ""}
         return add_missing(self._sql, deletions, **row)
 
-    def begin_deletions(self, tenant: str, digests: Iterable[str]) -> int:
-        """Move objects from the stored ones to the ones to delete; how many there were."""
+    def begin_deletions(self, tenant: str, digests: Iterable[str], young: str, until: str) -> int:
+        """Move objects from the stored ones to the ones to delete; how many there were.
+
+        Nobody may claim before `until` those that were entered after `young`.
+        """
+        held = case((objects.c.created > young, func.trim(until)), else_=func.trim(""))
         moved = 0
         for chunk in chunks(digests):
             where = (objects.c.tenant == tenant, objects.c.digest.in_(chunk))
             columns = ["tenant", "digest", "size", "claim", "until"]
-            stored = select(objects.c.tenant, objects.c.digest, objects.c.size, func.trim(""), func.trim("")).where(
-                *where
-            )
+            stored = select(objects.c.tenant, objects.c.digest, objects.c.size, func.trim(""), held).where(*where)
             self._sql.execute(insert(deletions).from_select(columns, stored))
             moved += self._sql.execute(delete(objects).where(*where)).rowcount
         return moved

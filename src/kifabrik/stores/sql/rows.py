@@ -17,7 +17,9 @@ _MOST_VARIABLES: Final = 10_000
 
 def add_missing(connection: Connection, table: Table, **values: Any) -> bool:
     """Insert a row unless its primary key is there; whether it was inserted."""
-    return connection.execute(_insert(connection, table).values(**values).on_conflict_do_nothing()).rowcount == 1
+    added = _insert(connection, table).values(**values).on_conflict_do_nothing()
+    # Of an INSERT, SQLAlchemy keeps no count by itself: on PostgreSQL it would be -1.
+    return connection.execute(added, execution_options={"preserve_rowcount": True}).rowcount == 1
 
 
 def put(connection: Connection, table: Table, **values: Any) -> None:

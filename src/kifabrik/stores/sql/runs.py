@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
 
 from kifabrik.factory.run_records import Event, Run, Watched
 from kifabrik.factory.schedule import Promise
@@ -51,10 +51,6 @@ class SqlRunTable:
 
     def __init__(self, connection: Connection) -> None:
         self._sql = connection
-
-    def add_run(self, run: Run) -> None:
-        """Add a run behind all others of its tenant."""
-        self.add_runs(run.tenant, [run])
 
     def add_runs(self, tenant: str, many: Iterable[Run]) -> int:
         """Add runs of a tenant behind its others, in this order; return the position of the first."""
@@ -103,9 +99,13 @@ class SqlRunTable:
 
     def ended_in(self, tenant: str, month: str, most: int) -> list[Run]:
         """A tenant's runs that ended in a calendar month (UTC) such as `2026-11`, the last first."""
-        where = (runs.c.tenant == tenant, runs.c.finished > f"{month}-", runs.c.finished < f"{month}-~")
-        rows = self._sql.execute(select(runs).where(*where).order_by(runs.c.finished.desc()).limit(most))
-        return [run_from_row(row) for row in rows]
+        query = select(runs).where(*_ended_in(tenant, month)).order_by(runs.c.finished.desc())
+        return [run_from_row(row) for row in self._sql.execute(query.limit(most))]
+
+    def count_ended_in(self, tenant: str, month: str, most: int) -> int:
+        """How many runs ended in a calendar month; no more than `most` are counted."""
+        some = select(runs.c.position).where(*_ended_in(tenant, month)).limit(most).subquery()
+        return int(self._sql.execute(select(func.count()).select_from(some)).scalar_one())
 
     def queued_runs(self, most: int, tenants: Collection[str] = ()) -> list[Run]:
         """Runs that wait and are not held back, at most so many of each tenant, or of these: its next ones.
@@ -223,3 +223,10 @@ def _waiting(run: Run | Watched, reason: str, promise: Promise | None) -> dict[s
 
 class SqlRunRows(SqlRunTable, SqlOrderTable, SqlAttemptTable, SqlNoteTable, SqlFleetTable, SqlMoneyTable):
     """Implements `kifabrik.factory.run_rows.RunRows`."""
+
+
+def _ended_in(tenant: str, month: str) -> tuple[ColumnElement[bool], ...]:
+    """Conditions for runs that ended in a month such as `2026-11`; times are text, which sorts."""
+    number = int(month[:4]) * 12 + int(month[5:])  # of the month after it, counted from January of year 0
+    after = f"{number // 12:04d}-{number % 12 + 1:02d}"
+    return runs.c.tenant == tenant, runs.c.finished >= month, runs.c.finished < after

@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect, text
 
 from kifabrik.errors import UnavailableError
 from kifabrik.stores.sql.store import SqlStore
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_LEFT: Final = "left"
+"""Stands in place of the revision of a database whose rows were copied to another one."""
+
 _LOCK: Final = 0x6B696661
 """Number of the advisory lock PostgreSQL's upgraders take turns by; "kifa"."""
 
@@ -30,9 +33,14 @@ def upgrade(store: SqlStore) -> bool:
     """Bring the database to the newest revision, whole or not at all; whether anything was to do.
 
     Raises:
-        UnavailableError: The database is of a newer kifabrik.
+        UnavailableError: The database is of a newer kifabrik, or its rows were copied to another one.
     """
     present, newest = present_revision(store), newest_revision()
+    if present == _LEFT:
+        raise UnavailableError(
+            "the rows of this factory were copied to another database",
+            hint="Name that one as database in factory.toml.",
+        )
     if present > newest:
         raise UnavailableError(
             f"the database has schema {present}; this kifabrik knows schemas up to {newest}",
@@ -52,3 +60,8 @@ def upgrade(store: SqlStore) -> bool:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     return True
+
+
+def leave(connection: Connection) -> None:
+    """Let no service start on this database any more, within its transaction: its rows are elsewhere."""
+    connection.execute(text("UPDATE alembic_version SET version_num = :left").bindparams(left=_LEFT))

@@ -267,9 +267,31 @@ def test_a_link_the_service_has_forgotten_begins_anew(house, script):
     assert house.ids() == list(range(30))
 
 
-def test_metadata_with_a_document_type_is_refused(house, script):
-    script.metadata = b'<!DOCTYPE x [<!ENTITY a "aaaa">]>' + script.metadata
+BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        lambda rest: BOMB.encode() + rest,
+        lambda rest: f"<!--{'x' * 10_000}-->{BOMB}".encode() + rest,
+        lambda rest: b"<!DOCTYPE x SYSTEM 'file:///etc/passwd'>" + rest,
+        lambda rest: f"<!--{'x' * 10_000}--><!DOCTYPE x SYSTEM 'file:///etc/passwd'>".encode() + rest,
+        lambda rest: f'<?xml version="1.0" encoding="utf-16"?>{BOMB}{rest.decode()}'.encode("utf-16"),
+        lambda rest: f'<?xml version="1.0" encoding="utf-16"?>{BOMB}{rest.decode()}'.encode("utf-16-be"),
+    ],
+    ids=["at once", "late", "external", "late external", "utf-16", "utf-16-be"],
+)
+def test_metadata_with_a_document_type_is_refused(house, script, before):
+    script.metadata = before(script.metadata.partition(b"?>")[2] or script.metadata)
     with pytest.raises(IntegrityError, match="document type"):
+        house.pull()
+
+
+@pytest.mark.parametrize("encoding", ["utf-9", "rot13", "idna", "undefined", "base64"])
+def test_metadata_in_an_encoding_that_is_none_is_refused(house, script, encoding):
+    script.metadata = f'<?xml version="1.0" encoding="{encoding}"?>'.encode() + script.metadata.partition(b"?>")[2]
+    with pytest.raises(IntegrityError, match="not XML"):
         house.pull()
 
 
