@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 from rows_of_runs import enter
-from signing_up import sign_up
 from sqlalchemy import text
 
 from kifabrik.factory import deadlines as deadlines_module
@@ -13,6 +12,7 @@ from kifabrik.factory.factory import Factory
 from kifabrik.factory.hints import Hints
 from kifabrik.factory.run_book import QUEUE, RunBook
 from kifabrik.runs.states import RunState
+from signing_up import sign_up
 
 
 class _Room:

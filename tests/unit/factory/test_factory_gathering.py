@@ -2,7 +2,6 @@
 
 import pytest
 from rows_of_runs import attempt, enter
-from signing_up import sign_up
 
 from kifabrik.errors import ConflictError
 from kifabrik.factory.endings import End
@@ -11,6 +10,7 @@ from kifabrik.factory.hints import control_topic, stage_topic
 from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.values import Resources
+from signing_up import sign_up
 
 
 @pytest.fixture
