@@ -123,8 +123,14 @@ def _whole_words(columns: Sequence[str], rows: Sequence[Sequence[str]], room: in
     spare = room - sum(least) - len(_BETWEEN) * (len(columns) - 1)
     if spare < 0:
         return None
-    given = [min(wish, spare * wish // max(1, sum(wanted))) for wish in wanted]
-    return [width + more for width, more in zip(least, given, strict=True)]
+    widths: list[int | None] = list(least)
+    for at in sorted(
+        range(len(wanted)), key=wanted.__getitem__
+    ):  # times and sums stay in one line, remarks give way
+        more = min(wanted[at], spare)
+        widths[at] = least[at] + more
+        spare -= more
+    return widths
 
 
 def counted(count: int, noun: str) -> str:

@@ -30,6 +30,15 @@ def test_one_thing_is_not_said_to_be_several(count, said):
     assert counted(count, "file") == said
 
 
+def test_the_widest_column_gives_way_first(capsys):
+    rows = [
+        ("15", "11-29 22:44:32", "lease.released", "run shuttle-anomaly, to m-gaatlt6m3xqt5aem, for maintenance")
+    ]
+    _show_folded(["#", "WHEN (UTC)", "WHAT", "ABOUT"], rows, (0,), 80)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1].startswith("15  11-29 22:44:32  lease.released  run shuttle-anomaly,")
+
+
 def test_no_id_is_broken_where_a_table_is_too_wide_but_its_words_fit(capsys):
     head = ["RUN", "JOB", "STATE", "TASKS", "COST", "ORDERED"]
     rows = [
