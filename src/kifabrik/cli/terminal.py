@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _PLAIN_WIDTH: Final = 80
+_TEN_MINUTES: Final = 600
+_AN_HOUR: Final = 3600
 _BETWEEN: Final = "  "
 _FIRST_COMBINING: Final = "\u0300"
 """From here on characters may take no column, or two (UAX #11)."""
@@ -139,10 +141,13 @@ def counted(count: int, noun: str) -> str:
 
 
 def ago(time: str) -> str:
-    """Say how long ago an RFC 3339 time was: `40s ago`, `3h 05m ago`, `12 days ago`."""
+    """Say how long ago an RFC 3339 time was: `40s ago`, `21m ago`, `3h 05m ago`, `12 days ago`."""
     seconds = max(0.0, (now_utc() - parse_time(time)).total_seconds())
     days = int(seconds // 86400)
-    return f"{days} days ago" if days > 1 else f"{format_duration(round(seconds))} ago"
+    if days > 1:
+        return f"{days} days ago"
+    text = format_duration(round(seconds))
+    return f"{text.rpartition(' ')[0] if _TEN_MINUTES <= seconds < _AN_HOUR else text} ago"
 
 
 @contextmanager

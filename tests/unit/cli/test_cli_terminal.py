@@ -1,8 +1,11 @@
 """Tables line up, whatever is in them."""
 
+from datetime import timedelta
+
 import pytest
 
-from kifabrik.cli.terminal import _show_folded, counted, show_table
+from kifabrik.cli.terminal import _show_folded, ago, counted, show_table
+from kifabrik.values import format_time, now_utc
 
 
 @pytest.mark.parametrize("wide", ["", "数据", "cafe\u0301"])
@@ -50,3 +53,11 @@ def test_no_id_is_broken_where_a_table_is_too_wide_but_its_words_fit(capsys):
     assert max(map(len, shown.splitlines())) <= 80
     for word in ("r-cl5t4y7exc6y6hpi", "r-cusquzqfi7n7xpch", "machine-watch", "0.000014"):
         assert word in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(65, "1m 05s ago"), (21 * 60 + 19, "21m ago"), (3 * 3600 + 300, "3h 05m ago"), (12 * 86_400, "12 days ago")],
+)
+def test_what_is_long_ago_is_said_without_seconds(seconds, said):
+    assert ago(format_time(now_utc() - timedelta(seconds=seconds))) == said
