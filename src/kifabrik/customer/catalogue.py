@@ -205,6 +205,13 @@ class Catalogue:
                     wanted.discard(str(entry.refs.get("run")))
         return {run: str(self.detail(entry).get("name", run)) for run, entry in ordered.items()}
 
+    def orders(self) -> dict[str, str]:
+        """Digest of the first order of each run id of an order, unverified."""
+        found: dict[str, str] = {}
+        for entry in self._of(EntryKind.RUN_ORDERED):
+            found.setdefault(str(entry.refs.get("run")), str(entry.refs.get("order", "")))
+        return found
+
     @property
     def head(self) -> tuple[int, str]:
         """Size of the log these names are from, and its root in hex."""

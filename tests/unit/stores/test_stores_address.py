@@ -31,9 +31,10 @@ def test_what_is_no_address_is_refused_without_repeating_a_password(text: str, s
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_every_spelling_of_postgresql_means_psycopg_3_and_is_shown_as_libpq_has_it(scheme: str) -> None:
-    address = Address.from_text(f"{scheme}://k@db/kifabrik?sslmode=verify-full")
+    address = Address.from_text(f"{scheme}://k@/kifabrik?host=/run/postgresql&sslmode=verify-full")
     assert address.url.drivername == "postgresql+psycopg"
-    assert str(address) == "postgresql://k@db/kifabrik?sslmode=verify-full"
+    assert str(address) == "postgresql://k@/kifabrik?host=/run/postgresql&sslmode=verify-full"
+    assert Address.from_text(str(address)) == address
     assert not address.lite
 
 
@@ -66,7 +67,7 @@ def test_a_file_that_can_hold_no_password_is_refused(
 def test_the_operator_is_told_what_a_database_says_that_cannot_be_reached(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     store = SqlStore(f"postgresql://k@/kifabrik?host={tmp_path}")
-    with pytest.raises(UnavailableError, match="cannot be used: connection failed"):
+    with pytest.raises(UnavailableError, match=f"host={tmp_path} cannot be used: connection .*socket"):
         store.check()
     store.close()
 

@@ -78,8 +78,10 @@ class Address:
         return self.url.get_backend_name() == "sqlite"
 
     def __str__(self) -> str:
-        """As it may be shown to anybody."""
-        return self.url.set(drivername=self.url.get_backend_name()).render_as_string(hide_password=True)
+        """As it may be shown to anybody, and stand in the settings."""
+        shown = self.url.set(drivername=self.url.get_backend_name()).render_as_string(hide_password=True)
+        front, mark, parameters = shown.partition("?")
+        return front + mark + parameters.replace("%2F", "/")  # a socket's folder stays readable
 
     def password(self) -> str | None:
         """The password for the next connection; None where libpq is to find it.
