@@ -1,6 +1,8 @@
 # kifabrik: `make demo` installs and plays the main job; `make test` installs and passes the tests.
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+# Tests start some hundred Pythons: each would compile all it imports anew where the environment forbids keeping that.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -q
 
 .PHONY: help install demo demo-supply-chain demo-pharma test soak test-services test-slurm slurm-cluster check format fuzz bench reference lock clean
 
@@ -22,15 +24,15 @@ demo-pharma: install ## play training on sealed compounds
 	@$(BIN)/python demo/pharma.py
 
 test: install ## run all tests
-	@$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder
 
 test-services: install ## run the tests against SAP's own OData server (from npm; Node 20)
 	@scripts/install-services
-	@$(BIN)/pytest -q -n auto --dist loadfile tests/services
+	@$(PYTEST) -n auto --dist loadfile tests/services
 
 test-slurm: install ## run the tests against a real Slurm cluster on this machine (root; installs Debian's Slurm)
 	@scripts/install-slurm
-	@$(BIN)/pytest -q tests/slurm
+	@$(PYTEST) tests/slurm
 
 slurm-cluster: install ## build that cluster to play with; docs/slurm.md
 	@scripts/install-slurm

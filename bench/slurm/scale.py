@@ -181,7 +181,7 @@ def by_array(playing: Crowd, count: int) -> None:
     say(f"{count:,} runs as {len(playing.parties)} arrays, bare sbatch", f"{took:.1f} s")
     view = QueueView(playing.commands)
     began = time.monotonic()
-    seen = len(view.look([], playing.users).jobs)
+    seen = len(view.changes(playing.users).come)
     say("  one look at all of them", f"{time.monotonic() - began:.2f} s, {seen:,} seen")
     playing.clear()
 

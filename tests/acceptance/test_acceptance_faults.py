@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import secrets
 import signal
 import time
@@ -174,6 +175,21 @@ for path in sorted(Path("/data/line").iterdir()):
     assert [line.text for line in result.log()] == [
         f"{block} {hashlib.sha256(data).hexdigest()}" for block, data in sorted(blocks.items())
     ]
+
+
+def test_ctrl_c_ends_the_following_and_says_how_to_go_on_with_the_run(stage, tmp_path):
+    job = stage.job(tmp_path, WORKS_A_WHILE, name=stage.name("followed"))
+    following = stage.customer.start("apply", job, "--yes")
+    said = stage.customer.home / "apply.log"
+    until = time.monotonic() + 60
+    while "begun" not in said.read_text() and time.monotonic() < until:
+        time.sleep(0.05)
+    following.send_signal(signal.SIGINT)
+    assert following.wait(30) == 130
+    (run,) = set(re.findall(r"kifabrik logs -f (r-\S+)", said.read_text()))
+    assert f"kifabrik stop {run}" in said.read_text()
+    assert "begins again" not in said.read_text()
+    assert stage.end(run).state is RunState.SUCCEEDED
 
 
 # --- two who want the same, and disks that are full ---

@@ -151,6 +151,12 @@ def test_an_accepted_model_verifies_with_the_public_model_signing_command(stage,
     check = [Path(sys.executable).parent / "model_signing", "verify", "key", folder]
     check += ["--signature", accepted["signature"], "--public_key", accepted["public_key"]]
     assert subprocess.run(check, check=False, capture_output=True).returncode == 0
+    (folder / "more.json").write_text("{}")
+    (folder / ".kifabrikignore").write_text("more.json\n")  # a word of the folder's own hides nothing
+    hidden = stage.customer.kifabrik("model", "accept", stage.name("slope"), folder, expect=6)
+    assert "does not hold what the run put out" in hidden.err
+    (folder / "more.json").unlink()
+    (folder / ".kifabrikignore").unlink()
     (folder / "slope.json").write_text('{"slope": 3.0}')
     assert subprocess.run(check, check=False, capture_output=True).returncode != 0
     refused = stage.customer.kifabrik("model", "accept", stage.name("slope"), folder, expect=6)

@@ -15,6 +15,9 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from kifabrik.cli.main import cli
 from kifabrik.cli.unlock import FOLDER, StewardKeys
 from kifabrik.customer.follow import read_log, wait_for_end
 from kifabrik.customer.profile import enrol
@@ -78,6 +81,10 @@ class Party:
         assert "Traceback" not in said.out + said.err
         assert expect is None or said.status == expect, f"{' '.join(map(str, words))}: {said}"
         return said
+
+    def here(self, *words):
+        """Run a command within this process, for what it refuses: starting Python takes longest."""
+        return CliRunner(env={"KIFABRIK_HOME": str(self.home)}).invoke(cli, list(map(str, words)))
 
     def start(self, *words):
         """Start the installed command and leave it running."""

@@ -8,6 +8,7 @@ import pytest
 
 from keyhouse import Attempt, House, Person
 from kifabrik.customer.catalogue import Catalogue
+from kifabrik.customer.named import DatasetName
 from kifabrik.customer.proof import prove_output, prove_run
 from kifabrik.datasets.manifest import Manifest, sign_manifest
 from kifabrik.errors import IntegrityError, NotFoundError
@@ -157,6 +158,38 @@ def test_nothing_is_called_by_the_id_of_something_else(view: View) -> None:
     second = view.trained(first).run.id
     assert [run.run for run in view.catalogue().runs()] == [first, second]
     assert view.catalogue().run(first).run == first
+
+
+def test_nobody_takes_the_name_of_a_dataset_that_is_there(view: View) -> None:
+    """A colleague's own program seals another one under the name; who grants or erases by it means the first."""
+    own = read_unverified(view.seal(NAME, b"ours"), Manifest)[0].owner
+    otto = View(view.house, view.house.enrol(Role.ENGINEER, "Otto"), view.folder)
+    otto.details = view.details
+    other = read_unverified(otto.seal(NAME, b"bad"), Manifest)[0].owner
+    catalogue = view.catalogue()
+    assert catalogue.dataset(NAME).dataset == own
+    assert [(one.name, one.dataset) for one in catalogue.datasets()] == [(NAME, own), (other, other)]
+
+
+def test_a_later_version_gives_its_dataset_no_other_name(view: View) -> None:
+    """Nor can he call the first one something else, to be the first of its name himself."""
+    first = view.seal(NAME, b"ours")
+    own = read_unverified(first, Manifest)[0].owner
+    otto = View(view.house, view.house.enrol(Role.ENGINEER, "Otto"), view.folder)
+    otto.details = view.details
+    second = otto.person.sealed({"a": b"more"}, own, view.house.recipients()[own], first)
+    view.house.factory.statements[second.digest] = second
+    view.entry(*sealed_entry(second), otto.names(second, own, {"name": "scrap"}))
+    otto.seal(NAME, b"bad")
+    assert view.catalogue().dataset(NAME) == DatasetName(NAME, own, (first.digest, second.digest), erased=False)
+
+
+def test_the_name_of_an_erased_dataset_is_free_again(view: View) -> None:
+    own = read_unverified(view.seal(NAME, b"ours"), Manifest)[0].owner
+    view.house.round.work()
+    view.house.steward.erase(own)
+    second = read_unverified(view.seal(NAME, b"again"), Manifest)[0].owner
+    assert view.catalogue().dataset(NAME).dataset == second
 
 
 @pytest.mark.parametrize("outputs", [["model\u200b"], "model", [["model"]], [7]])

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from test_attack_customer_names import View
 
+from keyhouse import House
 from kifabrik.customer.monthly import in_month
-from kifabrik.customer.monthly_proof import prove_cosigned, prove_footprints
+from kifabrik.customer.monthly_proof import check_budgets, prove_cosigned, prove_footprints, signed_order
 from kifabrik.errors import IntegrityError
 from kifabrik.launcher.gang import Gang
 from kifabrik.leases.statements import Lease
@@ -190,3 +193,43 @@ def test_an_end_the_keyholder_has_not_cosigned_yet_proves_nothing(shown) -> None
         prove_cosigned(*shown(both, both[:1]))
     lost = Entry(EntryKind.RUN_FINISHED, END, new_entry_id(), {"run": "r-1", "attempt": "a-3"})
     prove_cosigned(*shown([both[0], lost], both[:1]))
+
+
+def _priced(run: str, attempt: str, eur: str) -> Entry:
+    said = references(footprint([LITTLE], Money.from_eur(eur), None), None)
+    return Entry(EntryKind.RUN_FINISHED, END, new_entry_id(), {"run": run, "attempt": attempt, **said})
+
+
+def test_an_order_does_not_cost_more_than_its_member_signed() -> None:
+    """Neither by one attempt, nor by several in two months, nor by all tasks of a sweep together."""
+    sweep = "r-" + "a" * 16
+    ended = [_priced("r-1", "a-1", "0.60"), _priced("r-1", "a-2", "0.50"), _priced("r-2", "a-3", "7")]
+    ended += [_priced(f"{sweep}-{number}", f"a-s{number}", "0.50") for number in (1, 2)]
+    budgets = {"r-1": Money.from_eur("1.10"), "r-2": Money(), sweep: Money.from_eur("1")}
+
+    def order_of(run: str) -> SimpleNamespace:
+        return SimpleNamespace(budget_micro_eur=budgets[run].micro_eur)
+
+    assert check_budgets(ended, ended, order_of) == 2
+    for run, eur in (("r-1", "1.09"), (sweep, "0.99")):
+        budgets[run] = Money.from_eur(eur)
+        with pytest.raises(IntegrityError, match=f"{run} has cost .* its order allows {eur} EUR at most"):
+            check_budgets(ended, [one for one in ended if str(one.refs["run"]).startswith(run)][-1:], order_of)
+
+
+def test_the_budget_is_that_of_the_members_own_signature(house: House, tmp_path: Path) -> None:
+    anna = house.enrol()
+    run = anna.order(budget_micro_eur=5)
+    dear = sign_statement(replace(run.said, budget_micro_eur=10**9), {}, SigningKey.generate())
+    house.factory.statements[dear.digest] = dear
+    view = View(house, anna, tmp_path)
+    session = SimpleNamespace(
+        datasets=SimpleNamespace(statement=house.factory.statement), tenant=house.factory.tenant
+    )
+    catalogue = view.catalogue()
+    assert catalogue.orders() == {run.id: run.order.digest}
+    assert signed_order(session, catalogue, catalogue.orders(), run.id).budget_micro_eur == 5
+    other = anna.order(budget_micro_eur=10**9)
+    for shown, said in ((dear, "not signed"), (other.order, "as that of")):
+        with pytest.raises(IntegrityError, match=said):
+            signed_order(session, catalogue, {run.id: shown.digest}, run.id)

@@ -180,6 +180,19 @@ def test_an_order_withheld_from_the_restored_keyholder_gains_no_attempt(house: H
     assert house.round.books.lineage.descendants(read_unverified(data, Manifest)[0].owner) == [run.id]
 
 
+def test_a_request_withheld_from_the_restored_keyholder_gains_no_attempt_either(house: House) -> None:
+    anna, data = _busy(house)
+    file = _backup(house)
+    run = anna.order(data, attempts=1)
+    lease = run.attempt(1).obtain().lease
+    assert lease is not None
+    house.close()
+    del house.factory.statements[lease.predicate.request]
+    _restore(house, file)
+    house.open("restored")
+    assert house.refused(run.attempt(1).ask()) == "replayed"
+
+
 def test_a_restored_keyholder_has_a_new_witness_key_and_says_so_in_the_log(house: House, tmp_path: Path) -> None:
     anna, data = _busy(house)
     first = anna.order(data).attempt().obtain()
@@ -259,7 +272,7 @@ def test_two_servers_on_one_folder_are_told_apart(house: House) -> None:
     assert not house.keyholder.status().serving
 
 
-def test_a_lapsed_backup_restores_nothing_also_with_the_clock_set_back(house: House) -> None:
+def test_a_lapsed_backup_restores_nothing(house: House) -> None:
     _busy(house)
     file = _backup(house, days=1)
     house.clock.ahead = timedelta(days=2)

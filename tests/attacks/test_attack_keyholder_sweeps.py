@@ -113,6 +113,9 @@ def test_what_one_task_made_is_not_released_as_anothers(house: House) -> None:
     said = read_unverified(first.stream(), LogStream)[0]
     stream = sign_statement(replace(said, run=task_run(sweep.id, 2)), {"header": said.header}, first.run_key)
     assert house.refused(anna.ask_for(sweep.id, stream)) == "manifest"
+    own = second.output({"m": b"2"})
+    assert house.refused(anna.ask_for(task_run(sweep.id, 1), own)) == "items"
+    assert house.refused(anna.ask_for(task_run(sweep.id, 1), second.stream())) == "manifest"
 
 
 def test_a_checkpoint_of_one_task_is_not_given_to_another(house: House) -> None:
@@ -197,6 +200,15 @@ def test_an_output_that_no_signed_end_names_is_no_input(house: House) -> None:
     other = attempt.output({"f": b"2"})
     assert house.refused(_asks(train, other)) == "needs"
     assert train.attempt(2).obtain(items=(train.code.digest, features.digest)).lease
+
+
+def test_an_end_the_factory_signs_itself_makes_no_output(house: House) -> None:
+    anna, prepare, attempt, features = _prepared(house)
+    train, honest = _train(anna, prepare), attempt.run_key
+    attempt.run_key = SigningKey.generate()
+    attempt.finish(features)
+    attempt.run_key = honest
+    assert house.refused(_asks(train, features)) == "needs"
 
 
 def test_an_output_of_another_run_or_number_is_no_input(house: House) -> None:

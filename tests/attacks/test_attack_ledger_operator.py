@@ -187,6 +187,18 @@ def test_an_inner_node_cannot_be_passed_off_as_an_entry():
         verify_proof(Proof(0, path, checkpoint), node, POLICY)
 
 
+def test_nor_can_it_under_a_head_that_makes_the_log_as_short_as_its_path():
+    """The same root, said to be over two entries: only that leaves and nodes are hashed apart stands against it."""
+    reader = TileReader(tiles(ENTRIES[:4]).__getitem__, 4)
+    node = reader.hash(0, 0) + reader.hash(0, 1)
+    root = CompactTree()
+    root.extend(map(leaf_hash, ENTRIES[:4]))
+    short = sign_tree_head(TreeHead(ORIGIN, 2, root.root()), ORIGIN, LOG_KEY)
+    path = inclusion_proof(4, 0, reader.hash)[1:]
+    with pytest.raises(IntegrityError, match="does not lead to the root"):
+        verify_proof(Proof(0, path, cosign(short, witness_name(TENANT), WITNESS_KEY, 1)), node, POLICY)
+
+
 def test_poisoned_tiles_do_not_spread_into_a_signed_root():
     files = tiles(ENTRIES)
     tree = CompactTree()

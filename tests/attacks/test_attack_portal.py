@@ -41,6 +41,7 @@ from kifabrik.wiring.factory import open_factory
 from living_trees import files_below
 from parties import Party, Person
 from players import keyholder
+from signing_up import sign_up
 
 __all__ = ["desk"]
 
@@ -299,14 +300,22 @@ def test_what_others_named_is_text_and_never_markup(scene: Scene, where: str) ->
 
 
 def test_a_tenants_note_with_markup_is_shown_as_it_is_written(scene: Scene) -> None:
-    party = scene.desk.sign_up()
-    with scene.desk.inside.store.write() as transaction:
-        code = next(one for one in transaction.accounts.codes() if one.tenant == party.tenant)
-        transaction._sql.exec_driver_sql(  # type: ignore[attr-defined]
-            "UPDATE codes SET note = ? WHERE hash = ?", (f"Müller {_SCRIPT}", code.hash)
-        )
+    sign_up(scene.desk.inside, f"Müller {_SCRIPT}")
     text = scene.get("/operator/tenants", scene.operators_cookie).text
     assert "Müller &lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example/x", "///evil.example", "/%5Cevil.example", '/"onload=alert(1)', "/%0d%0ax"]
+)
+def test_the_page_of_an_odd_address_links_nowhere_else(scene: Scene, path: str) -> None:
+    answer = httpx.get(httpx.URL(scene.desk.url).copy_with(raw_path=path.encode()), headers={"accept": "text/html"})
+    parts = _Parts()
+    parts.feed(answer.text)
+    assert answer.status_code == 404
+    assert parts.links
+    assert not parts.odd
+    assert not [one for one in parts.links if re.match(r"[/\\]{2}|[a-z]+:", one)]
 
 
 # --- forms ---

@@ -230,8 +230,8 @@ TOLD_BY_PROC = {
     *("misc", "modules", "mounts", "net", "self", "stat", "swaps", "sys", "sysvipc", "thread-self", "uptime"),
     *("version", "version_signature", "vmstat"),
 }
-"""What a room may show of /proc beside its processes. `irq` counts interrupts, as `interrupts` does; `bus` has
-disks and network interfaces. On a kernel that tells more, somebody has to look at it."""
+"""What a room may show of /proc beside its processes. `irq` counts interrupts, as `interrupts` does; `bus` lists
+devices. On a kernel that tells more, somebody has to look at it."""
 
 
 def test_proc_tells_what_is_written_down_here_and_nothing_else(tmp_path):

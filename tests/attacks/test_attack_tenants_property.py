@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from runs_room import Desk, desk
 from sqlalchemy import event
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from kifabrik.attestation.policy import AttestationPolicy, EndorsedNode
@@ -37,6 +38,7 @@ from kifabrik.orders.order import Input, sign_order
 from kifabrik.runs.claims import NodeClaim, sign_claim
 from kifabrik.service.app import make_app
 from kifabrik.service.auth import Failures
+from kifabrik.service.routers import ALL
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified, sign_statement
@@ -545,6 +547,17 @@ def test_every_operation_of_the_schema_is_attacked(scene: Scene) -> None:
     schema = scene.client.get("/v1/openapi.json").json()
     there = {(method.upper(), path) for path, item in schema["paths"].items() for method in item}
     assert there - _WITHOUT_ANY_ID - _OPEN - _APART == set(ATTACKS), "teach this test about what is new"
+
+
+def test_no_route_is_outside_the_schema(scene: Scene) -> None:
+    """What was mounted, or hidden from the schema, would be attacked by nobody here."""
+    apart = [one.path for one in scene.client.app.routes if isinstance(one, Route)]  # type: ignore[attr-defined]
+    assert apart == [path for _, path in _OPEN]
+    assert len(scene.client.app.routes) == len(apart) + len(ALL)  # type: ignore[attr-defined]
+    schema = scene.client.get("/v1/openapi.json").json()
+    there = {(method.upper(), path) for path, item in schema["paths"].items() for method in item}
+    routes = [route for router in ALL for route in router.routes]
+    assert {(method, route.path_format) for route in routes for method in route.methods} == there  # type: ignore[attr-defined]
 
 
 def answered(scene: Scene, method: str, token: str, request: Request) -> tuple[tuple[object, ...], Trace]:

@@ -164,7 +164,8 @@ class Ceph:
             "rgw data": f"{self.folder}/rgw",
             "rgw thread pool size": 64,
             "rgw enable usage log": "false",
-            "rgw lc debug interval": 0,
+            "rgw gc obj min wait": 1,
+            "rgw gc processor period": 2,
             "debug ms": "0/0",
         }
         lines = [f"{name} = {value}" for name, value in settings.items() if value != ""]

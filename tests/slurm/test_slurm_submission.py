@@ -1,6 +1,7 @@
 """Submission, the view of the queue, and commands against a real Slurm."""
 
 import signal
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -56,12 +57,18 @@ def script(body):
     return f"#!/bin/sh\n{body}\n"
 
 
+def facts_of(view, job, user):
+    """What Slurm knows of a job: the queue's word, or else what accounting remembers."""
+    queued = view.one(job, user)
+    (one,) = queued or view.remembered([JobKey(job)], datetime.now(UTC) - timedelta(days=1))
+    return one
+
+
 @pytest.mark.parametrize("form", Form)
 def test_a_run_is_seen_from_its_queue_to_its_end(form, commands, submitter, user, eventually):
     view = QueueView(commands, form)
     job = submitter.submit(submission(f"kf-seen-{form}"), script("sleep 1; exit 7"), user)
-    key = JobKey(job)
-    seen = eventually(lambda: (j := view.look([key], [user]).jobs[key]).phase is Phase.ENDED and j)
+    seen = eventually(lambda: (one := facts_of(view, job, user)).phase is Phase.ENDED and one)
     assert (seen.state, seen.exit, seen.user, seen.name) == (JobState.FAILED, Exit(7), user, f"kf-seen-{form}")
     assert seen.nodes[0] in ("n1", "n2", "n3", "n4")
 
@@ -106,7 +113,7 @@ def test_without_looking_first_there_would_be_two(view, submitter, user):
 
 def test_a_run_that_ended_is_still_that_run(view, submitter, user, eventually):
     job = submitter.submit(submission("kf-ended"), script("true"), user)
-    eventually(lambda: view.look([JobKey(job)], [user]).jobs[JobKey(job)].phase is Phase.ENDED)
+    eventually(lambda: facts_of(view, job, user).phase is Phase.ENDED)
     assert submitter.submit(submission("kf-ended"), script("true"), user, first=False) == job
 
 
@@ -114,8 +121,8 @@ def test_another_users_job_of_the_same_name_is_another_run(view, submitter, user
     mine = submitter.submit(submission("kf-same"), script("sleep 60"), user)
     theirs = submitter.submit(submission("kf-same"), script("sleep 60"), other_user, first=False)
     assert mine != theirs
-    assert JobKey(theirs) not in view.look([], [user]).jobs
-    assert JobKey(theirs) in view.look([], [user, other_user]).jobs
+    assert JobKey(theirs) not in {one.key for one in view.changes([user]).come}
+    assert JobKey(theirs) in {one.key for one in view.changes([user, other_user]).come}
 
 
 def test_no_variable_of_the_service_reaches_the_job(cluster, submitter, user, eventually, monkeypatch):
@@ -133,7 +140,7 @@ def test_an_array_with_a_throttle_runs_so_many_at_once(view, submitter, user, ev
     job = submitter.submit(submission("kf-array", options=options), script("sleep 60"), user)
 
     def tasks():
-        return [one for key, one in view.look([], [user]).jobs.items() if key.job == job]
+        return view.one(job, user)
 
     eventually(lambda: sum(one.phase is Phase.RUNNING for one in tasks()) == 2)
     assert sorted(one.key.task for one in tasks()) == [1, 2, 3, 4, 5]
@@ -147,7 +154,7 @@ def test_a_requeued_run_keeps_its_number_and_counts_its_restarts(commands, view,
     job = submitter.submit(submission("kf-requeue", options=SlurmOptions(requeue=True)), script("sleep 600"), user)
 
     def facts():
-        return view.look([JobKey(job)], [user]).jobs[JobKey(job)]
+        return facts_of(view, job, user)
 
     eventually(lambda: facts().phase is Phase.RUNNING)
     commands.run("scontrol", "requeue", str(job))
@@ -163,7 +170,7 @@ def test_a_run_that_has_to_go_gets_its_signal_first_and_is_requeued(cluster, vie
     eventually(lambda: output.exists() and "start" in output.read_text())
     everything = Resources(cpus=16, memory_bytes=2**25, nodes=4)
     submitter.submit(submission("kf-high", resources=everything), script("sleep 5"), user)
-    facts = eventually(lambda: (one := view.look([], [user]).jobs[JobKey(low)]).phase is not Phase.RUNNING and one)
+    facts = eventually(lambda: (one := facts_of(view, low, user)).phase is not Phase.RUNNING and one)
     assert facts.state in (JobState.PENDING, JobState.COMPLETING, JobState.PREEMPTED, JobState.REQUEUED)
     assert eventually(lambda: "got TERM" in output.read_text() or "start\nstart" in output.read_text())
 
@@ -192,7 +199,7 @@ def test_more_nodes_than_there_are_wait_with_a_reason_that_says_to_change_the_or
 ):
     """Unless the operator sets EnforcePartLimits: then sbatch refuses."""
     job = submitter.submit(submission("kf-many", resources=Resources(nodes=99)), script("true"), user)
-    reason = eventually(lambda: (r := view.look([], [user]).jobs[JobKey(job)].reason) not in ("", "Priority") and r)
+    reason = eventually(lambda: (r := facts_of(view, job, user).reason) not in ("", "Priority") and r)
     assert explain(reason).advice is Advice.CHANGE
 
 
@@ -201,29 +208,34 @@ def test_a_stopped_controller_is_unavailable_and_not_an_empty_queue(cluster, use
     try:
         impatient = SlurmCommands(cluster.conf, patience_s=2)
         with pytest.raises(UnavailableError, match="did not answer within 2 s"):
-            QueueView(impatient).look([], [user])
+            QueueView(impatient).changes([user])
     finally:
         cluster.kill("slurmctld", signal.SIGCONT)
-    assert view.look([], [user]).accounting_answers
+    view.changes([user])
 
 
-def test_without_accounting_jobs_that_left_the_queue_are_unknown_and_not_lost(cluster, view, user, eventually):
-    gone = JobKey(66_000_000)
-    assert view.look([gone], [user]).lost == {gone}
+def test_without_accounting_nobody_says_that_a_job_is_not_there(cluster, view, eventually):
+    gone, since = JobKey(66_000_000), datetime.now(UTC) - timedelta(days=1)
+    assert view.remembered([gone], since) == []
     cluster.kill("slurmdbd", signal.SIGKILL)
     try:
-        found = view.look([gone], [user])
-        assert (found.accounting_answers, found.unknown, found.lost) == (False, {gone}, frozenset())
+        with pytest.raises(UnavailableError):
+            view.remembered([gone], since)
     finally:
         cluster.start("slurmdbd")
-    eventually(lambda: view.look([gone], [user]).accounting_answers)
+
+    def answers():
+        with suppress(UnavailableError):
+            return view.remembered([gone], since) == []
+
+    eventually(answers)
 
 
 def test_jobs_are_cancelled_together_though_some_of_them_are_gone(view, submitter, user, eventually):
     jobs = [submitter.submit(submission(f"kf-many-{number}"), script("sleep 60"), user) for number in range(3)]
     submitter.cancel(66_000_000, jobs[0], JobKey(66_000_001), *map(JobKey, jobs[1:]))
-    eventually(lambda: not [one for one in view.look([], [user]).jobs.values() if one.phase is not Phase.ENDED])
-    assert {view.look([], [user]).jobs[JobKey(job)].state for job in jobs} == {JobState.CANCELLED}
+    eventually(lambda: all(facts_of(view, job, user).phase is Phase.ENDED for job in jobs))
+    assert {facts_of(view, job, user).state for job in jobs} == {JobState.CANCELLED}
 
 
 @pytest.mark.parametrize("wish", [{"begin": "now+1days"}, {"dependency": "afterok:1"}], ids=["begin", "dependency"])
@@ -252,8 +264,8 @@ def test_nodes_and_partitions_are_what_the_cluster_was_built_with(cluster, comma
         nodes = {node.name: node for node in view.nodes()}
         assert set(nodes) == {"n1", "n2", "n3", "n4"}
         assert nodes["n1"].gpus == {"h200": 8}
-        assert nodes["n1"].in_service
-        assert not nodes["n4"].in_service
+        assert "DRAIN" not in nodes["n1"].states
+        assert "DRAIN" in nodes["n4"].states
         assert nodes["n4"].reason == "ECC errors = bad"
     finally:
         cluster.run("scontrol", "update", "NodeName=n4", "State=RESUME")

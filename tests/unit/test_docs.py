@@ -15,7 +15,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FENCE = re.compile(r"^ *```(\w*)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PROMPT = re.compile(r"^[a-z]*[$#] (?:kifabrik|/\S*/bin/kifabrik) (.*)")
-ENDS = {"|", ">", ">>", "&&", ";", "#"}
+UNPROMPTED = re.compile(r"^\s*kifabrik ([a-z].*)$")
+INLINE = re.compile(r"`kifabrik ([^`]+)`")
+ENDS = {"|", ">", ">>", "&&", ";", "#", "…", "kifabrik"}
 
 
 def prose(page):
@@ -40,12 +42,14 @@ def anchors(page):
 
 
 def commands(page):
-    """What follows `kifabrik` in the fenced blocks of a page, with line numbers."""
+    """What follows `kifabrik` in fenced blocks, with a prompt or without, and in code within text, by line."""
     inside, begun = False, ""
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         if FENCE.match(line):
             inside, begun = not inside, ""
-        elif inside and (begun or (said := PROMPT.match(line))):
+        elif not inside:
+            yield from ((number, text) for text in INLINE.findall(line))
+        elif begun or (said := PROMPT.match(line) or UNPROMPTED.match(line)):
             text = f"{begun} {line.strip()}" if begun else said[1]
             begun = text[:-1] if text.endswith("\\") else ""
             if not begun:
@@ -59,9 +63,9 @@ def words(text):
     except ValueError:
         found = text.split()
     for word in found:
-        if word in ENDS or word.startswith("("):
+        if word in ENDS or word.startswith("(") or re.fullmatch(r"[A-Z]+|[a-z]+(\|[a-z]+)+", word):
             return
-        yield word.rstrip(";")
+        yield word.rstrip(";,")
 
 
 def test_every_link_leads_somewhere():

@@ -1,4 +1,4 @@
-"""`kifabrik admin`: code, tenants, limits, prices, bill, nodes, slurm, check, backup, database, metrics, open."""
+"""`kifabrik admin`: the operator's commands, one module each."""
 
 import click
 
@@ -17,6 +17,7 @@ from kifabrik.cli.main import LazyGroup
         "slurm": ("kifabrik.cli.admin_slurm:slurm", "Bring a Slurm cluster's accounts in step with the tenants."),
         "backup": ("kifabrik.cli.admin_backup:backup", "Copy database, objects, keys and settings to a folder."),
         "database": ("kifabrik.cli.admin_database:database", "Move the factory's rows to PostgreSQL."),
+        "objects": ("kifabrik.cli.admin_objects:objects", "Move sealed objects from a folder into a bucket."),
         "metrics": ("kifabrik.cli.admin_metrics:figures", "Print figures for Prometheus."),
         "open": ("kifabrik.cli.admin_open:open_pages", "Open the operator's pages in the browser, signed in."),
         "check": ("kifabrik.cli.admin_check:check", "Check that database, objects and ledgers agree."),

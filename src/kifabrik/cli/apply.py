@@ -1,8 +1,9 @@
 """`kifabrik apply`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -19,6 +20,9 @@ from kifabrik.jobs.reading import Read, read_job_or_script
 from kifabrik.runs.states import RunState
 from kifabrik.values import Money, Place, format_duration, format_size
 from kifabrik.wire.runs import Plan, RunView
+
+_CUT_SHORT: Final = 130
+"""Exit status after Ctrl-C."""
 
 
 @click.command(
@@ -163,7 +167,32 @@ def _delivery(plan: Plan) -> str:
     return "opened into memory before it starts"
 
 
+@contextmanager
+def _left_alone(runs: Sequence[str], *, as_json: bool) -> Iterator[None]:
+    """Ctrl-C ends the following, not the runs: say how to go on, as the same command would order them again."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not as_json:
+            for run in runs:
+                remark(
+                    f"\n{run} goes on. Follow it with: kifabrik logs -f {run}\n  or stop it: kifabrik stop {run}"
+                )
+        raise click.exceptions.Exit(_CUT_SHORT) from None
+
+
 def _follow(session: Session, runs: Sequence[str], *, as_json: bool) -> None:
+    with _left_alone(runs, as_json=as_json):
+        views = _ended(session, runs, as_json=as_json)
+    if as_json:
+        _show_json([view.model_dump(mode="json") for view in views])
+    for view in views:
+        if view.state is not RunState.SUCCEEDED:
+            raise _failure(session, view)
+
+
+def _ended(session: Session, runs: Sequence[str], *, as_json: bool) -> list[RunView]:
+    """Follow runs to their end, one after the other."""
     views = []
     for run in runs:
         if not as_json:
@@ -171,11 +200,7 @@ def _follow(session: Session, runs: Sequence[str], *, as_json: bool) -> None:
         views.append(wait_for_end(session, run))
         if not as_json and views[-1].state is RunState.SUCCEEDED:
             done(_success(views[-1]))
-    if as_json:
-        _show_json([view.model_dump(mode="json") for view in views])
-    for view in views:
-        if view.state is not RunState.SUCCEEDED:
-            raise _failure(session, view)
+    return views
 
 
 def _success(view: RunView) -> str:

@@ -46,7 +46,8 @@ def erase(
     with open_session(keys.home) as session:
         dataset = session.catalogue().dataset(name).dataset
         if not (yes or as_json):
-            click.confirm(f"Destroy the key of {name} for good?", abort=True, err=True)
+            called = name if name == dataset else f"{name} ({dataset})"
+            click.confirm(f"Destroy the key of {called} for good?", abort=True, err=True)
         with keys.open() as steward:
             steward.erase(dataset, derived=derived)
         with waiting("Waiting for the certificate …"):

@@ -34,4 +34,6 @@ def asked(passphrase_file: Path | None, key_file: Path | None, home: Path, as_js
         ["RUN", "WHO", "PURPOSE", "WHY", "UNTIL"],
         [(one.run, one.member, one.purpose, one.note, one.deadline) for one in found],
     )
+    for one in found:
+        remark(f"{one.run} uses {', '.join(one.inputs) or 'no data'}")
     remark("Decide with: kifabrik keyholder approve RUN, or deny RUN")

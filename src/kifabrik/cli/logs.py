@@ -7,7 +7,7 @@ import click
 
 from kifabrik.cli.follow import print_log
 from kifabrik.cli.options import home_option, json_option
-from kifabrik.cli.terminal import show_json
+from kifabrik.cli.terminal import counted, remark, show_json
 from kifabrik.customer.follow import read_log
 from kifabrik.customer.session import open_session
 
@@ -32,5 +32,9 @@ def logs(run: str, follow: bool, home: Path, as_json: bool) -> None:
         found = session.catalogue().run(run).run
         if as_json:
             show_json([asdict(line) for line in read_log(session, found, follow=follow)])
+            return
+        view = session.runs.show(found)
+        if view.tasks and not follow:
+            remark(f"{counted(sum(view.tasks.values()), 'task')} with a log each, such as: kifabrik logs {run}/1")
             return
         print_log(session, found, follow=follow)

@@ -4,7 +4,9 @@ Commands are imported when they are called, not before, so `kifabrik --help` sta
 """
 
 import importlib
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -178,6 +180,7 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the status of the error class, or 0."""
+    _open_streams()
     try:
         status = cli.main(standalone_mode=False)
     except KifabrikError as error:
@@ -185,7 +188,7 @@ def main() -> NoReturn:
     except click.exceptions.Abort as error:
         if isinstance(error.__cause__, KeyboardInterrupt):
             _interrupted()
-        sys.exit(_INTERRUPTED)  # a question was not answered
+        _unanswered()
     except click.ClickException as error:
         if isinstance(error, click.NoSuchOption) and error.option_name in _BEHIND and not _is_of_a_command(error):
             said = f"{error.option_name} goes behind the command: kifabrik ps {error.option_name} …"
@@ -207,6 +210,25 @@ def main() -> NoReturn:
 def _interrupted() -> NoReturn:
     click.echo("Interrupted. The same command goes on where that can be, or begins again.", err=True)
     sys.exit(_INTERRUPTED)
+
+
+def _unanswered() -> NoReturn:
+    """End at a question that was answered with no, or by nobody."""
+    if sys.stdin.isatty():
+        click.echo("Nothing was done.", err=True)
+    else:
+        click.echo("\nNothing was done: there is no terminal to ask at. With --yes nothing is asked.", err=True)
+    sys.exit(_INTERRUPTED)
+
+
+def _open_streams() -> None:
+    """Where a standard stream was closed by whoever started the command, read and write nothing there.
+
+    Else the next file that is opened would be taken for it, and Python itself has None in its place.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
 
 
 def _is_of_a_command(error: click.UsageError) -> bool:
@@ -242,7 +264,9 @@ def _fail(error: KifabrikError) -> NoReturn:
         import json  # noqa: PLC0415 - only needed on failure
 
         problem = {"code": error.code, "message": error.message, "hint": error.hint}
-        click.echo(json.dumps({"error": problem}, ensure_ascii=False))
+        with suppress(OSError):  # that nothing can be said there may be the error itself
+            click.echo(json.dumps({"error": problem}, ensure_ascii=False))
+            sys.stdout.flush()
     else:
         from kifabrik.cli.folding import folded  # noqa: PLC0415 - only needed on failure
         from kifabrik.cli.plain import plain  # noqa: PLC0415

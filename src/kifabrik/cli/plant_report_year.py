@@ -6,7 +6,7 @@ from typing import Literal
 import click
 
 from kifabrik.cli.options import json_option
-from kifabrik.cli.terminal import remark, show_json
+from kifabrik.cli.terminal import clock, remark, show_json
 
 
 @click.command(
@@ -24,8 +24,9 @@ def year(folder: Path, language: Literal["de", "en"], *, as_json: bool) -> None:
     from kifabrik.plant.report import write_report, write_sheet  # noqa: PLC0415 - slow to import
     from kifabrik.plant.saving import load  # noqa: PLC0415
 
-    study = load(folder)
-    page, sheet = write_report(study, folder, language), write_sheet(study, folder)
+    with clock("Drawing the report"):
+        study = load(folder)
+        page, sheet = write_report(study, folder, language), write_sheet(study, folder)
     if as_json:
         show_json({"report": str(page), "sheet": str(sheet)})
         return

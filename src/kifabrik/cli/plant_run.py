@@ -9,7 +9,7 @@ import click
 
 from kifabrik.cli.options import json_option
 from kifabrik.cli.plant_sites import energy, figure, opened, plain_numbers, site_options
-from kifabrik.cli.terminal import remark, show_json, show_table, warn
+from kifabrik.cli.terminal import clock, remark, show_json, show_table, warn
 
 _MUCH: Final = 0.02
 
@@ -56,14 +56,16 @@ def run(
 
     file = opened(site, changes, year)
     load = load_of(load_name, file.site.fleet(), Span(file.site.year))
-    simulated = simulate(file.site, load, folder=data)
-    study = study_of(simulated, file, load_name)
+    with clock("Simulating a year by the minute; the first time here the simulator is compiled"):
+        simulated = simulate(file.site, load, folder=data)
+        study = study_of(simulated, file, load_name)
     if out:
         from kifabrik.plant.report import write_report, write_sheet  # noqa: PLC0415
         from kifabrik.plant.saving import save  # noqa: PLC0415
 
-        save(study, out, simulated)
-        page, _ = write_report(study, out, language), write_sheet(study, out)
+        with clock("Writing series and report"):
+            save(study, out, simulated)
+            page, _ = write_report(study, out, language), write_sheet(study, out)
     if as_json:
         show_json(
             {**plain_numbers(asdict(study.summary)), "river": study.river_source, "weather": study.weather_source}

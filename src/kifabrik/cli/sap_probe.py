@@ -10,9 +10,16 @@ from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.plain import plain
 from kifabrik.cli.sap_secret import store_of, store_options
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
+from kifabrik.errors import SignInError
 
 if TYPE_CHECKING:
     from kifabrik.connectors.sap.probe import Probed, SetFound
+
+
+_NO_PLAN = (
+    "Without a plan the environment says how to sign in, such as KIFABRIK_SAP_USER and KIFABRIK_SAP_PASSWORD. "
+    "All ways: kifabrik sap probe --help"
+)
 
 
 @click.command(
@@ -65,8 +72,11 @@ def probe(
     store = store_of(home, passphrase_file, key_file)
     read = read_plan(plan) if plan else None
     sign_in = read.sign_in if read else sign_in_from_environment()
-    with caller_of(read, store) if read else connect(check_url(url or ""), sign_in) as caller:
-        found = look(caller, only=only)
+    try:
+        with caller_of(read, store) if read else connect(check_url(url or ""), sign_in) as caller:
+            found = look(caller, only=only)
+    except SignInError as error:
+        raise SignInError(error.message, hint=error.hint if read else _NO_PLAN) from None
     if draft is not None:
         draft.write_text(draft_plan(found, sign_in), encoding="utf-8")
     if as_json:

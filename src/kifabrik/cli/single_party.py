@@ -11,6 +11,8 @@ from typing import Final
 
 from kifabrik.cli.terminal import done, remark, warn
 from kifabrik.customer.profile import usual_folder
+from kifabrik.durable import write_whole
+from kifabrik.errors import ConflictError
 
 _KIFABRIK: Final = (sys.executable, "-m", "kifabrik.cli.main")
 _ENDING_S: Final = 10.0
@@ -48,14 +50,20 @@ class SingleParty:
     def _begin(self, url: str) -> None:
         invitation = self._home / "invitation.json"
         key_file = self._home / "keyholder.key"
-        if not (self._home / "keyholder").exists():
-            passphrase = self._home / "passphrase.txt"
-            _write_private(passphrase, secrets.token_urlsafe(24))
+        passphrase = self._home / "passphrase.txt"
+        # A start that was cut off is gone on with: only it leaves a passphrase and no key file or invitation.
+        if not passphrase.exists() and not (self._home / "keyholder").exists():
+            write_whole(passphrase, f"{secrets.token_urlsafe(24)}\n".encode())
+        if passphrase.exists() and not key_file.exists():
             code = json.loads(self._kifabrik("admin", "code", "--json"))["code"]
             self._kifabrik(
                 *("tenant", "create", "--factory", url, "--code", code),
                 *("--passphrase-file", str(passphrase), "--key-file", str(key_file)),
+                may=(ConflictError.exit_status,),  # it had signed up, and its key file was still to be written
             )
+            if not key_file.exists():
+                self._kifabrik("keyholder", "key-file", str(key_file), "--passphrase-file", str(passphrase))
+        if passphrase.exists() and not invitation.exists() and not (self._home / "member").exists():
             self._kifabrik(
                 *("tenant", "invite", "--role", "owner", "--name", "me", "--out", str(invitation)),
                 *("--passphrase-file", str(passphrase)),
@@ -72,15 +80,10 @@ class SingleParty:
             remark(f"    kifabrik login {shlex.quote(str(invitation.resolve()))}")
             remark(f"  Grants and erasures ask for the passphrase in {self._home / 'passphrase.txt'}")
 
-    def _kifabrik(self, *words: str) -> str:
+    def _kifabrik(self, *words: str, may: tuple[int, ...] = ()) -> str:
         ran = subprocess.run(
             [*_KIFABRIK, *words, "--home", str(self._home)], capture_output=True, text=True, check=False
         )
-        if ran.returncode != 0:
+        if ran.returncode not in (0, *may):
             warn(f"kifabrik {' '.join(words[:2])}: {ran.stderr.strip()}")
         return ran.stdout
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_text(text + "\n", encoding="utf-8")

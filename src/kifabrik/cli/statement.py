@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,9 +10,9 @@ import click
 
 from kifabrik.cli.counting import counting
 from kifabrik.cli.options import FileToWrite, home_option, json_option
-from kifabrik.cli.terminal import done, remark, show_json, show_table
+from kifabrik.cli.terminal import counted, done, remark, show_json, show_table
 from kifabrik.customer.monthly import check_month, in_month, monthly
-from kifabrik.customer.monthly_proof import prove_footprints, require_cosigned
+from kifabrik.customer.monthly_proof import check_budgets, prove_footprints, require_cosigned, signed_order
 from kifabrik.customer.monthly_table import COLUMNS, as_csv
 from kifabrik.customer.monthly_table import as_json as as_json_of
 from kifabrik.customer.session import open_session
@@ -53,7 +54,11 @@ _ABOUT_SITE: Final = frozenset({"heat_handed_on_kwh", "water_consumed_l", "co2e_
 @click.option(
     "--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the HTML page."
 )
-@click.option("--verify", is_flag=True, help="Hold each footprint against what the launchers signed.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Hold each footprint against what the launchers signed, and each order's cost against its budget.",
+)
 @home_option
 @json_option
 def statement(
@@ -75,6 +80,8 @@ def statement(
             with counting("verifying", len(ended), quiet=as_json) as count:
                 told: Callable[[], None] = (lambda: count(1)) if count else (lambda: None)
                 proven = prove_footprints(ended, session.datasets.statement, session.keyholder_key, told)
+            order_of = partial(signed_order, session, catalogue, catalogue.orders())
+            bounded = check_budgets(catalogue.ended(), ended, order_of)
     if out is not None:
         out.write_text(write(found), encoding="utf-8")
     if as_json:
@@ -85,6 +92,8 @@ def statement(
         done(f"{wanted}: {len(found.lines)} orders, {found.total.attempts} attempts. {out}")
     if verify and not as_json:
         done(f"Verified: time and energy of {proven} attempts are those their launchers signed.")
+        if bounded:
+            done(f"Verified: {counted(bounded, 'order')} with a budget cost no more than was signed.")
 
 
 def _writer(out: Path | None, language: "Language") -> Callable[["MonthlyStatement"], str]:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -100,8 +100,10 @@ def _show_folded(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    widths = _whole_words(columns, rows, width) or [None] * len(columns)
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number in right else "left", overflow="fold")
+        align: Literal["left", "right"] = "right" if number in right else "left"
+        table.add_column(column, justify=align, overflow="fold", width=widths[number])
     for row in rows:
         table.add_row(*row)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else width)
@@ -109,6 +111,20 @@ def _show_folded(columns: Sequence[str], rows: Sequence[Sequence[str]], right: S
         console.print(table)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
+
+
+def _whole_words(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int | None] | None:
+    """Widths that break no word, so ids can be copied; None where there is no room, or letters are wide."""
+    down = list(zip(columns, *rows, strict=True))
+    if not all(_is_narrow(cell) for cells in down for cell in cells):
+        return None
+    least = [max(len(word) for cell in cells for word in cell.split(" ")) for cells in down]
+    wanted = [max(map(len, cells)) - width for cells, width in zip(down, least, strict=True)]
+    spare = room - sum(least) - len(_BETWEEN) * (len(columns) - 1)
+    if spare < 0:
+        return None
+    given = [min(wish, spare * wish // max(1, sum(wanted))) for wish in wanted]
+    return [width + more for width, more in zip(least, given, strict=True)]
 
 
 def counted(count: int, noun: str) -> str:
@@ -164,7 +180,7 @@ def ticking(label: str) -> Callable[[], None]:
         return lambda: None
     from rich import progress  # noqa: PLC0415 - most commands wait for nothing
 
-    clock = progress.Progress(
+    shown = progress.Progress(
         progress.SpinnerColumn(),
         progress.TextColumn("{task.description}", markup=False),
         progress.TimeElapsedColumn(),
@@ -173,6 +189,16 @@ def ticking(label: str) -> Callable[[], None]:
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    clock.add_task(plain(label), total=None)
-    clock.start()
-    return clock.stop
+    shown.add_task(plain(label), total=None)
+    shown.start()
+    return shown.stop
+
+
+@contextmanager
+def clock(label: str) -> Iterator[None]:
+    """Show a label and the seconds since, while the block runs; nothing but on a terminal."""
+    stop = ticking(label)
+    try:
+        yield
+    finally:
+        stop()

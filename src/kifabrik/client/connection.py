@@ -116,7 +116,10 @@ class Connection:
         if told is None:
             return None
         year, month, day, hour, minute, second = told[:6]
-        return (now_utc() - datetime(year, month, day, hour, minute, second, tzinfo=UTC)).total_seconds()
+        try:
+            return (now_utc() - datetime(year, month, day, hour, minute, second, tzinfo=UTC)).total_seconds()
+        except (ValueError, OverflowError):  # a day no calendar has
+            return None
 
     def get_list(
         self, path: str, item: type[B], *, wait_s: float = 0, **query: str | float | Sequence[str]
@@ -239,7 +242,7 @@ def _trust(ca_pem: str) -> ssl.SSLContext:
 def _understood(url: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise IntegrityError(
             f"the factory at {url} answered something that is not understood",
             hint="Is this the address of a factory, and is it of the same version?",

@@ -21,9 +21,8 @@ from typing import Any, Final
 
 from kifabrik.client.logs import Log
 from kifabrik.customer.devices import Devices, write_whole
-from kifabrik.customer.named import DatasetName, ModelVersion, RunName, SweepName, model_output
+from kifabrik.customer.named import DatasetName, ModelVersion, RunName, SweepName, are_names, model_output
 from kifabrik.datasets.manifest import Manifest, verify_manifest
-from kifabrik.datasets.names import is_name
 from kifabrik.errors import IntegrityError, NotFoundError, UsageError
 from kifabrik.grants.statements import Erasure
 from kifabrik.jobs.matrix import Matrix
@@ -104,7 +103,7 @@ class Catalogue:
             path.unlink(missing_ok=True)
             return {}
         named = tuple(entry.refs.get(key) for key in _NAMED[entry.kind])
-        return names.said if (names.of, names.about) == named and _are_names(names.said) else {}
+        return names.said if (names.of, names.about) == named and are_names(names.said) else {}
 
     @cached_property
     def _namers(self) -> tuple[VerifyKey, ...]:
@@ -136,7 +135,11 @@ class Catalogue:
         return manifest
 
     def datasets(self) -> list[DatasetName]:
-        """All datasets, in the order of their first version."""
+        """All datasets, in the order of their first version.
+
+        Members can sign any name. So a dataset is called what its first version was, and only the first one called
+        so has the name until it is erased; others are called by their ids.
+        """
         erased = self._erased()
         names: dict[str, str] = {}
         manifests: dict[str, list[str]] = {}
@@ -146,9 +149,15 @@ class Catalogue:
             if manifest in known:
                 continue
             known.append(manifest)
-            name = self.detail(entry).get("name")
-            names[dataset] = str(name) if name else names.get(dataset, dataset)
-        return [DatasetName(names[key], key, tuple(found), key in erased) for key, found in manifests.items()]
+            if dataset not in names and (name := self.detail(entry).get("name")):
+                names[dataset] = str(name)
+        owners: dict[str, str] = {}
+        for dataset in manifests:
+            if dataset in names and dataset not in erased and owners.setdefault(names[dataset], dataset) != dataset:
+                del names[dataset]
+        return [
+            DatasetName(names.get(one, one), one, tuple(all_), one in erased) for one, all_ in manifests.items()
+        ]
 
     def _erased(self) -> set[str]:
         """Datasets whose erasure the tenant key has signed.
@@ -168,7 +177,7 @@ class Catalogue:
         return found
 
     def dataset(self, name: str) -> DatasetName:
-        """Return the newest dataset of this name that is not erased, or by its id.
+        """Return the dataset of this name that is not erased, or of this id.
 
         Raises:
             NotFoundError: There is none; says so if it was erased.
@@ -195,6 +204,13 @@ class Catalogue:
                     ordered[str(entry.refs.get("run"))] = entry
                     wanted.discard(str(entry.refs.get("run")))
         return {run: str(self.detail(entry).get("name", run)) for run, entry in ordered.items()}
+
+    def orders(self) -> dict[str, str]:
+        """Digest of the first order of each run id of an order, unverified."""
+        found: dict[str, str] = {}
+        for entry in self._of(EntryKind.RUN_ORDERED):
+            found.setdefault(str(entry.refs.get("run")), str(entry.refs.get("order", "")))
+        return found
 
     @property
     def head(self) -> tuple[int, str]:
@@ -370,15 +386,6 @@ def _of_kind(data: bytes, kind: EntryKind) -> Entry | None:
         return None
     entry = Entry.from_bytes(data)
     return entry if entry.kind is kind else None
-
-
-def _are_names(said: Mapping[str, Any]) -> bool:
-    """Whether what a colleague's device has signed as names are some."""
-    outputs = said.get("outputs", ())
-    given = [said["name"]] if "name" in said else []
-    return isinstance(outputs, list | tuple) and all(
-        isinstance(one, str) and is_name(one) for one in (*given, *outputs)
-    )
 
 
 def _matrix(detail: Mapping[str, Any]) -> Matrix | None:

@@ -3,11 +3,13 @@
 Invariants:
 - statements are fetched by the digests the log fixes, so the factory cannot show others than it has recorded;
 - an end counts with the signature of its lease's run key; one without a lease has used nothing, whoever signed it;
-- what another node used counts with its signature, for this attempt and in its own place.
+- what another node used counts with its signature, for this attempt and in its own place;
+- all attempts of an order, whenever they ended, cost no more than the budget its member has signed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.results import await_cosigned
 from kifabrik.customer.session import Session
 from kifabrik.errors import IntegrityError
@@ -18,10 +20,13 @@ from kifabrik.ledger.mirror import Mirror
 from kifabrik.ledger.policy import AcceptedHead
 from kifabrik.meters.reading import Reading
 from kifabrik.meters.recorded import FOOTPRINT, recorded
+from kifabrik.orders.order import Order, verify_order
+from kifabrik.orders.tasks import order_run
 from kifabrik.runs.statements import Finish, NodeEnded, OtherNode
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import key_named, read_unverified, verify_statement
+from kifabrik.values import Money
 
 _HINT = "The factory writes the log. Keep it as evidence and ask the factory's operator."
 
@@ -92,6 +97,56 @@ def prove_footprints(
             proven += 1
         told()
     return proven
+
+
+def check_budgets(ended: Iterable[Entry], within: Sequence[Entry], order_of: Callable[[str], Order]) -> int:
+    """Check that no order has cost more than its signed budget; return how many have one.
+
+    Prices are the factory's word, but not how much a run may cost in all: that is in the order.
+
+    Args:
+        ended: `run.finished` entries of the whole log.
+        within: Those whose orders are to be looked at.
+        order_of: Gives the verified order of the run id of an order.
+
+    Raises:
+        IntegrityError: One has; the message names it.
+    """
+    spent = dict.fromkeys((order_run(str(entry.refs.get("run"))) for entry in within), 0)
+    for entry in ended:
+        run, used = order_run(str(entry.refs.get("run"))), recorded(entry.refs)
+        if run in spent and used is not None:
+            spent[run] += used.cost_micro_eur
+    bounded = 0
+    for run, micro_eur in spent.items():
+        budget = order_of(run).budget_micro_eur if micro_eur else 0
+        if 0 < budget < micro_eur:
+            raise IntegrityError(
+                f"{run} has cost {Money(micro_eur)}, and its order allows {Money(budget)} at most", hint=_HINT
+            )
+        bounded += budget > 0
+    return bounded
+
+
+def signed_order(session: Session, catalogue: Catalogue, orders: Mapping[str, str], run: str) -> Order:
+    """Return the order of a run as a device of the member it names has signed it.
+
+    Args:
+        session: Connected.
+        catalogue: With the tenant's devices.
+        orders: Digest of each order by its run id, from `Catalogue.orders`.
+        run: Run id of the order.
+
+    Raises:
+        IntegrityError: There is none, or it is signed by nobody of the tenant, or is another run's.
+    """
+    envelope = session.datasets.statement(orders.get(run, ""))
+    member = read_unverified(envelope, Order)[0].member
+    key = catalogue.devices.signer(envelope, member).key
+    said = verify_order(envelope, key, session.tenant, member).predicate
+    if said.run != run:
+        raise IntegrityError(f"the log names the order of {said.run} as that of {run}", hint=_HINT)
+    return said
 
 
 def _signed(entry: Entry, fetch: Callable[[str], Envelope], keyholder: VerifyKey) -> list[Reading]:

@@ -1,8 +1,10 @@
 """What members call by a name: datasets, runs, sweeps, models; found by the catalogue."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from kifabrik.datasets.names import is_name
 from kifabrik.errors import NotFoundError
 from kifabrik.jobs.matrix import Matrix
 from kifabrik.values import task_run
@@ -130,3 +132,12 @@ def model_output(outputs: tuple[str, ...]) -> int | None:
     if _MODEL in outputs:
         return outputs.index(_MODEL) + 1
     return 1 if len(outputs) == 1 else None
+
+
+def are_names(said: Mapping[str, Any]) -> bool:
+    """Whether what a colleague's device has signed as names are some."""
+    outputs = said.get("outputs", ())
+    given = [said["name"]] if "name" in said else []
+    return isinstance(outputs, list | tuple) and all(
+        isinstance(one, str) and is_name(one) for one in (*given, *outputs)
+    )

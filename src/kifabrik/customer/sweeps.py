@@ -92,6 +92,12 @@ def sweep_results(
     ]
 
 
+_NO_METRIC: Final = (
+    "No task has reported any: a job appends lines such as "
+    '{"name": "auc", "value": 0.9} to the file KIFABRIK_METRICS.'
+)
+
+
 def ranked(results: Iterable[TaskResult], metric: str, *, lowest: bool = False) -> list[TaskResult]:
     """Sort by a metric, the best first; tasks without it come last, by number.
 
@@ -102,7 +108,7 @@ def ranked(results: Iterable[TaskResult], metric: str, *, lowest: bool = False) 
     having = [one for one in found if metric in one.metrics]
     if not having:
         there = sorted({name for one in found for name in one.metrics})
-        hint = f"There are: {', '.join(there)}." if there else "No task has reported any metric yet."
+        hint = f"There are: {', '.join(there)}." if there else _NO_METRIC
         raise NotFoundError(f"no task has a metric {metric!r}", hint=hint)
     having.sort(key=lambda one: (one.metrics[metric] if lowest else -one.metrics[metric], one.number))
     return having + [one for one in found if metric not in one.metrics]

@@ -14,7 +14,7 @@ Invariants:
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.signatures.dsse import Envelope
@@ -164,7 +164,21 @@ def verify_manifest(envelope: Envelope, trusted: Iterable[VerifyKey]) -> Stateme
     return statement
 
 
-def follows(new: Manifest, old: Statement[Manifest] | None) -> bool:
+class Stated(Protocol):
+    """A manifest that was verified, now or when it was taken, and the digest of its statement."""
+
+    @property
+    def predicate(self) -> Manifest:
+        """What it says."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """What others name it by."""
+        ...
+
+
+def follows(new: Manifest, old: Stated | None) -> bool:
     """Whether `new` is the next link after `old`, or a first one where `old` is None.
 
     All versions of one owner have one tenant and one recipient: the identity that opens one opens all.

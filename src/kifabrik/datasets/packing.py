@@ -138,6 +138,7 @@ def plan_shards(
     previous: Sequence[Index] = (),
     sizes: ShardSizes | None = None,
     ignore: tuple[str, ...] = (),
+    heeds_own: bool = True,
     on_rehash: Callable[[int], object] = _ignore,
 ) -> Plan:
     """Walk a folder, or take a single file, and plan its shards.
@@ -150,6 +151,7 @@ def plan_shards(
             and recipient, else their headers do not fit.
         sizes: How large shards become.
         ignore: Patterns to leave out, beside the folder's own `.kifabrikignore`.
+        heeds_own: Whether that file counts; not where somebody else wrote the folder.
         on_rehash: Told the bytes of each file that had to be read to see whether it changed.
 
     Raises:
@@ -158,7 +160,7 @@ def plan_shards(
     """
     folder, single = open_source(source, within)
     try:
-        tree = walk(folder, single, ignore)
+        tree = walk(folder, single, ignore, heeds_own=heeds_own)
         reuse = Reuse(previous, folder, on_rehash)
         shards = [
             replace(shard, reused=reuse.find(shard.kind, shard.files, shard.directories))

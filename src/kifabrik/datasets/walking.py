@@ -110,13 +110,15 @@ def open_source(source: Path, within: str) -> tuple[Folder, str]:
         return root.enter(above), name
 
 
-def walk(folder: Folder, single: str, ignore: tuple[str, ...] = ()) -> Tree:
+def walk(folder: Folder, single: str, ignore: tuple[str, ...] = (), *, heeds_own: bool = True) -> Tree:
     """List what is to be packed: all of `folder`, or the one file `single` in it.
 
     Args:
         folder: Where to look.
         single: Name of the one file meant, or '' for all.
         ignore: Patterns beside those of the folder's own `.kifabrikignore` (see `Ignores`).
+        heeds_own: Whether that file counts. Where somebody else wrote the folder it must not: matching costs as
+            much as its author likes, and what is left out is not looked at.
 
     Raises:
         UsageError: A link, device, FIFO or socket, or a name that cannot stand in a dataset.
@@ -124,7 +126,7 @@ def walk(folder: Folder, single: str, ignore: tuple[str, ...] = ()) -> Tree:
     """
     if single:
         return Tree((_source_file(single, folder.look(single)),), ())
-    ignores = Ignores((*_ignore_lines(folder), IGNORE_FILE, *ignore))
+    ignores = Ignores((*_ignore_lines(folder), IGNORE_FILE, *ignore) if heeds_own else ignore)
     files: list[SourceFile] = []
     empty: list[str] = []
     waiting = [""]

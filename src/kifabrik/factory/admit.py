@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from kifabrik.datasets.manifest import Manifest, verify_manifest
+from kifabrik.datasets.manifest import Stated, verify_manifest
 from kifabrik.errors import CapacityError, ConflictError, IntegrityError, NotFoundError, UsageError
 from kifabrik.factory.budget import month_of
 from kifabrik.factory.capacity import Demand, Node
@@ -269,7 +269,7 @@ def _find_output(transaction: Transaction, tenant: str, item: Input) -> Version 
     return transaction.datasets.newest(tenant, item.owner)
 
 
-def _code_of(transaction: Transaction, order: Order, code: Envelope, device: VerifyKey) -> Statement[Manifest]:
+def _code_of(transaction: Transaction, order: Order, code: Envelope, device: VerifyKey) -> Stated:
     """Return the verified manifest of an order's code: its own, or that of the earlier order it runs again."""
     owner = order.run
     if order.again:
@@ -277,7 +277,8 @@ def _code_of(transaction: Transaction, order: Order, code: Envelope, device: Ver
         kept = transaction.statements.get(order.tenant, order.code)
         if not earlier or kept is None or (earlier[0].member, earlier[0].code) != (order.member, order.code):
             raise NotFoundError("the member has ordered no such code before", hint="Apply the job file again.")
-        manifest, owner = kept_manifest(kept), earlier[0].sweep or earlier[0].run
+        manifest: Stated = kept_manifest(kept)
+        owner = earlier[0].sweep or earlier[0].run
     else:
         manifest = verify_manifest(code, [device])
     said = manifest.predicate

@@ -121,7 +121,7 @@ class Overlook:
     Args:
         kinds: Its nodes.
         tenants: Its tenants, by what they cost this month, the dearest first.
-        next_ones: What waits: the next runs of each tenant.
+        next_ones: What waits: the next runs of each tenant, those first that a cluster has in its queue.
         waiting: How many runs wait.
         overdue: Runs past their deadline that have not ended.
         driven: Whether a service drives the runs.
@@ -160,10 +160,11 @@ class Oversight:
         with self._store.read() as transaction:
             going_on = list(transaction.runs.watched().values())
             queued = transaction.runs.queued_runs(_NEXT_OF_EACH)
+            pending = _pending(transaction, going_on)
             return Overlook(
                 kinds=_kinds(transaction),
                 tenants=self._tenants(transaction, going_on),
-                next_ones=tuple(queued),
+                next_ones=(*pending, *queued),
                 waiting=transaction.runs.count_queued() + sum(one.state is RunState.PENDING for one in going_on),
                 overdue=sum(one.deadline < now for one in going_on) + sum(one.deadline < now for one in queued),
                 driven=is_led(transaction, now),
@@ -202,6 +203,21 @@ class Oversight:
             for one in tenants
         ]
         return tuple(sorted(found, key=lambda one: (-one.month_micro_eur, one.tenant.tenant)))
+
+
+def _pending(transaction: Transaction, going_on: Iterable[Watched]) -> list[Run]:
+    """The first runs of each tenant that a cluster's scheduler has in its own queue."""
+    by_tenant: dict[str, list[Watched]] = defaultdict(list)
+    for one in sorted(going_on, key=lambda one: one.created):
+        if one.state is RunState.PENDING and len(by_tenant[one.tenant]) < _NEXT_OF_EACH:
+            by_tenant[one.tenant].append(one)
+    return [
+        run
+        for tenant, some in by_tenant.items()
+        for run in sorted(
+            transaction.runs.runs_named(tenant, [one.run for one in some]), key=lambda one: one.position
+        )
+    ]
 
 
 def _kinds(transaction: Transaction) -> tuple[Kind, ...]:

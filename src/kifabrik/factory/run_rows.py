@@ -25,14 +25,6 @@ from kifabrik.runs.states import RunState
 class RunTable(Protocol):
     """Runs, their history and their locks."""
 
-    def add_run(self, run: Run) -> None:
-        """Add a run.
-
-        Raises:
-            ConflictError: Its id has been used.
-        """
-        ...
-
     def add_runs(self, tenant: str, many: Iterable[Run]) -> int:
         """Add runs of a tenant behind its others, in this order; return the position of the first.
 

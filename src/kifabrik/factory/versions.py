@@ -6,13 +6,14 @@ Invariants:
 - an object that any live version uses is never deleted.
 """
 
-from kifabrik.datasets.manifest import Manifest, follows
+from dataclasses import dataclass
+
+from kifabrik.datasets.manifest import Manifest, Stated, follows
 from kifabrik.errors import ConflictError, IntegrityError
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import Version
 from kifabrik.signatures.dsse import Envelope
-from kifabrik.signatures.keys import VerifyKey
-from kifabrik.signatures.statements import Statement, read_unverified
+from kifabrik.signatures.statements import read_unverified
 
 
 class Versions:
@@ -25,7 +26,7 @@ class Versions:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def enter(self, transaction: Transaction, manifest: Statement[Manifest]) -> Version:
+    def enter(self, transaction: Transaction, manifest: Stated) -> Version:
         """Enter a version within `transaction`, a writing one of its tenant; the caller keeps its statement.
 
         Args:
@@ -58,7 +59,7 @@ class Versions:
             return transaction.datasets.versions(tenant, "d-")
 
 
-def _check_chain(transaction: Transaction, manifest: Statement[Manifest]) -> None:
+def _check_chain(transaction: Transaction, manifest: Stated) -> None:
     said = manifest.predicate
     newest = transaction.datasets.newest(said.tenant, said.owner)
     if newest is not None and newest.version >= said.version:
@@ -74,18 +75,29 @@ def _check_chain(transaction: Transaction, manifest: Statement[Manifest]) -> Non
         )
 
 
-def _statement(transaction: Transaction, tenant: str, digest: str) -> Statement[Manifest]:
+def _statement(transaction: Transaction, tenant: str, digest: str) -> "KeptManifest":
     envelope = transaction.statements.get(tenant, digest)
     if envelope is None:
         raise IntegrityError(f"the statement {digest[:16]} of the version before is missing")
     return kept_manifest(envelope)
 
 
-def kept_manifest(envelope: Envelope) -> Statement[Manifest]:
+@dataclass(frozen=True)
+class KeptManifest:
+    """A manifest the factory verified when it took it; who signed it was asked then.
+
+    Args:
+        predicate: What it says.
+        digest: Of its statement.
+    """
+
+    predicate: Manifest
+    digest: str
+
+
+def kept_manifest(envelope: Envelope) -> KeptManifest:
     """Read a manifest the factory verified when it took it."""
-    said, subjects = read_unverified(envelope, Manifest)
-    # The signer was checked at the door; what follows a version asks only what it says.
-    return Statement(said, subjects, VerifyKey(bytes(32)), envelope.digest)
+    return KeptManifest(read_unverified(envelope, Manifest)[0], envelope.digest)
 
 
 def _check_objects(transaction: Transaction, said: Manifest) -> None:

@@ -89,12 +89,6 @@ class RunMeter:
         self._end_period(self._meter.stop(), round(report.cpu_seconds * 1000))
         self._report = report
 
-    @property
-    def shared_mj(self) -> int:
-        """Energy shared out so far."""
-        with self._turn:
-            return self._energy.total()
-
     def reading(self, *, log_bytes: int) -> Reading:
         """Return what to sign."""
         ended = format_time(now_utc())

@@ -1,7 +1,7 @@
 """Metrics a job reports: JSON lines `{"name": …, "value": …, "step": …}` in the file `$KIFABRIK_METRICS`.
 
-The file is the job's to write, so nothing in it is trusted: what is not a line of that form is left out, and
-what lies beyond a limit is not read at all (a file with a hole has any size and costs its writer nothing).
+The file is the job's to write, so nothing in it is trusted: what is not a line of that form is left out, which is
+noted once, and what lies beyond a limit is not read at all: a file with a hole has any size and costs nothing.
 """
 
 import json
@@ -20,6 +20,7 @@ _PIECE: Final = 2**20
 _LONGEST_NAME: Final = 100
 _MOST_NAMES: Final = 10_000
 LIMIT_BYTES: Final = 100_000_000
+_ODD: Final = 'A metric is a line such as {"name": "auc", "value": 0.9}; lines of another form are left out.'
 
 
 class MetricsReader:
@@ -38,6 +39,7 @@ class MetricsReader:
         self._rest = b""
         self._offset = 0
         self._last: dict[str, float] = {}
+        self._told = False
         self._ended = threading.Event()
         self._reader = threading.Thread(target=self._follow, name="metrics", daemon=True)
 
@@ -85,6 +87,9 @@ class MetricsReader:
             body = json.loads(line)
             name, value, step = str(body["name"]), float(body["value"]), int(body.get("step") or 0)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+            if line.strip() and not self._told:
+                self._told = True
+                self._journal.line("note", _ODD)
             return
         if 0 < len(name) <= _LONGEST_NAME and math.isfinite(value):
             if name in self._last or len(self._last) < _MOST_NAMES:

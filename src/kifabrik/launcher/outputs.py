@@ -8,6 +8,7 @@ from typing import Final
 from kifabrik.datasets.index import Index, IndexWriter
 from kifabrik.datasets.manifest import Manifest, sign_manifest
 from kifabrik.datasets.packing import Plan, plan_shards
+from kifabrik.datasets.paths import IGNORE_FILE
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.dsse import Envelope
@@ -16,6 +17,8 @@ from kifabrik.transfer.objects import ObjectSink
 from kifabrik.transfer.sealing import Sealer, VersionHead
 from kifabrik.values import format_size
 
+_LEFT_OUT: Final = (IGNORE_FILE,)
+"""What would say elsewhere what of a folder is not meant. A job has nothing to say about that."""
 _INDEX: Final = "checkpoint.index"
 """Beside the folders the job sees, in the memory filesystem that holds them."""
 
@@ -54,7 +57,7 @@ class OutputSealer:
             UsageError: There is something in it that cannot be packed, such as a link, a device or a hole.
         """
         head = VersionHead(self.tenant, f"{self.run}/{number}", 1, "", self.recipient, name=name)
-        with plan_shards(memory, within=within) as plan:
+        with plan_shards(memory, within=within, ignore=_LEFT_OUT, heeds_own=False) as plan:
             self._check_size(plan, memory)
             sealed = Sealer(head, self.store, self.spool).seal(plan)
         return sign_manifest(sealed.manifest, self.run_key)
@@ -79,7 +82,9 @@ class OutputSealer:
         )
         index = memory / _INDEX
         with (
-            plan_shards(memory, within=within, previous=self._indexes(index)) as plan,
+            plan_shards(
+                memory, within=within, previous=self._indexes(index), ignore=_LEFT_OUT, heeds_own=False
+            ) as plan,
             IndexWriter(index, owner=head.owner, recipient=self.recipient.text) as writer,
         ):
             self._check_size(plan, memory)

@@ -218,26 +218,6 @@ class Note:
         return found
 
 
-def sign_note(text: str, name: str, key: SigningKey) -> str:
-    """Return `text` (ending with a newline) as a note signed under `name`.
-
-    Raises:
-        IntegrityError: The text cannot be a note.
-        UsageError: The name is not allowed.
-    """
-    return Note(text).signed(name, key).to_text()
-
-
-def verify_note(note: str, verifiers: Iterable[NoteVerifier]) -> tuple[str, dict[NoteVerifier, int | None]]:
-    """Return the text of a signed note and who has signed it, each with the time of its cosignature.
-
-    Raises:
-        IntegrityError: Not a note, a known key's signature is wrong, or no known key has signed.
-    """
-    parsed = Note.parse(note)
-    return parsed.text, parsed.verify(verifiers)
-
-
 def decode_base64(text: str) -> bytes | None:
     """Decode standard base64 in its one canonical form; None if it is anything else."""
     try:

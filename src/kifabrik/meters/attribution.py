@@ -18,12 +18,12 @@ Invariants:
 - a device without a counter is estimated, never left out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kifabrik.errors import UsageError
 from kifabrik.meters.estimates import estimate_cpu, estimate_gpus, estimate_memory
-from kifabrik.meters.reading import EnergyReading, EnergySource, require_amounts, total
+from kifabrik.meters.reading import EnergyReading, EnergySource, require_amounts
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,6 @@ def energy_of_attempt(counted: Sequence[EnergyReading], share: Share) -> tuple[E
 def is_memory(zone: str) -> bool:
     """Whether a RAPL zone is memory: `dram`, alone or below a package."""
     return zone.rpartition("/")[2].startswith("dram")
-
-
-def unattributed_mj(counted: Iterable[EnergyReading], parts: Iterable[Sequence[EnergyReading]]) -> int:
-    """What the node's counters counted and no attempt was given: the factory's own, in millijoules."""
-    measured = (reading for part in parts for reading in part if reading.source.measured)
-    return total(counted) - total(measured)
 
 
 def _part_of_zone(zone: EnergyReading, share: Share, idle_mw: int) -> EnergyReading:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 _WIDTH: Final = 1000
 _HEIGHT: Final = 34
+_COURSE_WIDTH: Final = 180
 _LEAST: Final = 2.5
 """So wide is a step at least that took no time to speak of."""
 
@@ -73,3 +74,17 @@ def portion(used: float, whole: float, label: str, *, apart: float = 0.0, mark: 
         '<rect class="part" x="0" y="2" width="{:.1f}" height="8"/>'
         '<rect class="drain" x="{:.1f}" y="2" width="{:.1f}" height="8"/>{}</svg>'
     ).format(label, 260 * share, 260 * (1 - out), 260 * out, at)
+
+
+def course(values: Sequence[float], label: str) -> Markup:
+    """A line of values, from the lowest to the highest of them."""
+    if len(values) < 2:  # noqa: PLR2004 - a line has two ends
+        return Markup()
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    step = _COURSE_WIDTH / (len(values) - 1)
+    points = " ".join(f"{at * step:.1f},{22 - 20 * (one - low) / span:.1f}" for at, one in enumerate(values))
+    return Markup(
+        '<svg class="course" viewBox="0 0 {} 24" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<polyline points="{}"/></svg>'
+    ).format(_COURSE_WIDTH, label, points)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import jinja2
 from fastapi import Request
@@ -20,7 +20,7 @@ from kifabrik.portal.style import STYLE_PATH
 from kifabrik.portal.words import WORDS
 from kifabrik.values import format_time, now_utc
 
-_KEPT: Final = ("before", "from", "month", "live", "state")
+_KEPT: Final = ("after", "before", "live", "month", "state")
 """Parameters of an address that stay when the language is changed."""
 _LONGEST: Final = 64
 
@@ -65,7 +65,7 @@ class Visit:
 
     def other(self, language: Language) -> str:
         """The address of this page in a language; a secret in this one's address is not repeated."""
-        path = self.request.url.path
+        path = quote(f"/{self.request.url.path.lstrip('/')}")  # two slashes would begin the name of another host
         kept = {name: self.request.query_params.get(name, "") for name in _KEPT}
         said = {name: value for name, value in kept.items() if value and len(value) <= _LONGEST}
         address = f"{path}?{urlencode({**said, 'lang': language})}"

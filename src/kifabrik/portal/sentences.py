@@ -200,6 +200,8 @@ _RIVER: Final = {
     "The river is at its temperature limit": "Der Fluss ist an seiner Temperaturgrenze",
     "The river carries too little water for its warming limit": "Der Fluss führt zu wenig Wasser für die erlaubte Erwärmung",
 }
+_POINT: Final = re.compile(r"(?<=\d)\.(?=\d)")
+"""Of an amount; sentences with versions are not made of parts."""
 _STATES: Final = {"failed": "misslungen", "stopped": "angehalten", "refused": "abgelehnt"}
 
 
@@ -249,7 +251,7 @@ def _made(match: re.Match[str], said: str) -> str:
         "waiting": lambda: f"; {parts[4]} warten" if parts[4] else "",
     }
     needed = {name: make() for name, make in words.items() if f"{{{name}}}" in said}
-    return said.format(*parts, **needed)
+    return _POINT.sub(",", said.format(*parts, **needed))
 
 
 def _cores(text: str) -> str:

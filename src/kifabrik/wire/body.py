@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Number = Annotated[int, Field(ge=0, le=2**53)]
+"""Of an entry or a letter: what JSON readers and databases agree on (RFC 8785, section 3.2.2.3)."""
 Text = Annotated[str, Field(max_length=1_000_000)]
 """A DSSE envelope as JSON text."""
 NodesText = Annotated[str, Field(max_length=32_000_000)]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kifabrik.wire.body import Binary, Body, Detail, NodesText, Sha256, Text
+from kifabrik.wire.body import Binary, Body, Detail, NodesText, Number, Sha256, Text
 
 
 class RequestState(StrEnum):
@@ -46,7 +46,7 @@ class MailKind(StrEnum):
 class Mail(Body):
     """One message; `digest` names the statement it is about."""
 
-    number: int
+    number: Number
     kind: MailKind
     digest: Sha256
 

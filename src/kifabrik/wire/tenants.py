@@ -1,7 +1,7 @@
 """Sign-up, enrolment and members."""
 
 from kifabrik.tenants.statements import Role
-from kifabrik.wire.body import Body, Detail, Sha256, Text
+from kifabrik.wire.body import Body, Detail, Number, Sha256, Text
 
 
 class TenantCreation(Body):
@@ -62,7 +62,7 @@ class Logged(Body):
     """A statement was accepted: its digest and its place in the log."""
 
     digest: Sha256
-    log_index: int
+    log_index: Number
 
 
 class MemberView(Body):

@@ -62,6 +62,7 @@ from kifabrik.wiring.objects import (
     check_bucket,
     linger_of,
     object_store,
+    refuse_unmoved,
     signer_of,
     unfinished_removed,
     watched,
@@ -262,6 +263,7 @@ def serve(
         config = config.model_copy(update={"port": port})
     if not drives:
         config = config.model_copy(update={"public_url": ""})  # this process is one of several behind it
+    refuse_unmoved(home, config)
     check_bucket(home, config)
     factory = open_factory(home)
     factory.home.require()

@@ -89,6 +89,20 @@ def check_bucket(home: Path, config: FactoryConfig) -> None:
         _logger.warning("objects: %s. %s", one.what, one.do)
 
 
+def refuse_unmoved(home: Path, config: FactoryConfig) -> None:
+    """Refuse to serve from a bucket while the folder still holds objects.
+
+    Raises:
+        UsageError: It does.
+    """
+    folder = home / OBJECTS
+    if config.objects.url and folder.is_dir() and any(file.is_file() for file in folder.rglob("*")):
+        raise UsageError(
+            f"{folder} still holds objects, and the settings name {config.objects.url}",
+            hint="Bring them there: kifabrik admin objects copy --finish",
+        )
+
+
 class BucketCheck:
     """Whether a bucket's settings are still such that deleted is deleted, and nothing is left half stored.
 

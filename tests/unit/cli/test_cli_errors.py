@@ -71,6 +71,42 @@ def test_any_other_failure_of_the_system_names_the_file():
     assert said.stderr.startswith("error: Permission denied: /data/x\n")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_was_closed_is_no_fault_of_the_command(tmp_path, closed):
+    statement = "click.echo('said'); click.echo('told', err=True); sys.stdin.read()"
+    (tmp_path / "program.py").write_text(RAISING.format(statement=statement))
+    said = subprocess.run(
+        f"{sys.executable} {tmp_path / 'program.py'} {closed}",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr
+    assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_full_disk_behind_stdout_ends_with_a_status_and_no_traceback(words):
+    with Path("/dev/full").open("w") as full:
+        said = subprocess.run(
+            [sys.executable, "-c", RAISING.format(statement="click.echo('x' * 100_000)"), *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert said.returncode == 8
+    assert "Traceback" not in said.stderr
+    assert "Exception ignored" not in said.stderr
+
+
+def test_a_question_nobody_can_answer_says_how_to_go_without_it():
+    said = run("click.confirm('Sure?', abort=True, err=True)", stdin=subprocess.DEVNULL)
+    assert said.returncode == 130
+    assert "--yes" in said.stderr
+
+
 def test_what_nobody_foresaw_goes_into_a_file_and_not_to_the_terminal(tmp_path):
     said = run("raise ZeroDivisionError('the details')", env={"TMPDIR": str(tmp_path)})
     assert said.returncode == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kifabrik.cli.terminal import counted, show_table
+from kifabrik.cli.terminal import _show_folded, counted, show_table
 
 
 @pytest.mark.parametrize("wide", ["", "数据", "cafe\u0301"])
@@ -28,3 +28,16 @@ def test_a_table_without_rows_has_its_head(capsys):
 @pytest.mark.parametrize(("count", "said"), [(0, "0 files"), (1, "1 file"), (1200, "1,200 files")])
 def test_one_thing_is_not_said_to_be_several(count, said):
     assert counted(count, "file") == said
+
+
+def test_no_id_is_broken_where_a_table_is_too_wide_but_its_words_fit(capsys):
+    head = ["RUN", "JOB", "STATE", "TASKS", "COST", "ORDERED"]
+    rows = [
+        ("r-cl5t4y7exc6y6hpi", "press-search", "failed", "2/4, 2 failed", "0.000014 EUR", "10s ago"),
+        ("r-cusquzqfi7n7xpch", "machine-watch", "succeeded", "", "0.000037 EUR", "13m 54s ago"),
+    ]
+    _show_folded(head, rows, (), 80)
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    for word in ("r-cl5t4y7exc6y6hpi", "r-cusquzqfi7n7xpch", "machine-watch", "0.000014"):
+        assert word in shown

@@ -58,7 +58,8 @@ def scripted(*answers):
             if answer.cut == -1:
                 self.close_connection = True
                 return
-            self.send_response(answer.status)
+            begin = self.send_response_only if "date" in answer.headers else self.send_response
+            begin(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(answer.body)))

@@ -167,3 +167,23 @@ def connection_tries(connection):
         connection.get("/v1/x", Logged)
     connection._http.ask = real
     return len(tries)
+
+
+@pytest.mark.parametrize("answer", [b"[" * 100_000, b'{"a":' * 100_000, b"7", b'[{"a": Infinity}]', b"\xff"])
+def test_an_answer_that_makes_no_sense_is_a_sentence_whatever_asks_for_it(answer):
+    ways = (
+        lambda one: one.get("/", Logged),
+        lambda one: one.get_list("/", Logged),
+        lambda one: one.get_json("/", lambda said: [int(part["a"]) for part in said]),
+        lambda one: one.post("/", None, Logged),
+    )
+    with connected(*[Answer(body=answer)] * len(ways)) as (connection, _):
+        for ask in ways:
+            with pytest.raises(IntegrityError, match="not understood"):
+                ask(connection)
+
+
+@pytest.mark.parametrize("date", ["Mon, 99 Nov 2026 08:00:00 GMT", "Fri, 31 Dec 99999 23:59:59 GMT", "soon"])
+def test_a_date_no_calendar_has_tells_no_time(date):
+    with connected(Answer(headers={"date": date})) as (connection, _):
+        assert connection.clock_ahead_s("/") is None

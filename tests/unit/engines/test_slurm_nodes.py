@@ -31,12 +31,10 @@ def test_what_a_recorded_node_offers_and_what_of_it_is_used():
     )
     assert node.features == ("standard", "de")
     assert {"main", "scavenge"} <= set(node.partitions)
-    assert node.in_service
 
 
 def test_a_drained_node_says_why_in_the_words_of_whoever_drained_it():
     node = NODES["n4"]
-    assert not node.in_service
     assert node.states == ("IDLE", "DRAIN")
     assert node.reason == "GPU 3 has ECC errors"
 
@@ -61,15 +59,6 @@ def test_recorded_partitions():
 def test_gpus_by_model(gres, tres, gpus, used):
     node = one(gres=gres, tres=tres)
     assert (node.gpus, node.gpus_used) == (gpus, used)
-
-
-@pytest.mark.parametrize(
-    ("state", "in_service"),
-    [("IDLE", True), ("MIXED+PLANNED", True), ("DOWN*", False), ("IDLE*", False), ("ALLOCATED+DRAIN", False),
-     ("IDLE+POWERED_DOWN", False), ("MIXED+MAINTENANCE", False)],
-)  # fmt: skip
-def test_states_in_which_a_node_takes_new_jobs(state, in_service):
-    assert one(state=state).in_service is in_service
 
 
 def test_a_reason_cannot_forge_what_the_node_offers():

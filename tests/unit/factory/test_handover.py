@@ -23,6 +23,11 @@ from kifabrik.values import Place, Resources, format_time, sha256_hex, task_run
 RUN = a_run("t-a", "r-1", "11" * 32, resources=Resources(cpus=1), place=Place())
 
 
+def add_run(transaction, run):
+    """Put a run behind all others of its tenant."""
+    transaction.runs.add_runs(run.tenant, [run])
+
+
 class ClusterPlayer:
     """A cluster that takes every attempt and lets it wait for a reason."""
 
@@ -95,8 +100,8 @@ def test_all_runs_are_handed_over_but_those_whose_keyholder_is_away(playing):
     factory, cluster, handover, leadership = playing
     with factory.store.write() as transaction:
         for number in range(300):
-            transaction.runs.add_run(made("t-a", number))
-        transaction.runs.add_run(made("t-b", 1))
+            add_run(transaction, made("t-a", number))
+        add_run(transaction, made("t-b", 1))
     for _ in range(20):
         handover.look(leadership)
     assert len(set(cluster.taken)) == len(cluster.taken) == 300
@@ -111,11 +116,11 @@ def test_tasks_of_a_sweep_are_one_array_however_many_tenants_wait(playing):
     sweep = "r-abcdefghijklmnop"
     with factory.store.write() as transaction:
         for number in range(1, 1202):
-            transaction.runs.add_run(replace(made("t-a", 0), run=task_run(sweep, number), sweep=sweep))
+            add_run(transaction, replace(made("t-a", 0), run=task_run(sweep, number), sweep=sweep))
         for number in range(600):  # so many that one pass reads but two runs of each tenant
             tenant = f"t-{number}"
             transaction.accounts.add_tenant(Tenant(tenant, tenant, "", 1, "2026-11-23T08:00:00Z"))
-            transaction.runs.add_run(made(tenant, 1))
+            add_run(transaction, made(tenant, 1))
     for _ in range(5):
         handover.look(leadership)
     assert cluster.arrays == [1000, 201]
@@ -127,12 +132,12 @@ def test_many_runs_that_ask_for_the_same_are_one_array_and_others_keep_jobs_of_t
     larger = Resources(cpus=2)
     with factory.store.write() as transaction:
         for number in range(20):
-            transaction.runs.add_run(made("t-a", number))
-        transaction.runs.add_run(made("t-a", 20, priority=1))
-        transaction.runs.add_run(made("t-a", 21, resources=larger))
-        transaction.runs.add_run(made("t-a", 22, cap_s=61))
-        transaction.runs.add_run(made("t-a", 23, slurm=SlurmOptions(constraint="fast")))
-        transaction.runs.add_run(made("t-a", 24, flexible_until="2026-11-23T20:00:00Z"))
+            add_run(transaction, made("t-a", number))
+        add_run(transaction, made("t-a", 20, priority=1))
+        add_run(transaction, made("t-a", 21, resources=larger))
+        add_run(transaction, made("t-a", 22, cap_s=61))
+        add_run(transaction, made("t-a", 23, slurm=SlurmOptions(constraint="fast")))
+        add_run(transaction, made("t-a", 24, flexible_until="2026-11-23T20:00:00Z"))
     handover.look(leadership)
     assert cluster.arrays == [20]
     assert len(set(cluster.taken)) == 25
@@ -146,7 +151,7 @@ def test_a_few_runs_that_ask_for_the_same_have_a_job_each(playing):
     factory, cluster, handover, leadership = playing
     with factory.store.write() as transaction:
         for number in range(7):
-            transaction.runs.add_run(made("t-a", number))
+            add_run(transaction, made("t-a", number))
     handover.look(leadership)
     assert (cluster.arrays, len(cluster.taken)) == ([], 7)
 
@@ -160,9 +165,9 @@ def test_runs_that_may_wait_for_a_better_hour_do_not_stand_in_the_way_of_those_t
     patient, late = (format_time(now + timedelta(hours=hours)) for hours in (9, 1))
     with factory.store.write() as transaction:
         for number in range(1100):
-            transaction.runs.add_run(made("t-a", number, flexible_until=patient))
-        transaction.runs.add_run(made("t-a", 2000))
-        transaction.runs.add_run(made("t-a", 2001, flexible_until=late))
+            add_run(transaction, made("t-a", number, flexible_until=patient))
+        add_run(transaction, made("t-a", 2000))
+        add_run(transaction, made("t-a", 2001, flexible_until=late))
     handover.look(leadership)
     with factory.store.read() as transaction:
         assert {one.run for one in transaction.runs.watched().values()} == {"r-t-a2000", "r-t-a2001"}
@@ -181,7 +186,7 @@ def test_of_many_tenants_each_has_its_turn_and_those_that_cannot_start_keep_nobo
             if number % 3:
                 transaction.accounts.set_keyholder_seen(tenant, factory.runs.book.now())
             may_wait = patient if number % 3 == 1 else ""
-            transaction.runs.add_run(made(tenant, 1, flexible_until=may_wait))
+            add_run(transaction, made(tenant, 1, flexible_until=may_wait))
     for _ in range(4):
         handover.look(leadership)
     assert sorted(tenant for tenant, _ in cluster.taken) == [f"t-{number:03d}" for number in range(2, 300, 3)]
@@ -198,7 +203,7 @@ def test_why_the_clusters_queue_holds_runs_is_written_down_where_it_changed(play
     cluster.answers = True
     with factory.store.write() as transaction:
         for number in range(3):
-            transaction.runs.add_run(made("t-a", number))
+            add_run(transaction, made("t-a", number))
     handover.look(leadership)
     supervisor = watching(factory, cluster)
     for _ in range(2):
@@ -213,7 +218,7 @@ def test_one_that_is_stopped_is_taken_out_of_the_clusters_queue_and_others_are_l
     cluster.answers = True
     with factory.store.write() as transaction:
         for number in range(3):
-            transaction.runs.add_run(made("t-a", number, deadline="2100-01-01T00:00:00Z"))
+            add_run(transaction, made("t-a", number, deadline="2100-01-01T00:00:00Z"))
     handover.look(leadership)
     supervisor = watching(factory, cluster)
     supervisor.look(leadership)
@@ -230,8 +235,8 @@ def test_one_that_is_stopped_is_taken_out_of_the_clusters_queue_and_others_are_l
 def test_while_the_cluster_does_not_answer_what_waits_says_so_and_nobody_is_judged(playing):
     factory, cluster, handover, leadership = playing
     with factory.store.write() as transaction:
-        transaction.runs.add_run(made("t-a", 1))
-        transaction.runs.add_run(made("t-b", 1))
+        add_run(transaction, made("t-a", 1))
+        add_run(transaction, made("t-b", 1))
     handover.look(leadership)
     supervisor = watching(factory, cluster)
     for _ in range(2):

@@ -73,6 +73,11 @@ class Kept:
 
     def __init__(self):
         self.metrics = []
+        self.notes = []
+
+    def line(self, kind, text):
+        assert kind == "note"
+        self.notes.append(text)
 
     def metric(self, name, value, step):
         self.metrics.append((name, value, step))
@@ -94,6 +99,16 @@ def test_metrics_are_read_and_the_last_value_of_each_counts(tmp_path):
     last, all_of_them = read_metrics(tmp_path / "m", text)
     assert last == {"auc": 0.75, "n": 3.0}
     assert all_of_them == [("auc", 0.5, 1), ("auc", 0.75, 2), ("n", 3.0, 0)]
+
+
+def test_a_line_of_another_form_is_noted_once_without_being_quoted(tmp_path):
+    kept = Kept()
+    path = tmp_path / "m"
+    path.write_text('{"auc": 0.123}\n\n{"auc": 0.456}\n')
+    assert MetricsReader(path, kept).close() == {}
+    assert len(kept.notes) == 1
+    assert "0.123" not in kept.notes[0]
+    assert '{"name": "auc", "value": 0.9}' in kept.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from kifabrik.ledger.checkpoint import (
     witness_verifier,
 )
 from kifabrik.ledger.merkle import EMPTY_ROOT
-from kifabrik.ledger.notes import Note, NoteVerifier, sign_note, verify_note
+from kifabrik.ledger.notes import Note, NoteVerifier
 from kifabrik.signatures.keys import SigningKey
 
 VECTOR = json.loads((Path(__file__).parents[2] / "vectors/ledger/cosigned_checkpoint.json").read_text())
@@ -48,12 +48,14 @@ SUMDB_HEADS = [
 @pytest.mark.parametrize(("size", "root", "signature"), SUMDB_HEADS)
 def test_heads_of_the_go_checksum_database_verify(size, root, signature):
     note = f"go.sum database tree\n{size}\n{root}\n\n— sum.golang.org {signature}\n"
-    text, _ = verify_note(note, [NoteVerifier.from_vkey(SUMDB_VKEY)])
+    parsed = Note.parse(note)
+    parsed.verify([NoteVerifier.from_vkey(SUMDB_VKEY)])
+    text = parsed.text
     head = TreeHead.parse(text)
     assert (head.origin, head.size, head.root) == ("go.sum database tree", size, base64.b64decode(root))
     assert head.to_note_text() == text
     with pytest.raises(IntegrityError):
-        verify_note(note.replace(str(size), str(size + 1)), [NoteVerifier.from_vkey(SUMDB_VKEY)])
+        Note.parse(note.replace(str(size), str(size + 1))).verify([NoteVerifier.from_vkey(SUMDB_VKEY)])
 
 
 def test_a_real_checkpoint_verifies_under_the_key_of_its_log():
@@ -112,7 +114,8 @@ def test_a_signed_head_is_believed_only_under_its_log():
 
 
 def test_a_head_of_another_log_under_our_log_key_is_refused():
-    text = sign_note(TreeHead(log_origin("t-other"), 3, bytes(32)).to_note_text(), ORIGIN, LOG_KEY)
+    head = TreeHead(log_origin("t-other"), 3, bytes(32))
+    text = Note(head.to_note_text()).signed(ORIGIN, LOG_KEY).to_text()
     with pytest.raises(IntegrityError, match="t-other"):
         verify_tree_head(text, LOG)
 

@@ -3,12 +3,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kifabrik.errors import UsageError
-from kifabrik.meters.attribution import Share, energy_of_attempt, unattributed_mj
+from kifabrik.meters.attribution import Share, energy_of_attempt
 from kifabrik.meters.estimates import estimate_cpu, estimate_gpus, estimate_memory
 from kifabrik.meters.reading import EnergyReading, EnergySource, total
 
 GB = 10**9
 HOUR_MS = 3_600_000
+
+
+def unattributed_mj(counted, parts):
+    """What the counters counted and no attempt was given."""
+    return total(counted) - total(reading for part in parts for reading in part if reading.source.measured)
 
 
 def rapl(zone, joules):

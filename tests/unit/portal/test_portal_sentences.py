@@ -100,6 +100,13 @@ def test_no_reason_becomes_markup(reason) -> None:
         assert "<" not in said.replace('<span lang="en">', "").replace("</span>", "")
 
 
+def test_amounts_have_a_comma_and_versions_a_point() -> None:
+    assert "2,8 von 4 MW" in german("The river is at its temperature limit: 2.8 of 4 MW are permitted.")
+    assert german("No node has Python 3.13; there is Python 3.11, 3.12.") == (
+        "Kein Rechner hat Python 3.13; es gibt Python 3.11, 3.12."
+    )
+
+
 def test_a_message_that_never_ends_is_not_searched() -> None:
     long = "Waits for " + "a" * 100_000
     assert german(long) == long

@@ -97,6 +97,11 @@ ATTEMPT = Attempt(
 )
 
 
+def add_run(transaction, run):
+    """Put a run behind all others of its tenant."""
+    transaction.runs.add_runs(run.tenant, [run])
+
+
 @pytest.fixture
 def store(tmp_path: Path):
     opened = SqlStore(fresh_database(tmp_path / "factory.db"))
@@ -107,7 +112,7 @@ def store(tmp_path: Path):
 
 def test_runs_and_attempts_come_back_as_they_went_in(store: SqlStore) -> None:
     with store.write() as transaction:
-        transaction.runs.add_run(RUN)
+        add_run(transaction, RUN)
         transaction.runs.add_attempt(ATTEMPT)
     with store.read() as transaction:
         assert transaction.runs.run("t-a", "r-1") == replace(RUN, position=1)
@@ -120,12 +125,12 @@ def test_runs_and_attempts_come_back_as_they_went_in(store: SqlStore) -> None:
 def test_what_is_watched_is_of_attempts_and_runs_that_go_on(store: SqlStore) -> None:
     going_on = replace(ATTEMPT, state=RunState.PENDING, submits=2, taken="2026-11-23T08:00:01Z", placement=())
     with store.write() as transaction:
-        transaction.runs.add_run(replace(RUN, state=RunState.PENDING, revision=3))
+        add_run(transaction, replace(RUN, state=RunState.PENDING, revision=3))
         transaction.runs.add_attempt(going_on)
         transaction.runs.add_attempt(replace(ATTEMPT, attempt="a-2", finished="2026-11-23T09:00:00Z"))
         for name, stop in (("r-3", None), ("r-4", None)):
-            transaction.runs.add_run(
-                replace(RUN, run=name, order=name, stop=stop, finished="" if name == "r-3" else "now")
+            add_run(
+                transaction, replace(RUN, run=name, order=name, stop=stop, finished="" if name == "r-3" else "now")
             )
             transaction.runs.add_attempt(replace(ATTEMPT, run=name, attempt=name.replace("r", "a")))
     with store.read() as transaction:
@@ -165,9 +170,9 @@ def test_what_is_watched_is_of_attempts_and_runs_that_go_on(store: SqlStore) -> 
 )
 def test_of_what_is_watched_that_alone_is_read_again_which_has_changed(store: SqlStore, change) -> None:
     with store.write() as transaction:
-        transaction.runs.add_run(replace(RUN, revision=3))
+        add_run(transaction, replace(RUN, revision=3))
         transaction.runs.add_attempt(ATTEMPT)
-        transaction.runs.add_run(replace(RUN, run="r-2", order="r-2"))
+        add_run(transaction, replace(RUN, run="r-2", order="r-2"))
         transaction.runs.add_attempt(replace(ATTEMPT, run="r-2", attempt="a-2"))
     with store.read() as transaction:
         before = transaction.runs.watched()
@@ -199,7 +204,7 @@ def test_saving_a_run_keeps_every_change_that_may_happen(store: SqlStore) -> Non
         most_micro_eur=8,
     )
     with store.write() as transaction:
-        transaction.runs.add_run(RUN)
+        add_run(transaction, RUN)
         transaction.runs.save_run(changed)
         transaction.runs.add_attempt(ATTEMPT)
         transaction.runs.save_attempt(replace(ATTEMPT, state=RunState.SEALING, segments=4, run_key="66" * 32))
@@ -414,7 +419,7 @@ def test_the_next_runs_of_each_tenant_are_found_by_priority_and_age(store: SqlSt
         for tenant in ("t-a", "t-b"):
             for number, priority in enumerate((0, 0, 9, 0)):
                 name = f"r-{tenant}{number}"
-                transaction.runs.add_run(replace(RUN, tenant=tenant, run=name, order=name, priority=priority))
+                add_run(transaction, replace(RUN, tenant=tenant, run=name, order=name, priority=priority))
     with store.read() as transaction:
         found = {run.run for run in transaction.runs.queued_runs(2)}
         assert found == {"r-t-a2", "r-t-a0", "r-t-b2", "r-t-b0"}
@@ -426,7 +431,7 @@ def test_the_next_runs_of_each_tenant_are_found_by_priority_and_age(store: SqlSt
 
 def test_a_reason_is_written_only_at_the_revision_it_was_made_for(store: SqlStore) -> None:
     with store.write() as transaction:
-        transaction.runs.add_run(RUN)
+        add_run(transaction, RUN)
         assert transaction.runs.set_waiting(RUN, "It waits for more.", None)
         assert not transaction.runs.set_waiting(RUN, "It waits for less.", None)
         found = transaction.runs.run("t-a", "r-1")
@@ -453,7 +458,7 @@ def test_reasons_of_many_are_written_of_those_that_still_wait_as_they_were(store
 def test_attempts_are_counted_by_tenant_and_run(store: SqlStore) -> None:
     with store.write() as transaction:
         for tenant, run in (("t-a", "r-1"), ("t-a", "r-2"), ("t-b", "r-1"), ("t-b", "r-2")):
-            transaction.runs.add_run(replace(RUN, tenant=tenant, run=run, order=run))
+            add_run(transaction, replace(RUN, tenant=tenant, run=run, order=run))
         transaction.runs.add_attempts(
             replace(ATTEMPT, tenant=tenant, run=run, attempt=f"a-{number}", number=number)
             for number, (tenant, run) in enumerate(
@@ -525,7 +530,7 @@ def test_the_logs_of_other_nodes_are_kept_by_rank(store: SqlStore) -> None:
 
 def test_a_run_nobody_tried_is_written_as_before_footprints_told_of_surroundings(store: SqlStore) -> None:
     with store.write() as transaction:
-        transaction.runs.add_run(replace(RUN, footprint=NOTHING_USED))
+        add_run(transaction, replace(RUN, footprint=NOTHING_USED))
     with store.connect() as connection:
         (text,) = connection.execute(schema.runs.select().with_only_columns(schema.runs.c.footprint)).one()
     assert "surroundings" not in text

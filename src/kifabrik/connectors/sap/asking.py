@@ -296,8 +296,8 @@ def _said(body: bytes) -> str:
         error = json.loads(body)["error"]
         message = error["message"]
         text = message["value"] if isinstance(message, dict) else message
-        return f": {str(text)[:300]}"
-    except (ValueError, KeyError, TypeError):
+        return f": {str(text)[:300]}".encode(errors="replace").decode()
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 

@@ -24,6 +24,9 @@ from kifabrik.errors import IntegrityError
 _GROUP: Final = "changes"
 _LINE: Final = "\r\n"
 _JSON: Final = "application/json"
+_ID: Final = re.compile(r"[1-9][0-9]{0,8}")
+"""Of a request: as we numbered them."""
+_STATUS: Final = re.compile(rb"[1-5][0-9]{2}")
 _EMPTY_LINE: Final = re.compile(rb"\r?\n\r?\n")
 
 
@@ -144,15 +147,17 @@ def _from_json(asked: Sequence[Asking], answer: Answer) -> Iterator[Answered]:
             body = one.get("body")
             data = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
             yield Answered(number, Answer(int(one["status"]), data, headers, _address(asked, number)))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise IntegrityError("the answer to a batch is not what OData's JSON has for it") from None
 
 
 def _from_multipart(asked: Sequence[Asking], answer: Answer) -> Iterator[Answered]:
-    whole = message_from_bytes(
-        f"Content-Type: {answer.headers['content-type']}{_LINE}{_LINE}".encode() + answer.body
-    )
-    parts = [part for part in whole.walk() if part.get_content_type() == "application/http"]
+    head = f"Content-Type: {answer.headers['content-type']}{_LINE}{_LINE}".encode()
+    try:
+        whole = message_from_bytes(head + answer.body)
+        parts = [part for part in whole.walk() if part.get_content_type() == "application/http"]
+    except RecursionError:
+        raise IntegrityError("the answer to a batch has parts in parts without end") from None
     for place, part in enumerate(parts):
         inner = _http(part)
         said = _said_number(part, inner)
@@ -167,7 +172,7 @@ def _http(part: Message) -> Answer:
         raise IntegrityError("the answer to a batch has a part that holds no answer")
     first, _, rest = data.lstrip().partition(b"\n")
     words = first.split(None, 2)
-    if len(words) < 2 or not words[1].isdigit():  # noqa: PLR2004 - HTTP/1.1 200
+    if len(words) < 2 or _STATUS.fullmatch(words[1]) is None:  # noqa: PLR2004 - HTTP/1.1 200
         raise IntegrityError("the answer to a batch has a part that is no answer of HTTP")
     inner = message_from_bytes(rest)
     headers = {name.lower(): str(text) for name, text in inner.items()}
@@ -178,14 +183,14 @@ def _http(part: Message) -> Answer:
 
 def _said_number(part: Message, inner: Answer) -> int:
     for text in (part.get("content-id"), inner.headers.get("content-id"), *_content_ids(inner.body)):
-        if text is not None and str(text).strip("<> ").isdecimal():
+        if text is not None and _ID.fullmatch(str(text).strip("<> ")):
             return int(str(text).strip("<> ")) - 1
     return -1
 
 
 def content_id(answer: Answer) -> int:
     """Return the number of the request, from 0, an error of a change set is about; -1 if it does not say."""
-    return next((int(text) - 1 for text in _content_ids(answer.body) if text.isdecimal()), -1)
+    return next((int(text) - 1 for text in _content_ids(answer.body) if _ID.fullmatch(text)), -1)
 
 
 def _content_ids(body: bytes) -> Iterator[str]:
@@ -194,13 +199,19 @@ def _content_ids(body: bytes) -> Iterator[str]:
         return
     try:
         error = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return
-    details = error.get("details") or (error.get("innererror") or {}).get("errordetails") or ()
-    for one in (error, error.get("innererror") or {}, *details):
+    inner = _object(_object(error).get("innererror"))
+    details = _object(error).get("details") or inner.get("errordetails")
+    for one in (error, inner, *(details if isinstance(details, list) else ())):
         for name in ("@Core.ContentID", "ContentID"):
-            if one.get(name):
+            if _object(one).get(name):
                 yield str(one[name])
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """What a service sends in place of an object says nothing."""
+    return value if isinstance(value, dict) else {}
 
 
 def _address(asked: Sequence[Asking], number: int) -> str:

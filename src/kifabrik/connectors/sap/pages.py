@@ -7,6 +7,7 @@ Invariants:
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -19,6 +20,7 @@ from kifabrik.connectors.sap.model import Version
 from kifabrik.errors import IntegrityError
 
 _MOST_EMPTY: Final = 100
+_COUNT: Final = re.compile(r"[0-9]{1,18}")
 ACCEPT: Final = {
     Version.V4: "application/json;odata.metadata=minimal;IEEE754Compatible=true",
     Version.V2: "application/json",
@@ -162,9 +164,7 @@ def _is_removed(row: Mapping[str, Any]) -> bool:
 
 
 def _count(value: Any) -> int | None:
-    if value is None:
-        return None
-    return int(value) if type(value) is int or (type(value) is str and value.isdecimal()) else None
+    return int(value) if type(value) in (int, str) and _COUNT.fullmatch(str(value)) else None
 
 
 def query(path: str, options: Mapping[str, str]) -> str:

@@ -37,7 +37,12 @@ def parse_plain_xml(data: bytes, what: str, *, hint: str = "") -> Element:
         return ET.fromstring(data)  # noqa: S314 - no document type, so no entities
     except _DocumentTypeError:
         raise IntegrityError(f"{what} has a document type, which OData never has", hint=hint) from None
-    except (ET.ParseError, expat.ExpatError, ValueError) as error:
+    except (
+        ET.ParseError,
+        expat.ExpatError,
+        ValueError,
+        LookupError,
+    ) as error:  # of which the last: no such encoding
         raise IntegrityError(f"{what} is not XML: {error}", hint=hint) from None
 
 

@@ -1,4 +1,4 @@
-"""What the cluster's nodes and partitions offer, and which nodes are out of service and why.
+"""What the cluster's nodes and partitions offer, in which state nodes are and why.
 
 Read from `scontrol --oneliner show node|partition`, whose `Key=value` words are the same from 22.05 to 25.11.
 
@@ -20,11 +20,6 @@ from kifabrik.values import parse_duration
 _MIB: Final = 2**20
 _WORD: Final = re.compile(r"(?:^| )([A-Za-z][A-Za-z0-9_/:]*)=")
 _GRES: Final = re.compile(r"gpu(?::(?P<model>[A-Za-z][\w.-]*))?:(?P<count>\d+)(?:\([^)]*\))?")
-_OUT: Final = frozenset((
-    "DOWN", "DRAIN", "DRAINING", "DRAINED", "FAIL", "FAILING", "NOT_RESPONDING", "POWERED_DOWN", "POWERING_DOWN",
-    "POWER_DOWN", "MAINTENANCE", "REBOOT_ISSUED", "REBOOT_REQUESTED", "UNKNOWN", "FUTURE", "INVAL", "BLOCKED",
-))  # fmt: skip
-"""States and flags in which a node takes no new jobs (sinfo(1), NODE STATE CODES)."""
 _LONGEST: Final = "UNLIMITED"
 
 
@@ -57,11 +52,6 @@ class SlurmNode:
     features: tuple[str, ...]
     partitions: tuple[str, ...]
     reason: str
-
-    @property
-    def in_service(self) -> bool:
-        """Whether it takes new jobs."""
-        return not _OUT.intersection(self.states)
 
 
 @dataclass(frozen=True)

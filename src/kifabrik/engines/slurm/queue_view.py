@@ -1,15 +1,13 @@
-"""The state of all runs in one look: one `squeue` for those Slurm still holds, one `sacct` for those it let go.
+"""The state of all runs: of those Slurm still holds by one `squeue`, of those it let go by one `sacct`.
 
 Invariants:
 - the number of calls does not grow with the number of runs (but for `sacct`, whose list of numbers is cut into
   pieces that fit a command line);
 - what the queue says counts before what accounting says, as accounting hears of everything later;
-- a job neither knows is named as lost, never as ended: the caller decides, and a controller that does not answer
-  is an error, not an empty queue.
+- whoever does not answer is an error, never an empty queue or a job that nobody knows.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
@@ -18,8 +16,7 @@ from kifabrik.engines.slurm import queue_json, queue_text
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.job_facts import JobFacts, JobKey
 from kifabrik.engines.slurm.queue_text import Changes, Listing, QueueLines
-from kifabrik.engines.slurm.states import Phase
-from kifabrik.errors import NotFoundError, UnavailableError
+from kifabrik.errors import NotFoundError
 
 _PIECE: Final = 5_000
 """Job numbers of one `sacct`: 50 kB of arguments, where Linux allows 128 kB in one (MAX_ARG_STRLEN)."""
@@ -40,25 +37,6 @@ class Form(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """All jobs at one moment.
-
-    Args:
-        jobs: By key: what the queue holds, and of what was asked for what accounting remembers.
-        lost: Asked for, and neither knows it.
-        accounting_answers: Whether accounting could be asked; if not, `lost` is empty and `unknown` holds them.
-        unknown: Asked for, gone from the queue, and accounting did not answer or still takes them for running.
-        unreadable: Records that made no sense and were left out.
-    """
-
-    jobs: Mapping[JobKey, JobFacts]
-    lost: frozenset[JobKey] = frozenset()
-    accounting_answers: bool = True
-    unknown: frozenset[JobKey] = frozenset()
-    unreadable: int = 0
-
-
 class QueueView:
     """Looks at the queue.
 
@@ -73,37 +51,6 @@ class QueueView:
         self._lines = QueueLines()
         self._before: dict[JobKey, JobFacts] = {}
         """What the last look showed, where it was asked for as JSON."""
-
-    def look(
-        self, known: Collection[JobKey], users: Sequence[str] = (), *, since: datetime | None = None
-    ) -> Snapshot:
-        """See how all jobs are.
-
-        Args:
-            known: Jobs that are asked after, in accounting if the queue does not have them.
-            users: Unix users whose jobs are looked at; empty for everybody's.
-            since: When the oldest of `known` was submitted; accounting looks no further back. None for a year.
-
-        Raises:
-            UnavailableError: slurmctld does not answer.
-        """
-        queue = self._queue(users)
-        jobs = {job.key: job for job in queue.jobs}
-        missing = [key for key in known if key not in jobs]
-        if not missing:
-            return Snapshot(jobs, unreadable=queue.unreadable)
-        try:
-            past = self._accounting(missing, since)
-        except UnavailableError:
-            return Snapshot(jobs, accounting_answers=False, unknown=frozenset(missing), unreadable=queue.unreadable)
-        remembered = {job.key: job for job in past.jobs}
-        ended = {key: remembered[key] for key in missing if key in remembered and _is_over(remembered[key])}
-        return Snapshot(
-            jobs | ended,
-            lost=frozenset(key for key in missing if key not in remembered),
-            unknown=frozenset(key for key in missing if key in remembered and key not in ended),
-            unreadable=queue.unreadable + past.unreadable,
-        )
 
     def changes(self, users: Sequence[str]) -> Changes:
         """See what is different from the last time, among the jobs of these users; a user once named stays.
@@ -190,7 +137,7 @@ class QueueView:
         arguments = queue_text.accounting_arguments()
         return queue_text.read_accounting(self._commands.run("sacct", *arguments, *filters))
 
-    def _accounting(self, keys: Sequence[JobKey], since: datetime | None) -> Listing:
+    def _accounting(self, keys: Sequence[JobKey], since: datetime) -> Listing:
         numbers = sorted({key.job for key in keys})
         start = f"--starttime={_back(since)}"
         jobs: list[JobFacts] = []
@@ -210,10 +157,6 @@ def _other(these: Mapping[JobKey, JobFacts], those: Mapping[JobKey, JobFacts]) -
 
 def _of_users(users: Sequence[str]) -> list[str]:
     return [f"--user={','.join(users)}"] if 0 < len(users) <= _MOST_USERS else []
-
-
-def _is_over(job: JobFacts) -> bool:
-    return job.phase is Phase.ENDED
 
 
 def _back(since: datetime | None) -> str:

@@ -45,6 +45,7 @@ def overview(request: Request, member: TheMember, factory: TheFactory, live: Liv
         "overview",
         live=bool(live),
         now_rows=going,
+        more=len(going) == _MOST_NOW,
         going_count=sum(not one.waits for one in going),
         waiting_count=sum(one.waits for one in going),
         ended_rows=ended[:_MOST_ENDED],

@@ -136,9 +136,11 @@ def score_correlation(one: Distribution, other: Distribution, wanted: float) -> 
     if abs(wanted) < _NEARLY:
         return 0.0
     end = 1.0 if wanted > 0 else -1.0
-    if abs(wanted) >= abs(pair.at(end)):
+    if abs(wanted) >= abs(demand_correlation(one, other, end)):
         return end
-    return float(optimize.brentq(lambda score: pair.at(score) - wanted, 0.0, end, xtol=1e-10))
+    return float(
+        optimize.brentq(lambda score: demand_correlation(one, other, score) - wanted, 0.0, end, xtol=1e-10)
+    )
 
 
 def score_weights(nodes: Sequence[Node], correlations: Sequence[Correlation]) -> tuple[list[str], Floats]:

@@ -87,7 +87,13 @@ class S3Objects:
     def adopt(self, file: Path, key: str) -> None:
         """Store a finished local file under a key, then remove it; one that is there already is as good.
 
-        The key ends with the digest of the file, which has been taken before.
+        Raises: see `store`.
+        """
+        self.store(file, key)
+        file.unlink(missing_ok=True)
+
+    def store(self, file: Path, key: str) -> None:
+        """Store a copy of a local file under a key, which ends with the digest of the file.
 
         Raises:
             CapacityError: There is no room.
@@ -105,7 +111,6 @@ class S3Objects:
                     self._patiently(lambda: self._put(key, size, body))
                 else:
                     self._put_parts(key, size, body)
-            file.unlink(missing_ok=True)
 
     def size(self, key: str) -> int | None:
         """Bytes of an object, or None if there is none."""

@@ -13,7 +13,7 @@ from kifabrik.factory.ways import Way
 from kifabrik.stores.s3.failures import s3_errors
 from kifabrik.stores.s3.objects import S3Objects
 
-WAY_IN_S: Final = 120
+WAY_IN_S: Final = 60
 """A way in is asked for right before it is used; only its beginning must lie within."""
 WAY_OUT_S: Final = 300
 _MOST: Final = 5 * 2**30

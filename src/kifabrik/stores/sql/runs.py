@@ -57,10 +57,6 @@ class SqlRunTable:
     def __init__(self, connection: Connection) -> None:
         self._sql = connection
 
-    def add_run(self, run: Run) -> None:
-        """Add a run behind all others of its tenant."""
-        self.add_runs(run.tenant, [run])
-
     def add_runs(self, tenant: str, many: Iterable[Run]) -> int:
         """Add runs of a tenant behind its others, in this order; return the position of the first."""
         last = select(func.coalesce(func.max(runs.c.position), 0) + 1).where(runs.c.tenant == tenant)

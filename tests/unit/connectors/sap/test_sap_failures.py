@@ -288,6 +288,13 @@ def test_metadata_with_a_document_type_is_refused(house, script, before):
         house.pull()
 
 
+@pytest.mark.parametrize("encoding", ["utf-9", "rot13", "idna", "undefined", "base64"])
+def test_metadata_in_an_encoding_that_is_none_is_refused(house, script, encoding):
+    script.metadata = f'<?xml version="1.0" encoding="{encoding}"?>'.encode() + script.metadata.partition(b"?>")[2]
+    with pytest.raises(IntegrityError, match="not XML"):
+        house.pull()
+
+
 def test_an_interrupted_wait_does_not_hold_the_command():
     held = threading.Event()
 

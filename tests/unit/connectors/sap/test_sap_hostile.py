@@ -1,10 +1,15 @@
 """Services that are odd or mean: credentials stay with ours, nothing goes round for ever, no traceback is shown."""
 
 import json
+from contextlib import suppress
 
 import pytest
 from scripted import FIELDS, V2_METADATA, Said, Script, metadata
 
+from kifabrik.connectors.sap.asking import Answer, fault_of
+from kifabrik.connectors.sap.batch_bodies import Asking, content_id, decode
+from kifabrik.connectors.sap.model import Version
+from kifabrik.connectors.sap.pages import read_page
 from kifabrik.connectors.sap.plan import Plan, parse
 from kifabrik.errors import IntegrityError, KifabrikError, UsageError
 
@@ -180,3 +185,36 @@ def test_a_next_link_that_is_none_is_a_sentence(house, script, onward):
     )
     with pytest.raises(KifabrikError):
         house.pull()
+
+
+MEAN = {
+    "an endless number": b'{"responses":[{"id":Infinity,"status":200}]}',
+    "brackets": b"[" * 100_000,
+    "an error that is a text": b'{"error":"ContentID"}',
+    "an id of thousands of digits": b'{"error":{"ContentID":"' + b"9" * 5000 + b'"}}',
+    "a count of thousands of digits": b'{"d":{"results":[],"__count":"' + b"9" * 5000 + b'"}}',
+    "details that are a number": b'{"error":{"details":5,"ContentID":1}}',
+    "an error no terminal can show": b'{"error":{"message":"\\ud800"}}',
+    "a part with an id of thousands of digits": b"--b\r\nContent-Type: application/http\r\nContent-ID: "
+    + b"9" * 5000
+    + b"\r\n\r\nHTTP/1.1 204 x\r\n\r\n\r\n--b--\r\n",
+    "a status of thousands of digits": b"--b\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 "
+    + b"9" * 5000
+    + b" x\r\n\r\n\r\n--b--\r\n",
+    "parts in parts": b"".join(
+        b"--b%d\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n" % (depth, depth + 1)
+        for depth in range(3000)
+    ),
+}
+
+
+@pytest.mark.parametrize("body", MEAN.values(), ids=MEAN)
+def test_whatever_comes_as_an_answer_is_said_in_a_sentence(body):
+    asked = [Asking("PATCH", "Parts(1)"), Asking("DELETE", "Parts(2)")]
+    for kind in ("application/json", "multipart/mixed; boundary=b", "multipart/mixed; boundary=b0"):
+        answer = Answer(400, body, {"content-type": kind}, "https://sap.example/o/Parts")
+        fault_of(answer).message.encode()
+        assert -1 <= content_id(answer) < 10
+        for read in (lambda one: read_page(one, Version.V2, "Parts"), lambda one: decode(asked, one)):
+            with suppress(IntegrityError):
+                read(answer)

@@ -59,6 +59,7 @@ runs = Table(
     Index(None, "tenant", "position", unique=True),
     Index(None, "tenant", "sweep", "state"),
     Index(None, "finished", "tenant"),
+    Index(None, "tenant", "finished"),
     Index(None, "finished", "state", "hold", "tenant", "priority", "position"),
     Index(None, "finished", "deadline"),
 )

@@ -1,4 +1,4 @@
-"""Challenges, codes and sessions of the pages."""
+"""Challenges, codes and sessions of the pages, and an index of a tenant's runs by their end, for its bill."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,3 +21,4 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_sign_ins_tenant_member"), "sign_ins", ["tenant", "member"], unique=False)
     op.create_index(op.f("ix_sign_ins_expires"), "sign_ins", ["expires"], unique=False)
+    op.create_index(op.f("ix_runs_tenant_finished"), "runs", ["tenant", "finished"], unique=False)
