@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from signing_up import sign_up
 
 from kifabrik.datasets.manifest import BodyRef, Manifest
 from kifabrik.errors import CapacityError, ConflictError, KifabrikError, UnavailableError
@@ -27,6 +26,7 @@ from kifabrik.signatures.statements import Statement
 from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.staging import FolderStaging
 from kifabrik.values import Kind, format_time, new_id
+from signing_up import sign_up
 
 KEEP = timedelta(days=14)
 QUOTA = 10**6
