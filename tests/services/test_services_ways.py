@@ -105,7 +105,7 @@ def test_objects_go_there_and_back_without_the_service(ceph, bucket, factory, an
 
 def test_nothing_is_there_before_it_has_arrived_and_was_seen(http, anna):
     way = way_in(anna)
-    with pytest.raises(NotFoundError, match="no such object in the object store"):
+    with pytest.raises(NotFoundError, match="no such upload"):
         arrived(anna)
     assert put(http, way) == 200
     assert DIGEST in Objects(anna.connection).missing([DIGEST])

@@ -88,13 +88,13 @@ class Ways:
         """Enter an object that was sent directly; its bytes.
 
         Raises:
-            NotFoundError: It is not there, or its upload has not begun.
+            NotFoundError: It is not in the store, or its upload has not begun; the answer is the same.
             IntegrityError: It has another size than was said.
         """
         expected = self._objects.expected(tenant, digest)
         found = self._files.size(object_key(tenant, digest))
         if found is None:
-            raise NotFoundError("there is no such object in the object store")
+            raise NotFoundError("there is no such upload")
         if found != expected:
             raise IntegrityError(f"object {digest[:16]} has {format_size(found)}, not {format_size(expected)}")
         self._objects.enter(tenant, digest, found)
