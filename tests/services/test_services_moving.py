@@ -10,6 +10,8 @@ from two_parties import KIFABRIK
 from kifabrik.client.objects import Objects
 from parties import FactoryProcess
 
+pytestmark = pytest.mark.timeout(400)  # a Ceph takes its time to start where others are busy
+
 
 @pytest.fixture
 def moved(ceph, tmp_path):

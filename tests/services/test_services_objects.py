@@ -14,6 +14,7 @@ from kifabrik.errors import IntegrityError, NotFoundError, UnavailableError, Usa
 from kifabrik.stores.folder import FolderObjects
 from kifabrik.values import now_utc
 
+pytestmark = pytest.mark.timeout(400)  # a Ceph takes its time to start where others are busy
 TENANT = "t-aaaaaaaaaaaaaaaa"
 
 

@@ -12,6 +12,7 @@ from two_parties import Stage, two_parties
 from kifabrik.runs.states import RunState
 from kifabrik.wiring.factory import init_home
 
+pytestmark = pytest.mark.timeout(400)  # a Ceph takes its time to start where others are busy
 COPY = """
 import os, shutil, time
 print(len(open('/data/line/rows.txt').read()), flush=True)

@@ -17,6 +17,7 @@ from kifabrik.wire.datasets import WayView
 from kifabrik.wiring.factory import init_home
 from parties import FactoryProcess
 
+pytestmark = pytest.mark.timeout(400)  # a Ceph takes its time to start where others are busy
 BODY = os.urandom(300_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()
 

@@ -19,7 +19,7 @@ from kifabrik.factory.keys import object_key
 from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.s3.objects import S3Objects
 from kifabrik.stores.sql.store import SqlStore
-from kifabrik.wiring.factory import DATABASE
+from kifabrik.wiring.factory import database_of
 from kifabrik.wiring.factory_config import FILE, FactoryConfig, read_config
 from kifabrik.wiring.objects import OBJECTS, check_bucket, object_store
 
@@ -118,9 +118,7 @@ def _answers(config: FactoryConfig) -> bool:
 
 
 def _rows(home: Path) -> Iterator[tuple[str, int]]:
-    config = read_config(home)
-    url = config.database or f"sqlite:///{home.resolve() / DATABASE}"
-    with closing(SqlStore(url)) as store, store.read() as transaction:
+    with closing(SqlStore(database_of(home, read_config(home)))) as store, store.read() as transaction:
         yield from [(object_key(tenant, digest), size) for tenant, digest, size in transaction.objects.all()]
 
 
