@@ -26,9 +26,10 @@ demo-pharma: install ## play training on sealed compounds
 test: install ## run all tests
 	@$(PYTEST) -n auto --dist loadfile --no-loadscope-reorder
 
-test-services: install ## run the tests against SAP's own OData server (from npm; Node 20)
+test-services: install ## run the tests against real PostgreSQL, Ceph (Debian's) and SAP's OData server (npm; Node 20)
 	@scripts/install-services
 	@$(PYTEST) -n auto --dist loadfile tests/services
+	@KIFABRIK_TEST_POSTGRES=own $(PYTEST) -n auto --dist loadfile tests/unit/stores tests/unit/factory
 
 test-slurm: install ## run the tests against a real Slurm cluster on this machine (root; installs Debian's Slurm)
 	@scripts/install-slurm

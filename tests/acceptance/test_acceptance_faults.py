@@ -294,7 +294,7 @@ def test_an_object_the_store_has_lost_is_said_and_found_and_can_be_put_back(stag
     order = {"data": {"/data/line": name}, "name": stage.name("reads-lost")}
     view = stage.end(stage.order(tmp_path / "first", "print('read')", **order))
     assert view.state is RunState.FAILED
-    assert "a sealed object is missing in the store" in view.reason
+    assert f"shard {shard[:16]} is missing in the store" in view.reason
     assert shard[:16] in stage.factory.kifabrik("admin", "check", expect=6).err
     (tmp_path / "kept").rename(lost)
     result = stage.order(tmp_path / "second", "print('read')", **order).result(90)

@@ -145,3 +145,21 @@ def test_a_flood_of_empty_lines_ends_at_the_limit_with_one_remark(factory):
     assert [record["text"] for record in records if record["kind"] == "note"] == [
         "The log reached 100 kB; what follows is not kept."
     ]
+
+
+def test_what_floods_beyond_the_limit_is_not_looked_at(factory):
+    """Lines cost their reader more than their writer, and no control group bounds the launcher's processor time."""
+    factory.there.set()
+    log, looked_at = journal(factory, limit=100_000), []
+    keep = log.line
+    log.line = lambda kind, text: (looked_at.append(kind), keep(kind, text))
+    reading, writing = os.pipe()
+    reader = _reader(reading, "out", log)
+    with os.fdopen(writing, "wb") as file:
+        for _ in range(100):
+            file.write(b"\n" * 65_536)
+    reader.join(60)
+    assert not reader.is_alive()
+    os.close(reading)
+    log.close()
+    assert len(looked_at) <= 65_536  # one piece at most

@@ -25,6 +25,7 @@ from kifabrik.stores.sql.upgrade import upgrade
 from kifabrik.values import Place
 from kifabrik.wiring.factory import init_home, open_factory
 from postgres import PostgresServer, postgres
+from rows_of_runs import a_run
 from signing_up import sign_up
 
 __all__ = ["postgres"]
@@ -293,3 +294,21 @@ def test_the_password_is_read_from_its_file_for_every_connection(
         opened.engine.dispose()
     assert given == ["one", "two"]
     opened.close()
+
+
+def test_saying_what_runs_wait_for_waits_for_nobody_who_changes_one_of_them(store: SqlStore) -> None:
+    with store.write() as transaction:
+        transaction.runs.add_runs("t-a", [a_run("t-a", f"r-{n}", f"o-{n}", reason="Before.") for n in range(3)])
+        read = transaction.runs.runs_named("t-a", [f"r-{n}" for n in range(3)])
+    one, two, three = sorted(read, key=lambda run: run.run)
+    with store.write("t-a") as held:
+        held.runs.save_run(replace(two, revision=two.revision + 1))
+        with store.write() as transaction:  # would hang here
+            transaction.runs.set_all_waiting([(two, "Waits."), (one, "Waits.")])
+            assert not transaction.runs.set_waiting(two, "Waits.", None)
+            assert transaction.runs.set_waiting(three, "Waits.", None)
+    with store.write() as transaction:
+        assert not transaction.runs.set_waiting(two, "Waits.", None)  # it is another by now
+    with store.read() as transaction:
+        found = {run.run: run.reason for run in transaction.runs.runs_named("t-a", ["r-0", "r-1", "r-2"])}
+    assert found == {"r-0": "Waits.", "r-1": "Before.", "r-2": "Waits."}

@@ -61,7 +61,12 @@ def _show(found: Status) -> None:
     show_table(
         ["GRANT", "DATASET", "PURPOSE", "UNTIL"],
         [
-            (g.grant.grant, g.grant.dataset, g.grant.purpose, g.state or g.grant.expires[:_DAY])
+            (
+                g.grant.grant,
+                g.grant.dataset,
+                g.grant.purpose,
+                g.grant.expires[:_DAY] if g.state == "live" else g.state,
+            )
             for g in found.grants
         ],
     )

@@ -63,12 +63,15 @@ def check(
         show_json(
             {
                 "rows": len(found.times),
+                "remarks": sayer.remarks(found),
                 "strength_now": round(float(strength[-1]), 4),
                 "in_alarm": lasting is not None,
                 "alarms": [alarm_document(alarm, watcher.names) for alarm in alarms],
             }
         )
     else:
+        for odd in sayer.remarks(found):
+            warn(odd)
         show_alarms(alarms, watcher.names, found, sayer)
         end = sayer.time(found.times[-1], found)
         if lasting is None:

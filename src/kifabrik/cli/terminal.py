@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _PLAIN_WIDTH: Final = 80
+_TEN_MINUTES: Final = 600
+_AN_HOUR: Final = 3600
 _BETWEEN: Final = "  "
 _FIRST_COMBINING: Final = "\u0300"
 """From here on characters may take no column, or two (UAX #11)."""
@@ -123,8 +125,14 @@ def _whole_words(columns: Sequence[str], rows: Sequence[Sequence[str]], room: in
     spare = room - sum(least) - len(_BETWEEN) * (len(columns) - 1)
     if spare < 0:
         return None
-    given = [min(wish, spare * wish // max(1, sum(wanted))) for wish in wanted]
-    return [width + more for width, more in zip(least, given, strict=True)]
+    widths: list[int | None] = list(least)
+    for at in sorted(
+        range(len(wanted)), key=wanted.__getitem__
+    ):  # times and sums stay in one line, remarks give way
+        more = min(wanted[at], spare)
+        widths[at] = least[at] + more
+        spare -= more
+    return widths
 
 
 def counted(count: int, noun: str) -> str:
@@ -133,10 +141,13 @@ def counted(count: int, noun: str) -> str:
 
 
 def ago(time: str) -> str:
-    """Say how long ago an RFC 3339 time was: `40s ago`, `3h 05m ago`, `12 days ago`."""
+    """Say how long ago an RFC 3339 time was: `40s ago`, `21m ago`, `3h 05m ago`, `12 days ago`."""
     seconds = max(0.0, (now_utc() - parse_time(time)).total_seconds())
     days = int(seconds // 86400)
-    return f"{days} days ago" if days > 1 else f"{format_duration(round(seconds))} ago"
+    if days > 1:
+        return f"{days} days ago"
+    text = format_duration(round(seconds))
+    return f"{text.rpartition(' ')[0] if _TEN_MINUTES <= seconds < _AN_HOUR else text} ago"
 
 
 @contextmanager

@@ -269,7 +269,8 @@ def _problem(root: str, status: int, content: bytes) -> KifabrikError:
 
 def _by_status(root: str, status: int) -> KifabrikError:
     """Return the error of an answer without words: of a proxy, or of whatever else is at the address."""
-    if status in _PASSING:
+    if status in _PASSING or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and status not in _WITHOUT_WORDS):
+        # Also of a factory that is told to end: what takes longer then than it may is cut off with a bare 500.
         return UnavailableError(f"the factory at {root} is not ready (HTTP {status})", hint=_IN_A_WHILE)
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         message = f"the proxy before {root} wants to know who calls (HTTP {status})"

@@ -195,7 +195,7 @@ class Handover:
         """Write reasons down that are new."""
         news = [(run, reason) for run, reason in reasons if reason != run.reason][:_MOST_SAID]
         if news:
-            with self._store.write(*{run.tenant for run, _ in news}) as transaction:
+            with self._store.write() as transaction:
                 leadership.check(transaction)
                 self._book.wait_all(transaction, news)
 

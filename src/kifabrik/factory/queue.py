@@ -183,7 +183,7 @@ class Queue:
             self._said[name] = now
             news.append((run, reason, promise))
         if news:
-            with self._store.write(*{run.tenant for run, _, _ in news}) as transaction:
+            with self._store.write() as transaction:
                 leadership.check(transaction)
                 for run, reason, promise in news:
                     self._book.wait(transaction, run, reason, promise)

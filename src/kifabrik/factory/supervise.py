@@ -149,10 +149,9 @@ class Supervisor:
         """Write down what runs wait for, where that has changed; whether of all of them."""
         changed = [(one, said) for one in waiting if (said := sentence(one)) != one.reason]
         if changed:
-            now = changed[:_MOST_SAID]
-            with self._store.write(*{one.tenant for one, _ in now}) as transaction:
+            with self._store.write() as transaction:
                 leadership.check(transaction)
-                self._book.wait_all(transaction, now)
+                self._book.wait_all(transaction, changed[:_MOST_SAID])
         return len(changed) <= _MOST_SAID
 
     def _judge_one(self, leadership: Leadership, attempt: Watched, fate: Fate) -> None:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from kifabrik.datasets.names import is_name
 from kifabrik.jobs.gpu_requests import parse_gpu
+from kifabrik.jobs.variables import fault_of_variables
 from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.values import MOST_NODES, Money, Resources, format_time, parse_duration, parse_size
 
@@ -59,6 +60,14 @@ class EnvironmentPart(Part):
     index: str | None = None
     find_links: list[str] = Field(default_factory=list, alias="find-links")
     variables: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("variables")
+    @classmethod
+    def _can_be_given(cls, variables: dict[str, str]) -> dict[str, str]:
+        fault = fault_of_variables(variables)
+        if fault:
+            raise ValueError(fault)
+        return variables
 
 
 class ResourcesPart(Part):

@@ -45,7 +45,7 @@ SENTENCES: Final = {
     Reason.NODES: "The request names more nodes than the order allows.",
     Reason.PLACE: "The order does not allow this place.",
     Reason.ITEMS: "The request asks for other things than the order names.",
-    Reason.MANIFEST: "A manifest is missing, or not signed by whom it must be.",
+    Reason.MANIFEST: "A manifest or its headers are missing, damaged, or not signed by whom they must be.",
     Reason.FOREIGN: "Sealed headers do not belong to the manifest that names them.",
     Reason.LINEAGE: "An input was made by a run this keyholder does not know.",
     Reason.ERASED: "The results of this run were erased.",

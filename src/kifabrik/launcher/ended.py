@@ -15,7 +15,7 @@ from kifabrik.launcher.attesting import QuoteError
 from kifabrik.runs.statements import PublishedMetric
 from kifabrik.runs.states import Outcome
 from kifabrik.signatures.dsse import Envelope
-from kifabrik.transfer.opening import DamagedShardError
+from kifabrik.transfer.opening import DamagedShardError, MissingShardError
 
 
 @dataclass
@@ -55,7 +55,7 @@ def for_the_factory(error: KifabrikError) -> str:
 
     A message that is made after the data was opened may quote a path of the job.
     """
-    if isinstance(error, BuildError | RefusedError | DamagedShardError | QuoteError):
+    if isinstance(error, BuildError | RefusedError | DamagedShardError | MissingShardError | QuoteError):
         return error.message
     said = {
         IntegrityError: "something did not verify",

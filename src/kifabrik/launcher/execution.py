@@ -28,6 +28,7 @@ GRACE_S: Final = 30.0
 """Seconds between SIGTERM and SIGKILL, for a checkpoint."""
 _TICK_S: Final = 0.25
 _PIECE: Final = 64 * 1024
+_DRAINED: Final = 1 << 20
 METRICS_FILE: Final = f"/{METRICS}/metrics.jsonl"
 
 
@@ -138,12 +139,23 @@ def _reader(descriptor: int, kind: str, journal: Journal) -> threading.Thread:
 
 def _read(descriptor: int, kind: str, journal: Journal) -> None:
     rest = b""
-    while piece := os.read(descriptor, _PIECE):
+    while not journal.is_full and (piece := os.read(descriptor, _PIECE)):
         lines, rest = split_lines(rest, piece)
         for line in lines:
             journal.line(kind, line)
     if rest:
         journal.line(kind, rest.decode(errors="replace"))
+    _drain(descriptor)
+
+
+def _drain(descriptor: int) -> None:
+    """Let the kernel throw away what nobody keeps, up to its end.
+
+    Looking at a flood takes more processor time than making it, and the launcher's is bounded by no control group.
+    """
+    with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - not a file
+        while os.splice(descriptor, nothing.fileno(), _DRAINED):
+            pass
 
 
 def outside_path(path: str) -> str:

@@ -114,6 +114,11 @@ class Journal:
         self._sender.join()
 
     @property
+    def is_full(self) -> bool:
+        """Whether nothing that is added is kept any more."""
+        return self._total >= self._limit
+
+    @property
     def total_bytes(self) -> int:
         """Bytes of records so far."""
         return self._total

@@ -5,13 +5,13 @@ Invariants:
 - no mount hides or reaches into what the room makes itself, and none lies inside a read-only one.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from kifabrik.errors import UsageError
+from kifabrik.jobs.variables import fault_of_variables, is_plain
 from kifabrik.sandbox.limits import Limits
 from kifabrik.sandbox.network import RunNetwork
 
@@ -30,13 +30,6 @@ _MADE_BY_THE_ROOM: Final = tuple(
 )
 _MAY_CONTAIN_MOUNTS: Final = (PurePosixPath("/tmp"), PurePosixPath(HOME))  # noqa: S108
 SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
-
-_MOST_VARIABLES: Final = 1000
-_LONGEST_VARIABLE: Final = 1 << 17
-"""Bytes of a name and its value that a program can be given (MAX_ARG_STRLEN in `include/uapi/linux/binfmts.h`)."""
-_MOST_VARIABLE_BYTES: Final = 1 << 20
-"""A program takes arguments and variables up to a quarter of its stack, which often is 8 MiB: execve(2)."""
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -140,39 +133,22 @@ class RoomSpec:
 
 def _inside(text: str) -> PurePosixPath:
     path = PurePosixPath(text)
-    if not path.is_absolute() or ".." in path.parts or path == PurePosixPath("/") or not _is_plain(text):
+    if not path.is_absolute() or ".." in path.parts or path == PurePosixPath("/") or not is_plain(text):
         raise UsageError(f"not a path in the room: {text!r}", hint="Write it like /data/press.")
     return path
-
-
-def _is_plain(text: str) -> bool:
-    """Whether the text has neither NUL nor the stand-ins Python uses for bytes that are not UTF-8."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _check_command(command: tuple[str, ...] | str) -> None:
     if not command or not (command if isinstance(command, str) else command[0]).strip():
         raise UsageError("the command is empty", hint="Name what to run, for example `python train.py`.")
-    if not _is_plain("".join(command)):
+    if not is_plain("".join(command)):
         raise UsageError("the command contains a character that no command line can carry")
 
 
 def _check_environment(environment: Mapping[str, str]) -> None:
-    if len(environment) > _MOST_VARIABLES:
-        raise UsageError(f"{len(environment)} environment variables; at most {_MOST_VARIABLES} are passed on")
-    total = 0
-    for name, value in environment.items():
-        if not _NAME.fullmatch(name):
-            raise UsageError(f"not a name for an environment variable: {name!r}")
-        if not _is_plain(value):
-            raise UsageError(f"the variable {name} contains a character that no environment can carry")
-        size = len(name) + len(value.encode()) + 2
-        total += size
-        if size > _LONGEST_VARIABLE or total > _MOST_VARIABLE_BYTES:
-            raise UsageError(
-                f"the variable {name[:100]} makes the environment too large for any program",
-                hint="Put it into a file in the job's folder.",
-            )
+    fault = fault_of_variables(environment)
+    if fault:
+        raise UsageError(fault)
 
 
 def _check_fittings(fittings: tuple[Fitting, ...]) -> None:

@@ -30,6 +30,8 @@ class Connection(H11Protocol):
     """What `uvicorn.Config(http=…)` is given."""
 
     limits = Limits()
+    ending = False
+    """Set on the class `connection_within` gives once the service is told to end."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -91,6 +93,9 @@ class Connection(H11Protocol):
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._take_back()
+        if self.ending:
+            # uvicorn tells those that are there when it ends; who comes in just then would stay until cut off.
+            self.cycle.keep_alive = False
         sent = 0
 
         async def send_in_time(message: Message) -> None:

@@ -14,7 +14,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from kifabrik.durable import give_name, make_folder
-from kifabrik.errors import NotFoundError, UnavailableError
+from kifabrik.errors import IntegrityError, NotFoundError, UnavailableError
 from kifabrik.stores.disk import disk_errors
 
 _PIECE: Final = 4 * 2**20
@@ -62,11 +62,16 @@ class FolderObjects:
 
         Raises:
             NotFoundError: There is no such object.
+            IntegrityError: It ends before `end`: something has cut it off since it was stored.
         """
         size = self.size(key)
         if size is None:
             raise NotFoundError("there is no such object")
-        return self._pieces(key, start, size if end is None else min(end, size))
+        if end is not None and end > size:
+            # Said before the first byte: an answer that stops midway looks like a line that broke.
+            message = f"the sealed object {key.rpartition('/')[2][:16]} is damaged: {size} bytes are left of it"
+            raise IntegrityError(message, hint="The factory's operator has to put it back: kifabrik admin check")
+        return self._pieces(key, start, size if end is None else end)
 
     def _pieces(self, key: str, start: int, end: int) -> Iterator[bytes]:
         for at in range(start, end, _PIECE):

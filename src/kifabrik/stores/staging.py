@@ -5,9 +5,12 @@ Invariants:
 - a piece is written only where the file ends, so two writers cannot interleave;
 - the digest is taken while bytes arrive; after a restart the file is read again, and so it is where another
   process has written, or has dropped it and begun another under its name;
+- a part of the disk is left free: what is uploaded never takes the room database and log of the service need to
+  say so, to settle runs and to delete;
 - who waited for a file that was moved away or dropped meanwhile does not write into it.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -24,6 +27,9 @@ from kifabrik.errors import IntegrityError, UnavailableError
 from kifabrik.stores.disk import disk_errors
 
 _MOST_HASHES: Final = 256
+_KEPT_FREE_BYTES: Final = 2**30
+_KEPT_FREE_SHARE: Final = 20
+"""What uploads leave free: this many bytes, or of a small disk the twentieth part."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class FolderStaging:
         """Add bytes if exactly `offset` have arrived; return how many have arrived now.
 
         Raises:
-            CapacityError: The disk is full; what had arrived is still there.
+            CapacityError: The disk is full, but for what is kept free; what had arrived is still there.
         """
         file = self._file(tenant, digest)
         with disk_errors():
@@ -77,6 +83,7 @@ class FolderStaging:
                 arrived = before.size
                 if arrived != offset:
                     return arrived
+                _require_room(handle, len(data))
                 try:
                     _write(handle, data)
                 except OSError:
@@ -163,6 +170,13 @@ def _names(file: Path, handle: int) -> bool:
         return os.path.samestat(file.stat(), os.fstat(handle))
     except FileNotFoundError:
         return False
+
+
+def _require_room(handle: int, size: int) -> None:
+    disk = os.fstatvfs(handle)
+    kept = min(_KEPT_FREE_BYTES, disk.f_blocks * disk.f_frsize // _KEPT_FREE_SHARE)
+    if size > disk.f_bavail * disk.f_frsize - kept:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _write(handle: int, data: bytes) -> None:

@@ -11,7 +11,7 @@ from kifabrik.datasets.encoding import MOST_ENCODED_BYTES, decode_contents
 from kifabrik.datasets.folders import open_folder
 from kifabrik.datasets.manifest import BodyRef, Manifest
 from kifabrik.datasets.unpacking import ShardUnpacker
-from kifabrik.errors import IntegrityError
+from kifabrik.errors import IntegrityError, NotFoundError
 from kifabrik.seals.header import split_headers
 from kifabrik.seals.identities import Identity
 from kifabrik.seals.opening import copy_opened, open_bytes, open_header
@@ -30,6 +30,10 @@ class DamagedShardError(IntegrityError):
     def of(cls, digest: str, error: IntegrityError) -> "DamagedShardError":
         """Name the shard in what was found wrong with it; the hint may quote names of files."""
         return cls(f"shard {digest[:16]} is damaged", hint=f"{error.message}. {error.hint}".strip())
+
+
+class MissingShardError(NotFoundError):
+    """A shard is not in the store. The message names no file, as that of `DamagedShardError`."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def unpack(
 
     Raises:
         DamagedShardError: A body does not verify, or is not what the contents say.
+        MissingShardError: A body is not in the store.
         CapacityError: The file system is full.
     """
     # Many shards are opened side by side, each by one thread; of a few large ones each by all threads.
@@ -110,6 +115,8 @@ def unpack(
                     copy_opened(source, sink, file_key, threads=_useful(lanes, body.size), progress=progress)
             except IntegrityError as error:
                 raise DamagedShardError.of(body.sha256, error) from error
+            except NotFoundError as error:
+                raise MissingShardError(f"shard {body.sha256[:16]} is missing in the store") from error
 
         jobs = list(zip(version.contents.shards, version.manifest.shards, version.file_keys, strict=True))
         if len(jobs) == 1:

@@ -252,6 +252,7 @@ def serve(
 
         def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
             waiters = getattr(app.state, "waiters", None)
+            connection.ending = True
             if waiters is not None:
                 waiters.stop()
             # Not uvicorn's own: that raises the signal again at the end, before anything is closed.
@@ -269,6 +270,7 @@ def serve(
     factory.home.require()
     limits = limits or Limits()
     _open_many_files()
+    connection = connection_within(limits)
     app = make_app(factory, limits)
     add_pages(app, premises_of(home, config))
     with (
@@ -281,7 +283,7 @@ def serve(
     ):
         settings = uvicorn.Config(
             app,
-            http=connection_within(limits),
+            http=connection,
             loop=Loop,  # type: ignore[arg-type]  # not named in uvicorn's types, but taken
             ws="none",
             lifespan="on",

@@ -12,9 +12,10 @@ Several services may run on one home, and all of them write to this one log. Inv
 import fcntl
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -83,6 +84,13 @@ class SharedLogHandler(RotatingFileHandler):
             super().emit(record)
         finally:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - of the standard library
+        """Say on stderr what cannot be written: the line and why, and not where in the program."""
+        reason = sys.exc_info()[1]
+        why = getattr(reason, "strerror", None) or type(reason).__name__
+        with suppress(OSError):
+            sys.stderr.write(f"{self.baseFilename} cannot be written ({why}): {record.getMessage()}\n")
 
     def close(self) -> None:
         """Let go of log and lock."""

@@ -1,8 +1,11 @@
 """Tables line up, whatever is in them."""
 
+from datetime import timedelta
+
 import pytest
 
-from kifabrik.cli.terminal import _show_folded, counted, show_table
+from kifabrik.cli.terminal import _show_folded, ago, counted, show_table
+from kifabrik.values import format_time, now_utc
 
 
 @pytest.mark.parametrize("wide", ["", "数据", "cafe\u0301"])
@@ -30,6 +33,15 @@ def test_one_thing_is_not_said_to_be_several(count, said):
     assert counted(count, "file") == said
 
 
+def test_the_widest_column_gives_way_first(capsys):
+    rows = [
+        ("15", "11-29 22:44:32", "lease.released", "run shuttle-anomaly, to m-gaatlt6m3xqt5aem, for maintenance")
+    ]
+    _show_folded(["#", "WHEN (UTC)", "WHAT", "ABOUT"], rows, (0,), 80)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[1].startswith("15  11-29 22:44:32  lease.released  run shuttle-anomaly,")
+
+
 def test_no_id_is_broken_where_a_table_is_too_wide_but_its_words_fit(capsys):
     head = ["RUN", "JOB", "STATE", "TASKS", "COST", "ORDERED"]
     rows = [
@@ -41,3 +53,11 @@ def test_no_id_is_broken_where_a_table_is_too_wide_but_its_words_fit(capsys):
     assert max(map(len, shown.splitlines())) <= 80
     for word in ("r-cl5t4y7exc6y6hpi", "r-cusquzqfi7n7xpch", "machine-watch", "0.000014"):
         assert word in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(65, "1m 05s ago"), (21 * 60 + 19, "21m ago"), (3 * 3600 + 300, "3h 05m ago"), (12 * 86_400, "12 days ago")],
+)
+def test_what_is_long_ago_is_said_without_seconds(seconds, said):
+    assert ago(format_time(now_utc() - timedelta(seconds=seconds))) == said

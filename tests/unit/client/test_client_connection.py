@@ -61,6 +61,12 @@ def test_an_answer_without_words_still_has_its_class(status, error):
         assert raised.value.message.startswith("the factory ")
 
 
+def test_a_call_that_is_cut_off_where_a_factory_ends_is_made_again():
+    with connected(Answer(500, b"Internal Server Error"), LOGGED) as (connection, factory):
+        assert connection.get("/v1/x", Logged).log_index == 7
+        assert len(factory.asked) == 2
+
+
 def test_a_factory_that_is_away_for_a_moment_is_asked_again():
     with connected(AWAY, BROKEN, LOGGED) as (connection, factory):
         found = connection.get("/v1/x", Logged)

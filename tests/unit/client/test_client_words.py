@@ -99,7 +99,7 @@ def test_plain_http_behind_an_https_address_is_said():
     assert "http://" in error.hint
 
 
-@pytest.mark.parametrize("status", [404, 407, 429, 502, 503, 504, 418])
+@pytest.mark.parametrize("status", [404, 407, 429, 500, 502, 503, 504, 522, 418])
 def test_an_answer_in_nobodys_words_names_the_address_the_status_and_what_to_do(status):
     with scripted(Answer(status, b"upstream unavailable")) as (url, _):
         error = failure(url)

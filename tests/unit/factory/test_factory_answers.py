@@ -3,13 +3,13 @@
 import os
 
 from fastapi.responses import StreamingResponse
-from signing_up import sign_up
 
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.records import Principal, TokenKind
 from kifabrik.service.room import Room
 from kifabrik.service.routers.objects import read
 from kifabrik.values import sha256_hex
+from signing_up import sign_up
 
 
 def test_small_objects_are_answered_whole_and_large_ones_piece_by_piece(opened: Factory) -> None:

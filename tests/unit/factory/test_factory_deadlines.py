@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-from rows_of_runs import enter
-from signing_up import sign_up
 from sqlalchemy import text
 
 from kifabrik.factory import deadlines as deadlines_module
@@ -13,6 +11,8 @@ from kifabrik.factory.factory import Factory
 from kifabrik.factory.hints import Hints
 from kifabrik.factory.run_book import QUEUE, RunBook
 from kifabrik.runs.states import RunState
+from rows_of_runs import enter
+from signing_up import sign_up
 
 
 class _Room:

@@ -1,8 +1,6 @@
 """What the launchers of one attempt leave for each other stands once, also where its answer was lost on the way."""
 
 import pytest
-from rows_of_runs import attempt, enter
-from signing_up import sign_up
 
 from kifabrik.errors import ConflictError
 from kifabrik.factory.endings import End
@@ -11,6 +9,8 @@ from kifabrik.factory.hints import control_topic, stage_topic
 from kifabrik.runs.gathering import Stage
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.values import Resources
+from rows_of_runs import attempt, enter
+from signing_up import sign_up
 
 
 @pytest.fixture

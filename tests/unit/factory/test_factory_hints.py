@@ -3,13 +3,13 @@
 from queue import Queue
 
 import pytest
-from rows_of_runs import enter
-from signing_up import sign_up
 
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.hints import EVERYTHING, mail_topic, run_topic
 from kifabrik.factory.records import MailKind, TokenKind
 from kifabrik.runs.states import RunState
+from rows_of_runs import enter
+from signing_up import sign_up
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from signing_up import sign_up
 
 from kifabrik.errors import IntegrityError, NotFoundError, UnavailableError, UsageError
 from kifabrik.factory.factory import Factory
@@ -21,6 +20,7 @@ from kifabrik.ledger.tiles import tiles_of
 from kifabrik.ledger.verify import Report, verify_log
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.wiring.factory import open_factory
+from signing_up import sign_up
 
 _APPEND = """
 import sys

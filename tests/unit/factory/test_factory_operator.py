@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from signing_up import sign_up
 
 from kifabrik.cli.admin_tenants import tenants
 from kifabrik.errors import UsageError
 from kifabrik.factory.allowances import Limits
 from kifabrik.factory.factory import Factory
+from signing_up import sign_up
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from rows_of_runs import CREATED, attempt, enter
-
 from kifabrik.factory.allowances import Limits, Usage
 from kifabrik.factory.capacity import Gpu, Share
 from kifabrik.factory.factory import Factory
 from kifabrik.factory.node_records import NodeRecord
 from kifabrik.runs.states import RunState
 from kifabrik.values import Kind, Place, format_time, new_id, now_utc, sha256_hex
+from rows_of_runs import CREATED, attempt, enter
 from signing_up import sign_up
 
 

@@ -1,12 +1,12 @@
 """Reading logs and bills a page at a time."""
 
 import pytest
-from rows_of_runs import enter
 
 from kifabrik.errors import NotFoundError
 from kifabrik.factory.factory import Factory
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import RunState
+from rows_of_runs import enter
 from signing_up import sign_up
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from rows_of_runs import a_run
 
 from kifabrik.errors import UnavailableError
 from kifabrik.factory.engine import Fate, Life
@@ -19,6 +18,7 @@ from kifabrik.orders.slurm_options import SlurmOptions
 from kifabrik.plant.governor.rules import Permit
 from kifabrik.runs.states import RunState
 from kifabrik.values import Place, Resources, format_time, sha256_hex, task_run
+from rows_of_runs import a_run
 
 RUN = a_run("t-a", "r-1", "11" * 32, resources=Resources(cpus=1), place=Place())
 

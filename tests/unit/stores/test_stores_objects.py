@@ -128,6 +128,21 @@ def test_a_full_disk_is_said_and_what_had_arrived_stays(small_disk: Path) -> Non
     assert staging.append(TENANT, DIGEST, 40_000, bytes(1000)) == 41_000
 
 
+def test_uploads_leave_room_for_the_database(small_disk: Path) -> None:
+    staging, piece = FolderStaging(small_disk), os.urandom(4096)
+
+    def fill(arrived: int) -> None:
+        while True:
+            arrived = staging.append(TENANT, DIGEST, arrived, piece)
+
+    with pytest.raises(CapacityError):
+        fill(0)
+    disk = os.statvfs(small_disk)
+    assert disk.f_bavail * 20 >= disk.f_blocks
+    assert staging.length(TENANT, DIGEST) > disk.f_blocks * disk.f_frsize // 2
+    (small_disk / "of the database").write_bytes(bytes(disk.f_blocks * disk.f_frsize // 25))
+
+
 def test_a_log_key_that_finds_no_room_leaves_nothing_half_written(small_disk: Path) -> None:
     keys = FolderLogKeys(small_disk / "keys")
     (small_disk / "fill").write_bytes(bytes(64 * 1024))
@@ -161,6 +176,16 @@ def test_an_adopted_object_is_read_from_any_offset_listed_and_deleted(tmp_path: 
     assert objects.size(key) is None
     with pytest.raises(NotFoundError):
         objects.read(key)
+
+
+def test_an_object_that_was_cut_off_is_said_to_be_before_its_first_byte_is_given(tmp_path: Path) -> None:
+    objects = FolderObjects(tmp_path / "objects")
+    _stored(objects, tmp_path, f"t/ab/{DIGEST}", os.urandom(9_000))
+    os.truncate(tmp_path / "objects/t/ab" / DIGEST, 10)
+    with pytest.raises(IntegrityError, match=f"{DIGEST[:16]} is damaged: 10 bytes") as raised:
+        objects.read(f"t/ab/{DIGEST}", 0, 9_000)
+    assert "kifabrik admin check" in raised.value.hint
+    assert b"".join(objects.read(f"t/ab/{DIGEST}", 0, 10)) == b"".join(objects.read(f"t/ab/{DIGEST}"))
 
 
 def test_an_object_the_disk_refuses_to_delete_is_an_error_of_ours(tmp_path: Path) -> None:

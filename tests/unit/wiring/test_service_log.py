@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from kifabrik.wiring.service_log import FILE, SharedLogHandler, Sparing, service_log
@@ -75,3 +76,16 @@ def test_strangers_do_not_wash_the_log_away_and_it_says_how_much_is_left_out() -
     assert written(2, stranger=True) == ["line 0 (7 lines about strangers before this one were left out)", "line 1"]
     now[0] = 200
     assert written(1, stranger=True) == ["line 0"]
+
+
+def test_a_line_that_finds_no_room_is_said_beside_and_not_with_a_traceback(tmp_path: Path, capsys) -> None:
+    (tmp_path / FILE).symlink_to("/dev/full")
+    handler = SharedLogHandler(tmp_path / FILE)
+    handler.emit(logging.makeLogRecord({"msg": "runs: %s", "args": ("no room",)}))
+    said = capsys.readouterr().err
+    assert said == f"{tmp_path / FILE} cannot be written (No space left on device): runs: no room\n"
+    (tmp_path / FILE).unlink()
+    with suppress(OSError):
+        handler.stream.close()  # tries once more
+    handler.stream = None
+    handler.close()

@@ -52,7 +52,7 @@ def test_the_operator_may_write_sizes_and_gpus_by_hand(tmp_path: Path) -> None:
     [
         ("cpus = 0", "node.toml: cpus"),
         ('memory = "much"', "node.toml: memory"),
-        ("memry = 5", "node.toml: memry"),
+        ("memry = 5", "node.toml: unknown setting 'memry'"),
         ("cpus = [", "not TOML"),
     ],
 )

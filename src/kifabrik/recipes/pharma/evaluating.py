@@ -155,7 +155,7 @@ class Evaluation:
 
 _ENOUGH: Final = 20
 _SLACK: Final = 0.02
-_LUCK: Final = 1.645
+_LUCK: Final = 0.05
 
 
 def coverage_of_far(similarity: Floats, true: Floats, low: Floats, high: Floats) -> float:
@@ -177,9 +177,11 @@ def is_short(covered: float, count: int, level: float) -> bool:
     Args:
         covered: Share of the compounds whose interval holds what was measured.
         count: Compounds.
-        level: The promise; by luck a share stays within 1.645 standard errors below it in 95 of 100 cases.
+        level: The promise; it is luck where intervals that keep it would hold as few in 5 of 100 cases (binomial).
     """
-    return covered < level - max(_SLACK, _LUCK * math.sqrt(level * (1 - level) / count))
+    from scipy.special import bdtr  # noqa: PLC0415 - slow to import
+
+    return covered < level - _SLACK and bool(bdtr(round(covered * count), count, level) < _LUCK)
 
 
 def evaluate(

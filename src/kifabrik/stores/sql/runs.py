@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Update, bindparam, func, insert, or_, select, update
 
 from kifabrik.factory.run_records import Event, Run, Watched
 from kifabrik.factory.schedule import Promise
@@ -28,11 +28,16 @@ _CHANGING: Final = (
 _ONE: Final = (runs.c.tenant == bindparam("of_tenant"), runs.c.run == bindparam("of_run"))
 _FIND_RUN: Final = select(runs).where(*_ONE)
 _SAVE_RUN: Final = update(runs).where(*_ONE)
-_SET_WAITING: Final = update(runs).where(
+_STILL_WAITS: Final = (
     *_ONE,
     runs.c.revision == bindparam("of_revision"),
     or_(*(runs.c.state == str(state) for state in (RunState.QUEUED, RunState.PENDING))),
 )
+_SET_WAITING: Final = update(runs).where(*_STILL_WAITS)
+_SET_WAITING_UNLESS_LOCKED: Final = _SET_WAITING.where(
+    runs.c.run.in_(select(runs.c.run).where(*_STILL_WAITS).with_for_update(skip_locked=True).scalar_subquery())
+)
+"""Who says what runs of many tenants wait for holds none of their locks: it waits for nobody who does."""
 _ADD_EVENTS: Final = insert(events)
 """Statements of the busiest paths are made once: making one takes longer than running it."""
 _ASKED: Final = (
@@ -166,14 +171,20 @@ class SqlRunTable:
         return [run_from_row(row) for row in self._sql.execute(query.limit(most))]
 
     def set_waiting(self, run: Run | Watched, reason: str, promise: Promise | None) -> bool:
-        """Say what a run waits for if it still waits at the revision of `run`; whether it did."""
-        return self._sql.execute(_SET_WAITING, _waiting(run, reason, promise)).rowcount == 1
+        """Say what a run waits for if it still waits at the revision of `run`; whether it did.
+
+        A run that is being changed by somebody else this moment is left alone.
+        """
+        return self._sql.execute(self._set_waiting(), _waiting(run, reason, promise)).rowcount == 1
 
     def set_all_waiting(self, many: Iterable[tuple[Run | Watched, str]]) -> None:
         """Say of runs what they wait for, of those that still wait at their revisions; they have no promise."""
         rows = [_waiting(run, reason, None) for run, reason in many]
         if rows:
-            self._sql.execute(_SET_WAITING, rows)
+            self._sql.execute(self._set_waiting(), rows)
+
+    def _set_waiting(self) -> Update:
+        return _SET_WAITING if self._sql.dialect.name == "sqlite" else _SET_WAITING_UNLESS_LOCKED
 
     def count_unfinished(self, tenant: str) -> int:
         """Number of runs that have not ended; read from an index alone, however many they are."""

@@ -91,6 +91,8 @@ def test_a_model_beats_the_mean_and_says_so(numbers: Model, sides: tuple[Compoun
 
 def test_a_shortfall_is_said_only_beyond_luck() -> None:
     assert not is_short(0.84, 25, 0.9)
+    assert not is_short(0.0, 1, 0.9)
+    assert is_short(0.0, 3, 0.9)
     assert is_short(0.84, 250, 0.9)
     assert not is_short(0.89, 100_000, 0.9)
     assert is_short(0.85, 300, 0.9)
