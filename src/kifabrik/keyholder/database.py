@@ -20,6 +20,7 @@ from kifabrik.durable import is_full
 from kifabrik.errors import CapacityError, IntegrityError, KifabrikError, UnavailableError
 from kifabrik.keyholder.schema import FIRST, STEPS, TABLES, VERSION
 
+_DAMAGED: Final = "Keep a copy of its folder, then restore a backup into another one: kifabrik keyholder restore"
 _BUSY_S: Final = 30.0
 
 
@@ -42,7 +43,9 @@ class Database:
             # SQLite gives its side files the mode of the main file.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
-            raise UnavailableError(f"cannot open {path}: {error.strerror or error}") from error
+            raise UnavailableError(
+                f"cannot open {path}: {error.strerror or error}", hint="This user must be able to write there."
+            ) from error
         with self._translated():
             self._connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
             try:
@@ -158,5 +161,6 @@ class Database:
         except sqlite3.DatabaseError as error:
             if "full" in str(error) or is_full(self._path.parent):
                 raise CapacityError(f"cannot write {self._path}: {error}", hint="Free some space.") from error
-            kind = UnavailableError if isinstance(error, sqlite3.OperationalError) else IntegrityError
-            raise kind(f"cannot use {self._path}: {error}") from error
+            if isinstance(error, sqlite3.OperationalError):
+                raise UnavailableError(f"cannot use {self._path}: {error}", hint="Try again.") from error
+            raise IntegrityError(f"cannot use {self._path}: {error}", hint=_DAMAGED) from error

@@ -109,8 +109,9 @@ def open_state(home: Path, unlock: Unlock, wall: Callable[[], datetime] = now_ut
         IntegrityError: Its files are damaged.
     """
     state_key = open_state_key(home, unlock)
-    if not (home / DATABASE).is_file():
-        raise NotFoundError(f"{home / DATABASE} is missing", hint="Restore a backup into another folder.")
+    if not (home / DATABASE).is_file() or not (home / DATABASE).stat().st_size:
+        message = f"{home / DATABASE} is missing or empty"
+        raise NotFoundError(message, hint="Is its disk mounted? Else restore a backup into another folder.")
     state = State.over(home, Database(home / DATABASE), state_key, wall)
     try:
         _check_key(state)

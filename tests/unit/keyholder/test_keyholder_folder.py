@@ -85,6 +85,13 @@ def test_what_is_missing_is_named(house: House, tmp_path: Path) -> None:
     (house.home / "keyholder" / DATABASE).unlink()
     with pytest.raises(NotFoundError, match="is missing"):
         open_state(house.home / "keyholder", Passphrase(PASSPHRASE))
+    (house.home / "keyholder" / DATABASE).touch()
+    with pytest.raises(NotFoundError, match="or empty"):
+        open_state(house.home / "keyholder", Passphrase(PASSPHRASE))
+    (house.home / "keyholder" / DATABASE).write_bytes(bytes(range(256)) * 40)
+    with pytest.raises(IntegrityError, match="not a database") as raised:
+        open_state(house.home / "keyholder", Passphrase(PASSPHRASE))
+    assert "kifabrik keyholder restore" in raised.value.hint
 
 
 def test_the_tenant_key_can_be_taken_away(house: House, tmp_path: Path) -> None:
