@@ -67,6 +67,7 @@ _GERMAN: Final = tuple(
             r"Waits for ([^:]+ of memory[^:]*): ([^:;]+?) of ([^:;]+?) are in use(?:; the next frees up at (.+?) at the latest)?\.",
             "Wartet auf {memory}: {1} von {2} sind belegt{until}.",
         ),
+        (r"Its turn comes at (.+?) at the latest\.", "Spätestens {turn} ist er an der Reihe."),
         (rf"Waits for ({_RUN}(?:, {_RUN})*)\.", r"Wartet auf \1."),
         (rf"Needed ({_RUN}), which ended as (\w+)\.", r"Brauchte \1; dieser Lauf endete anders (\2)."),
         (r"Starting on (.+)\.", r"Beginnt auf \1."),
@@ -202,6 +203,7 @@ _RIVER: Final = {
 }
 _POINT: Final = re.compile(r"(?<=\d)\.(?=\d)")
 """Of an amount; sentences with versions are not made of parts."""
+_DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 _STATES: Final = {"failed": "misslungen", "stopped": "angehalten", "refused": "abgelehnt"}
 
 
@@ -226,6 +228,10 @@ def in_language(reason: str, language: Language) -> Markup:
     return Markup(" ").join(said)
 
 
+def _day_first(time: str) -> str:
+    return _DATE.sub(r"\3.\2.\1", time)
+
+
 def _first(text: str) -> tuple[str, int] | None:
     for pattern, said in _GERMAN:
         match = pattern.match(text)
@@ -245,7 +251,8 @@ def _made(match: re.Match[str], said: str) -> str:
             .replace(" of memory", " Arbeitsspeicher")
             .replace("of it for the opened data", "davon für die geöffneten Daten")
         ),
-        "until": lambda: f"; spätestens {parts[3]} wird etwas frei" if parts[3] else "",
+        "until": lambda: f"; spätestens {_day_first(parts[3])} wird etwas frei" if parts[3] else "",
+        "turn": lambda: _day_first(parts[0]),
         "ended": lambda: re.sub(r"\w+", lambda word: _STATES.get(word[0], word[0]), parts[2] or ""),
         "going": lambda: f"; {parts[3]} laufen" if parts[3] else "",
         "waiting": lambda: f"; {parts[4]} warten" if parts[4] else "",

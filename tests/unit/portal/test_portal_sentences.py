@@ -55,16 +55,15 @@ def test_every_sentence_of_a_step_is_known() -> None:
     assert not [one for one in said if FOREIGN in german(one)]
 
 
-def test_what_the_scheduler_says_of_short_resources_is_known() -> None:
+@pytest.mark.parametrize("share", [TenantShare(most_cpus=8), TenantShare()])
+def test_what_the_scheduler_says_of_short_resources_is_known(share) -> None:
     node = Node("n-1", "isar-01", Place("DE"), 8, 16 * 10**9)
     wanted = (Resources(cpus=8), Resources(cpus=1, memory_bytes=16 * 10**9), Resources(cpus=1))
     waiting = [
         Waiting(f"t/{number}", "t", Demand(one, Place()), 600, priority=0, ordered=float(number), rate=1)
         for number, one in enumerate((Resources(cpus=8, memory_bytes=10**9), *wanted))
     ]
-    found = schedule(
-        Situation(nodes=[node], waiting=waiting, holding=[], tenants={"t": TenantShare(most_cpus=8)}, now=0.0)
-    )
+    found = schedule(Situation(nodes=[node], waiting=waiting, holding=[], tenants={"t": share}, now=0.0))
     assert found.reasons
     assert not [one for one in found.reasons.values() if FOREIGN in german(one)]
 
@@ -98,6 +97,11 @@ def test_no_reason_becomes_markup(reason) -> None:
     for language in ("de", "en"):
         said = str(in_language(reason, language))
         assert "<" not in said.replace('<span lang="en">', "").replace("</span>", "")
+
+
+def test_dates_begin_with_the_day() -> None:
+    said = german("Its turn comes at 2026-11-30 00:07 UTC at the latest.")
+    assert said == "Spätestens 30.11.2026 00:07 UTC ist er an der Reihe."
 
 
 def test_amounts_have_a_comma_and_versions_a_point() -> None:
