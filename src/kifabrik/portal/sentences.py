@@ -67,7 +67,7 @@ _GERMAN: Final = tuple(
             r"Waits for ([^:]+ of memory[^:]*): ([^:;]+?) of ([^:;]+?) are in use(?:; the next frees up at (.+?) at the latest)?\.",
             "Wartet auf {memory}: {1} von {2} sind belegt{until}.",
         ),
-        (r"Its turn comes at (.+?) at the latest\.", "Spätestens {turn} ist er an der Reihe."),
+        (r"Its turn comes at (.+?) at the latest\.", "Spätestens {0} ist er an der Reihe."),
         (rf"Waits for ({_RUN}(?:, {_RUN})*)\.", r"Wartet auf \1."),
         (rf"Needed ({_RUN}), which ended as (\w+)\.", r"Brauchte \1; dieser Lauf endete anders (\2)."),
         (r"Starting on (.+)\.", r"Beginnt auf \1."),
@@ -228,10 +228,6 @@ def in_language(reason: str, language: Language) -> Markup:
     return Markup(" ").join(said)
 
 
-def _day_first(time: str) -> str:
-    return _DATE.sub(r"\3.\2.\1", time)
-
-
 def _first(text: str) -> tuple[str, int] | None:
     for pattern, said in _GERMAN:
         match = pattern.match(text)
@@ -251,14 +247,13 @@ def _made(match: re.Match[str], said: str) -> str:
             .replace(" of memory", " Arbeitsspeicher")
             .replace("of it for the opened data", "davon für die geöffneten Daten")
         ),
-        "until": lambda: f"; spätestens {_day_first(parts[3])} wird etwas frei" if parts[3] else "",
-        "turn": lambda: _day_first(parts[0]),
+        "until": lambda: f"; spätestens {parts[3]} wird etwas frei" if parts[3] else "",
         "ended": lambda: re.sub(r"\w+", lambda word: _STATES.get(word[0], word[0]), parts[2] or ""),
         "going": lambda: f"; {parts[3]} laufen" if parts[3] else "",
         "waiting": lambda: f"; {parts[4]} warten" if parts[4] else "",
     }
     needed = {name: make() for name, make in words.items() if f"{{{name}}}" in said}
-    return _POINT.sub(",", said.format(*parts, **needed))
+    return _DATE.sub(r"\3.\2.\1", _POINT.sub(",", said.format(*parts, **needed)))
 
 
 def _cores(text: str) -> str:
