@@ -253,7 +253,8 @@ class Steward:
         return any(read_unverified(one.envelope, Grant)[0].grant == grant for one in grants)
 
     def _check_dataset(self, dataset: str) -> None:
-        known = self._state.vault.find(dataset_secret(dataset)) is not None
+        """A dataset whose key is gone is known by what the log says of it, or by the erasure that was decided."""
+        known = self._state.vault.find(dataset_secret(dataset)) or self._state.blocks.holds(dataset, Cause.ERASED)
         if not known and not self._books.holdings.manifests_of(dataset):
             raise NotFoundError(f"this keyholder has no dataset {dataset}", hint="See: kifabrik dataset ls")
 

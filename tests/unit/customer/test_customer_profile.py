@@ -9,7 +9,7 @@ from keyhouse import house
 from kifabrik.customer.locks import keep_lock, kept_lock
 from kifabrik.customer.profile import Profile, enrol
 from kifabrik.environments.lockfile import Lock
-from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, SignInError
+from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, RefusedError, SignInError
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import read_unverified
 from kifabrik.tenants.statements import Device, Role
@@ -66,8 +66,8 @@ def test_enrolling_makes_keys_here_and_sends_only_their_public_halves(tmp_path, 
 
 
 def test_an_interrupted_enrolment_is_repeated_with_the_same_keys(tmp_path, invitation, serve):
-    url, asked = serve((500, b"away"), enrolled(invitation))
-    with pytest.raises(Exception, match="500"):
+    url, asked = serve((403, b"away"), enrolled(invitation))
+    with pytest.raises(RefusedError, match="403"):
         enrol(tmp_path, at(invitation, url))
     pending = Profile.begun(tmp_path)
     assert pending.token == ""

@@ -127,6 +127,13 @@ def test_only_what_exists_can_be_erased(house: House) -> None:
         house.steward.erase("d-" + "a" * 16)
 
 
+def test_an_erasure_is_repeated_although_the_key_is_gone_and_the_log_was_not_read_since(house: House) -> None:
+    dataset = house.unused_dataset()
+    house.steward.erase(dataset)
+    house.steward.erase(dataset)
+    assert [one.dataset for one in _certificates(house)] == [dataset]
+
+
 def test_a_certificate_names_the_recovery_recipient_that_can_still_open_what_was_kept(tmp_path: Path) -> None:
     safe = Identity.generate().recipient.text
     house = House(tmp_path, recovery=safe)
