@@ -14,7 +14,8 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from kifabrik.durable import give_name, make_folder
-from kifabrik.errors import IntegrityError, NotFoundError, UnavailableError
+from kifabrik.errors import NotFoundError, UnavailableError
+from kifabrik.stores.damage import cut_off
 from kifabrik.stores.disk import disk_errors
 
 _PIECE: Final = 4 * 2**20
@@ -68,9 +69,7 @@ class FolderObjects:
         if size is None:
             raise NotFoundError("there is no such object")
         if end is not None and end > size:
-            # Said before the first byte: an answer that stops midway looks like a line that broke.
-            message = f"the sealed object {key.rpartition('/')[2][:16]} is damaged: {size} bytes are left of it"
-            raise IntegrityError(message, hint="The factory's operator has to put it back: kifabrik admin check")
+            raise cut_off(key, size)
         return self._pieces(key, start, size if end is None else end)
 
     def _pieces(self, key: str, start: int, end: int) -> Iterator[bytes]:

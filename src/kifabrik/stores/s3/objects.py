@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from kifabrik.errors import IntegrityError, KifabrikError, NotFoundError, UnavailableError
+from kifabrik.stores.damage import cut_off
 from kifabrik.stores.s3.failures import (
     MISSING,
     StoreAwayError,
@@ -129,6 +130,7 @@ class S3Objects:
 
         Raises:
             NotFoundError: There is no such object.
+            IntegrityError: It ends before `end`: something has cut it off since it was stored.
         """
         if end is not None and end <= start:
             return iter(())
@@ -263,13 +265,20 @@ class S3Objects:
         asked = f"bytes={start}-{'' if end is None else end - 1}"
         with self._watched():
             try:
-                return self.lines.client.get_object(
+                answer = self.lines.client.get_object(
                     Bucket=self.place.bucket,
                     Key=self.place.key(key),
                     **({} if start == 0 and end is None else {"Range": asked}),
-                )["Body"]
+                )
+                size = int(answer.get("ContentRange", "/0").rpartition("/")[2])
+                if end is not None and end > size:
+                    answer["Body"].close()
+                    raise cut_off(key, size)
+                return answer["Body"]
             except ClientError as error:
                 if code_of(error) in ("416", "InvalidRange"):
+                    if end is not None:
+                        raise cut_off(key, self.size(key) or 0) from None
                     return None
                 if code_of(error) not in MISSING:
                     raise
