@@ -299,6 +299,8 @@ class S3Objects:
                 time.sleep(_FIRST_PAUSE_S * turn)
             else:
                 return
+            if at == end:
+                return
             try:
                 body = self._open(key, at, end)
             except NotFoundError:
