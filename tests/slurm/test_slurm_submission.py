@@ -87,7 +87,7 @@ def test_what_is_new_is_told_once_whichever_way_slurm_writes(cluster, form, comm
         return eventually(lambda: (told := news()) and state in told[1] and told)
 
     until(JobState.RUNNING)
-    assert news() == [[], []]
+    eventually(lambda: news() == [[], []])  # a job that has just begun may still change: told again, then never
     for known in (view.one(job, user), view.named(name, user)):
         assert [(one.key, one.state) for one in known] == [(JobKey(job), JobState.RUNNING)]
     assert view.named(name, "nobody") == []
