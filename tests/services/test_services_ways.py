@@ -87,7 +87,7 @@ def keys(ceph, bucket, person):
 
 
 def moved(factory):
-    """Number of requests that moved objects through the service, as its log has them, a moment after their answer."""
+    """Number of requests that moved objects through the service; its log has them a moment after their answer."""
     log = (factory.home / "service.log").read_text()
     return len(re.findall(r"(?:PATCH /v1/uploads|GET /v1/objects)", log))
 
