@@ -29,7 +29,9 @@ test: install ## run all tests
 test-services: install ## run the tests against real PostgreSQL, Ceph (Debian's) and SAP's OData server (npm; Node 20)
 	@scripts/install-services
 	@$(PYTEST) -n auto --dist loadfile tests/services
-	@KIFABRIK_TEST_POSTGRES=own $(PYTEST) -n auto --dist loadfile tests/unit/stores tests/unit/factory
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	  KIFABRIK_TEST_POSTGRES=own $(PYTEST) -n auto --dist loadfile tests/unit/stores tests/unit/factory; \
+	else echo "PostgreSQL is not installed: its tests are left out"; fi
 
 test-slurm: install ## run the tests against a real Slurm cluster on this machine (root; installs Debian's Slurm)
 	@scripts/install-slurm
