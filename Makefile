@@ -54,8 +54,8 @@ fuzz: install ## attack every parser for MINUTES (10) with made-up bytes; SEED p
 	@$(BIN)/python -m fuzz --minutes $(MINUTES) --seed "$(SEED)"
 
 check: install ## format, lint, types, layers, dependencies
-	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --no-cache --check --quiet .
+	@$(BIN)/ruff check --no-cache --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/deptry src

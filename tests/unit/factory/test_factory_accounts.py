@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from rows_of_runs import attempt, enter
 
 from databases import sqlite_only
 from kifabrik.errors import SignInError
@@ -11,6 +10,7 @@ from kifabrik.factory.factory import Factory
 from kifabrik.factory.records import Member, Principal, TokenKind
 from kifabrik.factory.tokens import issued, new_token
 from kifabrik.tenants.statements import Role
+from rows_of_runs import attempt, enter
 from signing_up import sign_up
 
 

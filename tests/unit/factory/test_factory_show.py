@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from rows_of_runs import CREATED, attempt, enter
 from sqlalchemy import event
 
 from databases import sqlite_only
@@ -17,6 +16,7 @@ from kifabrik.factory.records import KeyRequest, RequestState, Version
 from kifabrik.factory.show import RunPicture, SweepPicture
 from kifabrik.runs.states import Outcome, RunState
 from kifabrik.values import sha256_hex
+from rows_of_runs import CREATED, attempt, enter
 from signing_up import sign_up
 
 
