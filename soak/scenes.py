@@ -140,9 +140,14 @@ def versions(cast):
     cast.grant(name)
     (source / "part-00.bin").write_bytes(cast.dice.randbytes(700_000))
     cast.seal(name, source)
+    _work_on(cast, "versions", name, source)
+
+
+def _work_on(cast, label, name, source):
+    """A short run over a dataset, whose result says what it has read."""
     salt = secrets.token_hex(4)
     cast.play(
-        "versions",
+        label,
         programs.with_values(programs.SHORT, SALT=salt),
         data={"/data/line": name},
         expected=programs.expected_files(source, salt),
@@ -354,14 +359,7 @@ def cramped(cast):
     cast.journal.ack(cast.tenant.name, EntryKind.DATASET_SEALED, **refs)
     cast.journal.count("full disks")
     cast.grant(name)
-    salt = secrets.token_hex(4)
-    cast.play(
-        "after-cramped",
-        programs.with_values(programs.SHORT, SALT=salt),
-        data={"/data/line": name},
-        expected=programs.expected_files(source, salt),
-        retry={"attempts": 4, "on": list(RETRIES)},
-    )
+    _work_on(cast, "after-cramped", name, source)
 
 
 def copied(cast):

@@ -1,6 +1,5 @@
 """A job takes all it can get: memory, processes, files, disk; and the machine goes on."""
 
-import json
 import subprocess
 import time
 from contextlib import suppress
@@ -212,9 +211,7 @@ while time.monotonic() - start < 1.5: pass
                         counted = dict(line.split() for line in (folder / "cpu.stat").read_text().splitlines())
                         held_back = max(held_back, int(counted.get("nr_throttled", 0)))
             time.sleep(0.1)
-        report = json.loads(process.stdout.read().splitlines()[-1])["exit"]
     assert held_back > 0
-    assert report["cpu_seconds"] < 0.5
 
 
 def test_limits_cannot_be_raised_from_inside(tmp_path):
