@@ -59,4 +59,5 @@ def _say(report: Report, held: int | None) -> None:
     if report.accepted:
         remark(f"  root {report.accepted.head.root.hex()}")
     if held is not None and held > report.entries:
-        warn(f"{held - report.entries} newer entries are not cosigned yet; they are signed by the log only.")
+        newer = held - report.entries
+        warn(f"Of {newer} newer entries this copy has no cosigned head yet. To fetch it: kifabrik ledger show")
