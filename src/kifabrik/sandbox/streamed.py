@@ -27,6 +27,7 @@ from kifabrik.sandbox import kernel
 from kifabrik.sandbox.fuse_protocol import ROOT, Attributes, Opcode, Request
 from kifabrik.sandbox.kernel import Mount
 from kifabrik.sandbox.memory import PrivateMounts
+from kifabrik.sandbox.proc_files import mounts_of
 from kifabrik.sandbox.uids import RunUid
 
 DEVICE: Final = Path("/dev/fuse")
@@ -259,8 +260,9 @@ def _mount(path: Path, device: int, owner: RunUid) -> None:
 
 def _read_ahead(path: Path, size: int) -> None:
     """Let the kernel read so many bytes ahead; one that does not let us is only slower."""
-    found = [line.split() for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
-    number = next((words[2] for words in reversed(found) if words[4] == str(path)), "")
+    number = next(
+        (mount.device for mount in reversed(tuple(mounts_of(Path("/proc/self")))) if mount.point == path), ""
+    )
     with contextlib.suppress(OSError):
         Path(f"/sys/class/bdi/{number}/read_ahead_kb").write_text(str(size // 1024), encoding="ascii")
 
