@@ -3,7 +3,8 @@
 Invariants:
 - an exit is reported only when every process of the room is dead: the kernel ends a pid namespace
   before its first process is gone, and that one is waited for even if bubblewrap itself was killed;
-- a stop reaches the job as SIGTERM first, to all processes of its group, so that it can checkpoint.
+- a stop reaches the job as SIGTERM first, to all processes of its group, so that it can checkpoint;
+- once it has ended nothing is signalled any more: numbers, user id and group may be another run's.
 """
 
 import contextlib
@@ -12,7 +13,6 @@ import select
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -114,12 +114,17 @@ class RunningRoom:
 
     def send(self, number: int) -> None:
         """Send a signal to the job's process group; nothing happens once it has ended."""
-        if not _ended(self._first, 0):
+        if self._exit is None and not _ended(self._first, 0):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._first_pid, number)
 
     def kill(self) -> None:
-        """Kill every process of the room."""
+        """Kill every process of the room; nothing happens once it has ended.
+
+        By then another run may have its user id, and a group of the same name.
+        """
+        if self._exit is not None:
+            return
         self.before_killing()
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._first, signal.SIGKILL)
@@ -193,6 +198,4 @@ def _ended(pidfd: int, timeout_s: float | None) -> bool:
     """Whether the process is dead, after waiting for it at most that long."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-    return bool(poll.poll(left))
+    return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
