@@ -23,7 +23,8 @@ from kifabrik.sandbox.sockets import SocketWatch
 
 _SIGNAL_BASE: Final = 128
 """A shell reports a program killed by signal n as 128 + n."""
-_DYING_S: Final = 30.0
+DYING_S: Final = 30.0
+"""A process that is killed while the kernel frees its memory can take this long."""
 _SOCKETS_HIDDEN: Final = "no view of the run's network: the number of its sockets is not bounded"
 
 
@@ -101,7 +102,7 @@ class RunningRoom:
         with self._settling:
             if self._exit is not None:
                 return self._exit
-        if not _ended(self._outer, timeout_s):
+        if not has_ended(self._outer, timeout_s):
             return None
         with self._settling:
             if self._exit is None:
@@ -114,7 +115,7 @@ class RunningRoom:
 
     def send(self, number: int) -> None:
         """Send a signal to the job's process group; nothing happens once it has ended."""
-        if self._exit is None and not _ended(self._first, 0):
+        if self._exit is None and not has_ended(self._first, 0):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._first_pid, number)
 
@@ -168,9 +169,9 @@ class RunningRoom:
         _, status, spent = os.wait4(self._process.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         self._process.returncode = code
-        if not _ended(self._first, 0):
+        if not has_ended(self._first, 0):
             self.kill()
-            _ended(self._first, _DYING_S)
+            has_ended(self._first, DYING_S)
         if self._sockets:
             self._sockets.close()
         self._guard.kill()
@@ -194,8 +195,8 @@ def _signal_of(status: int) -> int:
     return number if number in {one.value for one in signal.Signals} else 0
 
 
-def _ended(pidfd: int, timeout_s: float | None) -> bool:
-    """Whether the process is dead, after waiting for it at most that long."""
+def has_ended(pidfd: int, timeout_s: float | None) -> bool:
+    """Whether a process is dead, after waiting for it at most that long; None waits for as long as it lives."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
