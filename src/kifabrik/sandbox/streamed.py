@@ -44,6 +44,14 @@ Watcher = Callable[[Exception], None]
 """Told what went wrong before the reader is."""
 
 
+class _DeviceError(Exception):
+    """The kernel did not take an answer: the mount is gone, or something is wrong with it."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Files(Protocol):
     """A tree that never changes; called from several threads at once."""
 
@@ -154,14 +162,22 @@ class StreamedFolder:
         while True:
             try:
                 size = os.readv(device, [room])
-                self._handle(Request.from_bytes(view[:size]))
             except OSError as error:
                 if error.errno in _PASSING:
                     continue
-                if error.errno not in _GONE and not self._ended:
-                    self._watcher(error)
-                    self.abort()
+                self._give_up(error)
                 return
+            try:
+                self._handle(Request.from_bytes(view[:size]))
+            except _DeviceError as failed:
+                self._give_up(failed.error)
+                return
+
+    def _give_up(self, error: OSError) -> None:
+        """End the mount if the kernel has not done so already."""
+        if error.errno not in _GONE and not self._ended:
+            self._watcher(error)
+            self.abort()
 
     def _handle(self, request: Request) -> None:
         if request.opcode in (Opcode.FORGET, Opcode.BATCH_FORGET):
@@ -173,8 +189,8 @@ class StreamedFolder:
                     self._answer(request.unique, *pieces)
                 return
             answer = self._find_answer(request)
-        except OSError:
-            raise  # the device's own
+        except _DeviceError:
+            raise
         except Exception as error:  # noqa: BLE001 - a request without an answer would hang its reader for ever
             if not self._ended:
                 self._watcher(error)
@@ -233,7 +249,7 @@ class StreamedFolder:
             os.writev(self._device, parts)
         except OSError as error:
             if error.errno not in _PASSING:
-                raise
+                raise _DeviceError(error) from None
 
 
 def _open_device() -> int:
