@@ -315,6 +315,14 @@ def test_an_entry_outside_its_log_is_proven_by_nothing(index, size):
                 verify_inclusion(index, size, leaf, path, root)
 
 
+@pytest.mark.parametrize(("old", "new"), [(2, 1), (4, 1), (1, 0), (-1, -1), (0, -1)])
+def test_no_log_extends_a_larger_one_or_one_of_no_size(old, new):
+    for root in (leaf_hash(b"x"), EMPTY_ROOT):
+        for proof in ((), (root,)):
+            with pytest.raises(IntegrityError):
+                verify_consistency(old, root, new, root, proof)
+
+
 def test_hashes_cannot_take_a_byte_from_each_other():
     """What is hashed is one after the other, so only their lengths say where one ends: a leaf of 33 bytes is none."""
     left, right = leaf_hash(b"left"), leaf_hash(b"right")
