@@ -104,10 +104,9 @@ class _Workspace(threading.local):
         self.holds = range(0)
         if len(self.plain) < chunks * PLAIN_CHUNK:
             self.plain = memoryview(bytearray(chunks * PLAIN_CHUNK))
-            wipe(
-                self._rooms.get(threading.get_ident(), memoryview(bytearray()))
-            )  # a smaller one, or of a thread before
-            self._rooms[threading.get_ident()] = self.plain
+            thread = threading.get_ident()  # perhaps that of one that has ended
+            wipe(self._rooms.get(thread, memoryview(bytearray())))
+            self._rooms[thread] = self.plain
         return self.plain
 
 

@@ -323,6 +323,15 @@ def test_no_log_extends_a_larger_one_or_one_of_no_size(old, new):
                 verify_consistency(old, root, new, root, proof)
 
 
+def test_a_path_that_leads_to_the_root_of_a_smaller_log_proves_nothing_of_a_larger_one():
+    left, right = leaf_hash(b"left"), leaf_hash(b"right")
+    root = root_of([left, right])
+    verify_inclusion(0, 2, left, (right,), root)
+    for size in (3, 4, 5, 8, 2**62):
+        with pytest.raises(IntegrityError):
+            verify_inclusion(0, size, left, (right,), root)
+
+
 def test_hashes_cannot_take_a_byte_from_each_other():
     """Only the length says where one ends and the next begins: a leaf of 33 bytes is none."""
     left, right = leaf_hash(b"left"), leaf_hash(b"right")
