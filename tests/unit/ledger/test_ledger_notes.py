@@ -210,3 +210,15 @@ def test_no_changed_byte_of_a_note_goes_unnoticed(at, bit):
     changed = note[:at] + bytes([note[at] ^ 1 << bit]) + note[at + 1 :]
     with pytest.raises(IntegrityError):
         verify_note(changed.decode(errors="surrogateescape"), [PETER])
+
+
+def test_every_signature_of_a_known_key_must_be_right_and_of_several_the_first_counts():
+    note = Note("text\n").signed("w", KEY, 7)
+    (first,), (later,) = note.signatures, Note("text\n").signed("w", KEY, 9).signatures
+    (wrong,) = Note("another\n").signed("w", KEY, 8).signatures
+    witness = NoteVerifier("w", KEY.public, SignatureType.COSIGNATURE_V1)
+    assert Note("text\n", (first, later)).verify((witness,)) == {witness: 7}
+    assert Note("text\n", (later, first)).verify((witness,)) == {witness: 9}
+    for signatures in ((first, wrong), (wrong, first), (first, later, wrong)):
+        with pytest.raises(IntegrityError, match="is wrong"):
+            Note("text\n", signatures).verify((witness,))
