@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.ledger.notes import (
+    LARGEST_TIMESTAMP,
+    MOST_NOTE_BYTES,
     MOST_SIGNATURES,
     Note,
     NoteVerifier,
@@ -137,11 +139,35 @@ def test_a_note_without_a_known_signature_is_refused():
         f"{TEXT}\r\n{PETER_LINE}",
         f"{'x' * 1_000_000}\n\n{PETER_LINE}",
         "",
+        "\n",
+        "\n\n",
+        PETER_LINE,
+        f"{TEXT}{PETER_LINE}",
+        f"{TEXT}\n{PETER_LINE}{PETER_LINE[2:]}",
+        f"{TEXT}\n{PETER_LINE}— {PETER_LINE}",
+        f"{TEXT}\n{PETER_LINE}{PETER_LINE.replace('PeterNeumann', '')}",
+        f"{TEXT}\n{PETER_LINE}— PeterNeumann x08go/==\n",
+        f"{TEXT}\n{PETER_LINE}— PeterNeumann x08goA==\n",  # a key id and no signature
     ],
 )
-def test_malformed_notes_are_refused(note):
+def test_malformed_notes_are_refused_before_any_signature_is_looked_at(note):
     with pytest.raises(IntegrityError):
-        verify_note(note, [PETER])
+        Note.parse(note)
+
+
+def test_a_note_may_be_as_large_and_have_as_many_signatures_as_is_said_and_no_more():
+    assert len(Note.parse(f"{TEXT}\n{ENOCH_LINE * MOST_SIGNATURES}").signatures) == MOST_SIGNATURES
+    largest = f"{'x' * (MOST_NOTE_BYTES - len(PETER_LINE) - 2)}\n\n{PETER_LINE}"
+    assert len(largest) == MOST_NOTE_BYTES
+    assert Note.parse(largest).to_text() == largest
+    with pytest.raises(IntegrityError, match="too large"):
+        Note.parse("x" + largest)
+
+
+@pytest.mark.parametrize("timestamp", [0, 1, LARGEST_TIMESTAMP])
+def test_any_time_that_can_be_written_can_be_cosigned(timestamp):
+    witness = NoteVerifier("w", KEY.public, SignatureType.COSIGNATURE_V1)
+    assert Note(TEXT).signed("w", KEY, timestamp).verify([witness]) == {witness: timestamp}
 
 
 def test_the_text_ends_at_the_last_blank_line():
