@@ -192,3 +192,13 @@ def test_nobody_without_the_file_key_writes_another_owner() -> None:
     header = make_header(key, [identity.recipient], owner="r-a/code")
     with pytest.raises(IntegrityError, match="MAC"):
         open_header(header.replace(b"r-a/code", b"r-b/code"), [identity], owner="r-b/code")
+
+
+@pytest.mark.parametrize("more", [b"\n", b" ", b"\0", b"--- ", b"age-encryption.org/v1\n"])
+def test_a_header_kept_apart_ends_with_its_mac_line(more: bytes) -> None:
+    header = make_header(FILE_KEY, [Identity.generate().recipient])
+    assert parse_header(header + more)[1] == len(header)
+    with pytest.raises(IntegrityError, match="follows"):
+        parse_whole_header(header + more)
+    with pytest.raises(IntegrityError):
+        parse_whole_header(header + header)
