@@ -16,6 +16,7 @@ from kifabrik.keyholder.blocks import EVERYTHING, Cause
 from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.events import OnEvent
 from kifabrik.keyholder.library import Library
+from kifabrik.keyholder.lineage import is_dataset
 from kifabrik.keyholder.records import Decision, UsedDataset, is_lease
 from kifabrik.keyholder.references import digest_in, find_digest, text_in, texts_in
 from kifabrik.keyholder.settings import Setting
@@ -137,7 +138,15 @@ class DecisionsSeen:
             self._books.lineage.add_inputs(lease.run, owners)
             self._books.lineage.set_result_recipient(lease.run, lease.output_recipient)
             used = [UsedDataset(grant.dataset, grant.grant, grant.dataset in owners) for grant in granted]
+        else:
+            used = [UsedDataset(one, "", direct=False) for one in self._datasets_behind(lease.run)]
         self._books.records.add_lease(lease, digest, number, used)
+
+    def _datasets_behind(self, run: str) -> list[str]:
+        """Return the datasets behind the results of a run, or of the tasks of a sweep."""
+        lineage = self._books.lineage
+        behind = lineage.ancestry(f"{one}/1" for one in lineage.runs_of(run)).values()
+        return sorted({owner for inputs in behind for owner in inputs or () if is_dataset(owner)})
 
     def _number(self, lease: Lease) -> int:
         """Return the number of the attempt a lease was given to."""

@@ -214,6 +214,7 @@ class Learner:
         if said.tenant != self._state.tenant:
             raise IntegrityError("the erasure is of another tenant")
         self._books.erasures.decide(said, envelope.digest)
+        self._books.erasures.adopt(said, envelope.digest)
         self._books.blocks.settle(said.dataset, Cause.ERASED, entry.time)
 
     def _ordered(self, index: int, entry: Entry) -> None:

@@ -102,6 +102,11 @@ class Lineage:
         )
         return {row["run"] for row in rows}
 
+    def runs_of(self, order_run: str) -> list[str]:
+        """Return the runs of an order that were given anything: the one of this id, or tasks of the sweep."""
+        query = "SELECT DISTINCT run FROM run_inputs WHERE run = ? OR (run > ? AND run < ?) ORDER BY run"
+        return [row["run"] for row in self._db.rows(query, (order_run, f"{order_run}-", f"{order_run}."))]
+
     def outputs(self, run: str) -> list[Output]:
         """Return the results of a run."""
         query = "SELECT * FROM outputs WHERE run = ? AND number > ? ORDER BY number, manifest"
