@@ -3,6 +3,8 @@
 Invariants:
 - every released or refused entry is one of our own decisions; otherwise the factory made it up, or
   another keyholder answers with our key: both raise an alarm;
+- every certificate of an erasure that the log names was signed with our key, about the dataset the entry names:
+  an auditor without an account believes what stands in a log that we have cosigned;
 - a released entry names the grants of its lease and every dataset it opens, so that whoever verifies the
   log without the statements sees a release that came after a revocation or an erasure;
 - below the size at which this keyholder was restored, decisions of its earlier life are taken over
@@ -11,6 +13,7 @@ Invariants:
 """
 
 from kifabrik.errors import IntegrityError, NotFoundError
+from kifabrik.grants.statements import ErasureCertificate
 from kifabrik.keyholder.alarms import alarm
 from kifabrik.keyholder.blocks import EVERYTHING, Cause
 from kifabrik.keyholder.cases import Books
@@ -70,6 +73,23 @@ class DecisionsSeen:
                 "or one the factory had rejected and this one taken back"
             )
         raise alarm(self._state, reason, entry.to_bytes(), self._say)
+
+    def certified(self, index: int, entry: Entry) -> None:
+        """Take note of an entry that names a certificate of an erasure.
+
+        Raises:
+            IntegrityError: With an alarm: this keyholder has signed none of it.
+        """
+        keys = [self._state.keyholder_key.public]
+        try:
+            envelope = self._library.statement(digest_in(entry, "certificate"))
+            said = verify_statement(envelope, ErasureCertificate, keys).predicate
+            named = (said.dataset, said.erasure) == (text_in(entry, "dataset"), text_in(entry, "erasure"))
+        except (IntegrityError, NotFoundError):
+            named = False
+        if not named:
+            reason = f"entry {index} of the log shows a certificate of erasure this keyholder never made"
+            raise alarm(self._state, reason, entry.to_bytes(), self._say)
 
     def keyholder_named(self, index: int, entry: Entry) -> None:
         """Take note of a keyholder statement.

@@ -209,12 +209,13 @@ class Steward:
         except ConflictError:
             return False
         try:
-            Round(self._state, self._factory, unheard).certify()
+            one = Round(self._state, self._factory, unheard)
+            one.certify()
         except UnavailableError:
             return False
         finally:
             lock.close()
-        return True
+        return not one.books.alarmed
 
     def erase(self, dataset: str, *, derived: bool = False) -> None:
         """Destroy the key of a dataset, now and for good; it is certified by the keyholder that serves.

@@ -6,16 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from keyhouse import WORK, House
+from keyhouse import PASSPHRASE, WORK, House
 from kifabrik.datasets.manifest import Manifest
-from kifabrik.errors import NotFoundError, RefusedError
-from kifabrik.grants.statements import Erasure, ErasureCertificate, KeyedRun
-from kifabrik.keyholder.state import SERVING_LOCK
+from kifabrik.errors import ConflictError, NotFoundError, RefusedError
+from kifabrik.grants.statements import Derived, Erasure, ErasureCertificate, KeyedRun
+from kifabrik.keyholder.keyholder import Keyholder
+from kifabrik.keyholder.restore import restore
+from kifabrik.keyholder.round import Round
+from kifabrik.keyholder.state import SERVING_LOCK, open_state
+from kifabrik.keyholder.steward import Steward
+from kifabrik.keyholder.unlocking import Passphrase
 from kifabrik.ledger.checkpoint import TreeHead
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.file_lock import FileLock
 from kifabrik.ledger.merkle import leaf_hash, root_of
 from kifabrik.ledger.notes import Note
+from kifabrik.runs.states import Outcome
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.statements import read_unverified, sign_statement, verify_statement
 
@@ -320,3 +326,70 @@ def test_a_certificate_names_no_recovery_recipient_where_there_is_none(house: Ho
     house.round.work()
     (certificate,) = house.factory.certificates
     assert read_unverified(certificate, ErasureCertificate)[0].recovery == ""
+
+
+def test_what_came_out_of_a_run_that_ended_otherwise_is_named_and_makes_it_no_success(house: House) -> None:
+    anna = house.enrol()
+    data = anna.seal({"a": b"x"})
+    house.grant(data)
+    train = anna.order(data).attempt().obtain()
+    half = train.output({"m": b"w"})
+    train.finish(half, outcome=Outcome.STOPPED)
+    house.steward.erase(_owner(data), derived=True)
+    house.round.work()
+    (said,) = _certificates(house)
+    assert said.derived == (Derived(f"{train.run.id}/1", half.digest, erased=True),)
+    assert not house.round.books.lineage.succeeded(train.run.id)
+    assert not house.round.books.lineage.output(f"{train.run.id}/1")
+
+
+def test_of_two_decisions_the_one_that_stands_in_the_log_is_certified(house: House) -> None:
+    """Two stewards decide the same at one time; the factory takes the first and calls the second known."""
+    _, data, *_ = _trained(house)
+    house.factory.away = True
+    house.steward.erase(_owner(data))
+    house.factory.away = False
+    other = sign_statement(
+        Erasure(house.factory.tenant, _owner(data), derived=False, created="2026-01-01T00:00:00Z"),
+        {},
+        house.tenant_key,
+    )
+    house.factory.erase(other)
+
+    def known(_envelope):
+        raise ConflictError("it is decided already")
+
+    house.factory.erase = known
+    house.round.work()
+    house.round.work()
+    assert [one.erasure for one in _certificates(house)] == [other.digest]
+    assert house.keyholder.status().undelivered == 0
+
+
+def test_a_restored_keyholder_says_from_when_it_does_not_know_its_backups_and_names_earlier_pulls(
+    house: House,
+) -> None:
+    anna, data, train, model, *_ = _trained(house)
+    backup = house.keyholder.backup(house.home / "old.age", "safe", days=5, work_factor=WORK)
+    house.keyholder.backup(house.home / "newer.age", "safe", days=5, work_factor=WORK)
+    request = anna.ask_for(train.run.id, model)
+    house.round.work()
+    pulled = house.lease(request).predicate
+    house.clock.ahead += timedelta(minutes=1)
+    restore(
+        house.home / "new",
+        house.home / "old.age",
+        "safe",
+        PASSPHRASE,
+        work_factor=WORK,
+        dial=lambda _state: house.factory.clients(),
+        wall=house.clock,
+    )
+    unlock = Passphrase(PASSPHRASE)
+    with Keyholder(open_state(house.home / "new", unlock, house.clock), unlock) as keyholder:
+        Steward(keyholder.state, house.tenant_key, house.factory.clients()).erase(_owner(data), derived=True)
+        Round(keyholder.state, house.factory.clients(), house.events.append).work()
+    said = _certificates(house)[-1]
+    assert [one.since for one in said.restored] == [backup.created]
+    assert [one.backup for one in said.backups] == [backup.backup]
+    assert pulled.lease in {one.lease for one in said.results_released}
