@@ -18,7 +18,7 @@ from kifabrik.factory.hints import erasure_topic
 from kifabrik.factory.keyholders import Keyholders
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.records import Erasure, ErasureState, MailKind, Recorded
+from kifabrik.factory.records import Erasure, ErasureState, MailKind, Recorded, Why
 from kifabrik.factory.statements import Statements
 from kifabrik.grants.statements import Erasure as ErasureStatement
 from kifabrik.grants.statements import ErasureCertificate, named_in
@@ -168,7 +168,8 @@ class Erasures:
             gone += [one.manifest for one in transaction.datasets.versions(tenant, f"{run}/checkpoint")]
         for manifest in gone:
             transaction.datasets.mark_erased(tenant, manifest, self._log.now())
-        return self._deletions.begin(transaction, tenant, sorted(transaction.datasets.only_in(tenant, gone)))
+        needless = sorted(transaction.datasets.only_in(tenant, gone))
+        return self._deletions.begin(transaction, tenant, needless, Why.ERASED)
 
 
 def _asks_for_derived(transaction: Transaction, erasure: Erasure) -> bool:

@@ -2,6 +2,8 @@
 
 Invariants:
 - an object is readable only after its bytes were hashed, made durable and entered in the database;
+- it is entered only while its upload is on record: an upload that was held open across the deletion of its object
+  ends with nothing stored;
 - room for an upload is reserved before its first byte is taken and given back if it is abandoned;
 - an object somebody is told of as there is kept anew from that moment, if nothing on record uses it yet;
 - an object of another tenant neither helps nor shows: everything is looked up under the tenant.
@@ -12,7 +14,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
-from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
+from kifabrik.errors import (
+    CapacityError,
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    UnavailableError,
+    UsageError,
+)
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.keys import counted, object_key
 from kifabrik.factory.ports import Clock, ObjectStore, Store, Transaction
@@ -125,6 +134,7 @@ class Objects:
             IntegrityError: The whole has another digest; the upload has to begin anew.
             UsageError: The piece reaches beyond the object's size.
             UnavailableError: An earlier object of this digest is still being deleted.
+            ConflictError: It was deleted while it was sent.
         """
         if offset + len(data) > size:
             raise UsageError(f"a piece of {len(data)} bytes at {offset} reaches beyond the object's {size} bytes")
@@ -140,7 +150,12 @@ class Objects:
             raise
         self._files.adopt(file, object_key(tenant, digest))
         with self._store.write(tenant) as transaction:
-            self._enter(transaction, tenant, digest, size)
+            entered = self._enter(transaction, tenant, digest, size)
+        if not entered:
+            raise ConflictError(
+                f"object {digest[:16]} was deleted while it was sent",
+                hint="What it belongs to was erased meanwhile, or the upload was given up. Seal and send again.",
+            )
         return size
 
     def put(self, tenant: str, digest: str, body: bytes) -> None:
@@ -178,9 +193,8 @@ class Objects:
         for digest in whole:
             self._files.adopt(self._staging.finish(tenant, digest), object_key(tenant, digest))
         with self._store.write(tenant) as transaction:
-            for digest in whole:
-                self._enter(transaction, tenant, digest, len(wanted[digest]))
-        return sorted(fresh.difference(whole))
+            entered = [one for one in whole if self._enter(transaction, tenant, one, len(wanted[one]))]
+        return sorted(fresh.difference(entered))
 
     def _takes_whole(self, tenant: str, digest: str, data: bytes) -> bool:
         """Whether an object arrived from its first byte, and not behind what others had begun."""
@@ -242,11 +256,16 @@ class Objects:
         with self._store.read() as transaction:
             size = transaction.objects.sizes(tenant, [digest]).get(digest)
             upload = transaction.objects.upload(tenant, digest)
+            again = transaction.objects.came_again(tenant, [digest])
         if size is not None:
             return size
-        if upload is None:
-            raise NotFoundError("there is no such upload")
-        return upload.size
+        if upload is not None:
+            return upload.size
+        there = self._files.size(object_key(tenant, digest)) if again else None
+        if there is not None:
+            with self._store.write(tenant) as transaction:
+                self._deletions.begin_again(transaction, tenant, digest, there)
+        raise NotFoundError("there is no such upload")
 
     def enter(self, tenant: str, digest: str, size: int) -> None:
         """Enter an object that is in the store; what has come of it another way is dropped.
@@ -315,12 +334,15 @@ class Objects:
             )
         transaction.objects.put_upload(Upload(tenant, digest, size, format_time(self._clock())))
 
-    def _enter(self, transaction: Transaction, tenant: str, digest: str, size: int) -> None:
+    def _enter(self, transaction: Transaction, tenant: str, digest: str, size: int) -> bool:
+        """Enter an object whose file is in place; False if nobody waits for it any more: then its file goes."""
         if digest in transaction.objects.sizes(tenant, [digest]):
-            return
+            return True
         if not transaction.objects.drop_upload(tenant, digest):
-            transaction.accounts.reserve_bytes(tenant, counted(size), self._quota_bytes + counted(size))
+            self._deletions.begin_again(transaction, tenant, digest, size)
+            return False
         transaction.objects.add(tenant, digest, size, format_time(self._clock()))
+        return True
 
     def _give_up(self, tenant: str, digest: str) -> None:
         with self._store.write(tenant) as transaction:
