@@ -62,6 +62,13 @@ class Staging(Protocol):
         ...
 
 
+def _deleted(digest: str) -> ConflictError:
+    return ConflictError(
+        f"object {digest[:16]} was deleted while it was sent",
+        hint="What it belongs to was erased meanwhile, or the upload was given up. Seal and send again.",
+    )
+
+
 class Objects:
     """Takes, keeps and gives out objects.
 
@@ -117,7 +124,7 @@ class Objects:
             raise NotFoundError("there is no such upload")
         return min(self._staging.length(tenant, digest), max(upload.size - 1, 0))
 
-    def receive(self, tenant: str, digest: str, size: int, offset: int, data: bytes) -> int:
+    def receive(self, tenant: str, digest: str, size: int, offset: int, data: bytes, *, took_s: float = 0.0) -> int:
         """Take a piece of an object and return how many bytes have arrived now.
 
         Bytes for another offset than the next one are not taken: the answer says where to go on.
@@ -128,6 +135,7 @@ class Objects:
             size: Its bytes.
             offset: Where the piece belongs.
             data: The piece.
+            took_s: How long it took to come: what was deleted within that time is not taken again.
 
         Raises:
             CapacityError: It does not fit into the tenant's quota or onto the disk.
@@ -138,6 +146,8 @@ class Objects:
         """
         if offset + len(data) > size:
             raise UsageError(f"a piece of {len(data)} bytes at {offset} reaches beyond the object's {size} bytes")
+        if self._removed_within(tenant, [digest], took_s):
+            raise _deleted(digest)
         if self.begin(tenant, digest, size):
             return size
         arrived = self._staging.append(tenant, digest, offset, data)
@@ -152,10 +162,7 @@ class Objects:
         with self._store.write(tenant) as transaction:
             entered = self._enter(transaction, tenant, digest, size)
         if not entered:
-            raise ConflictError(
-                f"object {digest[:16]} was deleted while it was sent",
-                hint="What it belongs to was erased meanwhile, or the upload was given up. Seal and send again.",
-            )
+            raise _deleted(digest)
         return size
 
     def put(self, tenant: str, digest: str, body: bytes) -> None:
@@ -170,10 +177,15 @@ class Objects:
             self._staging.drop(tenant, digest)
         raise UnavailableError(f"somebody else uploads object {digest[:16]}", hint="Try again in a moment.")
 
-    def take(self, tenant: str, bodies: Iterable[bytes]) -> list[str]:
+    def take(self, tenant: str, bodies: Iterable[bytes], *, took_s: float = 0.0) -> list[str]:
         """Take small objects whole, all entered at once; return the digests of those that were not taken.
 
-        Those are being uploaded piece by piece, and only that way can go on.
+        Those are being uploaded piece by piece, and only that way can go on; or they were deleted meanwhile.
+
+        Args:
+            tenant: Whose objects they are.
+            bodies: The objects.
+            took_s: How long they took to come: what was deleted within that time is not taken again.
 
         Raises:
             CapacityError: They do not fit into the tenant's quota or onto the disk.
@@ -184,9 +196,10 @@ class Objects:
             deleting = [digest for digest in wanted if transaction.objects.deleting(tenant, digest)]
         for digest in deleting:
             self._deletions.make_way(tenant, digest)
+        gone = self._removed_within(tenant, wanted, took_s)
         with self._store.write(tenant) as transaction:
-            fresh = wanted.keys() - transaction.objects.sizes(tenant, wanted).keys()
-            transaction.objects.renew(tenant, wanted.keys() - fresh, format_time(self._clock()))
+            fresh = wanted.keys() - gone - transaction.objects.sizes(tenant, wanted).keys()
+            transaction.objects.renew(tenant, wanted.keys() - fresh - gone, format_time(self._clock()))
             for digest in fresh:
                 self._reserve(transaction, tenant, digest, len(wanted[digest]))
         whole = [digest for digest in sorted(fresh) if self._takes_whole(tenant, digest, wanted[digest])]
@@ -194,7 +207,15 @@ class Objects:
             self._files.adopt(self._staging.finish(tenant, digest), object_key(tenant, digest))
         with self._store.write(tenant) as transaction:
             entered = [one for one in whole if self._enter(transaction, tenant, one, len(wanted[one]))]
-        return sorted(fresh.difference(entered))
+        return sorted({*gone, *fresh.difference(entered)})
+
+    def _removed_within(self, tenant: str, digests: Iterable[str], took_s: float) -> set[str]:
+        """Those that were deleted, and not sent anew since, while they came; times are noted to the second."""
+        if took_s < 1:
+            return set()
+        since = format_time(self._clock() - timedelta(seconds=took_s))
+        with self._store.read() as transaction:
+            return {one.digest for one in transaction.objects.came_again(tenant, digests) if one.removed > since}
 
     def _takes_whole(self, tenant: str, digest: str, data: bytes) -> bool:
         """Whether an object arrived from its first byte, and not behind what others had begun."""
