@@ -302,10 +302,31 @@ def test_an_erasure_with_backups_left_is_completed_by_a_second_certificate(tenan
     tenant.mailbox.certify(_certificate(tenant, dataset, erasure, complete=False, derived=named))
     assert Datasets(steward.connection).erasure(dataset).state == "pending-backups"
     assert all(one.erased for one in Datasets(person.connection).versions())
-    tenant.mailbox.certify(_certificate(tenant, dataset, erasure))
+    tenant.mailbox.certify(_certificate(tenant, dataset, erasure, derived=named))
     assert Datasets(steward.connection).erasure(dataset).state == "done"
     with pytest.raises(ConflictError):
-        tenant.mailbox.certify(_certificate(tenant, dataset, erasure, derived=named))
+        tenant.mailbox.certify(_certificate(tenant, dataset, erasure))
+
+
+def test_what_a_run_with_keys_puts_out_later_is_certified_and_deleted_although_the_erasure_was_complete(
+    tenant: Party,
+) -> None:
+    person, steward = tenant.enrol(), tenant.enrol(Role.STEWARD)
+    dataset, datasets = _dataset(person), Datasets(steward.connection)
+    erasure = _erasure(tenant, dataset)
+    datasets.erase(erasure)
+    tenant.mailbox.certify(_certificate(tenant, dataset, erasure))
+    first = datasets.erasure(dataset, wait_s=5)
+    assert first.state == "done"
+    known = Envelope.from_json(first.certificate).digest
+    assert datasets.erasure(dataset, after=known).certificate == first.certificate
+    late = person.seal()
+    named = (Derived("r-aaaaaaaaaaaaaaaa/1", late.digest, True),)
+    tenant.mailbox.certify(_certificate(tenant, dataset, erasure, derived=named))
+    second = datasets.erasure(dataset, after=known, wait_s=5)
+    said = read_unverified(Envelope.from_json(second.certificate), ErasureCertificate)[0]
+    assert said.derived == named
+    assert all(one.erased for one in Datasets(person.connection).versions())
 
 
 def _dataset(person: Person) -> str:

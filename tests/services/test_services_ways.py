@@ -13,6 +13,7 @@ import urllib3
 from kifabrik.client.direct import Direct
 from kifabrik.client.objects import Objects
 from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, RefusedError, UnavailableError
+from kifabrik.factory.records import Why
 from kifabrik.tenants.statements import Role
 from kifabrik.wire.datasets import WayView
 from kifabrik.wiring.factory import init_home
@@ -223,7 +224,7 @@ def test_what_is_deleted_right_after_it_came_is_deleted_once_nobody_can_bring_it
     upload(anna)
     inside = factory.inside
     with inside.store.write(anna.party.tenant) as transaction:
-        inside.deletions.begin(transaction, anna.party.tenant, [DIGEST])
+        inside.deletions.begin(transaction, anna.party.tenant, [DIGEST], Why.ERASED)
     with pytest.raises(NotFoundError):
         way_out(anna)
     with pytest.raises(UnavailableError, match="being deleted"):
