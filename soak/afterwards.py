@@ -131,23 +131,26 @@ def check_factory(factory, journal, when):
         journal.count("admin checks passed")
 
 
-def check_copies(copies, live, journal):
-    """Each backup that was made while runs went on is a whole factory.
+def check_copies(copies, live, stores, journal):
+    """Each backup that was made while runs went on is a whole factory, once it is restored.
 
     Objects come after the database: what was uploaded meanwhile belongs to nothing in the copy, and what was erased
     meanwhile is missing in it as it is in the factory.
     """
+    kept = open_factory(live)
     for home in copies:
+        stores.restore(home)
         factory = open_factory(home)
         try:
             for finding in factory.check.run(deep=True):
                 found = OBJECT.fullmatch(finding.what)
-                erased = found and found[2] == "is missing" and not (live / "objects" / found[1]).exists()
+                erased = found and found[2] == "is missing" and kept.objects.files.size(found[1]) is None
                 if not erased and not (found and found[2] == "belongs to nothing"):
                     journal.mistake(f"the backup {home.parent.name}: {finding}")
         finally:
             factory.store.close()
         journal.count("backups whole")
+    kept.store.close()
 
 
 def check_money(home, journal):
