@@ -153,6 +153,15 @@ def check_copies(copies, live, stores, journal):
     kept.store.close()
 
 
+def takeovers_of(home):
+    """How often another process began to drive the runs: each does so under the next number."""
+    factory = open_factory(home)
+    with factory.store.read() as transaction:
+        leader = transaction.runs.leader("runs")
+    factory.store.close()
+    return leader.token - 1 if leader else 0
+
+
 def check_money(home, journal):
     """Nothing is set aside any more, and every core is free."""
     factory = open_factory(home)

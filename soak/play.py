@@ -91,7 +91,7 @@ class Soak:
             raise
         self.factory, self.port = self.house.party, self.house.port
         self.outages = Outages(dice(seed, "outages"), self.journal, self.stores.servers, asked.outage_every)
-        self.killer = None
+        self.killer, self.takeovers = None, 0
         self.harm_every_s = asked.harm_every
 
     def set_up(self, tenants):
@@ -183,6 +183,8 @@ class Soak:
         copies = sorted((self.folder / "factory").glob("copy-*/factory"))
         afterwards.check_copies(copies, self.folder / "factory" / "factory", self.stores, self.journal)
         afterwards.check_money(self.folder / "factory" / "factory", self.journal)
+        if len(self.house.drives) > 1:
+            self.takeovers = afterwards.takeovers_of(self.folder / "factory" / "factory")
         self.stores.close()
         for sentence in sorted(left_for_good(self.folder, self.before)):
             self.journal.mistake(f"left on this machine: {sentence}")
@@ -275,7 +277,7 @@ def main():
 def finish(asked, soak):
     """Tell what was found; the exit status."""
     journal = soak.journal
-    for line in page(journal, soak.ordered, soak.views(), soak.services(), soak.waits()):
+    for line in page(journal, soak.ordered, soak.views(), soak.services(), soak.waits(), soak.takeovers):
         print(line)
     ok = not journal.mistakes
     report = {
@@ -289,6 +291,7 @@ def finish(asked, soak):
         "ordered": len(soak.ordered),
         "harms": len(journal.harms),
         "counts": dict(journal.counts),
+        "takeovers": soak.takeovers,
         "restarts": {one.name: one.starts - 1 for one in soak.services()},
         "waited_s": soak.waits(),
         "mistakes": journal.mistakes,

@@ -1,4 +1,4 @@
-"""An S3 store that is away, as a server that hangs up on everybody: who waits for it, and what the operator reads."""
+"""An S3 store that is away, as a server that hangs up on all: who waits for it, and what the operator reads."""
 
 import hashlib
 import logging

@@ -72,9 +72,7 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def translated(
-    error: Exception, place: S3Place, *, told: bool = False, known_away: bool = False
-) -> KifabrikError:
+def translated(error: Exception, place: S3Place, *, told: bool = False, known_away: bool = False) -> KifabrikError:
     """Return an error of ours for one of the store's."""
     found = _refused(error, place) if isinstance(error, ClientError) else _unreachable(error, place)
     if told:

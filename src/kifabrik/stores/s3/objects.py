@@ -296,9 +296,7 @@ class S3Objects:
             except (BotoCoreError, HTTPError, OSError) as error:
                 turn += 1
                 if turn == _TRIES:
-                    raise self._noted(
-                        translated(error, self.place, known_away=self._away is not None)
-                    ) from error
+                    raise self._noted(translated(error, self.place, known_away=self._away is not None)) from error
                 time.sleep(_FIRST_PAUSE_S * turn)
             else:
                 return
