@@ -28,8 +28,7 @@ class Cast:
         journal: Where acknowledgements go.
         dice: Random numbers of this scene.
         number: Of this scene; names carry it.
-        factory: Whoever operates the factory.
-        stores: What it stands on.
+        house: The factory as it runs.
         ordered: Every run ordered in the play; shared.
     """
 
@@ -38,9 +37,13 @@ class Cast:
     journal: object
     dice: object
     number: int
-    factory: object
-    stores: object
+    house: object
     ordered: list = field(default_factory=list)
+
+    @property
+    def factory(self):
+        """Whoever operates the factory."""
+        return self.house.party
 
     def name(self, text):
         """A name nobody else uses."""

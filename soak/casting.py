@@ -3,12 +3,15 @@
 import os
 import socket
 import sys
+import threading
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from kifabrik.errors import UnavailableError
 from kifabrik.values import Place
-from kifabrik.wiring.factory import OBJECTS, init_home
+from kifabrik.wiring.factory import OBJECTS, init_home, open_factory
 from kifabrik.wiring.node import init_node
 from kifabrik.wiring.runs import NODE
 from soak.parties import KIFABRIK, PASSPHRASE, Party, Tenant
@@ -47,6 +50,7 @@ class Ensemble:
 
     Args:
         party: Whoever operates it.
+        stores: What it stands on.
         drives: Processes that drive the runs, or stand by for that.
         answers: Processes that only answer.
         proxy: In front of several; None where there is one.
@@ -55,11 +59,14 @@ class Ensemble:
     """
 
     party: Party
+    stores: object
     drives: list
     answers: list
     proxy: Service | None
     ports: list
     port: int
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever takes one of its processes away."""
 
     @property
     def processes(self):
@@ -70,6 +77,19 @@ class Ensemble:
     def services(self):
         """All that run all the time, in the order in which they end."""
         return [*self.processes, *([self.proxy] if self.proxy else [])]
+
+    def leader(self):
+        """The process that drives the runs at present; None while none does, or nobody can say."""
+        with suppress(UnavailableError):
+            factory = open_factory(self.party.home / "factory")
+            try:
+                with factory.store.read() as transaction:
+                    found = transaction.runs.leader("runs")
+            finally:
+                factory.store.close()
+            pid = int(found.holder.partition("/")[0]) if found and found.holder else 0
+            return next((one for one in self.drives if pid and one.pid == pid), None)
+        return None
 
     def wait(self):
         """Wait until each process listens."""
@@ -97,7 +117,7 @@ def make_factory(folder, commands, cpus, stores, processes):
     _offer_much(node, cpus)
     stores.settle_in(home / "factory")
     proxy = _proxy(home, port, ports) if processes > 1 else None
-    made = Ensemble(party, *_processes(party, ports), proxy, ports, port)
+    made = Ensemble(party, stores, *_processes(party, ports), proxy, ports, port)
     for service in made.services:
         service.start()
         if service is made.drives[0]:

@@ -5,7 +5,7 @@ import secrets
 from kifabrik.runs.states import RunState
 from soak import programs
 from soak.cast import PATIENCE_S, RETRIES
-from soak.parties import UNAVAILABLE
+from soak.parties import UNAVAILABLE, UnexpectedError, tries
 from soak.stores import away
 
 
@@ -19,7 +19,7 @@ def database_away(cast):
         retry={"attempts": 3, "on": list(RETRIES)},
     )
     cast.watch.wait(ordered.run, lambda view: view.state is RunState.RUNNING, PATIENCE_S)
-    with away(cast.stores.database, cast.journal):
+    with away(cast.house.stores.database, cast.journal):
         _told(cast, cast.tenant.engineer, "ps", "--json")
         _told(cast, cast.tenant.auditor, "ledger", "show", "--json")
     cast.tenant.engineer.insist("ps", "--json")
@@ -37,12 +37,39 @@ def store_away(cast):
         retry={"attempts": 3, "on": list(RETRIES)},
     )
     cast.watch.wait(ordered.run, lambda view: view.state is RunState.RUNNING, PATIENCE_S)
-    with away(cast.stores.bucket, cast.journal):
+    with away(cast.house.stores.bucket, cast.journal):
         _told(cast, cast.tenant.steward, "dataset", "seal", name, source, "--json")
     cast.seal(name, source)
     cast.grant(name)
     cast.work_on("restored-store", name, source)
     cast.pull(ordered, cast.end(ordered))
+
+
+def driver_gone(cast):
+    """The process that drives the runs is gone: another takes over, and what is ordered meanwhile is run."""
+    salt = secrets.token_hex(4)
+    with cast.house.turn:
+        gone = _leader(cast)
+        cast.journal.harm(gone.name, "KILL", gone.pid or 0)
+        gone.cut_off()
+        cast.journal.count("harm driver")
+        try:
+            cast.play(
+                "taken-over",
+                programs.with_values(programs.SHORT, SALT=salt),
+                expected=cast.line(salt),
+                retry={"attempts": 4, "on": list(RETRIES)},
+            )
+        finally:
+            gone.start()
+
+
+def _leader(cast):
+    for _ in tries():
+        found = cast.house.leader()
+        if found is not None:
+            return found
+    raise UnexpectedError("nobody drives the runs")
 
 
 def _told(cast, party, *words):
@@ -60,9 +87,10 @@ def _told(cast, party, *words):
     cast.journal.count("told of outages")
 
 
-def scenes_on(stores):
-    """The scenes that can be played on these stores."""
+def scenes_on(house):
+    """The scenes that can be played in this factory."""
     return [
-        *([database_away] if stores.database else []),
-        *([store_away] if stores.bucket else []),
+        *([database_away] if house.stores.database else []),
+        *([store_away] if house.stores.bucket else []),
+        *([driver_gone] if len(house.drives) > 1 else []),
     ]

@@ -118,15 +118,14 @@ class Soak:
             self.journal,
             rolls,
             number,
-            self.factory,
-            self.stores,
+            self.house,
             self.ordered,
         )
 
     def perform(self):
         """Play all scenes while processes are harmed."""
         acts = deal(self.seed, self.runs, self.seconds, len(self.tenants))
-        acts += deal_more(self.seed, self.seconds, len(self.tenants), scenes_on(self.stores), len(acts))
+        acts += deal_more(self.seed, self.seconds, len(self.tenants), scenes_on(self.house), len(acts))
         acts.sort(key=lambda act: act.at_s)
         node = self.folder / "factory" / "factory" / "node"
         self.killer = Killer(

@@ -20,6 +20,7 @@ _NO_ROOM: Final = frozenset({"53100"})
 """disk_full."""
 _LOST_A_RACE: Final = frozenset({"40001", "40P01"})
 """serialization_failure, deadlock_detected: nothing was changed, and doing it again succeeds."""
+_IF_IT_LASTS: Final = "Try again in a moment. If it stays so, tell the factory's operator: service.log says why."
 _logger = logging.getLogger(__name__)
 
 
@@ -69,7 +70,7 @@ def _operational(error: OperationalError, folder: Path | None) -> CapacityError 
         _logger.info("database: %s", first_line(error))
         return UnavailableError("two changes were in each other's way; this one was not made", hint="Try again.")
     _logger.warning("database: %s", error.orig)
-    return UnavailableError("the factory's database is busy or out of reach", hint="Try again.")
+    return UnavailableError("the factory's database is busy or out of reach", hint=_IF_IT_LASTS)
 
 
 def _lite_is_full(said: str, folder: Path) -> bool:
