@@ -78,7 +78,7 @@ class FactoryProcess:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Stop the service and return its exit status."""
         self.process.send_signal(how)
-        status = self.process.wait(20)
+        status = self.process.wait(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return status
