@@ -118,11 +118,16 @@ def make_factory(folder, commands, cpus, stores, processes):
     stores.settle_in(home / "factory")
     proxy = _proxy(home, port, ports) if processes > 1 else None
     made = Ensemble(party, stores, *_processes(party, ports), proxy, ports, port)
-    for service in made.services:
-        service.start()
-        if service is made.drives[0]:
-            wait_for_port(ports[0])  # the others find a schema
-    made.wait()
+    try:
+        for service in made.services:
+            service.start()
+            if service is made.drives[0]:
+                wait_for_port(ports[0])  # the others find a schema
+        made.wait()
+    except BaseException:
+        for service in made.services:
+            service.stop(5)
+        raise
     return made
 
 
