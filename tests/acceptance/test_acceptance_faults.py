@@ -139,7 +139,7 @@ SEALING = "*block-08.bin", 1
 SEALED = "*/spool/*.body", 1
 """It opens a sealed shard, to send it."""
 SENDING = "?????* bytes", 200
-"""It has sent a part of a large shard, in pieces of 64 KiB: more of them than the factory gathers before it writes."""
+"""It has sent a part of a large shard, in pieces of 64 KiB: more than the factory gathers before it writes."""
 
 
 @pytest.fixture
