@@ -131,23 +131,35 @@ def check_factory(factory, journal, when):
         journal.count("admin checks passed")
 
 
-def check_copies(copies, live, journal):
-    """Each backup that was made while runs went on is a whole factory.
+def check_copies(copies, live, stores, journal):
+    """Each backup that was made while runs went on is a whole factory, once it is restored.
 
     Objects come after the database: what was uploaded meanwhile belongs to nothing in the copy, and what was erased
     meanwhile is missing in it as it is in the factory.
     """
+    kept = open_factory(live)
     for home in copies:
+        stores.restore(home)
         factory = open_factory(home)
         try:
             for finding in factory.check.run(deep=True):
                 found = OBJECT.fullmatch(finding.what)
-                erased = found and found[2] == "is missing" and not (live / "objects" / found[1]).exists()
+                erased = found and found[2] == "is missing" and kept.objects.files.size(found[1]) is None
                 if not erased and not (found and found[2] == "belongs to nothing"):
                     journal.mistake(f"the backup {home.parent.name}: {finding}")
         finally:
             factory.store.close()
         journal.count("backups whole")
+    kept.store.close()
+
+
+def takeovers_of(home):
+    """How often another process began to drive the runs: each does so under the next number."""
+    factory = open_factory(home)
+    with factory.store.read() as transaction:
+        leader = transaction.runs.leader("runs")
+    factory.store.close()
+    return leader.token - 1 if leader else 0
 
 
 def check_money(home, journal):

@@ -1,6 +1,7 @@
 """One tenant as scenes see it: a person who seals, grants, orders, waits and pulls, again where cut off."""
 
 import json
+import secrets
 import time
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from soak.parties import UnexpectedError, tries
 from soak.truth import Ordered
 
 PATIENCE_S = 420.0
+RETRIES = ("preemption", "node-failure", "error")
 WELL = frozenset({Outcome.SUCCEEDED})
 
 
@@ -26,7 +28,7 @@ class Cast:
         journal: Where acknowledgements go.
         dice: Random numbers of this scene.
         number: Of this scene; names carry it.
-        factory: Whoever operates the factory.
+        house: The factory as it runs.
         ordered: Every run ordered in the play; shared.
     """
 
@@ -35,8 +37,13 @@ class Cast:
     journal: object
     dice: object
     number: int
-    factory: object
+    house: object
     ordered: list = field(default_factory=list)
+
+    @property
+    def factory(self):
+        """Whoever operates the factory."""
+        return self.house.party
 
     def name(self, text):
         """A name nobody else uses."""
@@ -192,6 +199,17 @@ class Cast:
         view = self.end(ordered)
         self.pull(ordered, view)
         return ordered, view
+
+    def work_on(self, kind, name, source):
+        """Play a short run over a dataset, whose result says what it has read."""
+        salt = secrets.token_hex(4)
+        self.play(
+            kind,
+            programs.with_values(programs.SHORT, SALT=salt),
+            data={"/data/line": name},
+            expected=programs.expected_files(source, salt),
+            retry={"attempts": 4, "on": list(RETRIES)},
+        )
 
     def line(self, salt, **more):
         """What a program that reads this tenant's line leaves."""

@@ -9,13 +9,12 @@ from pathlib import Path
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import Outcome, RunState
 from soak import programs
-from soak.cast import PATIENCE_S
+from soak.cast import PATIENCE_S, RETRIES
 from soak.casting import NODE_MB, enrol
 from soak.disks import full_disk
 from soak.parties import NO_ROOM, Party, UnexpectedError
 
 BEGINS = re.compile(r"begins at (\d+)")
-RETRIES = ("preemption", "node-failure", "error")
 REFUSALS = (3, 4, 9)
 """Exit statuses of a command that is refused, and says so."""
 
@@ -140,19 +139,7 @@ def versions(cast):
     cast.grant(name)
     (source / "part-00.bin").write_bytes(cast.dice.randbytes(700_000))
     cast.seal(name, source)
-    _work_on(cast, "versions", name, source)
-
-
-def _work_on(cast, label, name, source):
-    """A short run over a dataset, whose result says what it has read."""
-    salt = secrets.token_hex(4)
-    cast.play(
-        label,
-        programs.with_values(programs.SHORT, SALT=salt),
-        data={"/data/line": name},
-        expected=programs.expected_files(source, salt),
-        retry={"attempts": 4, "on": list(RETRIES)},
-    )
+    cast.work_on("versions", name, source)
 
 
 def streamed(cast):
@@ -359,7 +346,7 @@ def cramped(cast):
     cast.journal.ack(cast.tenant.name, EntryKind.DATASET_SEALED, **refs)
     cast.journal.count("full disks")
     cast.grant(name)
-    _work_on(cast, "after-cramped", name, source)
+    cast.work_on("after-cramped", name, source)
 
 
 def copied(cast):

@@ -66,6 +66,15 @@ class Service:
             return False
         return True
 
+    def cut_off(self):
+        """Kill it, and stay without it until it is started again."""
+        with self._turn:
+            self._wanted = False
+            process = self._process
+        if process is not None:
+            process.kill()
+            process.wait()
+
     def _keep(self):
         failures = 0
         while True:

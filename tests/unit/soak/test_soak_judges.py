@@ -222,6 +222,18 @@ def test_a_killed_service_comes_back_and_a_stopped_one_does_not(tmp_path):
     assert service.pid is None
 
 
+def test_a_service_that_is_cut_off_stays_away_until_it_is_started_again(tmp_path):
+    service = Service("sleeper", ["sleep", "100"], dict(os.environ), tmp_path)
+    service.start()
+    wait_until(lambda: service.pid)
+    service.cut_off()
+    time.sleep(1.5)
+    assert service.pid is None
+    service.start()
+    wait_until(lambda: service.pid)
+    assert service.stop()
+
+
 def test_a_signal_never_reaches_another_process_of_the_same_number(tmp_path):
     process = subprocess.Popen(["sleep", "100"])
     seen = every_process()[process.pid]
