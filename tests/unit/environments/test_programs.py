@@ -19,6 +19,7 @@ import os, sys, time
 os.fork()
 print(os.getpid(), file=sys.stderr, flush=True)
 time.sleep(60)
+print(os.getpid(), file=sys.stderr, flush=True)
 """
 
 
@@ -83,7 +84,7 @@ def test_a_program_dies_with_its_builder(tmp_path):
         from pathlib import Path
         from kifabrik.environments.workers import Worker
         Worker(Path({str(tmp_path)!r}), log=lambda line: print(line, flush=True)).run(
-            [sys.executable, "-c", "import os, sys, time; print(os.getpid(), file=sys.stderr); time.sleep(60)"]
+            [sys.executable, "-c", "import os, sys, time; print(os.getpid(), file=sys.stderr); time.sleep(600)"]
         )
         """
     )
