@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 
 from kifabrik.cli.counting import counting, in_stages
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import json_option, language_option
 from kifabrik.cli.supply_chain_study import (
     plain_values,
-    settings_of,
     show_estimate,
     show_number,
     show_share,
@@ -19,6 +18,7 @@ from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
     from kifabrik.recipes.supply_chain.optimum import NodePlan, Optimum
+    from kifabrik.recipes.supply_chain.results import Settings
 
 _SHOWN: Final = 20
 _NETWORK: Final = "network"
@@ -45,7 +45,7 @@ _NETWORK: Final = "network"
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for tables and report of the proposed plan, and for its network.",
 )
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report.")
+@language_option("Of the report.")
 @click.option("--all", "show_all", is_flag=True, help=f"Show every node, not the {_SHOWN} that change most.")
 @study_options
 @json_option
@@ -58,10 +58,7 @@ def optimise(
     out: Path | None,
     language: Literal["de", "en"],
     show_all: bool,
-    scenarios: int,
-    periods: int,
-    warm_up: int,
-    seed: int,
+    settings: "Settings",
     workers: int | None,
     as_json: bool,
 ) -> None:
@@ -77,7 +74,6 @@ def optimise(
     if out:
         refuse_existing(out / _NETWORK)
     network = read_network(folder, what_if)
-    settings = settings_of(scenarios, periods, warm_up, seed)
     with in_stages(quiet=as_json) as progress:
         found = find(
             network,
