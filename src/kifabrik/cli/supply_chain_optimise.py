@@ -88,7 +88,11 @@ def optimise(
     if as_json:
         show_json({**plain_values(found), "gap": found.placement.gap})
         return
-    _show(found, len(found.nodes) if show_all else _SHOWN)
+    _show_plans(found)
+    click.echo()
+    _show_nodes(found, len(found.nodes) if show_all else _SHOWN)
+    _tell_search(found)
+    _tell_verdict(found)
     if page:
         remark(f"Tables and report: {page}; the proposed network: {page.parent / _NETWORK}")
 
@@ -113,9 +117,7 @@ def _write(found: "Optimum", out: Path, language: Literal["de", "en"], workers: 
     return write_report(results, out, language=language, frontier=found.frontier)
 
 
-def _show(found: "Optimum", shown: int) -> None:
-    from kifabrik.recipes.supply_chain.optimum import Start  # noqa: PLC0415 - slow to import
-
+def _show_plans(found: "Optimum") -> None:
     points = [
         (
             f"{point.name}{' *' if point.is_chosen else ''}",
@@ -128,7 +130,9 @@ def _show(found: "Optimum", shown: int) -> None:
     money = f" ({found.network.currency})"
     columns = ["PLAN", "FILL RATE (BETA)", f"STOCK VALUE{money}", f"COST AGAINST TODAY{money}"]
     show_table(columns, points, right=(1, 2, 3))
-    click.echo()
+
+
+def _show_nodes(found: "Optimum", shown: int) -> None:
     changed = sorted(found.nodes, key=_change, reverse=True)[:shown]
     rows = [
         (
@@ -146,6 +150,11 @@ def _show(found: "Optimum", shown: int) -> None:
     )
     if len(changed) < len(found.nodes):
         remark(f"{len(found.nodes) - len(changed)} more nodes change less; --all shows them.")
+
+
+def _tell_search(found: "Optimum") -> None:
+    from kifabrik.recipes.supply_chain.optimum import Start  # noqa: PLC0415 - slow to import
+
     proven = "proven least" if found.placement.is_proven else f"at most {found.placement.gap:.2%} above the least"
     frontier = found.frontier
     fewer = (
@@ -156,6 +165,9 @@ def _show(found: "Optimum", shown: int) -> None:
     if found.start is not Start.GUARANTEED_SERVICE:
         whose = "Safety at every node" if found.start is Start.EVERYWHERE else "Today's safety"
         remark(f"{whose} was scaled: in the simulation that is cheaper than where the placement puts it.")
+
+
+def _tell_verdict(found: "Optimum") -> None:
     reached = f"fresh scenarios: beta {show_share(found.proposed.beta)}, asked for {found.target:.2%}"
     dearest = found.proposed.cost.low
     if any(
