@@ -146,8 +146,7 @@ class Erasures:
         envelope = transaction.statements.get(erasure.tenant, erasure.certificate)
         if envelope is None:
             return
-        complete = read_unverified(envelope, ErasureCertificate)[0].complete  # verified when it came
-        state = ErasureState.DONE if complete else ErasureState.PENDING_BACKUPS
+        state = _state_after(read_unverified(envelope, ErasureCertificate)[0])  # verified when it came
         transaction.datasets.put_erasure(
             Erasure(
                 erasure.tenant,
@@ -170,6 +169,12 @@ class Erasures:
             transaction.datasets.mark_erased(tenant, manifest, self._log.now())
         needless = sorted(transaction.datasets.only_in(tenant, gone))
         return self._deletions.begin(transaction, tenant, needless, Why.ERASED)
+
+
+def _state_after(said: ErasureCertificate) -> ErasureState:
+    if said.complete:
+        return ErasureState.DONE
+    return ErasureState.PENDING_RUNS if said.going_on else ErasureState.PENDING_BACKUPS
 
 
 def _asks_for_derived(transaction: Transaction, erasure: Erasure) -> bool:

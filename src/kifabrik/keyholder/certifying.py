@@ -5,8 +5,8 @@ Invariants:
   factory takes no lease of the dataset, so nothing that had keys can be missing;
 - nothing is certified before the database was rewritten without the identity;
 - the certificate names every earlier release of the dataset's keys and of keys of what was made from it, every run
-  that had such keys and whether it has ended, every result, every backup that still holds the key, every time from
-  which backups are not known, and the recovery recipient;
+  that had such keys and whether it has ended, every result, every backup that was made before, lapsed or not, every
+  time from which backups are not known, and the recovery recipient;
 - it is complete only when no unexpired backup holds the key and no run that had keys goes on;
 - when one of these changes, a new certificate is made.
 """
@@ -121,7 +121,8 @@ class Certifier:
 
     def certificate(self, erasure: KeptErasure) -> ErasureCertificate:
         """Return what can be certified now, but for the head."""
-        backups = self._books.erasures.backups_holding(erasure, self._state.clock.now())
+        now = self._state.clock.now()
+        backups = self._books.erasures.backups_holding(erasure, now)
         manifests = self._books.holdings.manifests_of(erasure.dataset)
         keyed = self._runs(erasure)
         records = self._books.records
@@ -140,6 +141,7 @@ class Certifier:
             runs=keyed,
             results_released=_named(records.result_releases_of(erasure.dataset)),
             restored=restored_times(self._state.settings),
+            lapsed=self._books.erasures.backups_lapsed(erasure, now),
         )
 
     def _runs(self, erasure: KeptErasure) -> tuple[KeyedRun, ...]:

@@ -86,8 +86,11 @@ class Erasures:
 
     def backups_holding(self, erasure: KeptErasure, now: datetime) -> tuple[Backup, ...]:
         """Return the unexpired backups made before the identity was destroyed."""
-        return tuple(
-            backup
-            for backup in self.backups()
-            if backup.created <= erasure.destroyed and parse_time(backup.expires) > now
-        )
+        return tuple(one for one in self._before(erasure) if parse_time(one.expires) > now)
+
+    def backups_lapsed(self, erasure: KeptErasure, now: datetime) -> tuple[Backup, ...]:
+        """Return the expired backups made before the identity was destroyed."""
+        return tuple(one for one in self._before(erasure) if parse_time(one.expires) <= now)
+
+    def _before(self, erasure: KeptErasure) -> list[Backup]:
+        return [backup for backup in self.backups() if backup.created <= erasure.destroyed]

@@ -103,6 +103,8 @@ def test_an_erasure_waits_for_backups_to_lapse(house: House) -> None:
     house.clock.ahead = timedelta(days=5, seconds=1)
     house.round.work()
     assert [one.complete for one in _certificates(house)] == [False, True]
+    # What has lapsed is not gone: its file may still lie somewhere.
+    assert [one.lapsed for one in _certificates(house)] == [(), said.backups]
     assert house.round.eraser.next_lapse_s() is None
 
 
