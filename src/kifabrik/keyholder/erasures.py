@@ -55,10 +55,12 @@ class Erasures:
     def adopt(self, said: Erasure, digest: str) -> None:
         """Take over which statement the log shows to have decided an erasure, unless one here asks for more.
 
-        Of two stewards who decide the same at one time, one's word stands in the log. Certificates are about that.
+        Of two stewards who decide the same at one time, one's word stands in the log: certificates are about that,
+        and not about one that was made here and does not stand there.
         """
         self._db.execute(
-            "UPDATE erasures SET digest = ? WHERE dataset = ? AND derived <= ?",
+            "UPDATE erasures SET digest = ? WHERE dataset = ? AND derived <= ?"
+            " AND digest IN (SELECT digest FROM outbox)",
             (digest, said.dataset, int(said.derived)),
         )
 

@@ -85,9 +85,9 @@ def _lease_released(seen: _Seen, refs: Mapping[str, RefValue]) -> str:
 
 def _erased(seen: _Seen, refs: Mapping[str, RefValue]) -> str:
     dataset = _text(refs, "dataset")
-    if dataset and dataset not in seen.erased:
-        return f"no entry before it decides that dataset {dataset} be erased"
-    return _erasure(seen, refs)
+    undecided = dataset not in seen.erased
+    wrong = _erasure(seen, refs)
+    return wrong or (f"no entry before it decides that dataset {dataset} be erased" if undecided else "")
 
 
 def _erasure(seen: _Seen, refs: Mapping[str, RefValue]) -> str:

@@ -244,6 +244,7 @@ def test_killed_at_any_call_it_certifies_once_and_whole(house: House, call: int)
     killed = len(house.factory.calls) == call
     house.factory.call = honest
     house.restart()
+    house.clock.ahead += timedelta(seconds=2)
     house.steward.erase(_owner(data))
     house.round.work()
     house.round.work()
