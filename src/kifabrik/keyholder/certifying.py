@@ -124,7 +124,8 @@ class Certifier:
         now = self._state.clock.now()
         backups = self._books.erasures.backups_holding(erasure, now)
         manifests = self._books.holdings.manifests_of(erasure.dataset)
-        keyed = self._runs(erasure)
+        descendants = self._books.lineage.descendants(erasure.dataset)
+        keyed = self._runs(descendants)
         records = self._books.records
         return ErasureCertificate(
             tenant=self._state.tenant,
@@ -132,7 +133,7 @@ class Certifier:
             erasure=erasure.digest,
             manifests=manifests,
             releases=_named(records.releases_of(erasure.dataset)),
-            derived=self._derived(erasure),
+            derived=self._derived(descendants),
             backups=backups,
             # Named from the first statement to the last: members seal every version to it as well.
             recovery=self._state.statement.recovery_recipient if manifests else "",
@@ -144,11 +145,9 @@ class Certifier:
             lapsed=self._books.erasures.backups_lapsed(erasure, now),
         )
 
-    def _runs(self, erasure: KeptErasure) -> tuple[KeyedRun, ...]:
+    def _runs(self, descendants: Iterable[str]) -> tuple[KeyedRun, ...]:
         """Return the runs that were given keys; one whose lease was taken back never was."""
-        leases = {
-            run: self._books.records.attempts(run) for run in self._books.lineage.descendants(erasure.dataset)
-        }
+        leases = {run: self._books.records.attempts(run) for run in descendants}
         if not any(leases.values()):
             return ()
         ended = self._ended.look()
@@ -158,11 +157,11 @@ class Certifier:
             if given
         )
 
-    def _derived(self, erasure: KeptErasure) -> tuple[Derived, ...]:
+    def _derived(self, descendants: Iterable[str]) -> tuple[Derived, ...]:
         lineage = self._books.lineage
         return tuple(
             Derived(output.owner, output.manifest, self._result_gone(output.run))
-            for run in lineage.descendants(erasure.dataset)
+            for run in descendants
             for output in lineage.outputs(run)
         )
 
