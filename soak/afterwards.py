@@ -11,7 +11,7 @@ from kifabrik.wiring.factory import open_factory
 from soak.truth import wrong
 
 QUIET_S = 300.0
-OBJECT = re.compile(r"object (\S+) (is missing|belongs to nothing)")
+OBJECT = re.compile(r"object (\S+) (is missing|belongs to nothing|came again after it was deleted \(\S+\))")
 SOUND = {"healthy": True, "serving": True, "undelivered": 0, "unresolved": 0, "missing_lease": "", "evidence": 0}
 """What the status of a keyholder must say once all is at rest."""
 
@@ -134,8 +134,8 @@ def check_factory(factory, journal, when):
 def check_copies(copies, live, stores, journal):
     """Each backup that was made while runs went on is a whole factory, once it is restored.
 
-    Objects come after the database: what was uploaded meanwhile belongs to nothing in the copy, and what was erased
-    meanwhile is missing in it as it is in the factory.
+    Objects come after the database: what was uploaded meanwhile belongs to nothing in the copy, or has come again if
+    it had been deleted before; and what was erased meanwhile is missing in it as it is in the factory.
     """
     kept = open_factory(live)
     for home in copies:
@@ -145,7 +145,7 @@ def check_copies(copies, live, stores, journal):
             for finding in factory.check.run(deep=True):
                 found = OBJECT.fullmatch(finding.what)
                 erased = found and found[2] == "is missing" and kept.objects.files.size(found[1]) is None
-                if not erased and not (found and found[2] == "belongs to nothing"):
+                if not erased and not (found and found[2] != "is missing"):
                     journal.mistake(f"the backup {home.parent.name}: {finding}")
         finally:
             factory.store.close()

@@ -93,7 +93,8 @@ def _envelope(file: Path | None, name: str | None, folder: Path | None, save: Pa
     """Read the certificate, or fetch the newest one.
 
     Raises:
-        UsageError: Not exactly one of a file and a name was given, or what goes with the other.
+        UsageError: Not exactly one of a file and a name was given, or what goes with the other; or the name is that
+            of several.
         NotFoundError: There is no such dataset, or nothing is certified of it.
     """
     if (file is None) == (name is None):
@@ -109,6 +110,9 @@ def _envelope(file: Path | None, name: str | None, folder: Path | None, save: Pa
         if not datasets:
             raise NotFoundError(f"there is no dataset {name!r}", hint="See: kifabrik dataset ls")
         erased = [one.dataset for one in datasets if one.erased]
+        if len(erased) > 1:
+            hint = f"Name one by its id: {', '.join(erased)}"
+            raise UsageError(f"{len(erased)} erased datasets were called {name!r}", hint=hint)
         if not erased:
             raise NotFoundError(f"the dataset {name!r} is not erased", hint="See: kifabrik dataset erase --help")
         text = session.datasets.erasure(erased[-1]).certificate

@@ -49,6 +49,8 @@ class ErasureState(StrEnum):
     """In the log; the keyholder has not answered yet."""
     CERTIFIED = "certified"
     """The key is destroyed; the factory is deleting objects."""
+    PENDING_RUNS = "pending-runs"
+    """A run that had keys before goes on."""
     PENDING_BACKUPS = "pending-backups"
     """Objects are deleted; a registered backup of the keyholder still holds the key until it expires."""
     DONE = "done"
