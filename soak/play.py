@@ -177,13 +177,13 @@ class Soak:
         afterwards.check_keyholders(self.tenants, self.journal)
         afterwards.check_ledgers(self.tenants, self.journal)
         afterwards.check_factory(self.factory, self.journal, "beside the service")
+        if len(self.house.drives) > 1:
+            self.takeovers = afterwards.takeovers_of(self.folder / "factory" / "factory")
         self.stop()
         afterwards.check_factory(self.factory, self.journal, "without the service")
         copies = sorted((self.folder / "factory").glob("copy-*/factory"))
         afterwards.check_copies(copies, self.folder / "factory" / "factory", self.stores, self.journal)
         afterwards.check_money(self.folder / "factory" / "factory", self.journal)
-        if len(self.house.drives) > 1:
-            self.takeovers = afterwards.takeovers_of(self.folder / "factory" / "factory")
         self.stores.close()
         for sentence in sorted(left_for_good(self.folder, self.before)):
             self.journal.mistake(f"left on this machine: {sentence}")
