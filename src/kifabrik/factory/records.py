@@ -239,6 +239,16 @@ class UnusedObjects:
     since: str
 
 
+class Why(StrEnum):
+    """Why an object is deleted."""
+
+    ERASED = "erased"
+    UNREGISTERED = "unregistered"
+    ABANDONED = "abandoned"
+    CAME_AGAIN = "came-again"
+    """An upload that was held open has brought it after its own record was gone; why is not known any more."""
+
+
 @dataclass(frozen=True)
 class Deletion:
     """An object that is to be deleted: written down first, then done, then crossed out."""
@@ -246,3 +256,14 @@ class Deletion:
     tenant: str
     digest: str
     size: int
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """An object that was deleted: when last, and why."""
+
+    tenant: str
+    digest: str
+    why: str
+    removed: str

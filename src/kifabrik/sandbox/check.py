@@ -12,6 +12,7 @@ from kifabrik.errors import KifabrikError
 from kifabrik.sandbox.hierarchies import CONTROLLERS, find_hierarchies
 from kifabrik.sandbox.memory import SwapState, swap_state
 from kifabrik.sandbox.network import require_network, try_network
+from kifabrik.sandbox.proc_files import mounts_of
 from kifabrik.sandbox.programs import find_program
 from kifabrik.sandbox.seccomp import room_filter
 from kifabrik.sandbox.streamed import WITHOUT, cannot_stream
@@ -247,11 +248,8 @@ def _core_dumps() -> Check:
 
 
 def _other_users() -> Check:
-    options = next(
-        (line.split(" - ")[1] for line in _lines(Path("/proc/self/mountinfo")) if line.split()[4] == "/proc"),
-        "",
-    )
-    if "hidepid=" in options:
+    options = next((mount.options for mount in mounts_of(Path("/proc/self")) if mount.point == Path("/proc")), ())
+    if any(option.startswith("hidepid=") for option in options):
         return Check("other users", Verdict.OK, "Other users of this machine cannot see what runs are doing.")
     return Check(
         "other users",

@@ -289,6 +289,14 @@ def test_points_of_small_order_are_no_keys_in_any_spelling(text: str) -> None:
             VerifyKey(raw)
 
 
+@pytest.mark.parametrize("size", [0, 31, 33, 64])
+def test_keys_have_32_bytes(size: int) -> None:
+    with pytest.raises(UsageError, match=f"has 32 bytes, not {size}"):
+        VerifyKey(b"\x58" * size)
+    with pytest.raises(UsageError, match=f"has 32 bytes, not {size}"):
+        SigningKey(b"\x58" * size)
+
+
 def test_a_key_has_one_text() -> None:
     text = SigningKey.generate().public.hex
     assert VerifyKey.from_hex(text).hex == text
