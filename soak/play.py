@@ -30,6 +30,7 @@ from soak.killer import Killer
 from soak.leftovers import left_for_good, leftovers
 from soak.outage_scenes import scenes_on
 from soak.outages import EVERY_S, Outages
+from soak.pace import in_time
 from soak.parties import Commands, UnexpectedError
 from soak.plan import deal, deal_more, dice
 from soak.processes import Processes
@@ -151,7 +152,7 @@ class Soak:
             say("Cut short: no new orders; what is under way is seen to its end.")
         self.outages.stop()
         self.killer.stop()
-        until = time.monotonic() + SCENE_S
+        until = time.monotonic() + in_time(SCENE_S)
         for thread in playing:
             thread.join(max(0.0, until - time.monotonic()))
             if thread.is_alive():
