@@ -17,7 +17,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def helpers(threads: int) -> AbstractContextManager[ThreadPoolExecutor | None]:
+def pool_beside(threads: int) -> AbstractContextManager[ThreadPoolExecutor | None]:
     """Return a pool of the threads there are to be beside the calling one; None if there are none.
 
     Raises:
