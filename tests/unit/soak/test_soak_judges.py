@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from soak import afterwards, programs
 from soak.journal import Harm, Journal
 from soak.leftovers import left_for_good, leftovers
+from soak.pace import in_time
 from soak.parties import Commands, Party
 from soak.plan import deal
 from soak.processes import every_process
@@ -263,3 +264,11 @@ def test_a_command_that_breaks_is_a_mistake(journal, tmp_path, monkeypatch):
     monkeypatch.setattr("soak.parties.KIFABRIK", broken)
     party.kifabrik("ps")
     assert "kifabrik ps broke: Traceback" in journal.mistakes[0]
+
+
+def test_a_busy_machine_is_given_more_time_and_a_free_one_exactly_what_is_said(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (7.9, 0.0, 0.0))
+    assert in_time(300.0) == 300.0
+    monkeypatch.setattr(os, "getloadavg", lambda: (40.0, 0.0, 0.0))
+    assert in_time(300.0) == 1500.0
