@@ -202,6 +202,11 @@ def test_an_entry_may_fill_its_bounds():
     assert Entry.from_bytes(about(many).to_bytes()).refs == many
     with pytest.raises(UsageError, match="at most 64"):
         about(many | {"more": "x"})
+    numbers = {"least": 0, "most": 2**53 - 1}
+    assert Entry.from_bytes(about(numbers).to_bytes()).refs == numbers
+    for number in (-1, 2**53):
+        with pytest.raises(UsageError, match="between 0 and"):
+            about({"n": number})
     texts = ("x" * 256,) * 252
     left = MOST_ENTRY_BYTES - len(about({"items": (*texts, "x")}).to_bytes())
     largest = about({"items": (*texts, "x" * (1 + left))})
