@@ -146,6 +146,18 @@ def test_a_factory_that_refuses_ends_the_log_and_disturbs_nobody(opened):
     assert (journal.segments, journal.tail) == (0, "")
 
 
+def test_whatever_ends_the_sending_is_told_as_a_log_that_is_cut(opened):
+    class Torn(Taken):
+        def add_segment(self, segment, body):
+            raise MemoryError
+
+    lost = []
+    journal = opened(Torn(), on_lost=lost.append)
+    journal.line("out", "one")
+    journal.close()
+    assert [type(error) for error in lost] == [MemoryError]
+
+
 def test_lines_that_are_no_unicode_do_not_break_the_log(opened):
     attempts = Taken()
     journal = opened(attempts)

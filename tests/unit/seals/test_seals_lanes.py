@@ -4,11 +4,11 @@ import time
 import pytest
 
 from kifabrik.errors import UsageError
-from kifabrik.seals.lanes import Lanes, helpers
+from kifabrik.seals.lanes import Lanes, pool_beside
 
 
 def run(lanes: Lanes, threads: int) -> None:
-    with helpers(threads) as pool:
+    with pool_beside(threads) as pool:
         lanes.run(pool, threads)
 
 
@@ -67,4 +67,4 @@ def test_the_first_failure_stops_all_lanes_and_is_raised(threads: int, place: st
 @pytest.mark.parametrize("threads", [0, -3])
 def test_work_needs_a_thread(threads: int) -> None:
     with pytest.raises(UsageError):
-        helpers(threads)
+        pool_beside(threads)

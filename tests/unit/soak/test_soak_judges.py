@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from soak import afterwards, programs
 from soak.journal import Harm, Journal
 from soak.leftovers import left_for_good, leftovers
+from soak.pace import in_time
 from soak.parties import Commands, Party
 from soak.plan import deal
 from soak.processes import every_process
@@ -233,6 +234,18 @@ def test_a_killed_service_comes_back_and_a_stopped_one_does_not(tmp_path):
     assert service.pid is None
 
 
+def test_a_service_that_is_cut_off_stays_away_until_it_is_started_again(tmp_path):
+    service = Service("sleeper", ["sleep", "100"], dict(os.environ), tmp_path)
+    service.start()
+    wait_until(lambda: service.pid)
+    service.cut_off()
+    time.sleep(1.5)
+    assert service.pid is None
+    service.start()
+    wait_until(lambda: service.pid)
+    assert service.stop()
+
+
 def test_a_signal_never_reaches_another_process_of_the_same_number(tmp_path):
     process = subprocess.Popen(["sleep", "100"])
     seen = every_process()[process.pid]
@@ -251,3 +264,11 @@ def test_a_command_that_breaks_is_a_mistake(journal, tmp_path, monkeypatch):
     monkeypatch.setattr("soak.parties.KIFABRIK", broken)
     party.kifabrik("ps")
     assert "kifabrik ps broke: Traceback" in journal.mistakes[0]
+
+
+def test_a_busy_machine_is_given_more_time_and_a_free_one_exactly_what_is_said(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (7.9, 0.0, 0.0))
+    assert in_time(300.0) == 300.0
+    monkeypatch.setattr(os, "getloadavg", lambda: (40.0, 0.0, 0.0))
+    assert in_time(300.0) == 1500.0

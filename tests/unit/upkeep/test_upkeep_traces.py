@@ -108,6 +108,16 @@ def test_a_folder_with_something_mounted_in_it_is_not_removed(public):
         subprocess.run(["umount", own / "point"], check=True)
 
 
+def test_a_process_does_not_escape_by_a_name_that_speaks_of_another_user(public):
+    pid = leavings.stubborn_process(UID, name=leavings.LIES)
+    try:
+        assert [(trace.kind, trace.number) for trace in find(public)] == [(TraceKind.PROCESS, pid)]
+        clear(public)
+        assert not leavings.lives(pid)
+    finally:
+        leavings.end(pid)
+
+
 def test_the_job_a_process_says_it_belongs_to_is_known(public):
     pid = leavings.stubborn_process(UID, {"SLURM_JOB_ID": "4711"})
     try:
