@@ -78,14 +78,14 @@ class FactoryProcess:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Stop the service and return its exit status."""
         self.process.send_signal(how)
-        status = self.process.wait(20)
+        status = self.process.wait(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return status
 
     def connect(self, token: str = "") -> Connection:
         """Open a connection that `close` closes."""
-        connection = Connection(self.url, token, patience_s=2)
+        connection = Connection(self.url, token, patience_s=20)
         self._connections.append(connection)
         return connection
 

@@ -41,6 +41,8 @@ from kifabrik.wire.attempts import Finished
 from kifabrik.wire.leases import MailKind, RequestState
 
 LOCK = "# kifabrik lock 1: python 3.11, x86_64-manylinux_2_28\n"
+PATIENCE_S = 90.0
+"""How long to wait for what only a hung process would never do."""
 DONE = ["building", "keys", "log hello", "running", "finish succeeded"]
 
 
@@ -118,7 +120,7 @@ def order(person, **wishes):
     return Runs(person.connection).order(signed, code, LOCK, None)
 
 
-def wait_for(runs: Runs, run: str, *states: str, seconds: float = 30):
+def wait_for(runs: Runs, run: str, *states: str, seconds: float = PATIENCE_S):
     """Wait until a run is in one of these states, and return it."""
     until = time.monotonic() + seconds
     view = runs.show(run)
@@ -128,7 +130,7 @@ def wait_for(runs: Runs, run: str, *states: str, seconds: float = 30):
     return view
 
 
-def eventually(test, seconds: float = 30):
+def eventually(test, seconds: float = PATIENCE_S):
     """Wait until something holds, and return it."""
     until = time.monotonic() + seconds
     while not (found := test()):

@@ -51,8 +51,9 @@ def stream(version, objects, scratch, probe, **wishes) -> dict:
 class _Hanging:
     """A store that answers some reads, fails some, and then never answers again."""
 
-    def __init__(self, objects, answers, failures):
-        self._objects, self._left, self._failures = objects, answers, failures
+    def __init__(self, objects, answers, failures, error):
+        self._objects, self._left, self._failures, self._error = objects, answers, failures, error
+        self.hangs = threading.Event()
 
     def at_any_position(self, digest, size):
         path = self._objects.at_any_position(digest, size)
@@ -60,9 +61,10 @@ class _Hanging:
         def read(offset, count):
             self._left -= 1
             if self._left < -self._failures:
+                self.hangs.set()
                 threading.Event().wait()
             if self._left < 0:
-                raise IntegrityError("not now")
+                raise self._error
             with path.open("rb") as file:
                 return os.pread(file.fileno(), count, offset)
 
@@ -92,8 +94,8 @@ def _launch(wish: dict) -> dict:
     """Stream and probe.
 
     Wishes: `uid` of the probe, the run's own if it says none; `room` to run it in a sandbox with `limits`;
-    `hang` after so many reads of ciphertext, and `fail` so many before that; `meet`: so many must be asked for at
-    once; `stop_after` a line of output, with `grace_s` and perhaps `without_abort`.
+    `hang` after so many reads of ciphertext, and `fail` so many before that, by `errno` if given; `meet`: so many
+    must be asked for at once; `stop_after` a line of output, with `grace_s` and perhaps `without_abort`.
     """
     from kifabrik.launcher.streaming import Faults, Streamer
     from kifabrik.sandbox.memory import enter_private_mounts
@@ -104,7 +106,8 @@ def _launch(wish: dict) -> dict:
     mounts = enter_private_mounts()
     store = FolderOfObjects(Path(wish["objects"]))
     if "hang" in wish:
-        store = _Hanging(store, wish["hang"], wish.get("fail", 0))
+        error = OSError(wish["errno"], "not now") if "errno" in wish else IntegrityError("not now")
+        store = _Hanging(store, wish["hang"], wish.get("fail", 0), error)
     if "meet" in wish:
         store = _Meeting(store, wish["meet"])
     owner = RunUid(wish["run_uid"], wish["run_uid"], of_its_own=True)
@@ -114,7 +117,9 @@ def _launch(wish: dict) -> dict:
     version = pickle.loads((scratch / "version").read_bytes())
     before = _resident()
     streamed = Streamer(mounts, owner, store, faults).stream(version, folder)
-    result = _room(wish, mounts, owner, streamed) if wish.get("room") else _probe(wish, mounts, owner, folder)
+    result = (
+        _room(wish, mounts, owner, streamed, store) if wish.get("room") else _probe(wish, mounts, owner, folder)
+    )
     result["grown_bytes"] = _resident() - before
     streamed.unmount()
     result["fault"] = f"{faults.first.message} | {faults.first.hint}" if faults.first else ""
@@ -141,7 +146,7 @@ def _probe(wish, mounts, owner, folder) -> dict:
     return {"stdout": done.stdout, "stderr": done.stderr, "status": done.returncode}
 
 
-def _room(wish, mounts, owner, streamed) -> dict:
+def _room(wish, mounts, owner, streamed, store) -> dict:
     from kifabrik.sandbox.launch import start
     from kifabrik.sandbox.limits import Limits
     from kifabrik.sandbox.room import RoomSpec
@@ -160,7 +165,7 @@ def _room(wish, mounts, owner, streamed) -> dict:
         while piece := os.read(room.stdout, 65536):
             said += piece
             if wish.get("stop_after", "\0").encode() in said:
-                time.sleep(0.3)
+                assert store.hangs.wait(60)
                 if wish.get("without_abort"):
                     room.kill()
                     time.sleep(1)

@@ -10,20 +10,17 @@ import time
 from pathlib import Path
 
 import pytest
+from two_parties import PATIENCE_S, WAITS, processes_of, rooms_of
 
 from kifabrik.runs.states import Outcome, RunState
+from players import eventually
 from small_disk import small_disk
 
 __all__ = ["small_disk"]
 
 pytestmark = pytest.mark.xdist_group("acceptance")
 
-WORKS_A_WHILE = """
-import time
-from pathlib import Path
-
-print("begun", flush=True)
-time.sleep(4)
+WORKS_A_WHILE = f"""{WAITS}
 Path("/out/model").mkdir()
 Path("/out/model/done.txt").write_text("done")
 print("ended", flush=True)
@@ -39,7 +36,8 @@ def test_a_run_outlives_the_service_and_is_settled_when_it_is_back(stage, tmp_pa
         os.kill(launcher, 0)
     finally:
         stage.start_service()
-    result = future.result(90)
+    stage.let_go(launcher)
+    result = future.result(120)
     assert len(result.view.attempts) == 1
     assert result.view.footprint.cost_micro_eur > 0
     assert [line.text for line in result.log()] == ["begun", "ended"]
@@ -48,13 +46,16 @@ def test_a_run_outlives_the_service_and_is_settled_when_it_is_back(stage, tmp_pa
 
 
 def test_a_run_that_ends_while_the_service_is_dead_is_settled_too(stage, tmp_path):
-    code = WORKS_A_WHILE.replace("sleep(4)", "sleep(1)")
-    future = stage.order(tmp_path, code, outputs={"model": "/out/model"})
+    future = stage.order(tmp_path, WORKS_A_WHILE, outputs={"model": "/out/model"})
     stage.wait_for_line(future.run, "begun")
+    launcher = stage.launcher_of(future.run)
     stage.kill_service()
-    time.sleep(2)
-    stage.start_service()
-    assert [line.text for line in future.result(90).log()] == ["begun", "ended"]
+    try:
+        stage.let_go(launcher)
+        eventually(lambda: not rooms_of(launcher))
+    finally:
+        stage.start_service()
+    assert [line.text for line in future.result(120).log()] == ["begun", "ended"]
 
 
 def test_a_run_waits_for_a_dead_keyholder_says_so_and_goes_on(stage, tmp_path):
@@ -65,7 +66,7 @@ def test_a_run_waits_for_a_dead_keyholder_says_so_and_goes_on(stage, tmp_path):
         assert "waiting-for-key" in told.out
         assert "keyholder" in told.out
         assert not future.done()
-    assert [line.text for line in future.result(90).log()] == ["it went on"]
+    assert [line.text for line in future.result(120).log()] == ["it went on"]
 
 
 def test_a_killed_keyholder_forgets_nothing_it_has_agreed_to(stage, tmp_path):
@@ -73,25 +74,11 @@ def test_a_killed_keyholder_forgets_nothing_it_has_agreed_to(stage, tmp_path):
     stage.wait_for_line(future.run, "begun")
     with stage.without_keyholder():
         pass
-    result = future.result(90)
+    stage.let_go(stage.launcher_of(future.run))
+    result = future.result(120)
     result.pull("model", tmp_path / "pulled")
     assert stage.customer.kifabrik("ledger", "show", "--last", 1, "--json").json()
     assert stage.customer.kifabrik("ledger", "verify", "--json").json()["ok"]
-
-
-def processes_of(pid):
-    """A process and all that descend from it."""
-    found = {pid}
-    for _ in range(6):
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                except OSError:
-                    continue
-                if parent in found:
-                    found.add(int(entry.name))
-    return found
 
 
 def state_of(pid):
@@ -102,7 +89,7 @@ def state_of(pid):
 
 
 def wait_until_gone(pids):
-    until = time.monotonic() + 15
+    until = time.monotonic() + PATIENCE_S
     while any(state_of(pid) not in ("gone", "Z") for pid in pids) and time.monotonic() < until:
         time.sleep(0.1)
     return {pid: state_of(pid) for pid in pids if state_of(pid) not in ("gone", "Z")}
@@ -122,34 +109,64 @@ def test_a_killed_launcher_is_a_node_failure_and_takes_its_job_with_it(stage, tm
 
 
 def test_after_a_node_failure_the_next_attempt_goes_on_if_asked(stage, tmp_path):
-    code = """
-import os, time
-from pathlib import Path
-
-print("attempt", flush=True)
-if os.path.exists("/checkpoint/seen"):
-    raise SystemExit
-Path("/checkpoint/seen").write_text("1")
-time.sleep(3)
-"""
-    future = stage.order(tmp_path, code, checkpoint="/checkpoint", retry={"attempts": 2, "on": ["node-failure"]})
-    stage.wait_for_line(future.run, "attempt")
+    future = stage.order(tmp_path, WAITS, checkpoint="/checkpoint", retry={"attempts": 2, "on": ["node-failure"]})
+    stage.wait_for_line(future.run, "begun")
     os.kill(stage.launcher_of(future.run), signal.SIGKILL)
-    result = future.result(90)
+    eventually(lambda: stage.log(future.run).count("begun") == 2, PATIENCE_S)
+    stage.let_go(stage.launcher_of(future.run))
+    result = future.result(120)
     assert [attempt.outcome for attempt in result.view.attempts] == [Outcome.NODE_FAILURE, Outcome.SUCCEEDED]
-    assert [line.attempt for line in result.log() if line.text == "attempt"] == [1, 2]
+    assert [line.attempt for line in result.log() if line.text == "begun"] == [1, 2]
 
 
-def kill_when(sealing, folder, pattern):
-    """Kill a process as soon as a file matches; return whether it was killed."""
-    while sealing.poll() is None:
-        if any(path.stat().st_size for path in folder.glob(pattern)):
-            sealing.kill()
-        time.sleep(0.002)
-    return sealing.wait() == -signal.SIGKILL
+HALTS = """
+import fnmatch, os, signal, sys
+
+left = {number}
+
+def halt(event, words):
+    global left
+    about = {{"open": lambda: str(words[0]), "http.client.send": lambda: f"{{len(words[1])}} bytes"}}.get(event)
+    if left and about and fnmatch.fnmatch(about(), "{pattern}"):
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+sys.addaudithook(halt)
+"""
+SEALING = "*block-08.bin", 1
+"""It opens a file in the midst of them: what comes before lies sealed in the spool, under a name of its own."""
+SEALED = "*/spool/*.body", 1
+"""It opens a sealed shard, to send it."""
+SENDING = "?????* bytes", 200
+"""It has sent a part of a large shard: more pieces of 64 KiB than the factory gathers before it writes."""
 
 
-def test_a_sealing_killed_midway_goes_on_where_it_stopped(stage, tmp_path):
+@pytest.fixture
+def halted(tmp_path, monkeypatch):
+    """Starts a party's command that stops itself at one of the moments above; it goes on with SIGCONT."""
+
+    def start(party, moment, *words):
+        pattern, number = moment
+        folder = tmp_path / "halts"
+        folder.mkdir(exist_ok=True)
+        (folder / "sitecustomize.py").write_text(HALTS.format(pattern=pattern, number=number))
+        with monkeypatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+            command = party.start(*words)
+        eventually(lambda: command.poll() is not None or state_of(command.pid) == "T", PATIENCE_S)
+        assert command.poll() is None, "it did not come to the moment"
+        return command
+
+    return start
+
+
+def any_bytes(folder, pattern):
+    """Whether a file that matches has any."""
+    return any(path.stat().st_size for path in folder.glob(pattern))
+
+
+def test_a_sealing_killed_midway_goes_on_where_it_stopped(stage, tmp_path, halted):
     source = tmp_path / "source"
     source.mkdir()
     blocks = {f"block-{number:02}.bin": secrets.token_bytes(3_000_000) for number in range(16)}
@@ -158,8 +175,15 @@ def test_a_sealing_killed_midway_goes_on_where_it_stopped(stage, tmp_path):
     name = stage.name("interrupted")
     datasets = stage.customer.home / "member" / "datasets"
     staged = stage.factory.home / "factory" / "staging"
-    for folder, moment in ((datasets, "*/spool/sealing-*"), (datasets, "*/spool/*.body"), (staged, "*/*")):
-        assert kill_when(stage.customer.start("dataset", "seal", name, source), folder, moment)
+    for moment, folder, pattern in (
+        (SEALING, datasets, "*/spool/sealing-*"),
+        (SEALED, datasets, "*/spool/*.body"),
+        (SENDING, staged, "*/*"),
+    ):
+        sealing = halted(stage.customer, moment, "dataset", "seal", name, source)
+        eventually(lambda where=folder, what=pattern: any_bytes(where, what), PATIENCE_S)
+        sealing.kill()
+        assert sealing.wait() == -signal.SIGKILL
     sealed = stage.customer.kifabrik("dataset", "seal", name, source, "--json").json()
     assert (sealed["files"], sealed["version"]) == (len(blocks), 1)
     assert sealed["reused"] > 0
@@ -172,7 +196,7 @@ from pathlib import Path
 for path in sorted(Path("/data/line").iterdir()):
     print(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
 """
-    result = stage.order(tmp_path / "job", code, data={"/data/line": name}).result(90)
+    result = stage.order(tmp_path / "job", code, data={"/data/line": name}).result(120)
     assert [line.text for line in result.log()] == [
         f"{block} {hashlib.sha256(data).hexdigest()}" for block, data in sorted(blocks.items())
     ]
@@ -182,28 +206,17 @@ def test_ctrl_c_ends_the_following_and_says_how_to_go_on_with_the_run(stage, tmp
     job = stage.job(tmp_path, WORKS_A_WHILE, name=stage.name("followed"))
     following = stage.customer.start("apply", job, "--yes")
     said = stage.customer.home / "apply.log"
-    until = time.monotonic() + 60
-    while "begun" not in said.read_text() and time.monotonic() < until:
-        time.sleep(0.05)
+    eventually(lambda: "begun" in said.read_text(), PATIENCE_S)
     following.send_signal(signal.SIGINT)
-    assert following.wait(30) == 130
+    assert following.wait(PATIENCE_S) == 130
     (run,) = set(re.findall(r"kifabrik logs -f (r-\S+)", said.read_text()))
+    stage.let_go(stage.launcher_of(run))
     assert f"kifabrik stop {run}" in said.read_text()
     assert "begins again" not in said.read_text()
     assert stage.end(run).state is RunState.SUCCEEDED
 
 
 # --- two who want the same, and disks that are full ---
-
-
-def stopped_while(command, folder, pattern):
-    """Stop a process as soon as a file matches; it goes on with SIGCONT."""
-    while command.poll() is None:
-        if any(path.stat().st_size for path in folder.glob(pattern)):
-            command.send_signal(signal.SIGSTOP)
-            return
-        time.sleep(0.002)
-    raise AssertionError("it was too quick to be stopped")
 
 
 def blocks(folder, number):
@@ -214,10 +227,9 @@ def blocks(folder, number):
     return folder
 
 
-def test_of_two_commands_on_one_machine_that_seal_one_name_the_second_is_told(stage, tmp_path):
+def test_of_two_commands_on_one_machine_that_seal_one_name_the_second_is_told(stage, tmp_path, halted):
     name, source = stage.name("twice"), blocks(tmp_path / "source", 12)
-    first = stage.customer.start("dataset", "seal", name, source)
-    stopped_while(first, stage.customer.home / "member" / "datasets", "*/spool/sealing-*")
+    first = halted(stage.customer, SEALING, "dataset", "seal", name, source)
     try:
         refused = stage.customer.kifabrik("dataset", "seal", name, source, expect=5)
         other = stage.customer.kifabrik("dataset", "seal", stage.name("other"), source, "--json").json()
@@ -230,11 +242,10 @@ def test_of_two_commands_on_one_machine_that_seal_one_name_the_second_is_told(st
     assert found[stage.name("other")].dataset == other["dataset"] != found[name].dataset
 
 
-def test_of_two_people_who_seal_one_name_one_wins_and_the_other_is_told(stage, tmp_path):
+def test_of_two_people_who_seal_one_name_one_wins_and_the_other_is_told(stage, tmp_path, halted):
     name, source = stage.name("race"), blocks(tmp_path / "source", 12)
     other = stage.member("engineer", "racer")
-    slow = other.start("dataset", "seal", name, source)
-    stopped_while(slow, other.home / "member" / "datasets", "*/spool/sealing-*")
+    slow = halted(other, SEALING, "dataset", "seal", name, source)
     try:
         (tmp_path / "small").mkdir()
         (tmp_path / "small" / "a.csv").write_text("1\n")
@@ -298,7 +309,7 @@ def test_an_object_the_store_has_lost_is_said_and_found_and_can_be_put_back(stag
     assert f"shard {shard[:16]} is missing in the store" in view.reason
     assert shard[:16] in stage.factory.kifabrik("admin", "check", expect=6).err
     (tmp_path / "kept").rename(lost)
-    result = stage.order(tmp_path / "second", "print('read')", **order).result(90)
+    result = stage.order(tmp_path / "second", "print('read')", **order).result(120)
     assert [line.text for line in result.log()] == ["read"]
     stage.factory.kifabrik("admin", "check")
 

@@ -1,7 +1,8 @@
 """The customer's commands killed with SIGKILL at moments drawn by lot, then repeated: nothing half, nothing twice.
 
 The moments are those at which something becomes different outside the process, see tests/dying.py. Set
-`KIFABRIK_SEED` to draw others; a failure names the moment.
+`KIFABRIK_SEED` to draw others; a failure names the moment. How many a piece of work has is counted beforehand and
+differs from one time to the next, by what is new in the log and how often news was waited for: see `deaths`.
 """
 
 import json
@@ -51,6 +52,30 @@ def work():
         server.stdin.close()
 
 
+def deaths(work, count, number, fresh):
+    """Kill a piece of work at so many moments that are drawn; yields each moment with what it was done to.
+
+    Who gets past a drawn moment had fewer this time: something fresh dies at the last one it had. Each is an
+    earlier one than the last, and nobody gets past the first, so every piece of work that is drawn does die.
+
+    Args:
+        work: The fixture.
+        count: About how many moments the work has.
+        number: How often to kill it.
+        fresh: Makes something new for a moment; returns it and the words of the work.
+    """
+    for drawn in moments(count, number):
+        moment = drawn
+        while True:
+            made, words = fresh(f"{drawn}-{moment}")
+            passed = work(*words, moment=moment)
+            if passed is None:
+                break
+            assert passed < moment, "it went past the moment at which it was to die"
+            moment = passed
+        yield moment, made, words
+
+
 def moments(count, number):
     """Draw so many moments of a piece of work that has about `count`, half of them from its end."""
     drawn, end = random.Random(f"{SEED} {number}"), count - min(12, count // 5)
@@ -88,12 +113,13 @@ def newcomer(stage, tmp_path):
 
 
 def test_a_tenant_is_made_once_however_often_its_sign_up_dies(work, newcomer, stage):
-    home, words = newcomer("first")
-    count = work(home, "tenant", *words)
-    for moment in moments(count, 4):
-        home, words = newcomer(f"killed-{moment}")
-        assert work(home, "tenant", *words, moment=moment) is None
-        work(home, "tenant", *words)
+    def fresh(name):
+        home, words = newcomer(name)
+        return home, (home, "tenant", *words)
+
+    count = work(*fresh("whole")[1])
+    for moment, home, words in deaths(work, count, 4, fresh):
+        work(*words)
         with open_keyholder(home / "keyholder", Passphrase(PASSPHRASE)) as keyholder:
             factory = connect(keyholder.state, patience_s=5)
             Round(keyholder.state, factory, unheard).work()
@@ -105,16 +131,15 @@ def test_a_tenant_is_made_once_however_often_its_sign_up_dies(work, newcomer, st
 
 
 def test_a_device_is_enrolled_once_however_often_its_login_dies(work, stage, tmp_path):
-    with stage.steward() as steward:
-        invited = [steward.invite(Role.ENGINEER, f"Anna {number}").to_text() for number in range(5)]
-    file = tmp_path / "invitation.json"
-    file.write_text(invited.pop())
-    count = work(tmp_path / "whole", "login", file)
-    for moment in moments(count, 4):
-        home = tmp_path / f"killed-{moment}"
-        file.write_text(invited.pop())
-        assert work(home, "login", file, moment=moment) is None
-        work(home, "login", file)
+    def fresh(name):
+        file = tmp_path / f"{name}.json"
+        with stage.steward() as steward:
+            file.write_text(steward.invite(Role.ENGINEER, f"Anna {name}").to_text())
+        return tmp_path / name, (tmp_path / name, "login", file)
+
+    count = work(*fresh("whole")[1])
+    for moment, home, words in deaths(work, count, 4, fresh):
+        work(*words)
         profile = Profile.load(home)
         connection = Connection(profile.factory, profile.token)
         assert Tenants(connection).me().member == profile.member, moment
@@ -133,17 +158,16 @@ def test_a_sealing_that_dies_anywhere_leaves_whole_versions_only(work, stage, tm
     for number in range(5):
         (source / f"{number}.csv").write_text(f"{stage.mark}\n" * 100)
     home = stage.customer.home
+
+    def fresh(name):
+        return stage.name(name), (home, "seal", stage.name(name), source)
+
     for name in ("warm", "whole"):  # the first brings the ledger's copy up to date
-        count = work(home, "seal", stage.name(name), source)
-    died = 0
-    for moment in moments(count, 4):
-        name = stage.name(f"killed-{moment}")
-        died += (
-            work(home, "seal", name, source, moment=moment) is None
-        )  # there may be fewer moments than in "whole"
+        count = work(*fresh(name)[1])
+    for moment, name, words in deaths(work, count, 4, fresh):
         with open_session(home) as session:
             before = [one for one in session.catalogue().datasets() if one.name == name]
-        work(home, "seal", name, source)
+        work(*words)
         with open_session(home) as session:
             catalogue = session.catalogue()
             found = catalogue.dataset(name)
@@ -152,19 +176,18 @@ def test_a_sealing_that_dies_anywhere_leaves_whole_versions_only(work, stage, tm
                 manifest = catalogue.version(found, version)
                 assert session.objects.missing(manifest.objects()) == set(), moment
         assert list((member_folder(home, "datasets") / found.dataset).glob("spool/*")) == [], moment
-    assert died >= 2
 
 
 def test_an_order_that_dies_anywhere_is_placed_once_or_not_at_all(work, stage, tmp_path):
     home = stage.customer.home
+
+    def fresh(name):
+        name = stage.name(f"order-{name}")
+        return name, (home, "apply", stage.job(tmp_path / name, "print('done')", name=name))
+
     for name in ("warm", "whole"):
-        job = stage.job(tmp_path / name, "print('done')", name=stage.name(f"{name}-order"))
-        count = work(home, "apply", job)
-    for moment in moments(count, 4):
-        name = stage.name(f"order-{moment}")
-        job = stage.job(tmp_path / name, "print('done')", name=name)
-        if work(home, "apply", job, moment=moment) is not None:
-            continue  # ordering has some moments fewer where nothing is new to this machine
+        count = work(*fresh(name)[1])
+    for moment, name, _ in deaths(work, count, 4, fresh):
         with open_session(home) as session:
             assert list(member_folder(home, "unfinished").iterdir()) == [], moment
             placed = [run for run in session.catalogue().runs() if run.name == name]
@@ -176,35 +199,36 @@ def test_an_order_that_dies_anywhere_is_placed_once_or_not_at_all(work, stage, t
 def test_a_pull_that_dies_anywhere_leaves_nothing_half_opened(work, stage, trained, tmp_path):
     home, run = stage.customer.home, stage.sdk.session.catalogue().run(stage.name("slope")).run
     (tmp_path / "pulled").mkdir()
+
+    def fresh(name):
+        target = tmp_path / "pulled" / name
+        return target, (home, "pull", run, target)
+
     for name in ("warm", "whole"):
-        count = work(home, "pull", run, tmp_path / "pulled" / name)
-    for moment in moments(count, 4):
-        target = tmp_path / "pulled" / f"killed-{moment}"
-        assert work(home, "pull", run, target, moment=moment) is None
+        count = work(*fresh(name)[1])
+    for moment, target, words in deaths(work, count, 4, fresh):
         whole = (target / "slope.json").exists()
         assert whole or not target.exists(), moment
-        work(home, "pull", run, target)
+        work(*words)
         assert stage.mark in (target / "slope.json").read_text(), moment
         hidden = [path for path in target.parent.iterdir() if path.name.startswith(".")]
         assert hidden == [], moment
 
 
 def test_an_erasure_that_dies_anywhere_is_carried_out(work, stage, tmp_path):
-    home = stage.customer.home
-    name = stage.name("erased-whole")
-    stage.seal(name, {"a.csv": stage.mark})
-    found = stage.sdk.session.catalogue().dataset(name)
-    count = work(home, "erase", found.dataset, PASSPHRASE)
-    for moment in moments(count, 2):
-        name = stage.name(f"erased-{moment}")
+    def fresh(name):
+        name = stage.name(f"erased-{name}")
         stage.seal(name, {"a.csv": stage.mark})
-        found = stage.sdk.session.catalogue().dataset(name)
-        assert work(home, "erase", found.dataset, PASSPHRASE, moment=moment) is None
-        work(home, "erase", found.dataset, PASSPHRASE)
+        dataset = stage.sdk.session.catalogue().dataset(name).dataset
+        return dataset, (stage.customer.home, "erase", dataset, PASSPHRASE)
+
+    count = work(*fresh("whole")[1])
+    for moment, dataset, words in deaths(work, count, 2, fresh):
+        work(*words)
         kinds = [
             entry["kind"]
             for entry in entries(stage, stage.sdk.session.tenant)
-            if entry["refs"].get("dataset") == found.dataset
+            if entry["refs"].get("dataset") == dataset
         ]
         assert kinds.count("erasure.decided") == 1, moment
 
@@ -216,18 +240,24 @@ def test_a_backup_that_dies_anywhere_is_whole_or_absent_and_restores(work, newco
         factory = connect(keyholder.state, patience_s=5)
         Round(keyholder.state, factory, unheard).work()
         factory.close()
-    count = work(home, "backup", tmp_path / "whole.age", PASSPHRASE)
-    for moment in moments(count, 2):
-        file = tmp_path / f"killed-{moment}.age"
-        assert work(home, "backup", file, PASSPHRASE, moment=moment) is None
-        work(home, "backup", file, PASSPHRASE)
+
+    def backed_up(name):
+        file = tmp_path / f"{name}.age"
+        return file, (home, "backup", file, PASSPHRASE)
+
+    count = work(*backed_up("whole")[1])
+    for _, file, words in deaths(work, count, 2, backed_up):
+        work(*words)
         file.rename(tmp_path / "newest.age")
-    count = work(tmp_path / "restored", "restore", tmp_path / "newest.age", PASSPHRASE)
-    for moment in moments(count, 4):
-        home = tmp_path / f"restored-{moment}"
-        assert work(home, "restore", tmp_path / "newest.age", PASSPHRASE, moment=moment) is None
-        work(home, "restore", tmp_path / "newest.age", PASSPHRASE)
-        with open_keyholder(home / "keyholder", Passphrase(PASSPHRASE)) as keyholder:
+
+    def restored(name):
+        place = tmp_path / f"restored-{name}"
+        return place, (place, "restore", tmp_path / "newest.age", PASSPHRASE)
+
+    count = work(*restored("whole")[1])
+    for moment, place, words in deaths(work, count, 4, restored):
+        work(*words)
+        with open_keyholder(place / "keyholder", Passphrase(PASSPHRASE)) as keyholder:
             factory = connect(keyholder.state, patience_s=5)
             Round(keyholder.state, factory, unheard).work()
             factory.close()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from test_acceptance_traces import forms_of, found_in
-from two_parties import PASSPHRASE
+from two_parties import PASSPHRASE, WAITS
 
 from kifabrik.keyholder.vault import CATALOGUE, KEYHOLDER, ORDER, WITNESS, dataset_secret, result_secret
 
@@ -24,8 +24,9 @@ pytestmark = pytest.mark.xdist_group("acceptance")
 
 LOSS = 0.8260716342950191
 """A value nothing else has: searched as text and as the eight bytes of a float."""
-CODE = """
-import json, os, sys, time
+CODE = (
+    """
+import json, os, sys
 from pathlib import Path
 
 text = next(Path("/data/line").iterdir()).read_text()
@@ -37,9 +38,9 @@ Path("/out/model/weights-MARK.bin").write_bytes(bytes.fromhex("WEIGHTS"))
 with open(os.environ["KIFABRIK_METRICS"], "a") as file:
     print(json.dumps({"name": "loss-MARK", "value": LOSS}), file=file)
     print(json.dumps({"name": "auc", "value": 0.5}), file=file)
-print("begun", flush=True)
-time.sleep(3)
 """
+    + WAITS
+)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,8 @@ def watched(stage, weights, tmp_path_factory):
     )
     stage.wait_for_line(future.run, "begun")
     running = memory_of(stage.service.pid)
-    result = future.result(90)
+    stage.let_go(stage.launcher_of(future.run))
+    result = future.result(120)
     pulled = folder / "pulled"
     result.pull(stage.name("model"), pulled)
     assert (pulled / f"weights-{stage.mark}.bin").read_bytes() == weights

@@ -5,6 +5,7 @@ import io
 import json
 
 import pytest
+from two_parties import WAITS
 
 from kifabrik.errors import UsageError
 from kifabrik.runs.states import RunState
@@ -198,7 +199,7 @@ print("slope", slope, "of", len(pairs), "pairs")
 def test_a_pipeline_is_ordered_at_once_and_survives_the_service_being_killed(stage, tmp_path):
     prepare = stage.job(
         tmp_path / "prepare",
-        "import time\ntime.sleep(15)\n" + PREPARE,
+        WAITS + PREPARE,
         name=stage.name("prepare"),
         outputs={"features": "/out/features"},
     )
@@ -212,9 +213,11 @@ def test_a_pipeline_is_ordered_at_once_and_survives_the_service_being_killed(sta
     views = stage.customer.kifabrik("apply", train, prepare, "--yes", "--detach", "--json").json()
     first, second = (view["run"] for view in views)
     stage.wait_until(first, lambda view: view.state is RunState.RUNNING, "running")
+    launcher = stage.launcher_of(first)
     stage.kill_service()
     stage.start_service()
     assert f"({stage.name('prepare')})." in " ".join(stage.customer.kifabrik("why", second).out.split())
+    stage.let_go(launcher)
     assert stage.end(second).state is RunState.SUCCEEDED
     assert "slope 2.0 of 200 pairs" in stage.customer.kifabrik("logs", stage.name("train")).out
     folder = stage.customer.home / "pipeline-model"

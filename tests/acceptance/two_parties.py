@@ -30,11 +30,24 @@ from kifabrik.runs.states import RunState, is_end
 from kifabrik.tenants.statements import Role
 from kifabrik.transfer.objects import silent
 from kifabrik.values import Place
+from players import eventually
 from ports import free_port
 
 KIFABRIK = Path(sys.executable).parent / "kifabrik"
 PASSPHRASE = "Eisbach-Surfer-2026"
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
+GATE = "/tmp/waits"
+"""In the room of a job that waits: it goes on when the file is gone, which nobody outside could make there."""
+WAITS = f"""
+import time
+from pathlib import Path
+
+Path("{GATE}").touch()
+print("begun", flush=True)
+while Path("{GATE}").exists():
+    time.sleep(0.05)
+"""
+"""Beginning of a job that runs until `Stage.let_go`, however slow the machine is."""
 WORK_FACTOR = 2
 """Of scrypt once the tenant is there: at its own, a steward's keys take more than a second of a core each time."""
 
@@ -75,7 +88,7 @@ class Party:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S * 1.5,
+            timeout=PATIENCE_S,
         )
         said = Said(ran.returncode, ran.stdout, ran.stderr)
         assert "Traceback" not in said.out + said.err
@@ -161,6 +174,14 @@ class Stage:
         note = self.factory.home / "factory" / "node" / "launchers" / f"{attempt}.json"
         return json.loads(note.read_text())["pid"]
 
+    def let_go(self, launcher):
+        """Let the job of a launcher go on that began with `WAITS`."""
+
+        def gate():
+            return next((room / GATE[1:] for room in rooms_of(launcher) if (room / GATE[1:]).exists()), None)
+
+        eventually(gate).unlink()
+
     # --- the customer's steps, in this process ---
 
     def seal(self, name, files):
@@ -239,6 +260,27 @@ class Stage:
         """Wait for a run to end; return its view."""
         run = run.run if isinstance(run, RunFuture) else run
         return wait_for_end(self.sdk.session, run)
+
+
+def processes_of(pid):
+    """A process and all that descend from it."""
+    found = {pid}
+    for _ in range(6):
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                except OSError:
+                    continue
+                if parent in found:
+                    found.add(int(entry.name))
+    return found
+
+
+def rooms_of(launcher):
+    """What the processes of a launcher's job see as the root of all folders; none once it has ended."""
+    roots = [Path(f"/proc/{pid}/root") for pid in sorted(processes_of(launcher))]
+    return [root for root in roots if (root / "work" / "job.py").exists()]
 
 
 def _no_bar(_label, _total):

@@ -1,5 +1,6 @@
 """Attacks on data that is opened while it is read: by the job, by others on the machine, by whoever keeps it."""
 
+import errno
 import json
 import os
 import random
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kifabrik.datasets.contents import ShardKind
+from players import eventually
 from rooms import FIRST_UID, alive
 from sealed_folders import FolderOfObjects, seal_folder
 from streamers import HAS_FUSE, stream, streamer
@@ -123,7 +125,7 @@ for attempt in (os.listdir, os.stat, lambda data: os.stat(inside), lambda data: 
 
 def test_no_other_process_of_the_machine_sees_the_mount(sealed, tmp_path):
     _, objects, version = sealed
-    with streamer(version, objects, tmp_path / "run", "import time; time.sleep(30)") as process:
+    with streamer(version, objects, tmp_path / "run", "import time; time.sleep(100)") as process:
         assert process.stdout.readline() == "started\n"
         mounted = tmp_path / "run" / "mounted"
         assert list(mounted.iterdir()) == []
@@ -156,14 +158,13 @@ while True:
     wishes = {} if hang is None else {"hang": hang}
     with streamer(version, objects, tmp_path / "run", probe, **wishes) as process:
         assert process.stdout.readline() == "started\n"
+        children = eventually(lambda: alive(FIRST_UID))
         time.sleep(0.7)  # in the midst of reading, or of waiting for a store that never answers
         mine = connections(process.pid)  # others on this machine may stream as well
         assert mine
-        children = alive(FIRST_UID)
-        assert children
         process.kill()
         process.wait()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         for pid in children:  # the probe has no room around it that would end it: it must be killable
             os.kill(pid, signal.SIGKILL)
         while (left := alive(FIRST_UID) or connections() & mine) and time.monotonic() < deadline:
@@ -186,6 +187,22 @@ open(os.environ["DATA"] + "/small-0", "rb").read()
     assert ended["status"] != 0
     without = stream(version, objects, tmp_path / "without", probe, **wishes, without_abort=True)
     assert without["alive_after_kill"]  # so the defence is needed
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EINTR, errno.EBADF, errno.EIO])
+def test_an_error_of_the_nodes_disk_is_answered_and_is_not_taken_for_one_of_the_device(sealed, tmp_path, number):
+    """The device's own errors say that a request was taken back, or that the mount is gone: those get no answer."""
+    _, objects, version = sealed
+    probe = """
+import errno, os, signal
+signal.alarm(20)  # whoever gets no answer waits for ever
+try: open(os.environ["DATA"] + "/large", "rb", buffering=0).read(10)
+except OSError as error: print(errno.errorcode[error.errno], flush=True)
+print(len(os.listdir(os.environ["DATA"])))
+"""
+    found = stream(version, objects, tmp_path / "run", probe, hang=0, fail=10**6, errno=number)
+    assert (found["stdout"].split(), found["status"]) == (["EIO", "4"], 0)
+    assert "not now" in found["fault"]
 
 
 @pytest.mark.parametrize("kind", list(ShardKind))

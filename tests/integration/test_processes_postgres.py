@@ -107,16 +107,18 @@ def test_runs_go_on_while_who_drives_them_is_killed_again_and_again(house: House
     with keyholder(party):
         killer.start()
         views = [order(person) for _ in range(12)]
+        while not seen and killer.is_alive():  # however slow the one who kills is
+            views.append(order(person))
         ended = [wait_for(there, view.run, "succeeded", "failed") for view in views]
         over.set()
         killer.join()
-    assert [view.state for view in ended] == [RunState.SUCCEEDED] * 12
-    assert [len(view.attempts) for view in ended] == [1] * 12
     assert seen
+    assert {view.state for view in ended} == {RunState.SUCCEEDED}
+    assert {len(view.attempts) for view in ended} == {1}
     assert house.factory.inside.check.run(deep=True) == []
 
 
-def _until(true, within_s: float = 40.0) -> None:
+def _until(true, within_s: float = 90.0) -> None:
     until = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < until

@@ -39,9 +39,16 @@ class Datasets:
         """Hand in an erasure signed by the tenant key; the keyholder carries it out."""
         return self._http.post("/v1/erasures", Signed(statement=erasure.to_json()), Logged)
 
-    def erasure(self, dataset: str, *, wait_s: float = 0) -> ErasureView:
-        """How far an erasure is; waits for the certificate at most `wait_s`."""
-        return self._http.get(f"/v1/erasures/{dataset}", ErasureView, wait_s=wait_s)
+    def erasure(self, dataset: str, *, after: str = "", wait_s: float = 0) -> ErasureView:
+        """How far an erasure is; waits for a certificate at most `wait_s`.
+
+        Args:
+            dataset: Dataset id.
+            after: Digest of a certificate that is known: waits for another one.
+            wait_s: Seconds.
+        """
+        known = {"after": after} if after else {}
+        return self._http.get(f"/v1/erasures/{dataset}", ErasureView, wait_s=wait_s, **known)
 
     def statement(self, digest: str) -> Envelope:
         """Any statement of this tenant by its digest; verify it before use.

@@ -196,7 +196,7 @@ class AttemptRunner:
         self._course.control.stop(StopCause.DATA)
         self._course.note(f"{error.message}. {error.hint}".strip())
 
-    def _on_lost(self, _error: KifabrikError) -> None:
+    def _on_lost(self, _error: Exception) -> None:
         """The factory did not take a piece of the log: a run whose log is cut has not succeeded."""
         self._course.ended.fail(Outcome.NODE_FAILURE, "the factory did not take the log")
 

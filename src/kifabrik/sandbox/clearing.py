@@ -19,7 +19,8 @@ from typing import Final
 from kifabrik.errors import KifabrikError
 from kifabrik.sandbox import kernel
 from kifabrik.sandbox.limits import end_left_group
-from kifabrik.sandbox.remains import Remain, RemainKind, find_remains
+from kifabrik.sandbox.proc_files import status_of
+from kifabrik.sandbox.remains import Remain, RemainKind, find_remains, memory_mounts
 from kifabrik.sandbox.uids import DEFAULT_RANGE, UidRange, claim_if_free
 
 PATIENCE_S: Final = 20.0
@@ -48,17 +49,18 @@ def clear_remains(
     return tuple(sorted(left, key=lambda remain: remain.what))
 
 
-def kill(pid: int, uid: int = -1) -> None:
-    """Kill a process, if it is still of this user; gone is as good.
+def kill(pid: int, uid: int = -1, *, memory: Path | None = None) -> None:
+    """Kill a process, if it is still the one that was found; gone is as good.
 
     Args:
         pid: Its number.
         uid: One of its user ids; -1 for any.
+        memory: Where it sees memory of a run mounted; None where that does not matter.
     """
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(pid)
         try:
-            if uid == -1 or uid in _uids(pid):
+            if _holds(pid, uid, memory):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
         finally:
             os.close(handle)
@@ -86,7 +88,7 @@ def _clear(remain: Remain, uids: UidRange) -> None:
                 return
             claims.enter_context(claimed)
         if remain.kind in (RemainKind.PROCESS, RemainKind.HELD_MOUNT):
-            kill(remain.pid, remain.uid)
+            kill(remain.pid, remain.uid, memory=remain.path)
         elif remain.path is None:
             raise AssertionError(remain)
         elif remain.kind is RemainKind.GROUP:
@@ -97,9 +99,10 @@ def _clear(remain: Remain, uids: UidRange) -> None:
             remove(remain.path)
 
 
-def _uids(pid: int) -> frozenset[int]:
-    """Real, effective, saved and filesystem user id of a process; none if it is gone."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
-        return frozenset(int(word) for word in next(line for line in lines if line.startswith("Uid:")).split()[1:])
-    return frozenset()
+def _holds(pid: int, uid: int, memory: Path | None) -> bool:
+    """Whether a process is what it was found as."""
+    process = Path(f"/proc/{pid}")
+    status = status_of(process)
+    if status is None or (uid >= 0 and uid not in status.uids):
+        return False
+    return memory is None or memory in memory_mounts(process)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import leavings
-from kifabrik.sandbox.clearing import clear_remains
+from kifabrik.sandbox.clearing import clear_remains, kill
 from kifabrik.sandbox.hierarchies import find_hierarchies
 from kifabrik.sandbox.remains import RemainKind, find_remains
 from kifabrik.sandbox.slurm_groups import SlurmPlace, slurm_place
@@ -49,8 +49,8 @@ def runs(tmp_path):
 def process():
     pids = []
 
-    def start(uid):
-        pids.append(leavings.stubborn_process(uid))
+    def start(uid, name="stubborn"):
+        pids.append(leavings.stubborn_process(uid, name=name))
         return pids[-1]
 
     yield start
@@ -110,7 +110,24 @@ def test_memory_held_by_a_process_in_mounts_of_its_own_goes_with_it(runs, uids):
     holder.stdout.close()
     assert [one.kind for one in find_remains(runs, uids)] == [RemainKind.HELD_MOUNT]
     assert clear_remains(runs, uids) == ()
-    assert holder.wait(20) == -9
+    assert holder.wait(60) == -9
+
+
+def test_a_process_does_not_escape_by_a_name_that_speaks_of_another_user(runs, uids, process):
+    pid = process(FIRST, leavings.LIES)
+    (found,) = find_remains(runs, uids)
+    assert (found.pid, found.uid) == (pid, FIRST)
+    assert found.what.isprintable()
+    assert clear_remains(runs, uids) == ()
+    assert not leavings.lives(pid)
+
+
+def test_a_process_that_got_the_number_of_one_that_held_memory_is_left_alone(process, tmp_path):
+    pid = process(FIRST)
+    kill(pid, memory=tmp_path / "attempt")
+    assert leavings.lives(pid)
+    kill(pid)
+    assert leavings.wait_until_gone(pid)
 
 
 def test_what_belongs_to_a_run_that_goes_on_is_left_alone(runs, uids, process, group):
