@@ -8,6 +8,7 @@ from contextlib import suppress
 from kifabrik.runs.states import RunState, is_end
 from kifabrik.values import sweep_of
 from kifabrik.wiring.factory import open_factory
+from soak.pace import in_time
 from soak.truth import wrong
 
 QUIET_S = 300.0
@@ -16,9 +17,9 @@ SOUND = {"healthy": True, "serving": True, "undelivered": 0, "unresolved": 0, "m
 """What the status of a keyholder must say once all is at rest."""
 
 
-def wait_for_rest(watches, journal, patience_s=QUIET_S):
+def wait_for_rest(watches, journal):
     """Wait until every run has ended, those whose order was cut off included."""
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + in_time(QUIET_S)
     while time.monotonic() < until:
         going_on = [view for watch in watches for view in watch.views().values() if not is_end(view.state)]
         if not going_on:
@@ -84,7 +85,7 @@ def check_ledgers(tenants, journal):
 def check_keyholders(tenants, journal, patience_s=60.0):
     """Each keyholder serves, has delivered everything, and needs nobody: no alarm, nothing it could not verify."""
     for tenant in tenants:
-        until = time.monotonic() + patience_s
+        until = time.monotonic() + in_time(patience_s)
         while True:
             said = tenant.steward.insist(
                 "keyholder", "status", "--json", "--key-file", tenant.key_file, fragile=False

@@ -4,6 +4,7 @@ PostgreSQL keeps its data on this machine's disk and syncs what it commits; the 
 an OSD in memory, of which only the gateway may be killed.
 """
 
+import shutil
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
@@ -35,6 +36,7 @@ class Database:
             raise SystemExit(MISSING.format(what="postgres", missing="PostgreSQL"))
         folder = Path(mkdtemp(prefix="kifabrik-soak-pg-"))
         folder.chmod(0o711)
+        closing.callback(shutil.rmtree, folder, ignore_errors=True)
         self._server = PostgresServer(PROGRAMS[-1], folder)
         closing.callback(self._server.close)
         self._url = self._server.fresh("kifabrik")

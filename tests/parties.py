@@ -85,7 +85,7 @@ class FactoryProcess:
 
     def connect(self, token: str = "") -> Connection:
         """Open a connection that `close` closes."""
-        connection = Connection(self.url, token, patience_s=2)
+        connection = Connection(self.url, token, patience_s=20)
         self._connections.append(connection)
         return connection
 

@@ -58,7 +58,7 @@ class Visit:
 def visit(command, scratch, **wishes) -> Visit:
     """Run a command in a room to its end."""
     with launcher(command, scratch, **wishes) as process:
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=110)
     assert stdout, f"the launcher ended with {process.returncode}: {stderr}"
     return Visit(**json.loads(stdout.splitlines()[-1]))
 
@@ -115,7 +115,7 @@ def outside(probe: str, *, as_nobody: bool = True, **wishes) -> str:
     """Run a probe without a room, as an ordinary user, and return what it printed."""
     change = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if as_nobody else []
     done = subprocess.run(
-        [*change, *python(probe)], check=False, capture_output=True, text=True, timeout=60, cwd="/", **wishes
+        [*change, *python(probe)], check=False, capture_output=True, text=True, timeout=110, cwd="/", **wishes
     )
     return done.stdout + done.stderr
 

@@ -53,6 +53,7 @@ class _Hanging:
 
     def __init__(self, objects, answers, failures, error):
         self._objects, self._left, self._failures, self._error = objects, answers, failures, error
+        self.hangs = threading.Event()
 
     def at_any_position(self, digest, size):
         path = self._objects.at_any_position(digest, size)
@@ -60,6 +61,7 @@ class _Hanging:
         def read(offset, count):
             self._left -= 1
             if self._left < -self._failures:
+                self.hangs.set()
                 threading.Event().wait()
             if self._left < 0:
                 raise self._error
@@ -115,7 +117,9 @@ def _launch(wish: dict) -> dict:
     version = pickle.loads((scratch / "version").read_bytes())
     before = _resident()
     streamed = Streamer(mounts, owner, store, faults).stream(version, folder)
-    result = _room(wish, mounts, owner, streamed) if wish.get("room") else _probe(wish, mounts, owner, folder)
+    result = (
+        _room(wish, mounts, owner, streamed, store) if wish.get("room") else _probe(wish, mounts, owner, folder)
+    )
     result["grown_bytes"] = _resident() - before
     streamed.unmount()
     result["fault"] = f"{faults.first.message} | {faults.first.hint}" if faults.first else ""
@@ -142,7 +146,7 @@ def _probe(wish, mounts, owner, folder) -> dict:
     return {"stdout": done.stdout, "stderr": done.stderr, "status": done.returncode}
 
 
-def _room(wish, mounts, owner, streamed) -> dict:
+def _room(wish, mounts, owner, streamed, store) -> dict:
     from kifabrik.sandbox.launch import start
     from kifabrik.sandbox.limits import Limits
     from kifabrik.sandbox.room import RoomSpec
@@ -161,7 +165,7 @@ def _room(wish, mounts, owner, streamed) -> dict:
         while piece := os.read(room.stdout, 65536):
             said += piece
             if wish.get("stop_after", "\0").encode() in said:
-                time.sleep(0.3)
+                assert store.hangs.wait(60)
                 if wish.get("without_abort"):
                     room.kill()
                     time.sleep(1)

@@ -3,7 +3,6 @@
 import base64
 import json
 import threading
-import time
 
 import pytest
 from two_parties import WAITS
@@ -38,7 +37,7 @@ def refused(stage, folder, dataset, **parts):
 
 
 def succeeds(stage, folder, dataset, code="print('ran')", **parts):
-    return stage.order(folder, code, data={"/data/line": dataset}, **parts).result(60)
+    return stage.order(folder, code, data={"/data/line": dataset}, **parts).result(120)
 
 
 def test_apply_for_a_purpose_without_grant_ends_with_four_and_names_the_purpose(stage, tmp_path):
@@ -67,7 +66,7 @@ def test_a_grant_for_one_code_refuses_any_other(stage, sealed, tmp_path):
     job = stage.job(tmp_path, "print('ran')", data={"/data/line": dataset})
     words = ("--purpose", "upkeep", "--only-code", job, "--passphrase-file", stage.secret, "--json")
     stage.customer.kifabrik("dataset", "grant", dataset, *words)
-    stage.sdk.submit(job).result(60)
+    stage.sdk.submit(job).result(120)
     with (tmp_path / "job.py").open("a") as program:
         program.write("\nprint(open('/data/line/one.csv').read())\n")
     assert "other code" in stage.end(stage.sdk.submit(job)).reason
@@ -95,16 +94,14 @@ def test_a_run_that_must_be_asked_for_waits_for_a_persons_yes(stage, sealed, tmp
     stage.grant(dataset, "upkeep", ask=asked_by == "grant")
     future = stage.order(tmp_path, "print('ran')", data={"/data/line": dataset}, ask=asked_by == "order")
     words = ("--key-file", stage.customer.home / "keyholder.key", "--json")
-    until = time.monotonic() + 30
-    waiting = []
-    while not waiting and time.monotonic() < until:
-        waiting = [
-            one for one in stage.customer.kifabrik("keyholder", "asked", *words).json() if one["run"] == future.run
-        ]
-    assert waiting
+
+    def asked():
+        return [one["run"] for one in stage.customer.kifabrik("keyholder", "asked", *words).json()]
+
+    eventually(lambda: future.run in asked())
     assert not future.done()
     stage.customer.kifabrik("keyholder", "approve", future.run, *words)
-    assert [line.text for line in future.result(60).log()] == ["ran"]
+    assert [line.text for line in future.result(120).log()] == ["ran"]
 
 
 def test_a_persons_no_refuses_the_run(stage, sealed, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from players import eventually
 from rooms import FIRST_UID, HAS_ROOMS, NOBODY, SYSTEM_PYTHON, alive, calling, launcher, outside, python, visit
 
 pytestmark = pytest.mark.skipif(not HAS_ROOMS, reason="needs bubblewrap and root")
@@ -22,7 +23,7 @@ CANARY = "canary-5c1e"
 
 def processes_of_the_run():
     """Return bubblewrap, the first process, the job's shell and the one program it started."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(pids := alive(FIRST_UID)) < 4:
         assert time.monotonic() < deadline, pids
         time.sleep(0.01)
@@ -63,7 +64,7 @@ def told(scratch, **wishes):
 def test_nothing_of_the_launcher_is_in_any_file_of_proc(tmp_path):
     """Environment, arguments, the names of its folders and mounts, its open files, sockets and locks."""
     place = tmp_path / CANARY
-    with launcher("echo up; sleep 30", place, environ={"CANARY": CANARY}, arguments=(CANARY,)) as process:
+    with launcher("echo up; sleep 100", place, environ={"CANARY": CANARY}, arguments=(CANARY,)) as process:
         process.stdout.readline()
         found = outside(SEARCH, as_nobody=False).split()
         assert {"environ", "cmdline", "mountinfo"} <= set(found), found
@@ -76,7 +77,7 @@ def test_other_users_see_neither_environment_nor_command_of_the_job(tmp_path):
     with subprocess.Popen([SYSTEM_PYTHON, "-c", "input()", CANARY], stdin=subprocess.PIPE) as plain:
         assert outside(SEARCH) == "cmdline\n"
         plain.kill()
-    line = f"echo up; : {CANARY}; sleep 20 & wait"
+    line = f"echo up; : {CANARY}; sleep 100 & wait"
     with launcher(line, tmp_path, environment={"KEY": CANARY}) as process:
         process.stdout.readline()
         assert outside(SEARCH) == "nothing\n"
@@ -132,7 +133,7 @@ for pid in (PID, -1):
     try: os.kill(pid, 9); print('sent')
     except OSError as error: print(type(error).__name__)
 """
-    with subprocess.Popen(["sleep", "30"]) as victim:
+    with subprocess.Popen(["sleep", "100"]) as victim:
         seen = visit(python(probe.replace("PID", str(victim.pid))), tmp_path)
         assert victim.poll() is None
         victim.kill()
@@ -141,7 +142,7 @@ for pid in (PID, -1):
 
 def test_one_run_cannot_touch_another(tmp_path):
     locks = str(tmp_path / "locks")
-    with launcher("echo up; sleep 30", tmp_path / "a", locks=locks, environment={"KEY": CANARY}) as first:
+    with launcher("echo up; sleep 100", tmp_path / "a", locks=locks, environment={"KEY": CANARY}) as first:
         first.stdout.readline()
         pids = processes_of_the_run()
         probe = f"""
@@ -248,7 +249,7 @@ print(*(name for name in os.listdir('/proc') if not name.isdigit() and tells('/p
 
 def test_root_inside_could_not_read_the_machines_files_either(tmp_path):
     """Bubblewrap runs as the run's user, so even its own setup never has the rights of root."""
-    with launcher("echo up; sleep 30", tmp_path, under=["setpriv", "--groups=4,27"]) as process:
+    with launcher("echo up; sleep 100", tmp_path, under=["setpriv", "--groups=4,27"]) as process:
         process.stdout.readline()
         assert "\nGroups:\t4 27 \n" in Path(f"/proc/{process.pid}/status").read_text()
         uid = FIRST_UID
@@ -287,12 +288,13 @@ libc.inotify_add_watch(watch, b'/usr/bin', 0x20)  # IN_OPEN
 signal.signal(signal.SIGIO, lambda *_: told.add('dnotify'))
 try: fcntl.fcntl(os.open('/usr/bin', os.O_RDONLY), 1026, 0x80000001)  # F_NOTIFY, DN_ACCESS | DN_MULTISHOT
 except OSError: pass
-print('up', flush=True)
-end = time.monotonic() + 2
-while time.monotonic() < end:
+open('/out/up', 'w').close()
+while not os.path.exists('/data/in/over'):
     try: told |= {'inotify'} if b'paste' in os.read(watch, 65536) else set()
     except OSError: pass
     time.sleep(0.02)
+try: told |= {'inotify'} if b'paste' in os.read(watch, 65536) else set()
+except OSError: pass
 print(sorted(told))
 """
 
@@ -300,9 +302,11 @@ print(sorted(told))
 def told_of_others(scratch, **wishes):
     """Run the watch in a room while another process of the machine starts a program; return what it saw."""
     with launcher(python(WATCH), scratch, **wishes) as process:
-        while process.poll() is None:
+        memory = Path(f"/proc/{process.pid}/root{scratch}/memory")
+        eventually((memory / "out" / "up").exists)
+        for _ in range(5):
             subprocess.run(["/usr/bin/paste", "--version"], check=True, capture_output=True)
-            time.sleep(0.1)
+        (memory / "data" / "over").touch()
         return json.loads(process.stdout.read().splitlines()[-1])["stdout"].splitlines()[-1]
 
 

@@ -58,7 +58,7 @@ def _operations(app: FastAPI) -> list[tuple[str, str, bool]]:
 @contextmanager
 def _connected(factory: FactoryProcess, address: str = "127.0.0.1") -> Iterator[socket.socket]:
     url = httpx.URL(factory.url)
-    with socket.create_connection((url.host, url.port), timeout=10, source_address=(address, 0)) as connection:
+    with socket.create_connection((url.host, url.port), timeout=60, source_address=(address, 0)) as connection:
         yield connection
 
 

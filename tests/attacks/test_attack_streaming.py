@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kifabrik.datasets.contents import ShardKind
+from players import eventually
 from rooms import FIRST_UID, alive
 from sealed_folders import FolderOfObjects, seal_folder
 from streamers import HAS_FUSE, stream, streamer
@@ -124,7 +125,7 @@ for attempt in (os.listdir, os.stat, lambda data: os.stat(inside), lambda data: 
 
 def test_no_other_process_of_the_machine_sees_the_mount(sealed, tmp_path):
     _, objects, version = sealed
-    with streamer(version, objects, tmp_path / "run", "import time; time.sleep(30)") as process:
+    with streamer(version, objects, tmp_path / "run", "import time; time.sleep(100)") as process:
         assert process.stdout.readline() == "started\n"
         mounted = tmp_path / "run" / "mounted"
         assert list(mounted.iterdir()) == []
@@ -157,14 +158,13 @@ while True:
     wishes = {} if hang is None else {"hang": hang}
     with streamer(version, objects, tmp_path / "run", probe, **wishes) as process:
         assert process.stdout.readline() == "started\n"
+        children = eventually(lambda: alive(FIRST_UID))
         time.sleep(0.7)  # in the midst of reading, or of waiting for a store that never answers
         mine = connections(process.pid)  # others on this machine may stream as well
         assert mine
-        children = alive(FIRST_UID)
-        assert children
         process.kill()
         process.wait()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         for pid in children:  # the probe has no room around it that would end it: it must be killable
             os.kill(pid, signal.SIGKILL)
         while (left := alive(FIRST_UID) or connections() & mine) and time.monotonic() < deadline:

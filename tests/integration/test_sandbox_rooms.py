@@ -134,14 +134,14 @@ while True: time.sleep(0.05)
     ],
 )
 def test_a_stop_lets_the_job_write_its_checkpoint(tmp_path, command, status):
-    seen = visit(command, tmp_path, code={"c.py": CHECKPOINTING}, stop_after="training", grace_s=10)
+    seen = visit(command, tmp_path, code={"c.py": CHECKPOINTING}, stop_after="training", grace_s=60)
     assert seen.stdout == "training\nsaved\n"
     assert seen.out == {"step": "9"}
     assert seen.exit["status"] == status
 
 
 def test_a_stop_reaches_a_job_that_does_not_care(tmp_path):
-    seen = visit("echo go; sleep 60", tmp_path, stop_after="go", grace_s=10)
+    seen = visit("echo go; sleep 60", tmp_path, stop_after="go", grace_s=50)
     assert (seen.exit["status"], seen.exit["signal"]) == (143, signal.SIGTERM)
 
 
@@ -159,13 +159,15 @@ def test_children_left_behind_end_with_the_job(tmp_path):
 
 
 def test_orphans_are_reaped_while_the_job_runs(tmp_path):
-    seen = visit("for i in 1 2 3; do (true &); done; sleep 0.1; ps -eo stat=; exit 0", tmp_path)
-    assert "Z" not in seen.stdout
+    seen = visit(
+        "for i in 1 2 3; do (true &); done; while ps -eo stat= | grep -q Z; do sleep 0.1; done; echo ok", tmp_path
+    )
+    assert seen.stdout == "ok\n"
 
 
 def test_two_runs_have_two_user_ids_and_one_after_the_other_the_same(tmp_path):
     locks = str(tmp_path / "locks")
-    with launcher("echo up; sleep 30", tmp_path / "a", locks=locks) as first:
+    with launcher("echo up; sleep 100", tmp_path / "a", locks=locks) as first:
         first.stdout.readline()
         second = visit("true", tmp_path / "b", locks=locks)
         first.kill()
@@ -231,7 +233,7 @@ def test_a_real_group_kills_all_members_and_counts_their_time(version, tmp_path)
     script = 'echo 0 >"$1"; (sleep 64 & while :; do :; done) & echo in; wait'
     with Launcher(["sh", "-c", script, "x", group.join_files[0]], stdout=subprocess.PIPE) as shell:
         shell.stdout.readline()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(group.members()) < 3 or (version == 2 and not group.usage().cpu_ns):
             assert time.monotonic() < deadline
             time.sleep(0.01)

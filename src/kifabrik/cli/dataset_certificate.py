@@ -7,7 +7,7 @@ from typing import Literal
 import click
 
 from kifabrik.cli.certificate_words import doubts, named_rows
-from kifabrik.cli.options import FileToWrite, home_option, json_option
+from kifabrik.cli.options import FileToWrite, home_option, json_option, language_option
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 from kifabrik.cli.text_files import text_of
 from kifabrik.customer.certificate import Certified, certified, certified_by_export, read_envelope
@@ -42,7 +42,7 @@ from kifabrik.signatures.dsse import Envelope
     help="tlog-policy file to believe instead of the folder's own.",
 )
 @click.option("--out", type=FileToWrite(".html"), help="Write a page to print here (.html).")
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the page.")
+@language_option("Of the page.")
 @home_option
 @json_option
 def certificate(

@@ -98,7 +98,7 @@ def _own_port(config: FactoryConfig, port: int | None) -> int | None:
     """
     if port in (None, config.port):
         return None
-    if not config.public_url:
+    if config.port and not config.public_url:
         raise UsageError(
             f"this factory listens on port {config.port}, not on {port}",
             hint=f"Change port in {FILE}. For one more process, put a proxy in front of both and name its address "

@@ -51,8 +51,19 @@ class Datasets:
         return self._http.get(f"/v1/erasures/{dataset}", ErasureView, wait_s=wait_s, **known)
 
     def statement(self, digest: str) -> Envelope:
-        """Any statement of this tenant by its digest; verify it before use."""
-        envelope = Envelope.from_json(self._http.get(f"/v1/statements/{digest}", Signed).statement)
+        """Any statement of this tenant by its digest; verify it before use.
+
+        Raises:
+            IntegrityError: What the factory has under this digest is damaged, or another one.
+            NotFoundError: It has none.
+        """
+        try:
+            envelope = Envelope.from_json(self._http.get(f"/v1/statements/{digest}", Signed).statement)
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"statement {digest[:16]} is damaged at the factory: {error.message}",
+                hint="Its operator must put the database back from a backup; the statement cannot be made anew.",
+            ) from error
         if envelope.digest != digest:
             raise IntegrityError(f"the factory returned another statement than {digest[:16]}")
         return envelope

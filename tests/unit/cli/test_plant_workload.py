@@ -92,7 +92,7 @@ def test_a_forecast_governs_a_factory(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("time,flow_m3s\n", "line 1: there is no column river_celsius"),
+        ("time,flow_m3s\n", "line 1: the column river_celsius is missing"),
         ("time,river_celsius,flow_m3s,limit_celsius,limit_warming_k\n", "has no hour"),
         (
             "time,river_celsius,flow_m3s,limit_celsius,limit_warming_k\n2026-08-05T12:00,20,-3,21,1\n",

@@ -323,8 +323,17 @@ def test_no_log_extends_a_larger_one_or_one_of_no_size(old, new):
                 verify_consistency(old, root, new, root, proof)
 
 
+def test_a_path_that_leads_to_the_root_of_a_smaller_log_proves_nothing_of_a_larger_one():
+    left, right = leaf_hash(b"left"), leaf_hash(b"right")
+    root = root_of([left, right])
+    verify_inclusion(0, 2, left, (right,), root)
+    for size in (3, 4, 5, 8, 2**62):
+        with pytest.raises(IntegrityError):
+            verify_inclusion(0, size, left, (right,), root)
+
+
 def test_hashes_cannot_take_a_byte_from_each_other():
-    """What is hashed is one after the other, so only their lengths say where one ends: a leaf of 33 bytes is none."""
+    """Only the length says where one ends and the next begins: a leaf of 33 bytes is none."""
     left, right = leaf_hash(b"left"), leaf_hash(b"right")
     root = root_of([left, right])
     verify_inclusion(0, 2, left, (right,), root)
@@ -335,3 +344,11 @@ def test_hashes_cannot_take_a_byte_from_each_other():
         verify_inclusion(1, 2, left[31:] + right, (left[:31],), root)
     with pytest.raises(IntegrityError):
         verify_consistency(1, left + right[:1], 2, root, (right[1:],))
+
+
+def test_a_compact_tree_is_made_of_whole_hashes_and_equals_nothing_else():
+    with pytest.raises(IntegrityError, match="32 bytes"):
+        CompactTree(1, [bytes(31)])
+    with pytest.raises(IntegrityError, match="32 bytes"):
+        CompactTree(3, [bytes(32), bytes(33)])
+    assert CompactTree() != EMPTY_ROOT

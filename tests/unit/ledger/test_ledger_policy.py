@@ -12,7 +12,7 @@ from sample_log import LOG_KEY, ORIGIN, TENANT, head_of, some_entries
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.ledger.checkpoint import cosign, log_verifier, sign_tree_head, witness_verifier
 from kifabrik.ledger.notes import Note, NoteVerifier, SignatureType
-from kifabrik.ledger.policy import Policy
+from kifabrik.ledger.policy import Group, Policy
 from kifabrik.signatures.keys import SigningKey
 
 NAMES = ["X1", "X2", "X3", "Y1", "Y2", "Y3"]
@@ -191,3 +191,35 @@ def test_any_text_is_a_policy_or_a_usage_error(text):
     except UsageError:
         return
     assert Policy.parse(policy.to_text()) == policy
+
+
+WITNESSES = {name: NoteVerifier.from_vkey(vkey) for name, vkey in VKEYS.items()}
+LOGS = (NoteVerifier.from_vkey(LOG_VKEY),)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"witnesses": {"none": WITNESSES["X1"]}},
+        {"witnesses": {"X1": WITNESSES["X1"], "again": WITNESSES["X1"]}},
+        {"witnesses": {"X1": LOGS[0]}},
+        {"logs": (WITNESSES["X1"],)},
+        {"logs": LOGS * 2},
+        {"groups": {"X1": Group(1, ("X2",))}},
+        {"groups": {"none": Group(1, ("X2",))}},
+        {"groups": {"g": Group(0, ("X1",))}},
+        {"groups": {"g": Group(2, ("X1",))}},
+        {"groups": {"g": Group(1, ("X1", "X1"))}},
+        {"groups": {"g": Group(1, ("unknown",))}},
+        {"groups": {"g": Group(1, ("none",))}},
+        {"groups": {"g": Group(1, ("g",))}},
+        {"groups": {"g": Group(1, ("h",)), "h": Group(1, ("X1",))}},
+        {"groups": {"g": Group(1, ("X1",)), "h": Group(1, ("X1", "X2"))}},
+        {"quorum": "unknown"},
+    ],
+)
+def test_a_policy_that_is_not_read_but_made_keeps_the_same_rules(wrong):
+    right = {"logs": LOGS, "witnesses": WITNESSES, "groups": {}, "quorum": "X1"}
+    Policy(**right)
+    with pytest.raises(UsageError):
+        Policy(**right | wrong)

@@ -110,7 +110,7 @@ def test_memory_held_by_a_process_in_mounts_of_its_own_goes_with_it(runs, uids):
     holder.stdout.close()
     assert [one.kind for one in find_remains(runs, uids)] == [RemainKind.HELD_MOUNT]
     assert clear_remains(runs, uids) == ()
-    assert holder.wait(20) == -9
+    assert holder.wait(60) == -9
 
 
 def test_a_process_does_not_escape_by_a_name_that_speaks_of_another_user(runs, uids, process):

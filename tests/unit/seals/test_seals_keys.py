@@ -86,6 +86,23 @@ def test_a_share_of_low_order_is_refused_not_ignored(raw: bytes) -> None:
         Identity.generate().unwrap((stanza,))
 
 
+@pytest.mark.parametrize("kind", [Identity, HybridIdentity])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_malformed_stanza_of_its_own_kind_refuses_the_header_wherever_it_stands(kind: type, place: int) -> None:
+    identity = kind.generate()
+    good = identity.recipient.wrap(FILE_KEY)
+    for bad in (
+        Stanza(good.kind, (*good.arguments, "more"), good.body),
+        Stanza(good.kind, (), good.body),
+        Stanza(good.kind, good.arguments, good.body + b"x"),
+        Stanza(good.kind, (good.arguments[0][:-1],), good.body),
+    ):
+        stanzas = [good]
+        stanzas.insert(place, bad)
+        with pytest.raises(IntegrityError):
+            identity.unwrap(tuple(stanzas))
+
+
 def test_bytes_that_are_no_mlkem_key_never_become_a_recipient() -> None:
     x25519 = X25519PrivateKey.generate().public_key().public_bytes_raw()
     with pytest.raises(UsageError, match="ML-KEM"):

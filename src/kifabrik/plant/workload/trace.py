@@ -87,7 +87,6 @@ def make_trace(
     tenants: tuple[str, ...] = ("all",),
     estimate: Any = None,
     until: Any = None,
-    intensity: Any = None,
 ) -> Trace:
     """Order jobs by submission and bring times to whole seconds (durations are rounded up).
 
@@ -100,7 +99,6 @@ def make_trace(
         tenants: Names of tenants.
         estimate: What each job says it takes at most; its duration by default, and never less.
         until: When a job that may be put off must have ended; `NEVER` by default.
-        intensity: Share of a working GPU's power; 1 by default.
 
     Raises:
         UsageError: There is no job.
@@ -125,5 +123,5 @@ def make_trace(
         tenant=column(tenant, 0, np.int64),
         tenants=tenants,
         until=column(until, NEVER),
-        intensity=column(intensity, 1.0),
+        intensity=np.ones(count),
     )

@@ -27,6 +27,7 @@ WEEK: Final = 7
 YEAR: Final = 12
 _SEASON_LEVEL: Final = 0.01
 _CYCLES: Final = 2
+_TITLE: Final = 44
 _UNREADABLE: Final = (OSError, ValueError, KeyError, SyntaxError, BadZipFile, csv.Error)
 """What the readers of CSV, Parquet (Arrow's errors are ValueErrors) and XLSX (a ZIP of XML) raise."""
 _NAMES: Final = {
@@ -387,6 +388,6 @@ def _draw_classes(axes: Any, counts: Agreement, p_value: float) -> None:
     axes.legend()
 
 
-def _shortened(name: str, most: int = 44) -> str:
+def _shortened(name: str) -> str:
     """A name of at most so many letters."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    return name if len(name) <= _TITLE else f"{name[: _TITLE - 1]}…"

@@ -36,7 +36,7 @@ _NO_ROOM: Final = 507
 MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 _SIGNED: Final = re.compile(r"\?X-Amz-[^\s\"]*")
 """What makes a URL good for whoever reads it."""
-_FOR_OPERATOR: Final = "It is tried again. The factory's operator finds more in service.log."
+_FOR_OPERATOR: Final = "Try again in a while: nothing is lost. The factory's operator finds more in service.log."
 
 
 class StoreAwayError(UnavailableError):

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -58,10 +57,10 @@ def test_retry_after_is_respected(house, script):
 
 
 def test_retry_after_may_be_a_moment(house, script):
-    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
+    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=400), usegmt=True)
     once(script, at("20"), Said(status=429, headers={"retry-after": moment}))
     house.pull()
-    assert len([wait for wait in house.waits if 30 < wait <= 40]) == 1
+    assert len([wait for wait in house.waits if 100 < wait <= 400]) == 1
 
 
 def test_a_service_that_wants_to_be_left_alone_for_an_hour_ends_the_pull(house, script):
@@ -296,21 +295,20 @@ def test_metadata_in_an_encoding_that_is_none_is_refused(house, script, encoding
 
 
 def test_an_interrupted_wait_does_not_hold_the_command():
-    held = threading.Event()
+    held, ended = threading.Event(), []
 
     def slow():
         yield 1
-        held.wait(30)
+        ended.append(held.wait(100))
 
     def interrupted():
         with ahead(slow()) as coming:
             next(coming)
             raise KeyboardInterrupt
 
-    begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert time.monotonic() - begun < 15
+    assert ended == []  # it still waits
     held.set()
 
 

@@ -74,7 +74,7 @@ def test_parts_of_gpus_never_exceed_one():
 @pytest.mark.parametrize(
     ("nodes", "said"),
     [
-        ("sn,cpu_milli,memory_mib\n", "line 1: there is no column gpu"),
+        ("sn,cpu_milli,memory_mib\n", "line 1: the column gpu is missing"),
         ("cpu_milli,memory_mib,gpu\n", "has no node with a GPU"),
         ("cpu_milli,memory_mib,gpu\n1,1,-2\n", "line 2, field gpu: '-2' is not a whole number"),
         ("cpu_milli,memory_mib,gpu\n1,1,9\n", "line 2, field gpu: more than 8"),
