@@ -14,6 +14,7 @@ from kifabrik.values import Place
 from kifabrik.wiring.factory import OBJECTS, init_home, open_factory
 from kifabrik.wiring.node import init_node
 from kifabrik.wiring.runs import NODE
+from soak.pace import in_time
 from soak.parties import KIFABRIK, PASSPHRASE, Party, Tenant
 from soak.proxy import proxy_command
 from soak.services import Service
@@ -37,7 +38,7 @@ def answers(port):
 
 def wait_for_port(port, patience_s=START_S):
     """Wait until the service listens."""
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + in_time(patience_s)
     while not answers(port):
         if time.monotonic() > until:
             raise SystemExit("the factory does not start; see factory.log")

@@ -3,6 +3,7 @@
 import signal
 import threading
 
+from soak.pace import in_time
 from soak.processes import every_process
 
 STALL_S = (0.5, 6.0)
@@ -69,7 +70,7 @@ class Killer:
             timer.join(60)
 
     def _work(self):
-        while not self._over.wait(self._dice.expovariate(1 / self._every_s)):
+        while not self._over.wait(in_time(self._dice.expovariate(1 / self._every_s))):
             for target in self._in_some_order():
                 found = self._find(target)
                 if found:

@@ -2,9 +2,8 @@
 
 import secrets
 
-from kifabrik.runs.states import RunState
 from soak import programs
-from soak.cast import PATIENCE_S, RETRIES
+from soak.cast import RETRIES
 from soak.parties import UNAVAILABLE, UnexpectedError, tries
 from soak.stores import away
 
@@ -18,7 +17,7 @@ def database_away(cast):
         expected=cast.line(salt),
         retry={"attempts": 3, "on": list(RETRIES)},
     )
-    cast.watch.wait(ordered.run, lambda view: view.state is RunState.RUNNING, PATIENCE_S)
+    cast.wait_until_it_runs(ordered)
     with away(cast.house.stores.database, cast.journal):
         _told(cast, cast.tenant.engineer, "ps", "--json")
         _told(cast, cast.tenant.auditor, "ledger", "show", "--json")
@@ -36,7 +35,7 @@ def store_away(cast):
         expected=cast.line(salt),
         retry={"attempts": 3, "on": list(RETRIES)},
     )
-    cast.watch.wait(ordered.run, lambda view: view.state is RunState.RUNNING, PATIENCE_S)
+    cast.wait_until_it_runs(ordered)
     with away(cast.house.stores.bucket, cast.journal):
         _told(cast, cast.tenant.steward, "dataset", "seal", name, source, "--json")
     cast.seal(name, source)

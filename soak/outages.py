@@ -3,6 +3,8 @@
 import threading
 import time
 
+from soak.pace import in_time
+
 DOWN_S = (0.5, 10.0)
 HUNG_S = (1.0, 12.0)
 LONG_S = (32.0, 40.0)
@@ -42,7 +44,7 @@ class Outages:
             self._thread.join(120)
 
     def _work(self):
-        while not self._over.wait(self._dice.expovariate(1 / self._every_s)):
+        while not self._over.wait(in_time(self._dice.expovariate(1 / self._every_s))):
             server = self._dice.choice(self._servers)
             way = self._dice.choice(WAYS)
             with server.turn:

@@ -30,6 +30,7 @@ from soak.killer import Killer
 from soak.leftovers import left_for_good, leftovers
 from soak.outage_scenes import scenes_on
 from soak.outages import EVERY_S, Outages
+from soak.pace import in_time
 from soak.parties import Commands, UnexpectedError
 from soak.plan import deal, deal_more, dice
 from soak.processes import Processes
@@ -151,7 +152,7 @@ class Soak:
             say("Cut short: no new orders; what is under way is seen to its end.")
         self.outages.stop()
         self.killer.stop()
-        until = time.monotonic() + SCENE_S
+        until = time.monotonic() + in_time(SCENE_S)
         for thread in playing:
             thread.join(max(0.0, until - time.monotonic()))
             if thread.is_alive():
@@ -177,13 +178,13 @@ class Soak:
         afterwards.check_keyholders(self.tenants, self.journal)
         afterwards.check_ledgers(self.tenants, self.journal)
         afterwards.check_factory(self.factory, self.journal, "beside the service")
+        if len(self.house.drives) > 1:
+            self.takeovers = afterwards.takeovers_of(self.folder / "factory" / "factory")
         self.stop()
         afterwards.check_factory(self.factory, self.journal, "without the service")
         copies = sorted((self.folder / "factory").glob("copy-*/factory"))
         afterwards.check_copies(copies, self.folder / "factory" / "factory", self.stores, self.journal)
         afterwards.check_money(self.folder / "factory" / "factory", self.journal)
-        if len(self.house.drives) > 1:
-            self.takeovers = afterwards.takeovers_of(self.folder / "factory" / "factory")
         self.stores.close()
         for sentence in sorted(left_for_good(self.folder, self.before)):
             self.journal.mistake(f"left on this machine: {sentence}")

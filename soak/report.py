@@ -101,7 +101,7 @@ def page(journal, ordered, views, services, waits, takeovers=0):
     if counts["told of outages"] or takeovers:
         yield paint("1", "outages     ") + (
             f"{counts['told of outages']} commands met one and said what to do; "
-            f"driving went to another process {takeovers} times"
+            f"a process took over the driving {takeovers} times"
         )
     yield paint("1", "restarts    ") + ", ".join(f"{one.name} {one.starts - 1}" for one in services)
     yield (

@@ -12,6 +12,7 @@ from soak import programs
 from soak.cast import PATIENCE_S, RETRIES
 from soak.casting import NODE_MB, enrol
 from soak.disks import full_disk
+from soak.pace import in_time
 from soak.parties import NO_ROOM, Party, UnexpectedError
 
 BEGINS = re.compile(r"begins at (\d+)")
@@ -114,7 +115,7 @@ def stopped(cast):
         outputs=None,
         retry={"attempts": 3, "on": list(RETRIES)},
     )
-    cast.watch.wait(ordered.run, lambda view: view.state is RunState.RUNNING, PATIENCE_S)
+    cast.wait_until_it_runs(ordered)
     time.sleep(cast.dice.uniform(0, 4))
     cast.tenant.engineer.insist("stop", ordered.name, "--json")
     if cast.end(ordered).state is RunState.STOPPED:
@@ -222,7 +223,7 @@ def removed(cast):
 
 def _wait_for_removal(cast, party):
     """Removing counts at once at the keyholder; the factory hears of it when it can be reached."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + in_time(PATIENCE_S)
     while time.monotonic() < until:
         if party.insist("ps", "--json", expect=(0, *REFUSALS)).status != 0:
             return
@@ -325,7 +326,7 @@ def erased_meanwhile(cast):
         data={"/data/line": name},
         retry={"attempts": 3, "on": list(RETRIES)},
     )
-    cast.watch.wait(ordered.run, lambda view: view.state is RunState.RUNNING, PATIENCE_S)
+    cast.wait_until_it_runs(ordered)
     _erase(cast, name, sealed["dataset"])
     cast.end(ordered)
 

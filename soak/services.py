@@ -5,6 +5,8 @@ import threading
 import time
 from contextlib import suppress
 
+from soak.pace import in_time
+
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 SETTLED_S = 10.0
 
@@ -59,7 +61,7 @@ class Service:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            process.wait(patience_s)
+            process.wait(in_time(patience_s))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -62,7 +62,7 @@ def test_a_second_attempt_goes_on_from_the_checkpoint_of_the_first(stage, tmp_pa
         checkpoint="/checkpoint",
         retry={"attempts": 2, "on": ["error"]},
     )
-    result = future.result(90)
+    result = future.result(120)
     assert [attempt.outcome for attempt in result.view.attempts] == [Outcome.ERROR, Outcome.SUCCEEDED]
     assert result.view.attempts[0].exit_status == 3
     log = [(line.attempt, line.text) for line in result.log() if line.kind == "out"]

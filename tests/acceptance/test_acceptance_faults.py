@@ -37,7 +37,7 @@ def test_a_run_outlives_the_service_and_is_settled_when_it_is_back(stage, tmp_pa
     finally:
         stage.start_service()
     stage.let_go(launcher)
-    result = future.result(90)
+    result = future.result(120)
     assert len(result.view.attempts) == 1
     assert result.view.footprint.cost_micro_eur > 0
     assert [line.text for line in result.log()] == ["begun", "ended"]
@@ -55,7 +55,7 @@ def test_a_run_that_ends_while_the_service_is_dead_is_settled_too(stage, tmp_pat
         eventually(lambda: not rooms_of(launcher))
     finally:
         stage.start_service()
-    assert [line.text for line in future.result(90).log()] == ["begun", "ended"]
+    assert [line.text for line in future.result(120).log()] == ["begun", "ended"]
 
 
 def test_a_run_waits_for_a_dead_keyholder_says_so_and_goes_on(stage, tmp_path):
@@ -66,7 +66,7 @@ def test_a_run_waits_for_a_dead_keyholder_says_so_and_goes_on(stage, tmp_path):
         assert "waiting-for-key" in told.out
         assert "keyholder" in told.out
         assert not future.done()
-    assert [line.text for line in future.result(90).log()] == ["it went on"]
+    assert [line.text for line in future.result(120).log()] == ["it went on"]
 
 
 def test_a_killed_keyholder_forgets_nothing_it_has_agreed_to(stage, tmp_path):
@@ -75,7 +75,7 @@ def test_a_killed_keyholder_forgets_nothing_it_has_agreed_to(stage, tmp_path):
     with stage.without_keyholder():
         pass
     stage.let_go(stage.launcher_of(future.run))
-    result = future.result(90)
+    result = future.result(120)
     result.pull("model", tmp_path / "pulled")
     assert stage.customer.kifabrik("ledger", "show", "--last", 1, "--json").json()
     assert stage.customer.kifabrik("ledger", "verify", "--json").json()["ok"]
@@ -114,7 +114,7 @@ def test_after_a_node_failure_the_next_attempt_goes_on_if_asked(stage, tmp_path)
     os.kill(stage.launcher_of(future.run), signal.SIGKILL)
     eventually(lambda: stage.log(future.run).count("begun") == 2, PATIENCE_S)
     stage.let_go(stage.launcher_of(future.run))
-    result = future.result(90)
+    result = future.result(120)
     assert [attempt.outcome for attempt in result.view.attempts] == [Outcome.NODE_FAILURE, Outcome.SUCCEEDED]
     assert [line.attempt for line in result.log() if line.text == "begun"] == [1, 2]
 
@@ -139,7 +139,7 @@ SEALING = "*block-08.bin", 1
 SEALED = "*/spool/*.body", 1
 """It opens a sealed shard, to send it."""
 SENDING = "?????* bytes", 200
-"""It has sent a part of a large shard, in pieces of 64 KiB: more than the factory gathers before it writes."""
+"""It has sent a part of a large shard: more pieces of 64 KiB than the factory gathers before it writes."""
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ from pathlib import Path
 for path in sorted(Path("/data/line").iterdir()):
     print(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
 """
-    result = stage.order(tmp_path / "job", code, data={"/data/line": name}).result(90)
+    result = stage.order(tmp_path / "job", code, data={"/data/line": name}).result(120)
     assert [line.text for line in result.log()] == [
         f"{block} {hashlib.sha256(data).hexdigest()}" for block, data in sorted(blocks.items())
     ]
@@ -309,7 +309,7 @@ def test_an_object_the_store_has_lost_is_said_and_found_and_can_be_put_back(stag
     assert f"shard {shard[:16]} is missing in the store" in view.reason
     assert shard[:16] in stage.factory.kifabrik("admin", "check", expect=6).err
     (tmp_path / "kept").rename(lost)
-    result = stage.order(tmp_path / "second", "print('read')", **order).result(90)
+    result = stage.order(tmp_path / "second", "print('read')", **order).result(120)
     assert [line.text for line in result.log()] == ["read"]
     stage.factory.kifabrik("admin", "check")
 

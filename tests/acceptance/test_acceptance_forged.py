@@ -43,7 +43,7 @@ def test_an_order_the_factory_makes_up_is_refused_by_the_keyholder(stage, tmp_pa
     dataset = stage.name("line")
     stage.seal(dataset, {"one.csv": f"{stage.mark},1\n"})
     stage.grant(dataset, "upkeep")
-    stage.order(tmp_path, "print('ran')", data={"/data/line": dataset}).result(60)
+    stage.order(tmp_path, "print('ran')", data={"/data/line": dataset}).result(120)
     assert "by the keyholder (unknown-order)" in played("forge.py", stage.factory.home / "factory")
 
 

@@ -3,14 +3,16 @@
 import base64
 import json
 import threading
-import time
 
 import pytest
+from two_parties import WAITS
 
 from kifabrik.customer.sdk import connect
 from kifabrik.errors import RefusedError
+from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import RunState
 from kifabrik.values import Place
+from players import eventually
 
 pytestmark = pytest.mark.xdist_group("acceptance")
 
@@ -35,7 +37,7 @@ def refused(stage, folder, dataset, **parts):
 
 
 def succeeds(stage, folder, dataset, code="print('ran')", **parts):
-    return stage.order(folder, code, data={"/data/line": dataset}, **parts).result(60)
+    return stage.order(folder, code, data={"/data/line": dataset}, **parts).result(120)
 
 
 def test_apply_for_a_purpose_without_grant_ends_with_four_and_names_the_purpose(stage, tmp_path):
@@ -64,7 +66,7 @@ def test_a_grant_for_one_code_refuses_any_other(stage, sealed, tmp_path):
     job = stage.job(tmp_path, "print('ran')", data={"/data/line": dataset})
     words = ("--purpose", "upkeep", "--only-code", job, "--passphrase-file", stage.secret, "--json")
     stage.customer.kifabrik("dataset", "grant", dataset, *words)
-    stage.sdk.submit(job).result(60)
+    stage.sdk.submit(job).result(120)
     with (tmp_path / "job.py").open("a") as program:
         program.write("\nprint(open('/data/line/one.csv').read())\n")
     assert "other code" in stage.end(stage.sdk.submit(job)).reason
@@ -92,16 +94,14 @@ def test_a_run_that_must_be_asked_for_waits_for_a_persons_yes(stage, sealed, tmp
     stage.grant(dataset, "upkeep", ask=asked_by == "grant")
     future = stage.order(tmp_path, "print('ran')", data={"/data/line": dataset}, ask=asked_by == "order")
     words = ("--key-file", stage.customer.home / "keyholder.key", "--json")
-    until = time.monotonic() + 30
-    waiting = []
-    while not waiting and time.monotonic() < until:
-        waiting = [
-            one for one in stage.customer.kifabrik("keyholder", "asked", *words).json() if one["run"] == future.run
-        ]
-    assert waiting
+
+    def asked():
+        return [one["run"] for one in stage.customer.kifabrik("keyholder", "asked", *words).json()]
+
+    eventually(lambda: future.run in asked())
     assert not future.done()
     stage.customer.kifabrik("keyholder", "approve", future.run, *words)
-    assert [line.text for line in future.result(60).log()] == ["ran"]
+    assert [line.text for line in future.result(120).log()] == ["ran"]
 
 
 def test_a_persons_no_refuses_the_run(stage, sealed, tmp_path):
@@ -177,6 +177,69 @@ def test_an_erased_dataset_is_refused_ever_after_and_its_certificate_names_what_
     made_up = ("dataset", "certificate", tmp_path / "made-up.json")
     assert "signed" in stage.customer.kifabrik(*made_up, expect=6).err
     assert "does not name this certificate" in stage.customer.kifabrik(*made_up, *nobody, expect=6).err
+
+
+def test_a_run_that_had_the_key_goes_on_and_a_further_certificate_names_what_it_made(stage, sealed, tmp_path):
+    """Also where the keyholder was dead when the run ended."""
+    dataset = sealed("going-on")
+    stage.grant(dataset, "upkeep")
+    code = WAITS + "import os; os.mkdir('/out/model'); open('/out/model/m', 'w').write('m')"
+    future = stage.order(tmp_path, code, data={"/data/line": dataset}, outputs={"model": "/out/model"})
+    stage.wait_until(future.run, lambda view: view.state is RunState.RUNNING, "running")
+    first, newest = tmp_path / "first.json", tmp_path / "newest.json"
+    words = ("--derived", "--yes", "--passphrase-file", stage.secret, "--out", first)
+    said = stage.customer.kifabrik("dataset", "erase", dataset, *words)
+    assert f"Not complete yet: {future.run} had its keys before" in said.err
+    assert "goes on" in said.out
+    kept = stage.sdk.session.catalogue().datasets()
+    (erased,) = [one.dataset for one in kept if one.name == dataset]
+    assert stage.sdk.session.datasets.erasure(erased).state == "pending-runs"
+    with stage.without_keyholder():
+        stage.let_go(stage.launcher_of(future.run))
+        assert stage.end(future).state is RunState.SUCCEEDED
+    fetch = ("dataset", "certificate", "--of", dataset, "--save", newest, "--json")
+
+    def complete():
+        found = stage.customer.kifabrik(*fetch).json()
+        return found if found["certificate"]["complete"] else None
+
+    said = eventually(complete)
+    assert [(one["owner"], one["erased"]) for one in said["certificate"]["derived"]] == [(f"{future.run}/1", True)]
+    assert said["certificate"]["runs"] == [{"run": future.run, "ended": True, "erased": True}]
+    assert said["later"] is None
+    eventually(lambda: stage.sdk.session.datasets.erasure(erased).state == "done")
+    before = stage.customer.kifabrik("dataset", "certificate", first)
+    assert "it is not the newest" in before.err
+    assert all(one.erased for one in stage.sdk.session.datasets.versions() if one.owner == f"{future.run}/1")
+    stage.customer.kifabrik("ledger", "verify")
+
+
+def dataset_erased(stage, name):
+    """Whether a certificate about a dataset stands in the log."""
+    catalogue = stage.sdk.session.catalogue()
+    (dataset,) = [one.dataset for one in catalogue.datasets() if one.name == name]
+    return any(one.kind is EntryKind.DATASET_ERASED and one.refs["dataset"] == dataset for one in catalogue.entries)
+
+
+def test_an_erasure_waits_for_the_end_of_runs_where_it_is_told_to(stage, sealed, tmp_path):
+    dataset = sealed("waited-for")
+    stage.grant(dataset, "upkeep")
+    code = WAITS + "import os; os.mkdir('/out/model'); open('/out/model/m', 'w').write('m')"
+    future = stage.order(tmp_path, code, data={"/data/line": dataset}, outputs={"model": "/out/model"})
+    stage.wait_until(future.run, lambda view: view.state is RunState.RUNNING, "running")
+    launcher, said = stage.launcher_of(future.run), []
+    words = ("--wait", "--yes", "--json", "--passphrase-file", stage.secret)
+    waiting = threading.Thread(
+        target=lambda: said.append(stage.customer.kifabrik("dataset", "erase", dataset, *words))
+    )
+    waiting.start()
+    eventually(lambda: dataset_erased(stage, dataset))
+    assert not said
+    stage.let_go(launcher)
+    waiting.join()
+    body = said[0].json()
+    assert (body["complete"], body["waits_for"]) == (True, [])
+    assert future.run.encode() in base64.b64decode(json.loads(body["certificate"])["payload"])
 
 
 def test_many_threads_of_one_script_share_a_session(stage):

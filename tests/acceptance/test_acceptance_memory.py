@@ -67,7 +67,7 @@ def watched(stage, weights, tmp_path_factory):
     stage.wait_for_line(future.run, "begun")
     running = memory_of(stage.service.pid)
     stage.let_go(stage.launcher_of(future.run))
-    result = future.result(90)
+    result = future.result(120)
     pulled = folder / "pulled"
     result.pull(stage.name("model"), pulled)
     assert (pulled / f"weights-{stage.mark}.bin").read_bytes() == weights

@@ -23,7 +23,7 @@ def test_a_sealed_model_is_the_input_of_a_later_run_for_the_same_purpose(stage, 
         name=stage.name("scores"),
         data={"/data/model": f"model:{stage.name('slope')}"},
         outputs={"scores": "/out/scores"},
-    ).result(90)
+    ).result(120)
     result.pull("scores", tmp_path / "pulled")
     assert (tmp_path / "pulled" / "scores.txt").read_text() == "42.0"
 
@@ -79,7 +79,7 @@ for act in (
         print("refused")
 print("interfaces", sorted(name for _, name in socket.if_nameindex()))
 """
-    result = stage.order(tmp_path, code).result(90)
+    result = stage.order(tmp_path, code).result(120)
     assert [line.text for line in result.log()] == ["refused"] * 4 + ["interfaces ['lo']"]
 
 

@@ -20,7 +20,7 @@ Path("/out/model/weights.safetensors").write_bytes((2).to_bytes(8, "little") + b
 
 def test_a_model_that_runs_code_is_named_at_pulling_and_not_signed_without_the_option(stage, tmp_path):
     name = stage.name("pickled")
-    stage.order(tmp_path, PICKLES, name=name, outputs={"model": "/out/model"}).result(90)
+    stage.order(tmp_path, PICKLES, name=name, outputs={"model": "/out/model"}).result(120)
     folder = tmp_path / "pulled"
     said = stage.customer.kifabrik("model", "pull", name, "--to", folder)
     assert "! model.pkl: a pickle that runs code when it is loaded: posix.system" in said.err

@@ -52,7 +52,7 @@ def test_data_no_node_can_hold_is_streamed_and_the_plan_says_so(stage, ore, tmp_
     assert "MB, streamed: opened while it is read" in stage.customer.kifabrik("apply", job, "--dry-run").err
     assert json.loads(stage.customer.kifabrik("apply", job, "--dry-run", "--json").out)["streamed"]
     future = stage.order(tmp_path / "run", READ, **parts)
-    result = future.result(90)
+    result = future.result(120)
     digest = hashlib.sha256(TEXT.encode()).hexdigest()
     assert [line.text for line in result.log()] == [digest, "['large.txt', 'small.txt'] ['fuse']"]
     said = history(stage, future.run)
@@ -64,7 +64,7 @@ def test_data_that_fits_is_opened_into_memory(stage, ore, tmp_path):
     _, parts = ore
     fits = parts | {"resources": {"cpu": 1, "memory": "300MB"}}
     future = stage.order(tmp_path, READ, **fits)
-    assert "['tmpfs']" in [line.text for line in future.result(90).log()][1]
+    assert "['tmpfs']" in [line.text for line in future.result(120).log()][1]
     assert "streamed" not in history(stage, future.run)
 
 
@@ -91,4 +91,4 @@ def test_a_damaged_shard_ends_a_streaming_run_with_its_name_and_no_wrong_byte(st
     assert any("Input/output error" in line for line in said)
     assert not any(len(line) == 64 for line in said)  # no digest of wrong bytes
     again = stage.order(tmp_path / "again", READ, **parts)
-    assert again.result(90).view.state is RunState.SUCCEEDED
+    assert again.result(120).view.state is RunState.SUCCEEDED

@@ -144,7 +144,7 @@ def test_code_that_was_changed_in_the_store_never_runs(stage, tmp_path, undo):
 
 def test_a_result_that_was_changed_in_the_store_is_not_opened(stage, tmp_path, undo):
     code = "import os; os.mkdir('/out/model'); open('/out/model/weights', 'w').write('w' * 1000)"
-    result = stage.order(tmp_path, code, outputs={"model": "/out/model"}).result(60)
+    result = stage.order(tmp_path, code, outputs={"model": "/out/model"}).result(120)
     (digest,) = stage.sdk.session.runs.evidence(result.run).manifests
     manifest = read_unverified(stage.sdk.session.datasets.statement(digest), Manifest)[0]
     Sealed(objects(stage), undo, manifest, manifest).change(manifest.shards[0].sha256, flip)
@@ -224,9 +224,9 @@ with open(os.environ["KIFABRIK_METRICS"], "a") as file:
 
 
 def test_an_environment_exchanged_before_the_check_is_built_anew(stage, tmp_path, undo):
-    stage.order(tmp_path, "print('it is built now')").result(60)
+    stage.order(tmp_path, "print('it is built now')").result(120)
     assert environments(stage)
     plant(stage, undo)
     undo.pop_all()
-    result = stage.order(tmp_path, "print('ran')").result(60)
+    result = stage.order(tmp_path, "print('ran')").result(120)
     assert [line.text for line in result.log()] == ["ran"]

@@ -35,7 +35,7 @@ from ports import free_port
 
 KIFABRIK = Path(sys.executable).parent / "kifabrik"
 PASSPHRASE = "Eisbach-Surfer-2026"
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 GATE = "/tmp/waits"
 """In the room of a job that waits: it goes on when the file is gone, which nobody outside could make there."""
 WAITS = f"""
@@ -88,7 +88,7 @@ class Party:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S * 1.5,
+            timeout=PATIENCE_S,
         )
         said = Said(ran.returncode, ran.stdout, ran.stderr)
         assert "Traceback" not in said.out + said.err

@@ -107,11 +107,12 @@ def test_runs_go_on_while_who_drives_them_is_killed_again_and_again(house: House
     with keyholder(party):
         killer.start()
         views = [order(person) for _ in range(12)]
-        while not seen:  # however slow the one who kills is
+        while not seen and killer.is_alive():  # however slow the one who kills is
             views.append(order(person))
         ended = [wait_for(there, view.run, "succeeded", "failed") for view in views]
         over.set()
         killer.join()
+    assert seen
     assert {view.state for view in ended} == {RunState.SUCCEEDED}
     assert {len(view.attempts) for view in ended} == {1}
     assert house.factory.inside.check.run(deep=True) == []

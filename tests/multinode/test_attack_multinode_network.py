@@ -28,9 +28,9 @@ def attempt(act):
     except OSError as error:
         return ["failed", type(error).__name__ + " " + str(error.errno)]
 
-def tcp(address, port):
-    with socket.create_connection((address, port), 3) as peer:
-        peer.settimeout(3)
+def tcp(address, port, patience=3):
+    with socket.create_connection((address, port), patience) as peer:
+        peer.settimeout(patience)
         return peer.recv(100).decode()
 
 def udp(address, port, payload=b"hello", **options):
@@ -105,8 +105,11 @@ def serve(word):
 word = os.environ["WORD"]
 threading.Thread(target=serve, args=(f"{{word}} {{rank}}",), daemon=True).start()
 print("words", json.dumps(meet(f"{{word}} {{rank}}")), flush=True)
-own = [attempt(lambda: tcp(f"10.77.0.{{one + 1}}", 6000)) for one in range(nodes)]
-print("own", json.dumps(own), flush=True)
+
+def hear_own():
+    return json.dumps([attempt(lambda: tcp(f"10.77.0.{{one + 1}}", 6000, 60)) for one in range(nodes)])
+
+print("own", hear_own(), flush=True)
 print("interfaces", json.dumps([name for _, name in socket.if_nameindex()]), flush=True)
 print("routes", json.dumps([line.split()[:3] for line in open("/proc/net/route").readlines()[1:]]), flush=True)
 print("probed", json.dumps(probe()), flush=True)
@@ -114,13 +117,14 @@ print("probed", json.dumps(probe()), flush=True)
 heard = set()
 for last in range(1, 9):
     for _ in range(20):
-        said = attempt(lambda: tcp(f"10.77.0.{{last}}", 6000) if last <= nodes else udp(f"10.77.0.{{last}}", 6000))
+        address = f"10.77.0.{{last}}"
+        said = attempt(lambda: tcp(address, 6000, 60) if last <= nodes else udp(address, 6000))
         heard.add(said[1] if said[0] == "reached" else "")
         if last > nodes:
             break
 print("heard", json.dumps(sorted(heard - {{""}})), flush=True)
 time.sleep(float(os.environ["LINGER"]))
-print("again", json.dumps([attempt(lambda: tcp(f"10.77.0.{{one + 1}}", 6000)) for one in range(nodes)]), flush=True)
+print("again", hear_own(), flush=True)
 meet("done")
 """
 

@@ -37,7 +37,7 @@ def meet(word):
             for peer in peers:
                 peer.sendall((json.dumps(words) + "\\n").encode())
             return words
-    for _ in range(600):
+    for _ in range(1500):
         try:
             with socket.create_connection(lead, 60) as peer:
                 peer.sendall(f"{word}\\n".encode())
@@ -94,7 +94,7 @@ def talked(cluster, tmp_path_factory):
 def test_the_ranks_of_a_run_reach_each_other_and_its_result_comes_from_the_first(cluster, talked, tmp_path):
     future, view = talked
     assert view.attempts[0].node == "node0, node1, node2"
-    future.result(60).pull("model", tmp_path / "model")
+    future.result(120).pull("model", tmp_path / "model")
     words = [f"rank {rank} read 1 file" for rank in range(3)]
     assert json.loads((tmp_path / "model" / "words.json").read_text()) == words
     lines = lines_of(cluster, future.run)
@@ -219,7 +219,7 @@ def wait_for_checkpoint(cluster, run):
 
 def assert_gone(cluster, launchers):
     """Every launcher ends, and with it every process, mount and folder of the run."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while any(_alive(pid) for pid in launchers):
         assert time.monotonic() < until, "a launcher lives on"
         time.sleep(0.2)

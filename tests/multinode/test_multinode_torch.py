@@ -43,9 +43,16 @@ if rank == 0:
     Path("/out/model").mkdir(parents=True, exist_ok=True)
     Path("/out/model/loss.json").write_text(json.dumps(whole.item()))
 if several:
-    # gloo aborts a rank whose peer closes first: all arrive, then all go, without taking the group apart.
+    # gloo aborts a rank whose peer closes first: all arrive, and when all are through, all go, without taking the
+    # group apart. Where the store is gone, those beside it have heard that all are through.
     dist.barrier()
-    time.sleep(1)
+    store = dist.distributed_c10d._get_default_store()
+    try:
+        store.add("through", 1)
+        while store.add("through", 0) < world:
+            time.sleep(0.05)
+    except RuntimeError:
+        pass
     os._exit(0)
 """
 RUN = (
@@ -82,7 +89,7 @@ def trained(cluster, folder, command, nodes):
     )
     view = ended(cluster, future.run)
     assert view.state is RunState.SUCCEEDED, view.reason
-    future.result(60).pull("model", folder / "model")
+    future.result(120).pull("model", folder / "model")
     said = "\n".join(line for lines in lines_of(cluster, future.run).values() for line in lines)
     # Two ranks of a node share a pipe, so one's line can end up behind another's.
     assert sorted(re.findall(r"rank (\d) of", said)) == [

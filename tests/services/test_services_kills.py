@@ -4,40 +4,60 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from kifabrik.errors import ConflictError
+from players import eventually
 
 SOURCE = Path(__file__).parents[2] / "src"
 PRODUCTS = "{entity_set: Products, rows: 5000, fields: [value]}"
 ORDERS = "{entity_set: Orders, rows: 5000, fields: [supplier], expand: {items: {fields: [product, quantity]}}}"
 PULL = """
-import sys
+import os, signal, sys, threading, time
+from contextlib import suppress
 from pathlib import Path
 from kifabrik.connectors.sap.plan import read_plan
 from kifabrik.connectors.sap.pull import pull
 from kifabrik.customer.session import open_session
-with open_session(Path(sys.argv[1])) as session:
-    pull(session, read_plan(Path(sys.argv[2])), part_rows=200)
+
+home, plan, least = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+
+def sealed_parts():
+    found = 0
+    for path in (home / "member" / "datasets").glob("*/*.unfinished"):
+        with suppress(FileNotFoundError):  # it gets its last name when all is sealed
+            found += path.read_bytes().count(b"\\n") - 1
+    return found
+
+def stop_in_the_middle():
+    while sealed_parts() < least:
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+threading.Thread(target=stop_in_the_middle, daemon=True).start()
+with open_session(home) as session:
+    pull(session, read_plan(plan), part_rows=200)
 """
+"""It stops itself when so many shards are sealed and noted of the version that is being made."""
 
 
 @pytest.fixture
 def start(house, tmp_path):
-    """A pull in a process of its own, with small parts."""
+    """A pull in a process of its own, with small parts, that has stopped itself in the middle."""
     plan = tmp_path / "plan.yaml"
     running = []
 
-    def start(rate=40):
-        plan.write_text(house.plan_text(PRODUCTS, ORDERS, rate=rate))
-        words = [sys.executable, "-c", PULL, str(house.session.home), str(plan)]
+    def start(least):
+        plan.write_text(house.plan_text(PRODUCTS, ORDERS, rate=20))
+        words = [sys.executable, "-c", PULL, str(house.session.home), str(plan), str(least)]
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
         process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         running.append(process)
+        stat = Path(f"/proc/{process.pid}/stat")
+        eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] in "TZ", 120)
+        assert process.poll() is None, process.communicate()
         return process
 
     yield start
@@ -46,27 +66,9 @@ def start(house, tmp_path):
         process.communicate()
 
 
-def sealed_parts(house):
-    """Shards that are sealed and noted of a version that is being made."""
-    found = 0
-    for path in (house.session.home / "member" / "datasets").glob("*/*.unfinished"):
-        with suppress(FileNotFoundError):  # it gets its last name when all is sealed
-            found += path.read_bytes().count(b"\n") - 1
-    return found
-
-
-def until(true, process, seconds=60):
-    end = time.monotonic() + seconds
-    while not true():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_a_pull_killed_again_and_again_ends_with_every_row_once(house, start):
     for least in (2, 5):
-        process = start()
-        until(lambda least=least: sealed_parts(house) >= least, process)
+        process = start(least)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     pulled = house.pull(PRODUCTS, ORDERS, part_rows=200)
@@ -80,9 +82,7 @@ def test_a_pull_killed_again_and_again_ends_with_every_row_once(house, start):
 
 
 def test_two_pulls_of_one_plan_do_not_mix(house, start):
-    process = start(rate=15)
-    until(lambda: sealed_parts(house) >= 1, process)
-    process.send_signal(signal.SIGSTOP)  # it has not ended, however long the other takes to come
+    process = start(1)  # and it does not end, however long the other takes to come
     with pytest.raises(ConflictError, match="another command on this machine is sealing"):
         house.pull(PRODUCTS, ORDERS, part_rows=200)
     process.send_signal(signal.SIGKILL)

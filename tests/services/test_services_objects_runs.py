@@ -7,10 +7,11 @@ import time
 from contextlib import closing
 
 import pytest
-from two_parties import Stage, two_parties
+from two_parties import WAITS, Stage, rooms_of, two_parties
 
 from kifabrik.runs.states import RunState
 from kifabrik.wiring.factory import init_home
+from players import eventually
 
 pytestmark = pytest.mark.timeout(400)  # a Ceph takes its time to start where others are busy
 COPY = """
@@ -20,7 +21,8 @@ while not os.path.exists('/data/line/rows.txt'): time.sleep(1)
 os.makedirs('/out/model')
 shutil.copy('/data/line/big.bin', '/out/model/big.bin')
 """
-SLOW = COPY.replace("os.makedirs", "time.sleep(12); os.makedirs")
+SLOW = COPY.replace("os.makedirs", f"{WAITS}\nos.makedirs")
+"""It has read its data when it waits."""
 OUTPUTS = {"outputs": {"model": "/out/model"}}
 
 
@@ -97,7 +99,7 @@ def test_a_run_ordered_while_the_store_is_away_waits_with_the_reason_and_then_ru
 def test_what_waits_for_room_says_that_it_waits_for_the_object_store(ceph, stage):
     all_cores = {"resources": {"cpu": os.cpu_count(), "memory": "300MB"}}
     first = ask(stage, "first", SLOW, **all_cores)
-    stage.wait_for_line(first.run, "6000")
+    stage.wait_for_line(first.run, "begun")
     second = ask(stage, "second", COPY, **all_cores)
     ceph.kill_gateway()
     try:
@@ -106,6 +108,7 @@ def test_what_waits_for_room_says_that_it_waits_for_the_object_store(ceph, stage
         )
     finally:
         ceph.start_gateway()
+    stage.let_go(stage.launcher_of(first.run))
     assert view.reason == "Waiting: the factory's object store cannot be reached."
     assert view.state is RunState.QUEUED
     for run in (first, second):
@@ -115,10 +118,15 @@ def test_what_waits_for_room_says_that_it_waits_for_the_object_store(ceph, stage
 
 def test_a_gateway_killed_while_a_run_works_costs_it_nothing(ceph, stage):
     run = ask(stage, "through", SLOW)
-    stage.wait_for_line(run.run, "6000")
+    stage.wait_for_line(run.run, "begun")
+    launcher = stage.launcher_of(run.run)
     ceph.kill_gateway()
-    time.sleep(15)
-    ceph.start_gateway()
+    try:
+        stage.let_go(launcher)
+        eventually(lambda: not rooms_of(launcher))
+        stage.wait_until(run.run, lambda one: one.state is RunState.SEALING, "sealing")
+    finally:
+        ceph.start_gateway()
     ended = stage.end(run)
     assert ended.state is RunState.SUCCEEDED, ended.reason
     assert len(ended.attempts) == 1
@@ -130,7 +138,7 @@ def test_an_erased_dataset_is_gone_from_the_bucket(ceph, bucket, stage):
     with closing(sqlite3.connect(stage.factory.home / "factory" / "factory.db")) as rows, rows:
         rows.execute("UPDATE objects SET created = '2026-01-01T00:00:00Z'")
     stage.customer.kifabrik("dataset", "erase", stage.name("line"), "--yes", "--passphrase-file", stage.secret)
-    until = time.monotonic() + 90
+    until = time.monotonic() + 180
     while before <= set(everything(ceph, bucket)) and time.monotonic() < until:
         time.sleep(1)
     gone = before - set(everything(ceph, bucket))

@@ -26,7 +26,6 @@ def private(house, tmp_path):
     room = tmp_path / "room"
     for name in ("tmp", "home", "work"):
         (room / name).mkdir(parents=True)
-    (room / "work" / "plan.yaml").write_text(house.plan_text(*PLAN, rate=60))
     environment = {
         **os.environ,
         "TMPDIR": str(room / "tmp"),
@@ -37,7 +36,8 @@ def private(house, tmp_path):
     }
     words = [sys.executable, "-m", "kifabrik.cli.main", "sap", "pull", "plan.yaml"]
 
-    def start(*more):
+    def start(*more, rate=60):
+        (room / "work" / "plan.yaml").write_text(house.plan_text(*PLAN, rate=rate))
         return subprocess.Popen(
             [*more, *words], cwd=room / "work", env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -57,7 +57,7 @@ def found(folders):
 
 
 def test_nothing_is_readable_after_a_kill_in_the_middle_nor_after_the_whole(house, private):
-    process = private()
+    process = private(rate=4)  # it would go on for long
     folder = house.session.home / "member" / "datasets"
     until = time.monotonic() + 60
     while not list(folder.glob("*/spool/*")) + list(folder.glob("*/sap/state.age")):

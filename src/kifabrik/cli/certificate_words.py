@@ -20,6 +20,7 @@ def named_rows(said: ErasureCertificate, names: Mapping[str, str]) -> list[tuple
     rows += [("released before", one.receiver, one.created) for one in said.releases]
     rows += [("result released", one.receiver, one.created) for one in said.results_released]
     rows += [("in a backup", one.backup, f"until {one.expires}") for one in said.backups]
+    rows += [("lapsed backup", one.backup, f"since {one.expires}") for one in said.lapsed[-_MOST_NAMED:]]
     rows += [("backups unknown", f"from {one.since}", f"until {one.until}") for one in said.restored]
     rows += [("the safe", said.recovery, "opens kept ciphertext")] if said.recovery else []
     return rows
@@ -34,6 +35,9 @@ def doubts(said: ErasureCertificate) -> list[str]:
         found.append(f"Not complete yet: {shown}{more} had its keys before and may still make something of it.")
     if said.backups:
         found.append("Not complete yet: backups of the keyholder still hold the key until they expire.")
+    if said.lapsed:
+        count = f"{len(said.lapsed)} backups" if len(said.lapsed) > 1 else "A backup"
+        found.append(f"{count} of the keyholder that held the key lapsed: see to it that no file of them is kept.")
     if said.restored:
         found.append("The keyholder was restored: backups of it made in the time named above are not known to it.")
     if said.recovery:

@@ -7,7 +7,7 @@ from typing import Literal
 import click
 
 from kifabrik.cli.certificate_words import doubts, named_rows
-from kifabrik.cli.options import FileToWrite, home_option, json_option
+from kifabrik.cli.options import FileToWrite, home_option, json_option, language_option
 from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 from kifabrik.cli.text_files import text_of
 from kifabrik.customer.certificate import Certified, certified, certified_by_export, read_envelope
@@ -29,7 +29,9 @@ from kifabrik.signatures.dsse import Envelope
     """
 )
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
-@click.option("--of", "name", help="Fetch the newest certificate of this erased dataset: its name or id.")
+@click.option(
+    "--of", "name", metavar="NAME", help="Fetch the newest certificate of this erased dataset: its name or id."
+)
 @click.option("--save", type=click.Path(path_type=Path, dir_okay=False), help="Write what was fetched here.")
 @click.option(
     "--folder",
@@ -42,7 +44,7 @@ from kifabrik.signatures.dsse import Envelope
     help="tlog-policy file to believe instead of the folder's own.",
 )
 @click.option("--out", type=FileToWrite(".html"), help="Write a page to print here (.html).")
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the page.")
+@language_option("Of the page.")
 @home_option
 @json_option
 def certificate(
@@ -93,7 +95,8 @@ def _envelope(file: Path | None, name: str | None, folder: Path | None, save: Pa
     """Read the certificate, or fetch the newest one.
 
     Raises:
-        UsageError: Not exactly one of a file and a name was given, or what goes with the other.
+        UsageError: Not exactly one of a file and a name was given, or what goes with the other; or the name is that
+            of several.
         NotFoundError: There is no such dataset, or nothing is certified of it.
     """
     if (file is None) == (name is None):
@@ -109,6 +112,9 @@ def _envelope(file: Path | None, name: str | None, folder: Path | None, save: Pa
         if not datasets:
             raise NotFoundError(f"there is no dataset {name!r}", hint="See: kifabrik dataset ls")
         erased = [one.dataset for one in datasets if one.erased]
+        if len(erased) > 1:
+            hint = f"Name one by its id: {', '.join(erased)}"
+            raise UsageError(f"{len(erased)} erased datasets were called {name!r}", hint=hint)
         if not erased:
             raise NotFoundError(f"the dataset {name!r} is not erased", hint="See: kifabrik dataset erase --help")
         text = session.datasets.erasure(erased[-1]).certificate

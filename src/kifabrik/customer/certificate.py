@@ -123,7 +123,7 @@ def _found(
     if wanting:
         raise IntegrityError(
             f"the certificate leaves out what the log shows: {', '.join(wanting)}",
-            hint="The keyholder that signed it did not know its own log. Keep it as evidence.",
+            hint="Its keyholder did not know its own log, or the factory has entered what nobody signed. Ask both.",
         )
     return Certified(
         said,

@@ -16,7 +16,9 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "for": "Mandant {tenant}",
         "said": "Der Keyholder der Firma bescheinigt: Der Schlüssel zu allen {versions} Versionen des Datensatzes wurde am {time} (UTC) vernichtet.",
         "said_one": "Der Keyholder der Firma bescheinigt: Der Schlüssel des Datensatzes wurde am {time} (UTC) vernichtet.",
-        "complete": "Die Löschung ist vollständig: Keine verzeichnete Sicherungskopie des Keyholders enthält den Schlüssel noch, und kein Lauf, der ihn hatte, arbeitet noch.",
+        "complete": "Die Löschung ist vollständig: Jede verzeichnete Sicherungskopie des Keyholders mit dem Schlüssel ist abgelaufen, und kein Lauf, der ihn hatte, arbeitet noch.",
+        "lapsed": "{count} Sicherungskopien mit dem Schlüssel sind abgelaufen, zuletzt am {time}. Kein Keyholder wird aus ihnen wiederhergestellt; wer Datei und Passphrase aufgehoben hat, kann sie lesen.",
+        "lapsed_one": "Eine Sicherungskopie mit dem Schlüssel ist am {time} abgelaufen. Kein Keyholder wird aus ihr wiederhergestellt; wer Datei und Passphrase aufgehoben hat, kann sie lesen.",
         "going_on": "Noch nicht vollständig: {runs} hatte den Schlüssel schon und kann noch etwas daraus machen.",
         "going_on_more": "Noch nicht vollständig: {count} Läufe hatten den Schlüssel schon und können noch etwas daraus machen.",
         "covers": "Sie nennt alles, was das Logbuch bis zu seinem Eintrag {size} zeigt; das wurde nachgerechnet.",
@@ -27,7 +29,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "run": "Lauf",
         "run_ended": "beendet",
         "run_going_on": "arbeitet noch",
-        "log_erased": "Protokoll und Zwischenstände auch gelöscht",
+        "log_erased": "Schlüssel zu Protokoll und Zwischenständen auch vernichtet",
         "log_kept": "Protokoll und Zwischenstände bestehen weiter",
         "results_released": "Früher herausgegebene Schlüssel der Ergebnisse",
         "not_complete": "Noch nicht vollständig: Sicherungskopien des Keyholders enthalten den Schlüssel, bis sie ablaufen, zuletzt am {time}.",
@@ -54,7 +56,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "backup": "Sicherungskopie",
         "until": "läuft ab",
         "not_named": "Nicht darin",
-        "not_named_says": "Die Urschrift im Haus; Kopien, die Mitglieder geöffnet haben; Kopien des Keyholder-Ordners, die auf anderem Weg entstanden; was in ein Programm geschrieben wurde; die Einträge im Logbuch und der versiegelte Name.",
+        "not_named_says": "Die Urschrift im Haus; Kopien, die Mitglieder geöffnet haben, und was sie daraus neu versiegelt haben; Kopien des Keyholder-Ordners, die auf anderem Weg entstanden; was in ein Programm geschrieben wurde; die Einträge im Logbuch und der versiegelte Name.",
         "ids": "Kennungen",
         "digest": "Prüfsumme dieser Bescheinigung",
         "dataset": "Datensatz",
@@ -64,7 +66,9 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "for": "Tenant {tenant}",
         "said": "The company's keyholder certifies: the key of all {versions} versions of the dataset was destroyed on {time} (UTC).",
         "said_one": "The company's keyholder certifies: the key of the dataset was destroyed on {time} (UTC).",
-        "complete": "The erasure is complete: no registered backup of the keyholder holds the key any more, and no run that had it is at work.",
+        "complete": "The erasure is complete: every registered backup of the keyholder with the key has lapsed, and no run that had it is at work.",
+        "lapsed": "{count} backups with the key have lapsed, the last on {time}. No keyholder is restored from one; whoever has kept its file and passphrase can read it.",
+        "lapsed_one": "A backup with the key lapsed on {time}. No keyholder is restored from it; whoever has kept its file and passphrase can read it.",
         "going_on": "Not yet complete: {runs} had the key before and may still make something of the data.",
         "going_on_more": "Not yet complete: {count} runs had the key before and may still make something of the data.",
         "covers": "It names all that the ledger shows up to its entry {size}; that was checked.",
@@ -75,7 +79,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "run": "Run",
         "run_ended": "ended",
         "run_going_on": "goes on",
-        "log_erased": "log and checkpoints erased, too",
+        "log_erased": "keys of log and checkpoints destroyed, too",
         "log_kept": "log and checkpoints kept",
         "results_released": "Keys of results released earlier",
         "not_complete": "Not yet complete: backups of the keyholder hold the key until they lapse, the last on {time}.",
@@ -102,7 +106,7 @@ WORDS: Final[dict[Language, dict[str, str]]] = {
         "backup": "Backup",
         "until": "lapses",
         "not_named": "Not in it",
-        "not_named_says": "The originals in the house; copies members have opened; copies of the keyholder's folder made by other means; what was written into a program; the entries of the ledger and the sealed name.",
+        "not_named_says": "The originals in the house; copies members have opened, and what they sealed anew from them; copies of the keyholder's folder made by other means; what was written into a program; the entries of the ledger and the sealed name.",
         "ids": "Identifiers",
         "digest": "Digest of this certificate",
         "dataset": "Dataset",
@@ -138,6 +142,11 @@ def page(found: Certified, language: Language, names: Mapping[str, str]) -> str:
         doubts.append(say(one, runs=run, count=len(said.going_on)))
     if said.backups:
         doubts.append(say("not_complete", time=time(max(one.expires for one in said.backups))))
+    if said.lapsed:
+        last = max(one.expires for one in said.lapsed)
+        doubts.append(
+            say("lapsed" if len(said.lapsed) > 1 else "lapsed_one", count=len(said.lapsed), time=time(last))
+        )
     doubts += [say("restored", since=time(one.since), until=time(one.until)) for one in said.restored]
     if said.recovery:
         doubts.append(say("recovery", recovery=said.recovery))

@@ -36,11 +36,6 @@ class RequestState(StrEnum):
     RELEASED = "released"
     REFUSED = "refused"
 
-    @property
-    def decided(self) -> bool:
-        """Whether the keyholder has given its answer."""
-        return self in {RequestState.RELEASED, RequestState.REFUSED}
-
 
 class ErasureState(StrEnum):
     """How far an erasure is."""
@@ -49,6 +44,8 @@ class ErasureState(StrEnum):
     """In the log; the keyholder has not answered yet."""
     CERTIFIED = "certified"
     """The key is destroyed; the factory is deleting objects."""
+    PENDING_RUNS = "pending-runs"
+    """A run that had keys before goes on."""
     PENDING_BACKUPS = "pending-backups"
     """Objects are deleted; a registered backup of the keyholder still holds the key until it expires."""
     DONE = "done"

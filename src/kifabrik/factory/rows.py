@@ -410,3 +410,7 @@ class LeaseRows(Protocol):
     def headers(self, tenant: str, digest: str) -> dict[str, bytes]:
         """The headers released with a lease, by item."""
         ...
+
+    def drop_headers_to_members(self, tenant: str, runs: Iterable[str]) -> int:
+        """Delete the headers that were released to members for results and logs of these runs; how many."""
+        ...

@@ -162,14 +162,16 @@ class ErasureCertificate:
         manifests: Digests of all versions' manifest statements.
         releases: Earlier releases of the key.
         derived: Results made from it.
-        backups: Keyholder backups that still hold the key.
+        backups: Keyholder backups that hold the key and have not lapsed.
         recovery: The recovery recipient its versions were sealed to beside the destroyed key; empty if there
             was none, or no version. Whoever has its identity and kept the ciphertext can still open them.
-        complete: Whether no registered backup holds it any more, and no run that had keys goes on.
+        complete: Whether every registered backup that held it has lapsed, and every run that had keys has ended.
         destroyed: Time.
         runs: Every run that was given keys of it, or of something made from it, transitively.
         results_released: Earlier releases of keys of what was made from it, to members and to other runs.
         restored: Times from which backups of the keyholder are not known here.
+        lapsed: Keyholder backups that held the key and have lapsed: no keyholder is restored from one, but who has
+            kept its file and passphrase can still read it.
         log_size: Number of entries of the log it covers.
         log_root: Root hash over them, in hex.
     """
@@ -187,6 +189,7 @@ class ErasureCertificate:
     runs: tuple[KeyedRun, ...] = ()
     results_released: tuple[Release, ...] = ()
     restored: tuple[Restored, ...] = ()
+    lapsed: tuple[Backup, ...] = ()
     log_size: int = 0
     log_root: str = ""
 
@@ -203,7 +206,7 @@ def named_in(certificate: Mapping[str, Any]) -> frozenset[str]:
         (
             *(one["lease"] for one in released),
             *(f"{one['owner']} {one['manifest']} {one['erased']}" for one in certificate["derived"]),
-            *(one["backup"] for one in certificate["backups"]),
+            *(one["backup"] for one in (*certificate["backups"], *certificate.get("lapsed", ()))),
             *(f"{one['run']} {one['erased']}" for one in certificate.get("runs", ())),
             *certificate["manifests"],
         )

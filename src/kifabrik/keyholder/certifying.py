@@ -5,8 +5,8 @@ Invariants:
   factory takes no lease of the dataset, so nothing that had keys can be missing;
 - nothing is certified before the database was rewritten without the identity;
 - the certificate names every earlier release of the dataset's keys and of keys of what was made from it, every run
-  that had such keys and whether it has ended, every result, every backup that still holds the key, every time from
-  which backups are not known, and the recovery recipient;
+  that had such keys and whether it has ended, every result, every backup that was made before, lapsed or not, every
+  time from which backups are not known, and the recovery recipient;
 - it is complete only when no unexpired backup holds the key and no run that had keys goes on;
 - when one of these changes, a new certificate is made.
 """
@@ -121,9 +121,11 @@ class Certifier:
 
     def certificate(self, erasure: KeptErasure) -> ErasureCertificate:
         """Return what can be certified now, but for the head."""
-        backups = self._books.erasures.backups_holding(erasure, self._state.clock.now())
+        now = self._state.clock.now()
+        backups = self._books.erasures.backups_holding(erasure, now)
         manifests = self._books.holdings.manifests_of(erasure.dataset)
-        keyed = self._runs(erasure)
+        descendants = self._books.lineage.descendants(erasure.dataset)
+        keyed = self._runs(descendants)
         records = self._books.records
         return ErasureCertificate(
             tenant=self._state.tenant,
@@ -131,7 +133,7 @@ class Certifier:
             erasure=erasure.digest,
             manifests=manifests,
             releases=_named(records.releases_of(erasure.dataset)),
-            derived=self._derived(erasure),
+            derived=self._derived(descendants),
             backups=backups,
             # Named from the first statement to the last: members seal every version to it as well.
             recovery=self._state.statement.recovery_recipient if manifests else "",
@@ -140,13 +142,12 @@ class Certifier:
             runs=keyed,
             results_released=_named(records.result_releases_of(erasure.dataset)),
             restored=restored_times(self._state.settings),
+            lapsed=self._books.erasures.backups_lapsed(erasure, now),
         )
 
-    def _runs(self, erasure: KeptErasure) -> tuple[KeyedRun, ...]:
+    def _runs(self, descendants: Iterable[str]) -> tuple[KeyedRun, ...]:
         """Return the runs that were given keys; one whose lease was taken back never was."""
-        leases = {
-            run: self._books.records.attempts(run) for run in self._books.lineage.descendants(erasure.dataset)
-        }
+        leases = {run: self._books.records.attempts(run) for run in descendants}
         if not any(leases.values()):
             return ()
         ended = self._ended.look()
@@ -156,11 +157,11 @@ class Certifier:
             if given
         )
 
-    def _derived(self, erasure: KeptErasure) -> tuple[Derived, ...]:
+    def _derived(self, descendants: Iterable[str]) -> tuple[Derived, ...]:
         lineage = self._books.lineage
         return tuple(
             Derived(output.owner, output.manifest, self._result_gone(output.run))
-            for run in lineage.descendants(erasure.dataset)
+            for run in descendants
             for output in lineage.outputs(run)
         )
 

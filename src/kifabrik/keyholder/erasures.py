@@ -55,10 +55,12 @@ class Erasures:
     def adopt(self, said: Erasure, digest: str) -> None:
         """Take over which statement the log shows to have decided an erasure, unless one here asks for more.
 
-        Of two stewards who decide the same at one time, one's word stands in the log. Certificates are about that.
+        Of two stewards who decide the same at one time, one's word stands in the log: certificates are about that,
+        and not about one that was made here and does not stand there.
         """
         self._db.execute(
-            "UPDATE erasures SET digest = ? WHERE dataset = ? AND derived <= ?",
+            "UPDATE erasures SET digest = ? WHERE dataset = ? AND derived <= ?"
+            " AND digest IN (SELECT digest FROM outbox)",
             (digest, said.dataset, int(said.derived)),
         )
 
@@ -86,8 +88,11 @@ class Erasures:
 
     def backups_holding(self, erasure: KeptErasure, now: datetime) -> tuple[Backup, ...]:
         """Return the unexpired backups made before the identity was destroyed."""
-        return tuple(
-            backup
-            for backup in self.backups()
-            if backup.created <= erasure.destroyed and parse_time(backup.expires) > now
-        )
+        return tuple(one for one in self._before(erasure) if parse_time(one.expires) > now)
+
+    def backups_lapsed(self, erasure: KeptErasure, now: datetime) -> tuple[Backup, ...]:
+        """Return the expired backups made before the identity was destroyed."""
+        return tuple(one for one in self._before(erasure) if parse_time(one.expires) <= now)
+
+    def _before(self, erasure: KeptErasure) -> list[Backup]:
+        return [backup for backup in self.backups() if backup.created <= erasure.destroyed]

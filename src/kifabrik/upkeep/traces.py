@@ -68,20 +68,17 @@ class Trace:
         return f"{self.kind.value} {self.path or self.number}"
 
 
-def find_traces(
-    uid: int, node: str, *, public: tuple[Path, ...] = PUBLIC, proc: Path = Path("/proc")
-) -> list[Trace]:
+def find_traces(uid: int, node: str, *, public: tuple[Path, ...] = PUBLIC) -> list[Trace]:
     """Find everything of a user on this machine.
 
     Args:
         uid: The user.
         node: Slurm's name of this node; processes of another node on the same machine are not its.
         public: Folders everybody may write to.
-        proc: Where the kernel tells.
     """
     if uid == 0:
         return []
-    found = [*_processes(uid, node, proc), *_sysv(uid, proc)]
+    found = [*_processes(uid, node), *_sysv(uid)]
     seen: set[tuple[int, int]] = set()
     for folder in public:
         with suppress(OSError):
@@ -111,8 +108,8 @@ def clear_trace(trace: Trace, uid: int) -> None:
         _remove_sysv(trace)
 
 
-def _processes(uid: int, node: str, proc: Path) -> Iterator[Trace]:
-    for entry in proc.iterdir():
+def _processes(uid: int, node: str) -> Iterator[Trace]:
+    for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         status = status_of(entry)
@@ -132,11 +129,11 @@ def _claimed_job(process: Path) -> int:
     return 0
 
 
-def _sysv(uid: int, proc: Path) -> Iterator[Trace]:
+def _sysv(uid: int) -> Iterator[Trace]:
     """Read `/proc/sysvipc`: the second field is the id, named fields hold owner and creator."""
     for name, kind in _SYSV.items():
         with suppress(OSError):
-            header, *lines = (proc / "sysvipc" / name).read_text(encoding="ascii").splitlines()
+            header, *lines = Path("/proc/sysvipc", name).read_text(encoding="ascii").splitlines()
             columns = header.split()
             for line in lines:
                 fields = dict(zip(columns, line.split(), strict=False))

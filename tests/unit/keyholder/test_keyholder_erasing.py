@@ -103,6 +103,8 @@ def test_an_erasure_waits_for_backups_to_lapse(house: House) -> None:
     house.clock.ahead = timedelta(days=5, seconds=1)
     house.round.work()
     assert [one.complete for one in _certificates(house)] == [False, True]
+    # What has lapsed is not gone: its file may still lie somewhere.
+    assert [one.lapsed for one in _certificates(house)] == [(), said.backups]
     assert house.round.eraser.next_lapse_s() is None
 
 
@@ -242,6 +244,7 @@ def test_killed_at_any_call_it_certifies_once_and_whole(house: House, call: int)
     killed = len(house.factory.calls) == call
     house.factory.call = honest
     house.restart()
+    house.clock.ahead += timedelta(seconds=2)
     house.steward.erase(_owner(data))
     house.round.work()
     house.round.work()

@@ -80,7 +80,7 @@ def test_the_first_line_goes_out_while_the_job_is_still_running(opened):
     attempts = Taken()
     journal = opened(attempts)
     journal.line("out", "first")
-    assert attempts.came.wait(10)
+    assert attempts.came.wait(60)
     journal.close()
 
 
@@ -89,11 +89,11 @@ def test_what_is_left_at_the_end_does_not_wait_for_more_to_come(opened, monkeypa
     attempts = Taken()
     journal = opened(attempts)
     journal.line("out", "first")
-    assert attempts.came.wait(10)
+    assert attempts.came.wait(60)
     journal.line("out", "last")
     ending = threading.Thread(target=journal.close, daemon=True)
     ending.start()
-    ending.join(10)
+    ending.join(60)
     assert not ending.is_alive()
     assert [record["text"] for record in opened.read(attempts)[0]] == ["first", "last"]
 

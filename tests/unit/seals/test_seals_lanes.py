@@ -31,7 +31,7 @@ def test_results_are_given_in_order_one_at_a_time(threads: int) -> None:
 
 
 def test_each_lane_works_in_a_thread_of_its_own_at_the_same_time() -> None:
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=60)
     items = iter(range(3))
     run(Lanes(lambda _: next(items, None), lambda _lane, _item: together.wait()), 3)
     assert together.n_waiting == 0

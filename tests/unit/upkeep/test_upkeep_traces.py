@@ -30,7 +30,7 @@ def find(public):
 def clear(public):
     for trace in find(public):
         clear_trace(trace, UID)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while find(public) and time.monotonic() < end:
         time.sleep(0.05)
 
