@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -419,3 +420,27 @@ def test_searching_a_mirror_opened_to_read_leaves_nothing(tmp_path):
     note.unlink()
     assert Mirror(ORIGIN, MirrorFiles(tmp_path, read_only=True)).holding(b"odd") == [large(1), large(2000)]
     assert not list(tmp_path.glob("found-*"))
+
+
+def test_what_a_state_counts_is_on_the_disk_before_it_and_the_state_before_anybody_is_told(tmp_path, monkeypatch):
+    events, fsync, replace = [], os.fsync, os.replace
+
+    def synced(handle):
+        fsync(handle)
+        status = os.fstat(handle)
+        events.append((status.st_ino, 0 if stat.S_ISDIR(status.st_mode) else status.st_size))
+
+    def replaced(source, target):
+        held = [tmp_path / name for name in ("entries", "ends")] + [Path(source)]
+        assert {(one.stat().st_ino, one.stat().st_size) for one in held} <= set(events)
+        replace(source, target)
+        events.append("replaced")
+
+    with MirrorFiles(tmp_path) as files:
+        mirror = Mirror(ORIGIN, files)
+        monkeypatch.setattr(os, "fsync", synced)
+        monkeypatch.setattr(os, "replace", replaced)
+        for size in (5, 12, 40):
+            events.clear()
+            grow(mirror, size)
+            assert events[-2:] == ["replaced", (tmp_path.stat().st_ino, 0)]

@@ -204,3 +204,19 @@ def test_a_tree_that_is_not_the_stored_one_is_not_grown():
     other.extend(leaf_hash(b"%d" % n) for n in range(300))
     with pytest.raises(IntegrityError, match="the stored tiles are not those"):
         tiles_to_write(other, [b"new"], log.read)
+
+
+def test_a_bundle_that_holds_too_few_entries_gives_none_of_them():
+    stored = {"tile/entries/000.p/3": encode_bundle([b"a", b"b"])}
+    reader = TileReader(stored.__getitem__, 3)
+    for start, end in ((0, 3), (2, 3), (0, 1)):
+        with pytest.raises(IntegrityError, match="holds 2 entries, not 3"):
+            reader.entries(start, end)
+
+
+@pytest.mark.parametrize("index", [-1, 1, 2**40])
+def test_tiles_beside_the_log_are_not_there(index):
+    reader = TileReader(lambda path: pytest.fail(f"{path} was asked for"), 3)
+    for ask in (lambda: reader.tile(0, index), lambda: reader.bundle(index), lambda: reader.path(0, index)):
+        with pytest.raises(NotFoundError):
+            ask()
