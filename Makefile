@@ -43,9 +43,14 @@ slurm-cluster: install ## build that cluster to play with; docs/slurm.md
 
 MINUTES ?= 20
 SEED ?=
+DATABASE ?= sqlite
+OBJECTS ?= folder
+PROCESSES ?= 1
 
-soak: install ## mixed runs for MINUTES (20) while processes of every kind are killed; SEED plays a plan again
-	@$(BIN)/python -m soak.play --minutes $(MINUTES) --seed "$(SEED)"
+soak: install ## mixed runs for MINUTES (20) under kills; SEED plays them again, DATABASE, OBJECTS, PROCESSES say on what
+	@[ "$(DATABASE)/$(OBJECTS)/$(PROCESSES)" = sqlite/folder/1 ] || scripts/install-services stores
+	@$(BIN)/python -m soak.play --minutes $(MINUTES) --seed "$(SEED)" \
+	  --database $(DATABASE) --objects $(OBJECTS) --processes $(PROCESSES)
 
 fuzz: MINUTES = 10
 fuzz: install ## attack every parser for MINUTES (10) with made-up bytes; SEED plays them again

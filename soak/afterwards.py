@@ -8,17 +8,18 @@ from contextlib import suppress
 from kifabrik.runs.states import RunState, is_end
 from kifabrik.values import sweep_of
 from kifabrik.wiring.factory import open_factory
+from soak.pace import in_time
 from soak.truth import wrong
 
 QUIET_S = 300.0
-OBJECT = re.compile(r"object (\S+) (is missing|belongs to nothing)")
+OBJECT = re.compile(r"object (\S+) (is missing|belongs to nothing|came again after it was deleted \(\S+\))")
 SOUND = {"healthy": True, "serving": True, "undelivered": 0, "unresolved": 0, "missing_lease": "", "evidence": 0}
 """What the status of a keyholder must say once all is at rest."""
 
 
-def wait_for_rest(watches, journal, patience_s=QUIET_S):
+def wait_for_rest(watches, journal):
     """Wait until every run has ended, those whose order was cut off included."""
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + in_time(QUIET_S)
     while time.monotonic() < until:
         going_on = [view for watch in watches for view in watch.views().values() if not is_end(view.state)]
         if not going_on:
@@ -84,7 +85,7 @@ def check_ledgers(tenants, journal):
 def check_keyholders(tenants, journal, patience_s=60.0):
     """Each keyholder serves, has delivered everything, and needs nobody: no alarm, nothing it could not verify."""
     for tenant in tenants:
-        until = time.monotonic() + patience_s
+        until = time.monotonic() + in_time(patience_s)
         while True:
             said = tenant.steward.insist(
                 "keyholder", "status", "--json", "--key-file", tenant.key_file, fragile=False
@@ -131,23 +132,35 @@ def check_factory(factory, journal, when):
         journal.count("admin checks passed")
 
 
-def check_copies(copies, live, journal):
-    """Each backup that was made while runs went on is a whole factory.
+def check_copies(copies, live, stores, journal):
+    """Each backup that was made while runs went on is a whole factory, once it is restored.
 
-    Objects come after the database: what was uploaded meanwhile belongs to nothing in the copy, and what was erased
-    meanwhile is missing in it as it is in the factory.
+    Objects come after the database: what was uploaded meanwhile belongs to nothing in the copy, or has come again
+    if it had been deleted before; and what was erased meanwhile is missing in it as it is in the factory.
     """
+    kept = open_factory(live)
     for home in copies:
+        stores.restore(home)
         factory = open_factory(home)
         try:
             for finding in factory.check.run(deep=True):
                 found = OBJECT.fullmatch(finding.what)
-                erased = found and found[2] == "is missing" and not (live / "objects" / found[1]).exists()
-                if not erased and not (found and found[2] == "belongs to nothing"):
+                erased = found and found[2] == "is missing" and kept.objects.files.size(found[1]) is None
+                if not erased and not (found and found[2] != "is missing"):
                     journal.mistake(f"the backup {home.parent.name}: {finding}")
         finally:
             factory.store.close()
         journal.count("backups whole")
+    kept.store.close()
+
+
+def takeovers_of(home):
+    """How often another process began to drive the runs: each does so under the next number."""
+    factory = open_factory(home)
+    with factory.store.read() as transaction:
+        leader = transaction.runs.leader("runs")
+    factory.store.close()
+    return leader.token - 1 if leader else 0
 
 
 def check_money(home, journal):

@@ -1,6 +1,7 @@
 """One tenant as scenes see it: a person who seals, grants, orders, waits and pulls, again where cut off."""
 
 import json
+import secrets
 import time
 from dataclasses import dataclass, field
 
@@ -9,10 +10,12 @@ from kifabrik.runs.states import Outcome, RunState
 from kifabrik.values import sweep_of
 from soak import programs
 from soak.casting import PURPOSE
+from soak.pace import in_time
 from soak.parties import UnexpectedError, tries
 from soak.truth import Ordered
 
 PATIENCE_S = 420.0
+RETRIES = ("preemption", "node-failure", "error")
 WELL = frozenset({Outcome.SUCCEEDED})
 
 
@@ -26,7 +29,7 @@ class Cast:
         journal: Where acknowledgements go.
         dice: Random numbers of this scene.
         number: Of this scene; names carry it.
-        factory: Whoever operates the factory.
+        house: The factory as it runs.
         ordered: Every run ordered in the play; shared.
     """
 
@@ -35,8 +38,13 @@ class Cast:
     journal: object
     dice: object
     number: int
-    factory: object
+    house: object
     ordered: list = field(default_factory=list)
+
+    @property
+    def factory(self):
+        """Whoever operates the factory."""
+        return self.house.party
 
     def name(self, text):
         """A name nobody else uses."""
@@ -77,7 +85,7 @@ class Cast:
 
     def _wait_for_entry(self, kind, name, value):
         """Wait until the ledger shows what the keyholder has to deliver."""
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + in_time(PATIENCE_S)
         while time.monotonic() < until:
             entries = self.tenant.steward.insist("ledger", "show", "--json").json()
             if any(one["kind"] == kind and one["refs"].get(name) == value for one in entries):
@@ -148,20 +156,28 @@ class Cast:
 
     def end(self, ordered):
         """Wait for the end of a run; its view."""
-        view = self.watch.end(ordered.run, PATIENCE_S)
-        if view is None:
-            raise UnexpectedError(f"{ordered.name} ({ordered.run}) has not ended after {PATIENCE_S:.0f} s")
+        view = self._end(ordered)
         self._ack_attempts(view)
         return view
 
     def end_tasks(self, sweep):
         """Wait for the end of a sweep; the views of its tasks in their order."""
-        if self.watch.end(sweep.run, PATIENCE_S) is None:
-            raise UnexpectedError(f"{sweep.name} ({sweep.run}) has not ended after {PATIENCE_S:.0f} s")
-        views = [self.watch.end(task.run, PATIENCE_S) for task in self.ordered if sweep_of(task.run) == sweep.run]
+        self._end(sweep)
+        views = [self._end(task) for task in self.ordered if sweep_of(task.run) == sweep.run]
         for view in views:
             self._ack_attempts(view)
         return views
+
+    def _end(self, ordered):
+        patience = in_time(PATIENCE_S)
+        view = self.watch.end(ordered.run, patience)
+        if view is None:
+            raise UnexpectedError(f"{ordered.name} ({ordered.run}) has not ended after {patience:.0f} s")
+        return view
+
+    def wait_until_it_runs(self, ordered):
+        """Wait until the job of a run has begun, or the run has ended."""
+        self.watch.wait(ordered.run, lambda view: view.state is RunState.RUNNING, in_time(PATIENCE_S))
 
     def _ack_attempts(self, view):
         for attempt in view.attempts:
@@ -192,6 +208,17 @@ class Cast:
         view = self.end(ordered)
         self.pull(ordered, view)
         return ordered, view
+
+    def work_on(self, kind, name, source):
+        """Play a short run over a dataset, whose result says what it has read."""
+        salt = secrets.token_hex(4)
+        self.play(
+            kind,
+            programs.with_values(programs.SHORT, SALT=salt),
+            data={"/data/line": name},
+            expected=programs.expected_files(source, salt),
+            retry={"attempts": 4, "on": list(RETRIES)},
+        )
 
     def line(self, salt, **more):
         """What a program that reads this tenant's line leaves."""

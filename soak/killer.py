@@ -3,6 +3,7 @@
 import signal
 import threading
 
+from soak.pace import in_time
 from soak.processes import every_process
 
 STALL_S = (0.5, 6.0)
@@ -37,17 +38,17 @@ class Killer:
     Args:
         dice: Random numbers of its own.
         journal: Where each harm is written down before it is done.
-        service: The factory.
+        factory: Its processes.
         tenants: With their keyholders.
         processes: Of the node.
         commands: Of the customers.
         every_s: Mean time between two harms.
     """
 
-    def __init__(self, dice, journal, service, tenants, processes, commands, every_s):
+    def __init__(self, dice, journal, factory, tenants, processes, commands, every_s):
         self._dice = dice
         self._journal = journal
-        self._service = service
+        self._factory = factory
         self._tenants = tenants
         self._processes = processes
         self._commands = commands
@@ -69,7 +70,7 @@ class Killer:
             timer.join(60)
 
     def _work(self):
-        while not self._over.wait(self._dice.expovariate(1 / self._every_s)):
+        while not self._over.wait(in_time(self._dice.expovariate(1 / self._every_s))):
             for target in self._in_some_order():
                 found = self._find(target)
                 if found:
@@ -89,11 +90,11 @@ class Killer:
         if target == "launcher":
             return list(self._processes.launchers().items())
         if target == "template":
-            found = self._processes.template(self._service.pid) if self._service.pid else None
-            return [("", found)] if found else []
+            found = [self._processes.template(one.pid) for one in self._factory.drives if one.pid]
+            return [("", one) for one in found if one]
         everyone = every_process()
         pids = {
-            "service": lambda: [self._service.pid],
+            "service": lambda: [one.pid for one in self._factory.processes],
             "keyholder": lambda: [tenant.keyholder.pid for tenant in self._tenants],
             "command": self._commands.running,
         }[target]()

@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from soak.pace import in_time
+
 KIFABRIK = Path(sys.executable).parent / "kifabrik"
 PASSPHRASE = "Eisbach-Surfer-2026"
 PATIENCE_S = 300.0
@@ -26,7 +28,7 @@ def tries():
 
     By time and not by number: on a busy machine a command runs longer and is killed more often.
     """
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + in_time(PATIENCE_S)
     for number in itertools.count():
         yield number
         pause = min(5.0, 1.0 + number)
@@ -91,13 +93,14 @@ class Commands:
         if fragile:
             with self._lock:
                 self._running[process.pid] = words[:2]
+        patience = in_time(PATIENCE_S)
         try:
-            out, err = process.communicate(timeout=PATIENCE_S)
+            out, err = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
             self._journal.mistake(
-                f"kifabrik {' '.join(words[:3])} did not end within {PATIENCE_S:.0f} s: {err[-300:]}"
+                f"kifabrik {' '.join(words[:3])} did not end within {patience:.0f} s: {err[-300:]}"
             )
         finally:
             with self._lock:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from soak.scenes import SCENES
 
+EACH_S = 180.0
+
 
 @dataclass(frozen=True)
 class Act:
@@ -39,3 +41,11 @@ def deal(seed, runs, seconds, tenants):
         Act(at, rolls.randrange(tenants), scene, number)
         for number, (at, scene) in enumerate(zip(times, scenes, strict=True), 1)
     ]
+
+
+def deal_more(seed, seconds, tenants, scenes, after):
+    """Deal further scenes on top of a plan, each once in every `EACH_S`; numbered on from `after`."""
+    rolls = dice(seed, "outages of scenes")
+    rounds = max(1, round(seconds / EACH_S))
+    times = [(rolls.uniform(part, part + 1) * seconds / rounds, one) for part in range(rounds) for one in scenes]
+    return [Act(at, rolls.randrange(tenants), one, after + number) for number, (at, one) in enumerate(times, 1)]

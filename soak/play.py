@@ -2,6 +2,7 @@
 
     make soak                     a hundred runs over twenty minutes
     make soak MINUTES=2 SEED=7    the short form, played again with the same plan
+    make soak DATABASE=postgres OBJECTS=s3 PROCESSES=3    on real servers, which fail as well
 
 A factory and two or three customers with real processes and the installed command. Ends with status 1 if
 anything is wrong. Needs root, since only then each run has a user of its own.
@@ -23,14 +24,18 @@ from kifabrik.errors import KifabrikError
 from kifabrik.values import parse_time
 from soak import afterwards
 from soak.cast import Cast
-from soak.casting import PURPOSE, make_factory, make_tenant, wait_for_port
+from soak.casting import PURPOSE, make_factory, make_tenant
 from soak.journal import Journal
 from soak.killer import Killer
 from soak.leftovers import left_for_good, leftovers
+from soak.outage_scenes import scenes_on
+from soak.outages import EVERY_S, Outages
+from soak.pace import in_time
 from soak.parties import Commands, UnexpectedError
-from soak.plan import deal, dice
+from soak.plan import deal, deal_more, dice
 from soak.processes import Processes
 from soak.report import Progress, clock, page, paint, say
+from soak.stores import DATABASES, OBJECTS, Stores
 from soak.watch import Watch
 
 RUNS_A_MINUTE = 5
@@ -50,6 +55,12 @@ def arguments():
     parser.add_argument("--seed", default="", help="of the plan; printed at the start, random without it")
     parser.add_argument("--runs", type=int, default=0, help="how many at least; five a minute without it")
     parser.add_argument("--harm-every", type=float, default=HARM_EVERY_S, help="mean seconds between two harms")
+    parser.add_argument("--database", choices=DATABASES, default="sqlite", help="where rows lie")
+    parser.add_argument("--objects", choices=OBJECTS, default="folder", help="where objects lie")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="of the factory: 2, one only answers; 3, one more stands by"
+    )
+    parser.add_argument("--outage-every", type=float, default=EVERY_S, help="mean seconds between two outages")
     parser.add_argument("--folder", type=Path, help="scratch folder to make; kept. A temporary one without it")
     parser.add_argument("--report", type=Path, help="file for the report as JSON")
     return parser.parse_args()
@@ -73,8 +84,15 @@ class Soak:
         self.commands = Commands(self.journal)
         self.before = leftovers(folder)
         self.tenants, self.watches, self.ordered = [], [], []
-        self.factory, self.service, self.port = make_factory(folder, self.commands, CPUS)
-        self.killer = None
+        self.stores = Stores(asked.database, asked.objects)
+        try:
+            self.house = make_factory(folder, self.commands, CPUS, self.stores, asked.processes)
+        except BaseException:
+            self.stores.close()
+            raise
+        self.factory, self.port = self.house.party, self.house.port
+        self.outages = Outages(dice(seed, "outages"), self.journal, self.stores.servers, asked.outage_every)
+        self.killer, self.takeovers = None, 0
         self.harm_every_s = asked.harm_every
 
     def set_up(self, tenants):
@@ -96,23 +114,32 @@ class Soak:
         """A scene's view of a tenant."""
         rolls = dice(self.seed, "scene", number)
         return Cast(
-            self.tenants[tenant], self.watches[tenant], self.journal, rolls, number, self.factory, self.ordered
+            self.tenants[tenant],
+            self.watches[tenant],
+            self.journal,
+            rolls,
+            number,
+            self.house,
+            self.ordered,
         )
 
     def perform(self):
         """Play all scenes while processes are harmed."""
         acts = deal(self.seed, self.runs, self.seconds, len(self.tenants))
+        acts += deal_more(self.seed, self.seconds, len(self.tenants), scenes_on(self.house), len(acts))
+        acts.sort(key=lambda act: act.at_s)
         node = self.folder / "factory" / "factory" / "node"
         self.killer = Killer(
             dice(self.seed, "killer"),
             self.journal,
-            self.service,
+            self.house,
             self.tenants,
             Processes(node),
             self.commands,
             self.harm_every_s,
         )
         self.killer.start()
+        self.outages.start()
         started, playing = time.monotonic(), []
         try:
             for act in acts:
@@ -123,8 +150,9 @@ class Soak:
             time.sleep(max(0.0, started + self.seconds - time.monotonic()))
         except KeyboardInterrupt:
             say("Cut short: no new orders; what is under way is seen to its end.")
+        self.outages.stop()
         self.killer.stop()
-        until = time.monotonic() + SCENE_S
+        until = time.monotonic() + in_time(SCENE_S)
         for thread in playing:
             thread.join(max(0.0, until - time.monotonic()))
             if thread.is_alive():
@@ -141,7 +169,7 @@ class Soak:
 
     def settle(self):
         """Look at everything once it has come to rest."""
-        wait_for_port(self.port)
+        self.house.wait()
         afterwards.wait_for_rest(self.watches, self.journal)
         time.sleep(3)
         for watch in self.watches:
@@ -150,11 +178,14 @@ class Soak:
         afterwards.check_keyholders(self.tenants, self.journal)
         afterwards.check_ledgers(self.tenants, self.journal)
         afterwards.check_factory(self.factory, self.journal, "beside the service")
+        if len(self.house.drives) > 1:
+            self.takeovers = afterwards.takeovers_of(self.folder / "factory" / "factory")
         self.stop()
         afterwards.check_factory(self.factory, self.journal, "without the service")
         copies = sorted((self.folder / "factory").glob("copy-*/factory"))
-        afterwards.check_copies(copies, self.folder / "factory" / "factory", self.journal)
+        afterwards.check_copies(copies, self.folder / "factory" / "factory", self.stores, self.journal)
         afterwards.check_money(self.folder / "factory" / "factory", self.journal)
+        self.stores.close()
         for sentence in sorted(left_for_good(self.folder, self.before)):
             self.journal.mistake(f"left on this machine: {sentence}")
 
@@ -166,17 +197,19 @@ class Soak:
 
     def services(self):
         """All that run all the time."""
-        return [tenant.keyholder for tenant in self.tenants] + [self.service]
+        return [tenant.keyholder for tenant in self.tenants] + self.house.services
 
     def clear(self):
         """After a play that was broken off: no process of it may stay."""
         self.commands.over.set()
+        self.outages.stop()
         if self.killer is not None:
             self.killer.stop()
         for service in self.services():
             service.stop(5)
         for launcher in Processes(self.folder / "factory" / "factory" / "node").launchers().values():
             launcher.send(signal.SIGKILL)
+        self.stores.close()
 
     def views(self):
         """Every run by id."""
@@ -195,6 +228,20 @@ class Soak:
         return found
 
 
+def on(asked):
+    """What the factory stands on, if that is not the usual."""
+    words = [one for one, usual in ((asked.database, "sqlite"), (asked.objects, "folder")) if one != usual]
+    words += [f"{asked.processes} processes"] if asked.processes > 1 else []
+    return "".join(f"{word}, " for word in words)
+
+
+def again(asked):
+    """The same for `make`."""
+    usual = (("DATABASE", asked.database, "sqlite"), ("OBJECTS", asked.objects, "folder"))
+    more = (("PROCESSES", asked.processes, 1),)
+    return "".join(f" {name}={said}" for name, said, without in usual + more if said != without)
+
+
 def main():
     """Play, look, report."""
     asked = arguments()
@@ -204,7 +251,7 @@ def main():
     folder = (asked.folder or Path(tempfile.mkdtemp(prefix="kifabrik-soak-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     tenants = 3 if asked.minutes >= MANY_MINUTES else 2
-    say(paint("1", f"soak  {asked.minutes:g} minutes, {tenants} tenants, seed {seed}"))
+    say(paint("1", f"soak  {asked.minutes:g} minutes, {tenants} tenants, {on(asked)}seed {seed}"))
     say(f"      everything lies in {folder}")
     for each in (signal.SIGINT, signal.SIGTERM):  # also where whoever started it has them ignored
         signal.signal(each, signal.default_int_handler)
@@ -230,18 +277,21 @@ def main():
 def finish(asked, soak):
     """Tell what was found; the exit status."""
     journal = soak.journal
-    for line in page(journal, soak.ordered, soak.views(), soak.services(), soak.waits()):
+    for line in page(journal, soak.ordered, soak.views(), soak.services(), soak.waits(), soak.takeovers):
         print(line)
     ok = not journal.mistakes
     report = {
         "ok": ok,
         "seed": soak.seed,
         "minutes": asked.minutes,
+        "stores": soak.stores.named,
+        "processes": len(soak.house.processes),
         "took": clock(time.time() - journal.started),
         "runs": {run: str(view.state) for run, view in soak.views().items()},
         "ordered": len(soak.ordered),
         "harms": len(journal.harms),
         "counts": dict(journal.counts),
+        "takeovers": soak.takeovers,
         "restarts": {one.name: one.starts - 1 for one in soak.services()},
         "waited_s": soak.waits(),
         "mistakes": journal.mistakes,
@@ -254,7 +304,7 @@ def finish(asked, soak):
         shutil.rmtree(soak.folder)
     else:
         print(f"      {soak.folder} is kept: journal.jsonl, soak.json, the folders of all parties")
-    print(f"      play it again with: make soak MINUTES={asked.minutes:g} SEED={soak.seed}")
+    print(f"      play it again with: make soak MINUTES={asked.minutes:g} SEED={soak.seed}{again(asked)}")
     return 0 if ok else 1
 
 

@@ -75,8 +75,18 @@ def clock(seconds):
     return f"{int(seconds) // 60:02}:{int(seconds) % 60:02}"
 
 
-def page(journal, ordered, views, services, waits):
-    """The report as lines for a person."""
+def page(journal, ordered, views, services, waits, takeovers=0):
+    """The report as lines for a person.
+
+    Args:
+        journal: What was done and found.
+        ordered: Runs the scenes ordered.
+        views: Every run by id.
+        services: All that ran all the time.
+        waits: Mean seconds from order to first attempt, by tenant.
+        takeovers: How often another process began to drive the runs.
+    """
+    counts = journal.counts
     kinds = Counter(one.kind.rstrip("0123456789") for one in ordered)
     states = Counter(str(view.state) for view in views.values())
     harms = {
@@ -88,13 +98,17 @@ def page(journal, ordered, views, services, waits):
     yield (
         paint("1", "processes   ") + ", ".join(f"{count} {what}" for what, count in sorted(harms.items())) + " hit"
     )
+    if counts["told of outages"] or takeovers:
+        yield paint("1", "outages     ") + (
+            f"{counts['told of outages']} commands met one and said what to do; "
+            f"a process took over the driving {takeovers} times"
+        )
     yield paint("1", "restarts    ") + ", ".join(f"{one.name} {one.starts - 1}" for one in services)
     yield (
         paint("1", "waited      ")
         + ", ".join(f"{name} {wait:.1f} s" for name, wait in waits.items())
         + " on average"
     )
-    counts = journal.counts
     yield paint("1", "customers   ") + (
         f"{counts['commands']} commands, {counts['acknowledgements in the log']} of {len(journal.acks)} "
         f"acknowledgements in the log, {counts['results right']} results right byte by byte, "

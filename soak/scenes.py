@@ -9,13 +9,13 @@ from pathlib import Path
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.runs.states import Outcome, RunState
 from soak import programs
-from soak.cast import PATIENCE_S
+from soak.cast import PATIENCE_S, RETRIES
 from soak.casting import NODE_MB, enrol
 from soak.disks import full_disk
+from soak.pace import in_time
 from soak.parties import NO_ROOM, Party, UnexpectedError
 
 BEGINS = re.compile(r"begins at (\d+)")
-RETRIES = ("preemption", "node-failure", "error")
 REFUSALS = (3, 4, 9)
 """Exit statuses of a command that is refused, and says so."""
 
@@ -115,7 +115,7 @@ def stopped(cast):
         outputs=None,
         retry={"attempts": 3, "on": list(RETRIES)},
     )
-    cast.watch.wait(ordered.run, lambda view: view.state is RunState.RUNNING, PATIENCE_S)
+    cast.wait_until_it_runs(ordered)
     time.sleep(cast.dice.uniform(0, 4))
     cast.tenant.engineer.insist("stop", ordered.name, "--json")
     if cast.end(ordered).state is RunState.STOPPED:
@@ -140,19 +140,7 @@ def versions(cast):
     cast.grant(name)
     (source / "part-00.bin").write_bytes(cast.dice.randbytes(700_000))
     cast.seal(name, source)
-    _work_on(cast, "versions", name, source)
-
-
-def _work_on(cast, label, name, source):
-    """A short run over a dataset, whose result says what it has read."""
-    salt = secrets.token_hex(4)
-    cast.play(
-        label,
-        programs.with_values(programs.SHORT, SALT=salt),
-        data={"/data/line": name},
-        expected=programs.expected_files(source, salt),
-        retry={"attempts": 4, "on": list(RETRIES)},
-    )
+    cast.work_on("versions", name, source)
 
 
 def streamed(cast):
@@ -235,7 +223,7 @@ def removed(cast):
 
 def _wait_for_removal(cast, party):
     """Removing counts at once at the keyholder; the factory hears of it when it can be reached."""
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + in_time(PATIENCE_S)
     while time.monotonic() < until:
         if party.insist("ps", "--json", expect=(0, *REFUSALS)).status != 0:
             return
@@ -338,7 +326,7 @@ def erased_meanwhile(cast):
         data={"/data/line": name},
         retry={"attempts": 3, "on": list(RETRIES)},
     )
-    cast.watch.wait(ordered.run, lambda view: view.state is RunState.RUNNING, PATIENCE_S)
+    cast.wait_until_it_runs(ordered)
     _erase(cast, name, sealed["dataset"])
     cast.end(ordered)
 
@@ -359,7 +347,7 @@ def cramped(cast):
     cast.journal.ack(cast.tenant.name, EntryKind.DATASET_SEALED, **refs)
     cast.journal.count("full disks")
     cast.grant(name)
-    _work_on(cast, "after-cramped", name, source)
+    cast.work_on("after-cramped", name, source)
 
 
 def copied(cast):

@@ -5,6 +5,8 @@ import threading
 import time
 from contextlib import suppress
 
+from soak.pace import in_time
+
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 SETTLED_S = 10.0
 
@@ -59,12 +61,21 @@ class Service:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            process.wait(patience_s)
+            process.wait(in_time(patience_s))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             return False
         return True
+
+    def cut_off(self):
+        """Kill it, and stay without it until it is started again."""
+        with self._turn:
+            self._wanted = False
+            process = self._process
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def _keep(self):
         failures = 0

@@ -258,6 +258,7 @@ class Attempt:
             EntryKind.RUN_FINISHED,
             envelope,
             run=said.run,
+            attempt=said.attempt,
             finish=envelope.digest,
             outputs=said.outputs,
         )

@@ -2,7 +2,7 @@
  *
  * A GPU is a file `memory-BUS` beside this library: its memory, kept between processes as a real one's is.
  * A file `fault` beside it says what goes wrong, one word in a line:
- *   init hang memset alloc mig rows deaf     reserve=N (page N belongs to somebody)     busy=PID
+ *   init chatty hang memset alloc mig rows deaf     reserve=N (page N belongs to somebody)     busy=PID
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -48,7 +48,10 @@ static long fault(const char *name, int nth) {
     return found;
 }
 
-int cuInit(unsigned flags) { return fault("init", 0) ? 999 : 0; }
+int cuInit(unsigned flags) {
+    if (fault("chatty", 0)) { puts("cuda: a newer driver exists\n{\"a\": 1}\n[\"bus\"]"); fflush(stdout); }
+    return fault("init", 0) ? 999 : 0;
+}
 
 int cuGetErrorName(int error, const char **name) {
     *name = error == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : error == 999 ? "CUDA_ERROR_UNKNOWN" : "CUDA_ERROR_INVALID";

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
@@ -42,21 +42,56 @@ class PostgresServer:
 
     def kill(self) -> None:
         """Kill it and all its processes at once, as a power cut would."""
-        pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGSTOP)  # it would make new children in place of the dead ones
-        family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-        for one in family:
-            with suppress(ProcessLookupError):
-                os.kill(one, signal.SIGKILL)
+        os.kill(self._pid(), signal.SIGSTOP)  # it would make new children in place of the dead ones
+        family = self._family()
+        _send(family, signal.SIGKILL)
         while any(_lives(one) for one in family):
             time.sleep(0.02)
         for name in ("data/postmaster.pid", ".s.PGSQL.5432.lock", ".s.PGSQL.5432"):
             (self._folder / name).unlink()  # after a power cut the number in them means nobody
 
+    def kill_backend(self, number: int) -> None:
+        """Kill one of the processes that speak to clients: the server cuts off all others and recovers."""
+        backends = [one for one in self._family()[1:] if b" kifabrik " in Path(f"/proc/{one}/cmdline").read_bytes()]
+        _send(backends[number % len(backends) :][:1] if backends else [], signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Let it hang: connections stay, nothing is answered."""
+        os.kill(self._pid(), signal.SIGSTOP)
+        _send(self._family(), signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        _send(reversed(self._family()), signal.SIGCONT)
+
+    def fresh(self, name: str) -> str:
+        """Make an empty database; return its address."""
+        self._call("createdb", "--host", str(self._folder), "--username=kifabrik", name)
+        return f"postgresql+psycopg://kifabrik@/{name}?host={self._folder}"
+
+    def restore(self, dump: Path, name: str) -> str:
+        """Make a database from what `pg_dump` left; return its address."""
+        url = self.fresh(name)
+        copy = self._folder / f"{name}.dump"  # where this server's user may read it
+        shutil.copyfile(dump, copy)
+        copy.chmod(0o644)
+        words = ("--exit-on-error", "--no-owner", "--host", str(self._folder), "--username=kifabrik")
+        self._call("pg_restore", *words, "--dbname", name, str(copy))
+        copy.unlink()
+        return url
+
     def close(self) -> None:
         """Stop it and remove its data."""
         self._call("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop", check=False)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _pid(self) -> int:
+        return int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+
+    def _family(self) -> list[int]:
+        """The server's process, then those it has made."""
+        pid = self._pid()
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
     def _call(self, program: str, *words: str, check: bool = True) -> None:
         ids = {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid}
@@ -72,6 +107,12 @@ class PostgresServer:
                 env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
                 **ids,
             )
+
+
+def _send(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _lives(pid: int) -> bool:

@@ -51,8 +51,8 @@ def stream(version, objects, scratch, probe, **wishes) -> dict:
 class _Hanging:
     """A store that answers some reads, fails some, and then never answers again."""
 
-    def __init__(self, objects, answers, failures):
-        self._objects, self._left, self._failures = objects, answers, failures
+    def __init__(self, objects, answers, failures, error):
+        self._objects, self._left, self._failures, self._error = objects, answers, failures, error
         self.hangs = threading.Event()
 
     def at_any_position(self, digest, size):
@@ -64,7 +64,7 @@ class _Hanging:
                 self.hangs.set()
                 threading.Event().wait()
             if self._left < 0:
-                raise IntegrityError("not now")
+                raise self._error
             with path.open("rb") as file:
                 return os.pread(file.fileno(), count, offset)
 
@@ -94,8 +94,8 @@ def _launch(wish: dict) -> dict:
     """Stream and probe.
 
     Wishes: `uid` of the probe, the run's own if it says none; `room` to run it in a sandbox with `limits`;
-    `hang` after so many reads of ciphertext, and `fail` so many before that; `meet`: so many must be asked for at
-    once; `stop_after` a line of output, with `grace_s` and perhaps `without_abort`.
+    `hang` after so many reads of ciphertext, and `fail` so many before that, by `errno` if given; `meet`: so many
+    must be asked for at once; `stop_after` a line of output, with `grace_s` and perhaps `without_abort`.
     """
     from kifabrik.launcher.streaming import Faults, Streamer
     from kifabrik.sandbox.memory import enter_private_mounts
@@ -106,7 +106,8 @@ def _launch(wish: dict) -> dict:
     mounts = enter_private_mounts()
     store = FolderOfObjects(Path(wish["objects"]))
     if "hang" in wish:
-        store = _Hanging(store, wish["hang"], wish.get("fail", 0))
+        error = OSError(wish["errno"], "not now") if "errno" in wish else IntegrityError("not now")
+        store = _Hanging(store, wish["hang"], wish.get("fail", 0), error)
     if "meet" in wish:
         store = _Meeting(store, wish["meet"])
     owner = RunUid(wish["run_uid"], wish["run_uid"], of_its_own=True)

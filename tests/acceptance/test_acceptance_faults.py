@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -311,3 +312,73 @@ def test_an_object_the_store_has_lost_is_said_and_found_and_can_be_put_back(stag
     result = stage.order(tmp_path / "second", "print('read')", **order).result(120)
     assert [line.text for line in result.log()] == ["read"]
     stage.factory.kifabrik("admin", "check")
+
+
+TWINS = '''
+"""A launcher that is started twice: the same assignment on two nodes that have the same key."""
+
+import io, os, sys, time
+from pathlib import Path
+
+from kifabrik.launcher.__main__ import get_ready
+from kifabrik.launcher.__main__ import main as launch
+
+def main():
+    home, line = Path(sys.argv[1]), sys.stdin.readline()
+    twin = os.fork() == 0
+    if twin:
+        os.setsid()
+        home = home.with_name("twin")
+        os.dup2(os.open(home / "said", os.O_WRONLY | os.O_CREAT, 0o600), 2)
+        while not (home / "go").exists():
+            time.sleep(0.05)
+    sys.argv, sys.stdin = ["launcher", "--node-home", str(home)], io.StringIO(line)
+    status = launch()
+    if twin:
+        (home / "status").write_text(str(status))
+        os._exit(status)
+    return status
+'''
+
+
+@pytest.fixture
+def twin(stage, tmp_path):
+    """A second node of the same key, on which every launcher has a twin as soon as it holds a file `go`."""
+    stage.order(tmp_path / "before", "print('the keyholder has called by then')").result(90)
+    node = stage.factory.home / "factory" / "node"
+    program, settings, twin = tmp_path / "twins.py", node / "node.toml", node.with_name("twin")
+    program.write_text(TWINS)
+    twin.mkdir()
+    for name in ("node.toml", "node.key"):
+        shutil.copy(node / name, twin / name)
+    before = settings.read_text()
+    settings.write_text(f'launcher = ["{program}", "{node}"]\n{before}')
+    stage.kill_service()
+    stage.start_service()
+    yield twin
+    (twin / "go").touch()
+    settings.write_text(before)
+    stage.kill_service()
+    stage.start_service()
+    shutil.rmtree(twin)
+
+
+def test_of_two_launchers_for_one_attempt_one_works_and_the_other_says_so(stage, tmp_path, twin):
+    code = "import os; print('ran', flush=True); os.mkdir('/out/model'); open('/out/model/m', 'w').write('once')"
+    with stage.without_keyholder():
+        future = stage.order(tmp_path, code, outputs={"model": "/out/model"})
+        view = stage.wait_until(future.run, lambda view: view.state is RunState.WAITING_FOR_KEY, "waiting")
+        (twin / "go").touch()
+        until = time.monotonic() + 60
+        while not (twin / "status").exists():
+            assert time.monotonic() < until, "the second launcher goes on"
+            time.sleep(0.05)
+        said = (twin / "said").read_text()
+        assert f"another launcher works on attempt {view.attempts[0].attempt}; this one must end" in said
+        assert "Traceback" not in said
+        assert (twin / "status").read_text() == "5"
+    result = future.result(90)
+    assert [one.outcome for one in result.view.attempts] == [Outcome.SUCCEEDED]
+    assert [line.text for line in result.log()] == ["ran"]
+    result.pull("model", tmp_path / "pulled")
+    assert (tmp_path / "pulled" / "m").read_text() == "once"

@@ -14,7 +14,9 @@ def error(party, *words, status):
     lines = said.err.splitlines()
     (line,) = [line for line in lines if line.startswith("error: ")]
     assert said.out == ""
-    return line + "\n" + "\n".join(line for line in lines if line.startswith("hint: "))
+    hints = [line for line in lines if line.startswith("hint: ")]
+    assert hints, f"nothing says what to do: {said.err}"
+    return "\n".join([line, *hints])
 
 
 def test_an_unknown_dataset_is_named_and_the_command_that_lists_them(stage, tmp_path):

@@ -5,12 +5,10 @@ All runs are ordered at once, each on a dataset of its own; one of them is left 
 
 import base64
 import json
-import sqlite3
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
+from behind_the_service import Sealed, exchange, flip, objects
 
 from kifabrik.datasets.manifest import Manifest
 from kifabrik.errors import IntegrityError
@@ -24,44 +22,10 @@ pytestmark = pytest.mark.xdist_group("acceptance")
 READS = "from pathlib import Path\nprint('computed on', Path('/data/line/one.csv').read_text())\n"
 
 
-@dataclass(frozen=True)
-class Sealed:
-    """What lies in the store of one dataset with two versions; all changes are undone at the end."""
-
-    folder: Path
-    undo: ExitStack
-    first: Manifest
-    second: Manifest
-
-    def path(self, digest):
-        return self.folder / digest[:2] / digest
-
-    def change(self, digest, how):
-        path = self.path(digest)
-        data = path.read_bytes()
-        self.undo.callback(path.write_bytes, data)
-        path.write_bytes(how(data))
-        assert path.read_bytes() != data
-
-    def delete(self, digest):
-        path = self.path(digest)
-        self.undo.callback(path.write_bytes, path.read_bytes())
-        path.unlink()
-
-
-def objects(stage):
-    return stage.factory.home / "factory" / "objects" / stage.sdk.session.tenant
-
-
 @pytest.fixture
 def undo():
     with ExitStack() as stack:
         yield stack
-
-
-def flip(data):
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
 def bit_flipped(sealed):
@@ -202,19 +166,6 @@ def test_a_signature_the_operator_exchanges_in_its_database_is_not_believed(stag
     assert "signature" in stage.customer.kifabrik("model", "verify", name, expect=6).err
     undo.close()
     stage.customer.kifabrik("model", "verify", name)
-
-
-def exchange(stage, digest, old, new, undo):
-    """Replace a text in a statement of the factory's database, and back at the end."""
-
-    def replace(one, other):
-        database = sqlite3.connect(stage.factory.home / "factory" / "factory.db", timeout=30)
-        with closing(database), database:
-            change = "UPDATE statements SET envelope = replace(envelope, ?, ?) WHERE digest = ?"
-            assert database.execute(change, (one, other, digest)).rowcount == 1
-
-    replace(old, new)
-    undo.callback(replace, new, old)
 
 
 def environments(stage):

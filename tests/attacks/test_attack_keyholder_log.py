@@ -7,7 +7,7 @@ import pytest
 from keyhouse import Attempt, House, Person, as_input
 from kifabrik.client.logs import News
 from kifabrik.errors import ConflictError, IntegrityError, RefusedError, UnavailableError
-from kifabrik.grants.statements import Revocation
+from kifabrik.grants.statements import ErasureCertificate, Revocation
 from kifabrik.keyholder.events import EventKind
 from kifabrik.keyholder.outbox import Errand, Outbox
 from kifabrik.ledger.entry import Entry, EntryKind
@@ -16,6 +16,7 @@ from kifabrik.ledger.verify import verify_log
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import sign_statement
 from kifabrik.tenants.statements import Removal, Role
+from kifabrik.values import Kind, new_id
 
 
 def _waiting(house: House) -> tuple[Person, Attempt, str]:
@@ -301,6 +302,29 @@ def test_what_the_factory_answers_to_have_recorded_and_has_not_stops_everything(
     assert not house.keyholder.status().healthy
     assert anna
     assert attempt
+
+
+@pytest.mark.parametrize("lie", ["unsigned", "other dataset", "withheld"])
+def test_a_certificate_of_erasure_the_factory_made_up_raises_an_alarm(house: House, lie: str) -> None:
+    """Else an auditor would believe it by an exported log, which this keyholder has cosigned."""
+    _waiting(house)
+    one = house.unused_dataset()
+    said = ErasureCertificate(
+        house.factory.tenant, one, "ab" * 32, (), (), (), (), "", complete=True, destroyed=house.now()
+    )
+    key = house.state.keyholder_key if lie == "other dataset" else SigningKey.generate()
+    envelope = sign_statement(said, {}, key)
+    named = new_id(Kind.DATASET) if lie == "other dataset" else one
+    house.factory.put(
+        EntryKind.DATASET_ERASED, envelope, dataset=named, erasure="ab" * 32, certificate=envelope.digest
+    )
+    if lie == "withheld":
+        del house.factory.statements[envelope.digest]
+    cosigned = len(house.factory.cosigned)
+    with pytest.raises(IntegrityError, match="a certificate of erasure this keyholder never made"):
+        house.round.work()
+    assert house.said(EventKind.ALARM)
+    assert len(house.factory.cosigned) == cosigned
 
 
 @pytest.mark.parametrize("answer", ["conflict", "refusal"])

@@ -1,10 +1,12 @@
 """An exported log from a stranger: its folder may hold anything."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from kifabrik.errors import IntegrityError, UsageError
+from kifabrik.errors import IntegrityError, UnavailableError, UsageError
 from kifabrik.ledger.checkpoint import TreeHead, log_origin, log_verifier, sign_tree_head
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.folder import LogFolder
@@ -55,6 +57,28 @@ def test_a_tile_that_is_no_plain_file_is_refused_and_does_not_hang(folder, name,
     report = verify_folder(folder, POLICY)
     assert not report.ok
     assert "not a plain file" in report.finding.what or "too large" in report.finding.what
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+@pytest.mark.parametrize("instead", ["pipe", "link"])
+def test_a_file_that_is_exchanged_after_it_was_looked_at_is_refused_and_does_not_hang(folder, monkeypatch, instead):
+    path = folder / "checkpoint"
+    plain = path.lstat()
+    if instead == "pipe":
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        path.rename(folder / "elsewhere")
+        path.symlink_to(folder / "elsewhere")
+    monkeypatch.setattr(Path, "lstat", lambda _path: plain)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(LogFolder(folder).text, "checkpoint")
+        try:
+            with pytest.raises((IntegrityError, UnavailableError)):
+                reading.result(20)
+        finally:
+            if not reading.done():
+                path.write_bytes(b"")  # lets whoever hangs go
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "policy"])

@@ -1,5 +1,6 @@
 """Attacks on data that is opened while it is read: by the job, by others on the machine, by whoever keeps it."""
 
+import errno
 import json
 import os
 import random
@@ -191,6 +192,22 @@ open(os.environ["DATA"] + "/small-0", "rb").read()
     assert ended["status"] != 0
     without = stream(version, objects, tmp_path / "without", probe, **wishes, without_abort=True)
     assert without["alive_after_kill"]  # so the defence is needed
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EINTR, errno.EBADF, errno.EIO])
+def test_an_error_of_the_nodes_disk_is_answered_and_is_not_taken_for_one_of_the_device(sealed, tmp_path, number):
+    """The device's own errors say that a request was taken back, or that the mount is gone: those get no answer."""
+    _, objects, version = sealed
+    probe = """
+import errno, os, signal
+signal.alarm(20)  # whoever gets no answer waits for ever
+try: open(os.environ["DATA"] + "/large", "rb", buffering=0).read(10)
+except OSError as error: print(errno.errorcode[error.errno], flush=True)
+print(len(os.listdir(os.environ["DATA"])))
+"""
+    found = stream(version, objects, tmp_path / "run", probe, hang=0, fail=10**6, errno=number)
+    assert (found["stdout"].split(), found["status"]) == (["EIO", "4"], 0)
+    assert "not now" in found["fault"]
 
 
 @pytest.mark.parametrize("kind", list(ShardKind))

@@ -187,6 +187,16 @@ def test_a_shortened_mirror_is_refused(tmp_path, cut):
         assert Mirror(ORIGIN, files).size == 0
 
 
+@pytest.mark.parametrize("size", [10**17, 2**62, 13, 6])
+def test_a_state_that_counts_other_entries_than_there_are_is_refused(tmp_path, size):
+    with MirrorFiles(tmp_path) as files:
+        grow(Mirror(ORIGIN, files), 12)
+    state = (tmp_path / "state").read_text()
+    (tmp_path / "state").write_text(state.replace('"size":12', f'"size":{size}'))
+    with pytest.raises(IntegrityError), MirrorFiles(tmp_path) as files:
+        Mirror(ORIGIN, files)
+
+
 def test_a_mirror_of_another_log_is_refused(tmp_path):
     with MirrorFiles(tmp_path) as files:
         grow(Mirror(ORIGIN, files), 3)
@@ -287,7 +297,7 @@ def test_a_tree_that_is_not_the_heads_is_noticed_on_the_owners_disk_too(tmp_path
         Mirror(ORIGIN, files, own_disk=True)
 
 
-@pytest.mark.parametrize("damage", ["missing", "short", "of other entries"])
+@pytest.mark.parametrize("damage", ["missing", "short", "of other entries", "torn in the middle"])
 def test_where_entries_end_is_found_again_if_the_note_of_it_is_lost(tmp_path, damage):
     with MirrorFiles(tmp_path) as files:
         grow(Mirror(ORIGIN, files), 40)
@@ -296,7 +306,12 @@ def test_where_entries_end_is_found_again_if_the_note_of_it_is_lost(tmp_path, da
     if damage == "missing":
         ends.unlink()
     else:
-        ends.write_bytes(good[:-5] if damage == "short" else good[:-8] + bytes(8))
+        damaged = {
+            "short": good[:-5],
+            "of other entries": good[:-8] + bytes(8),
+            "torn in the middle": good[:80] + bytes(80) + good[160:],
+        }
+        ends.write_bytes(damaged[damage])
     with MirrorFiles(tmp_path) as files:
         mirror = Mirror(ORIGIN, files)
         grow(mirror, 45)

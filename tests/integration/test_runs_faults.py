@@ -1,6 +1,7 @@
 """Runs under faults, with real processes: services and launchers killed, two services at once."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -85,7 +86,9 @@ def test_a_running_run_is_stopped_through_its_launcher(run_factory: RunFactory) 
     assert ended.attempts[0].outcome is Outcome.STOPPED
 
 
-def test_two_services_on_one_database_start_every_run_once(own_run_factory: RunFactory) -> None:
+def test_two_services_on_one_database_start_every_run_once_and_one_says_that_it_stands_by(
+    own_run_factory: RunFactory,
+) -> None:
     factory = own_run_factory
     config = factory.home / "factory.toml"
     config.write_text(config.read_text().replace("port = ", "port = 0 # "))
@@ -95,6 +98,9 @@ def test_two_services_on_one_database_start_every_run_once(own_run_factory: RunF
     there = Runs(other.connect(person.token))
     with keyholder(party):
         first = [wait_for(there, order(person).run, "succeeded", "failed") for _ in range(2)]
+    said = (factory.home / "service.log").read_text()
+    assert said.count("runs: this service drives them") == 1
+    assert re.search(r"runs: another service, \S+, drives them; this one answers", said)
     assert factory.stop() == 0
     person.connection, party.factory = other.connect(person.token), other
     with keyholder(party):
@@ -103,4 +109,5 @@ def test_two_services_on_one_database_start_every_run_once(own_run_factory: RunF
     assert [len(view.attempts) for view in first + then] == [1] * 3
     with other.inside.store.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT free_cpus FROM nodes").scalar_one() == 2
+    assert (factory.home / "service.log").read_text().count("runs: this service drives them") == 2
     other.close()

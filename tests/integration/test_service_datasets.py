@@ -3,10 +3,12 @@
 import hashlib
 import io
 import secrets
+import time
 from collections.abc import Callable
 
 import pytest
 
+from holding import held
 from kifabrik.client.datasets import Datasets
 from kifabrik.client.objects import Objects
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, RefusedError, UsageError
@@ -248,7 +250,7 @@ def test_erasing_deletes_the_objects_that_nothing_else_needs(tenant: Party, fact
         datasets_of_person.register(person.manifest(doomed, person.upload(b"h3", b"c3"), first, 2), None)
     with pytest.raises(RefusedError):
         datasets.grant(_grant(tenant, doomed), None)
-    assert len(_files(factory, tenant)) == 8
+    assert len(_files(factory, tenant)) == 6  # those of the refused version are gone already
 
     certificate = _certificate(tenant, doomed, erasure)
     tenant.mailbox.certify(certificate)
@@ -302,12 +304,73 @@ def test_an_erasure_with_backups_left_is_completed_by_a_second_certificate(tenan
     tenant.mailbox.certify(_certificate(tenant, dataset, erasure, complete=False, derived=named))
     assert Datasets(steward.connection).erasure(dataset).state == "pending-backups"
     assert all(one.erased for one in Datasets(person.connection).versions())
-    tenant.mailbox.certify(_certificate(tenant, dataset, erasure))
+    tenant.mailbox.certify(_certificate(tenant, dataset, erasure, derived=named))
     assert Datasets(steward.connection).erasure(dataset).state == "done"
     with pytest.raises(ConflictError):
-        tenant.mailbox.certify(_certificate(tenant, dataset, erasure, derived=named))
+        tenant.mailbox.certify(_certificate(tenant, dataset, erasure))
+
+
+def test_what_a_run_with_keys_puts_out_later_is_certified_and_deleted_although_the_erasure_was_complete(
+    tenant: Party,
+) -> None:
+    person, steward = tenant.enrol(), tenant.enrol(Role.STEWARD)
+    dataset, datasets = _dataset(person), Datasets(steward.connection)
+    erasure = _erasure(tenant, dataset)
+    datasets.erase(erasure)
+    tenant.mailbox.certify(_certificate(tenant, dataset, erasure))
+    first = datasets.erasure(dataset, wait_s=5)
+    assert first.state == "done"
+    known = Envelope.from_json(first.certificate).digest
+    assert datasets.erasure(dataset, after=known).certificate == first.certificate
+    late = person.seal()
+    named = (Derived("r-aaaaaaaaaaaaaaaa/1", late.digest, True),)
+    tenant.mailbox.certify(_certificate(tenant, dataset, erasure, derived=named))
+    second = datasets.erasure(dataset, after=known, wait_s=5)
+    said = read_unverified(Envelope.from_json(second.certificate), ErasureCertificate)[0]
+    assert said.derived == named
+    assert all(one.erased for one in Datasets(person.connection).versions())
 
 
 def _dataset(person: Person) -> str:
     person.seal()
     return next(reversed(person.party.recipients))
+
+
+def _erased(tenant: Party, steward: Person, dataset: str) -> None:
+    erasure = _erasure(tenant, dataset)
+    Datasets(steward.connection).erase(erasure)
+    tenant.mailbox.certify(_certificate(tenant, dataset, erasure))
+    assert Datasets(steward.connection).erasure(dataset, wait_s=5).state == "done"
+
+
+def test_an_upload_held_open_across_an_erasure_leaves_nothing(tenant: Party, factory: FactoryProcess) -> None:
+    person, steward, dataset = tenant.enrol(), tenant.enrol(Role.STEWARD), tenant.new_dataset()
+    body = secrets.token_bytes(200_000)
+    digest = hashlib.sha256(body).hexdigest()
+    headers = {"authorization": f"Bearer {person.token}", "upload-offset": "0"}
+    with held("PATCH", f"{factory.url}/v1/uploads/{digest}?size={len(body)}", headers, body) as upload:
+        Datasets(person.connection).register(person.manifest(dataset, person.upload(b"h", b"c", body)), None)
+        time.sleep(1.1)  # times are noted to the second: one must pass for the deletion to lie after the beginning
+        _erased(tenant, steward, dataset)
+        assert digest not in _files(factory, tenant)
+        time.sleep(1.1)
+        status, said = upload.finish()
+    assert status == 409, said
+    assert b"was deleted while it was sent" in said
+    assert digest not in _files(factory, tenant)
+    assert not [one for one in factory.inside.check.run() if one.tenant == tenant.tenant]
+    assert person.upload(body)[0].sha256 == digest  # begun afterwards, it is an upload as any other
+
+
+def test_what_was_sent_for_an_erased_dataset_goes_when_its_version_is_refused(
+    tenant: Party, factory: FactoryProcess
+) -> None:
+    person, steward, dataset = tenant.enrol(), tenant.enrol(Role.STEWARD), _dataset(tenant.enrol())
+    kept = person.upload(b"h", b"c", b"of another, registered")
+    Datasets(person.connection).register(person.manifest(tenant.new_dataset(), kept), None)
+    late = person.manifest(dataset, [*kept[:2], *person.upload(b"too late"), kept[2]])
+    _erased(tenant, steward, dataset)
+    with pytest.raises(RefusedError, match="is erased"):
+        Datasets(person.connection).register(late, None)
+    assert hashlib.sha256(b"too late").hexdigest() not in _files(factory, tenant)
+    assert {one.sha256 for one in kept} <= _files(factory, tenant)

@@ -10,13 +10,13 @@ from kifabrik.client.connection import Connection
 from kifabrik.client.datasets import Datasets
 from kifabrik.client.leases import Leases
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
-from kifabrik.grants.statements import Erasure
+from kifabrik.grants.statements import Erasure, ErasureCertificate, KeyedRun
 from kifabrik.leases.statements import Lease, MemberRequest, Refusal
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.signatures.statements import read_unverified, sign_statement
 from kifabrik.tenants.statements import Role
-from kifabrik.values import format_time, now_utc
+from kifabrik.values import Kind, format_time, new_id, now_utc
 from kifabrik.wire.leases import Mail
 from parties import Party
 from players import eventually
@@ -224,3 +224,24 @@ def test_a_lease_that_came_without_headers_is_on_record_and_answers_only_with_th
     assert tenant.mailbox.decide(lease, headers, None) == logged
     view = leases.answer(request.digest)
     assert (view.state, dict(view.headers)) == ("released", headers)
+
+
+def test_keys_of_erased_results_that_a_member_has_not_fetched_yet_are_not_given_out(tenant: Party) -> None:
+    person, steward, run = tenant.enrol(), tenant.enrol(Role.STEWARD), new_id(Kind.RUN)
+    dataset = tenant.new_dataset()
+    result = person.seal(dataset)
+    request = person.ask_for(result.digest, run=run)
+    Leases(person.connection).request(request)
+    asked = _asked(request)
+    tenant.mailbox.decide(
+        tenant.lease(request, asked, {result.digest: b"header"}), {result.digest: b"header"}, None
+    )
+    assert Leases(person.connection).answer(request.digest).headers
+    erasure = tenant.sign(Erasure(tenant.tenant, dataset, True, format_time(now_utc())))
+    Datasets(steward.connection).erase(erasure)
+    runs = (KeyedRun(run, ended=True, erased=True),)
+    said = ErasureCertificate(
+        tenant.tenant, dataset, erasure.digest, (), (), (), (), "", True, format_time(now_utc()), runs
+    )
+    tenant.mailbox.certify(tenant.sign(said, tenant.keyholder_key))
+    assert not Leases(person.connection).answer(request.digest).headers

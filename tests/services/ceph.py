@@ -192,6 +192,7 @@ class Ceph:
                 stdout=out,
                 stderr=out,
                 env={**os.environ, "TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES": "33554432"},
+                start_new_session=True,  # Ctrl-C is for whoever tests, not for what is tested
             )
 
     def _call(self, *words):

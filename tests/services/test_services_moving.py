@@ -8,6 +8,7 @@ import pytest
 from two_parties import KIFABRIK
 
 from kifabrik.client.objects import Objects
+from kifabrik.factory.records import Why
 from parties import FactoryProcess
 
 pytestmark = pytest.mark.timeout(400)  # a Ceph takes its time to start where others are busy
@@ -54,7 +55,7 @@ def test_objects_move_beside_the_service_and_the_folder_is_set_aside_at_the_end(
     bodies |= upload(anna, 5000)
     gone, *_ = bodies
     with factory.inside.store.write(anna.party.tenant) as transaction:
-        factory.inside.deletions.begin(transaction, anna.party.tenant, [gone])
+        factory.inside.deletions.begin(transaction, anna.party.tenant, [gone], Why.ERASED)
     del bodies[gone]
     factory.stop()
     status, said = run(factory, "admin", "objects", "copy", "--finish")

@@ -9,11 +9,19 @@ import time
 
 import pytest
 import urllib3
+from sqlalchemy import update
 
+from holding import held
+from kifabrik.client.datasets import Datasets
 from kifabrik.client.direct import Direct
 from kifabrik.client.objects import Objects
+from kifabrik.datasets.manifest import BodyRef
 from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, RefusedError, UnavailableError
+from kifabrik.factory.records import Why
+from kifabrik.grants.statements import Erasure, ErasureCertificate
+from kifabrik.stores.sql.schema.objects import objects
 from kifabrik.tenants.statements import Role
+from kifabrik.values import format_time, now_utc
 from kifabrik.wire.datasets import WayView
 from kifabrik.wiring.factory import init_home
 from parties import FactoryProcess
@@ -223,7 +231,7 @@ def test_what_is_deleted_right_after_it_came_is_deleted_once_nobody_can_bring_it
     upload(anna)
     inside = factory.inside
     with inside.store.write(anna.party.tenant) as transaction:
-        inside.deletions.begin(transaction, anna.party.tenant, [DIGEST])
+        inside.deletions.begin(transaction, anna.party.tenant, [DIGEST], Why.ERASED)
     with pytest.raises(NotFoundError):
         way_out(anna)
     with pytest.raises(UnavailableError, match="being deleted"):
@@ -288,3 +296,52 @@ def test_members_have_ways_only_where_the_operator_says_so(ceph, tmp_path, who, 
     finally:
         factory.inside.objects.files.close()
         factory.close()
+
+
+def erased(person, body=BODY):
+    """Somebody else sends the same object, a dataset is made of it, and is erased."""
+    party = person.party
+    other, steward, dataset = party.enrol(), party.enrol(Role.STEWARD), party.new_dataset()
+    bodies = [*other.upload(b"h", b"c"), BodyRef(upload(other, body), len(body))]
+    Datasets(other.connection).register(other.manifest(dataset, bodies), None)
+    with party.factory.inside.store.engine.begin() as sql:  # as if it had come hours ago: nobody has a way any more
+        sql.execute(update(objects).values(created="2026-01-01T00:00:00Z"))
+    now = format_time(now_utc())
+    decided = party.sign(Erasure(party.tenant, dataset, derived=False, created=now))
+    Datasets(steward.connection).erase(decided)
+    said = ErasureCertificate(
+        party.tenant, dataset, decided.digest, (), (), (), (), "", complete=True, destroyed=now
+    )
+    party.mailbox.certify(party.sign(said, party.keyholder_key))
+    assert Datasets(steward.connection).erasure(dataset, wait_s=10).state == "done"
+
+
+def gone(ceph, bucket, person):
+    until = time.monotonic() + 60
+    while keys(ceph, bucket, person):
+        assert time.monotonic() < until, "it is still there"
+        time.sleep(0.2)
+    return True
+
+
+@pytest.mark.parametrize("then", ["said to have arrived", "service killed"])
+def test_a_put_held_open_across_an_erasure_leaves_nothing(ceph, bucket, factory, then):
+    anna = factory.sign_up().enrol()
+    way = way_in(anna)
+    with held("PUT", way.url, way.headers, BODY) as sending:
+        erased(anna)
+        assert keys(ceph, bucket, anna) == []
+        if then == "service killed":
+            factory.kill()
+        status, said = sending.finish()
+    assert status == 200, said
+    assert keys(ceph, bucket, anna) == [DIGEST]
+    (found,) = [one.what for one in factory.inside.check.run() if one.tenant == anna.party.tenant]
+    assert "came again after it was deleted (erased)" in found
+    if then == "service killed":
+        factory.start()
+    else:
+        with pytest.raises(NotFoundError):
+            arrived(anna)
+    assert gone(ceph, bucket, anna)
+    assert not [one for one in factory.inside.check.run() if one.tenant == anna.party.tenant]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from kifabrik.cli.options import FileToWrite, home_option, json_option
+from kifabrik.cli.options import FileToWrite, home_option, json_option, language_option
 from kifabrik.cli.terminal import counted, done, remark, show_json, show_table
 from kifabrik.customer.monthly import check_month
 from kifabrik.customer.monthly_page import page
@@ -37,9 +37,7 @@ from kifabrik.wiring.runs import read_prices
     type=FileToWrite(".csv", ".html"),
     help="Write it here: .csv, a line for each tenant; .html, a page for the one named with --tenant.",
 )
-@click.option(
-    "--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the HTML page."
-)
+@language_option("Of the HTML page.")
 @home_option
 @json_option
 def bill(

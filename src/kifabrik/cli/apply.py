@@ -11,7 +11,7 @@ from kifabrik.cli.follow import print_log
 from kifabrik.cli.options import home_option, json_option
 from kifabrik.cli.reasons import grant_hint, with_names
 from kifabrik.cli.terminal import counted, done, remark, show_json, step, waiting, warn
-from kifabrik.customer.apply import PreparedRun, lock_environment, prepare_all, submit
+from kifabrik.customer.apply import OTHERWISE, PreparedRun, lock_environment, prepare_all, submit
 from kifabrik.customer.entered import newer_than_ordered
 from kifabrik.customer.follow import wait_for_end
 from kifabrik.customer.session import Session, open_session
@@ -99,7 +99,7 @@ def _check_plans(prepared: Sequence[PreparedRun], *, shown: bool) -> None:
         if shown:
             _show_plan(one)
         if not one.plan.feasible:
-            raise CapacityError(f"{one.job.name} cannot run here: {one.plan.reason}")
+            raise CapacityError(f"{one.job.name} cannot run here: {one.plan.reason}", hint=OTHERWISE)
 
 
 def _order(session: Session, prepared: Sequence[PreparedRun], *, as_json: bool) -> list[RunView]:

@@ -1,10 +1,13 @@
 """`kifabrik keyholder erase`."""
 
+from contextlib import suppress
+
 import click
 
 from kifabrik.cli.options import json_option
 from kifabrik.cli.terminal import done, show_json, warn
 from kifabrik.cli.unlock import StewardKeys, steward_options
+from kifabrik.errors import KifabrikError
 
 
 @click.command(
@@ -34,6 +37,8 @@ def erase(
     with keys.open() as steward:
         steward.erase(dataset, derived=derived)
         delivered = steward.deliver()
+        with suppress(KifabrikError):  # the key is gone; a keyholder that serves says what is wrong with the log
+            steward.certify()
     if as_json:
         show_json({"erased": dataset, "delivered": delivered})
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from kifabrik.cli.options import FileToWrite, home_option, json_option
+from kifabrik.cli.options import FileToWrite, home_option, json_option, language_option
 from kifabrik.cli.terminal import counted, done, remark, show_json, show_table, warn
 from kifabrik.cli.text_files import text_of
 from kifabrik.customer.record import keep_cosigned_head, verify_offline
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     help="Members' names, as `keyholder status --json` prints them; without it members are random ids.",
 )
 @click.option("--out", type=FileToWrite(".html"), help="Write a page to print here (.html).")
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the page.")
+@language_option("Of the page.")
 @home_option
 @json_option
 def report(

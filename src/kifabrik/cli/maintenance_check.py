@@ -6,7 +6,7 @@ from typing import Literal
 import click
 
 from kifabrik.cli.maintenance_watch import alarm_document, show_alarms
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import json_option, language_option
 from kifabrik.cli.terminal import done, show_json, warn
 
 _ALARM = 10
@@ -29,9 +29,7 @@ _ALARM = 10
     help="What `maintenance watch` wrote: folder or file.",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write all alarms here, as CSV.")
-@click.option(
-    "--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of times and tables."
-)
+@language_option("Of times and tables.")
 @json_option
 @click.pass_context
 def check(

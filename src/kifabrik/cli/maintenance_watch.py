@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from kifabrik.cli.folding import folded
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import json_option, language_option
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
 from kifabrik.errors import UsageError
 
@@ -67,9 +67,7 @@ _MOST = 10
 )
 @click.option("--every", default="1m", show_default=True, help="Time from row to row, where no column holds times.")
 @click.option("--title", default="", help="What the report calls the machine; the folder's name if left out.")
-@click.option(
-    "--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of report and tables."
-)
+@language_option("Of report and tables.")
 @json_option
 def watch(
     readings: Path,

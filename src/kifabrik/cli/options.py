@@ -53,6 +53,11 @@ class FileToWrite(click.Path[Path]):
         return path
 
 
+def language_option(of: str) -> Callable[[F], F]:
+    """Add `--language`, with this as its help."""
+    return click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help=of)
+
+
 def json_option(command: F) -> F:
     """Add `--json` as the argument `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)

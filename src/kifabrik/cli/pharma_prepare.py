@@ -1,6 +1,8 @@
 """`kifabrik pharma prepare`."""
 
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -8,6 +10,9 @@ from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
 from kifabrik.cli.pharma_running import workers_option
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
+
+if TYPE_CHECKING:
+    from kifabrik.recipes.pharma.preparing import Prepared
 
 
 @click.command(
@@ -79,9 +84,8 @@ def prepare(
     from kifabrik.recipes.pharma.endpoints import Censored, limit_of  # noqa: PLC0415 - slow to import
     from kifabrik.recipes.pharma.measuring import Wishes  # noqa: PLC0415
     from kifabrik.recipes.pharma.molecules import Standardiser  # noqa: PLC0415
-    from kifabrik.recipes.pharma.numbers import Decimal, Relation  # noqa: PLC0415
-    from kifabrik.recipes.pharma.piles import piles_at  # noqa: PLC0415
-    from kifabrik.recipes.pharma.prepared import COMPOUNDS, REJECTS, save_prepared  # noqa: PLC0415
+    from kifabrik.recipes.pharma.numbers import Decimal  # noqa: PLC0415
+    from kifabrik.recipes.pharma.prepared import save_prepared  # noqa: PLC0415
     from kifabrik.recipes.pharma.preparing import prepare as make  # noqa: PLC0415
     from kifabrik.recipes.pharma.units import units_wished  # noqa: PLC0415
 
@@ -101,33 +105,40 @@ def prepare(
     with counting("structures", None, quiet=as_json) as progress:
         made = make(files, wishes, standardiser, workers=workers, progress=progress)
     save_prepared(made, files, out, standardiser)
-    counts: dict[str, int] = {}
-    for one in made.rejects:
-        counts[one.reason.value] = counts.get(one.reason.value, 0) + 1
-    measured = {one.name: len(made.compounds.measured(one.name)) for one in made.endpoints}
-    piles = {one.name: piles_at(made.compounds, one) for one in made.endpoints}
     if as_json:
-        show_json(
+        show_json({**_plain(made), "folder": str(out)})
+    else:
+        _show(made, out)
+
+
+def _plain(made: "Prepared") -> dict[str, Any]:
+    from kifabrik.recipes.pharma.piles import piles_at  # noqa: PLC0415 - slow to import
+
+    return {
+        "rows": made.rows,
+        "compounds": len(made.compounds),
+        "endpoints": [
             {
-                "rows": made.rows,
-                "compounds": len(made.compounds),
-                "endpoints": [
-                    {
-                        "name": one.name,
-                        "kind": one.kind.value,
-                        "unit": one.unit,
-                        "compounds": measured[one.name],
-                        "bounds": made.bounds_kept[one.name],
-                        "bounds_left_out": made.bounds[one.name],
-                        "piles": [pile.plain() for pile in piles[one.name]],
-                    }
-                    for one in made.endpoints
-                ],
-                "rejects": counts,
-                "folder": str(out),
+                "name": one.name,
+                "kind": one.kind.value,
+                "unit": one.unit,
+                "compounds": len(made.compounds.measured(one.name)),
+                "bounds": made.bounds_kept[one.name],
+                "bounds_left_out": made.bounds[one.name],
+                "piles": [pile.plain() for pile in piles_at(made.compounds, one)],
             }
-        )
-        return
+            for one in made.endpoints
+        ],
+        "rejects": Counter(one.reason.value for one in made.rejects),
+    }
+
+
+def _show(made: "Prepared", out: Path) -> None:
+    from kifabrik.recipes.pharma.numbers import Relation  # noqa: PLC0415 - slow to import
+    from kifabrik.recipes.pharma.piles import piles_at  # noqa: PLC0415
+    from kifabrik.recipes.pharma.prepared import COMPOUNDS, REJECTS  # noqa: PLC0415
+
+    measured = {one.name: len(made.compounds.measured(one.name)) for one in made.endpoints}
     show_table(
         ["ENDPOINT", "KIND", "UNIT", "COMPOUNDS", "BOUNDS"],
         [
@@ -137,15 +148,15 @@ def prepare(
         right=(3, 4),
     )
     remark(f"{made.rows:,} rows, {len(made.compounds):,} compounds: {out / COMPOUNDS}")
-    for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
+    for reason, count in Counter(one.reason.value for one in made.rejects).most_common():
         remark(f"  left out {count:,}: {reason}")
-    if counts:
+    if made.rejects:
         remark(f"Each of them with its reason: {out / REJECTS}")
-    for name, found in piles.items():
-        for pile in found:
+    for one in made.endpoints:
+        for pile in piles_at(made.compounds, one):
             end = "low" if pile.side is Relation.BELOW else "high"
             warn(
-                f"{pile.count:,} of {measured[name]:,} compounds have {name} = {pile.value:g}, at the {end} end: "
-                f"if that is a limit of the assay, write it as {pile.side.value}{pile.value:g}, and models learn "
-                "from it as a bound; as it is, they take it as measured."
+                f"{pile.count:,} of {measured[one.name]:,} compounds have {one.name} = {pile.value:g}, "
+                f"at the {end} end: if that is a limit of the assay, write it as {pile.side.value}{pile.value:g}, "
+                "and models learn from it as a bound; as it is, they take it as measured."
             )

@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import json_option, language_option
 from kifabrik.cli.terminal import remark, show_json
 
 
@@ -17,13 +17,7 @@ from kifabrik.cli.terminal import remark, show_json
     """
 )
 @click.argument("model", type=click.Path(path_type=Path, file_okay=False))
-@click.option(
-    "--language",
-    type=click.Choice(["de", "en"]),
-    default="en",
-    show_default=True,
-    help="Language of the report and the card, and how numbers are written.",
-)
+@language_option("Language of the report and the card, and how numbers are written.")
 @json_option
 def report(model: Path, language: Literal["de", "en"], *, as_json: bool) -> None:
     """Write the report of MODEL, which `evaluate` has judged: report.html and card.md in its folder."""

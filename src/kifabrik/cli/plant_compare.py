@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from kifabrik.cli.counting import counting
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import json_option, language_option
 from kifabrik.cli.plant_sites import change_of, figure, plain_numbers, site_options
 from kifabrik.cli.terminal import remark, show_json, show_table
 from kifabrik.errors import UsageError
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Write table and small multiples there."
 )
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the page.")
+@language_option("Of the page.")
 @json_option
 def compare(
     site: str, changes: tuple[str, ...], year: int | None, data: Path | None, varied: tuple[str, ...],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import json_option, language_option
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
 from kifabrik.errors import UsageError
 
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--year", type=click.IntRange(2024, 2100), help="Whose law to apply. [the study's year]")
 @click.option("--meters", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Store of meters.")
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the fields.")
+@language_option("Of the fields.")
 @json_option
 def enefg(
     folder: Path, year: int | None, meters: Path | None, language: Literal["de", "en"], *, as_json: bool

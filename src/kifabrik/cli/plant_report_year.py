@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import json_option, language_option
 from kifabrik.cli.terminal import clock, remark, show_json
 
 
@@ -17,7 +17,7 @@ from kifabrik.cli.terminal import clock, remark, show_json
     """
 )
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the HTML.")
+@language_option("Of the HTML.")
 @json_option
 def year(folder: Path, language: Literal["de", "en"], *, as_json: bool) -> None:
     """Write the report of the year in FOLDER: one HTML file, and one page of PDF in German."""

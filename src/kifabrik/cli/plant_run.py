@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import json_option, language_option
 from kifabrik.cli.plant_sites import energy, figure, opened, plain_numbers, site_options
 from kifabrik.cli.terminal import clock, remark, show_json, show_table, warn
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     help="constant:SHARE or daily:LOW-HIGH of the way from idle to full power, or a CSV file (time, watts).",
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write series and reports there.")
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report.")
+@language_option("Of the report.")
 @json_option
 def run(
     site: str,

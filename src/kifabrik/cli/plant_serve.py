@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from kifabrik.cli.options import language_option
 from kifabrik.cli.plant_sites import opened, site_options
 from kifabrik.cli.terminal import remark, warn
 from kifabrik.errors import ConflictError, UsageError
@@ -34,7 +35,7 @@ from kifabrik.errors import ConflictError, UsageError
 @click.option(
     "--every", type=click.IntRange(min=1), default=10, show_default=True, help="Seconds between refreshes."
 )
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the page.")
+@language_option("Of the page.")
 def serve(
     site: str, changes: tuple[str, ...], year: int | None, data: Path | None, meters: Path | None, share: float,
     host: str, port: int, every: int, language: Literal["de", "en"],

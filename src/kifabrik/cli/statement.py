@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from kifabrik.cli.counting import counting
-from kifabrik.cli.options import FileToWrite, home_option, json_option
+from kifabrik.cli.options import FileToWrite, home_option, json_option, language_option
 from kifabrik.cli.terminal import counted, done, remark, show_json, show_table
 from kifabrik.customer.monthly import check_month, in_month, monthly
 from kifabrik.customer.monthly_proof import check_budgets, prove_footprints, require_cosigned, signed_order
@@ -51,9 +51,7 @@ _ABOUT_SITE: Final = frozenset({"heat_handed_on_kwh", "water_consumed_l", "co2e_
     type=FileToWrite(".html", ".csv", ".json"),
     help="Write it here instead: .html to read or print, .csv or .json.",
 )
-@click.option(
-    "--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the HTML page."
-)
+@language_option("Of the HTML page.")
 @click.option(
     "--verify",
     is_flag=True,

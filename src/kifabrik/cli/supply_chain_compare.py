@@ -10,7 +10,6 @@ from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
 from kifabrik.cli.supply_chain_study import (
     plain_values,
-    settings_of,
     show_estimate,
     show_number,
     show_p,
@@ -22,6 +21,7 @@ from kifabrik.errors import UsageError
 
 if TYPE_CHECKING:
     from kifabrik.recipes.supply_chain.network import Disruption, Network
+    from kifabrik.recipes.supply_chain.results import Settings
 
 
 @click.command(
@@ -38,10 +38,7 @@ if TYPE_CHECKING:
 def compare(
     folders: tuple[Path, ...],
     what_ifs: tuple[str, ...],
-    scenarios: int,
-    periods: int,
-    warm_up: int,
-    seed: int,
+    settings: "Settings",
     workers: int | None,
     as_json: bool,
 ) -> None:
@@ -53,8 +50,7 @@ def compare(
 
     networks = [replace(read_network(folder), name=str(folder)) for folder in folders]
     networks += [replace(read_network(folders[0], name), name=name) for name in what_ifs]
-    with counting("simulating", scenarios * len(networks), quiet=as_json) as progress:
-        settings = settings_of(scenarios, periods, warm_up, seed)
+    with counting("simulating", settings.scenarios * len(networks), quiet=as_json) as progress:
         found = find(networks, settings, progress=progress, workers=workers)
     if as_json:
         show_json({"comparisons": plain_values(found)})
@@ -72,7 +68,7 @@ def compare(
             for each in one.differences
         ]
         show_table(["FIGURE", "FIRST", "OTHER", "DIFFERENCE (95 %)", "P"], rows, right=(1, 2, 3, 4))
-    remark(f"{scenarios} pairs of scenarios with the same luck; P: paired t test.")
+    remark(f"{settings.scenarios} pairs of scenarios with the same luck; P: paired t test.")
 
 
 @click.command(
@@ -95,10 +91,7 @@ def stress(
     outages: tuple[str, ...],
     critical: int | None,
     weeks: float,
-    scenarios: int,
-    periods: int,
-    warm_up: int,
-    seed: int,
+    settings: "Settings",
     workers: int | None,
     as_json: bool,
 ) -> None:
@@ -110,7 +103,6 @@ def stress(
     from kifabrik.recipes.supply_chain.tables import read_network  # noqa: PLC0415 - slow to import
 
     network = read_network(folder)
-    settings = settings_of(scenarios, periods, warm_up, seed)
     if critical is not None:
         wanted = failing.look(network, settings, weeks=weeks, most=critical)
         with counting("simulating", wanted.total, quiet=as_json) as progress:
@@ -124,7 +116,7 @@ def stress(
             remark(tried(len(wanted.names), len(network.nodes)))
         return
     base, events = _events(network, outages)
-    with counting("simulating", scenarios * (len(events) + 1), quiet=as_json) as progress:
+    with counting("simulating", settings.scenarios * (len(events) + 1), quiet=as_json) as progress:
         found = comparing.stress(base, events, settings, progress=progress, workers=workers)
     if as_json:
         show_json({"outages": plain_values(found)})

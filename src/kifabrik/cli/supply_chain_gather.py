@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import json_option, language_option
 from kifabrik.cli.supply_chain_run import conclude_study
 from kifabrik.cli.supply_chain_study import workers_option
 
@@ -18,7 +18,7 @@ from kifabrik.cli.supply_chain_study import workers_option
 )
 @click.argument("parts", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Where results go.")
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report.")
+@language_option("Of the report.")
 @click.option(
     "--critical",
     type=click.IntRange(min=0),

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 
 from kifabrik.cli.counting import counting, in_stages
-from kifabrik.cli.options import json_option
+from kifabrik.cli.options import json_option, language_option
 from kifabrik.cli.supply_chain_study import (
     plain_values,
-    settings_of,
     show_estimate,
     show_number,
     show_share,
@@ -19,6 +18,7 @@ from kifabrik.cli.terminal import done, remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
     from kifabrik.recipes.supply_chain.optimum import NodePlan, Optimum
+    from kifabrik.recipes.supply_chain.results import Settings
 
 _SHOWN: Final = 20
 _NETWORK: Final = "network"
@@ -45,7 +45,7 @@ _NETWORK: Final = "network"
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for tables and report of the proposed plan, and for its network.",
 )
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report.")
+@language_option("Of the report.")
 @click.option("--all", "show_all", is_flag=True, help=f"Show every node, not the {_SHOWN} that change most.")
 @study_options
 @json_option
@@ -58,10 +58,7 @@ def optimise(
     out: Path | None,
     language: Literal["de", "en"],
     show_all: bool,
-    scenarios: int,
-    periods: int,
-    warm_up: int,
-    seed: int,
+    settings: "Settings",
     workers: int | None,
     as_json: bool,
 ) -> None:
@@ -77,7 +74,6 @@ def optimise(
     if out:
         refuse_existing(out / _NETWORK)
     network = read_network(folder, what_if)
-    settings = settings_of(scenarios, periods, warm_up, seed)
     with in_stages(quiet=as_json) as progress:
         found = find(
             network,
@@ -92,7 +88,11 @@ def optimise(
     if as_json:
         show_json({**plain_values(found), "gap": found.placement.gap})
         return
-    _show(found, len(found.nodes) if show_all else _SHOWN)
+    _show_plans(found)
+    click.echo()
+    _show_nodes(found, len(found.nodes) if show_all else _SHOWN)
+    _tell_search(found)
+    _tell_verdict(found)
     if page:
         remark(f"Tables and report: {page}; the proposed network: {page.parent / _NETWORK}")
 
@@ -117,9 +117,7 @@ def _write(found: "Optimum", out: Path, language: Literal["de", "en"], workers: 
     return write_report(results, out, language=language, frontier=found.frontier)
 
 
-def _show(found: "Optimum", shown: int) -> None:
-    from kifabrik.recipes.supply_chain.optimum import Start  # noqa: PLC0415 - slow to import
-
+def _show_plans(found: "Optimum") -> None:
     points = [
         (
             f"{point.name}{' *' if point.is_chosen else ''}",
@@ -132,7 +130,9 @@ def _show(found: "Optimum", shown: int) -> None:
     money = f" ({found.network.currency})"
     columns = ["PLAN", "FILL RATE (BETA)", f"STOCK VALUE{money}", f"COST AGAINST TODAY{money}"]
     show_table(columns, points, right=(1, 2, 3))
-    click.echo()
+
+
+def _show_nodes(found: "Optimum", shown: int) -> None:
     changed = sorted(found.nodes, key=_change, reverse=True)[:shown]
     rows = [
         (
@@ -150,6 +150,11 @@ def _show(found: "Optimum", shown: int) -> None:
     )
     if len(changed) < len(found.nodes):
         remark(f"{len(found.nodes) - len(changed)} more nodes change less; --all shows them.")
+
+
+def _tell_search(found: "Optimum") -> None:
+    from kifabrik.recipes.supply_chain.optimum import Start  # noqa: PLC0415 - slow to import
+
     proven = "proven least" if found.placement.is_proven else f"at most {found.placement.gap:.2%} above the least"
     frontier = found.frontier
     fewer = (
@@ -160,6 +165,9 @@ def _show(found: "Optimum", shown: int) -> None:
     if found.start is not Start.GUARANTEED_SERVICE:
         whose = "Safety at every node" if found.start is Start.EVERYWHERE else "Today's safety"
         remark(f"{whose} was scaled: in the simulation that is cheaper than where the placement puts it.")
+
+
+def _tell_verdict(found: "Optimum") -> None:
     reached = f"fresh scenarios: beta {show_share(found.proposed.beta)}, asked for {found.target:.2%}"
     dearest = found.proposed.cost.low
     if any(

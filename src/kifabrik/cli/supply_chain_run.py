@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from kifabrik.cli.counting import counting
-from kifabrik.cli.options import json_option
-from kifabrik.cli.supply_chain_study import doubts, plain_values, settings_of, show_number, study_options, tried
+from kifabrik.cli.options import json_option, language_option
+from kifabrik.cli.supply_chain_study import doubts, plain_values, show_number, study_options, tried
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
 
 if TYPE_CHECKING:
-    from kifabrik.recipes.supply_chain.results import Results
+    from kifabrik.recipes.supply_chain.results import Results, Settings
 
 
 class PartType(click.ParamType[tuple[int, int]]):
@@ -45,7 +45,7 @@ class PartType(click.ParamType[tuple[int, int]]):
 @study_options
 @click.option("--what-if", default="", help="A name of the table scenarios.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where results go. [FOLDER-results]")
-@click.option("--language", type=click.Choice(["de", "en"]), default="en", show_default=True, help="Of the report.")
+@language_option("Of the report.")
 @click.option(
     "--critical",
     type=click.IntRange(min=0),
@@ -57,10 +57,7 @@ class PartType(click.ParamType[tuple[int, int]]):
 @json_option
 def run(
     folder: Path,
-    scenarios: int,
-    periods: int,
-    warm_up: int,
-    seed: int,
+    settings: "Settings",
     workers: int | None,
     what_if: str,
     out: Path | None,
@@ -76,17 +73,16 @@ def run(
     from kifabrik.recipes.supply_chain.tables import read_network  # noqa: PLC0415
 
     network = read_network(folder, what_if)
-    whole = settings_of(scenarios, periods, warm_up, seed)
-    settings = share(whole, *part) if part else whole
-    with counting("simulating", settings.scenarios, quiet=as_json) as progress:
+    mine = share(settings, *part) if part else settings
+    with counting("simulating", mine.scenarios, quiet=as_json) as progress:
         results = simulate(
-            network, settings, watch=watched(network), workers=workers, progress=progress, tallied=part is not None
+            network, mine, watch=watched(network), workers=workers, progress=progress, tallied=part is not None
         )
     target = out or Path(f"{os.fspath(folder).rstrip('/')}-{f'part-{part[0]}' if part else 'results'}")
     if part is None:
         conclude_study(results, target, critical, language, workers=workers, as_json=as_json)
         return
-    save_part(Part(results, whole), target)
+    save_part(Part(results, settings), target)
     if as_json:
         show_json({"folder": str(target), "part": part[0], "parts": part[1]})
         return

@@ -7,24 +7,32 @@ import math
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 if TYPE_CHECKING:
     from kifabrik.recipes.supply_chain.network import Network, Node
-    from kifabrik.recipes.supply_chain.results import Settings
     from kifabrik.recipes.supply_chain.studies import Estimate
 
-F = TypeVar("F", bound=Callable[..., Any])
 _SMALL_P: Final = 0.001
 
 
 workers_option = click.option("--workers", type=click.IntRange(min=1), help="Threads. [one for each core]")
 
 
-def study_options(command: F) -> F:
-    """Add `--scenarios`, `--periods`, `--warm-up`, `--seed` and `--workers`."""
+def study_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add options of a study: `--workers`, and those that the command gets together as `settings`."""
+
+    @wraps(command)
+    def with_settings(*, scenarios: int, periods: int, warm_up: int, seed: int, **others: Any) -> None:
+        from kifabrik.recipes.supply_chain.results import Settings  # noqa: PLC0415 - slow to import
+
+        settings = Settings(scenarios=scenarios, periods=periods, warm_up=warm_up, seed=seed)
+        command(settings=settings, **others)
+
+    made: Callable[..., None] = with_settings
     for option in (
         workers_option,
         click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of all luck."),
@@ -36,15 +44,8 @@ def study_options(command: F) -> F:
         ),
         click.option("--scenarios", type=click.IntRange(min=2), default=1000, show_default=True, help="How many."),
     ):
-        command = option(command)
-    return command
-
-
-def settings_of(scenarios: int, periods: int, warm_up: int, seed: int) -> "Settings":
-    """Settings of a study."""
-    from kifabrik.recipes.supply_chain.results import Settings  # noqa: PLC0415 - slow to import
-
-    return Settings(scenarios=scenarios, periods=periods, warm_up=warm_up, seed=seed)
+        made = option(made)
+    return made
 
 
 def doubts(network: "Network") -> list[str]:

@@ -210,7 +210,10 @@ class Connection:
 
     def _raise_problem(self, answer: Head, content: bytes) -> None:
         # The factory sends neither pages nor redirects. What does stands between: it must never pass for a success.
-        if answer.is_redirect or answer.headers.get("content-type", "").startswith("text/html"):
+        page = answer.headers.get("content-type", "").startswith("text/html")
+        if page and answer.status in _PASSING:
+            raise _by_status(_root(self.url), answer.status)  # of a proxy that does not reach it just now
+        if page or answer.is_redirect:
             raise UnavailableError(
                 f"a web page answered in place of the factory at {_root(self.url)} (HTTP {answer.status})",
                 hint="Is it the right address? "

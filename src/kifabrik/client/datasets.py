@@ -39,13 +39,31 @@ class Datasets:
         """Hand in an erasure signed by the tenant key; the keyholder carries it out."""
         return self._http.post("/v1/erasures", Signed(statement=erasure.to_json()), Logged)
 
-    def erasure(self, dataset: str, *, wait_s: float = 0) -> ErasureView:
-        """How far an erasure is; waits for the certificate at most `wait_s`."""
-        return self._http.get(f"/v1/erasures/{dataset}", ErasureView, wait_s=wait_s)
+    def erasure(self, dataset: str, *, after: str = "", wait_s: float = 0) -> ErasureView:
+        """How far an erasure is; waits for a certificate at most `wait_s`.
+
+        Args:
+            dataset: Dataset id.
+            after: Digest of a certificate that is known: waits for another one.
+            wait_s: Seconds.
+        """
+        known = {"after": after} if after else {}
+        return self._http.get(f"/v1/erasures/{dataset}", ErasureView, wait_s=wait_s, **known)
 
     def statement(self, digest: str) -> Envelope:
-        """Any statement of this tenant by its digest; verify it before use."""
-        envelope = Envelope.from_json(self._http.get(f"/v1/statements/{digest}", Signed).statement)
+        """Any statement of this tenant by its digest; verify it before use.
+
+        Raises:
+            IntegrityError: What the factory has under this digest is damaged, or another one.
+            NotFoundError: It has none.
+        """
+        try:
+            envelope = Envelope.from_json(self._http.get(f"/v1/statements/{digest}", Signed).statement)
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"statement {digest[:16]} is damaged at the factory: {error.message}",
+                hint="Its operator must put the database back from a backup; the statement cannot be made anew.",
+            ) from error
         if envelope.digest != digest:
             raise IntegrityError(f"the factory returned another statement than {digest[:16]}")
         return envelope

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from kifabrik.client.connection import Connection
 from kifabrik.runs.states import RunState
@@ -10,6 +10,8 @@ from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.body import Detail
 from kifabrik.wire.runs import Evidence, Plan, PlanRequest, RunEvent, RunOrder, RunView, StreamView
 from kifabrik.wire.tenants import Logged, Signed
+
+_TASKS_A_PAGE: Final = 500
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,9 @@ class Runs:
         """One run; with `wait_s`, as soon as its revision is higher than `revision`."""
         return self._http.get(f"/v1/runs/{run}", RunView, wait_s=wait_s, revision=revision)
 
-    def tasks(self, sweep: str, *, limit: int = 500, after: str = "") -> list[RunView]:
+    def tasks(self, sweep: str, *, after: str = "") -> list[RunView]:
         """Tasks of a sweep in their order; `after` is the run id of the task to go on after."""
-        return self._http.get_list(f"/v1/runs/{sweep}/tasks", RunView, limit=limit, after=after)
+        return self._http.get_list(f"/v1/runs/{sweep}/tasks", RunView, limit=_TASKS_A_PAGE, after=after)
 
     def all_tasks(self, sweep: str) -> Iterator[RunView]:
         """Every task of a sweep, in pages."""

@@ -24,6 +24,10 @@ from kifabrik.transfer.details import Names, make_detail
 from kifabrik.values import format_time, now_utc, parse_time
 from kifabrik.wire.runs import Plan, PlanRequest, RunView
 
+OTHERWISE: Final = (
+    "Change resources, place, budget or tasks in the job file to what there is, or ask the factory for more."
+)
+"""What to do about a plan that cannot be carried out; its reason says what there is."""
 QUEUE_TIME: Final = timedelta(days=7)
 """How long an order may wait for its turn before no key is released for it any more."""
 

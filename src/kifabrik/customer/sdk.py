@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kifabrik.customer.apply import lock_environment, prepare_all, submit
+from kifabrik.customer.apply import OTHERWISE, lock_environment, prepare_all, submit
 from kifabrik.customer.follow import read_log
 from kifabrik.customer.log_lines import LogLine
 from kifabrik.customer.named import ModelVersion
@@ -261,7 +261,7 @@ class Factory:
         prepared = prepare_all(self.session, jobs, self._plan)
         for one in prepared:
             if not one.plan.feasible:
-                raise CapacityError(f"this cannot run here: {one.plan.reason}")
+                raise CapacityError(f"this cannot run here: {one.plan.reason}", hint=OTHERWISE)
         views: list[RunView] = []
         for one in prepared:
             ordered = {view.run: view.order for view in views}

@@ -20,7 +20,7 @@ from kifabrik.client.tenants import Tenants
 from kifabrik.customer.catalogue import Catalogue
 from kifabrik.customer.profile import Profile, member_folder
 from kifabrik.customer.unfinished import remove_unfinished
-from kifabrik.errors import ConflictError, IntegrityError, RefusedError
+from kifabrik.errors import ConflictError, IntegrityError, RefusedError, UnavailableError
 from kifabrik.ledger.checkpoint import log_origin, witness_verifier
 from kifabrik.ledger.entry import Entry, EntryKind
 from kifabrik.ledger.mirror import Mirror
@@ -44,6 +44,7 @@ _STATEMENTS: Final = 256
 """Statements a session keeps: a digest names one statement for ever, and what it names is looked up in the log."""
 _PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.05
+_IT_WAITS: Final = "Does it wait for the factory? Try again, or stop it first."
 """Between looks whether another command is done with the mirror."""
 
 
@@ -210,7 +211,7 @@ class Session:
         after the other.
 
         Raises:
-            ConflictError: Another process keeps the copy busy.
+            UnavailableError: Another command keeps the copy busy for too long; it may wait for the factory.
             IntegrityError: The log was rolled back, forked or is incomplete.
         """
         with self._catching_up, _when_free(member_folder(self.home, "ledger")) as files:
@@ -235,9 +236,11 @@ def _when_free(folder: Path) -> MirrorFiles:
     while True:
         try:
             return MirrorFiles(folder)
-        except ConflictError:
+        except ConflictError as error:
             if time.monotonic() > until:
-                raise
+                raise UnavailableError(
+                    f"another command of yours has kept {folder} busy for {_PATIENCE_S:.0f} s", hint=_IT_WAITS
+                ) from error
         time.sleep(_PAUSE_S)
 
 

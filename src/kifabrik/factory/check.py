@@ -38,6 +38,7 @@ _BATCH: Final = 1000
 
 _RESTORE: Final = "Copy it back from your backup of objects/; without one the tenant must seal or run again."
 _STRAY: Final = "Nothing reads it; move it away once you know where it comes from."
+_AGAIN: Final = "The service deletes it within six hours while it runs, and at once when it starts."
 _EVIDENCE: Final = (
     "Keep a copy of database and keys/ as evidence and tell the tenant: its keyholder will refuse this log."
 )
@@ -118,7 +119,13 @@ class Check:
             elif there != size:
                 yield Finding(tenant, f"object {key} has {there} bytes, not {size}", _RESTORE)
         for key in files.keys() - rows.keys() - moving:
-            yield Finding(key.partition("/")[0], f"object {key} belongs to nothing", _STRAY)
+            tenant, digest = key.partition("/")[0], key.rpartition("/")[2]
+            with self._store.read() as transaction:
+                again = transaction.objects.came_again(tenant, [digest])
+            if again:
+                yield Finding(tenant, f"object {key} came again after it was deleted ({again[0].why})", _AGAIN)
+            else:
+                yield Finding(tenant, f"object {key} belongs to nothing", _STRAY)
 
     def _digests(self) -> Iterator[Finding]:
         with self._store.read() as transaction:

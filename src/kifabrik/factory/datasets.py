@@ -1,16 +1,22 @@
 """Registering versions of datasets."""
 
+from typing import Final
+
 from kifabrik.datasets.manifest import Manifest, verify_manifest
 from kifabrik.errors import IntegrityError, RefusedError, UsageError
+from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.keyholders import Keyholders
 from kifabrik.factory.members import Members
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.records import Recorded, SealedDetail
+from kifabrik.factory.records import Recorded, SealedDetail, Why
 from kifabrik.factory.statements import Statements
 from kifabrik.factory.versions import Versions
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.values import Kind, is_id
+
+_EVER: Final = "9999"
+"""Later than every time: whenever somebody has asked last."""
 
 
 class Datasets:
@@ -22,16 +28,24 @@ class Datasets:
         members: Knows the device that must have signed.
         keyholders: Knows the recipients the keyholder has published.
         versions: Checks chain and objects.
+        deletions: Deletes what was uploaded for an erased one.
     """
 
     def __init__(
-        self, store: Store, statements: Statements, members: Members, keyholders: Keyholders, versions: Versions
+        self,
+        store: Store,
+        statements: Statements,
+        members: Members,
+        keyholders: Keyholders,
+        versions: Versions,
+        deletions: Deletions,
     ) -> None:
         self._store = store
         self._statements = statements
         self._members = members
         self._keyholders = keyholders
         self._versions = versions
+        self._deletions = deletions
 
     def register(self, tenant: str, member: str, manifest: Envelope, detail: SealedDetail | None) -> Recorded:
         """Put a version on record whose objects are all uploaded.
@@ -50,18 +64,29 @@ class Datasets:
                 return recorded
             said = statement.predicate
             _check_owner(tenant, said)
-            if transaction.datasets.erasure(tenant, said.owner) is not None:
-                raise RefusedError(f"dataset {said.owner} is erased", hint="Seal it as a new dataset.")
-            self._check_recipient(transaction, said)
-            self._versions.enter(transaction, statement)
-            return self._statements.put_on_record(
-                transaction,
-                tenant,
-                manifest,
-                EntryKind.DATASET_SEALED,
-                {"dataset": said.owner, "version": said.version, "manifest": manifest.digest, "member": member},
-                detail=detail,
-            )
+            if transaction.datasets.erasure(tenant, said.owner) is None:
+                self._check_recipient(transaction, said)
+                self._versions.enter(transaction, statement)
+                return self._statements.put_on_record(
+                    transaction,
+                    tenant,
+                    manifest,
+                    EntryKind.DATASET_SEALED,
+                    {
+                        "dataset": said.owner,
+                        "version": said.version,
+                        "manifest": manifest.digest,
+                        "member": member,
+                    },
+                    detail=detail,
+                )
+            self._drop_unused(transaction, said)
+        raise RefusedError(f"dataset {said.owner} is erased", hint="Seal it as a new dataset.")
+
+    def _drop_unused(self, transaction: Transaction, said: Manifest) -> None:
+        """Delete what was uploaded for a version of an erased dataset: nobody will have a key to it."""
+        needless = transaction.objects.unused_among(said.tenant, said.objects(), _EVER)
+        self._deletions.begin(transaction, said.tenant, needless, Why.ERASED)
 
     def _check_recipient(self, transaction: Transaction, said: Manifest) -> None:
         published = self._keyholders.published(transaction, said.tenant)

@@ -4,6 +4,7 @@ Invariants:
 - an object to be deleted is no longer readable from the commit that decides it;
 - a deletion is done by whoever holds its claim; a claim that is not crossed out lapses and is done again;
 - an object under deletion is not uploaded again before the deletion is crossed out;
+- what was deleted is remembered, so that what an upload held open brings afterwards is known (`returned`);
 - where clients store objects themselves, one that was entered just now is deleted a little later: by then
   nobody may store it once more.
 """
@@ -16,10 +17,11 @@ from typing import Final
 from kifabrik.errors import UnavailableError
 from kifabrik.factory.keys import counted, object_key
 from kifabrik.factory.ports import Clock, ObjectStore, Store, Transaction
-from kifabrik.factory.records import Deletion
+from kifabrik.factory.records import Deletion, Why
 from kifabrik.values import format_time
 
 _CLAIM_LASTS: Final = timedelta(minutes=10)
+_ANY: Final = 2**62
 _BATCH: Final = 500
 """Objects claimed together: what is crossed out in one transaction holds up no other writer for long."""
 
@@ -40,7 +42,7 @@ class Deletions:
         self._clock = clock
         self._linger = linger
 
-    def begin(self, transaction: Transaction, tenant: str, digests: Iterable[str]) -> int:
+    def begin(self, transaction: Transaction, tenant: str, digests: Iterable[str], why: Why) -> int:
         """Write down within `transaction` that these objects are to go, and do it after the commit.
 
         Returns:
@@ -48,10 +50,23 @@ class Deletions:
         """
         now = self._clock()
         young, until = format_time(now - self._linger), format_time(now + self._linger)
-        count = transaction.objects.begin_deletions(tenant, digests, young, until)
+        count = transaction.objects.begin_deletions(tenant, digests, why, young, until)
         if count:
             transaction.after_commit(("delete", tenant), lambda: self._quietly(tenant))
         return count
+
+    def begin_again(self, transaction: Transaction, tenant: str, digest: str, size: int) -> bool:
+        """Write down within `transaction` that an object is to go that nothing knows; done after the commit.
+
+        Returns:
+            False if it is stored, or on its way in or out: then it is not such a one.
+        """
+        if not transaction.objects.delete_again(tenant, digest, size):
+            return False
+        # It takes the room it takes until it is gone, whatever the quota.
+        transaction.accounts.reserve_bytes(tenant, counted(size), _ANY)
+        transaction.after_commit(("delete", tenant), lambda: self._quietly(tenant))
+        return True
 
     def carry_out(self, tenant: str = "", digest: str = "") -> int:
         """Do what is written down and held by nobody; how many objects that were.
@@ -101,7 +116,8 @@ class Deletions:
 
     def _cross_out(self, tenant: str, done: list[Deletion], claim: str) -> None:
         with self._store.write(tenant) as transaction:
-            freed = sum(counted(one.size) for one in done if transaction.objects.end_deletion(one, claim))
+            now = format_time(self._clock())
+            freed = sum(counted(one.size) for one in done if transaction.objects.end_deletion(one, claim, now))
             transaction.accounts.reserve_bytes(tenant, -freed, 0)
 
     def _quietly(self, tenant: str) -> None:

@@ -4,9 +4,13 @@ Invariants:
 - from the entry `erasure.decided` on, no version, grant or lease of the dataset is taken;
 - objects go only after the keyholder has certified that the key is destroyed, and only those that no
   live version needs;
-- a later certificate replaces an earlier one only to say that it is complete;
+- after a complete certificate only one is taken that names more: what a run that had keys has put out since;
+- with the results of a run that has ended, its checkpoints go as well; headers by which members could open them or
+  its log are thrown away;
 - a later decision replaces an earlier one only to ask for the results made from the dataset as well.
 """
+
+from dataclasses import asdict
 
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError
 from kifabrik.factory.accounts import find_tenant
@@ -15,11 +19,12 @@ from kifabrik.factory.hints import erasure_topic
 from kifabrik.factory.keyholders import Keyholders
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import Store, Transaction
-from kifabrik.factory.records import Erasure, ErasureState, MailKind, Recorded
+from kifabrik.factory.records import Erasure, ErasureState, MailKind, Recorded, Why
 from kifabrik.factory.statements import Statements
 from kifabrik.grants.statements import Erasure as ErasureStatement
-from kifabrik.grants.statements import ErasureCertificate
+from kifabrik.grants.statements import ErasureCertificate, named_in
 from kifabrik.ledger.entry import EntryKind
+from kifabrik.orders.tasks import order_run
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import read_unverified, verify_statement
@@ -93,6 +98,7 @@ class Erasures:
             if recorded is not None:
                 return recorded
             before = _decided(transaction, tenant, said)
+            _check_says_more(transaction, before, said)
             deleted = self._delete(transaction, tenant, said)
             state = ErasureState.CERTIFIED
             after = Erasure(
@@ -142,8 +148,7 @@ class Erasures:
         envelope = transaction.statements.get(erasure.tenant, erasure.certificate)
         if envelope is None:
             return
-        complete = read_unverified(envelope, ErasureCertificate)[0].complete  # verified when it came
-        state = ErasureState.DONE if complete else ErasureState.PENDING_BACKUPS
+        state = _state_after(read_unverified(envelope, ErasureCertificate)[0])  # verified when it came
         transaction.datasets.put_erasure(
             Erasure(
                 erasure.tenant,
@@ -160,9 +165,21 @@ class Erasures:
         versions = transaction.datasets.versions(tenant, said.dataset)
         gone = [one.manifest for one in versions if one.owner == said.dataset]
         gone += [one.manifest for one in said.derived if one.erased]
+        # Who has asked before and not fetched them yet would get them still. A sweep is asked for as a whole.
+        erased = {name for one in said.runs if one.erased for name in (one.run, order_run(one.run))}
+        transaction.leases.drop_headers_to_members(tenant, sorted(erased))
+        for run in (one.run for one in said.runs if one.erased and one.ended):
+            gone += [one.manifest for one in transaction.datasets.versions(tenant, f"{run}/checkpoint")]
         for manifest in gone:
             transaction.datasets.mark_erased(tenant, manifest, self._log.now())
-        return self._deletions.begin(transaction, tenant, sorted(transaction.datasets.only_in(tenant, gone)))
+        needless = sorted(transaction.datasets.only_in(tenant, gone))
+        return self._deletions.begin(transaction, tenant, needless, Why.ERASED)
+
+
+def _state_after(said: ErasureCertificate) -> ErasureState:
+    if said.complete:
+        return ErasureState.DONE
+    return ErasureState.PENDING_RUNS if said.going_on else ErasureState.PENDING_BACKUPS
 
 
 def _asks_for_derived(transaction: Transaction, erasure: Erasure) -> bool:
@@ -179,6 +196,13 @@ def _decided(transaction: Transaction, tenant: str, said: ErasureCertificate) ->
         raise NotFoundError(f"it was not decided that dataset {said.dataset} be erased")
     if erasure.statement != said.erasure:
         raise IntegrityError("the certificate is about another decision")
-    if erasure.state is ErasureState.DONE:
-        raise ConflictError(f"dataset {said.dataset} is completely erased already")
     return erasure
+
+
+def _check_says_more(transaction: Transaction, erasure: Erasure, said: ErasureCertificate) -> None:
+    envelope = transaction.statements.get(erasure.tenant, erasure.certificate) if erasure.certificate else None
+    if envelope is None:
+        return
+    before = read_unverified(envelope, ErasureCertificate)[0]  # verified when it came
+    if before.complete and before.erasure == said.erasure and named_in(asdict(said)) <= named_in(asdict(before)):
+        raise ConflictError(f"dataset {said.dataset} is completely erased already")

@@ -8,6 +8,7 @@ from kifabrik.errors import KifabrikError
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.erasures import Erasures
 from kifabrik.factory.objects import Objects
+from kifabrik.factory.returned import Returned
 from kifabrik.factory.unregistered import Unregistered
 
 EVERY_S: Final = 60.0
@@ -22,6 +23,7 @@ class Housekeeping:
         erasures: Certified and not yet settled.
         objects: Uploads nobody goes on with.
         unregistered: Objects nobody has registered.
+        returned: Objects that came again after they were deleted.
         give_up_parts: Gives up what was stored in part.
     """
 
@@ -31,9 +33,16 @@ class Housekeeping:
         erasures: Erasures,
         objects: Objects,
         unregistered: Unregistered,
+        returned: Returned,
         give_up_parts: Callable[[], None] = lambda: None,
     ) -> None:
-        rows = (deletions.carry_out, erasures.settle, objects.give_up_abandoned, unregistered.remove)
+        rows = (
+            deletions.carry_out,
+            erasures.settle,
+            objects.give_up_abandoned,
+            unregistered.remove,
+            returned.remove,
+        )
         self._tasks: tuple[Callable[[], object], ...] = (*rows, give_up_parts)
 
     def tidy(self) -> None:

@@ -45,6 +45,8 @@ class Leadership:
         self._gone = gone
         self._token: int | None = None
         self._renew_at = clock()
+        self.other = ""
+        """Name of the service that drives instead, as far as is known."""
 
     def hold(self) -> bool:
         """Take or keep the lead, renewing it in good time; whether it is held."""
@@ -57,6 +59,7 @@ class Leadership:
             if leader is not None and leader.holder != self._holder and self._gone(transaction, leader.holder):
                 transaction.runs.resign(_NAME, leader.token)
             self._token = transaction.runs.lead(_NAME, self._holder, format_time(now), until)
+        self.other = leader.holder if self._token is None and leader is not None else ""
         self._renew_at = now + timedelta(seconds=_RENEW_AFTER_S)
         return self._token is not None
 

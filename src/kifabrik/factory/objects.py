@@ -2,6 +2,8 @@
 
 Invariants:
 - an object is readable only after its bytes were hashed, made durable and entered in the database;
+- it is entered only while its upload is on record: an upload that was held open across the deletion of its object
+  ends with nothing stored;
 - room for an upload is reserved before its first byte is taken and given back if it is abandoned;
 - an object somebody is told of as there is kept anew from that moment, if nothing on record uses it yet;
 - an object of another tenant neither helps nor shows: everything is looked up under the tenant.
@@ -12,7 +14,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
-from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
+from kifabrik.errors import (
+    CapacityError,
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    UnavailableError,
+    UsageError,
+)
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.keys import counted, object_key
 from kifabrik.factory.ports import Clock, ObjectStore, Store, Transaction
@@ -51,6 +60,13 @@ class Staging(Protocol):
     def drop(self, tenant: str, digest: str) -> None:
         """Forget what has arrived."""
         ...
+
+
+def _deleted(digest: str) -> ConflictError:
+    return ConflictError(
+        f"object {digest[:16]} was deleted while it was sent",
+        hint="What it belongs to was erased meanwhile, or the upload was given up. Seal and send again.",
+    )
 
 
 class Objects:
@@ -108,7 +124,7 @@ class Objects:
             raise NotFoundError("there is no such upload")
         return min(self._staging.length(tenant, digest), max(upload.size - 1, 0))
 
-    def receive(self, tenant: str, digest: str, size: int, offset: int, data: bytes) -> int:
+    def receive(self, tenant: str, digest: str, size: int, offset: int, data: bytes, *, took_s: float = 0.0) -> int:
         """Take a piece of an object and return how many bytes have arrived now.
 
         Bytes for another offset than the next one are not taken: the answer says where to go on.
@@ -119,15 +135,19 @@ class Objects:
             size: Its bytes.
             offset: Where the piece belongs.
             data: The piece.
+            took_s: How long it took to come: what was deleted within that time is not taken again.
 
         Raises:
             CapacityError: It does not fit into the tenant's quota or onto the disk.
             IntegrityError: The whole has another digest; the upload has to begin anew.
             UsageError: The piece reaches beyond the object's size.
             UnavailableError: An earlier object of this digest is still being deleted.
+            ConflictError: It was deleted while it was sent.
         """
         if offset + len(data) > size:
             raise UsageError(f"a piece of {len(data)} bytes at {offset} reaches beyond the object's {size} bytes")
+        if self._removed_within(tenant, [digest], took_s):
+            raise _deleted(digest)
         if self.begin(tenant, digest, size):
             return size
         arrived = self._staging.append(tenant, digest, offset, data)
@@ -140,7 +160,9 @@ class Objects:
             raise
         self._files.adopt(file, object_key(tenant, digest))
         with self._store.write(tenant) as transaction:
-            self._enter(transaction, tenant, digest, size)
+            entered = self._enter(transaction, tenant, digest, size)
+        if not entered:
+            raise _deleted(digest)
         return size
 
     def put(self, tenant: str, digest: str, body: bytes) -> None:
@@ -155,10 +177,15 @@ class Objects:
             self._staging.drop(tenant, digest)
         raise UnavailableError(f"somebody else uploads object {digest[:16]}", hint="Try again in a moment.")
 
-    def take(self, tenant: str, bodies: Iterable[bytes]) -> list[str]:
+    def take(self, tenant: str, bodies: Iterable[bytes], *, took_s: float = 0.0) -> list[str]:
         """Take small objects whole, all entered at once; return the digests of those that were not taken.
 
-        Those are being uploaded piece by piece, and only that way can go on.
+        Those are being uploaded piece by piece, and only that way can go on; or they were deleted meanwhile.
+
+        Args:
+            tenant: Whose objects they are.
+            bodies: The objects.
+            took_s: How long they took to come: what was deleted within that time is not taken again.
 
         Raises:
             CapacityError: They do not fit into the tenant's quota or onto the disk.
@@ -169,18 +196,26 @@ class Objects:
             deleting = [digest for digest in wanted if transaction.objects.deleting(tenant, digest)]
         for digest in deleting:
             self._deletions.make_way(tenant, digest)
+        gone = self._removed_within(tenant, wanted, took_s)
         with self._store.write(tenant) as transaction:
-            fresh = wanted.keys() - transaction.objects.sizes(tenant, wanted).keys()
-            transaction.objects.renew(tenant, wanted.keys() - fresh, format_time(self._clock()))
+            fresh = wanted.keys() - gone - transaction.objects.sizes(tenant, wanted).keys()
+            transaction.objects.renew(tenant, wanted.keys() - fresh - gone, format_time(self._clock()))
             for digest in fresh:
                 self._reserve(transaction, tenant, digest, len(wanted[digest]))
         whole = [digest for digest in sorted(fresh) if self._takes_whole(tenant, digest, wanted[digest])]
         for digest in whole:
             self._files.adopt(self._staging.finish(tenant, digest), object_key(tenant, digest))
         with self._store.write(tenant) as transaction:
-            for digest in whole:
-                self._enter(transaction, tenant, digest, len(wanted[digest]))
-        return sorted(fresh.difference(whole))
+            entered = [one for one in whole if self._enter(transaction, tenant, one, len(wanted[one]))]
+        return sorted({*gone, *fresh.difference(entered)})
+
+    def _removed_within(self, tenant: str, digests: Iterable[str], took_s: float) -> set[str]:
+        """Those that were deleted, and not sent anew since, while they came; times are noted to the second."""
+        if took_s < 1:
+            return set()
+        since = format_time(self._clock() - timedelta(seconds=took_s))
+        with self._store.read() as transaction:
+            return {one.digest for one in transaction.objects.came_again(tenant, digests) if one.removed > since}
 
     def _takes_whole(self, tenant: str, digest: str, data: bytes) -> bool:
         """Whether an object arrived from its first byte, and not behind what others had begun."""
@@ -242,11 +277,16 @@ class Objects:
         with self._store.read() as transaction:
             size = transaction.objects.sizes(tenant, [digest]).get(digest)
             upload = transaction.objects.upload(tenant, digest)
+            again = transaction.objects.came_again(tenant, [digest])
         if size is not None:
             return size
-        if upload is None:
-            raise NotFoundError("there is no such upload")
-        return upload.size
+        if upload is not None:
+            return upload.size
+        there = self._files.size(object_key(tenant, digest)) if again else None
+        if there is not None:
+            with self._store.write(tenant) as transaction:
+                self._deletions.begin_again(transaction, tenant, digest, there)
+        raise NotFoundError("there is no such upload")
 
     def enter(self, tenant: str, digest: str, size: int) -> None:
         """Enter an object that is in the store; what has come of it another way is dropped.
@@ -315,12 +355,15 @@ class Objects:
             )
         transaction.objects.put_upload(Upload(tenant, digest, size, format_time(self._clock())))
 
-    def _enter(self, transaction: Transaction, tenant: str, digest: str, size: int) -> None:
+    def _enter(self, transaction: Transaction, tenant: str, digest: str, size: int) -> bool:
+        """Enter an object whose file is in place; False if nobody waits for it any more: then its file goes."""
         if digest in transaction.objects.sizes(tenant, [digest]):
-            return
+            return True
         if not transaction.objects.drop_upload(tenant, digest):
-            transaction.accounts.reserve_bytes(tenant, counted(size), self._quota_bytes + counted(size))
+            self._deletions.begin_again(transaction, tenant, digest, size)
+            return False
         transaction.objects.add(tenant, digest, size, format_time(self._clock()))
+        return True
 
     def _give_up(self, tenant: str, digest: str) -> None:
         with self._store.write(tenant) as transaction:

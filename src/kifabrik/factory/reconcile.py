@@ -1,7 +1,8 @@
 """The loop that drives all runs: woken by hints, with a slow sweep for what hints do not tell.
 
 Invariants:
-- one service at a time drives; another takes over when its lease has run out;
+- one service at a time drives; another takes over when its lease has run out; each says when it begins to drive or
+  to stand by;
 - whatever goes wrong in one pass is written down and tried again in the next; the loop never ends by itself;
 - a pass begins with what has ended, so that what it frees can be given away in the same pass;
 - what waits is looked at when something was heard that concerns it, and every few seconds in any case; what is
@@ -69,6 +70,7 @@ class Reconciler:
         self._ordered = threading.Event()
         self._queue_looked = 0.0
         """When what waits was looked at last."""
+        self._drives: bool | None = None
         self._ending = False
         self._thread = threading.Thread(target=self._drive, name="runs", daemon=True)
 
@@ -96,7 +98,9 @@ class Reconciler:
             lives: Whether what has been started is looked at, too.
             queue: Whether what waits is, also if nothing was heard that concerns it.
         """
-        if not self._leadership.hold():
+        held = self._leadership.hold()
+        self._say_who_drives(held=held)
+        if not held:
             return False
         if lives:
             self._look_at_lives()
@@ -105,6 +109,18 @@ class Reconciler:
             self._queue_news.set()  # the rest at once, not with the next sweep
             self._news.set()
         return True
+
+    def _say_who_drives(self, *, held: bool) -> None:
+        if held is self._drives:
+            return
+        self._drives = held
+        if held:
+            _logger.info("runs: this service drives them")
+        else:
+            _logger.warning(
+                "runs: another service, %s, drives them; this one answers, and takes over when that one ends",
+                self._leadership.other or "which has just begun",
+            )
 
     def _look_at_lives(self) -> None:
         began = time.monotonic()

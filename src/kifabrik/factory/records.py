@@ -36,11 +36,6 @@ class RequestState(StrEnum):
     RELEASED = "released"
     REFUSED = "refused"
 
-    @property
-    def decided(self) -> bool:
-        """Whether the keyholder has given its answer."""
-        return self in {RequestState.RELEASED, RequestState.REFUSED}
-
 
 class ErasureState(StrEnum):
     """How far an erasure is."""
@@ -49,6 +44,8 @@ class ErasureState(StrEnum):
     """In the log; the keyholder has not answered yet."""
     CERTIFIED = "certified"
     """The key is destroyed; the factory is deleting objects."""
+    PENDING_RUNS = "pending-runs"
+    """A run that had keys before goes on."""
     PENDING_BACKUPS = "pending-backups"
     """Objects are deleted; a registered backup of the keyholder still holds the key until it expires."""
     DONE = "done"
@@ -239,6 +236,16 @@ class UnusedObjects:
     since: str
 
 
+class Why(StrEnum):
+    """Why an object is deleted."""
+
+    ERASED = "erased"
+    UNREGISTERED = "unregistered"
+    ABANDONED = "abandoned"
+    CAME_AGAIN = "came-again"
+    """An upload that was held open has brought it after its own record was gone; why is not known any more."""
+
+
 @dataclass(frozen=True)
 class Deletion:
     """An object that is to be deleted: written down first, then done, then crossed out."""
@@ -246,3 +253,14 @@ class Deletion:
     tenant: str
     digest: str
     size: int
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """An object that was deleted: when last, and why."""
+
+    tenant: str
+    digest: str
+    why: str
+    removed: str

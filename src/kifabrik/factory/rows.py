@@ -17,6 +17,7 @@ from kifabrik.factory.records import (
     LogState,
     MailKind,
     Member,
+    Removed,
     RequestState,
     SignUpCode,
     Tenant,
@@ -25,6 +26,7 @@ from kifabrik.factory.records import (
     UnusedObjects,
     Upload,
     Version,
+    Why,
 )
 from kifabrik.signatures.dsse import Envelope
 
@@ -272,7 +274,7 @@ class ObjectRows(Protocol):
         """Turn an upload into a deletion unless somebody went on with it; whether that was so."""
         ...
 
-    def begin_deletions(self, tenant: str, digests: Iterable[str], young: str, until: str) -> int:
+    def begin_deletions(self, tenant: str, digests: Iterable[str], why: Why, young: str, until: str) -> int:
         """Move objects from the stored ones to the ones to delete; how many there were.
 
         Nobody may claim before `until` those that were entered after `young`.
@@ -293,8 +295,20 @@ class ObjectRows(Protocol):
         """How many objects of a tenant are still to be deleted."""
         ...
 
-    def end_deletion(self, deletion: Deletion, claim: str) -> bool:
-        """Cross out a deletion; whether this claim still held it."""
+    def end_deletion(self, deletion: Deletion, claim: str, now: str) -> bool:
+        """Cross out a deletion, and note that the object was removed; whether this claim still held it."""
+        ...
+
+    def came_again(self, tenant: str, digests: Iterable[str]) -> list[Removed]:
+        """Those of these objects that were removed and are neither stored nor on their way in or out."""
+        ...
+
+    def delete_again(self, tenant: str, digest: str, size: int) -> bool:
+        """Write down that an object is to go that is neither stored nor on its way; whether it was such a one."""
+        ...
+
+    def forget_removed(self, before: str) -> int:
+        """Forget what was removed before a time; how many objects that were."""
         ...
 
 
@@ -395,4 +409,8 @@ class LeaseRows(Protocol):
 
     def headers(self, tenant: str, digest: str) -> dict[str, bytes]:
         """The headers released with a lease, by item."""
+        ...
+
+    def drop_headers_to_members(self, tenant: str, runs: Iterable[str]) -> int:
+        """Delete the headers that were released to members for results and logs of these runs; how many."""
         ...

@@ -18,7 +18,7 @@ from typing import Final
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.findings import Finding
 from kifabrik.factory.ports import Clock, Store
-from kifabrik.factory.records import UnusedObjects
+from kifabrik.factory.records import UnusedObjects, Why
 from kifabrik.values import format_size, format_time
 
 GRACE: Final = timedelta(days=1)
@@ -65,7 +65,7 @@ class Unregistered:
     def _remove_some(self, tenant: str, before: str) -> int:
         with self._store.write(tenant) as transaction:
             overdue = transaction.objects.unused_since_before(tenant, before, _BATCH)
-            return self._deletions.begin(transaction, tenant, overdue)
+            return self._deletions.begin(transaction, tenant, overdue, Why.UNREGISTERED)
 
     def run(self) -> Iterable[Finding]:
         """Find what should have been removed, and what never would be."""

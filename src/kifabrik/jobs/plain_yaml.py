@@ -5,11 +5,15 @@ Of YAML 1.1's readings of bare words only those of YAML 1.2 are left, in decimal
 """
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from kifabrik.errors import UsageError
+
+_HINT: Final = (
+    "Correct that line, or the one before it, and try again. Plain YAML is read: keys, lists, texts, numbers."
+)
 
 
 def parse_plain(text: str, where: str) -> Any:
@@ -21,9 +25,9 @@ def parse_plain(text: str, where: str) -> Any:
     try:
         return yaml.load(text, _PlainLoader)  # noqa: S506 - a SafeLoader that refuses more
     except RecursionError:
-        raise UsageError(f"{where} is nested too deeply") from None
+        raise UsageError(f"{where} is nested too deeply", hint=_HINT) from None
     except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"{where} is not valid YAML: {_fault(error)}") from None
+        raise UsageError(f"{where} is not valid YAML: {_fault(error)}", hint=_HINT) from None
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -35,6 +35,7 @@ _KEPT_SETTINGS: Final = (
     Setting.LOG_VKEY,
     Setting.LATEST_TIME,
     Setting.RECIPIENTS_SEQUENCE,
+    Setting.RESTORED_TIMES,
     Setting.MIRROR_HEAD,
 )
 

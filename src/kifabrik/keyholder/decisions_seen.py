@@ -3,19 +3,25 @@
 Invariants:
 - every released or refused entry is one of our own decisions; otherwise the factory made it up, or
   another keyholder answers with our key: both raise an alarm;
+- every certificate of an erasure that the log names was signed with our key, about the dataset the entry names:
+  an auditor without an account believes what stands in a log that we have cosigned;
 - a released entry names the grants of its lease and every dataset it opens, so that whoever verifies the
   log without the statements sees a release that came after a revocation or an erasure;
 - below the size at which this keyholder was restored, decisions of its earlier life are taken over
   after their signature was verified;
-- a keyholder statement with a higher sequence than ours ends our service.
+- a keyholder statement with a higher sequence than ours ends our service;
+- whoever sees that another keyholder answers with its key says nothing more, not even no: the other would take
+  that for a second one in its turn, and both would stop.
 """
 
 from kifabrik.errors import IntegrityError, NotFoundError
+from kifabrik.grants.statements import ErasureCertificate
 from kifabrik.keyholder.alarms import alarm
 from kifabrik.keyholder.blocks import EVERYTHING, Cause
 from kifabrik.keyholder.cases import Books
 from kifabrik.keyholder.events import OnEvent
 from kifabrik.keyholder.library import Library
+from kifabrik.keyholder.lineage import is_dataset
 from kifabrik.keyholder.records import Decision, UsedDataset, is_lease
 from kifabrik.keyholder.references import digest_in, find_digest, text_in, texts_in
 from kifabrik.keyholder.settings import Setting
@@ -68,7 +74,25 @@ class DecisionsSeen:
                 f"entry {index} of the log is the decision of another keyholder with the same key, "
                 "or one the factory had rejected and this one taken back"
             )
+            self._books.blocks.add(EVERYTHING, Cause.DOUBLED, self._state.clock.text(), reason)
         raise alarm(self._state, reason, entry.to_bytes(), self._say)
+
+    def certified(self, index: int, entry: Entry) -> None:
+        """Take note of an entry that names a certificate of an erasure.
+
+        Raises:
+            IntegrityError: With an alarm: this keyholder has signed none of it.
+        """
+        keys = [self._state.keyholder_key.public]
+        try:
+            envelope = self._library.statement(digest_in(entry, "certificate"))
+            said = verify_statement(envelope, ErasureCertificate, keys).predicate
+            named = (said.dataset, said.erasure) == (text_in(entry, "dataset"), text_in(entry, "erasure"))
+        except (IntegrityError, NotFoundError):
+            named = False
+        if not named:
+            reason = f"entry {index} of the log shows a certificate of erasure this keyholder never made"
+            raise alarm(self._state, reason, entry.to_bytes(), self._say)
 
     def keyholder_named(self, index: int, entry: Entry) -> None:
         """Take note of a keyholder statement.
@@ -137,7 +161,15 @@ class DecisionsSeen:
             self._books.lineage.add_inputs(lease.run, owners)
             self._books.lineage.set_result_recipient(lease.run, lease.output_recipient)
             used = [UsedDataset(grant.dataset, grant.grant, grant.dataset in owners) for grant in granted]
+        else:
+            used = [UsedDataset(one, "", direct=False) for one in self._datasets_behind(lease.run)]
         self._books.records.add_lease(lease, digest, number, used)
+
+    def _datasets_behind(self, run: str) -> list[str]:
+        """Return the datasets behind the results of a run, or of the tasks of a sweep."""
+        lineage = self._books.lineage
+        behind = lineage.ancestry(f"{one}/1" for one in lineage.runs_of(run)).values()
+        return sorted({owner for inputs in behind for owner in inputs or () if is_dataset(owner)})
 
     def _number(self, lease: Lease) -> int:
         """Return the number of the attempt a lease was given to."""

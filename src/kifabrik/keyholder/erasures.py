@@ -1,9 +1,11 @@
 """Erasures that were decided, and backups that may still hold what was destroyed."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from kifabrik.grants.statements import Backup, Erasure
 from kifabrik.keyholder.database import Database
+from kifabrik.values import parse_time
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,18 @@ class Erasures:
             for row in rows
         ]
 
+    def adopt(self, said: Erasure, digest: str) -> None:
+        """Take over which statement the log shows to have decided an erasure, unless one here asks for more.
+
+        Of two stewards who decide the same at one time, one's word stands in the log: certificates are about that,
+        and not about one that was made here and does not stand there.
+        """
+        self._db.execute(
+            "UPDATE erasures SET digest = ? WHERE dataset = ? AND derived <= ?"
+            " AND digest IN (SELECT digest FROM outbox)",
+            (digest, said.dataset, int(said.derived)),
+        )
+
     def set_destroyed(self, dataset: str, when: str) -> None:
         """Note that an identity is gone."""
         self._db.execute("UPDATE erasures SET destroyed = ? WHERE dataset = ?", (when, dataset))
@@ -71,3 +85,14 @@ class Erasures:
         """Return all registered backups, oldest first."""
         rows = self._db.rows("SELECT id, created, expires FROM backups ORDER BY created, id")
         return [Backup(row["id"], row["created"], row["expires"]) for row in rows]
+
+    def backups_holding(self, erasure: KeptErasure, now: datetime) -> tuple[Backup, ...]:
+        """Return the unexpired backups made before the identity was destroyed."""
+        return tuple(one for one in self._before(erasure) if parse_time(one.expires) > now)
+
+    def backups_lapsed(self, erasure: KeptErasure, now: datetime) -> tuple[Backup, ...]:
+        """Return the expired backups made before the identity was destroyed."""
+        return tuple(one for one in self._before(erasure) if parse_time(one.expires) <= now)
+
+    def _before(self, erasure: KeptErasure) -> list[Backup]:
+        return [backup for backup in self.backups() if backup.created <= erasure.destroyed]

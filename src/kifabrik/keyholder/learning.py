@@ -71,6 +71,7 @@ class Learner:
             EntryKind.GRANT_GIVEN: self._given,
             EntryKind.GRANT_REVOKED: self._revoked,
             EntryKind.ERASURE_DECIDED: self._erasure,
+            EntryKind.DATASET_ERASED: self._decisions.certified,
             EntryKind.ATTESTATION_SET: self._attestation_set,
             EntryKind.RUN_ORDERED: self._ordered,
             EntryKind.RUN_FINISHED: self._finished,
@@ -214,6 +215,7 @@ class Learner:
         if said.tenant != self._state.tenant:
             raise IntegrityError("the erasure is of another tenant")
         self._books.erasures.decide(said, envelope.digest)
+        self._books.erasures.adopt(said, envelope.digest)
         self._books.blocks.settle(said.dataset, Cause.ERASED, entry.time)
 
     def _ordered(self, index: int, entry: Entry) -> None:
@@ -239,11 +241,11 @@ class Learner:
         if not leases:
             return  # the attempt ended before it had keys: it cannot have results
         finish = verify_statement(envelope, Finish, [VerifyKey.from_hex(one.run_key) for one in leases]).predicate
-        if finish.outcome is not Outcome.SUCCEEDED:
-            return
-        self._books.lineage.add_success(finish.run, envelope.digest)
+        well = finish.outcome is Outcome.SUCCEEDED
+        if well:
+            self._books.lineage.add_success(finish.run, envelope.digest)
         for number, manifest in enumerate(finish.outputs, 1):
-            self._books.lineage.add_output(Output(finish.run, number, manifest))
+            self._books.lineage.add_output(Output(finish.run, number if well else -number, manifest))
 
     def _requested(self, index: int, entry: Entry) -> None:
         self._books.records.add_request(digest_in(entry, "request"), index)

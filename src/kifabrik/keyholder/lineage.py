@@ -3,7 +3,8 @@
 Invariants:
 - the inputs of a run are noted with its first lease, before any key leaves;
 - a model counts as made from everything its run used, transitively;
-- what a run has put out is noted only if it has ended well.
+- what a run has put out counts for other runs only if it has ended well; what came out of it otherwise is noted
+  too, since it was made from the same data.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from kifabrik.keyholder.database import Database
 from kifabrik.values import Kind, is_id
 
 _SUCCESS: Final = 0
-"""In place of an output's number: outputs are counted from 1."""
+"""In place of an output's number: outputs are counted from 1, and from -1 down if the run has not ended well."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Output:
 
     Args:
         run: Run id.
-        number: From 1.
+        number: From 1; the same below 0 if its run has not ended well.
         manifest: Digest of its manifest statement.
     """
 
@@ -34,7 +35,7 @@ class Output:
     @property
     def owner(self) -> str:
         """The owner its manifest names."""
-        return f"{self.run}/{self.number}"
+        return f"{self.run}/{abs(self.number)}"
 
 
 def run_of(owner: str) -> str:
@@ -97,14 +98,19 @@ class Lineage:
     def succeeded(self, order_run: str) -> set[str]:
         """Return the runs of an order that have ended well: the one of this id, or tasks of the sweep."""
         rows = self._db.rows(
-            "SELECT DISTINCT run FROM outputs WHERE run = ? OR (run > ? AND run < ?)",
-            (order_run, f"{order_run}-", f"{order_run}."),
+            "SELECT DISTINCT run FROM outputs WHERE number >= ? AND (run = ? OR (run > ? AND run < ?))",
+            (_SUCCESS, order_run, f"{order_run}-", f"{order_run}."),
         )
         return {row["run"] for row in rows}
 
+    def runs_of(self, order_run: str) -> list[str]:
+        """Return the runs of an order that were given anything: the one of this id, or tasks of the sweep."""
+        query = "SELECT DISTINCT run FROM run_inputs WHERE run = ? OR (run > ? AND run < ?) ORDER BY run"
+        return [row["run"] for row in self._db.rows(query, (order_run, f"{order_run}-", f"{order_run}."))]
+
     def outputs(self, run: str) -> list[Output]:
         """Return the results of a run."""
-        query = "SELECT * FROM outputs WHERE run = ? AND number > ? ORDER BY number, manifest"
+        query = "SELECT * FROM outputs WHERE run = ? AND number <> ? ORDER BY number, manifest"
         rows = self._db.rows(query, (run, _SUCCESS))
         return [Output(row["run"], row["number"], row["manifest"]) for row in rows]
 

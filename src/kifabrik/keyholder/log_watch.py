@@ -99,6 +99,10 @@ class LogWatch:
         """Return the bytes of all entries from `start` on."""
         return self._mirror.entries(min(start, self.size), self.size)
 
+    def entries_between(self, start: int, end: int) -> list[bytes]:
+        """Return the bytes of the entries from `start` on, before `end`."""
+        return self._mirror.entries(start, end)
+
     def entry(self, index: int) -> Entry:
         """Return one entry.
 

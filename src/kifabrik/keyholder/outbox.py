@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from kifabrik.errors import KifabrikError, UnavailableError
+from kifabrik.grants.statements import named_in
 from kifabrik.keyholder.connecting import Factory
 from kifabrik.keyholder.database import Database
 from kifabrik.keyholder.events import Event, EventKind, OnEvent
@@ -57,7 +58,9 @@ _SAID_ALREADY: Final[Mapping[Errand, Callable[[_Predicate, _Predicate], bool]]] 
     Errand.ERASURE: lambda there, own: there["dataset"] == own["dataset"] and there["derived"] >= own["derived"],
     Errand.RECIPIENTS: lambda there, own: there["sequence"] > own["sequence"],
     Errand.ATTESTATION: lambda there, own: there["sequence"] > own["sequence"],
-    Errand.CERTIFICATE: lambda there, own: there["dataset"] == own["dataset"] and there["complete"],
+    Errand.CERTIFICATE: lambda there, own: (
+        there["dataset"] == own["dataset"] and there["complete"] and named_in(there) >= named_in(own)
+    ),
 }
 """Whether a statement of this kind that stands in the log leaves another one nothing to say."""
 

@@ -286,6 +286,14 @@ class Records:
             dataset,
         )
 
+    def result_releases_of(self, dataset: str) -> list[GivenLease]:
+        """Return every lease that released keys of what was made from a dataset and not its own, oldest first."""
+        return self._leases(
+            "SELECT DISTINCT leases.* FROM leases JOIN lease_datasets USING (lease)"
+            " WHERE dataset = ? AND direct = 0 ORDER BY created, lease",
+            dataset,
+        )
+
     def _leases(self, query: str, value: str) -> list[GivenLease]:
         return [
             GivenLease(

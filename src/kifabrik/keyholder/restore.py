@@ -28,6 +28,7 @@ from kifabrik.keyholder.library import Library
 from kifabrik.keyholder.log_watch import LogWatch
 from kifabrik.keyholder.outbox import Outbox
 from kifabrik.keyholder.recipients import publish_recipients
+from kifabrik.keyholder.restored import add_restored_time
 from kifabrik.keyholder.results import fill_results
 from kifabrik.keyholder.settings import Setting
 from kifabrik.keyholder.state import DATABASE, TENANT_KEY_FILE, State
@@ -147,6 +148,7 @@ class _Restoring:
             self._check(known)
         self._relearn(head.size)
         self._check_decisions()
+        add_restored_time(self._state.settings, content.backup.created, self._state.clock.text())
         Eraser(self._state, self._books).carry_out()
         index = self._replace(key)
         self._watch.follow()

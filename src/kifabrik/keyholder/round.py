@@ -1,9 +1,10 @@
-"""One round of the keyholder's work: look, learn, decide, look again, deliver, look again, cosign.
+"""One round of the keyholder's work: look, learn, decide, look again, deliver, look again, certify, cosign.
 
 Invariants:
 - the log is looked at before anything is decided, and before every further decision;
 - while an alarm stands, requests are refused unseen and the log is left alone;
-- what the factory says it has put into the log must stand there at the next look; else an alarm is raised.
+- what the factory says it has put into the log must stand there at the next look; else an alarm is raised;
+- an erasure is certified over a head that was just looked at and cosigned, and that shows the decision.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from kifabrik.errors import CapacityError, KifabrikError, UnavailableError
 from kifabrik.keyholder.alarms import alarm
 from kifabrik.keyholder.blocks import EVERYTHING, Cause
 from kifabrik.keyholder.cases import Books
+from kifabrik.keyholder.certifying import Certifier
 from kifabrik.keyholder.connecting import Factory
 from kifabrik.keyholder.delivery import Delivery
 from kifabrik.keyholder.desk import Desk, Outcome
@@ -49,6 +51,7 @@ class Round:
         self._desk = Desk(state, self.books, self._library)
         self._delivery = Delivery(self.books, factory, state.clock, say)
         self.eraser = Eraser(state, self.books)
+        self._certifier = Certifier(state, self.books, self.watch)
         self._outbox = Outbox(state.db)
         self._said_missing = ""
 
@@ -72,7 +75,24 @@ class Round:
         delivered += self._prepare(orders)
         if delivered:
             self._look()
+        self._certify()
         self.watch.cosign(fresh=self.quotes_expected)
+
+    def certify(self) -> None:
+        """Look at the log, and certify what was erased; decide about no request.
+
+        Raises:
+            UnavailableError: The factory cannot be reached.
+            IntegrityError: The log cannot be trusted; an alarm says so.
+        """
+        if self.books.alarmed:
+            return
+        self._look()
+        self._erase()
+        if self._outbox.deliver(self._factory, self._say, self.watch.done_with):
+            self._look()
+        self._certify()
+        self.watch.cosign()
 
     @property
     def quotes_expected(self) -> bool:
@@ -142,7 +162,12 @@ class Round:
         self._said_missing = missing
 
     def _refuse(self, mailed: Sequence[str]) -> None:
-        """While an alarm stands: answer, so that nobody waits in vain, but look at nothing."""
+        """While an alarm stands: answer, so that nobody waits in vain, but look at nothing.
+
+        Where another keyholder answers in this one's place, nobody waits in vain, and nothing is said.
+        """
+        if self.books.doubled:
+            return
         notes = [block.note for block in self.books.blocks.on(EVERYTHING)]
         waiting = {*mailed, *self.books.records.pending(), *(one.request for one in self.books.records.asked())}
         refused = self._desk.refuse_all(sorted(waiting))
@@ -160,6 +185,16 @@ class Round:
             case Asked(message=message):
                 self._factory.mailbox.asking(request)
                 self._say(Event(EventKind.ASKED, f"{whom} waits for your decision: {message}"))
+
+    def _certify(self) -> None:
+        """Certify what was erased, up to the head looked at last; it is cosigned first."""
+        head = self.watch.head
+        if head is None or not self._certifier.is_due():
+            return
+        self.watch.cosign()
+        self._certifier.certify(head)
+        if self._outbox.deliver(self._factory, self._say, self.watch.done_with):
+            self._look()
 
     def _erase(self) -> None:
         for dataset in self.eraser.carry_out():

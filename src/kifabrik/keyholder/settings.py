@@ -26,6 +26,8 @@ class Setting(StrEnum):
     """Number of entries whose statements have been learnt."""
     RESTORED_SIZE = "restored_size"
     """Entries below this index may record decisions of this keyholder's earlier life."""
+    RESTORED_TIMES = "restored_times"
+    """Times, as JSON, in which backups may have been made that it does not know of; not set if there are none."""
     MAIL = "mail"
     """Number of the last mail read."""
     RECIPIENTS = "recipients"

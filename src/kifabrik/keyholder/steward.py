@@ -16,7 +16,7 @@ from cryptography.x509 import Certificate
 
 from kifabrik.attestation.enrolment import NewNode
 from kifabrik.attestation.policy import AttestationPolicy, EndorsedNode
-from kifabrik.errors import NotFoundError, UnavailableError, UsageError
+from kifabrik.errors import ConflictError, NotFoundError, UnavailableError, UsageError
 from kifabrik.grants.decision import salted_code
 from kifabrik.grants.policy import policy_of
 from kifabrik.grants.statements import CodeDigest, Erasure, Grant, Revocation
@@ -29,10 +29,12 @@ from kifabrik.keyholder.erasing import Eraser
 from kifabrik.keyholder.events import unheard
 from kifabrik.keyholder.outbox import Errand, Outbox
 from kifabrik.keyholder.recipients import publish_recipients
+from kifabrik.keyholder.round import Round
 from kifabrik.keyholder.settings import Setting
-from kifabrik.keyholder.state import State
+from kifabrik.keyholder.state import SERVING_LOCK, State
 from kifabrik.keyholder.vault import CATALOGUE, dataset_secret
 from kifabrik.ledger.checkpoint import witness_verifier
+from kifabrik.ledger.file_lock import FileLock
 from kifabrik.ledger.policy import Policy
 from kifabrik.seals.recipients import Recipient
 from kifabrik.signatures.keys import SigningKey, VerifyKey
@@ -193,8 +195,30 @@ class Steward:
             self._outbox.put(Errand.REVOCATION, sign_statement(said, {}, self._key), None, said.created)
         self.deliver()
 
+    def certify(self) -> bool:
+        """Look at the log and certify what was erased, if no keyholder serves this folder that would do it.
+
+        Returns:
+            Whether it was done; if not, the keyholder that serves does it, or it cannot be done now.
+
+        Raises:
+            IntegrityError: The log cannot be trusted; an alarm says so.
+        """
+        try:
+            lock = FileLock(self._state.home / SERVING_LOCK, f"the keyholder in {self._state.home}")
+        except ConflictError:
+            return False
+        try:
+            one = Round(self._state, self._factory, unheard)
+            one.certify()
+        except UnavailableError:
+            return False
+        finally:
+            lock.close()
+        return not one.books.alarmed
+
     def erase(self, dataset: str, *, derived: bool = False) -> None:
-        """Destroy the key of a dataset, now and for good.
+        """Destroy the key of a dataset, now and for good; it is certified by the keyholder that serves.
 
         Args:
             dataset: Dataset id.

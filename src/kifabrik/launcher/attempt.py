@@ -32,6 +32,7 @@ from kifabrik.launcher.gang import Gang
 from kifabrik.launcher.gpu_scrub import GpuScrubber
 from kifabrik.launcher.gpus import held_gpus
 from kifabrik.launcher.journal import Journal
+from kifabrik.launcher.lease import AttemptTakenError
 from kifabrik.launcher.node import Node
 from kifabrik.launcher.program import Program
 from kifabrik.launcher.reporter import Reporter
@@ -97,6 +98,9 @@ class AttemptRunner:
 
         Returns:
             0 if the program succeeded, else its exit status, or 1.
+
+        Raises:
+            AttemptTakenError: Another launcher works on the attempt; this one has no say in how it ends.
         """
         course = self._course
         work = verify_work(course.assignment.tenant, self._api.work())
@@ -108,6 +112,8 @@ class AttemptRunner:
             try:
                 with ExitStack() as opened:  # closed before the end is reported, which may take an hour
                     self._attempt(work, opened)
+            except AttemptTakenError:
+                raise
             except KifabrikError as error:
                 course.ended.fail(outcome_of(error), for_the_factory(error))
                 course.note(f"{error.message} {error.hint}".strip())
@@ -190,7 +196,7 @@ class AttemptRunner:
         self._course.control.stop(StopCause.DATA)
         self._course.note(f"{error.message}. {error.hint}".strip())
 
-    def _on_lost(self, _error: KifabrikError) -> None:
+    def _on_lost(self, _error: Exception) -> None:
         """The factory did not take a piece of the log: a run whose log is cut has not succeeded."""
         self._course.ended.fail(Outcome.NODE_FAILURE, "the factory did not take the log")
 

@@ -3,7 +3,8 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -111,11 +112,10 @@ def execute(
         on_start: Called once the job runs.
         before_killing: Called before a job is killed, to end what it may wait for in the kernel.
     """
-    with start(spec, mounts, owner) as room:
+    with start(spec, mounts, owner) as room, _output_kept(room, journal):
         room.before_killing = before_killing
         for notice in room.notices:
             journal.line("note", notice)
-        readers = [_reader(room.stdout, "out", journal), _reader(room.stderr, "err", journal)]
         on_start(room)
         report = room.wait(_TICK_S)
         while report is None:
@@ -126,9 +126,23 @@ def execute(
                 report = room.terminate(GRACE_S)
                 break
             report = room.wait(_TICK_S)
+        return Executed(report, control.cause)
+
+
+@contextmanager
+def _output_kept(room: RunningRoom, journal: Journal) -> Iterator[None]:
+    """Read the job's output up to its end; a job that still runs when the block is left is killed.
+
+    Only then may the room be closed: the numbers of its descriptors are given again.
+    """
+    readers = [_reader(room.stdout, "out", journal), _reader(room.stderr, "err", journal)]
+    try:
+        yield
+    finally:
+        if room.exit is None:
+            room.kill()
         for reader in readers:
             reader.join()
-        return Executed(report, control.cause)
 
 
 def _reader(descriptor: int, kind: str, journal: Journal) -> threading.Thread:

@@ -31,7 +31,7 @@ from kifabrik.errors import ConflictError, IntegrityError, KifabrikError, Unavai
 from kifabrik.launcher.assignment import Assignment
 from kifabrik.launcher.control import Control
 from kifabrik.launcher.fabric import own_underlay
-from kifabrik.launcher.lease import AttemptKeys, GrantedLease, Show, await_answer, sign_request
+from kifabrik.launcher.lease import AttemptKeys, GrantedLease, Show, await_answer, sign_request, unless_taken
 from kifabrik.launcher.node import Node
 from kifabrik.launcher.work import VerifiedWork
 from kifabrik.leases.joining import (
@@ -243,7 +243,9 @@ class Gang:
             mtu=mtu,
             created=format_time(now_utc()),
         )
-        self._api.leave(Stage.JOINED, sign_statement(joined, {"order": asks.order}, self._node.key).to_json())
+        signed = sign_statement(joined, {"order": asks.order}, self._node.key)
+        with unless_taken():
+            self._api.leave(Stage.JOINED, signed.to_json())
         return joined
 
     def _lead(
@@ -272,7 +274,8 @@ class Gang:
             return None
         whole = merge_signatures(request, signed)
         asked = verify_attempt_request(whole)
-        self._leases.request(whole)
+        with unless_taken():
+            self._leases.request(whole)
         lease = await_answer(self._leases, asked, work, given_up=self._given_up, waiting=waiting)
         if lease is None:
             return None

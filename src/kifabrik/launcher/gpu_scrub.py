@@ -10,11 +10,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
 from kifabrik.errors import UnavailableError
+from kifabrik.sandbox.gpu_memory import Overwritten
 from kifabrik.sensors import nvml
 from kifabrik.sensors.counters import CounterLostError
 
@@ -25,6 +28,7 @@ PATIENCE_S: Final = 120.0
 """Starting the driver takes seconds where nothing keeps it loaded (nvidia-persistenced), filling less than one."""
 _IDLE_S: Final = 30.0
 _PAUSE_S: Final = 0.5
+_ANSWER: Final = frozenset(field.name for field in fields(Overwritten))
 _LIBRARY_PATH: Final = "LD_LIBRARY_PATH"
 _HINT: Final = "Mend it, then: scontrol update NodeName=… State=RESUME"
 
@@ -122,13 +126,22 @@ class GpuScrubber:
             process.kill()  # in vain while the driver holds it; it is not waited for then
             said = expired.stdout.decode(errors="replace") if isinstance(expired.stdout, bytes) else ""
             ended = f"did not answer within {self._patience_s:g} s"
-        answers = {answer["bus"]: answer for answer in (json.loads(line) for line in said.splitlines())}
+        answers = {answer["bus"]: answer for answer in _answers(said)}
         for minor, bus in wanted.items():
             answer = answers.get(bus)
             fault = f"the driver {ended}" if answer is None else answer["fault"]
             if fault:
                 raise UnavailableError(f"GPU {minor} is not scrubbed: {fault}", hint=_HINT)
         return sum(int(answer["overwritten_bytes"]) for answer in answers.values())
+
+
+def _answers(said: str) -> Iterator[dict[str, Any]]:
+    """Yield the lines that are answers; what the driver prints by itself, or a line cut off, is none."""
+    for line in said.splitlines():
+        with suppress(ValueError):
+            answer = json.loads(line)
+            if isinstance(answer, dict) and answer.keys() == _ANSWER:
+                yield answer
 
 
 def _ask(minor: int, bus: str, library: Any) -> nvml.GpuState:

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from kifabrik.client.attempts import Attempts
-from kifabrik.errors import KifabrikError
 from kifabrik.leases.statements import Lease
 from kifabrik.runs.statements import LogSegment, LogStream
 from kifabrik.seals.recipients import Recipient
@@ -44,8 +43,8 @@ class Journal:
         run_key: Signs stream and segments.
         limit: Most bytes of records; what follows is dropped with a note.
         most_held: Bytes of records that may wait to be sent.
-        on_lost: Called once if the factory refuses a segment for good: then the log is cut, and its own chain
-            does not show it.
+        on_lost: Called once if a segment cannot be sent for good, as when the factory refuses it: then the log is
+            cut, and its own chain does not show it.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class Journal:
         *,
         limit: int = LIMIT_BYTES,
         most_held: int = MOST_HELD_BYTES,
-        on_lost: Callable[[KifabrikError], None] = lambda _error: None,
+        on_lost: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
         self._attempts = attempts
         self._run, self._attempt, self._rank = stream.run, stream.attempt, stream.rank
@@ -87,7 +86,7 @@ class Journal:
         *,
         rank: int = 0,
         limit: int = LIMIT_BYTES,
-        on_lost: Callable[[KifabrikError], None] = lambda _error: None,
+        on_lost: Callable[[Exception], None] = lambda _error: None,
     ) -> "Journal":
         """Open the log of one node of the attempt a lease is for, sealed to the lease's output recipient."""
         said = lease.predicate
@@ -146,7 +145,7 @@ class Journal:
                 self._send(piece)
                 if len(piece) < _SEGMENT_BYTES:
                     self._pause()
-        except KifabrikError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the log is cut and the run must say so
             self._on_lost(error)
         finally:
             with self._news:  # nobody waits for a sender that is gone

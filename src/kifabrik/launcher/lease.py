@@ -1,11 +1,12 @@
 """Asking the keyholder for keys, and believing only its signed answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from kifabrik.client.leases import Leases
-from kifabrik.errors import IntegrityError, RefusedError
+from kifabrik.errors import ConflictError, IntegrityError, RefusedError
 from kifabrik.launcher.work import VerifiedWork
 from kifabrik.leases.statements import AttemptRequest, Lease, Refusal, RequestingNode
 from kifabrik.leases.verify import verify_attempt_lease, verify_attempt_request, verify_headers
@@ -35,6 +36,10 @@ class LeaseRefusedError(RefusedError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class AttemptTakenError(ConflictError):
+    """Another launcher works on the attempt, or it has ended: nothing of it is this one's to report or to end."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +138,22 @@ def obtain(
         given_up: Whether somebody has stopped the run meanwhile.
         waiting: Told each time the answer is still open.
     """
-    leases.request(request)
+    with unless_taken():
+        leases.request(request)
     return await_answer(leases, verify_attempt_request(request), work, given_up=given_up, waiting=waiting)
+
+
+@contextmanager
+def unless_taken() -> Iterator[None]:
+    """Do in the block what ties the attempt, or a rank of it, to this launcher.
+
+    Raises:
+        AttemptTakenError: It is another launcher's, or over.
+    """
+    try:
+        yield
+    except ConflictError as error:
+        raise AttemptTakenError(error.message, hint=error.hint) from error
 
 
 def await_answer(

@@ -50,10 +50,10 @@ class FolderStore(NodeStore):
 
     def fetch(self, digest: str, limit: int) -> bytes:
         """Read a small object and check its digest."""
-        path = self._path(digest)
-        if not path.exists():
+        file = self._opened(digest, buffering=-1)
+        if file is None:
             return super().fetch(digest, limit)
-        with path.open("rb") as file:
+        with file:
             data = file.read(limit + 1)
         if len(data) > limit or hashlib.sha256(data).hexdigest() != digest:
             raise IntegrityError(f"object {digest[:16]} is not what its digest names")
@@ -62,9 +62,9 @@ class FolderStore(NodeStore):
     @contextmanager
     def open(self, digest: str, size: int) -> Iterator[BinaryIO]:
         """Open an object; its bytes are authenticated as they are opened with their key."""
-        path = self._path(digest)
-        if path.exists():
-            with path.open("rb", buffering=0) as file:
+        file = self._opened(digest, buffering=0)
+        if file is not None:
+            with file:
                 yield file
         else:
             with super().open(digest, size) as stream:
@@ -74,6 +74,13 @@ class FolderStore(NodeStore):
         """Return an object as something to read from; its bytes are authenticated as they are opened."""
         path = self._path(digest)
         return path if path.exists() else super().at_any_position(digest, size)
+
+    def _opened(self, digest: str, *, buffering: int) -> BinaryIO | None:
+        """Open an object; nothing if it is not there, perhaps because it was erased a moment ago."""
+        try:
+            return self._path(digest).open("rb", buffering=buffering)
+        except FileNotFoundError:
+            return None
 
     def _path(self, digest: str) -> Path:
         return self._root / digest[:2] / digest

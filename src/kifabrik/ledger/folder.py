@@ -1,5 +1,6 @@
 """A log as a folder of plain files, for auditors: `checkpoint`, `policy` and `tile/…`."""
 
+import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from kifabrik.ledger.tiles import MOST_TILE_BYTES, TILE_WIDTH, Tile, tiles_to_wr
 CHECKPOINT: Final = "checkpoint"
 POLICY: Final = "policy"
 _FRESH: Final = ".new"
+_READ: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
 _CHUNK_ENTRIES: Final = 16 * TILE_WIDTH
 
 
@@ -56,10 +58,13 @@ class LogFolder:
     def _bytes(self, name: str, most: int) -> bytes:
         path = self._path / name
         try:
-            # Looking first keeps a pipe or a device in a stranger's folder from hanging the reader.
+            # Looking first keeps a pipe or a device in a stranger's folder from hanging the reader, and opening it
+            # so that nothing is waited for or followed keeps it so if it is exchanged in between.
             if not stat.S_ISREG(path.lstat().st_mode):
                 raise IntegrityError(f"{path} is not a plain file")
-            with path.open("rb") as file:
+            with os.fdopen(os.open(path, _READ), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise IntegrityError(f"{path} is not a plain file")
                 data = file.read(most + 1)
         except (FileNotFoundError, NotADirectoryError):
             raise NotFoundError(f"{path} is missing", hint="Is this the folder of an exported log?") from None

@@ -222,7 +222,8 @@ def verify_consistency(
     if not 0 <= old_size <= new_size:
         raise IntegrityError(f"a log of {new_size} entries does not extend one of {old_size}")
     if old_size in (0, new_size):
-        if proof or old_root != (new_root if old_size else EMPTY_ROOT):
+        forked = old_size == new_size and old_root != new_root
+        if proof or forked or (old_size == 0 and old_root != EMPTY_ROOT):
             raise IntegrityError(f"logs of {old_size} and {new_size} entries are not consistent")
         return
     path = list(proof)

@@ -1,7 +1,7 @@
 """A mirror's copy in a folder: an append-only file of entries, and a small state file that counts them.
 
     entries   every entry after its length (uint16, big-endian), as in entry bundles
-    ends      where each entry ends in `entries` (uint64, little-endian); made anew from `entries` if it is lost
+    ends      where each entry ends in `entries` (uint64, little-endian); made anew from `entries` if lost or torn
     state     canonical JSON: origin, size, root, length of `entries` in bytes, checkpoint, compact tree
     found-…   what a search has found so far, so that the next one reads only what is new (`mirror_searches`)
     lock      held by the one writer
@@ -12,6 +12,7 @@ Invariants:
 - one writer at a time; readers need no lock.
 """
 
+import operator
 import os
 import sys
 from array import array
@@ -21,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
-from kifabrik.durable import make_folder, sync_folder
+from kifabrik.durable import make_folder, sync_folder, write_whole
 from kifabrik.errors import FULL_DISK, CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
 from kifabrik.ledger.checkpoint import TreeHead
 from kifabrik.ledger.file_lock import FileLock
@@ -292,7 +293,8 @@ class MirrorFiles:
         except (FileNotFoundError, EOFError, ValueError):
             return False
         self._ends = _little(ends)
-        return self._end(size) == counted
+        rising = all(map(operator.lt, self._ends, self._ends[1:]))  # a power cut leaves zeros
+        return rising and self._end(size) == counted
 
     def _scan(self, counted: int) -> None:
         """Find where each entry ends."""
@@ -319,7 +321,7 @@ class MirrorFiles:
                 os.fsync(file.fileno())
         path, ends = self._folder / "ends", _little(self._ends).tobytes()
         if not noted or path.stat().st_size != len(ends):
-            path.write_bytes(ends)
+            write_whole(path, ends)
         (self._folder / "state.new").unlink(missing_ok=True)
         sync_folder(self._folder)
 

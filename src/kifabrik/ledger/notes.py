@@ -2,7 +2,7 @@
 
 Invariants:
 - a signature counts only for the key whose name **and** key id it carries; others are ignored;
-- one wrong signature under a known key spoils the whole note;
+- one wrong signature under a known key spoils the whole note, also beside a right one of the same key;
 - base64 has one form: a note cannot be changed without changing what it says.
 """
 
@@ -198,7 +198,7 @@ class Note:
         return Note(self.text, (*kept, NoteSignature(name, verifier.key_id, blob)))
 
     def verify(self, verifiers: Iterable[NoteVerifier]) -> dict[NoteVerifier, int | None]:
-        """Return the verifiers that have signed, each with the time of its cosignature.
+        """Return the verifiers that have signed, each with the time of its cosignature; of several, of the first.
 
         Raises:
             IntegrityError: A known key's signature is wrong, or no known key has signed.
@@ -211,8 +211,9 @@ class Note:
         found: dict[NoteVerifier, int | None] = {}
         for signature in self.signatures:
             signer = known.get((signature.name, signature.key_id))
-            if signer is not None and signer not in found:
-                found[signer] = signer.verify(self.text, signature.signature)
+            if signer is not None:
+                timestamp = signer.verify(self.text, signature.signature)
+                found.setdefault(signer, timestamp)
         if not found:
             raise IntegrityError("the note is not signed by a known key")
         return found

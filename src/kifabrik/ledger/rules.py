@@ -5,6 +5,7 @@ Invariants (each has a test; docs/formats/ledger.md lists the references they re
 - no entry id appears twice, so no entry can be replayed;
 - a lease is released or refused only for a request that stands in the log before, and only once;
 - no lease is released for a dataset after its erasure was decided or done, or under a revoked grant;
+- a dataset is erased only after that was decided;
 - a grant that is revoked was given; a run that is admitted, finished or stopped was ordered;
 - an attempt ends once, so what it used is said once.
 """
@@ -82,6 +83,13 @@ def _lease_released(seen: _Seen, refs: Mapping[str, RefValue]) -> str:
     return _lease_decided(seen, refs)
 
 
+def _erased(seen: _Seen, refs: Mapping[str, RefValue]) -> str:
+    dataset = _text(refs, "dataset")
+    undecided = dataset not in seen.erased
+    wrong = _erasure(seen, refs)
+    return wrong or (f"no entry before it decides that dataset {dataset} be erased" if undecided else "")
+
+
 def _erasure(seen: _Seen, refs: Mapping[str, RefValue]) -> str:
     dataset = _text(refs, "dataset")
     seen.erased.setdefault(dataset, seen.count)
@@ -128,7 +136,7 @@ _RULES: Final[Mapping[EntryKind, Callable[[_Seen, Mapping[str, RefValue]], str]]
     EntryKind.LEASE_REQUESTED: _lease_requested,
     EntryKind.LEASE_RELEASED: _lease_released,
     EntryKind.LEASE_REFUSED: _lease_decided,
-    EntryKind.DATASET_ERASED: _erasure,
+    EntryKind.DATASET_ERASED: _erased,
     EntryKind.ERASURE_DECIDED: _erasure,
     EntryKind.GRANT_GIVEN: _grant_given,
     EntryKind.GRANT_REVOKED: _grant_revoked,

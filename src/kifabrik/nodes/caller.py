@@ -54,7 +54,7 @@ def is_root(connection: socket.socket) -> bool:
     return bool(_CREDENTIALS.unpack(credentials)[1] == 0)
 
 
-def identify(connection: socket.socket, proc: Path = Path("/proc")) -> Caller:
+def identify(connection: socket.socket) -> Caller:
     """Say who is at the other end.
 
     Raises:
@@ -68,7 +68,7 @@ def identify(connection: socket.socket, proc: Path = Path("/proc")) -> Caller:
     except OSError:
         raise RefusedError("the caller has ended") from None
     try:
-        return _read(proc / str(pid), pid, pidfd, uid)
+        return _read(Path("/proc") / str(pid), pid, pidfd, uid)
     except BaseException:
         os.close(pidfd)
         raise

@@ -1,7 +1,6 @@
 """Claims an attempt from the factory, for a job on this node."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +13,7 @@ from kifabrik.seals.opening import open_file
 from kifabrik.signatures.keys import SigningKey
 from kifabrik.values import format_time, now_utc
 
-PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 60.0
 _PAUSES_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -31,15 +30,7 @@ class ClaimedAttempt:
     token: str
 
 
-def claim_attempt(
-    nodes: Nodes,
-    key: SigningKey,
-    caller: Caller,
-    attempt: str,
-    *,
-    wait: Callable[[float], None] = time.sleep,
-    patience_s: float = PATIENCE_S,
-) -> ClaimedAttempt:
+def claim_attempt(nodes: Nodes, key: SigningKey, caller: Caller, attempt: str) -> ClaimedAttempt:
     """Claim an attempt; what may pass is tried again for a while, as long as the job lives.
 
     Args:
@@ -47,13 +38,11 @@ def claim_attempt(
         key: The node's.
         caller: The job's process on this node.
         attempt: Attempt id.
-        wait: Called with the seconds between two tries.
-        patience_s: How long to try.
 
     Raises:
         KifabrikError: The factory refuses; or it still cannot answer, or the share is still held.
     """
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + _PATIENCE_S
     tries = 0
     while True:
         try:
@@ -63,7 +52,7 @@ def claim_attempt(
             final = isinstance(error, RefusedError) and tries >= len(_PAUSES_S)
             if final or time.monotonic() > until or not caller.alive():
                 raise
-        wait(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
+        time.sleep(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
         tries += 1
 
 

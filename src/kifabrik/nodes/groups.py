@@ -4,25 +4,27 @@ Sources: cgroups(7); Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst.
 """
 
 from pathlib import Path
+from typing import Final
 
 from kifabrik.errors import UnavailableError
 from kifabrik.sandbox.hierarchies import groups_of
 from kifabrik.sandbox.limits import end_left_group
 
+_PROC: Final = Path("/proc")
 
-def join_groups(pid: int, member: int, proc: Path = Path("/proc")) -> tuple[Path, ...]:
+
+def join_groups(pid: int, member: int) -> tuple[Path, ...]:
     """Move a process into every control group another one is in; return their folders.
 
     Args:
         pid: Is moved, with what it starts from now on.
         member: Is in the groups.
-        proc: Where processes are seen.
 
     Raises:
         UnavailableError: The kernel refuses, or the other process has ended.
     """
-    own = set(groups_of(proc / str(pid)))
-    groups = groups_of(proc / str(member))
+    own = set(groups_of(_PROC / str(pid)))
+    groups = groups_of(_PROC / str(member))
     if not groups:
         raise UnavailableError("the job has ended")
     for folder in groups:

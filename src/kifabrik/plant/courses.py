@@ -3,7 +3,6 @@
 A course is `measured` where a table gave it; what a report makes of a cosine is marked estimated.
 """
 
-import csv
 import gzip
 import math
 import os
@@ -17,7 +16,7 @@ import numpy as np
 
 from kifabrik.errors import UsageError
 from kifabrik.plant.load import Floats
-from kifabrik.plant.readable import readable
+from kifabrik.plant.readable import rows_of
 from kifabrik.plant.site import Course, Table
 from kifabrik.plant.spans import DAY_STEPS, Span
 
@@ -182,25 +181,17 @@ def _cosine(course: Course, span: Span, hour: int) -> Floats:
 def _river_days(path: Path) -> dict[date, tuple[float, float, float]]:
     """Days with their mean, highest and lowest temperature; NaN where the table has none."""
     days: dict[date, tuple[float, float, float]] = {}
-    with readable(path), path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = [name for name in _COLUMNS if name not in (rows.fieldnames or ())]
-        if missing:
-            raise UsageError(
-                f"{path}, line 1: the column {missing[0]} is missing.", hint=f"Columns: {', '.join(_COLUMNS)}."
-            )
-        for row in rows:
-            where = f"{path}, line {rows.line_num}"
-            try:
-                day = date.fromisoformat(row["date"] or "")
-                mean, high, low = (float(row[name]) if row[name] else math.nan for name in _COLUMNS[1:])
-            except ValueError as error:
-                raise UsageError(f"{where}: {error}.", hint="A day is written 2003-08-13, a number 21.4.") from None
-            if any(not -1 <= value <= 45 for value in (mean, high, low) if not math.isnan(value)):  # noqa: PLR2004
-                raise UsageError(f"{where}: no river is so cold or so warm.", hint="Temperatures are in °C.")
-            if day in days:
-                raise UsageError(f"{where}: {day} stands there twice.", hint="Keep one line for each day.")
-            days[day] = (mean, high, low)
+    for where, row in rows_of(path, _COLUMNS, f"Columns: {', '.join(_COLUMNS)}."):
+        try:
+            day = date.fromisoformat(row["date"] or "")
+            mean, high, low = (float(row[name]) if row[name] else math.nan for name in _COLUMNS[1:])
+        except ValueError as error:
+            raise UsageError(f"{where}: {error}.", hint="A day is written 2003-08-13, a number 21.4.") from None
+        if any(not -1 <= value <= 45 for value in (mean, high, low) if not math.isnan(value)):  # noqa: PLR2004
+            raise UsageError(f"{where}: no river is so cold or so warm.", hint="Temperatures are in °C.")
+        if day in days:
+            raise UsageError(f"{where}: {day} stands there twice.", hint="Keep one line for each day.")
+        days[day] = (mean, high, low)
     if not days:
         raise UsageError(f"{path} has no days.", hint="Name another table, or leave `file` out.")
     return days

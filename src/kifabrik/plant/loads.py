@@ -3,7 +3,6 @@
 A schedule's own load is a `kifabrik.plant.load.Load` and needs none of this.
 """
 
-import csv
 import math
 import re
 from datetime import datetime, timedelta, timezone
@@ -14,7 +13,7 @@ import numpy as np
 
 from kifabrik.errors import UsageError
 from kifabrik.plant.load import Fleet, Load
-from kifabrik.plant.readable import readable
+from kifabrik.plant.readable import rows_of
 from kifabrik.plant.spans import Span
 
 _CONSTANT: Final = re.compile(r"^constant:(\d+(?:\.\d+)?)$")
@@ -75,21 +74,15 @@ def read_load(path: Path, span: Span) -> Load:
         UsageError: A column is missing, a time does not rise, power is negative; the line is named.
     """
     edges, watts = [], []
-    with readable(path), path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = [name for name in ("time", "watts") if name not in (rows.fieldnames or ())]
-        if missing:
-            raise UsageError(f"{path}, line 1: the column {missing[0]} is missing.", hint=_HINT)
-        for row in rows:
-            where = f"{path}, line {rows.line_num}"
-            edges.append(_seconds(row["time"] or "", span, where))
-            watts.append(_watts(row["watts"] or "", where))
-            if len(edges) > 1 and edges[-1] <= edges[-2]:
-                message = f"{where}: {row['time']} is not after the line before."
-                raise UsageError(
-                    message,
-                    hint="On a day of 25 hours give the offset with each time, as in 2026-10-25T02:00+01:00.",
-                )
+    for where, row in rows_of(path, ("time", "watts"), _HINT):
+        edges.append(_seconds(row["time"] or "", span, where))
+        watts.append(_watts(row["watts"] or "", where))
+        if len(edges) > 1 and edges[-1] <= edges[-2]:
+            message = f"{where}: {row['time']} is not after the line before."
+            raise UsageError(
+                message,
+                hint="On a day of 25 hours give the offset with each time, as in 2026-10-25T02:00+01:00.",
+            )
     if len(edges) < 2:  # noqa: PLR2004
         raise UsageError(f"{path} has no piece of time: it needs two lines at least.", hint=_HINT)
     if edges[0] < 0:

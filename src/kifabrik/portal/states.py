@@ -18,13 +18,3 @@ LOOKS: Final[dict[RunState, str]] = {
     RunState.STOPPED: "over",
     RunState.REFUSED: "bad",
 }
-WAYS: Final = (
-    RunState.QUEUED,
-    RunState.STARTING,
-    RunState.BUILDING,
-    RunState.WAITING_FOR_KEY,
-    RunState.STAGING,
-    RunState.RUNNING,
-    RunState.SEALING,
-)
-"""The steps of a run, in their order."""

@@ -16,6 +16,7 @@
     remains    everything on the machine that no run holds any more
     clearing   end and remove that
     gpu_memory overwrite what a run left in a GPU
+    proc_files what the kernel tells of processes and mounts
     slurm_groups  which Slurm job a process belongs to
     check      whether this machine can do all that
 

@@ -1,8 +1,9 @@
 """Whether this machine can hold rooms: what `kifabrik doctor` shows."""
 
 import os
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,7 @@ from kifabrik.errors import KifabrikError
 from kifabrik.sandbox.hierarchies import CONTROLLERS, find_hierarchies
 from kifabrik.sandbox.memory import SwapState, swap_state
 from kifabrik.sandbox.network import require_network, try_network
+from kifabrik.sandbox.proc_files import mounts_of
 from kifabrik.sandbox.programs import find_program
 from kifabrik.sandbox.seccomp import room_filter
 from kifabrik.sandbox.streamed import WITHOUT, cannot_stream
@@ -20,6 +22,7 @@ from kifabrik.sandbox.uids import DEFAULT_RANGE, UidRange, maps
 _OLDEST_BUBBLEWRAP: Final = (0, 8)
 """The first with `--disable-userns`."""
 _TRIAL_S: Final = 20
+_SUBUID: Final = re.compile(r"(?P<owner>[^:#]+):(?P<first>[0-9]{1,10}):(?P<count>[0-9]{1,10})\s*")
 
 
 class Verdict(StrEnum):
@@ -165,16 +168,32 @@ def _uids(uids: UidRange) -> Check:
             f"The user ids {uids.first} to {last} do not exist in this container.",
             "Set the range of run user ids to one that /proc/self/uid_map covers.",
         )
-    for line in _lines(Path("/etc/subuid")):
-        owner, first, count = line.split(":")
-        if int(first) <= last and uids.first < int(first) + int(count):
-            return Check(
-                name,
-                Verdict.NOTICE,
-                f"The user ids {uids.first} to {last} overlap those of {owner}'s containers (/etc/subuid).",
-                "Set another range of run user ids.",
-            )
+    owner = overlapping(uids, _lines(Path("/etc/subuid")))
+    if owner:
+        return Check(
+            name,
+            Verdict.NOTICE,
+            f"The user ids {uids.first} to {last} overlap those of {owner}'s containers (/etc/subuid).",
+            "Set another range of run user ids.",
+        )
     return Check(name, Verdict.OK, f"Each run gets its own of {uids.first} to {last}.")
+
+
+def overlapping(uids: UidRange, lines: Iterable[str]) -> str:
+    """Return whose containers may have user ids of a range; empty if nobody's.
+
+    Args:
+        uids: The range.
+        lines: Of /etc/subuid: subuid(5). Those of another form, such as comments, count for nothing.
+    """
+    for line in lines:
+        found = _SUBUID.fullmatch(line)
+        if found is None:
+            continue
+        first, count = int(found["first"]), int(found["count"])
+        if first < uids.first + uids.count and uids.first < first + count:
+            return found["owner"]
+    return ""
 
 
 def _swap() -> Check:
@@ -247,11 +266,8 @@ def _core_dumps() -> Check:
 
 
 def _other_users() -> Check:
-    options = next(
-        (line.split(" - ")[1] for line in _lines(Path("/proc/self/mountinfo")) if line.split()[4] == "/proc"),
-        "",
-    )
-    if "hidepid=" in options:
+    options = next((mount.options for mount in mounts_of(Path("/proc/self")) if mount.point == Path("/proc")), ())
+    if any(option.startswith("hidepid=") for option in options):
         return Check("other users", Verdict.OK, "Other users of this machine cannot see what runs are doing.")
     return Check(
         "other users",

@@ -19,11 +19,14 @@ from typing import Final
 from kifabrik.errors import KifabrikError
 from kifabrik.sandbox import kernel
 from kifabrik.sandbox.limits import end_left_group
-from kifabrik.sandbox.remains import Remain, RemainKind, find_remains
+from kifabrik.sandbox.proc_files import status_of
+from kifabrik.sandbox.remains import Remain, RemainKind, find_remains, memory_mounts
 from kifabrik.sandbox.uids import DEFAULT_RANGE, UidRange, claim_if_free
 
 PATIENCE_S: Final = 20.0
 """A process that is killed while the kernel writes its memory down can take this long."""
+_LEAST_TRIES: Final = 3
+"""However long they took: a machine that stalls is no reason to call something stuck that was just told to go."""
 _PAUSE_S: Final = 0.2
 
 
@@ -38,27 +41,30 @@ def clear_remains(
         patience_s: Seconds until something counts as not removable.
     """
     end = time.monotonic() + patience_s
+    tries = 0
     while left := find_remains(runs, uids):
+        tries += 1
         for remain in left:
             with contextlib.suppress(OSError, KifabrikError):
                 _clear(remain, uids)
-        if not (left := find_remains(runs, uids)) or time.monotonic() > end:
+        if not (left := find_remains(runs, uids)) or (tries >= _LEAST_TRIES and time.monotonic() > end):
             break
         time.sleep(_PAUSE_S)
     return tuple(sorted(left, key=lambda remain: remain.what))
 
 
-def kill(pid: int, uid: int = -1) -> None:
-    """Kill a process, if it is still of this user; gone is as good.
+def kill(pid: int, uid: int = -1, *, memory: Path | None = None) -> None:
+    """Kill a process, if it is still the one that was found; gone is as good.
 
     Args:
         pid: Its number.
         uid: One of its user ids; -1 for any.
+        memory: Where it sees memory of a run mounted; None where that does not matter.
     """
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(pid)
         try:
-            if uid == -1 or uid in _uids(pid):
+            if _holds(pid, uid, memory):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
         finally:
             os.close(handle)
@@ -86,7 +92,7 @@ def _clear(remain: Remain, uids: UidRange) -> None:
                 return
             claims.enter_context(claimed)
         if remain.kind in (RemainKind.PROCESS, RemainKind.HELD_MOUNT):
-            kill(remain.pid, remain.uid)
+            kill(remain.pid, remain.uid, memory=remain.path)
         elif remain.path is None:
             raise AssertionError(remain)
         elif remain.kind is RemainKind.GROUP:
@@ -97,9 +103,10 @@ def _clear(remain: Remain, uids: UidRange) -> None:
             remove(remain.path)
 
 
-def _uids(pid: int) -> frozenset[int]:
-    """Real, effective, saved and filesystem user id of a process; none if it is gone."""
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
-        return frozenset(int(word) for word in next(line for line in lines if line.startswith("Uid:")).split()[1:])
-    return frozenset()
+def _holds(pid: int, uid: int, memory: Path | None) -> bool:
+    """Whether a process is what it was found as."""
+    process = Path(f"/proc/{pid}")
+    status = status_of(process)
+    if status is None or (uid >= 0 and uid not in status.uids):
+        return False
+    return memory is None or memory in memory_mounts(process)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kifabrik.sandbox.proc_files import mounts_of
+
 CONTROLLERS: Final = frozenset({"memory", "pids", "cpu", "cpuacct"})
 """Those a run is bounded and measured with; `cpuacct` exists in version 1 only, version 2 always counts."""
 
@@ -108,15 +110,11 @@ def _own_groups(process: Path) -> Iterator[tuple[str, str]]:
 
 
 def _mounts(process: Path) -> Iterator[_Mount]:
-    """Read `mountinfo`: proc_pid_mountinfo(5)."""
-    for line in _lines(process / "mountinfo"):
-        fields = line.split()
-        rest = fields[fields.index("-") + 1 :]
-        kind, options = rest[0], rest[2]
-        if kind == "cgroup2":
-            yield _Mount(2, Path(fields[4]), fields[3], frozenset())
-        elif kind == "cgroup":
-            yield _Mount(1, Path(fields[4]), fields[3], frozenset(options.split(",")))
+    for mount in mounts_of(process):
+        if mount.kind == "cgroup2":
+            yield _Mount(2, mount.point, mount.root, frozenset())
+        elif mount.kind == "cgroup":
+            yield _Mount(1, mount.point, mount.root, frozenset(mount.options))
 
 
 def _folder(mount: _Mount, own: str) -> Path:

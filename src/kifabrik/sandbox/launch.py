@@ -35,7 +35,7 @@ from kifabrik.sandbox.limits import Limits, RunGroup
 from kifabrik.sandbox.memory import PrivateMounts, SwapState, swap_state
 from kifabrik.sandbox.programs import find_program
 from kifabrik.sandbox.room import RoomSpec
-from kifabrik.sandbox.running import RunningRoom
+from kifabrik.sandbox.running import DYING_S, RunningRoom, has_ended
 from kifabrik.sandbox.seccomp import room_filter
 from kifabrik.sandbox.sockets import SocketWatch
 from kifabrik.sandbox.stage import Stage
@@ -132,43 +132,40 @@ def _refuse_swap(group: RunGroup) -> None:
 
 
 def _launch(spec: RoomSpec, options: list[str], owner: RunUid, group: RunGroup) -> RunningRoom:
-    limits = spec.limits
     pipes = _Pipes.open()
-    guard = _start_guard()
-    try:
-        pipes.hand_over(owner)
-        process = _spawn(limits, options, owner, group, pipes, guard.pid)
-    except BaseException:
-        _bury(guard)
-        pipes.close_near_ends()
-        raise
-    finally:
-        pipes.close_far_ends()
-    deadline = time.monotonic() + _BUILDING_S
-    sockets: SocketWatch | None = None
-    try:
-        first = _wait_until_built(pipes.door[0], deadline)
-        first_pidfd = os.pidfd_open(first)
-        sockets = _watch_sockets(first, limits)
-        if spec.network is not None:
-            spec.network.attach(first)
-        pipes.door[0].sendall(b"go\n")
-    except (OSError, UnavailableError) as error:
-        os.killpg(guard.pid, signal.SIGKILL)
-        process.wait()
-        _bury(guard)
-        if sockets:
-            sockets.close()
-        said = _read_all(pipes.stderr[0])
-        pipes.close_near_ends()
-        if isinstance(error, UnavailableError):
-            raise
-        raise UnavailableError(
-            f"the room could not be built: {said or 'no word from bubblewrap'}",
-            hint="`kifabrik doctor` checks what this machine lacks.",
-        ) from None
+    with contextlib.ExitStack() as failed:
+        failed.callback(pipes.close_near_ends)
+        try:
+            guard = _start_guard()
+            failed.callback(_bury, guard)
+            pipes.hand_over(owner)
+            process = _spawn(spec.limits, options, owner, group, pipes, guard.pid)
+        finally:
+            pipes.close_far_ends()
+        failed.callback(_end_building, guard, process)
+        try:
+            first = _wait_until_built(pipes.door[0], time.monotonic() + _BUILDING_S)
+            first_pidfd = os.pidfd_open(first)
+            failed.callback(os.close, first_pidfd)
+            failed.callback(has_ended, first_pidfd, DYING_S)
+            failed.callback(_end_building, guard, process)
+            sockets = _watch_sockets(first, spec.limits)
+            if sockets:
+                failed.callback(sockets.close)
+            if spec.network is not None:
+                spec.network.attach(first)
+            pipes.door[0].sendall(b"go\n")
+        except OSError:
+            _end_building(guard, process)
+            raise UnavailableError(
+                f"the room could not be built: {_read_all(pipes.stderr[0]) or 'no word from bubblewrap'}",
+                hint="`kifabrik doctor` checks what this machine lacks.",
+            ) from None
+        outputs = (pipes.stdout[0], pipes.stderr[0])
+        room = RunningRoom(process, guard, (first, first_pidfd), outputs, group, sockets)
+        failed.pop_all()
     pipes.door[0].close()
-    return RunningRoom(process, guard, (first, first_pidfd), (pipes.stdout[0], pipes.stderr[0]), group, sockets)
+    return room
 
 
 def _watch_sockets(first: int, limits: Limits) -> SocketWatch | None:
@@ -259,6 +256,12 @@ def _wait_until_built(door: socket.socket, deadline: float) -> int:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
             return int(_CREDENTIALS.unpack(data)[0])
     raise ConnectionError
+
+
+def _end_building(guard: "subprocess.Popen[bytes]", process: "subprocess.Popen[bytes]") -> None:
+    """Kill everything that builds the room; the guard, which leads its process group, is not buried yet."""
+    os.killpg(guard.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _bury(process: "subprocess.Popen[bytes]") -> None:

@@ -179,9 +179,13 @@ def _mac(rank: int) -> str:
 
 
 def _run(command: list[str], batch: str) -> None:
-    done = subprocess.run(
-        command, input=batch, cwd="/", env={}, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, input=batch, cwd="/", env={}, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        said = f"{command[0]} did not end within {_PATIENCE_S:g} s"
+        raise UnavailableError(f"the network of the run could not be made: {said}", hint=_WITHOUT) from None
     if done.returncode == 0:
         return
     said = " ".join(done.stderr.split())

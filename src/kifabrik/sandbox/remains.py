@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from kifabrik.sandbox.proc_files import mounts_of, status_of
 from kifabrik.sandbox.stage import STAGES
 from kifabrik.sandbox.uids import DEFAULT_RANGE, UidRange
 
@@ -116,29 +117,29 @@ def _device(path: Path) -> str:
             os.close(handle)
     except OSError:
         return ""
-    mount = next((line.split()[1] for line in lines if line.startswith("mnt_id:")), "")
-    for fields, _ in _mountinfo(Path("/proc/self")):
-        if fields[0] == mount:
-            major, minor = map(int, fields[2].split(":"))
+    number = next((line.split()[1] for line in lines if line.startswith("mnt_id:")), "")
+    for mount in mounts_of(Path("/proc/self")):
+        if str(mount.number) == number:
+            major, minor = map(int, mount.device.split(":"))
             return f"{major:02x}:{minor:02x}"
     return ""
 
 
 def _processes(uids: UidRange, held: frozenset[int], proc: Path) -> Iterator[Remain]:
     for entry in _processes_of(proc):
-        with suppress(OSError, ValueError, StopIteration):
-            lines = (entry / "status").read_text(errors="replace").splitlines()
-            uid = int(next(line for line in lines if line.startswith("Uid:")).split()[1])
-            state = next(line for line in lines if line.startswith("State:")).split()[1]
-            if _of_a_run(uid, uids) and uid not in held and state not in "ZX":
-                name = lines[0].partition(":")[2].strip()
-                yield Remain(
-                    f"process {entry.name} ({name}) of user {uid} belongs to no run that goes on",
-                    f"End it: kill -9 {entry.name}",
-                    RemainKind.PROCESS,
-                    pid=int(entry.name),
-                    uid=uid,
-                )
+        status = status_of(entry)
+        if status is None or status.is_dead:
+            continue
+        uid = status.uids[0]
+        if _of_a_run(uid, uids) and uid not in held:
+            name = "".join(letter if letter.isprintable() else "?" for letter in status.name)
+            yield Remain(
+                f"process {entry.name} ({name}) of user {uid} belongs to no run that goes on",
+                f"End it: kill -9 {entry.name}",
+                RemainKind.PROCESS,
+                pid=int(entry.name),
+                uid=uid,
+            )
 
 
 def _groups(uids: UidRange, held: frozenset[int], proc: Path) -> Iterator[Remain]:
@@ -165,7 +166,7 @@ def _mounts(runs: Path, proc: Path) -> Iterator[Remain]:
         if not namespace or namespace in seen:
             continue
         seen.add(namespace)
-        for point in _memory_mounts(entry):
+        for point in memory_mounts(entry):
             if namespace == everybody:
                 what = f"memory of a run is mounted on {point}, for everybody to see"
                 yield Remain(what, f"umount {point}", RemainKind.MOUNT, point)
@@ -215,26 +216,21 @@ def _namespace(process: Path) -> str:
         return ""
 
 
-def _memory_mounts(process: Path) -> Iterator[Path]:
-    for fields, rest in _mountinfo(process):
-        if rest[0] in _OPENED and rest[1] == MEMORY_NAME:
-            yield Path(fields[4].encode().decode("unicode_escape"))
+def memory_mounts(process: Path) -> Iterator[Path]:
+    """Yield where a process sees memory of runs mounted.
+
+    Args:
+        process: Its folder, such as `/proc/7`.
+    """
+    for mount in mounts_of(process):
+        if mount.kind in _OPENED and mount.source == MEMORY_NAME:
+            yield mount.point
 
 
 def _cgroup_mounts(proc: Path) -> Iterator[Path]:
-    for fields, rest in _mountinfo(proc / "self"):
-        if rest[0] in {"cgroup", "cgroup2"}:
-            yield Path(fields[4])
-
-
-def _mountinfo(process: Path) -> Iterator[tuple[list[str], list[str]]]:
-    try:
-        lines = (process / "mountinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        fields, _, rest = line.partition(" - ")
-        yield fields.split(), rest.split()
+    for mount in mounts_of(proc / "self"):
+        if mount.kind in {"cgroup", "cgroup2"}:
+            yield mount.point
 
 
 def _listed(folder: Path) -> Iterator[Path]:

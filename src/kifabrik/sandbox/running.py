@@ -3,7 +3,8 @@
 Invariants:
 - an exit is reported only when every process of the room is dead: the kernel ends a pid namespace
   before its first process is gone, and that one is waited for even if bubblewrap itself was killed;
-- a stop reaches the job as SIGTERM first, to all processes of its group, so that it can checkpoint.
+- a stop reaches the job as SIGTERM first, to all processes of its group, so that it can checkpoint;
+- once it has ended nothing is signalled any more: numbers, user id and group may be another run's.
 """
 
 import contextlib
@@ -12,7 +13,6 @@ import select
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -23,7 +23,8 @@ from kifabrik.sandbox.sockets import SocketWatch
 
 _SIGNAL_BASE: Final = 128
 """A shell reports a program killed by signal n as 128 + n."""
-_DYING_S: Final = 30.0
+DYING_S: Final = 30.0
+"""A process that is killed while the kernel frees its memory can take this long."""
 _SOCKETS_HIDDEN: Final = "no view of the run's network: the number of its sockets is not bounded"
 
 
@@ -101,7 +102,7 @@ class RunningRoom:
         with self._settling:
             if self._exit is not None:
                 return self._exit
-        if not _ended(self._outer, timeout_s):
+        if not has_ended(self._outer, timeout_s):
             return None
         with self._settling:
             if self._exit is None:
@@ -114,12 +115,17 @@ class RunningRoom:
 
     def send(self, number: int) -> None:
         """Send a signal to the job's process group; nothing happens once it has ended."""
-        if not _ended(self._first, 0):
+        if self._exit is None and not has_ended(self._first, 0):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._first_pid, number)
 
     def kill(self) -> None:
-        """Kill every process of the room."""
+        """Kill every process of the room; nothing happens once it has ended.
+
+        By then another run may have its user id, and a group of the same name.
+        """
+        if self._exit is not None:
+            return
         self.before_killing()
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._first, signal.SIGKILL)
@@ -163,9 +169,9 @@ class RunningRoom:
         _, status, spent = os.wait4(self._process.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         self._process.returncode = code
-        if not _ended(self._first, 0):
+        if not has_ended(self._first, 0):
             self.kill()
-            _ended(self._first, _DYING_S)
+            has_ended(self._first, DYING_S)
         if self._sockets:
             self._sockets.close()
         self._guard.kill()
@@ -189,10 +195,8 @@ def _signal_of(status: int) -> int:
     return number if number in {one.value for one in signal.Signals} else 0
 
 
-def _ended(pidfd: int, timeout_s: float | None) -> bool:
-    """Whether the process is dead, after waiting for it at most that long."""
+def has_ended(pidfd: int, timeout_s: float | None) -> bool:
+    """Whether a process is dead, after waiting for it at most that long; None waits for as long as it lives."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-    return bool(poll.poll(left))
+    return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))

@@ -27,6 +27,7 @@ from kifabrik.sandbox import kernel
 from kifabrik.sandbox.fuse_protocol import ROOT, Attributes, Opcode, Request
 from kifabrik.sandbox.kernel import Mount
 from kifabrik.sandbox.memory import PrivateMounts
+from kifabrik.sandbox.proc_files import mounts_of
 from kifabrik.sandbox.uids import RunUid
 
 DEVICE: Final = Path("/dev/fuse")
@@ -41,6 +42,14 @@ _ENDING_S: Final = 2.0
 
 Watcher = Callable[[Exception], None]
 """Told what went wrong before the reader is."""
+
+
+class _DeviceError(Exception):
+    """The kernel did not take an answer: the mount is gone, or something is wrong with it."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Files(Protocol):
@@ -153,14 +162,22 @@ class StreamedFolder:
         while True:
             try:
                 size = os.readv(device, [room])
-                self._handle(Request.from_bytes(view[:size]))
             except OSError as error:
                 if error.errno in _PASSING:
                     continue
-                if error.errno not in _GONE and not self._ended:
-                    self._watcher(error)
-                    self.abort()
+                self._give_up(error)
                 return
+            try:
+                self._handle(Request.from_bytes(view[:size]))
+            except _DeviceError as failed:
+                self._give_up(failed.error)
+                return
+
+    def _give_up(self, error: OSError) -> None:
+        """End the mount if the kernel has not done so already."""
+        if error.errno not in _GONE and not self._ended:
+            self._watcher(error)
+            self.abort()
 
     def _handle(self, request: Request) -> None:
         if request.opcode in (Opcode.FORGET, Opcode.BATCH_FORGET):
@@ -172,8 +189,8 @@ class StreamedFolder:
                     self._answer(request.unique, *pieces)
                 return
             answer = self._find_answer(request)
-        except OSError:
-            raise  # the device's own
+        except _DeviceError:
+            raise
         except Exception as error:  # noqa: BLE001 - a request without an answer would hang its reader for ever
             if not self._ended:
                 self._watcher(error)
@@ -232,7 +249,7 @@ class StreamedFolder:
             os.writev(self._device, parts)
         except OSError as error:
             if error.errno not in _PASSING:
-                raise
+                raise _DeviceError(error) from None
 
 
 def _open_device() -> int:
@@ -259,8 +276,9 @@ def _mount(path: Path, device: int, owner: RunUid) -> None:
 
 def _read_ahead(path: Path, size: int) -> None:
     """Let the kernel read so many bytes ahead; one that does not let us is only slower."""
-    found = [line.split() for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
-    number = next((words[2] for words in reversed(found) if words[4] == str(path)), "")
+    number = next(
+        (mount.device for mount in reversed(tuple(mounts_of(Path("/proc/self")))) if mount.point == path), ""
+    )
     with contextlib.suppress(OSError):
         Path(f"/sys/class/bdi/{number}/read_ahead_kb").write_text(str(size // 1024), encoding="ascii")
 

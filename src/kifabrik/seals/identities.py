@@ -10,7 +10,6 @@ Source: c2sp.org/age, sections "The X25519 recipient type" and "The MLKEM768-X25
 
 import hashlib
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Protocol
@@ -95,7 +94,7 @@ class Identity:
 
     def unwrap(self, stanzas: tuple[Stanza, ...]) -> bytes | None:
         """See `AnyIdentity.unwrap`."""
-        for share, body in _own(stanzas, X25519_KIND, KEY_BYTES):
+        for share, body in _stanzas_of_kind(stanzas, X25519_KIND, KEY_BYTES):
             secret = _exchange(self._key, share)
             wrap_key = derive_key(secret, share + self.recipient.raw, X25519_INFO)
             try:
@@ -155,7 +154,7 @@ class HybridIdentity:
         """See `AnyIdentity.unwrap`."""
         mlkem, x25519 = self._keys
         key = hpke.MLKEM768X25519PrivateKey(mlkem, x25519)
-        for share, body in _own(stanzas, HYBRID_KIND, HYBRID_SHARE_BYTES):
+        for share, body in _stanzas_of_kind(stanzas, HYBRID_KIND, HYBRID_SHARE_BYTES):
             _exchange(x25519, share[-KEY_BYTES:])
             try:
                 return HYBRID_SUITE.decrypt(share + body, key, info=HYBRID_INFO)
@@ -186,8 +185,9 @@ def _check_secret(secret: bytes) -> None:
         raise UsageError(f"an age identity has {KEY_BYTES} bytes, not {len(secret)}")
 
 
-def _own(stanzas: tuple[Stanza, ...], kind: str, share_bytes: int) -> Iterable[tuple[bytes, bytes]]:
-    """Yield share and wrapped key of each stanza of one kind, checked for form."""
+def _stanzas_of_kind(stanzas: tuple[Stanza, ...], kind: str, share_bytes: int) -> list[tuple[bytes, bytes]]:
+    """Return share and wrapped key of each stanza of one kind, all of them checked for form before one is tried."""
+    found = []
     for stanza in stanzas:
         if stanza.kind != kind:
             continue
@@ -196,7 +196,8 @@ def _own(stanzas: tuple[Stanza, ...], kind: str, share_bytes: int) -> Iterable[t
         share = decode_base64(stanza.arguments[0].encode())
         if len(share) != share_bytes or len(stanza.body) != WRAPPED_KEY_BYTES:
             raise IntegrityError(f"age header: {kind} stanza of wrong length")
-        yield share, stanza.body
+        found.append((share, stanza.body))
+    return found
 
 
 def _exchange(key: X25519PrivateKey, share: bytes) -> bytes:

@@ -10,13 +10,14 @@ from contextlib import AbstractContextManager, nullcontext
 from threading import Condition, Lock
 from typing import BinaryIO, Generic, TypeVar
 
-from kifabrik.errors import UsageError
+from kifabrik.errors import UnavailableError, UsageError
+from kifabrik.seals.sources import BLOCKING
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def helpers(threads: int) -> AbstractContextManager[ThreadPoolExecutor | None]:
+def pool_beside(threads: int) -> AbstractContextManager[ThreadPoolExecutor | None]:
     """Return a pool of the threads there are to be beside the calling one; None if there are none.
 
     Raises:
@@ -88,7 +89,15 @@ class Lanes(Generic[T, R]):
 
 
 def write_all(sink: BinaryIO, data: memoryview) -> None:
-    """Write every byte, also to a raw file that takes fewer at a time."""
+    """Write every byte, also to a raw file that takes fewer at a time.
+
+    Raises:
+        UnavailableError: The sink takes nothing: it does not block and has no room, or is broken.
+    """
     while len(data):
-        written = sink.write(data)
-        data = data[len(data) if written is None else written :]
+        written: int | None = sink.write(data)  # None of a raw file that does not block: nothing was taken
+        if written is None:
+            raise UnavailableError("this file does not block, and has no room now", hint=BLOCKING)
+        if written <= 0:
+            raise UnavailableError("this file takes no more bytes")
+        data = data[written:]

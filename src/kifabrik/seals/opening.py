@@ -19,7 +19,7 @@ from kifabrik.errors import FULL_DISK, CapacityError, IntegrityError, Unavailabl
 from kifabrik.seals.armor import is_armored, remove_armor
 from kifabrik.seals.header import Header, parse_header, parse_whole_header
 from kifabrik.seals.identities import AnyIdentity
-from kifabrik.seals.lanes import Lanes, helpers, write_all
+from kifabrik.seals.lanes import Lanes, pool_beside, write_all
 from kifabrik.seals.reading import BodyReader, explain, open_chunks
 from kifabrik.seals.recipients import AnyRecipient
 from kifabrik.seals.sealing import make_header
@@ -127,7 +127,7 @@ def open_body_into(
         CapacityError: The file system is full.
         UsageError: The buffer is too small, or there are no threads.
     """
-    with BodyReader(source, size, file_key) as reader, helpers(threads) as pool:
+    with BodyReader(source, size, file_key) as reader, pool_beside(threads) as pool:
         place = _into_file(reader, into) if isinstance(into, int) else _into_buffer(reader, into)
         starts = iter(range(0, reader.chunks, BATCH))
         Lanes(lambda _: next(starts, None), place).run(pool, threads)
@@ -175,7 +175,7 @@ def copy_opened(
         if progress is not None:
             progress(len(plain))
 
-    with helpers(threads) as pool:
+    with pool_beside(threads) as pool:
         batches = _Batches(source, cipher, threads)
         Lanes(batches.take, batches.open, give).run(pool, threads)
     return total

@@ -49,9 +49,14 @@ def open_chunks(cipher: ChaCha20Poly1305, first: int, sealed: memoryview, plain:
         try:
             decrypt_into(chunk_nonce(first + i, last=last and i == count - 1), chunk, None, room)
         except InvalidTag:
-            room[:] = bytes(len(room))  # OpenSSL writes plaintext before it knows of the tag
+            wipe(room)  # OpenSSL writes plaintext before it knows of the tag
             return i
     return count
+
+
+def wipe(room: memoryview) -> None:
+    """Overwrite a buffer with zeros."""
+    room[:] = bytes(len(room))
 
 
 def explain(
@@ -77,10 +82,15 @@ def explain(
 
 
 class _Workspace(threading.local):
-    """Buffers of one thread, so that many may read at once; `plain` holds the chunks `holds`."""
+    """Buffers of one thread, so that many may read at once; `plain` holds the chunks `holds`.
 
-    def __init__(self) -> None:
-        self.sealed = self.plain = memoryview(bytearray())  # can be written to, so that any thread can wipe it
+    Args:
+        rooms: Gets the buffer for plaintext of each thread, by its number, so that any thread can wipe all.
+    """
+
+    def __init__(self, rooms: dict[int, memoryview]) -> None:
+        self._rooms = rooms
+        self.sealed = self.plain = memoryview(bytearray())
         self.holds = range(0)
 
     def scratch(self, size: int) -> memoryview:
@@ -94,6 +104,9 @@ class _Workspace(threading.local):
         self.holds = range(0)
         if len(self.plain) < chunks * PLAIN_CHUNK:
             self.plain = memoryview(bytearray(chunks * PLAIN_CHUNK))
+            thread = threading.get_ident()  # perhaps that of one that has ended
+            wipe(self._rooms.get(thread, memoryview(bytearray())))
+            self._rooms[thread] = self.plain
         return self.plain
 
 
@@ -117,7 +130,8 @@ class BodyReader(io.RawIOBase):
 
     def __init__(self, source: SourceLike, size: int | None, file_key: bytes) -> None:
         super().__init__()
-        self._own = _Workspace()
+        self._rooms: dict[int, memoryview] = {}
+        self._own = _Workspace(self._rooms)
         self._source: Source = source_of(source)
         try:
             self.body_size = _known_size(self._source, size)
@@ -221,8 +235,8 @@ class BodyReader(io.RawIOBase):
     def close(self) -> None:
         """Let go of the source, if it was opened here, and wipe the plaintext held for small reads."""
         if not self.closed and hasattr(self, "_position"):
-            self._own.plain[:] = bytes(len(self._own.plain))
-            self._own.holds = range(0)
+            for plain in self._rooms.values():
+                wipe(plain)
             self._source.close()
         super().close()
 

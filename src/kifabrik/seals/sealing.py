@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from kifabrik.errors import UsageError
 from kifabrik.seals.header import FILE_KEY_BYTES, HEADER_LIMIT, Header, owner_stanzas
-from kifabrik.seals.lanes import helpers, write_all
+from kifabrik.seals.lanes import pool_beside, write_all
 from kifabrik.seals.recipients import AnyRecipient
 from kifabrik.seals.sources import Buffer
 from kifabrik.seals.stream import (
@@ -119,7 +119,7 @@ class BodyWriter:
         self._sink = sink
         self._hash = hashlib.sha256()
         self._resources = ExitStack()
-        self._beside = self._resources.enter_context(helpers(min(threads, 2)))
+        self._beside = self._resources.enter_context(pool_beside(min(threads, 2)))
         self._outs = [bytearray() for _ in range(1 if self._beside is None else _OUTS)]
         self._under_way: deque[Future[None]] = deque()
         self._held = memoryview(bytearray(PLAIN_CHUNK))

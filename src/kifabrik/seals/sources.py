@@ -10,7 +10,7 @@ from collections.abc import Callable
 from mmap import mmap
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO, Protocol, TypeAlias
+from typing import BinaryIO, Final, Protocol, TypeAlias
 
 from kifabrik.errors import IntegrityError, NotFoundError, UnavailableError, UsageError
 
@@ -18,6 +18,7 @@ Buffer: TypeAlias = bytes | bytearray | memoryview | mmap
 WritableBuffer: TypeAlias = bytearray | memoryview | mmap
 PositionedRead: TypeAlias = Callable[[int, int], bytes | bytearray | memoryview]
 """`read(offset, size)` returns the bytes there; fewer only at the end."""
+BLOCKING: Final = "Open it so that reading and writing wait, as they do by default."
 SourceLike: TypeAlias = str | Path | Buffer | BinaryIO | PositionedRead
 
 
@@ -151,10 +152,16 @@ class FunctionSource:
 
 
 def fill(stream: BinaryIO, view: memoryview) -> int:
-    """Read until `view` is full or the stream ends; return the number of bytes read."""
+    """Read until `view` is full or the stream ends; return the number of bytes read.
+
+    Raises:
+        UnavailableError: The stream does not block and has nothing now, which is not its end.
+    """
     filled = 0
     while filled < len(view):
-        count = stream.readinto(view[filled:])  # type: ignore[attr-defined]
+        count: int | None = stream.readinto(view[filled:])  # type: ignore[attr-defined]
+        if count is None:
+            raise UnavailableError("this file does not block, and has nothing to read now", hint=BLOCKING)
         if not count:
             break
         filled += count

@@ -12,6 +12,7 @@ Invariants:
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
@@ -105,6 +106,7 @@ class Door(APIRoute):
                 return await handle(request)
 
         async def take(request: Request, caller: Principal | None) -> Response:
+            request.state.begun = time.monotonic()
             most_bytes = measure.most_of(caller)
             if most_bytes == 0:
                 return await parse(request)

@@ -179,6 +179,16 @@ RawBody = Annotated[bytes, Depends(raw_body)]
 
 
 @in_place
+def taken_s(request: Request) -> float:
+    """Seconds since the first byte of the request's body was waited for."""
+    begun: float = request.state.begun
+    return time.monotonic() - begun
+
+
+TakenSeconds = Annotated[float, Depends(taken_s)]
+
+
+@in_place
 def the_sending_room(request: Request) -> Room:
     """Memory for pieces of objects on their way out."""
     room: Room = request.app.state.sending

@@ -19,6 +19,7 @@ from kifabrik.seals.stream import BATCH, SEALED_CHUNK
 from kifabrik.transfer.objects import ObjectSource, Progress, silent
 
 _SEALED_OVERHEAD: Final = 2**20
+_PUT_BACK: Final = "Its operator names what is missing with: kifabrik admin check --deep, and can put it back."
 _MANY: Final = 4
 """Shards for each thread, from which on the last ones no longer leave threads idle for long."""
 
@@ -63,13 +64,18 @@ def open_contents(
 
     Raises:
         IntegrityError: Headers, contents and manifest do not fit together.
+        NotFoundError: The contents are not in the store.
     """
     parts = split_headers(headers)
     if len(parts) != len(manifest.shards) + 1:
         raise IntegrityError(f"{len(parts)} headers came for {len(manifest.shards) + 1} sealed bodies")
     own_key, *shard_keys = (open_header(part, identities) for part in parts)
     sealed = manifest.sealed_manifest
-    body = store.fetch(sealed.sha256, min(sealed.size, MOST_ENCODED_BYTES + _SEALED_OVERHEAD))
+    try:
+        body = store.fetch(sealed.sha256, min(sealed.size, MOST_ENCODED_BYTES + _SEALED_OVERHEAD))
+    except NotFoundError as error:
+        missing = f"the list of files of {manifest.owner} ({sealed.sha256[:16]}) is missing in the store"
+        raise NotFoundError(missing, hint=_PUT_BACK) from error
     contents = decode_contents(open_bytes(body, own_key))
     if len(contents.shards) != len(manifest.shards):
         raise IntegrityError("the sealed contents describe another number of shards than the manifest")
@@ -116,7 +122,8 @@ def unpack(
             except IntegrityError as error:
                 raise DamagedShardError.of(body.sha256, error) from error
             except NotFoundError as error:
-                raise MissingShardError(f"shard {body.sha256[:16]} is missing in the store") from error
+                missing = f"shard {body.sha256[:16]} is missing in the store"
+                raise MissingShardError(missing, hint=_PUT_BACK) from error
 
         jobs = list(zip(version.contents.shards, version.manifest.shards, version.file_keys, strict=True))
         if len(jobs) == 1:

@@ -179,22 +179,22 @@ class Sealer:
     def _seal_shard(self, shard: Sealable) -> ShardRecord:
         file_key = new_file_key()
 
-        with NamedTemporaryFile(dir=self._spool, prefix="sealing-", delete=False) as file:
-            path = Path(file.name)
-            try:
-                with BodyWriter(file, file_key, threads=_SEAL_THREADS) as body:  # type: ignore[arg-type]
+        file = NamedTemporaryFile(dir=self._spool, prefix="sealing-", delete=False)  # noqa: SIM115 - closed below
+        path = Path(file.name)
+        try:
+            # Closing the file writes its last bytes, so it can fail as any write can.
+            with file, BodyWriter(file, file_key, threads=_SEAL_THREADS) as body:  # type: ignore[arg-type]
 
-                    def sink(block: bytes | memoryview) -> None:
-                        body.write(block)
-                        self._on_sealed(len(block))
+                def sink(block: bytes | memoryview) -> None:
+                    body.write(block)
+                    self._on_sealed(len(block))
 
-                    contents = shard.write_to(sink)
-            except BaseException as error:
-                file.close()
-                path.unlink()
-                if isinstance(error, OSError):
-                    error.filename = error.filename or str(self._spool)  # which of the disks is full
-                raise
+                contents = shard.write_to(sink)
+        except BaseException as error:
+            path.unlink()
+            if isinstance(error, OSError):
+                error.filename = error.filename or str(self._spool)  # which of the disks is full
+            raise
         reference = BodyRef(body.sha256, body.size)
         path.replace(self._waiting(reference))
         return shard.record(contents, StoredShard(reference, self._header(file_key)))

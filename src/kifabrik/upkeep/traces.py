@@ -23,6 +23,7 @@ from typing import Final
 from kifabrik.sandbox import kernel
 from kifabrik.sandbox.clearing import kill, remove
 from kifabrik.sandbox.kernel import Mount
+from kifabrik.sandbox.proc_files import mounts_of, status_of
 from kifabrik.sandbox.slurm_groups import slurm_place
 
 PUBLIC: Final = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path("/run/lock"))  # noqa: S108 - looked at, not used
@@ -67,20 +68,17 @@ class Trace:
         return f"{self.kind.value} {self.path or self.number}"
 
 
-def find_traces(
-    uid: int, node: str, *, public: tuple[Path, ...] = PUBLIC, proc: Path = Path("/proc")
-) -> list[Trace]:
+def find_traces(uid: int, node: str, *, public: tuple[Path, ...] = PUBLIC) -> list[Trace]:
     """Find everything of a user on this machine.
 
     Args:
         uid: The user.
         node: Slurm's name of this node; processes of another node on the same machine are not its.
         public: Folders everybody may write to.
-        proc: Where the kernel tells.
     """
     if uid == 0:
         return []
-    found = [*_processes(uid, node, proc), *_sysv(uid, proc)]
+    found = [*_processes(uid, node), *_sysv(uid)]
     seen: set[tuple[int, int]] = set()
     for folder in public:
         with suppress(OSError):
@@ -110,19 +108,16 @@ def clear_trace(trace: Trace, uid: int) -> None:
         _remove_sysv(trace)
 
 
-def _processes(uid: int, node: str, proc: Path) -> Iterator[Trace]:
-    for entry in proc.iterdir():
+def _processes(uid: int, node: str) -> Iterator[Trace]:
+    for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
-        with suppress(OSError, StopIteration, ValueError):
-            lines = (entry / "status").read_text(errors="replace").splitlines()
-            ids = next(line for line in lines if line.startswith("Uid:")).split()[1:]
-            state = next(line for line in lines if line.startswith("State:")).split()[1]
-            if str(uid) not in ids or state in "ZX":
-                continue
-            place = slurm_place(entry)
-            if place is None or place.is_on(node):
-                yield Trace(TraceKind.PROCESS, int(entry.name), job=place.job if place else _claimed_job(entry))
+        status = status_of(entry)
+        if status is None or status.is_dead or uid not in status.uids:
+            continue
+        place = slurm_place(entry)
+        if place is None or place.is_on(node):
+            yield Trace(TraceKind.PROCESS, int(entry.name), job=place.job if place else _claimed_job(entry))
 
 
 def _claimed_job(process: Path) -> int:
@@ -134,11 +129,11 @@ def _claimed_job(process: Path) -> int:
     return 0
 
 
-def _sysv(uid: int, proc: Path) -> Iterator[Trace]:
+def _sysv(uid: int) -> Iterator[Trace]:
     """Read `/proc/sysvipc`: the second field is the id, named fields hold owner and creator."""
     for name, kind in _SYSV.items():
         with suppress(OSError):
-            header, *lines = (proc / "sysvipc" / name).read_text(encoding="ascii").splitlines()
+            header, *lines = Path("/proc/sysvipc", name).read_text(encoding="ascii").splitlines()
             columns = header.split()
             for line in lines:
                 fields = dict(zip(columns, line.split(), strict=False))
@@ -193,12 +188,9 @@ def _remove_file(path: Path) -> None:
 
 
 def _mounts_below(path: Path) -> list[tuple[Path, str]]:
-    found = []
-    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
-        fields, _, rest = line.partition(" - ")
-        point = Path(fields.split()[4].encode().decode("unicode_escape"))
-        if point.is_relative_to(path):
-            found.append((point, rest.split()[0]))
+    found = [
+        (mount.point, mount.kind) for mount in mounts_of(Path("/proc/self")) if mount.point.is_relative_to(path)
+    ]
     return found[::-1]
 
 

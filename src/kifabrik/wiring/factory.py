@@ -39,6 +39,7 @@ from kifabrik.factory.models import Models
 from kifabrik.factory.objects import Objects
 from kifabrik.factory.oversight import Oversight
 from kifabrik.factory.ports import Clock
+from kifabrik.factory.returned import Returned
 from kifabrik.factory.run_book import RunBook
 from kifabrik.factory.sign_ins import SignIns
 from kifabrik.factory.statements import Statements
@@ -141,6 +142,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc, database: Address | None
     objects = Objects(store, files, FolderStaging(home / STAGING), deletions, clock, config.quota)
     ways = Ways(objects, files, signer, nodes_only=config.objects.direct is Direct.NODES)
     unregistered = Unregistered(store, deletions, clock, timedelta(seconds=config.keep_unregistered))
+    returned = Returned(store, files, deletions, clock)
     versions = Versions(store)
     book = RunBook(hints, clock)
     attempts = Attempts(store, book)
@@ -159,7 +161,7 @@ def open_factory(home: Path, *, clock: Clock = now_utc, database: Address | None
         objects=objects,
         ways=ways,
         versions=versions,
-        datasets=Datasets(store, statements, members, keyholders, versions),
+        datasets=Datasets(store, statements, members, keyholders, versions, deletions),
         grants=Grants(store, statements),
         attestation=Attestation(store, statements),
         erasures=erasures,
@@ -167,7 +169,9 @@ def open_factory(home: Path, *, clock: Clock = now_utc, database: Address | None
         models=Models(store, statements, members),
         unregistered=unregistered,
         home=home_check,
-        housekeeping=Housekeeping(deletions, erasures, objects, unregistered, unfinished_removed(files, clock)),
+        housekeeping=Housekeeping(
+            deletions, erasures, objects, unregistered, returned, unfinished_removed(files, clock)
+        ),
         sign_ins=sign_ins,
         trails=Trails(store),
         holdings=Holdings(store),

@@ -24,7 +24,6 @@ from kifabrik.wiring.factory_config import FILE, FactoryConfig, read_config
 from kifabrik.wiring.objects import OBJECTS, check_bucket, object_store
 
 ASIDE: Final = "objects-moved"
-_PIECE: Final = 2**20
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from kifabrik.cli import terminal
 from kifabrik.cli.terminal import _show_folded, ago, counted, show_table
 from kifabrik.values import format_time, now_utc
 
@@ -59,5 +60,7 @@ def test_no_id_is_broken_where_a_table_is_too_wide_but_its_words_fit(capsys):
     ("seconds", "said"),
     [(65, "1m 05s ago"), (21 * 60 + 19, "21m ago"), (3 * 3600 + 300, "3h 05m ago"), (12 * 86_400, "12 days ago")],
 )
-def test_what_is_long_ago_is_said_without_seconds(seconds, said):
-    assert ago(format_time(now_utc() - timedelta(seconds=seconds))) == said
+def test_what_is_long_ago_is_said_without_seconds(monkeypatch, seconds, said):
+    now = now_utc()
+    monkeypatch.setattr(terminal, "now_utc", lambda: now)
+    assert ago(format_time(now - timedelta(seconds=seconds))) == said

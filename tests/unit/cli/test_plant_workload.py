@@ -10,7 +10,7 @@ from kifabrik.cli.plant_placement import placement
 from kifabrik.cli.plant_schedule import schedule
 from kifabrik.errors import NotFoundError, UsageError
 
-pytestmark = pytest.mark.timeout(600)  # the first one compiles
+pytestmark = pytest.mark.timeout(900)  # the first one compiles
 TRACE = "submit,seconds,gpus,tenant,estimate\n0,3600,16,a,3600\n10,3600,16,a,3600\n20,600,8,b,600\n"
 
 
@@ -92,7 +92,7 @@ def test_a_forecast_governs_a_factory(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("time,flow_m3s\n", "line 1: there is no column river_celsius"),
+        ("time,flow_m3s\n", "line 1: the column river_celsius is missing"),
         ("time,river_celsius,flow_m3s,limit_celsius,limit_warming_k\n", "has no hour"),
         (
             "time,river_celsius,flow_m3s,limit_celsius,limit_warming_k\n2026-08-05T12:00,20,-3,21,1\n",

@@ -1,9 +1,9 @@
 """Lines to a service: kept, dropped in time, through proxies, and never fooled about where an answer ends."""
 
 import base64
+import select
 import socket
 import threading
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -32,8 +32,9 @@ def answering(*scripts):
     try:
         yield f"http://127.0.0.1:{server.getsockname()[1]}", heard
     finally:
+        server.shutdown(socket.SHUT_RDWR)  # wakes who waits for a caller
         server.close()
-        thread.join(5)
+        thread.join(60)
 
 
 def request(reading):
@@ -67,7 +68,8 @@ def test_a_line_the_other_side_has_closed_is_not_used_again():
     with answering([ok()], [ok(b"new")]) as (url, _):
         connection = Connection(url, patience_s=0)
         assert connection.get_bytes("/a") == b"hello"
-        time.sleep(0.1)
+        (line,) = filter(None, connection._http._lines.connection_from_url(url).pool.queue)
+        assert select.select([line.sock], [], [], 60)[0], "the other side has not hung up"
         assert connection.get_bytes("/b") == b"new"
         connection.close()
 

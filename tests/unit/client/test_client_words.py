@@ -45,8 +45,9 @@ def saying(*pieces, tls=None):
     try:
         yield f"127.0.0.1:{server.getsockname()[1]}"
     finally:
+        server.shutdown(socket.SHUT_RDWR)  # wakes who waits for a caller
         server.close()
-        thread.join(5)
+        thread.join(60)
 
 
 def failure(url):

@@ -115,7 +115,7 @@ def test_a_new_engine_finds_the_launchers_of_the_one_before(engine, tmp_path, co
     later = LocalEngine("n-1", tmp_path / "launchers", command, "http://factory", on_exit=ended.set)
     assert later.poll() == {"a-aaaaaaaaaaaaaaaa": Life.ALIVE}
     later.kill("a-aaaaaaaaaaaaaaaa")
-    assert ended.wait(20)
+    assert ended.wait(60)
     wait_until(lambda: engine.poll() == {"a-aaaaaaaaaaaaaaaa": Life.GONE})
     later.close()
 
@@ -127,7 +127,7 @@ def test_the_end_of_a_launcher_is_told_at_once(tmp_path, command):
     pid = told(tmp_path)["pid"]
     assert not ended.is_set()
     os.kill(pid, signal.SIGKILL)
-    assert ended.wait(20)
+    assert ended.wait(60)
     assert engine.poll() == {"a-aaaaaaaaaaaaaaaa": Life.GONE}
     engine.close()
 

@@ -5,9 +5,11 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from kifabrik.environments import programs
 from kifabrik.environments.programs import run
 from kifabrik.environments.workers import Limits, Worker
 from kifabrik.errors import CapacityError
@@ -17,23 +19,22 @@ import os, sys, time
 os.fork()
 print(os.getpid(), file=sys.stderr, flush=True)
 time.sleep(60)
+print(os.getpid(), file=sys.stderr, flush=True)
 """
 
 
 def _alive(pid):
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def _gone(pid):
-    for _ in range(500):
-        if not _alive(pid):
-            return True
+    until = time.monotonic() + 60
+    while _alive(pid) and time.monotonic() < until:
         time.sleep(0.01)
-    return False
+    return not _alive(pid)
 
 
 def test_a_program_reads_its_text_and_its_lines_are_passed_on(tmp_path):
@@ -52,8 +53,10 @@ def test_a_program_reads_its_text_and_its_lines_are_passed_on(tmp_path):
     assert (ended.status, ended.output, ended.errors, lines) == (0, "cba\n", "so", ["so"])
 
 
-def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path):
+def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path, monkeypatch):
     pids = []
+    clock = SimpleNamespace(monotonic=lambda: 1000.0 + len(pids))  # the time is over when both have begun
+    monkeypatch.setattr(programs, "time", clock)
     worker = Worker(tmp_path, limits=Limits(seconds=1), log=lambda line: pids.append(int(line)))
     with pytest.raises(CapacityError, match="longer"):
         worker.run([sys.executable, "-c", SLEEPER])
@@ -81,7 +84,7 @@ def test_a_program_dies_with_its_builder(tmp_path):
         from pathlib import Path
         from kifabrik.environments.workers import Worker
         Worker(Path({str(tmp_path)!r}), log=lambda line: print(line, flush=True)).run(
-            [sys.executable, "-c", "import os, sys, time; print(os.getpid(), file=sys.stderr); time.sleep(60)"]
+            [sys.executable, "-c", "import os, sys, time; print(os.getpid(), file=sys.stderr); time.sleep(600)"]
         )
         """
     )

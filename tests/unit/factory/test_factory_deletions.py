@@ -1,14 +1,14 @@
 """Deletions, abandoned uploads and the check that everything agrees."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from databases import sqlite_only
-from kifabrik.errors import CapacityError, NotFoundError, UnavailableError
+from kifabrik.errors import CapacityError, ConflictError, NotFoundError, UnavailableError
 from kifabrik.factory import deletions as deletions_module
 from kifabrik.factory.check import Check
 from kifabrik.factory.check_runs import RunCheck
@@ -17,6 +17,8 @@ from kifabrik.factory.factory import Factory
 from kifabrik.factory.housekeeping import Housekeeping
 from kifabrik.factory.keys import SMALLEST, object_key
 from kifabrik.factory.objects import ABANDONED_AFTER, Objects
+from kifabrik.factory.records import Why
+from kifabrik.factory.returned import EVERY, REMEMBERED, Returned
 from kifabrik.factory.unregistered import Unregistered
 from kifabrik.stores.folder import FolderObjects
 from kifabrik.stores.sql.objects import SqlObjectRows
@@ -61,7 +63,7 @@ class _Room:
     def begin(self, *digests: str, files: FolderObjects | None = None) -> Deletions:
         deletions = Deletions(self.store, files or self.files, self.clock)
         with self.store.write(self.tenant) as transaction:
-            assert deletions.begin(transaction, self.tenant, digests) == len(digests)
+            assert deletions.begin(transaction, self.tenant, digests, Why.ERASED) == len(digests)
         return deletions
 
     def used(self) -> int:
@@ -155,7 +157,8 @@ def test_housekeeping_goes_on_after_whatever_went_wrong(room: _Room, caplog: pyt
             done.append("settled")
 
     leftovers = Unregistered(room.store, room.deletions, room.clock, ABANDONED_AFTER)
-    Housekeeping(Deleting(), Erasing(), room.objects, leftovers).tidy()  # type: ignore[arg-type]
+    returned = Returned(room.store, room.files, room.deletions, room.clock)
+    Housekeeping(Deleting(), Erasing(), room.objects, leftovers, returned).tidy()  # type: ignore[arg-type]
     assert done == ["settled"]
     assert "nobody foresaw" in caplog.text
 
@@ -244,3 +247,144 @@ def test_the_check_names_a_statement_that_was_taken_away(room: _Room) -> None:
     with room.store.engine.begin() as connection:  # type: ignore[attr-defined]
         connection.exec_driver_sql("DELETE FROM statements")
     assert any("which is missing" in what for what in room.findings())
+
+
+class _Killed(BaseException):
+    """Stands for kill -9: nothing catches it."""
+
+
+class _HeldOpen(FolderObjects):
+    """A store in which something happens before a file is in its place, or after it and before anybody is told."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.root = root
+        self.before: Callable[[], object] | None = None
+        self.after: Callable[[], object] | None = None
+
+    def adopt(self, file: Path, key: str) -> None:
+        before, self.before = self.before, None
+        after, self.after = self.after, None
+        kept = file.with_suffix(".kept")
+        kept.write_bytes(file.read_bytes())
+        if before is not None:
+            before()
+        super().adopt(kept, key)
+        file.unlink(missing_ok=True)
+        if after is not None:
+            after()
+
+
+@pytest.fixture
+def held_open(home: Path, room: _Room) -> _HeldOpen:
+    """The room's store, in which an upload can be held open."""
+    files = _HeldOpen(home / "objects")
+    room.files = files
+    room.deletions = Deletions(room.store, files, room.clock)
+    staging = FolderStaging(home / "staging")
+    room.objects = Objects(room.store, files, staging, room.deletions, room.clock, 10**6)
+    return files
+
+
+def _come_and_go(room: _Room, files: _HeldOpen, body: bytes) -> None:
+    """Somebody else sends the same object, it is used, and then erased."""
+    digest = hashlib.sha256(body).hexdigest()
+    other = Objects(
+        room.store,
+        FolderObjects(files.root),
+        FolderStaging(files.root.parent / "elsewhere"),
+        room.deletions,
+        room.clock,
+        10**6,
+    )
+    assert other.receive(room.tenant, digest, len(body), 0, body) == len(body)
+    room.begin(digest)
+    assert room.files.size(object_key(room.tenant, digest)) is None
+
+
+def test_an_upload_held_open_across_the_deletion_of_its_object_stores_nothing(
+    room: _Room, held_open: _HeldOpen
+) -> None:
+    body = b"sealed under a key that is destroyed meanwhile"
+    held_open.before = lambda: _come_and_go(room, held_open, body)
+    with pytest.raises(ConflictError, match="was deleted while it was sent"):
+        room.put(body)
+    assert list(room.files.keys()) == []
+    assert room.findings() == []
+    assert room.used() == 0
+    assert room.put(body)  # whoever sends it anew begins anew
+    assert room.findings() == []
+
+
+def test_small_objects_held_open_across_their_deletion_are_not_taken(room: _Room, held_open: _HeldOpen) -> None:
+    body, other = b"sealed under a key that is destroyed meanwhile", b"and one that is not"
+    held_open.before = lambda: _come_and_go(room, held_open, body)
+    taken = room.objects.take(room.tenant, sorted([body, other], key=lambda one: hashlib.sha256(one).hexdigest()))
+    gone = hashlib.sha256(body).hexdigest()
+    assert taken == [gone]
+    assert room.findings() == []
+
+
+def test_what_a_killed_service_left_of_an_upload_whose_object_was_deleted_goes_at_the_next_start(
+    home: Path, room: _Room, held_open: _HeldOpen, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = b"sealed under a key that is destroyed meanwhile"
+    digest = hashlib.sha256(body).hexdigest()
+
+    def die() -> None:
+        raise _Killed
+
+    held_open.before = lambda: _come_and_go(room, held_open, body)
+    held_open.after = die
+    with pytest.raises(_Killed):
+        room.put(body)
+    assert room.files.size(object_key(room.tenant, digest)) == len(body)
+    assert [one for one in room.findings() if "came again after it was deleted (erased)" in one]
+    assert Returned(room.store, FolderObjects(home / "objects"), room.deletions, room.clock).remove() == 1
+    assert room.files.size(object_key(room.tenant, digest)) is None
+    assert room.findings() == []
+    assert room.used() == 0
+    assert digest in caplog.text
+
+
+def test_what_nobody_remembers_to_have_deleted_is_named_and_left_alone(home: Path, room: _Room) -> None:
+    """A database that was lost may have known it, and its backup will need it."""
+    body = b"of an unknown origin"
+    file = home / "unknown"
+    file.write_bytes(body)
+    room.files.adopt(file, object_key(room.tenant, hashlib.sha256(body).hexdigest()))
+    assert Returned(room.store, room.files, room.deletions, room.clock).remove() == 0
+    assert ["belongs to nothing" in one for one in room.findings()] == [True]
+
+
+def test_what_is_uploaded_anew_after_its_deletion_is_left_alone(room: _Room) -> None:
+    digest = room.put(b"once more")
+    room.begin(digest)
+    room.put(b"once more")
+    assert Returned(room.store, room.files, room.deletions, room.clock).remove() == 0
+    assert b"".join(room.objects.read(room.tenant, digest)[2]) == b"once more"
+
+
+def test_the_store_is_looked_through_every_few_hours_and_what_was_deleted_is_forgotten_after_a_year(
+    home: Path, room: _Room
+) -> None:
+    digest = room.put(b"gone")
+    room.begin(digest)
+    returned = Returned(room.store, room.files, room.deletions, room.clock)
+    assert returned.remove() == 0
+
+    def come_again() -> None:
+        file = home / "again"
+        file.write_bytes(b"gone")
+        room.files.adopt(file, object_key(room.tenant, digest))
+
+    come_again()
+    assert returned.remove() == 0
+    room.clock.moment += EVERY
+    assert returned.remove() == 1
+    room.clock.moment += REMEMBERED + timedelta(days=1)
+    assert returned.remove() == 0
+    come_again()
+    room.clock.moment += EVERY
+    assert returned.remove() == 0
+    assert ["belongs to nothing" in one for one in room.findings()] == [True]

@@ -1,6 +1,8 @@
 """Whoever waits is woken by a hint: no other look comes for what this process itself has changed."""
 
+import threading
 from queue import Queue
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,7 +43,18 @@ def test_who_watches_a_run_is_woken_when_what_it_needs_has_ended_badly(opened: F
 def test_statements_wake_a_keyholder_together_and_requests_and_erasures_at_once(
     opened: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kifabrik.factory.mailbox._STATEMENTS_EVERY_S", 2)
+    due, put_off = threading.Event(), []
+
+    class Timer(threading.Timer):
+        """Goes off when the test says so."""
+
+        def run(self) -> None:
+            put_off.append(self.interval)
+            if due.wait(60):
+                self.function(*self.args, **self.kwargs)
+
+    monkeypatch.setattr("kifabrik.factory.mailbox.threading", SimpleNamespace(Timer=Timer))
+    monkeypatch.setattr("kifabrik.factory.mailbox._STATEMENTS_EVERY_S", 3600)
     tenant, woken = sign_up(opened), Queue[str]()
     topic = mail_topic(tenant)
     opened.hints.listen(lambda heard: woken.put(heard) if heard == topic else None)
@@ -58,7 +71,11 @@ def test_statements_wake_a_keyholder_together_and_requests_and_erasures_at_once(
     assert woken.get(timeout=0) == topic
     send(MailKind.ERASURE, "6")
     assert woken.get(timeout=0) == topic
-    assert woken.get(timeout=30) == topic  # 2, 3 and 4
+    assert woken.empty()
+    due.set()
+    assert woken.get(timeout=60) == topic  # 2, 3 and 4
+    (seconds,) = put_off
+    assert 0 < seconds <= 3600
     assert [letter.digest for letter in opened.mailbox.letters(tenant, 0)][-6:] == ["1", "2", "3", "4", "5", "6"]
     assert woken.empty()
 

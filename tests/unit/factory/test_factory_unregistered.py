@@ -19,6 +19,7 @@ from kifabrik.factory.housekeeping import Housekeeping
 from kifabrik.factory.keys import SMALLEST, object_key
 from kifabrik.factory.objects import Objects
 from kifabrik.factory.ports import Store, Transaction
+from kifabrik.factory.returned import Returned
 from kifabrik.factory.unregistered import GRACE, Unregistered
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.keys import SigningKey
@@ -253,7 +254,8 @@ def test_a_removal_that_a_crash_cut_off_is_finished_later(home: Path, room: _Roo
         def settle(self) -> None:
             return
 
-    Housekeeping(room.deletions, Erasing(), room.objects, room.unregistered).tidy()  # type: ignore[arg-type]
+    returned = Returned(room.store, room.files, room.deletions, room.clock)
+    Housekeeping(room.deletions, Erasing(), room.objects, room.unregistered, returned).tidy()  # type: ignore[arg-type]
     assert not room.lies(one)
     assert room.used() == 0
 

@@ -75,6 +75,15 @@ def test_a_gpu_somebody_computes_on_is_not_touched(gpu):
 
 
 @needs_gcc
+def test_what_the_driver_itself_prints_is_no_answer(gpu):
+    gpu.fail("chatty")
+    assert scrub(gpu, "3") == str(64 * PAGE)
+    gpu.use(3)
+    gpu.fail("chatty", "memset")
+    assert scrub(gpu, "3").startswith("GPU 3 is not scrubbed: memory at ")
+
+
+@needs_gcc
 def test_a_driver_that_hangs_is_given_up(gpu):
     gpu.fail("hang")
     assert scrub(gpu, "0,3", patience_s=1) == "GPU 0 is not scrubbed: the driver did not answer within 1 s"

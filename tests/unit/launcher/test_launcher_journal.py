@@ -80,7 +80,7 @@ def test_the_first_line_goes_out_while_the_job_is_still_running(opened):
     attempts = Taken()
     journal = opened(attempts)
     journal.line("out", "first")
-    assert attempts.came.wait(10)
+    assert attempts.came.wait(60)
     journal.close()
 
 
@@ -89,11 +89,11 @@ def test_what_is_left_at_the_end_does_not_wait_for_more_to_come(opened, monkeypa
     attempts = Taken()
     journal = opened(attempts)
     journal.line("out", "first")
-    assert attempts.came.wait(10)
+    assert attempts.came.wait(60)
     journal.line("out", "last")
     ending = threading.Thread(target=journal.close, daemon=True)
     ending.start()
-    ending.join(10)
+    ending.join(60)
     assert not ending.is_alive()
     assert [record["text"] for record in opened.read(attempts)[0]] == ["first", "last"]
 
@@ -144,6 +144,18 @@ def test_a_factory_that_refuses_ends_the_log_and_disturbs_nobody(opened):
     journal.line("out", "two")
     assert [type(error) for error in lost] == [RefusedError]
     assert (journal.segments, journal.tail) == (0, "")
+
+
+def test_whatever_ends_the_sending_is_told_as_a_log_that_is_cut(opened):
+    class Torn(Taken):
+        def add_segment(self, segment, body):
+            raise MemoryError
+
+    lost = []
+    journal = opened(Torn(), on_lost=lost.append)
+    journal.line("out", "one")
+    journal.close()
+    assert [type(error) for error in lost] == [MemoryError]
 
 
 def test_lines_that_are_no_unicode_do_not_break_the_log(opened):

@@ -58,6 +58,18 @@ def asked() -> Statement[AttemptRequest]:
     return verify_attempt_request(asked_envelope())
 
 
+@pytest.mark.parametrize(
+    "text", [RECIPIENT.upper(), f" {RECIPIENT}", RECIPIENT[:-1], "age1pq1" + "q" * 55, "", f"{RECIPIENT}\n"]
+)
+def test_a_recipient_has_one_spelling_and_every_other_is_refused(text):
+    """Else one recipient would count as two nodes."""
+    with pytest.raises(IntegrityError, match="recipient that is none"):
+        verify_attempt_request(asked_envelope(recipient=text))
+    nodes = (RequestingNode(NODE_A.public.hex, RECIPIENT), RequestingNode(NODE_B.public.hex, text))
+    with pytest.raises(IntegrityError, match="recipient that is none"):
+        verify_attempt_request(asked_envelope(nodes=nodes))
+
+
 def the_lease(**changes: object) -> Lease:
     request = asked()
     said = Lease(

@@ -176,3 +176,21 @@ def test_the_empty_log_has_a_head():
 def test_names_of_a_tenants_keys():
     assert log_origin("t-abc") == "kifabrik.org/log/t-abc"
     assert witness_name("t-abc") == "kifabrik.org/witness/t-abc"
+
+
+def test_nothing_but_a_tree_head_is_cosigned_or_counts_as_cosigned():
+    """What a witness signs under its cosignature key is read by others as a statement about a log."""
+    for text in ("pay me\n", HEAD.to_note_text() + "extension\n", HEAD.to_note_text().replace("7", "07")):
+        note = Note(text).signed(LOG.name, LOG_KEY)
+        with pytest.raises(IntegrityError, match="tree head"):
+            cosign(note.to_text(), WITNESS.name, WITNESS_KEY, COSIGNED_AT)
+        with pytest.raises(IntegrityError, match="tree head"):
+            verify_cosignature(note.signed(WITNESS.name, WITNESS_KEY, COSIGNED_AT).to_text(), WITNESS)
+
+
+def test_the_last_line_of_a_tree_head_ends_too():
+    text = HEAD.to_note_text()
+    assert TreeHead.parse(text) == HEAD
+    for other in (text[:-1], text + "x", text + "\n", "\n" + text, text.replace("\n", "\r\n")):
+        with pytest.raises(IntegrityError):
+            TreeHead.parse(other)

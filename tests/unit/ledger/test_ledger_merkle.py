@@ -251,7 +251,9 @@ def test_everything_extends_the_empty_log_and_nothing_else_does_without_proof():
     root = leaf_hash(b"x")
     verify_consistency(0, EMPTY_ROOT, 1, root, ())
     verify_consistency(1, root, 1, root, ())
-    for case in [(0, root, 1, root, ()), (0, EMPTY_ROOT, 1, root, (root,)), (1, root, 1, EMPTY_ROOT, ())]:
+    verify_consistency(0, EMPTY_ROOT, 0, EMPTY_ROOT, ())
+    wrong = [(0, EMPTY_ROOT, 0, root, ()), (0, root, 0, root, ()), (0, root, 0, EMPTY_ROOT, ())]
+    for case in [*wrong, (0, root, 1, root, ()), (0, EMPTY_ROOT, 1, root, (root,)), (1, root, 1, EMPTY_ROOT, ())]:
         with pytest.raises(IntegrityError):
             verify_consistency(*case)
 
@@ -300,3 +302,53 @@ def test_a_proof_longer_than_the_size_allows_is_refused_even_if_it_leads_to_the_
     left, right = leaf_hash(b"a"), leaf_hash(b"b")
     with pytest.raises(IntegrityError, match="too long"):
         verify_inclusion(0, 1, right, [left], node_hash(left, right))
+
+
+@pytest.mark.parametrize(("index", "size"), [(1, 1), (-1, 1), (2, 1), (0, 0), (-1, 0), (2, 2), (4, 3)])
+def test_an_entry_outside_its_log_is_proven_by_nothing(index, size):
+    """The log of one entry has that entry's hash for its root, and no path leads there: only the index tells."""
+    leaves = [leaf_hash(bytes([number])) for number in range(max(size, 1))]
+    root = root_of(leaves) if size else EMPTY_ROOT
+    for leaf in (*leaves, root):
+        for path in ((), tuple(leaves), (root,)):
+            with pytest.raises(IntegrityError):
+                verify_inclusion(index, size, leaf, path, root)
+
+
+@pytest.mark.parametrize(("old", "new"), [(2, 1), (4, 1), (1, 0), (-1, -1), (0, -1)])
+def test_no_log_extends_a_larger_one_or_one_of_no_size(old, new):
+    for root in (leaf_hash(b"x"), EMPTY_ROOT):
+        for proof in ((), (root,)):
+            with pytest.raises(IntegrityError):
+                verify_consistency(old, root, new, root, proof)
+
+
+def test_a_path_that_leads_to_the_root_of_a_smaller_log_proves_nothing_of_a_larger_one():
+    left, right = leaf_hash(b"left"), leaf_hash(b"right")
+    root = root_of([left, right])
+    verify_inclusion(0, 2, left, (right,), root)
+    for size in (3, 4, 5, 8, 2**62):
+        with pytest.raises(IntegrityError):
+            verify_inclusion(0, size, left, (right,), root)
+
+
+def test_hashes_cannot_take_a_byte_from_each_other():
+    """Only the length says where one ends and the next begins: a leaf of 33 bytes is none."""
+    left, right = leaf_hash(b"left"), leaf_hash(b"right")
+    root = root_of([left, right])
+    verify_inclusion(0, 2, left, (right,), root)
+    verify_consistency(1, left, 2, root, (right,))
+    with pytest.raises(IntegrityError):
+        verify_inclusion(0, 2, left + right[:1], (right[1:],), root)
+    with pytest.raises(IntegrityError):
+        verify_inclusion(1, 2, left[31:] + right, (left[:31],), root)
+    with pytest.raises(IntegrityError):
+        verify_consistency(1, left + right[:1], 2, root, (right[1:],))
+
+
+def test_a_compact_tree_is_made_of_whole_hashes_and_equals_nothing_else():
+    with pytest.raises(IntegrityError, match="32 bytes"):
+        CompactTree(1, [bytes(31)])
+    with pytest.raises(IntegrityError, match="32 bytes"):
+        CompactTree(3, [bytes(32), bytes(33)])
+    assert CompactTree() != EMPTY_ROOT

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.ledger.notes import (
+    LARGEST_TIMESTAMP,
+    MOST_NOTE_BYTES,
     MOST_SIGNATURES,
     Note,
     NoteVerifier,
@@ -137,11 +139,35 @@ def test_a_note_without_a_known_signature_is_refused():
         f"{TEXT}\r\n{PETER_LINE}",
         f"{'x' * 1_000_000}\n\n{PETER_LINE}",
         "",
+        "\n",
+        "\n\n",
+        PETER_LINE,
+        f"{TEXT}{PETER_LINE}",
+        f"{TEXT}\n{PETER_LINE}{PETER_LINE[2:]}",
+        f"{TEXT}\n{PETER_LINE}— {PETER_LINE}",
+        f"{TEXT}\n{PETER_LINE}{PETER_LINE.replace('PeterNeumann', '')}",
+        f"{TEXT}\n{PETER_LINE}— PeterNeumann x08go/==\n",
+        f"{TEXT}\n{PETER_LINE}— PeterNeumann x08goA==\n",  # a key id and no signature
     ],
 )
-def test_malformed_notes_are_refused(note):
+def test_malformed_notes_are_refused_before_any_signature_is_looked_at(note):
     with pytest.raises(IntegrityError):
-        verify_note(note, [PETER])
+        Note.parse(note)
+
+
+def test_a_note_may_be_as_large_and_have_as_many_signatures_as_is_said_and_no_more():
+    assert len(Note.parse(f"{TEXT}\n{ENOCH_LINE * MOST_SIGNATURES}").signatures) == MOST_SIGNATURES
+    largest = f"{'x' * (MOST_NOTE_BYTES - len(PETER_LINE) - 2)}\n\n{PETER_LINE}"
+    assert len(largest) == MOST_NOTE_BYTES
+    assert Note.parse(largest).to_text() == largest
+    with pytest.raises(IntegrityError, match="too large"):
+        Note.parse("x" + largest)
+
+
+@pytest.mark.parametrize("timestamp", [0, 1, LARGEST_TIMESTAMP])
+def test_any_time_that_can_be_written_can_be_cosigned(timestamp):
+    witness = NoteVerifier("w", KEY.public, SignatureType.COSIGNATURE_V1)
+    assert Note(TEXT).signed("w", KEY, timestamp).verify([witness]) == {witness: timestamp}
 
 
 def test_the_text_ends_at_the_last_blank_line():
@@ -210,3 +236,15 @@ def test_no_changed_byte_of_a_note_goes_unnoticed(at, bit):
     changed = note[:at] + bytes([note[at] ^ 1 << bit]) + note[at + 1 :]
     with pytest.raises(IntegrityError):
         verify_note(changed.decode(errors="surrogateescape"), [PETER])
+
+
+def test_every_signature_of_a_known_key_must_be_right_and_of_several_the_first_counts():
+    note = Note("text\n").signed("w", KEY, 7)
+    (first,), (later,) = note.signatures, Note("text\n").signed("w", KEY, 9).signatures
+    (wrong,) = Note("another\n").signed("w", KEY, 8).signatures
+    witness = NoteVerifier("w", KEY.public, SignatureType.COSIGNATURE_V1)
+    assert Note("text\n", (first, later)).verify((witness,)) == {witness: 7}
+    assert Note("text\n", (later, first)).verify((witness,)) == {witness: 9}
+    for signatures in ((first, wrong), (wrong, first), (first, later, wrong)):
+        with pytest.raises(IntegrityError, match="is wrong"):
+            Note("text\n", signatures).verify((witness,))

@@ -71,7 +71,7 @@ def test_nothing_is_released_for_an_erased_dataset(erasure, refs):
         (K.LEASE_REQUESTED, {"request": REQUEST}),
         (K.LEASE_RELEASED, {"request": REQUEST, **refs}),
     )
-    assert "dataset d-1 was erased by entry 0" in story[2]
+    assert "dataset d-1 was erased by entry 0" in story[2]  # also by one whose decision is missing
     fine = told(
         (erasure, {"dataset": "d-1"}),
         (K.LEASE_REQUESTED, {"request": REQUEST}),
@@ -82,8 +82,14 @@ def test_nothing_is_released_for_an_erased_dataset(erasure, refs):
 
 def test_an_erased_dataset_may_still_be_refused():
     asked = (K.LEASE_REQUESTED, {"request": REQUEST})
-    story = told((K.DATASET_ERASED, {"dataset": "d-1"}), asked, (K.LEASE_REFUSED, {"request": REQUEST}))
-    assert story == ["", "", ""]
+    erased = [(kind, {"dataset": "d-1"}) for kind in (K.ERASURE_DECIDED, K.DATASET_ERASED)]
+    assert told(*erased, asked, (K.LEASE_REFUSED, {"request": REQUEST})) == ["", "", "", ""]
+
+
+def test_nothing_is_erased_before_that_was_decided():
+    story = told((K.DATASET_ERASED, {"dataset": "d-1"}), (K.ERASURE_DECIDED, {"dataset": "d-1"}))
+    assert "no entry before it decides that dataset d-1 be erased" in story[0]
+    assert story[1] == ""
 
 
 @pytest.mark.parametrize("refs", [{"grants": ("g-2", "g-1")}, {"grant": "g-1"}])

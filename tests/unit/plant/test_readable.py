@@ -12,9 +12,11 @@ from kifabrik.plant.governor.forecast import read_forecast
 from kifabrik.plant.loads import read_load
 from kifabrik.plant.metering.kinds import Kind, Meter
 from kifabrik.plant.metering.table import read_table
+from kifabrik.plant.placement.cluster import read_nodes, read_pods
 from kifabrik.plant.site import Table, TariffTable
 from kifabrik.plant.spans import Span
 from kifabrik.plant.tariffs import tariff_of
+from kifabrik.plant.workload.capping import read_measured
 from kifabrik.plant.workload.reading import read_trace
 
 SPAN = Span(2026)
@@ -39,6 +41,13 @@ READERS = {
         lambda path: weather_of(Table(file=path.name, otherwise=COURSE), SPAN, path.parent),
         "***",
         "1 2 3",
+    ),
+    "nodes": (read_nodes, "gpu,cpu_milli,memory_mib", "1,1,1"),
+    "pods": (read_pods, "num_gpu,cpu_milli,memory_mib,gpu_milli", "1,1,1,1000"),
+    "measured": (
+        read_measured,
+        "power_limit,time_per_epoch,average_power,dataset,network,batch_size,optimizer",
+        "1,1,1,a,b,c,d",
     ),
     "tariff": (_tariff, "time,EUR/MWh", "2026-01-01T00:00,1"),
     "meter": (
@@ -84,6 +93,13 @@ def test_a_line_that_is_none_is_refused_by_its_file(tmp_path, read, head, line, 
     path.write_bytes(head.encode() + b"\n" + line.encode() + b"\n" + bad + b"\n")
     with pytest.raises(UsageError, match=r"table\.csv"):
         read(path)
+
+
+def test_a_number_beyond_64_bits_is_refused_by_line_and_field(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(f"cpu_milli,memory_mib,gpu\n1,{'9' * 30},1\n")
+    with pytest.raises(UsageError, match=r"table\.csv, line 2, field memory_mib: '9+' is not a whole"):
+        read_nodes(path)
 
 
 def test_a_broken_archive_of_a_trace_is_refused(tmp_path):

@@ -6,8 +6,10 @@ import pytest
 
 from kifabrik.errors import UnavailableError
 from kifabrik.sandbox import limits
+from kifabrik.sandbox.check import overlapping
 from kifabrik.sandbox.hierarchies import Hierarchy, find_hierarchies
 from kifabrik.sandbox.limits import Limits, RunGroup
+from kifabrik.sandbox.uids import UidRange
 
 LIMITS = Limits(memory_bytes=1 << 30, cpus=1.5, pids=100)
 
@@ -162,6 +164,26 @@ def test_what_cannot_be_bounded_is_said():
 
 
 def test_a_bound_the_kernel_does_not_take_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(limits, "_PATIENCE_S", 0)
+    monkeypatch.setattr(limits, "_TRIES", 1)
     with pytest.raises(UnavailableError, match=r"pids\.max was refused"):
         RunGroup.create("run", LIMITS, (hierarchy(tmp_path, 1, {"pids"}),))
+
+
+@pytest.mark.parametrize(
+    ("line", "owner"),
+    [
+        ("anna:100000:65536", ""),
+        ("anna:650000:50001", "anna"),
+        ("anna:650000:50000", ""),
+        ("anna:709999:1", "anna"),
+        ("anna:710000:65536", ""),
+        ("1000:700000:1  ", "1000"),
+        ("", ""),
+        ("# anna:700000:1", ""),
+        ("anna:700000", ""),
+        ("anna:x:1", ""),
+        ("anna:700000:1:2", ""),
+    ],
+)
+def test_user_ids_that_containers_may_have_are_found_whatever_else_stands_in_the_file(line, owner):
+    assert overlapping(UidRange(700_000, 10_000), ["# comment", "", "torn", line]) == owner

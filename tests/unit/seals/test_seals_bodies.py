@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UsageError
+from kifabrik.errors import CapacityError, IntegrityError, NotFoundError, UnavailableError, UsageError
 from kifabrik.seals.opening import BodyReader, copy_opened, open_body_into, open_bytes
 from kifabrik.seals.sealing import BodyWriter, seal_bytes
 from kifabrik.seals.stream import BATCH, PLAIN_CHUNK, SEALED_CHUNK, plaintext_size, sealed_size
@@ -221,6 +221,39 @@ def test_a_sink_that_takes_little_gets_everything() -> None:
     assert opened.taken == PLAIN[:200_000]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_byte_is_lost_at_a_pipe_that_is_full_and_does_not_block(threads: int) -> None:
+    """Its `write` returns None, which is also what writers say that have taken everything."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with os.fdopen(read, "rb", buffering=0), os.fdopen(write, "wb", buffering=0) as pipe:
+        with pytest.raises(UnavailableError, match="does not block"), BodyWriter(pipe, FILE_KEY) as writer:
+            writer.write(PLAIN)
+        body = io.BytesIO(seal_bytes(PLAIN, FILE_KEY))
+        with pytest.raises(UnavailableError, match="does not block"):
+            copy_opened(body, pipe, FILE_KEY, threads=threads)
+
+
+def test_a_sink_that_takes_nothing_is_an_error_and_not_waited_for_for_ever() -> None:
+    class Full(Trickle):
+        def write(self, _data: memoryview) -> int:
+            return 0
+
+    with pytest.raises(UnavailableError, match="takes no more"), BodyWriter(Full(), FILE_KEY) as writer:
+        writer.write(PLAIN)
+
+
+def test_a_pipe_that_is_empty_for_now_and_does_not_block_is_not_the_end_of_a_body() -> None:
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    with os.fdopen(read, "rb", buffering=0) as pipe, os.fdopen(write, "wb", buffering=0) as feed:
+        with pytest.raises(UnavailableError, match="does not block"):
+            copy_opened(pipe, io.BytesIO(), FILE_KEY)
+        feed.write(seal_bytes(b"x", FILE_KEY)[:20])
+        with pytest.raises(UnavailableError, match="does not block"):
+            copy_opened(pipe, io.BytesIO(), FILE_KEY)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_progress_adds_up_to_the_plaintext(long_body: bytes, threads: int) -> None:
     steps = []
@@ -341,6 +374,31 @@ def test_sizes_no_body_has_are_refused(size: int) -> None:
             plaintext_size(size)
 
 
+def test_closing_wipes_what_was_held_for_the_small_reads_of_every_thread(long_body: bytes) -> None:
+    reader, held = BodyReader(long_body, None, FILE_KEY), []
+    together = threading.Barrier(3)
+
+    def read(offset: int, size: int) -> None:
+        together.wait(20)  # numbers of threads that have ended are given again
+        reader.read_at(offset, size)
+        held.append(reader._own.plain)
+        together.wait(20)
+
+    reads = [(10, 10), (5 * CHUNK + 1, 3 * CHUNK), (CHUNK + 7, 2)]
+    threads = [threading.Thread(target=read, args=one) for one in reads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    reader.read_at(20, 20)
+    held.append(reader._own.plain)
+    reader.read_at(CHUNK + 30, CHUNK + 20)  # more room than before: what was held is wiped at once
+    held.append(reader._own.plain)
+    assert [any(plain) for plain in held] == [True, True, True, False, True]
+    reader.close()
+    assert not any(any(plain) for plain in held)
+
+
 def test_a_reader_can_be_closed_by_a_thread_that_never_read(tmp_path):
     path, key = tmp_path / "body", bytes(16)
     path.write_bytes(seal_bytes(b"plaintext", key))
@@ -387,3 +445,13 @@ def test_of_a_chunk_that_does_not_verify_nothing_is_left_in_the_callers_buffer(l
     ):
         reader.open_chunks_at(0, 3, into, scratch)
     assert not any(into[CHUNK:])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("chunks", [1, BATCH - 1, BATCH, BATCH + 1])
+@pytest.mark.parametrize("more", [1, SEALED_CHUNK, 3 * BATCH * SEALED_CHUNK])
+def test_what_follows_the_last_chunk_is_told_wherever_a_batch_ends(threads: int, chunks: int, more: int) -> None:
+    plain, sink = PLAIN[: chunks * CHUNK], io.BytesIO()
+    with pytest.raises(IntegrityError, match=f"something follows chunk {chunks - 1}, which is its last"):
+        copy_opened(io.BytesIO(seal_bytes(plain, FILE_KEY) + bytes(more)), sink, FILE_KEY, threads=threads)
+    assert sink.getvalue() == plain

@@ -192,3 +192,30 @@ def test_nobody_without_the_file_key_writes_another_owner() -> None:
     header = make_header(key, [identity.recipient], owner="r-a/code")
     with pytest.raises(IntegrityError, match="MAC"):
         open_header(header.replace(b"r-a/code", b"r-b/code"), [identity], owner="r-b/code")
+
+
+@pytest.mark.parametrize("more", [b"\n", b" ", b"\0", b"--- ", b"age-encryption.org/v1\n"])
+def test_a_header_kept_apart_ends_with_its_mac_line(more: bytes) -> None:
+    header = make_header(FILE_KEY, [Identity.generate().recipient])
+    assert parse_header(header + more)[1] == len(header)
+    with pytest.raises(IntegrityError, match="follows"):
+        parse_whole_header(header + more)
+    with pytest.raises(IntegrityError):
+        parse_whole_header(header + header)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_passphrase_stands_alone_so_whoever_opens_with_another_key_is_refused_too(place: int) -> None:
+    """Else who opens with a passphrase would not know that its owner sealed: anybody can seal to a recipient."""
+    identity = Identity.generate()
+    stanzas = [identity.recipient.wrap(FILE_KEY)]
+    stanzas.insert(place, Stanza("scrypt", (encode_base64(bytes(16)).decode(), "10"), bytes(32)))
+    header = Header.seal(tuple(stanzas), FILE_KEY).to_bytes()
+    for read in (parse_header, lambda data: open_header(data, [identity])):
+        with pytest.raises(IntegrityError, match="passphrase stanza beside others"):
+            read(header)
+
+
+def test_a_header_that_wraps_its_key_for_nobody_is_none() -> None:
+    with pytest.raises(IntegrityError, match="malformed"):
+        parse_header(Header.seal((), FILE_KEY).to_bytes())

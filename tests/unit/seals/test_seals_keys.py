@@ -2,7 +2,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from kifabrik.errors import IntegrityError, UsageError
-from kifabrik.seals.header import Stanza, encode_base64
+from kifabrik.seals.header import Stanza, decode_base64, encode_base64
 from kifabrik.seals.identities import HybridIdentity, Identity, parse_identity
 from kifabrik.seals.recipients import HybridRecipient, Recipient, parse_recipient
 
@@ -84,6 +84,33 @@ def test_a_share_of_low_order_is_refused_not_ignored(raw: bytes) -> None:
     stanza = Stanza("X25519", (encode_base64(raw).decode(),), bytes(32))
     with pytest.raises(IntegrityError, match="low order"):
         Identity.generate().unwrap((stanza,))
+
+
+@pytest.mark.parametrize("raw", LOW_ORDER)
+def test_a_hybrid_share_of_low_order_is_refused_not_ignored(raw: bytes) -> None:
+    identity = HybridIdentity.generate()
+    good = identity.recipient.wrap(FILE_KEY)
+    share = decode_base64(good.arguments[0].encode())
+    bad = Stanza(good.kind, (encode_base64(share[:-32] + raw).decode(),), good.body)
+    with pytest.raises(IntegrityError, match="low order"):
+        identity.unwrap((bad, good))
+
+
+@pytest.mark.parametrize("kind", [Identity, HybridIdentity])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_malformed_stanza_of_its_own_kind_refuses_the_header_wherever_it_stands(kind: type, place: int) -> None:
+    identity = kind.generate()
+    good = identity.recipient.wrap(FILE_KEY)
+    for bad in (
+        Stanza(good.kind, (*good.arguments, "more"), good.body),
+        Stanza(good.kind, (), good.body),
+        Stanza(good.kind, good.arguments, good.body + b"x"),
+        Stanza(good.kind, (good.arguments[0][:-1],), good.body),
+    ):
+        stanzas = [good]
+        stanzas.insert(place, bad)
+        with pytest.raises(IntegrityError):
+            identity.unwrap(tuple(stanzas))
 
 
 def test_bytes_that_are_no_mlkem_key_never_become_a_recipient() -> None:

@@ -4,11 +4,11 @@ import time
 import pytest
 
 from kifabrik.errors import UsageError
-from kifabrik.seals.lanes import Lanes, helpers
+from kifabrik.seals.lanes import Lanes, pool_beside
 
 
 def run(lanes: Lanes, threads: int) -> None:
-    with helpers(threads) as pool:
+    with pool_beside(threads) as pool:
         lanes.run(pool, threads)
 
 
@@ -31,7 +31,7 @@ def test_results_are_given_in_order_one_at_a_time(threads: int) -> None:
 
 
 def test_each_lane_works_in_a_thread_of_its_own_at_the_same_time() -> None:
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=60)
     items = iter(range(3))
     run(Lanes(lambda _: next(items, None), lambda _lane, _item: together.wait()), 3)
     assert together.n_waiting == 0
@@ -67,4 +67,4 @@ def test_the_first_failure_stops_all_lanes_and_is_raised(threads: int, place: st
 @pytest.mark.parametrize("threads", [0, -3])
 def test_work_needs_a_thread(threads: int) -> None:
     with pytest.raises(UsageError):
-        helpers(threads)
+        pool_beside(threads)

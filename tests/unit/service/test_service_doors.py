@@ -19,18 +19,19 @@ MANY = 60
 """More than the threads FastAPI has."""
 
 
-def _app(limits: Limits, over: threading.Event) -> FastAPI:
+def _app(limits: Limits, over: threading.Event, begun: threading.Semaphore) -> FastAPI:
     """An app with one call that takes long and one that does not; a token is a tenant's name."""
     router = APIRouter(route_class=Door)
-    caller = allow(TokenKind.KEYHOLDER)
+    signed_in = allow(TokenKind.KEYHOLDER)
 
     @router.get("/long")
-    def take_long(_caller: Annotated[Principal, caller]) -> str:
-        over.wait(30)
+    def take_long(_caller: Annotated[Principal, signed_in]) -> str:
+        begun.release()
+        over.wait(60)
         return "done"
 
     @router.get("/quick")
-    def be_quick(_caller: Annotated[Principal, caller]) -> str:
+    def be_quick(_caller: Annotated[Principal, signed_in]) -> str:
         return "done"
 
     app = FastAPI()
@@ -44,19 +45,20 @@ def _app(limits: Limits, over: threading.Event) -> FastAPI:
 
 
 def test_a_tenant_whose_calls_take_long_leaves_threads_to_the_others() -> None:
-    over = threading.Event()
+    over, begun, limits = threading.Event(), threading.Semaphore(0), Limits(room_s=60)
 
     async def play() -> tuple[httpx.Response, list[httpx.Response]]:
-        transport = httpx.ASGITransport(_app(Limits(), over))
+        transport = httpx.ASGITransport(_app(limits, over, begun))
         async with httpx.AsyncClient(transport=transport, base_url="http://factory") as http:
 
             def get(path: str, tenant: str) -> asyncio.Task[httpx.Response]:
                 return asyncio.create_task(http.get(path, headers={"authorization": f"Bearer {tenant}"}))
 
             hog = [get("/long", "hog") for _ in range(MANY)]
-            await asyncio.sleep(0.2)
             try:
-                other = await asyncio.wait_for(get("/quick", "other"), 10)
+                for _ in range(limits.threads_each):
+                    assert await asyncio.to_thread(begun.acquire, timeout=50)
+                other = await asyncio.wait_for(get("/quick", "other"), 50)
             finally:
                 over.set()
             return other, await asyncio.gather(*hog)
@@ -70,7 +72,7 @@ def test_who_waits_too_long_for_a_thread_is_told_to_come_again() -> None:
     over = threading.Event()
 
     async def play() -> list[int]:
-        transport = httpx.ASGITransport(_app(Limits(threads_each=2, room_s=0.2), over))
+        transport = httpx.ASGITransport(_app(Limits(threads_each=2, room_s=0.2), over, threading.Semaphore()))
         async with httpx.AsyncClient(transport=transport, base_url="http://factory") as http:
             headers = {"authorization": "Bearer hog"}
             calls = [asyncio.create_task(http.get("/long", headers=headers)) for _ in range(5)]
@@ -85,7 +87,7 @@ def test_who_waits_too_long_for_a_thread_is_told_to_come_again() -> None:
 
 def test_room_is_given_back_whatever_happens_and_to_who_waits() -> None:
     async def play() -> list[str]:
-        room, order = Room(10, 6, 5), []
+        room, order = Room(10, 6, 60), []
 
         async def hold(owner: str, size: int, *, fails: bool = False) -> None:
             async with room.held(owner, size):
@@ -98,7 +100,7 @@ def test_room_is_given_back_whatever_happens_and_to_who_waits() -> None:
         await asyncio.sleep(0)
         rest = [asyncio.create_task(hold(owner, size)) for owner, size in (("one", 1), ("two", 4), ("three", 1))]
         await asyncio.gather(first, *rest, return_exceptions=True)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             await hold("one", 6)
         return order
 

@@ -166,6 +166,8 @@ MALFORMED = {
     "a predicate that lacks a field": _changed(predicate={"run": "r"}),
     "a text for a number": _changed(predicate={"run": "r", "attempts": "2"}),
     "a truth value for a number": _changed(predicate={"run": "r", "attempts": True}),
+    "a subject whose name is a number": _changed(subject=[{"name": 1, "digest": {"sha256": "0" * 64}}]),
+    "a subject whose name is nothing": _changed(subject=[{"name": None, "digest": {"sha256": "0" * 64}}]),
     "a subject twice": _changed(subject=[{"name": "a", "digest": {"sha256": "0" * 64}}] * 2),
     "a subject with another digest": _changed(subject=[{"name": "a", "digest": {"md5": "0" * 32}}]),
     "a subject with two digests": _changed(subject=[{"name": "a", "digest": {"sha256": "0" * 64, "md5": "0"}}]),
@@ -218,6 +220,16 @@ def test_json_that_is_not_canonical_is_refused(payload):
 def test_what_is_no_envelope_is_refused(text):
     with pytest.raises(IntegrityError):
         Envelope.from_json(text)
+
+
+def test_an_envelope_has_room_for_the_signatures_of_the_largest_run_and_for_no_more():
+    def text(count):
+        signatures = [{"keyid": str(number), "sig": ""} for number in range(count)]
+        return json.dumps({"payload": "", "payloadType": IN_TOTO_TYPE, "signatures": signatures})
+
+    assert len(Envelope.from_json(text(1 + 3000)).signatures) == 3001
+    with pytest.raises(IntegrityError):
+        Envelope.from_json(text(3002))
 
 
 @given(st.text() | st.binary())
@@ -287,6 +299,14 @@ def test_points_of_small_order_are_no_keys_in_any_spelling(text: str) -> None:
     for raw in (bytes.fromhex(text), bytes.fromhex(text)[:31] + bytes([bytes.fromhex(text)[31] | 0x80])):
         with pytest.raises(UsageError, match="small order"):
             VerifyKey(raw)
+
+
+@pytest.mark.parametrize("size", [0, 31, 33, 64])
+def test_keys_have_32_bytes(size: int) -> None:
+    with pytest.raises(UsageError, match=f"has 32 bytes, not {size}"):
+        VerifyKey(b"\x58" * size)
+    with pytest.raises(UsageError, match=f"has 32 bytes, not {size}"):
+        SigningKey(b"\x58" * size)
 
 
 def test_a_key_has_one_text() -> None:

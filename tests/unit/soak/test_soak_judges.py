@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from soak import afterwards, programs
 from soak.journal import Harm, Journal
 from soak.leftovers import left_for_good, leftovers
+from soak.pace import in_time
 from soak.parties import Commands, Party
 from soak.plan import deal
 from soak.processes import every_process
@@ -175,21 +176,32 @@ def test_a_mount_of_the_play_is_named(tmp_path):
         process.stdout.close()
 
 
-def test_what_is_just_ending_is_not_left_and_what_stays_is(tmp_path):
+def test_what_is_just_ending_is_not_left_and_what_stays_is(tmp_path, monkeypatch):
     before = leftovers(tmp_path)
     variables = {**os.environ, "KIFABRIK_HOME": f"{tmp_path}/x"}
-    ending = subprocess.Popen(["sleep", "1"], env=variables)
-    staying = subprocess.Popen(["sleep", "100"], env=variables)
+    ending, staying = (subprocess.Popen(["sleep", "100"], env=variables) for _ in range(2))
+    now = [0.0]
+
+    def pause(seconds):
+        now[0] += seconds
+        if ending.returncode is None:
+            assert any(f"process {ending.pid} lives" in one for one in leftovers(tmp_path))
+            ending.kill()
+            ending.wait()
+
     try:
-        while not Path(f"/proc/{staying.pid}/environ").read_bytes():
-            continue
-        threading.Thread(target=ending.wait).start()
-        left = left_for_good(tmp_path, before, patience_s=3)
+        for process in (ending, staying):
+            while not Path(f"/proc/{process.pid}/environ").read_bytes():
+                continue
+        with monkeypatch.context() as patch:
+            patch.setattr("soak.leftovers.time", SimpleNamespace(monotonic=lambda: now[0], sleep=pause))
+            left = left_for_good(tmp_path, before, patience_s=3)
         assert [one for one in left if f"process {staying.pid} lives" in one]
         assert not [one for one in left if f"process {ending.pid} lives" in one]
     finally:
-        staying.kill()
-        staying.wait()
+        for process in (ending, staying):
+            process.kill()
+            process.wait()
     assert not [one for one in left_for_good(tmp_path, before) if " lives: sleep" in one]
 
 
@@ -203,7 +215,7 @@ def test_a_seed_gives_one_plan_and_another_seed_another():
 
 
 def wait_until(holds):
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.02)
@@ -220,6 +232,18 @@ def test_a_killed_service_comes_back_and_a_stopped_one_does_not(tmp_path):
     wait_until(lambda: service.pid is None)
     time.sleep(1.5)
     assert service.pid is None
+
+
+def test_a_service_that_is_cut_off_stays_away_until_it_is_started_again(tmp_path):
+    service = Service("sleeper", ["sleep", "100"], dict(os.environ), tmp_path)
+    service.start()
+    wait_until(lambda: service.pid)
+    service.cut_off()
+    time.sleep(1.5)
+    assert service.pid is None
+    service.start()
+    wait_until(lambda: service.pid)
+    assert service.stop()
 
 
 def test_a_signal_never_reaches_another_process_of_the_same_number(tmp_path):
@@ -240,3 +264,11 @@ def test_a_command_that_breaks_is_a_mistake(journal, tmp_path, monkeypatch):
     monkeypatch.setattr("soak.parties.KIFABRIK", broken)
     party.kifabrik("ps")
     assert "kifabrik ps broke: Traceback" in journal.mistakes[0]
+
+
+def test_a_busy_machine_is_given_more_time_and_a_free_one_exactly_what_is_said(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", lambda: (7.9, 0.0, 0.0))
+    assert in_time(300.0) == 300.0
+    monkeypatch.setattr(os, "getloadavg", lambda: (40.0, 0.0, 0.0))
+    assert in_time(300.0) == 1500.0

@@ -267,7 +267,7 @@ def test_claiming_a_few_deletions_of_very_many_does_not_look_at_all_of_them(stor
         found = {}
         for numbers in (few, many):
             digests = [(hashlib.sha256(str(number).encode()).hexdigest(),) for number in numbers]
-            connection.exec_driver_sql("INSERT INTO deletions VALUES ('t', ?, 1, '', '')", digests)
+            connection.exec_driver_sql("INSERT INTO deletions VALUES ('t', ?, 1, '', '', '')", digests)
             rows = SqlObjectRows(connection)
             found[numbers] = [steps_of_a_claim(rows, tenant, f"{tenant}{numbers.start}") for tenant in ("t", "")]
     assert all(late < 2 * early for early, late in zip(found[few], found[many], strict=True))

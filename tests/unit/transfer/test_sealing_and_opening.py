@@ -1,5 +1,6 @@
 """A folder sealed and opened again over a store in memory."""
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,9 @@ from kifabrik.seals.identities import Identity
 from kifabrik.transfer.opening import open_contents, unpack
 from kifabrik.transfer.sealing import Sealer, VersionHead
 from memory_objects import MemoryObjects
+from small_disk import small_disk
+
+__all__ = ["small_disk"]
 
 TENANT, DATASET = "t-" + "a" * 32, "d-" + "b" * 16
 SIZES = ShardSizes(target=2**20, small_file=2**19)
@@ -198,3 +202,21 @@ def test_a_body_torn_by_a_power_cut_before_its_upload_is_sealed_again(folder, tm
     target.mkdir()
     unpack(version, target, store, verify=True)
     assert tree(target) == tree(folder)
+
+
+def test_a_spool_without_room_is_named_and_nothing_is_left_in_it(folder, tmp_path, small_disk):
+    """A small shard reaches the disk only when its file is closed."""
+    disk = small_disk(tmp_path / "disk", "64k")
+    small = tmp_path / "small"
+    small.mkdir()
+    (small / "a").write_bytes(b"some bytes")
+    spool = disk.folder / "spool"
+    spool.mkdir()
+    for source in (small, folder):
+        disk.fill()
+        head = VersionHead(TENANT, DATASET, 1, "", Identity.generate().recipient)
+        with plan_shards(source, sizes=SIZES) as plan, pytest.raises(OSError, match="No space left") as full:
+            Sealer(head, LimitedObjects(), spool).seal(plan)
+        assert (full.value.errno, full.value.filename) == (errno.ENOSPC, str(spool))
+        assert list(spool.iterdir()) == []
+        disk.empty()

@@ -5,7 +5,7 @@ import threading
 from kifabrik.wiring import caretaker
 from kifabrik.wiring.caretaker import taking_care
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def test_folders_of_dead_launchers_go_at_start_when_one_ends_and_by_and_by(tmp_path):

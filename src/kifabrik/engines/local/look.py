@@ -47,10 +47,10 @@ def noted_launchers(folder: Path) -> Mapping[str, ProcessId | None]:
     return found
 
 
-def node_processes(node_home: Path, proc: Path = Path("/proc")) -> Iterator[NodeProcess]:
+def node_processes(node_home: Path) -> Iterator[NodeProcess]:
     """Every living template and launcher of a node: a launcher keeps the arguments of its template."""
     home = str(node_home.resolve()).encode()
-    for entry in proc.iterdir():
+    for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with suppress(OSError, IndexError):

@@ -15,12 +15,10 @@ from typing import Final
 from kifabrik.engines.slurm.commands import SlurmCommands
 from kifabrik.engines.slurm.hostlists import expand
 from kifabrik.errors import IntegrityError
-from kifabrik.values import parse_duration
 
 _MIB: Final = 2**20
 _WORD: Final = re.compile(r"(?:^| )([A-Za-z][A-Za-z0-9_/:]*)=")
 _GRES: Final = re.compile(r"gpu(?::(?P<model>[A-Za-z][\w.-]*))?:(?P<count>\d+)(?:\([^)]*\))?")
-_LONGEST: Final = "UNLIMITED"
 
 
 @dataclass(frozen=True)
@@ -31,11 +29,8 @@ class SlurmNode:
         name: Slurm's name of it.
         states: Base state and flags, such as `IDLE`, `DRAIN`.
         cpus: It offers to jobs.
-        cpus_used: Of these.
         memory_bytes: It offers to jobs.
-        memory_used: Of these, reserved by jobs.
         gpus: Count by model; the model is empty where Slurm was not told.
-        gpus_used: The same, of these.
         features: What `--constraint` may ask for.
         partitions: It belongs to.
         reason: Why it is out of service, in the words of whoever took it out; empty if it is not.
@@ -44,11 +39,8 @@ class SlurmNode:
     name: str
     states: tuple[str, ...]
     cpus: int
-    cpus_used: int
     memory_bytes: int
-    memory_used: int
     gpus: Mapping[str, int]
-    gpus_used: Mapping[str, int]
     features: tuple[str, ...]
     partitions: tuple[str, ...]
     reason: str
@@ -63,8 +55,6 @@ class Partition:
         default: Whether jobs that name none go here.
         up: Whether its jobs start.
         nodes: In it.
-        max_time_s: Longest time limit of a job; 0 for none.
-        max_nodes: Most nodes of a job; 0 for no limit.
         preemptible: Whether jobs here can be ended for those of others.
         grace_s: Between the signal and the end of a job that has to go.
     """
@@ -73,8 +63,6 @@ class Partition:
     default: bool
     up: bool
     nodes: tuple[str, ...]
-    max_time_s: int
-    max_nodes: int
     preemptible: bool
     grace_s: int
 
@@ -147,11 +135,8 @@ def _node(words: Mapping[str, str]) -> SlurmNode:
             name=words["NodeName"],
             states=tuple(part.rstrip("*~#!%$@^-") for part in words["State"].split("+")) + _star(words["State"]),
             cpus=int(words.get("CPUEfctv", words["CPUTot"])),
-            cpus_used=int(words["CPUAlloc"]),
             memory_bytes=int(words["RealMemory"]) * _MIB,
-            memory_used=int(words.get("AllocMem", "0")) * _MIB,
             gpus=_gpus(words.get("Gres", "")),
-            gpus_used=_gpus_used(words),
             features=_listed(words.get("AvailableFeatures", "")),
             partitions=_listed(words.get("Partitions", "")),
             reason=_reason(words.get("Reason", "")),
@@ -173,20 +158,6 @@ def _gpus(text: str) -> dict[str, int]:
     return found
 
 
-def _gpus_used(words: Mapping[str, str]) -> dict[str, int]:
-    """Read AllocTRES; where it does not name the model, it is that of the node's only kind."""
-    used = {
-        name.removeprefix("gres/gpu").removeprefix(":"): int(count)
-        for name, _, count in (part.partition("=") for part in words.get("AllocTRES", "").split(","))
-        if name.startswith("gres/gpu") and count.isdigit()
-    }
-    total = used.pop("", 0)
-    if used or not total:
-        return used
-    offered = list(_gpus(words.get("Gres", "")))
-    return {offered[0] if len(offered) == 1 else "": total}
-
-
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(",") if part and part != "(null)")
 
@@ -203,8 +174,6 @@ def _partition(words: Mapping[str, str]) -> Partition:
             default=words["Default"] == "YES",
             up=words["State"] == "UP",
             nodes=expand(words["Nodes"]),
-            max_time_s=0 if words["MaxTime"] == _LONGEST else _seconds(words["MaxTime"]),
-            max_nodes=0 if words["MaxNodes"] == _LONGEST else int(words["MaxNodes"]),
             preemptible=words["PreemptMode"] not in ("OFF", "GANG"),
             grace_s=int(words["GraceTime"]),
         )
@@ -212,10 +181,3 @@ def _partition(words: Mapping[str, str]) -> Partition:
         raise IntegrityError(
             f"Slurm describes a partition in a way kifabrik does not understand: {error}"
         ) from None
-
-
-def _seconds(text: str) -> int:
-    """Read `1-02:03:04` or `02:03:04`."""
-    days, _, clock = text.rpartition("-")
-    hours, minutes, seconds = clock.split(":")
-    return parse_duration(f"{days or 0}d{hours}h{minutes}m{seconds}s")

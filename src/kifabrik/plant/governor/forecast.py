@@ -1,6 +1,5 @@
 """A forecast as a table: river and heat demand, hour by hour; a line holds until the next, the last for an hour."""
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import Final
 
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.plant.governor.river import Hour
-from kifabrik.plant.readable import readable
+from kifabrik.plant.readable import rows_of
 
 COLUMNS: Final = ("time", "river_celsius", "flow_m3s", "limit_celsius", "limit_warming_k")
 """Of the table; `heat_wanted_kw` and `price_eur_mwh` may be there too."""
@@ -36,33 +35,23 @@ def read_forecast(path: Path) -> list[Hour]:
             f"There is no forecast {path}.", hint=f"A CSV file with the columns {', '.join(COLUMNS)}."
         )
     hours: list[Hour] = []
-    with readable(path), path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
-        if missing:
-            raise UsageError(
-                f"{path}, line 1: there is no column {missing[0]}.", hint=f"Needed: {', '.join(COLUMNS)}"
-            )
-        for row in rows:
-            where = f"{path}, line {rows.line_num}"
-            hour = Hour(
-                at=_time(row["time"], where),
-                river_celsius=_number(row, "river_celsius", where, -1.0),
-                flow=_number(row, "flow_m3s", where, 0.0),
-                limit_celsius=_number(row, "limit_celsius", where, 0.0),
-                limit_warming=_number(row, "limit_warming_k", where, 0.0),
-                heat_wanted=1000 * _number(row, "heat_wanted_kw", where, 0.0) if row.get("heat_wanted_kw") else 0.0,
-                price=_number(row, "price_eur_mwh", where, -_MOST_PRICE) if row.get("price_eur_mwh") else None,
-            )
-            if hours and hour.at < hours[-1].at + _HOUR:
-                raise UsageError(f"{where}: {row['time']} is not an hour after the last.", hint="Sort the hours.")
-            if hours and hour.at > hours[-1].at + _LONGEST:
-                raise UsageError(
-                    f"{where}: {row['time']} is more than a day after the last.", hint="Fill the hole."
-                )
-            while hours and hours[-1].at + _HOUR < hour.at:
-                hours.append(replace(hours[-1], at=hours[-1].at + _HOUR))
-            hours.append(hour)
+    for where, row in rows_of(path, COLUMNS, f"Needed: {', '.join(COLUMNS)}"):
+        hour = Hour(
+            at=_time(row["time"], where),
+            river_celsius=_number(row, "river_celsius", where, -1.0),
+            flow=_number(row, "flow_m3s", where, 0.0),
+            limit_celsius=_number(row, "limit_celsius", where, 0.0),
+            limit_warming=_number(row, "limit_warming_k", where, 0.0),
+            heat_wanted=1000 * _number(row, "heat_wanted_kw", where, 0.0) if row.get("heat_wanted_kw") else 0.0,
+            price=_number(row, "price_eur_mwh", where, -_MOST_PRICE) if row.get("price_eur_mwh") else None,
+        )
+        if hours and hour.at < hours[-1].at + _HOUR:
+            raise UsageError(f"{where}: {row['time']} is not an hour after the last.", hint="Sort the hours.")
+        if hours and hour.at > hours[-1].at + _LONGEST:
+            raise UsageError(f"{where}: {row['time']} is more than a day after the last.", hint="Fill the hole.")
+        while hours and hours[-1].at + _HOUR < hour.at:
+            hours.append(replace(hours[-1], at=hours[-1].at + _HOUR))
+        hours.append(hour)
     if not hours:
         raise UsageError(f"{path} has no hour.", hint="A forecast needs at least one line besides its header.")
     return hours

@@ -1,7 +1,5 @@
 """Nodes and pods of a cluster, as Alibaba's `openb` tables give them."""
 
-import csv
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +8,13 @@ from typing import Any, Final
 import numpy as np
 
 from kifabrik.errors import NotFoundError, UsageError
+from kifabrik.plant.readable import rows_of
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 MILLI: Final = 1000
 """Of one GPU."""
 MOST_GPUS: Final = 8
+_MOST: Final = 10**12
 _NODE_COLUMNS: Final = ("cpu_milli", "memory_mib", "gpu")
 _POD_COLUMNS: Final = ("cpu_milli", "memory_mib", "num_gpu", "gpu_milli")
 
@@ -106,13 +106,8 @@ def read_pods(path: Path) -> Pods:
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[int]]:
     if not path.is_file():
         raise NotFoundError(f"There is no table {path}.", hint="It comes with Alibaba's cluster-trace-gpu-v2023.")
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        missing = [name for name in columns if name not in (rows.fieldnames or ())]
-        if missing:
-            raise UsageError(f"{path}, line 1: there is no column {missing[0]}.", hint="Give Alibaba's table.")
-        for row in rows:
-            yield [_count(row[name], f"{path}, line {rows.line_num}, field {name}") for name in columns]
+    for where, row in rows_of(path, columns, "Give Alibaba's table."):
+        yield [_count(row[name], f"{where}, field {name}") for name in columns]
 
 
 def _count(text: str | None, where: str) -> int:
@@ -120,6 +115,6 @@ def _count(text: str | None, where: str) -> int:
         value = int(text or "")
     except ValueError:
         value = -1
-    if value < 0:
-        raise UsageError(f"{where}: '{text}' is not a whole number from 0 on.", hint="Correct the line.")
+    if not 0 <= value <= _MOST:
+        raise UsageError(f"{where}: '{text}' is not a whole number from 0 to {_MOST:,}.", hint="Correct the line.")
     return value

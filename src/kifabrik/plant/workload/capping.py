@@ -4,7 +4,6 @@ The measurements are of the Zeus project (You et al., NSDI'23; `trace/summary_po
 of an epoch and mean power of training jobs under each power limit of a GPU.
 """
 
-import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ import numpy as np
 
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.plant.load import Floats
+from kifabrik.plant.readable import rows_of
 from kifabrik.plant.workload.trace import Trace
 
 _KEY: Final = ("dataset", "network", "batch_size", "optimizer")
@@ -63,16 +63,9 @@ def read_measured(path: Path) -> Measured:
     if not path.is_file():
         raise NotFoundError(f"There are no measurements {path}.", hint="Name a file like summary_power_a40.csv")
     found: dict[tuple[str, ...], dict[float, tuple[float, float]]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = [name for name in (*_KEY, *_FIGURES) if name not in (rows.fieldnames or ())]
-        if missing:
-            raise UsageError(
-                f"{path}, line 1: there is no column {missing[0]}.", hint="See the Zeus project's files."
-            )
-        for row in rows:
-            figures = [_figure(row[name], f"{path}, line {rows.line_num}, field {name}") for name in _FIGURES]
-            found.setdefault(tuple(row[name] for name in _KEY), {})[figures[0]] = (figures[1], figures[2])
+    for where, row in rows_of(path, (*_KEY, *_FIGURES), "See the Zeus project's files."):
+        figures = [_figure(row[name], f"{where}, field {name}") for name in _FIGURES]
+        found.setdefault(tuple(row[name] for name in _KEY), {})[figures[0]] = (figures[1], figures[2])
     limits = sorted({limit for one in found.values() for limit in one})
     whole = [one for one in found.values() if len(one) == len(limits)]
     if not whole:

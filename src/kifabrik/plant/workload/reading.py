@@ -4,7 +4,6 @@ Every line is checked; an error names file, line and field.
 """
 
 import csv
-import gzip
 import json
 import math
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from kifabrik.errors import NotFoundError, UsageError
-from kifabrik.plant.readable import readable
+from kifabrik.plant.readable import opened, readable
 from kifabrik.plant.workload.trace import NEVER, Trace, make_trace
 
 COLUMNS: Final = {
@@ -89,13 +88,9 @@ def read_trace(path: Path) -> Trace:
     plain = path.with_suffix("") if path.suffix == ".gz" else path
     read = _READERS.get(plain.suffix.lower(), _read_csv)
     rows = _Rows(str(path))
-    with readable(path), _opened(path) as file:
+    with readable(path), opened(path) as file:
         read(file, rows)
     return rows.trace(plain.stem)
-
-
-def _opened(path: Path) -> TextIO:
-    return gzip.open(path, "rt", encoding="utf-8-sig") if path.suffix == ".gz" else path.open(encoding="utf-8-sig")
 
 
 def _read_csv(file: TextIO, rows: _Rows) -> None:

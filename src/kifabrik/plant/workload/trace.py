@@ -54,11 +54,6 @@ class Trace:
         """Of all jobs."""
         return float(np.dot(self.gpus, self.seconds))
 
-    @property
-    def span(self) -> float:
-        """Seconds from the start to the last submission."""
-        return float(self.submit[-1])
-
     def pick(self, which: Any) -> "Trace":
         """Some of the jobs, in the order they have here.
 
@@ -87,7 +82,6 @@ def make_trace(
     tenants: tuple[str, ...] = ("all",),
     estimate: Any = None,
     until: Any = None,
-    intensity: Any = None,
 ) -> Trace:
     """Order jobs by submission and bring times to whole seconds (durations are rounded up).
 
@@ -100,7 +94,6 @@ def make_trace(
         tenants: Names of tenants.
         estimate: What each job says it takes at most; its duration by default, and never less.
         until: When a job that may be put off must have ended; `NEVER` by default.
-        intensity: Share of a working GPU's power; 1 by default.
 
     Raises:
         UsageError: There is no job.
@@ -125,5 +118,5 @@ def make_trace(
         tenant=column(tenant, 0, np.int64),
         tenants=tenants,
         until=column(until, NEVER),
-        intensity=column(intensity, 1.0),
+        intensity=np.ones(count),
     )

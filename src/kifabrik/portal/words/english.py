@@ -257,6 +257,7 @@ ENGLISH: Final[dict[str, str]] = {
     "erased": "erased",
     "erasure_decided": "erasure decided, not yet certified by the keyholder",
     "erasure_certified": "key destroyed, objects are being deleted",
+    "erasure_pending-runs": "erased; a run that had its key before goes on",
     "erasure_pending-backups": "erased; a backup of the keyholder is still to expire",
     "erasure_done": "erased",
     "kept": "there",

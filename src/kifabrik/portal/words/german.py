@@ -257,6 +257,7 @@ GERMAN: Final[dict[str, str]] = {
     "erased": "gelöscht",
     "erasure_decided": "Löschung beschlossen, vom Keyholder noch nicht bescheinigt",
     "erasure_certified": "Schlüssel vernichtet, Objekte werden gelöscht",
+    "erasure_pending-runs": "gelöscht; ein Lauf, der den Schlüssel schon hatte, arbeitet noch",
     "erasure_pending-backups": "gelöscht; eine Sicherungskopie des Keyholders läuft noch ab",
     "erasure_done": "gelöscht",
     "kept": "vorhanden",

@@ -131,16 +131,9 @@ def read_readings(
                 f"no column in {path} is called {name!r}", hint=f"There are {', '.join(everything)}."
             )
     table, when, of_time = _joined(files, tables, label)
-    rows = len(table)
-    doubled = 0
+    rows, doubled = len(table), 0
     if when is not None:
-        kept = np.flatnonzero(~np.isnat(when))
-        order = kept[np.argsort(when[kept], kind="stable")]
-        table, when = table.iloc[order].reset_index(drop=True), when[order]
-        rows_left = len(table)
-        again = _again(table, when)
-        table, when = table[~again].reset_index(drop=True), when[~again]
-        doubled = rows_left - len(table)
+        table, when, doubled = _in_order(table, when)
     left_out = [LeftOut(name, Reason.TIME) for name in of_time]
     left_out += [LeftOut(name, Reason.ASKED) for name in leave_out if name not in of_time]
     left_out += [LeftOut(label, Reason.LABEL)] if label else []
@@ -154,11 +147,7 @@ def read_readings(
         else:
             sensors[name] = values
     if not sensors:
-        known = ", ".join(f"{one.name} ({one.reason.value})" for one in left_out[:_NAMED])
-        known += ", …" if len(left_out) > _NAMED else ""
-        raise UsageError(
-            f"no column in {path} holds readings that vary: {known}", hint="One column per sensor is read."
-        )
+        raise _nothing_varies(path, left_out)
     if when is not None and len(sensors) == 1:
         _check_not_long(path, when, left_out, table)
     return Readings(
@@ -173,6 +162,23 @@ def read_readings(
         doubled=doubled,
         lacking=_lacking(files, tables, of_time),
         ignored=tuple(file.name for file in others),
+    )
+
+
+def _in_order(table: Any, when: NDArray[np.datetime64]) -> tuple[Any, NDArray[np.datetime64], int]:
+    """Rows that have a time, by time, each once; and how many stood there again."""
+    kept = np.flatnonzero(~np.isnat(when))
+    order = kept[np.argsort(when[kept], kind="stable")]
+    table, when = table.iloc[order].reset_index(drop=True), when[order]
+    again = _again(table, when)
+    return table[~again].reset_index(drop=True), when[~again], int(again.sum())
+
+
+def _nothing_varies(path: Path, left_out: Sequence[LeftOut]) -> UsageError:
+    known = ", ".join(f"{one.name} ({one.reason.value})" for one in left_out[:_NAMED])
+    known += ", …" if len(left_out) > _NAMED else ""
+    return UsageError(
+        f"no column in {path} holds readings that vary: {known}", hint="One column per sensor is read."
     )
 
 

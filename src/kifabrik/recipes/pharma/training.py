@@ -94,16 +94,7 @@ def train(
     data = Data(endpoint.kind, features, packed, target, side, fold[: len(known)], graphs)
     choice = choose(data, wishes, done)
     simple = simple_scores(data, wishes, done)
-    seeds = range(wishes.seed, wishes.seed + wishes.members)
-    grown = (
-        [partial(networks.grow, data.kind, graphs.smiles, graphs.targets, seed, wishes.epochs) for seed in seeds]
-        if graphs
-        else [
-            partial(grow, choice.recipe, data.kind, features, data.target, seed, wishes.trees, side=side)
-            for seed in seeds
-        ]
-    )
-    members = tuple(side_by_side(grown, wishes.workers, partial(done, 1)))
+    members = _members(data, choice.recipe, wishes, done)
     is_class = endpoint.kind is Kind.CLASS
     residuals = short_of(data.target, side, choice.left_out)
     near = similarity_outside(data, wishes.folds)
@@ -146,6 +137,19 @@ def train(
             "versions": versions(networks.PACKAGES if graphs else ()),
         },
     )
+
+
+def _members(data: Data, recipe: Recipe, wishes: Training, done: Callable[[int], None]) -> tuple[Any, ...]:
+    """Sets of trees, or networks where there are graphs, grown on all of the data: one a seed."""
+    grown: list[Callable[[], Any]] = []
+    for seed in range(wishes.seed, wishes.seed + wishes.members):
+        if data.graphs:
+            smiles, targets = data.graphs.smiles, data.graphs.targets
+            grown.append(partial(networks.grow, data.kind, smiles, targets, seed, wishes.epochs))
+        else:
+            trees = partial(grow, recipe, data.kind, data.features, data.target, seed, wishes.trees, side=data.side)
+            grown.append(trees)
+    return tuple(side_by_side(grown, wishes.workers, partial(done, 1)))
 
 
 def _inner(data: Data, scaling: Scaling, said: dict[str, Floats]) -> dict[str, dict[str, float | None]]:

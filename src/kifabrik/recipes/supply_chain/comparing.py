@@ -72,8 +72,6 @@ def compare(
     networks: Sequence[Network],
     settings: Settings,
     *,
-    figures: Sequence[str] = COMPARED,
-    confidence: float = 0.95,
     progress: Progress | None = None,
     workers: int | None = None,
 ) -> tuple[Comparison, ...]:
@@ -82,8 +80,6 @@ def compare(
     Args:
         networks: At least two; nodes of the same name share their luck.
         settings: Of all simulations.
-        figures: Which figures of scenarios.
-        confidence: Of intervals.
         progress: Told the number of scenarios just finished.
         workers: Threads; None: one for each core.
 
@@ -102,21 +98,20 @@ def compare(
             base=base.network.name,
             scenarios=settings.scenarios,
             differences=tuple(
-                difference(figure, other.scenarios[figure], base.scenarios[figure], confidence)
-                for figure in figures
+                difference(figure, other.scenarios[figure], base.scenarios[figure]) for figure in COMPARED
             ),
         )
         for other in others
     )
 
 
-def difference(figure: str, changed: Floats, base: Floats, confidence: float = 0.95) -> Difference:
+def difference(figure: str, changed: Floats, base: Floats) -> Difference:
     """Difference of one figure, [scenario] each."""
     return Difference(
         figure=figure,
-        base=Estimate.of(base, confidence),
-        changed=Estimate.of(changed, confidence),
-        difference=Estimate.paired(changed, base, confidence),
+        base=Estimate.of(base),
+        changed=Estimate.of(changed),
+        difference=Estimate.paired(changed, base),
         p_value=_p_value(changed - base),
     )
 
@@ -141,8 +136,6 @@ def stress(
     events: Sequence[Disruption],
     settings: Settings,
     *,
-    tolerance: float = TOLERANCE,
-    confidence: float = 0.95,
     progress: Progress | None = None,
     workers: int | None = None,
 ) -> tuple[OutageResult, ...]:
@@ -152,9 +145,6 @@ def stress(
         network: The network; disruptions it has anyway happen on both sides.
         events: Dated ones.
         settings: Of all simulations.
-        tolerance: Extra backlog, averaged over four weeks, that counts as recovered: share of a mean period's
-            outside demand.
-        confidence: Of intervals.
         progress: Told the number of scenarios just finished.
         workers: Threads; None: one for each core.
 
@@ -171,11 +161,11 @@ def stress(
             )
     traced = replace(settings, traced=settings.scenarios)
     base = simulate(network, traced, progress=progress, workers=workers)
-    allowed = tolerance * float(base.courses["demand"].mean())
+    allowed = TOLERANCE * float(base.courses["demand"].mean())
     found = []
     for event in events:
         result = simulate(with_event(network, event), traced, progress=progress, workers=workers)
-        found.append(_outage(event, result, base, allowed, confidence))
+        found.append(_outage(event, result, base, allowed))
     return tuple(found)
 
 
@@ -184,7 +174,7 @@ def with_event(network: Network, event: Disruption) -> Network:
     return replace(network, disruptions=(*network.disruptions, event))
 
 
-def _outage(event: Disruption, result: Results, base: Results, allowed: float, confidence: float) -> OutageResult:
+def _outage(event: Disruption, result: Results, base: Results, allowed: float) -> OutageResult:
     with_it, without = result.courses["backlog"].astype(np.float64), base.courses["backlog"].astype(np.float64)
     start = event.start or 0
     times = recovery_times(
@@ -199,9 +189,9 @@ def _outage(event: Disruption, result: Results, base: Results, allowed: float, c
         name=event.name,
         start=start,
         periods=event.duration,
-        cost_difference=Estimate.paired(outlay(result), outlay(base), confidence),
+        cost_difference=Estimate.paired(outlay(result), outlay(base)),
         recovery=recovery_of(times),
         backlog_with=with_it.mean(axis=1),
         backlog_without=without.mean(axis=1),
-        beta_difference=Estimate.paired(result.scenarios["beta"], base.scenarios["beta"], confidence),
+        beta_difference=Estimate.paired(result.scenarios["beta"], base.scenarios["beta"]),
     )

@@ -24,6 +24,7 @@ LEAST_HISTORY: Final = 20
 _ADI: Final = 1.32
 _CV2: Final = 0.49
 """Cut-offs of Syntetos, Boylan and Croston 2005, "On the categorization of demand patterns", JORS 56."""
+_MOST_VALUES: Final = 200
 _DOUBTFUL: Final = 0.01
 _BOOTSTRAPS: Final = 199
 _DISCRETE: Final = (Kind.POISSON, Kind.NEGATIVE_BINOMIAL)
@@ -64,8 +65,6 @@ class Fit:
         chi_square: Of whole numbers, how often classes of them were seen and are expected; else None.
         chi_square_p: Chance of a larger chi-square if the best family were true; NaN where there is none.
         pattern: Class of the demand.
-        adi: Mean periods from a demand to the next.
-        cv2: Squared coefficient of variation of demands that happened.
         is_doubtful: Whether no family fits; the empirical distribution is used then.
         seen: Number of values.
     """
@@ -75,8 +74,6 @@ class Fit:
     p_value: float
     distance: float
     pattern: Pattern
-    adi: float
-    cv2: float
     is_doubtful: bool
     seen: int
     chi_square: Agreement | None = None
@@ -103,18 +100,18 @@ def fit(values: ArrayLike, *, what: str = "this history", seed: int = 1, bootstr
         )
     if not np.isfinite(seen).all() or seen.min() < 0:
         raise UsageError(f"{what}: a value is negative or not a number.", hint="Clean the history first.")
-    adi, cv2, pattern = classify(seen)
+    pattern = _pattern(seen)
     if seen.min() == seen.max():
         only = Distribution(kind=Kind.FIXED, mean=float(seen[0]))
         return Fit(
             distribution=only, candidates=(Candidate(distribution=only, aic=-math.inf),), p_value=1.0, distance=0.0,
-            pattern=pattern, adi=adi, cv2=cv2, is_doubtful=False, seen=len(seen),
+            pattern=pattern, is_doubtful=False, seen=len(seen),
         )  # fmt: skip
     ranked = _ranked(seen)
     if not ranked:
         return Fit(
-            distribution=empirical(seen), candidates=(), p_value=0.0, distance=1.0, pattern=pattern, adi=adi,
-            cv2=cv2, is_doubtful=True, seen=len(seen),
+            distribution=empirical(seen), candidates=(), p_value=0.0, distance=1.0, pattern=pattern,
+            is_doubtful=True, seen=len(seen),
         )  # fmt: skip
     best = ranked[0].distribution
     distance, counts = _distance(seen, best), _counts(seen, best)
@@ -122,27 +119,27 @@ def fit(values: ArrayLike, *, what: str = "this history", seed: int = 1, bootstr
     doubtful = p_value < _DOUBTFUL or chi_square_p < _DOUBTFUL
     return Fit(
         distribution=empirical(seen) if doubtful else best,
-        candidates=ranked, p_value=p_value, distance=distance, pattern=pattern, adi=adi, cv2=cv2,
+        candidates=ranked, p_value=p_value, distance=distance, pattern=pattern,
         is_doubtful=doubtful, seen=len(seen), chi_square=counts, chi_square_p=chi_square_p,
     )  # fmt: skip
 
 
-def classify(seen: Floats) -> tuple[float, float, Pattern]:
-    """ADI, CV² and class of a demand history [period]."""
+def _pattern(seen: Floats) -> Pattern:
+    """Class of a demand history [period], by the mean interval between demands and their CV²."""
     sizes = seen[seen > 0]
     adi = len(seen) / len(sizes) if len(sizes) else math.inf
     cv2 = float((sizes.std() / sizes.mean()) ** 2) if len(sizes) else 0.0
     if adi < _ADI:
-        return adi, cv2, Pattern.SMOOTH if cv2 < _CV2 else Pattern.ERRATIC
-    return adi, cv2, Pattern.INTERMITTENT if cv2 < _CV2 else Pattern.LUMPY
+        return Pattern.SMOOTH if cv2 < _CV2 else Pattern.ERRATIC
+    return Pattern.INTERMITTENT if cv2 < _CV2 else Pattern.LUMPY
 
 
-def empirical(seen: Floats, *, most: int = 200) -> Distribution:
-    """The distribution of what was seen itself; of more than `most` different values, means of equal shares."""
+def empirical(seen: Floats) -> Distribution:
+    """The distribution of what was seen itself; of more than 200 different values, means of equal shares."""
     values, counts = np.unique(seen, return_counts=True)
-    if len(values) > most:
+    if len(values) > _MOST_VALUES:
         values, counts = np.unique(
-            [part.mean() for part in np.array_split(np.sort(seen), most)], return_counts=True
+            [part.mean() for part in np.array_split(np.sort(seen), _MOST_VALUES)], return_counts=True
         )
     weights = counts / counts.sum()
     return Distribution(kind=Kind.EMPIRICAL, values=tuple(values.tolist()), weights=tuple(weights.tolist()))

@@ -67,7 +67,6 @@ def optimise(
     beta: float = 0.95,
     seconds: float = 60.0,
     simulations: int = 120,
-    confidence: float = 0.95,
     progress: Told | None = None,
     workers: int | None = None,
 ) -> Optimum:
@@ -83,7 +82,6 @@ def optimise(
         beta: Fill rate to reach, over all outside demand.
         seconds: For the guaranteed-service model.
         simulations: Most simulations of the search. Up to three checks, and the frontier, take some 30 more.
-        confidence: Of intervals.
         progress: Told what is being done, and how many scenarios are done and will be at most.
         workers: Threads; None: one for each core.
 
@@ -109,9 +107,7 @@ def optimise(
         Stage.COMPARING: few.scenarios * TO_FRONTIER * len(FRONTIER_TARGETS)
         + compared_on(network, settings) * len(FRONTIER_TARGETS),
     }
-    searches = {
-        name: Search(network, start, few, limit // len(starts), confidence) for name, start in starts.items()
-    }
+    searches = {name: Search(network, start, few, limit // len(starts)) for name, start in starts.items()}
     found = _found(searches, beta, work, workers or os.cpu_count() or 1)
     start = _best_of(searches, found, beta)
     search, best = searches[start], found[start]
@@ -166,7 +162,7 @@ def searched_on(network: Network, settings: Settings, simulations: int) -> int:
 def _raised(search: Search, fresh: Search, best: Floats, beta: float) -> tuple[Search, Floats]:
     """The last check, and the plan with as much more safety as checks called for."""
     for check in range(2, _CHECKS + 2):
-        missed = beta - least_beta(fresh.at(best), search.confidence)
+        missed = beta - least_beta(fresh.at(best))
         if missed <= 0 or check > _CHECKS:
             break
         gained = mean_beta(fresh.at(1.1 * best)) - mean_beta(fresh.at(best))
@@ -299,7 +295,6 @@ def _node_plans(network: Network, plan: Network, placement: Placement, scales: F
             safety_now=float(safety_now[number]),
             safety=float(safety[number]),
             service_time=float(placement.service_times[number]),
-            net_time=float(placement.net_times[number]),
         )
         for number, (node, new) in enumerate(zip(network.nodes, plan.nodes, strict=True))
     )

@@ -30,7 +30,6 @@ class NodePlan:
         safety_now: Level less mean demand over the time it bridges; NaN where the rule has no local level.
         safety: What the safety stock should be.
         service_time: What it promises its customers, periods.
-        net_time: Periods it bridges from stock.
     """
 
     name: str
@@ -40,7 +39,6 @@ class NodePlan:
     safety_now: float
     safety: float
     service_time: float
-    net_time: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,17 +48,16 @@ def checked(
         beta: The fill rate asked for.
         work: Told what is simulated.
     """
-    confidence = search.confidence
     today = fresh.simulated(fresh.network)
-    now = replace(_point(TODAY, today, None, confidence), is_current=True)
-    proposed = replace(_point(by_target(beta), fresh.at(best), today, confidence), target=beta, is_chosen=True)
+    now = replace(_point(TODAY, today, None), is_current=True)
+    proposed = replace(_point(by_target(beta), fresh.at(best), today), target=beta, is_chosen=True)
     search.progress = work.begin(Stage.COMPARING)
     few = fresh.first(compared_on(fresh.network, fresh.settings), search.progress)
     others = _others(search, few, best, beta, today)
     fresh.runs += few.runs
     points = sorted((now, proposed, *others), key=lambda point: (point.stock_value.mean, point.beta.mean))
     compared, scenarios = few.settings.scenarios, fresh.settings.scenarios
-    frontier = Frontier(points=tuple(points), scenarios=scenarios, compared=compared, confidence=confidence)
+    frontier = Frontier(points=tuple(points), scenarios=scenarios, compared=compared)
     return now, proposed, frontier
 
 
@@ -68,7 +67,7 @@ def _others(search: Search, few: Search, best: Floats, beta: float, today: Resul
     for target in FRONTIER_TARGETS:
         scales = None if math.isclose(target, beta) else _scaled(search, scaling, best, target)
         if scales is not None:
-            point = _point(by_target(target), few.at(scales), today, search.confidence)
+            point = _point(by_target(target), few.at(scales), today)
             others.append(replace(point, target=target))
     return others
 
@@ -85,20 +84,20 @@ def _scaled(search: Search, scaling: Scaling, best: Floats, target: float) -> Fl
     return scale * best if scaling.at(scale) >= target else None
 
 
-def _point(name: str, results: Results, today: Results | None, confidence: float) -> FrontierPoint:
+def _point(name: str, results: Results, today: Results | None) -> FrontierPoint:
     cost = outlay(results)
 
     def against(figure: str) -> Estimate | None:
         if today is None:
             return None
-        return Estimate.paired(results.scenarios[figure], today.scenarios[figure], confidence)
+        return Estimate.paired(results.scenarios[figure], today.scenarios[figure])
 
     return FrontierPoint(
         name=name,
-        stock_value=Estimate.of(results.scenarios["stock_value"], confidence),
-        beta=Estimate.of(results.scenarios["beta"], confidence),
-        cost=Estimate.of(cost, confidence),
+        stock_value=Estimate.of(results.scenarios["stock_value"]),
+        beta=Estimate.of(results.scenarios["beta"]),
+        cost=Estimate.of(cost),
         stock_difference=against("stock_value"),
         beta_difference=against("beta"),
-        cost_difference=None if today is None else Estimate.paired(cost, outlay(today), confidence),
+        cost_difference=None if today is None else Estimate.paired(cost, outlay(today)),
     )

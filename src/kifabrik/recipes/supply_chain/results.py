@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kifabrik.recipes.supply_chain.network import Network
+from kifabrik.recipes.supply_chain.studies import CONFIDENCE, Estimate
 
 Floats = NDArray[np.float64]
 SCENARIO_FIGURES = (
@@ -91,14 +92,7 @@ class Results:
     seconds: float
     tallies: Tallies | None = None
 
-    def interval(self, figure: str, confidence: float = 0.95) -> tuple[float, float, float]:
+    def interval(self, figure: str, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
         """Mean of a scenario's figure, and the ends of its confidence interval (Student's t)."""
-        from scipy import stats  # noqa: PLC0415 - slow to import
-
-        values = self.scenarios[figure]
-        mean = float(values.mean())
-        if len(values) < 2:  # noqa: PLR2004
-            return mean, float("-inf"), float("inf")
-        error = float(values.std(ddof=1)) / len(values) ** 0.5
-        reach = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * error
-        return mean, mean - reach, mean + reach
+        found = Estimate.of(self.scenarios[figure], confidence)
+        return found.mean, found.low, found.high

@@ -29,7 +29,6 @@ class Search:
         placement: What is scaled.
         settings: Of each simulation.
         limit: Most simulations.
-        confidence: Of intervals.
         progress: Told the number of scenarios just finished.
         workers: Threads; None: one for each core.
         runs: Simulations so far.
@@ -40,7 +39,6 @@ class Search:
     placement: Placement
     settings: Settings
     limit: int
-    confidence: float
     progress: Callable[[int], None] | None = None
     workers: int | None = None
     runs: int = 0
@@ -66,11 +64,11 @@ class Search:
 
     def scaling(self, shape: Floats) -> Scaling:
         """Fill rates of multiples of these factors [node]."""
-        return Scaling(lambda scale: least_beta(self.at(scale * shape), self.confidence))
+        return Scaling(lambda scale: least_beta(self.at(scale * shape)))
 
     def serves(self, scales: Floats, beta: float) -> bool:
         """Whether the fill rate is met beyond luck."""
-        return least_beta(self.at(scales), self.confidence) >= beta
+        return least_beta(self.at(scales)) >= beta
 
     def plan(self, scales: Floats) -> Network:
         """The network with safety stocks times these factors [node]."""
@@ -96,9 +94,9 @@ def first_scenarios(results: Results, scenarios: int) -> Results:
     return replace(results, scenarios=few)
 
 
-def least_beta(results: Results, confidence: float) -> float:
+def least_beta(results: Results) -> float:
     """Lower end of the fill rate's interval."""
-    return Estimate.of(np.nan_to_num(results.scenarios["beta"], nan=1.0), confidence).low
+    return Estimate.of(np.nan_to_num(results.scenarios["beta"], nan=1.0)).low
 
 
 def mean_beta(results: Results) -> float:

@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from kifabrik.errors import UsageError
 
 Floats = NDArray[np.float64]
+CONFIDENCE: Final = 0.95
+"""Probability that an interval holds the true mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Estimate:
     high: float
 
     @classmethod
-    def of(cls, values: ArrayLike, confidence: float = 0.95) -> Self:
+    def of(cls, values: ArrayLike, confidence: float = CONFIDENCE) -> Self:
         """Mean of independent values and its interval (Student's t).
 
         Args:
@@ -57,7 +59,7 @@ class Estimate:
         return cls(mean, mean - reach, mean + reach)
 
     @classmethod
-    def paired(cls, changed: ArrayLike, base: ArrayLike, confidence: float = 0.95) -> Self:
+    def paired(cls, changed: ArrayLike, base: ArrayLike) -> Self:
         """Interval of the mean of `changed - base`, scenario by scenario.
 
         Raises:
@@ -69,7 +71,7 @@ class Estimate:
                 f"{after.size} scenarios cannot be paired with {before.size}.",
                 hint="Simulate both with the same scenarios and the same seed.",
             )
-        return cls.of(after - before, confidence)
+        return cls.of(after - before)
 
     @property
     def is_distinct(self) -> bool:
@@ -197,7 +199,7 @@ class Frontier:
 
     points: tuple[FrontierPoint, ...]
     scenarios: int
-    confidence: float = 0.95
+    confidence: float = CONFIDENCE
     compared: int = 0
 
 

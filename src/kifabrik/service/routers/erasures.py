@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from kifabrik.factory.hints import erasure_topic
 from kifabrik.factory.records import Principal, TokenKind
@@ -10,6 +10,7 @@ from kifabrik.service.auth import STEWARDS, TENANT, TheFactory, allow
 from kifabrik.service.bodies import Ident, envelope, logged
 from kifabrik.service.doors import Door
 from kifabrik.service.streams import TheWaiters, WaitSeconds, Watch, long_poll
+from kifabrik.signatures.dsse import Envelope
 from kifabrik.wire.datasets import ErasureView
 from kifabrik.wire.tenants import Logged, Signed
 
@@ -32,8 +33,9 @@ def show(
     factory: TheFactory,
     waiters: TheWaiters,  # noqa: ARG001 - used by `long_poll`
     wait: WaitSeconds = 0,
+    after: Annotated[str, Query(max_length=64, description="Digest of the certificate that is known.")] = "",
 ) -> Watch[ErasureView]:
-    """How far an erasure is; waits for the certificate."""
+    """How far an erasure is; waits for a certificate, or for another one than is known."""
 
     def read() -> ErasureView:
         erasure, certificate = factory.erasures.show(caller.tenant, dataset)
@@ -45,4 +47,7 @@ def show(
             objects_deleted=erasure.objects_deleted,
         )
 
-    return Watch(erasure_topic(caller.tenant, dataset), read, lambda view: bool(view.certificate), wait)
+    def is_news(view: ErasureView) -> bool:
+        return bool(view.certificate) and Envelope.from_json(view.certificate).digest != after
+
+    return Watch(erasure_topic(caller.tenant, dataset), read, is_news, wait)

@@ -13,7 +13,7 @@ from kifabrik.service.auth import TENANT, WRITERS, TheFactory, allow
 from kifabrik.service.bodies import Digest
 from kifabrik.service.doors import Door, takes
 from kifabrik.service.limits import MIB
-from kifabrik.service.streams import RawBody, TheSendingRoom, in_room
+from kifabrik.service.streams import RawBody, TakenSeconds, TheSendingRoom, in_room
 from kifabrik.wire.datasets import MOST_DIGESTS, PIECE, Digests, SmallObjects, WayView
 
 router = APIRouter(prefix="/v1", tags=["objects"], route_class=Door)
@@ -35,9 +35,9 @@ def missing(body: Digests, caller: Reader, factory: TheFactory) -> Digests:
 
 @router.post("/objects")
 @takes(8 * MIB)
-def take(body: SmallObjects, caller: Writer, factory: TheFactory) -> Digests:
+def take(body: SmallObjects, caller: Writer, factory: TheFactory, took_s: TakenSeconds) -> Digests:
     """Take small objects whole; the answer names those that are being uploaded in pieces and were not taken."""
-    return Digests(digests=factory.objects.take(caller.tenant, body.objects))
+    return Digests(digests=factory.objects.take(caller.tenant, body.objects, took_s=took_s))
 
 
 @router.head("/uploads/{digest}", response_class=Response)
@@ -53,11 +53,12 @@ def receive(
     caller: Writer,
     factory: TheFactory,
     body: RawBody,
+    took_s: TakenSeconds,
     size: Annotated[int, Query(ge=0, le=MOST_OBJECT_BYTES)],
     upload_offset: Annotated[int, Header(ge=0)],
 ) -> Response:
     """Take a piece; the answer's `Upload-Offset` says where to go on."""
-    return _stands_at(factory.objects.receive(caller.tenant, digest, size, upload_offset, body))
+    return _stands_at(factory.objects.receive(caller.tenant, digest, size, upload_offset, body, took_s=took_s))
 
 
 @router.post("/uploads/{digest}/way")

@@ -1,6 +1,7 @@
 """What an S3 store may answer, in words: short ones for whoever calls the factory, all of it for its operator."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -33,7 +34,9 @@ _FORBIDDEN: Final = 403
 _THEIR_FAULT: Final = 500
 _NO_ROOM: Final = 507
 MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
-_FOR_OPERATOR: Final = "It is tried again. The factory's operator finds more in service.log."
+_SIGNED: Final = re.compile(r"\?X-Amz-[^\s\"]*")
+"""What makes a URL good for whoever reads it."""
+_FOR_OPERATOR: Final = "Try again in a while: nothing is lost. The factory's operator finds more in service.log."
 
 
 class StoreAwayError(UnavailableError):
@@ -45,12 +48,13 @@ class StoreRefusesError(UnavailableError):
 
 
 @contextmanager
-def s3_errors(place: S3Place, *, told: bool = False) -> Iterator[None]:
+def s3_errors(place: S3Place, *, told: bool = False, known_away: bool = False) -> Iterator[None]:
     """Translate errors of the store.
 
     Args:
         place: The store.
         told: Whether the whole truth goes into the message: to operators only, since it names hosts and buckets.
+        known_away: Whether the operator knows that the store is away: each caller would tell them again.
 
     Raises:
         CapacityError: There is no room.
@@ -60,7 +64,7 @@ def s3_errors(place: S3Place, *, told: bool = False) -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError, HTTPError, OSError) as error:
-        raise translated(error, place, told=told) from error
+        raise translated(error, place, told=told, known_away=known_away) from error
 
 
 def code_of(error: ClientError) -> str:
@@ -68,12 +72,13 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def translated(error: Exception, place: S3Place, *, told: bool = False) -> KifabrikError:
+def translated(error: Exception, place: S3Place, *, told: bool = False, known_away: bool = False) -> KifabrikError:
     """Return an error of ours for one of the store's."""
     found = _refused(error, place) if isinstance(error, ClientError) else _unreachable(error, place)
     if told:
         return found
-    _logger.warning("objects: %s. %s", found.message, found.hint)
+    if not (known_away and isinstance(found, StoreAwayError)):
+        _logger.warning("objects: %s. %s", found.message, found.hint)
     if isinstance(found, CapacityError):
         return CapacityError("the factory's object store is full", hint="Ask its operator for room.")
     if isinstance(found, StoreAwayError):
@@ -148,4 +153,4 @@ def _is_far(theirs: datetime | None) -> bool:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return " ".join(_SIGNED.sub("?", str(error)).split())[:200]

@@ -9,6 +9,7 @@ Invariants:
 """
 
 import hashlib
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ from kifabrik.stores.s3.failures import (
 from kifabrik.stores.s3.lines import Lines
 from kifabrik.stores.s3.place import S3Place
 
+_logger = logging.getLogger(__name__)
 _PIECE: Final = 4 * 2**20
 _WHOLE: Final = 2**30
 """Up to here an object is stored by one request; S3 takes 5 GiB so, and a broken line costs all of it."""
@@ -74,9 +76,8 @@ class S3Objects:
 
     def look(self) -> None:
         """See whether the store answers, and remember it for `trouble`."""
-        self._away = None
         try:
-            with self._watched():
+            with self._asking():
                 self.lines.client.list_objects_v2(Bucket=self.place.bucket, MaxKeys=1)
         except KifabrikError as error:
             self._trouble = error.message
@@ -244,15 +245,15 @@ class S3Objects:
 
     def _patiently(self, action: Any) -> None:
         """Do something that may be done again, a few times; botocore does so for its own requests."""
+        self._refuse_if_away()
         pause = _FIRST_PAUSE_S
         for turn in range(_TRIES):
             try:
-                with self._watched():
+                with self._asking():
                     action()
             except StoreAwayError:
                 if turn == _TRIES - 1:
                     raise
-                self._away = None
                 time.sleep(pause)
                 pause *= 3
             else:
@@ -295,7 +296,7 @@ class S3Objects:
             except (BotoCoreError, HTTPError, OSError) as error:
                 turn += 1
                 if turn == _TRIES:
-                    raise self._noted(translated(error, self.place)) from error
+                    raise self._noted(translated(error, self.place, known_away=self._away is not None)) from error
                 time.sleep(_FIRST_PAUSE_S * turn)
             else:
                 return
@@ -325,14 +326,25 @@ class S3Objects:
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """Translate errors; while the store is away nobody else waits for it."""
+        self._refuse_if_away()
+        with self._asking():
+            yield
+
+    def _refuse_if_away(self) -> None:
         away = self._away
         if away is not None and time.monotonic() < away[0]:
             raise StoreAwayError(away[1].message, hint=away[1].hint)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Translate errors, and remember whether the store answers; its operator is told of either once."""
         try:
-            with s3_errors(self.place):
+            with s3_errors(self.place, known_away=self._away is not None):
                 yield
         except StoreAwayError as error:
             raise self._noted(error) from error
+        if self._away is not None:
+            _logger.warning("objects: %s answers again", self.place.named)
         self._away, self._trouble = None, ""
 
     def _noted(self, error: KifabrikError) -> KifabrikError:

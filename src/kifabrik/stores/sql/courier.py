@@ -25,6 +25,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from kifabrik.factory.hints import EVERYTHING, Hints
+from kifabrik.stores.sql.failures import first_line
 
 SWEEP_S: Final = 10.0
 CHANNEL: Final = "kifabrik"
@@ -80,7 +81,7 @@ class Courier:
                 try:
                     self._hear(name, ended, reader)
                 except Exception as error:  # noqa: BLE001 - whatever it was: others are to be heard again
-                    _logger.warning("other processes are not heard: %s", error)
+                    _logger.warning("other processes are not heard: %s", first_line(error))
                     ended.wait(_AGAIN_S)
 
         self._ear = threading.Thread(target=stay, name="courier-ear", daemon=True)
@@ -144,7 +145,7 @@ class Courier:
                 for payload in payloads(self._sender, topics):
                     connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
         except SQLAlchemyError as error:
-            _logger.warning("other processes are not told: %s", error)
+            _logger.warning("other processes are not told: %s", first_line(error))
             return False
         return True
 

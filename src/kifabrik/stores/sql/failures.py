@@ -20,6 +20,7 @@ _NO_ROOM: Final = frozenset({"53100"})
 """disk_full."""
 _LOST_A_RACE: Final = frozenset({"40001", "40P01"})
 """serialization_failure, deadlock_detected: nothing was changed, and doing it again succeeds."""
+_IF_IT_LASTS: Final = "Try again in a moment. If it stays so, tell the factory's operator: service.log says why."
 _logger = logging.getLogger(__name__)
 
 
@@ -39,26 +40,27 @@ def translated(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        _logger.info("constraint: %s", error.orig)
+        _logger.info("constraint: %s", first_line(error))
         raise ConflictError(
             "somebody else was first, or this exists already", hint="Look, then try again."
         ) from error
     except OperationalError as error:
         raise _operational(error, folder) from error
     except DataError as error:
-        _logger.warning("database: %s", error.orig)
+        _logger.warning("database: %s", first_line(error))
         raise UsageError("something in this is longer or larger than the factory can keep") from error
     except DBAPIError as error:
-        _logger.warning("database: %s", error.orig)
+        _logger.warning("database: %s", first_line(error))
         raise UnavailableError("the factory's database refused", hint="Try again.") from error
     except PoolTimeoutError as error:
         raise UnavailableError("all connections to the factory's database are in use", hint="Try again.") from error
 
 
-def first_line(error: DBAPIError) -> str:
-    """The first line of what the database says, for its operator."""
-    lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
-    return lines[0] if lines else type(error.orig).__name__
+def first_line(error: BaseException) -> str:
+    """The first line of what the database says, for its operator; SQLAlchemy's own words are left out."""
+    said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    lines = [line.strip() for line in str(said).splitlines() if line.strip()]
+    return lines[0] if lines else type(said).__name__
 
 
 def _operational(error: OperationalError, folder: Path | None) -> CapacityError | UnavailableError:
@@ -68,8 +70,8 @@ def _operational(error: OperationalError, folder: Path | None) -> CapacityError 
     if state in _LOST_A_RACE:
         _logger.info("database: %s", first_line(error))
         return UnavailableError("two changes were in each other's way; this one was not made", hint="Try again.")
-    _logger.warning("database: %s", error.orig)
-    return UnavailableError("the factory's database is busy or out of reach", hint="Try again.")
+    _logger.warning("database: %s", first_line(error))
+    return UnavailableError("the factory's database is busy or out of reach", hint=_IF_IT_LASTS)
 
 
 def _lite_is_full(said: str, folder: Path) -> bool:

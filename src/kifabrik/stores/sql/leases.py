@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from kifabrik.factory.records import KeyRequest, RequestState
 from kifabrik.stores.sql.rows import chunks, plain, record
@@ -58,6 +58,16 @@ class SqlLeaseRows:
         """The headers released with a lease, by item."""
         where = (header_table.c.tenant == tenant, header_table.c.request == digest)
         return {row.item: row.headers for row in self._sql.execute(select(header_table).where(*where))}
+
+    def drop_headers_to_members(self, tenant: str, runs: Iterable[str]) -> int:
+        """Delete the headers that were released to members for results and logs of these runs; how many."""
+        dropped = 0
+        for chunk in chunks(runs):
+            to_members = (requests.c.tenant == tenant, requests.c.member != "", requests.c.run.in_(chunk))
+            asked = select(requests.c.digest).where(*to_members)
+            where = (header_table.c.tenant == tenant, header_table.c.request.in_(asked))
+            dropped += self._sql.execute(delete(header_table).where(*where)).rowcount
+        return dropped
 
 
 def _one(tenant: str, digest: str) -> tuple[ColumnElement[bool], ...]:

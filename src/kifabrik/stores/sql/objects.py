@@ -1,4 +1,4 @@
-"""Rows of stored objects, uploads and deletions."""
+"""Rows of stored objects, uploads, deletions, and of what was deleted."""
 
 from collections.abc import Iterable, Iterator
 
@@ -20,10 +20,10 @@ from sqlalchemy import (
 )
 
 from kifabrik.factory.keys import SMALLEST
-from kifabrik.factory.records import Deletion, UnusedObjects, Upload
+from kifabrik.factory.records import Deletion, Removed, UnusedObjects, Upload, Why
 from kifabrik.stores.sql.rows import add_missing, chunks, plain, put, record
 from kifabrik.stores.sql.schema.datasets import version_objects, versions
-from kifabrik.stores.sql.schema.objects import deletions, objects, uploads
+from kifabrik.stores.sql.schema.objects import deletions, objects, removed_objects, uploads
 from kifabrik.stores.sql.schema.runs import segments
 
 
@@ -144,10 +144,13 @@ class SqlObjectRows:
         where = (*_one(uploads, upload.tenant, upload.digest), uploads.c.touched == upload.touched)
         if self._sql.execute(delete(uploads).where(*where)).rowcount == 0:
             return False
-        row = {"tenant": upload.tenant, "digest": upload.digest, "size": upload.size, "claim": "", "until": ""}
+        return self._to_delete(upload.tenant, upload.digest, upload.size, Why.ABANDONED)
+
+    def _to_delete(self, tenant: str, digest: str, size: int, why: Why) -> bool:
+        row = {"tenant": tenant, "digest": digest, "size": size, "claim": "", "until": "", "why": why.value}
         return add_missing(self._sql, deletions, **row)
 
-    def begin_deletions(self, tenant: str, digests: Iterable[str], young: str, until: str) -> int:
+    def begin_deletions(self, tenant: str, digests: Iterable[str], why: Why, young: str, until: str) -> int:
         """Move objects from the stored ones to the ones to delete; how many there were.
 
         Nobody may claim before `until` those that were entered after `young`.
@@ -156,8 +159,9 @@ class SqlObjectRows:
         moved = 0
         for chunk in chunks(digests):
             where = (objects.c.tenant == tenant, objects.c.digest.in_(chunk))
-            columns = ["tenant", "digest", "size", "claim", "until"]
-            stored = select(objects.c.tenant, objects.c.digest, objects.c.size, func.trim(""), held).where(*where)
+            columns = ["tenant", "digest", "size", "claim", "until", "why"]
+            values = (objects.c.tenant, objects.c.digest, objects.c.size, func.trim(""), held, func.trim(why.value))
+            stored = select(*values).where(*where)
             self._sql.execute(insert(deletions).from_select(columns, stored))
             moved += self._sql.execute(delete(objects).where(*where)).rowcount
         return moved
@@ -174,7 +178,7 @@ class SqlObjectRows:
         mine = update(deletions).where(free, tuple_(deletions.c.tenant, deletions.c.digest).in_(chosen))
         claimed = mine.values(claim=claim, until=until).returning(deletions)
         rows = self._sql.execute(claimed)
-        return [Deletion(row.tenant, row.digest, row.size) for row in rows]
+        return [Deletion(row.tenant, row.digest, row.size, row.why) for row in rows]
 
     def deleting(self, tenant: str, digest: str) -> bool:
         """Whether an object is still to be deleted."""
@@ -186,14 +190,45 @@ class SqlObjectRows:
         query = select(func.count()).select_from(deletions).where(deletions.c.tenant == tenant)
         return self._sql.scalars(query).one()
 
-    def end_deletion(self, deletion: Deletion, claim: str) -> bool:
-        """Cross out a deletion; whether this claim still held it."""
+    def end_deletion(self, deletion: Deletion, claim: str, now: str) -> bool:
+        """Cross out a deletion, and note that the object was removed; whether this claim still held it."""
         where = (*_one(deletions, deletion.tenant, deletion.digest), deletions.c.claim == claim)
-        return self._sql.execute(delete(deletions).where(*where)).rowcount == 1
+        if self._sql.execute(delete(deletions).where(*where)).rowcount == 0:
+            return False
+        put(self._sql, removed_objects, **plain(Removed(deletion.tenant, deletion.digest, deletion.why, now)))
+        return True
+
+    def came_again(self, tenant: str, digests: Iterable[str]) -> list[Removed]:
+        """Those of these objects that were removed and are neither stored nor on their way in or out."""
+        found: list[Removed] = []
+        for chunk in chunks(digests):
+            where = (removed_objects.c.tenant == tenant, removed_objects.c.digest.in_(chunk), *_nowhere())
+            rows = self._sql.execute(select(removed_objects).where(*where))
+            found += [record(Removed, row) for row in rows]
+        return found
+
+    def delete_again(self, tenant: str, digest: str, size: int) -> bool:
+        """Write down that an object is to go that is neither stored nor on its way; whether it was such a one."""
+        known = (exists().where(*_one(table, tenant, digest)) for table in (objects, uploads, deletions))
+        if any(self._sql.scalars(select(one)).one() for one in known):
+            return False
+        before = select(removed_objects.c.why).where(*_one(removed_objects, tenant, digest))
+        return self._to_delete(tenant, digest, size, Why(self._sql.scalars(before).first() or Why.CAME_AGAIN))
+
+    def forget_removed(self, before: str) -> int:
+        """Forget what was removed before a time; how many objects that were."""
+        return self._sql.execute(delete(removed_objects).where(removed_objects.c.removed < before)).rowcount
 
 
 def _unused(before: str) -> tuple[ColumnElement[bool], ...]:
     return objects.c.unused_since > "", objects.c.unused_since < before
+
+
+def _nowhere() -> Iterator[ColumnElement[bool]]:
+    """That a removed object is neither stored nor on its way in or out."""
+    for table in (objects, uploads, deletions):
+        same = (table.c.tenant == removed_objects.c.tenant, table.c.digest == removed_objects.c.digest)
+        yield ~exists().where(*same)
 
 
 def _one(table: Table, tenant: str, digest: str) -> tuple[ColumnElement[bool], ...]:

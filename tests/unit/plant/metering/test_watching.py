@@ -2,17 +2,21 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 
 import pytest
 
 from kifabrik.errors import UnavailableError, UsageError
+from kifabrik.plant.metering import watching
 from kifabrik.plant.metering.connecting import Connections, Modbus, Mqtt, read_connections
 from kifabrik.plant.metering.readings import readings_of
 from kifabrik.plant.metering.store import Store
-from kifabrik.plant.metering.watching import ask, heard, watch
+from kifabrik.plant.metering.watching import Listener, ask, heard, watch
 from ports import free_port
+
+PATIENCE_S = 60
 
 
 def until_open(port):
@@ -38,8 +42,12 @@ StartTcpServer(context, address=("127.0.0.1", int(sys.argv[1])))
 
 
 @pytest.fixture
-def modbus():
-    """A Modbus TCP server whose registers from 0 on hold 12.5 as float32 and 70,000 as uint32."""
+def modbus(monkeypatch):
+    """A Modbus TCP server whose registers from 0 on hold 12.5 as float32 and 70,000 as uint32.
+
+    It is waited for longer than a meter, which leaves a gap when its machine stalls for some seconds.
+    """
+    monkeypatch.setattr(watching, "_PATIENCE", PATIENCE_S)
     port = free_port()
     running = subprocess.Popen([sys.executable, "-c", SERVER, str(port)], stderr=subprocess.DEVNULL)
     try:
@@ -74,6 +82,28 @@ def broker(tmp_path):
         yield port
 
 
+@pytest.fixture
+def publish(broker, monkeypatch):
+    """Says something on a topic and comes back when the listener has dealt with it.
+
+    The broker keeps it, so that who subscribes only then is told as well.
+    """
+    from paho.mqtt.publish import single
+
+    dealt_with, keep = threading.Semaphore(0), Listener._keep
+
+    def kept(*words):
+        keep(*words)
+        dealt_with.release()
+
+    def say(topic, payload):
+        single(topic, payload, qos=1, retain=True, hostname="127.0.0.1", port=broker)
+        assert dealt_with.acquire(timeout=PATIENCE_S)
+
+    monkeypatch.setattr(Listener, "_keep", kept)
+    return say
+
+
 def test_a_modbus_meter_is_read_in_its_types(modbus):
     place = {"host": "127.0.0.1", "port": modbus}
     assert ask(Modbus(**place, register=0, type="float32")) == 12.5
@@ -96,9 +126,7 @@ def test_a_meter_that_does_not_answer_leaves_a_gap_and_is_said_once(tmp_path):
     assert Store(tmp_path).meters() == []
 
 
-def test_modbus_and_mqtt_meters_are_kept_together(tmp_path, modbus, broker):
-    from paho.mqtt.publish import single
-
+def test_modbus_and_mqtt_meters_are_kept_together(tmp_path, modbus, broker, publish):
     meters = Connections(
         every=0.1,
         meters=[
@@ -110,22 +138,18 @@ def test_modbus_and_mqtt_meters_are_kept_together(tmp_path, modbus, broker):
     )  # fmt: skip
     told = []
 
-    def publish(_):
-        single("site/heat", '{"energy": {"total": 4.5}}', hostname="127.0.0.1", port=broker)
-        single("site/heat", '{"energy": {}}', hostname="127.0.0.1", port=broker)
-        time.sleep(0.3)
+    def tell(_):
+        publish("site/heat", '{"energy": {"total": 4.5}}')
+        publish("site/heat", '{"energy": {}}')
 
     store = Store(tmp_path / "meters")
-    kept = watch(meters, store, rounds=3, tell=told.append, sleep=publish)
-    assert kept["grid"] == 3
-    assert kept["heat"] >= 1
+    kept = watch(meters, store, rounds=3, tell=told.append, sleep=tell)
+    assert kept == {"grid": 3, "heat": 2}
     assert store.read("heat").value[-1] == pytest.approx(4.5 * 3.6e9)
     assert any("no number" in one for one in told)
 
 
-def test_a_counter_that_is_told_in_another_unit_leaves_a_gap_until_a_person_says_which(tmp_path, broker):
-    from paho.mqtt.publish import single
-
+def test_a_counter_that_is_told_in_another_unit_leaves_a_gap_until_a_person_says_which(tmp_path, broker, publish):
     place = {"host": "127.0.0.1", "port": broker, "topic": "site/heat"}
     meters = Connections(every=0.1, meters=[{"name": "heat", "kind": "energy", "unit": "MWh", "mqtt": place}])
     store = Store(tmp_path / "meters")
@@ -133,11 +157,7 @@ def test_a_counter_that_is_told_in_another_unit_leaves_a_gap_until_a_person_says
     store.append(readings_of(heat, [(1000, 1234.0)]))
     told, values = [], iter(("1234500", "1234500", "1235"))
 
-    def publish(_):  # kept by the broker: whoever subscribes late is told as well
-        single("site/heat", next(values), qos=1, retain=True, hostname="127.0.0.1", port=broker)
-        time.sleep(1)
-
-    kept = watch(meters, store, rounds=4, tell=told.append, sleep=publish)
+    kept = watch(meters, store, rounds=4, tell=told.append, sleep=lambda _: publish("site/heat", next(values)))
     assert kept == {"heat": 1}
     assert (store.read("heat").value / 3.6e9).tolist() == pytest.approx([1234, 1235])
     assert len(told) == 2
@@ -172,9 +192,7 @@ def test_a_modbus_server_that_stops_in_the_middle_of_an_answer_leaves_a_gap(tmp_
     assert "register 0 does not answer" in told[0]
 
 
-def test_garbage_is_said_once_and_then_that_the_meter_is_back(tmp_path, broker):
-    from paho.mqtt.publish import single
-
+def test_garbage_is_said_once_and_then_that_the_meter_is_back(tmp_path, broker, publish):
     meters = Connections(
         every=0.1,
         meters=[{"name": "heat", "kind": "energy", "unit": "MWh",
@@ -182,12 +200,11 @@ def test_garbage_is_said_once_and_then_that_the_meter_is_back(tmp_path, broker):
     )  # fmt: skip
     told = []
 
-    def publish(_):
+    def tell(_):
         for payload in (b"\xff\x00", "9" * 400, "full", "4.5"):
-            single("site/heat", payload, hostname="127.0.0.1", port=broker)
-        time.sleep(0.3)
+            publish("site/heat", payload)
 
-    kept = watch(meters, Store(tmp_path), rounds=2, tell=told.append, sleep=publish)
+    kept = watch(meters, Store(tmp_path), rounds=2, tell=told.append, sleep=tell)
     assert kept["heat"] == 1
     assert len(told) == 2
     assert "no number" in told[0]
@@ -195,20 +212,25 @@ def test_garbage_is_said_once_and_then_that_the_meter_is_back(tmp_path, broker):
 
 
 def test_a_broker_that_goes_away_is_said(tmp_path):
-    told = []
+    told, gone = [], threading.Event()
+
+    def tell(words):
+        told.append(words)
+        gone.set()
+
     with mosquitto(tmp_path) as (port, running):
 
         def stop(_):
             running.terminate()
             running.wait(60)
-            time.sleep(0.3)
+            assert gone.wait(PATIENCE_S)
 
         meters = Connections(
             meters=[{"name": "a", "kind": "power", "unit": "W",
                      "mqtt": {"host": "127.0.0.1", "port": port, "topic": "x"}}]
         )  # fmt: skip
-        watch(meters, Store(tmp_path / "meters"), rounds=2, tell=told.append, sleep=stop)
-    assert any("is gone" in one for one in told)
+        watch(meters, Store(tmp_path / "meters"), rounds=2, tell=tell, sleep=stop)
+    assert "is gone" in told[0]
 
 
 def test_no_broker_is_said(tmp_path):

@@ -10,7 +10,7 @@ from kifabrik.plant.placement.cluster import Nodes, Pods, read_nodes, read_pods
 from kifabrik.plant.placement.placing import compare
 from kifabrik.plant.placement.scores import Policy
 
-pytestmark = pytest.mark.timeout(600)  # the first one compiles
+pytestmark = pytest.mark.timeout(900)  # the first one compiles
 PUBLISHED = {
     Policy.RANDOM: 87.47,
     Policy.DOT_PRODUCT: 90.85,
@@ -74,7 +74,7 @@ def test_parts_of_gpus_never_exceed_one():
 @pytest.mark.parametrize(
     ("nodes", "said"),
     [
-        ("sn,cpu_milli,memory_mib\n", "line 1: there is no column gpu"),
+        ("sn,cpu_milli,memory_mib\n", "line 1: the column gpu is missing"),
         ("cpu_milli,memory_mib,gpu\n", "has no node with a GPU"),
         ("cpu_milli,memory_mib,gpu\n1,1,-2\n", "line 2, field gpu: '-2' is not a whole number"),
         ("cpu_milli,memory_mib,gpu\n1,1,9\n", "line 2, field gpu: more than 8"),

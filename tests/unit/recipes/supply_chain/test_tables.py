@@ -382,10 +382,10 @@ def test_ten_thousand_nodes_are_read_in_seconds(tmp_path):
         lanes="product,from_site,to_site,lead_time\n" + "".join(f"A{n},X,Y,2\n" for n in numbers),
         demand="product,site,mean,sd\n" + "".join(f"A{n},Y,10,3\n" for n in numbers),
     )
-    began = time.monotonic()
+    began = time.process_time()
     network = read_network(tmp_path)
     assert len(network.nodes) == 10_000
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 def test_the_template_explains_every_column_in_both_languages(tmp_path):

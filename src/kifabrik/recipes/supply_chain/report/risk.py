@@ -42,9 +42,9 @@ class Risk:
         """How many nodes have no known value."""
         return int(np.isnan(self.values).sum())
 
-    def riskiest(self, most: int = NAMED) -> list[int]:
+    def riskiest(self) -> list[int]:
         """Places of the nodes with the largest values above zero, the largest first."""
-        order = np.argsort(-np.nan_to_num(self.values), kind="stable")[:most]
+        order = np.argsort(-np.nan_to_num(self.values), kind="stable")[:NAMED]
         return [int(at) for at in order if self.values[at] > _TINY]
 
     def colour(self, node: int) -> str:

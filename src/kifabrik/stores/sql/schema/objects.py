@@ -1,4 +1,4 @@
-"""Stored objects, uploads under way, deletions under way."""
+"""Stored objects, uploads under way, deletions under way, what was deleted."""
 
 from sqlalchemy import Index, PrimaryKeyConstraint, Table
 
@@ -36,5 +36,19 @@ deletions = Table(
     number("size"),
     word("claim"),
     moment("until"),
+    word("why", server_default=""),
     PrimaryKeyConstraint("tenant", "digest"),
 )
+
+removed_objects = Table(
+    "removed_objects",
+    metadata,
+    ident("tenant"),
+    digest("digest"),
+    word("why"),
+    moment("removed"),
+    PrimaryKeyConstraint("tenant", "digest"),
+    Index(None, "removed"),
+)
+"""An upload that was held open may bring an object again after it was removed: this tells it from what a lost
+database would still need."""
