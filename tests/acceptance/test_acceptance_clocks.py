@@ -1,5 +1,6 @@
 """Clocks that go wrong, one party's at a time."""
 
+import os
 from contextlib import contextmanager
 
 import pytest
@@ -28,7 +29,7 @@ def wrong_clock(tmp_path, monkeypatch):
         folder.mkdir()
         (folder / "sitecustomize.py").write_text(WRONG.format(days=days))
         with monkeypatch.context() as patch:
-            patch.setenv("PYTHONPATH", str(folder))
+            patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
             yield
 
     return off

@@ -275,7 +275,7 @@ class Supervisor:
         beside = [name for name in self.daemons if "." in name]
         for names in (order, beside, ["slurmctld"], ["slurmdbd"], ["mariadbd"], ["munged"]):
             self._stop([name for name in names if name in self.daemons])
-        for _ in range(100):
+        for _ in range(1000):
             left = _descendants(os.getpid())
             if not left:
                 break
@@ -466,7 +466,7 @@ def _outlive(folder: Path) -> None:
     spec, network = _spec_in(folder), Cluster(folder).network
     sys.stdin.buffer.read()
     mine = f"SLURM_CONF={Cluster(folder).conf}".encode()
-    for _ in range(100):
+    for _ in range(1000):
         left = [pid for pid in _with_environment(mine) if pid != os.getpid()]
         if not left:
             break
