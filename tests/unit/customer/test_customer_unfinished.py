@@ -22,7 +22,7 @@ with unfinished_folder(Path(sys.argv[1]), "model", parent=Path(sys.argv[2])) as 
     (folder / "deep" / "weights").write_text("secret")
     (folder / "deep").chmod(0o500)
     print(folder, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

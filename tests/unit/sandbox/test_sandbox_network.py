@@ -36,7 +36,7 @@ def network(rank=0, **changes):
 @contextmanager
 def waiting():
     """A process in a network namespace of its own."""
-    with subprocess.Popen(["unshare", "--net", "sleep", "60"]) as process:
+    with subprocess.Popen(["unshare", "--net", "sleep", "600"]) as process:
         while Path(f"/proc/{process.pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink():
             time.sleep(0.01)
         try:
