@@ -79,6 +79,8 @@ def test_one_more_that_may_drive_answers_at_its_own_port_and_takes_over(beside: 
     second = beside.up("--port", str(beside.other))
     answers(beside.other)
     assert beside.holder() == first.pid
+    assert second.stderr is not None
+    assert "One more process of this factory" in [second.stderr.readline() for _ in range(2)][1]
     first.kill()
     until = time.monotonic() + 40
     while beside.holder() != second.pid:
@@ -92,3 +94,11 @@ def test_another_port_without_a_proxy_is_refused_and_not_passed_over(beside: Bes
     assert process.returncode == 2
     assert f"error: this factory listens on port {beside.port}, not on {beside.other}" in said
     assert "public_url" in said
+
+
+def test_a_single_party_has_no_second_process(beside: Beside) -> None:
+    beside.name_proxy()
+    process = beside.up("--single-party", "--port", str(beside.other))
+    _, said = process.communicate(timeout=40)
+    assert process.returncode == 2
+    assert "error: a factory of a single party is one process" in said

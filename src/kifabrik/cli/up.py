@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -15,6 +16,8 @@ from kifabrik.wiring.factory_config import FILE, PORT, EngineKind, FactoryConfig
 from kifabrik.wiring.node import init_node
 from kifabrik.wiring.objects import OBJECTS
 from kifabrik.wiring.runs import NODE
+
+_ONE_PROCESS: Final = "a factory of a single party is one process"
 
 
 @click.command(
@@ -62,11 +65,14 @@ def up(port: int | None, country: str, engine: str, single_party: bool, api_only
     folder = home / "factory"
     if api_only:
         if single_party:
-            raise UsageError("a factory of a single party is one process", hint="Leave --api-only out.")
+            raise UsageError(_ONE_PROCESS, hint="Leave --api-only out.")
         _answer(folder, port)
         return
     config = init_home(folder, port=PORT if port is None else port, engine=EngineKind(engine))
     port = _own_port(config, port)
+    one_more = bool(port and config.port)
+    if one_more and single_party:
+        raise UsageError(_ONE_PROCESS, hint="Leave --port out.")
     if config.engine is EngineKind.LOCAL:
         init_node(
             folder / NODE, place=Place(country=country), objects=None if config.objects.url else folder / OBJECTS
@@ -76,6 +82,9 @@ def up(port: int | None, country: str, engine: str, single_party: bool, api_only
     party = SingleParty(home, folder) if single_party else None
 
     def ready(url: str) -> None:
+        if one_more:
+            done(f"One more process of this factory answers on port {port}, and drives the runs if no other does")
+            return
         done(f"The factory answers at {url}")
         if party is None:
             remark("  Make a sign-up code for a customer with: kifabrik admin code")
