@@ -1,15 +1,14 @@
 """Options of commands that read a library of molecules."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from kifabrik.cli.options import F
+
 if TYPE_CHECKING:
     from kifabrik.recipes.pharma.libraries import Library
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def library_options(command: F) -> F:

@@ -2,13 +2,11 @@
 
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from kifabrik.cli.options import F
 
 
 def workers_option(command: F) -> F:

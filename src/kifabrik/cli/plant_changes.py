@@ -1,13 +1,11 @@
 """`--set KEY=VALUE`: a site with changes."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 import click
 
+from kifabrik.cli.options import F
 from kifabrik.errors import UsageError
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def changes_option(command: F) -> F:

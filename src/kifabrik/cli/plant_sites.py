@@ -1,18 +1,18 @@
 """What commands about a site share: which site, what is changed in it, where tables are, how figures look."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from kifabrik.cli.options import F
 from kifabrik.errors import UsageError
 
 if TYPE_CHECKING:
     from kifabrik.plant.site_file import SiteFile
 
-F = TypeVar("F", bound=Callable[..., Any])
 DATA_HELP = "Folder of tables (river, weather). [$KIFABRIK_PLANT_DATA]"
 
 

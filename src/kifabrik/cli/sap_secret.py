@@ -1,20 +1,17 @@
 """`kifabrik sap secret`, and how other commands reach what it keeps."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from kifabrik.cli.options import home_option, json_option
+from kifabrik.cli.options import F, home_option, json_option
 from kifabrik.cli.terminal import done, show_json
 from kifabrik.cli.unlock import FOLDER, choose_unlock, key_file_option, passphrase_option
 
 if TYPE_CHECKING:
     from kifabrik.connectors.sap.keyholder_store import KeyholderStore
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def store_options(command: F) -> F:

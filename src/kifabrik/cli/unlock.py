@@ -7,19 +7,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
-from kifabrik.cli.options import home_option
+from kifabrik.cli.options import F, home_option
 from kifabrik.cli.terminal import waiting
 from kifabrik.cli.text_files import text_of
 from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.keyholder.keyholder import Keyholder, open_keyholder
 from kifabrik.keyholder.steward import Steward
 from kifabrik.keyholder.unlocking import KeyFile, Passphrase, Unlock, require_keyholder, unlock_from_environment
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 FOLDER: Final = "keyholder"
 _OPENING: Final = "Opening the keyholder; a passphrase takes a moment on purpose …"

@@ -25,6 +25,9 @@ _SHARED: Final = ("__init__.py", "errors.py", "durable.py", "recipes/__init__.py
 _LETTERS: Final = {"\n": "a line break", "\\": "a backslash", "'": "a quotation mark", '"': "a quotation mark"}
 _LEFT_OUT: Final = ("__pycache__", "example", "example.py", "kit.py")
 
+Check = Callable[[str, str], str]
+"""Of a setting's name and a value: returns the value, or raises UsageError."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -34,13 +37,13 @@ class Setting:
         name: As on the command line.
         default: Its value where nothing is said.
         about: One line.
-        check: Returns the value, or raises UsageError.
+        check: Of its values.
     """
 
     name: str
     default: str
     about: str
-    check: Callable[[str], str] = str
+    check: Check
 
 
 @dataclass(frozen=True)
@@ -156,10 +159,10 @@ def sealed_steps(folder: Path, values: Mapping[str, str], jobs: Sequence[str], r
     )
 
 
-def name_of(what: str) -> Callable[[str], str]:
+def name_of(what: str) -> Check:
     """A check of names: what datasets, purposes and jobs may be called."""
 
-    def check(value: str) -> str:
+    def check(_name: str, value: str) -> str:
         if not _NAME.fullmatch(value):
             hint = "Use 1 to 64 lower-case letters, digits, '.', '_' and '-'."
             raise UsageError(f"{value!r} is not a name for a {what}", hint=hint)
@@ -168,52 +171,47 @@ def name_of(what: str) -> Callable[[str], str]:
     return check
 
 
-def number_of(what: str, least: int, most: int) -> Callable[[str], str]:
+def within(least: int, most: int) -> Check:
     """A check of whole numbers."""
 
-    def check(value: str) -> str:
+    def check(name: str, value: str) -> str:
         if not re.fullmatch(r"\d{1,12}", value) or not least <= int(value) <= most:
-            raise UsageError(f"{what} must be a whole number from {least:,} to {most:,}, not {value!r}")
+            raise UsageError(f"{name} must be a whole number from {least:,} to {most:,}, not {value!r}")
         return value
 
     return check
 
 
-def size_of(what: str) -> Callable[[str], str]:
-    """A check of amounts of memory."""
-
-    def check(value: str) -> str:
-        if not re.fullmatch(r"[1-9]\d{0,5}[KMGT]i?B", value):
-            raise UsageError(f"{what} must be a size such as 4GB, not {value!r}")
-        return value
-
-    return check
+def size(name: str, value: str) -> str:
+    """Check an amount of memory."""
+    if not re.fullmatch(r"[1-9]\d{0,5}[KMGT]i?B", value):
+        raise UsageError(f"{name} must be a size such as 4GB, not {value!r}")
+    return value
 
 
-def choice_of(what: str, *choices: str) -> Callable[[str], str]:
+def one_of(*choices: str) -> Check:
     """A check of words."""
 
-    def check(value: str) -> str:
+    def check(name: str, value: str) -> str:
         if value not in choices:
-            raise UsageError(f"{what} must be {', '.join(filter(None, choices))}, not {value!r}")
+            raise UsageError(f"{name} must be {', '.join(filter(None, choices))}, not {value!r}")
         return value
 
     return check
 
 
-def text_of(what: str, without: str) -> Callable[[str], str]:
+def without(letters: str) -> Check:
     """A check of free text that becomes part of a command line in a job file.
 
     Args:
-        what: It is, for the message.
-        without: Characters it must not hold: those that would end it there.
+        letters: That it must not hold: those that would end it there.
     """
 
-    def check(value: str) -> str:
-        found = next((letter for letter in value if letter in without), None)
+    def check(name: str, value: str) -> str:
+        found = next((letter for letter in value if letter in letters), None)
         if found is not None:
             named = _LETTERS.get(found, found)
-            raise UsageError(f"{what} must not hold {named}, as in {value!r}")
+            raise UsageError(f"{name} must not hold {named}, as in {value!r}")
         return value
 
     return check
@@ -229,9 +227,9 @@ def limits(cpu: int, memory: str, budget: int, whose: str = "of the run") -> tup
         whose: Cores and memory these are.
     """
     return (
-        Setting("cpu", str(cpu), f"cores {whose}", number_of("cpu", 1, 4096)),
-        Setting("memory", memory, whose, size_of("memory")),
-        Setting("budget", str(budget), "euros at most", number_of("budget", 1, 1_000_000)),
+        Setting("cpu", str(cpu), f"cores {whose}", within(1, 4096)),
+        Setting("memory", memory, whose, size),
+        Setting("budget", str(budget), "euros at most", within(1, 1_000_000)),
     )
 
 
@@ -241,7 +239,7 @@ def _values(kit: Kit, chosen: Mapping[str, str]) -> dict[str, str]:
     if strange:
         hint = f"There are {', '.join(known)}."
         raise UsageError(f"the recipe {kit.name} has no setting {strange[0]!r}", hint=hint)
-    return {name: setting.check(chosen.get(name, setting.default)) for name, setting in known.items()}
+    return {name: setting.check(name, chosen.get(name, setting.default)) for name, setting in known.items()}
 
 
 def _write_code(kit: Kit, target: Path) -> None:

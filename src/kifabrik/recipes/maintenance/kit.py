@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, limits, name_of, number_of, sealed_steps, text_of
+from kifabrik.recipes.kits import CODE, Kit, Setting, limits, name_of, one_of, sealed_steps, within, without
 from kifabrik.recipes.maintenance.example import write_example
 
 _JOB: Final = """\
@@ -67,20 +67,15 @@ MAINTENANCE: Final = Kit(
         Setting("name", "machine-watch", "name of the job", name_of("job")),
         Setting("dataset", "machine-readings", "dataset that holds the readings", name_of("dataset")),
         Setting("purpose", "predictive-maintenance", "what the data is used for", name_of("purpose")),
-        Setting("title", "machine", "what the report calls the machine", text_of("title", _UNSAFE)),
-        Setting("label", "", "column above 0 while a fault went on", text_of("label", _UNSAFE)),
+        Setting("title", "machine", "what the report calls the machine", without(_UNSAFE)),
+        Setting("label", "", "column above 0 while a fault went on", without(_UNSAFE)),
         Setting(
-            "given",
-            "",
-            "sensor that says what the machine was told to do, such as its load",
-            text_of("given", _UNSAFE),
+            "given", "", "sensor that says what the machine was told to do, such as its load", without(_UNSAFE)
         ),
-        Setting("learn", "60", "per cent of the rows to learn from, the first ones", number_of("learn", 1, 99)),
-        Setting(
-            "before", "72", "hours before a fault in which an alarm announces it", number_of("before", 1, 10_000)
-        ),
-        Setting("false-alarms", "1", "a month to put up with", number_of("false-alarms", 1, 1000)),
-        Setting("language", "en", "of the report: de or en", choice_of("language", "de", "en")),
+        Setting("learn", "60", "per cent of the rows to learn from, the first ones", within(1, 99)),
+        Setting("before", "72", "hours before a fault in which an alarm announces it", within(1, 10_000)),
+        Setting("false-alarms", "1", "a month to put up with", within(1, 1000)),
+        Setting("language", "en", "of the report: de or en", one_of("de", "en")),
         *limits(cpu=1, memory="2GB", budget=1),
     ),
     files=_files,

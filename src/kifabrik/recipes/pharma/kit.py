@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, limits, name_of, number_of, sealed_steps, text_of
+from kifabrik.recipes.kits import CODE, Kit, Setting, limits, name_of, one_of, sealed_steps, within, without
 
 _PROGRAM: Final = "python -m kifabrik.recipes.pharma.job"
 _UNSAFE: Final = "'\"\\$`\n"
@@ -96,9 +96,9 @@ def _screen_example(folder: Path) -> None:
     (folder / "library.smi").write_bytes(source.read_bytes())
 
 
-def _per_cent(value: str) -> str:
+def _per_cent(name: str, value: str) -> str:
     if not re.fullmatch(r"\d{1,3}(\.\d{1,4})?", value) or not 0 < float(value) <= 100:  # noqa: PLR2004
-        raise UsageError(f"keep must be more than 0 and at most 100 per cent, not {value!r}")
+        raise UsageError(f"{name} must be more than 0 and at most 100 per cent, not {value!r}")
     return value
 
 
@@ -136,7 +136,7 @@ def _steps(folder: Path, values: Mapping[str, str]) -> tuple[str, ...]:
     return (*before, *chosen, pull)
 
 
-def _words(value: str) -> str:
+def _words(_name: str, value: str) -> str:
     if not re.fullmatch(r"[a-z-]*(,[a-z-]+)*", value):
         raise UsageError(f"{value!r} is not a list of words with commas between")
     return value
@@ -171,27 +171,20 @@ PHARMA_TRAIN: Final = Kit(
         Setting("name", "compound-model", "name of the job and of the model", name_of("job")),
         Setting("dataset", "compounds", "dataset with structures and measurements", name_of("dataset")),
         Setting("purpose", "pharma-research", "what the data is used for", name_of("purpose")),
-        Setting(
-            "endpoints", "", "columns to learn, with commas; empty: the only one", text_of("endpoints", _UNSAFE)
-        ),
-        Setting("active", "", "make classes: a limit such as pIC50>6", text_of("active", _UNSAFE)),
-        Setting(
-            "by",
-            "",
-            "time, scaffold, cluster or random",
-            choice_of("by", "", "time", "scaffold", "cluster", "random"),
-        ),
-        Setting("recipe", "auto", "auto, maplight or fast", choice_of("recipe", "auto", "maplight", "fast")),
+        Setting("endpoints", "", "columns to learn, with commas; empty: the only one", without(_UNSAFE)),
+        Setting("active", "", "make classes: a limit such as pIC50>6", without(_UNSAFE)),
+        Setting("by", "", "time, scaffold, cluster or random", one_of("", "time", "scaffold", "cluster", "random")),
+        Setting("recipe", "auto", "auto, maplight or fast", one_of("auto", "maplight", "fast")),
         Setting(
             "bounds",
             "learn",
             "how to take <10 and >10: learn, value or leave-out",
-            choice_of("bounds", "learn", "value", "leave-out"),
+            one_of("learn", "value", "leave-out"),
         ),
-        Setting("members", "1", "sets of trees to take the mean of", number_of("members", 1, 50)),
-        Setting("language", "en", "of the report: en or de", choice_of("language", "en", "de")),
-        Setting("seed", "1", "of luck", number_of("seed", 0, 2**31)),
-        Setting("seeds", "1", "so many models with seeds of their own: a sweep", number_of("seeds", 1, 1000)),
+        Setting("members", "1", "sets of trees to take the mean of", within(1, 50)),
+        Setting("language", "en", "of the report: en or de", one_of("en", "de")),
+        Setting("seed", "1", "of luck", within(0, 2**31)),
+        Setting("seeds", "1", "so many models with seeds of their own: a sweep", within(1, 1000)),
         *limits(cpu=2, memory="6GB", budget=5, whose="of each run"),
     ),
     files=_files,
@@ -210,13 +203,13 @@ PHARMA_SCREEN: Final = Kit(
         Setting("dataset", "library", "dataset with one table of molecules", name_of("dataset")),
         Setting("purpose", "pharma-research", "what the data is used for", name_of("purpose")),
         Setting("keep", "5", "per cent of the library that the model sees", _per_cent),
-        Setting("hits", "1000", "how many", number_of("hits", 1, 10_000_000)),
-        Setting("diverse", "0", "pick so many hits unlike each other", number_of("diverse", 0, 1_000_000)),
-        Setting("pick", "maxmin", "how: maxmin, or butina's clusters", choice_of("pick", "maxmin", "butina")),
-        Setting("best", "high", "high or low values", choice_of("best", "high", "low")),
+        Setting("hits", "1000", "how many", within(1, 10_000_000)),
+        Setting("diverse", "0", "pick so many hits unlike each other", within(0, 1_000_000)),
+        Setting("pick", "maxmin", "how: maxmin, or butina's clusters", one_of("maxmin", "butina")),
+        Setting("best", "high", "high or low values", one_of("high", "low")),
         Setting("rule", "", "lipinski, veber or lead-like; several with commas", _words),
         Setting("alerts", "", "pains, brenk or nih; several with commas", _words),
-        Setting("seed", "1", "of luck", number_of("seed", 0, 2**31)),
+        Setting("seed", "1", "of luck", within(0, 2**31)),
         *limits(cpu=2, memory="6GB", budget=5),
     ),
     files=_screen_files,

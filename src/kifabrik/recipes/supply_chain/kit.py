@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from kifabrik.errors import CapacityError
-from kifabrik.recipes.kits import CODE, Kit, Setting, choice_of, limits, name_of, number_of, sealed_steps, text_of
+from kifabrik.recipes.kits import CODE, Kit, Setting, limits, name_of, one_of, sealed_steps, within, without
 from kifabrik.recipes.supply_chain.portable import compile_into, levels
 from kifabrik.recipes.supply_chain.tables.template import write_example
 
@@ -124,17 +124,15 @@ SUPPLY_CHAIN: Final = Kit(
         Setting("name", "supply-study", "name of the job", name_of("job")),
         Setting("dataset", "supply-network", "dataset that holds the tables", name_of("dataset")),
         Setting("purpose", "supply-planning", "what the data is used for", name_of("purpose")),
-        Setting("runs", "1", "runs to spread the scenarios over", number_of("runs", 1, _MOST_RUNS)),
-        Setting("scenarios", "10000", "how many", number_of("scenarios", 2, 100_000_000)),
-        Setting("periods", "365", "of each scenario", number_of("periods", 1, 1_000_000)),
-        Setting("warm-up", "0", "periods not counted", number_of("warm-up", 0, 1_000_000)),
-        Setting("seed", "1", "of all luck", number_of("seed", 0, 2**32 - 1)),
-        Setting("what-if", "", "name of a row of the table scenarios", text_of("what-if", "'\n\\")),
-        Setting("critical", "10", "most critical nodes to name", number_of("critical", 0, 1000)),
-        Setting("language", "en", "of the report: de or en", choice_of("language", "de", "en")),
-        Setting(
-            "compiled", "yes", "send the simulator compiled along: yes or no", choice_of("compiled", "yes", "no")
-        ),
+        Setting("runs", "1", "runs to spread the scenarios over", within(1, _MOST_RUNS)),
+        Setting("scenarios", "10000", "how many", within(2, 100_000_000)),
+        Setting("periods", "365", "of each scenario", within(1, 1_000_000)),
+        Setting("warm-up", "0", "periods not counted", within(0, 1_000_000)),
+        Setting("seed", "1", "of all luck", within(0, 2**32 - 1)),
+        Setting("what-if", "", "name of a row of the table scenarios", without("'\n\\")),
+        Setting("critical", "10", "most critical nodes to name", within(0, 1000)),
+        Setting("language", "en", "of the report: de or en", one_of("de", "en")),
+        Setting("compiled", "yes", "send the simulator compiled along: yes or no", one_of("yes", "no")),
         *limits(cpu=2, memory="4GB", budget=5, whose="of each run"),
     ),
     files=_files,
