@@ -144,7 +144,9 @@ def watch(readings: Readings, faults: Sequence[Fault] = (), wishes: Wishes | Non
         hint = "Give more readings."
         if faults:
             bad = f"{learnt - len(good):,} of the first {learnt:,} rows are in one of {len(faults):,} faults"
-            hint = f"{bad} or close before: give more readings, a larger --learn, or a shorter --before; or leave out --label."
+            hint = (
+                f"{bad} or close before: give more readings, a larger --learn, a shorter --before, or no --label."
+            )
         raise UsageError(f"{said}; at least {_LEAST} are needed, and some to watch", hint=hint)
     fitted, calibrated = np.split(good, [int(len(good) * _FITTED)])
     readings = readings.without(_silent(readings.values[fitted]))
