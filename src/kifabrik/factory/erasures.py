@@ -13,7 +13,7 @@ Invariants:
 from dataclasses import asdict
 
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError
-from kifabrik.factory.accounts import find_tenant
+from kifabrik.factory.accounts import tenant_key
 from kifabrik.factory.deletions import Deletions
 from kifabrik.factory.hints import erasure_topic
 from kifabrik.factory.keyholders import Keyholders
@@ -59,7 +59,7 @@ class Erasures:
             ConflictError: A decision about this dataset is on record that asks for as much.
         """
         with self._store.write(tenant) as transaction:
-            key = VerifyKey.from_hex(find_tenant(transaction, tenant).tenant_key)
+            key = tenant_key(transaction, tenant)
             said = verify_statement(erasure, ErasureStatement, [key]).predicate
             if said.tenant != tenant:
                 raise IntegrityError("the decision is made out for another tenant")

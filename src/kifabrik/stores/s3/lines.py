@@ -166,8 +166,3 @@ def refusal(operation: str, status: int, headers: Mapping[str, str], body: bytes
     code = rest.partition("</Code>")[0][:80] or str(status)
     meta = {"HTTPStatusCode": status, "HTTPHeaders": {name.lower(): value for name, value in headers.items()}}
     return ClientError({"Error": {"Code": code, "Message": ""}, "ResponseMetadata": meta}, operation)
-
-
-def pem_of(place: S3Place) -> str:
-    """Authorities that nodes must trust besides the system's to reach the store; empty if none."""
-    return Path(place.ca).read_text() if place.ca else ""
