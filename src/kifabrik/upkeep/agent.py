@@ -6,7 +6,8 @@ from typing import Final
 
 QUESTION: Final = b"alive"
 """`nodes.agent.ALIVE`; written again, because the prolog runs at every job and the agent's module starts slowly."""
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 20.0
+"""Seconds an agent may take: a busy machine may stall for some, and a drained node stays so until looked at."""
 _MOST_BYTES: Final = 4096
 
 

@@ -59,7 +59,9 @@ def asked() -> Statement[AttemptRequest]:
 
 
 @pytest.mark.parametrize(
-    "text", [RECIPIENT.upper(), f" {RECIPIENT}", RECIPIENT[:-1], "age1pq1" + "q" * 55, "", f"{RECIPIENT}\n"]
+    "text",
+    [RECIPIENT.upper(), f" {RECIPIENT}", RECIPIENT[:-1], "age1pq1" + "q" * 55, "", f"{RECIPIENT}\n"],
+    ids=["upper case", "space", "short", "another kind", "empty", "line end"],
 )
 def test_a_recipient_has_one_spelling_and_every_other_is_refused(text):
     """Else one recipient would count as two nodes."""
