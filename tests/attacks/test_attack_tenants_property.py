@@ -48,6 +48,7 @@ from kifabrik.values import Kind, Place, format_time, new_id, now_utc, sha256_he
 from kifabrik.wire.body import Detail
 from parties import Party, Person
 from players import LOCK, LauncherPlayer, an_order, keyholder
+from players import order as order_of
 
 __all__ = ["desk"]
 
@@ -238,6 +239,7 @@ def _victim(desk: Desk, other: Party) -> dict[str, list[str]]:
     with keyholder(other):
         player.play(["keys", "log hello", "running", "checkpoint"])
     player.segment(b"one more piece")
+    sweep = order_of(victim, tasks=3).run
     request = victim.ask_for(manifest.digest)
     Leases(victim.connection).request(request)
     statements += [manifest, request, player.lease, other.keyholder, victim.membership, gone.device]
@@ -254,7 +256,7 @@ def _victim(desk: Desk, other: Party) -> dict[str, list[str]]:
         "dataset": [dataset, erased],
         "grant": [grant.grant],
         "member": [victim.member, gone.member],
-        "run": [player.order.run],
+        "run": [player.order.run, sweep, f"{sweep}-2"],
         "attempt": [player.attempt],
         "request": [request.digest],
         "order": [statements[-2].digest],
@@ -528,6 +530,7 @@ for _path in (
     "/v1/attempts/{attempt}/log",
 ):
     attack("GET", _path, get(_path))
+attack("GET", "/v1/erasures/{dataset}", get("/v1/erasures/{dataset}?after={digest}"))
 attack("GET", "/v1/runs/{run}/tasks", get("/v1/runs/{run}/tasks?after={run}"))
 attack("GET", "/v1/attempts/{attempt}/notes", get("/v1/attempts/{attempt}/notes?stage=joined&rank=0"))
 attack("GET", "/v1/log/details/{sha256}", get("/v1/log/details/{detail}"))
