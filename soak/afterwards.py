@@ -135,8 +135,8 @@ def check_factory(factory, journal, when):
 def check_copies(copies, live, stores, journal):
     """Each backup that was made while runs went on is a whole factory, once it is restored.
 
-    Objects come after the database: what was uploaded meanwhile belongs to nothing in the copy, or has come again if
-    it had been deleted before; and what was erased meanwhile is missing in it as it is in the factory.
+    Objects come after the database: what was uploaded meanwhile belongs to nothing in the copy, or has come again
+    if it had been deleted before; and what was erased meanwhile is missing in it as it is in the factory.
     """
     kept = open_factory(live)
     for home in copies:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kifabrik.environments.skeleton import remove
 from rooms import NOBODY
 
 
@@ -18,3 +19,12 @@ def open_scratch() -> Iterator[Path]:
     os.chown(folder, NOBODY, NOBODY)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that other users can reach, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp(prefix="kifabrik-test-"))
+    folder.chmod(0o755)
+    yield folder
+    remove(folder)

@@ -86,13 +86,16 @@ def test_the_month_is_summed_from_the_log_and_proven_by_what_launchers_signed(st
 
 def test_the_monthly_statement_is_written_for_people_and_for_programs(stage, trained, tmp_path):
     name = stage.name("slope")
-    said = stage.customer.kifabrik("statement", "--verify", "--json").json()
+    run = stage.sdk.session.catalogue().run(name).run
+    (ended,) = [one for one in stage.sdk.session.catalogue().ended() if one.refs.get("run") == run]
+    month = ("--month", ended.time[:7])
+    said = stage.customer.kifabrik("statement", *month, "--verify", "--json").json()
     assert name in {line["job"] for line in said["lines"]}
     assert (
         sum(line["exact"]["cost_micro_eur"] for line in said["lines"]) == said["total"]["exact"]["cost_micro_eur"]
     )
     for file, expected in (("november.csv", f",{name},"), ("abrechnung.html", "Monatsabrechnung")):
-        stage.customer.kifabrik("statement", "--language", "de", "--out", tmp_path / file)
+        stage.customer.kifabrik("statement", *month, "--language", "de", "--out", tmp_path / file)
         text = (tmp_path / file).read_text(encoding="utf-8")
         assert expected in text
         assert name in text

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from keyhouse import house
 from parties import factory, http, own_factory, tenant
-from scratch import open_scratch
+from scratch import open_scratch, place
 
 sys.path.append(str(Path(__file__).parents[1] / "integration"))  # for runs_room
 
-__all__ = ["factory", "house", "http", "open_scratch", "own_factory", "tenant"]
+__all__ = ["factory", "house", "http", "open_scratch", "own_factory", "place", "tenant"]

@@ -2,12 +2,11 @@
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from kifabrik.environments.build import build, forget
+from kifabrik.environments.build import build
 from kifabrik.environments.lock import lock
 from kifabrik.environments.lockfile import Lock, Pin
 from kifabrik.environments.tree import tree_digest
@@ -19,14 +18,6 @@ PYTHON = "3.11"
 ROOT = os.geteuid() == 0
 AS_UID = 54321 if ROOT else None
 SITE_PACKAGES = f"lib/python{PYTHON}/site-packages"
-
-
-@pytest.fixture
-def place():
-    folder = Path(tempfile.mkdtemp(prefix="kifabrik-test-"))
-    folder.chmod(0o755)
-    yield folder
-    forget(folder.parent, folder.name)
 
 
 @pytest.fixture

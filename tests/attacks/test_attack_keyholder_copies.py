@@ -243,7 +243,7 @@ def test_the_keyholder_that_was_replaced_stops(house: House) -> None:
         house.round.work()
     house.keyholder.thaw()
     house.round.work([request])
-    assert request not in house.factory.headers
+    assert request not in house.factory.decisions, "the one that has replaced it would take that for an alarm"
 
 
 def test_of_two_copies_of_a_folder_one_answers_and_the_other_says_so(house: House) -> None:
@@ -261,6 +261,26 @@ def test_of_two_copies_of_a_folder_one_answers_and_the_other_says_so(house: Hous
     requests.append(anna.order(data).attempt().ask())
     copy.work([requests[1]])
     assert requests[1] not in house.factory.headers
+
+
+def test_a_copy_that_stopped_does_not_stop_the_other_by_its_refusals(house: House) -> None:
+    """A refusal under one key, which the other never made, is an alarm there."""
+    anna, data = _busy(house)
+    house.keyholder.close()
+    house.copy("copy")
+    house.open("copy")
+    copy = house.round
+    house.open()
+    anna.order(data).attempt().ask()
+    house.round.work()
+    with pytest.raises(IntegrityError, match="another keyholder with the same key"):
+        copy.work()
+    request = anna.order(data).attempt().ask()
+    copy.work([request])
+    assert request not in house.factory.decisions
+    house.round.work()
+    assert request in house.factory.headers
+    assert not house.round.books.frozen
 
 
 def test_two_servers_on_one_folder_are_told_apart(house: House) -> None:

@@ -13,7 +13,7 @@ from kifabrik.keyholder.events import EventKind
 from kifabrik.keyholder.setup import accept_sign_up, make_folder
 from kifabrik.leases.statements import RequestingNode
 from kifabrik.ledger.entry import EntryKind
-from kifabrik.orders.order import sign_order
+from kifabrik.orders.order import Input, sign_order
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.keys import SigningKey
@@ -185,6 +185,16 @@ def test_headers_of_another_dataset_are_not_wrapped_anew(house: House) -> None:
     envelope = sign_manifest(swapped, anna.key)
     house.factory.put(EntryKind.DATASET_SEALED, envelope, dataset=said.owner, manifest=envelope.digest)
     assert house.refused(anna.order(envelope).attempt().ask()) == "foreign-headers"
+
+
+def test_an_order_that_calls_another_datasets_version_one_of_a_granted_one_gets_nothing(house: House) -> None:
+    """The member's own signature is on it, and the factory lets it pass."""
+    anna = house.enrol()
+    secret, mine = anna.seal({"plan": b"secret"}), anna.seal({"a": b"x"})
+    house.grant(mine)
+    owner = read_unverified(mine, Manifest)[0].owner
+    order = anna.order(secret, inputs=(Input(owner, 1, secret.digest),))
+    assert house.refused(order.attempt().ask()) == "manifest"
 
 
 def test_another_members_code_is_not_wrapped_anew_for_ones_own_order(house: House) -> None:

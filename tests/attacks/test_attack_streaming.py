@@ -125,7 +125,12 @@ for attempt in (os.listdir, os.stat, lambda data: os.stat(inside), lambda data: 
 
 def test_no_other_process_of_the_machine_sees_the_mount(sealed, tmp_path):
     _, objects, version = sealed
-    with streamer(version, objects, tmp_path / "run", "import time; time.sleep(100)") as process:
+    probe = """
+import os, time
+launcher = os.getppid()
+while os.getppid() == launcher: time.sleep(0.05)
+"""
+    with streamer(version, objects, tmp_path / "run", probe) as process:
         assert process.stdout.readline() == "started\n"
         mounted = tmp_path / "run" / "mounted"
         assert list(mounted.iterdir()) == []
@@ -158,14 +163,14 @@ while True:
     wishes = {} if hang is None else {"hang": hang}
     with streamer(version, objects, tmp_path / "run", probe, **wishes) as process:
         assert process.stdout.readline() == "started\n"
-        children = eventually(lambda: alive(FIRST_UID))
+        eventually(lambda: alive(FIRST_UID))
         time.sleep(0.7)  # in the midst of reading, or of waiting for a store that never answers
         mine = connections(process.pid)  # others on this machine may stream as well
         assert mine
         process.kill()
         process.wait()
         deadline = time.monotonic() + 60
-        for pid in children:  # the probe has no room around it that would end it: it must be killable
+        for pid in alive(FIRST_UID):  # the probe has no room around it that would end it: it must be killable
             os.kill(pid, signal.SIGKILL)
         while (left := alive(FIRST_UID) or connections() & mine) and time.monotonic() < deadline:
             time.sleep(0.02)

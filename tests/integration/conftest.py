@@ -3,7 +3,7 @@
 from runs_room import desk, own_run_factory, party, person, run_factory, small_desk
 
 from parties import factory, own_factory, tenant
-from scratch import open_scratch
+from scratch import open_scratch, place
 
 __all__ = [
     "desk",
@@ -13,6 +13,7 @@ __all__ = [
     "own_run_factory",
     "party",
     "person",
+    "place",
     "run_factory",
     "small_desk",
     "tenant",

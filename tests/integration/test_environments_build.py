@@ -6,14 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from kifabrik.environments.build import build, discard, forget
+from kifabrik.environments.build import build, discard
 from kifabrik.environments.lock import lock
 from kifabrik.environments.lockfile import Lock, Pin
 from kifabrik.environments.pythons import find_python
@@ -31,15 +30,6 @@ ALPHA = {
     "alpha/data.txt": "some data",
     "alpha.pth": "import sys; sys.started_by_pth = True\n",
 }
-
-
-@pytest.fixture
-def place():
-    """A folder that other users can reach, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="kifabrik-test-"))
-    folder.chmod(0o755)
-    yield folder
-    forget(folder.parent, folder.name)
 
 
 @pytest.fixture

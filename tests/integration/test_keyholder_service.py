@@ -1,6 +1,7 @@
 """The keyholder serves a real factory: over HTTP, in its own thread, with customers' own code around it."""
 
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -320,6 +321,29 @@ def test_a_second_keyholder_on_the_same_folder_is_told(customer: Customer) -> No
         eventually(lambda: second.status().serving)
         with pytest.raises(ConflictError, match="in use by another process"):
             second.serve(threading.Event())
+
+
+def test_of_two_keyholders_with_one_key_one_answers_and_the_other_stops_and_says_so(
+    customer: Customer, tmp_path: Path
+) -> None:
+    """Somebody started a copy of the folder: a backup of the disk, or a second machine."""
+    with customer.serving(), open_session(customer.enrol()) as session:
+        runs = [order(session, tmp_path) for _ in range(2)]
+    shutil.copytree(customer.home / "keyholder", customer.home / "copy")
+    with (
+        customer.serving() as one,
+        customer.serving("copy") as other,
+        open_session(customer.home / "Anna") as session,
+    ):
+        for run in runs:
+            request, leases = ask(launcher(customer, session, run))
+            assert answer(leases, request).state is RequestState.RELEASED
+            said = eventually(lambda: customer.said(EventKind.ALARM))
+        assert len(said) == 1
+        assert "another keyholder with the same key" in said[0]
+        assert sorted(bool(keyholder.status().blocks) for keyholder in (one, other)) == [False, True]
+        entries = [entry.kind for entry in session.catalogue().entries]
+        assert entries.count("lease.released") == len(runs)
 
 
 def test_a_restored_keyholder_takes_over_and_members_follow_it(customer: Customer, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def start(house, tmp_path):
         process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         running.append(process)
         stat = Path(f"/proc/{process.pid}/stat")
-        eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] in "TZ")
+        eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] in "TZ", 120)
         assert process.poll() is None, process.communicate()
         return process
 

@@ -32,7 +32,7 @@ rank, port = int(os.environ["KIFABRIK_NODE_RANK"]), int(os.environ["MASTER_PORT"
 if rank == 0:
     peer, _ = socket.create_server(("", port)).accept()
     open("/out/m", "w").write(peer.makefile().readline())
-for _ in range(100 * rank):
+for _ in range(1200 * rank):
     try:
         socket.create_connection((os.environ["MASTER_ADDR"], port), 5).sendall(b"here\\n")
         break

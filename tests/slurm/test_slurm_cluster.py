@@ -130,11 +130,12 @@ def test_of_a_cluster_whose_supervisor_is_killed_nothing_is_left(eventually):
 
 
 def test_a_killed_controller_comes_back_with_its_queue(cluster, submit, eventually):
-    written, before = cluster.folder / "state" / "job_state", time.time()
     number = submit("sleep 600", "--begin=now+1hour")
-    # slurmctld writes its queue down a little later (SAVE_MAX_WAIT is 5 s); what is younger is lost.
-    eventually(lambda: written.exists() and written.stat().st_mtime > before)
-    time.sleep(1)
+    written, before = cluster.folder / "state" / "job_state", time.time()
+    # slurmctld writes its queue down a little later (SAVE_MAX_WAIT is 5 s); what is younger is lost. What was
+    # written after a change that followed the job has the job in it.
+    cluster.run("scontrol", "update", f"JobId={number}", "Nice=1")
+    eventually(lambda: written.exists() and written.stat().st_mtime > before + 1)
     cluster.kill("slurmctld", signal.SIGKILL)
     cluster.start("slurmctld")
 

@@ -38,7 +38,7 @@ if rank == 0:
     Path("/out/model").mkdir()
     Path("/out/model/said.json").write_text(json.dumps(sorted(said)))
 else:
-    for _ in range(100):
+    for _ in range(1200):
         try:
             with socket.create_connection((os.environ["MASTER_ADDR"], port), 5) as lead:
                 lead.sendall(f"rank {rank}\\n".encode())

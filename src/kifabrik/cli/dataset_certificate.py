@@ -29,7 +29,9 @@ from kifabrik.signatures.dsse import Envelope
     """
 )
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=False)
-@click.option("--of", "name", help="Fetch the newest certificate of this erased dataset: its name or id.")
+@click.option(
+    "--of", "name", metavar="NAME", help="Fetch the newest certificate of this erased dataset: its name or id."
+)
 @click.option("--save", type=click.Path(path_type=Path, dir_okay=False), help="Write what was fetched here.")
 @click.option(
     "--folder",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kifabrik.cli.counting import counting
 from kifabrik.cli.options import json_option
 from kifabrik.cli.supply_chain_study import plain_values, show_number, show_p
 from kifabrik.cli.terminal import remark, show_json, show_table, warn
@@ -35,15 +36,23 @@ if TYPE_CHECKING:
 def calibrate(history: Path, plots: Path | None, tables: Path | None, seed: int, as_json: bool) -> None:
     """Fit demand or lead times to HISTORY, a CSV, Parquet or XLSX file.
 
-    Columns: product, site, period or date, quantity; or lane, lead_time. The family is chosen by AIC. P is the
-    chance that a true family lies farther from its history, by Kolmogorov's distance; P χ² the same, of whole
-    numbers, by how often classes of them were seen (chi-square); both by parametric bootstrap. What fits no family
-    (one of them below 0.01) is kept as it was seen.
+    Columns: product, site, date or period, quantity (Artikel, Werk, Datum, Menge); or lane, lead_time. Decimal
+    commas, 31.12.2026, semicolons and the letters of Windows are read. Days that are all Mondays stand for weeks,
+    firsts of months for months. The family is chosen by AIC. P is the chance that a true family lies farther from
+    its history, by Kolmogorov's distance; P χ² the same, of whole numbers, by how often classes of them were seen
+    (chi-square); both by parametric bootstrap. What fits no family (one of them below 0.01) is kept as it was seen.
     """
-    from kifabrik.recipes.supply_chain.calibrating import calibrate as find  # noqa: PLC0415 - slow to import
-    from kifabrik.recipes.supply_chain.calibrating import draw_fit  # noqa: PLC0415
+    from kifabrik.recipes.supply_chain.calibrating import (  # noqa: PLC0415 - slow to import
+        calibrate_past,
+        draw_fit,
+        too_short,
+    )
+    from kifabrik.recipes.supply_chain.past import read_past  # noqa: PLC0415
 
-    found = find(history, seed=seed)
+    past = read_past(history)
+    with counting("fitting", len(past.series), quiet=as_json) as progress:
+        found = calibrate_past(past, seed=seed, name=history.name, progress=progress)
+    remarks = (*past.remarks, *too_short(past, found))
     if tables:
         _write_tables(found, tables)
     if plots:
@@ -51,11 +60,13 @@ def calibrate(history: Path, plots: Path | None, tables: Path | None, seed: int,
         for number, one in enumerate(found, 1):
             draw_fit(one, plots / f"{number:04d}.svg")
     if as_json:
-        show_json({"series": [_document(one) for one in found]})
+        show_json({"series": [_document(one) for one in found], "remarks": list(remarks)})
         return
     rows = [_row(one) for one in found]
     columns = ["SERIES", "SEEN", "CLASS", "FAMILY", "MEAN", "SD", "P", "P χ²", "SEASON"]
     show_table(columns, rows, right=(1, 4, 5, 6, 7))
+    for sentence in remarks:
+        warn(sentence)
     doubtful = [one.series.name for one in found if one.fit.is_doubtful]
     if doubtful:
         warn(f"No family fits {', '.join(doubtful[:5])}: kept as seen.")
@@ -100,5 +111,6 @@ def _document(one: "Calibration") -> dict[str, object]:
         "factors": list(one.factors),
         "season": one.season,
         "season_p": one.season_p,
+        "period": one.series.step.value,
         "fit": plain_values(one.fit),
     }

@@ -28,13 +28,11 @@ class LeasedStream:
     """The log of one node of an attempt, with the key that opens it.
 
     Args:
-        statement: Digest of the log stream statement.
         rank: Number of the node.
         run_key: Signs segments and end.
         file_key: Opens bodies.
     """
 
-    statement: str
     rank: int
     run_key: VerifyKey
     file_key: bytes
@@ -52,7 +50,7 @@ def lease_streams(session: Session, run: str, attempt: AttemptView) -> list[Leas
     # While the keyholder decides: no key it releases is used before the streams are verified.
     keys = {rank: verified_stream(session, run, attempt, rank) for rank in named}
     headers = asked.answer().headers
-    return [leased_stream(session, named[rank], rank, key, headers[named[rank]]) for rank, key in keys.items()]
+    return [leased_stream(session, rank, key, headers[named[rank]]) for rank, key in keys.items()]
 
 
 def verified_stream(session: Session, run: str, attempt: AttemptView, rank: int) -> VerifyKey:
@@ -69,9 +67,9 @@ def verified_stream(session: Session, run: str, attempt: AttemptView, rank: int)
     return run_key
 
 
-def leased_stream(session: Session, digest: str, rank: int, run_key: VerifyKey, header: bytes) -> LeasedStream:
+def leased_stream(session: Session, rank: int, run_key: VerifyKey, header: bytes) -> LeasedStream:
     """Return a verified log with the key that opens it, from the header of a lease."""
-    return LeasedStream(digest, rank, run_key, open_header(header, [session.profile.opener]))
+    return LeasedStream(rank, run_key, open_header(header, [session.profile.opener]))
 
 
 class AttemptLog:

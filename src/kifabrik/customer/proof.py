@@ -57,11 +57,6 @@ class ProvenRun:
     outputs: tuple[Statement[Manifest], ...]
     links: tuple[Link, ...]
 
-    @property
-    def run_key(self) -> VerifyKey:
-        """The key that signed everything the run put out."""
-        return VerifyKey.from_hex(self.lease.predicate.run_key)
-
 
 def prove_run(session: Session, catalogue: Catalogue, run: str) -> ProvenRun:
     """Verify the chain of a finished run.

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kifabrik.customer.opening import open_whole
 from kifabrik.customer.seal import Bar
 from kifabrik.customer.session import Session
-from kifabrik.customer.unfinished import unfinished_folder
 from kifabrik.errors import ConflictError
 from kifabrik.seals.identities import Identity
-from kifabrik.transfer.opening import open_contents, unpack
+from kifabrik.transfer.opening import open_contents
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,5 @@ def recover_dataset(
     manifest = catalogue.version(found, number)
     headers = session.store.fetch(manifest.headers, manifest.headers_size)
     opened = open_contents(manifest, headers, [identity], session.store)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        unfinished_folder(session.home, target.name, parent=target.parent) as unfinished,
-        bar(f"opening {found.name}", opened.plain_size) as progress,
-    ):
-        folder = unfinished / "opened"
-        folder.mkdir()
-        unpack(opened, folder, session.store, verify=True, progress=progress)
-        folder.replace(target)
+    open_whole(session, opened, target, bar, found.name)
     return Recovered(found.name, number, target, opened.contents.file_count, opened.contents.files_size)

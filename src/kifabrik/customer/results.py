@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from kifabrik.customer.leasing import lease_results
+from kifabrik.customer.opening import open_whole
 from kifabrik.customer.proof import ProvenRun, prove_run
 from kifabrik.customer.seal import Bar
 from kifabrik.customer.session import Session
-from kifabrik.customer.unfinished import unfinished_folder
 from kifabrik.errors import ConflictError, NotFoundError, UnavailableError
 from kifabrik.ledger.policy import AcceptedHead
 from kifabrik.ledger.proof import make_proof, verify_proof
 from kifabrik.ledger.tiles import TileReader
 from kifabrik.models.inspection import Finding, inspect_folder
-from kifabrik.transfer.opening import open_contents, unpack
+from kifabrik.transfer.opening import open_contents
 
 _PATIENCE_S: Final = 60.0
 
@@ -63,17 +63,7 @@ def pull_output(session: Session, run: str, number: int, target: Path, *, bar: B
     lease = lease_results(session, run, [output.digest])
     headers = lease.headers[output.digest]
     version = open_contents(output.predicate, headers, [session.profile.opener], session.store)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        unfinished_folder(session.home, target.name, parent=target.parent) as unfinished,
-        bar(f"opening {version.contents.name}", version.plain_size) as progress,
-    ):
-        folder = unfinished / "opened"
-        folder.mkdir()
-        unpack(version, folder, session.store, verify=True, progress=progress)
-        if target.exists():
-            target.rmdir()
-        folder.replace(target)
+    open_whole(session, version, target, bar, version.contents.name)
     return PulledOutput(
         owner=output.predicate.owner,
         folder=target,

@@ -195,7 +195,7 @@ def _of_logs(
     def read(one: tuple[str, AttemptView]) -> tuple[str, dict[str, float]]:
         run, attempt = one
         run_key = verified_stream(session, run, attempt, 0)
-        stream = leased_stream(session, attempt.stream, 0, run_key, lease.headers[attempt.stream])
+        stream = leased_stream(session, 0, run_key, lease.headers[attempt.stream])
         return run, _last_values(AttemptLog(session, run, attempt, stream))
 
     yield from pool.map(read, logs)

@@ -107,11 +107,6 @@ class Plan:
         """Sealed shards that are taken over as they are."""
         return tuple(shard.reused for shard in self.shards if shard.reused is not None)
 
-    @property
-    def new_size(self) -> int:
-        """Bytes of plaintext that have to be sealed, shards to be reused left out."""
-        return sum(shard.plain_size for shard in self.shards if shard.reused is None)
-
     def digest(self) -> str:
         """Read all files and return the digest `contents_digest` will give.
 

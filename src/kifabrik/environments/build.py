@@ -128,11 +128,6 @@ def discard(built: BuiltEnvironment) -> None:
     remove(grave)
 
 
-def forget(cache: Path, tenant: str) -> None:
-    """Remove everything built and downloaded for a tenant; no run of it may be under way."""
-    remove(cache / tenant)
-
-
 def _build(
     lock: Lock, home: Path, name: str, *, interpreter: Interpreter, shown: Path, worker: Worker
 ) -> BuiltEnvironment:

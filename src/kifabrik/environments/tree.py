@@ -20,7 +20,6 @@ Invariants:
 
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,14 +30,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote_from_bytes
 
-from kifabrik.errors import IntegrityError, NotFoundError, UsageError
+from kifabrik.errors import IntegrityError, NotFoundError
 from kifabrik.values import sha256_hex
 
 _HEADER: Final = "kifabrik tree 1"
 _SAFE: Final = "/+,=@"
-_ENTRY: Final = re.compile(
-    r"(?:d -|[fx] [0-9a-f]{64}|l (?:[\w.~/+,=@-]|%[0-9A-F]{2})+) (?:[\w.~/+,=@-]|%[0-9A-F]{2})+", re.ASCII
-)
 _BATCH: Final = 64
 _MOST_THREADS: Final = 8
 
@@ -88,24 +84,6 @@ class Listing:
     def digest(self) -> str:
         """The tree digest in hex."""
         return sha256_hex(self.text.encode())
-
-    @classmethod
-    def from_text(cls, text: str) -> "Listing":
-        """Read what `text` wrote.
-
-        Raises:
-            UsageError: The text is not a listing.
-        """
-        header, *lines = text.split("\n")
-        if header != _HEADER or not lines or lines.pop() != "":
-            raise UsageError("not a tree listing")
-        entries = []
-        for line in lines:
-            if _ENTRY.fullmatch(line) is None:
-                raise UsageError(f"not a tree listing: {line[:120]!r}")
-            kind, value, path = line.split(" ")
-            entries.append(Entry(EntryKind(kind), value, path))
-        return cls(tuple(entries))
 
     def differences(self, other: "Listing") -> Iterator[Difference]:
         """Yield where `other` disagrees, in the order of paths."""

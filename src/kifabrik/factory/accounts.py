@@ -158,6 +158,15 @@ def find_tenant(transaction: Transaction, tenant: str) -> Tenant:
     return found
 
 
+def tenant_key(transaction: Transaction, tenant: str) -> VerifyKey:
+    """Return the key that speaks for a tenant.
+
+    Raises:
+        NotFoundError: There is no such tenant.
+    """
+    return VerifyKey.from_hex(find_tenant(transaction, tenant).tenant_key)
+
+
 def _is_noted(token: Token) -> bool:
     """Whether nothing is to be written down of a token's use."""
     return bool(token.used) or token.kind is TokenKind.ATTEMPT  # of which none is issued for the same again

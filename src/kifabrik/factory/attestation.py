@@ -2,13 +2,12 @@
 
 from kifabrik.attestation.policy import AttestationPolicy
 from kifabrik.errors import IntegrityError
-from kifabrik.factory.accounts import find_tenant
+from kifabrik.factory.accounts import tenant_key
 from kifabrik.factory.ports import Store
 from kifabrik.factory.records import Recorded
 from kifabrik.factory.statements import Statements
 from kifabrik.ledger.entry import EntryKind, RefValue
 from kifabrik.signatures.dsse import Envelope
-from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import verify_statement
 
 
@@ -31,7 +30,7 @@ class Attestation:
             IntegrityError: Not signed by the tenant key, or about another tenant.
         """
         with self._store.write(tenant) as transaction:
-            key = VerifyKey.from_hex(find_tenant(transaction, tenant).tenant_key)
+            key = tenant_key(transaction, tenant)
             said = verify_statement(policy, AttestationPolicy, [key]).predicate
             if said.tenant != tenant:
                 raise IntegrityError("the attestation policy is made out for another tenant")

@@ -1,14 +1,13 @@
 """Grants and revocations, checked at the door; what they permit is decided by the keyholder."""
 
 from kifabrik.errors import ConflictError, IntegrityError, NotFoundError, RefusedError
-from kifabrik.factory.accounts import find_tenant
-from kifabrik.factory.ports import Store, Transaction
+from kifabrik.factory.accounts import tenant_key
+from kifabrik.factory.ports import Store
 from kifabrik.factory.records import GrantRecord, Recorded, SealedDetail
 from kifabrik.factory.statements import Statements
 from kifabrik.grants.statements import Grant, Revocation
 from kifabrik.ledger.entry import EntryKind
 from kifabrik.signatures.dsse import Envelope
-from kifabrik.signatures.keys import VerifyKey
 from kifabrik.signatures.statements import verify_statement
 
 
@@ -34,7 +33,7 @@ class Grants:
             ConflictError: There is another grant of this id.
         """
         with self._store.write(tenant) as transaction:
-            said = verify_statement(grant, Grant, [_tenant_key(transaction, tenant)]).predicate
+            said = verify_statement(grant, Grant, [tenant_key(transaction, tenant)]).predicate
             _check_tenant(tenant, said.tenant)
             recorded = self._statements.recorded(transaction, tenant, grant)
             if recorded is not None:
@@ -64,7 +63,7 @@ class Grants:
             ConflictError: It is revoked already.
         """
         with self._store.write(tenant) as transaction:
-            said = verify_statement(revocation, Revocation, [_tenant_key(transaction, tenant)]).predicate
+            said = verify_statement(revocation, Revocation, [tenant_key(transaction, tenant)]).predicate
             _check_tenant(tenant, said.tenant)
             recorded = self._statements.recorded(transaction, tenant, revocation)
             if recorded is not None:
@@ -80,10 +79,6 @@ class Grants:
                 EntryKind.GRANT_REVOKED,
                 {"grant": said.grant, "statement": revocation.digest},
             )
-
-
-def _tenant_key(transaction: Transaction, tenant: str) -> VerifyKey:
-    return VerifyKey.from_hex(find_tenant(transaction, tenant).tenant_key)
 
 
 def _check_tenant(tenant: str, said: str) -> None:

@@ -6,7 +6,7 @@ Invariants:
 """
 
 from kifabrik.errors import ConflictError, NotFoundError
-from kifabrik.factory.accounts import find_tenant
+from kifabrik.factory.accounts import find_tenant, tenant_key
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import Recorded
 from kifabrik.factory.statements import Statements
@@ -56,7 +56,7 @@ class Keyholders:
             ConflictError: Its sequence is not higher than the present one's.
         """
         with self._store.write(tenant) as transaction:
-            said = verify_keyholder(VerifyKey.from_hex(find_tenant(transaction, tenant).tenant_key), statement)
+            said = verify_keyholder(tenant_key(transaction, tenant), statement)
             recorded = self._statements.recorded(transaction, tenant, statement)
             if recorded is not None:
                 return recorded

@@ -8,7 +8,7 @@ Invariants:
 from datetime import UTC, datetime
 
 from kifabrik.errors import ConflictError, NotFoundError
-from kifabrik.factory.accounts import find_tenant, take_back
+from kifabrik.factory.accounts import take_back, tenant_key
 from kifabrik.factory.log import Log
 from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import Member, Recorded, SealedDetail, TokenKind
@@ -75,7 +75,7 @@ class Members:
             NotFoundError: There is no such member.
         """
         with self._store.write(tenant) as transaction:
-            key = VerifyKey.from_hex(find_tenant(transaction, tenant).tenant_key)
+            key = tenant_key(transaction, tenant)
             said = verify_removal(key, removal)
             recorded = self._statements.recorded(transaction, tenant, removal)
             if recorded is not None:
@@ -101,7 +101,7 @@ class Members:
 
     def device_then(self, transaction: Transaction, member: Member) -> EnrolledDevice:
         """Return the device a member had, whether removed since or not; its chain is verified again."""
-        key = VerifyKey.from_hex(find_tenant(transaction, member.tenant).tenant_key)
+        key = tenant_key(transaction, member.tenant)
         membership = transaction.statements.get(member.tenant, member.membership)
         device = transaction.statements.get(member.tenant, member.device)
         if membership is None or device is None:

@@ -1,8 +1,10 @@
 """Models: what members say about them, that they accept one, or promote the output of a sweep's task to one."""
 
+from typing import TypeVar
+
 from kifabrik.errors import IntegrityError, NotFoundError
 from kifabrik.factory.members import Members
-from kifabrik.factory.ports import Store
+from kifabrik.factory.ports import Store, Transaction
 from kifabrik.factory.records import Recorded, SealedDetail
 from kifabrik.factory.statements import Statements
 from kifabrik.ledger.entry import EntryKind
@@ -11,6 +13,8 @@ from kifabrik.models.promotion import Promotion
 from kifabrik.orders.tasks import run_of_output
 from kifabrik.signatures.dsse import Envelope
 from kifabrik.signatures.statements import verify_statement
+
+_Said = TypeVar("_Said", Acceptance, Promotion)
 
 
 class Models:
@@ -37,10 +41,7 @@ class Models:
             NotFoundError: There is no such output.
         """
         with self._store.write(tenant) as transaction:
-            device = self._members.device(transaction, tenant, member)
-            said = verify_statement(acceptance, Acceptance, [device.key]).predicate
-            if (said.tenant, said.member) != (tenant, member):
-                raise IntegrityError("the acceptance is made out in the name of somebody else")
+            said = self._said(transaction, tenant, member, acceptance, Acceptance)
             recorded = self._statements.recorded(transaction, tenant, acceptance)
             if recorded is not None:
                 return recorded
@@ -64,10 +65,7 @@ class Models:
             NotFoundError: There is no such output of a task of that order.
         """
         with self._store.write(tenant) as transaction:
-            device = self._members.device(transaction, tenant, member)
-            said = verify_statement(promotion, Promotion, [device.key]).predicate
-            if (said.tenant, said.member) != (tenant, member):
-                raise IntegrityError("the promotion is made out in the name of somebody else")
+            said = self._said(transaction, tenant, member, promotion, Promotion)
             recorded = self._statements.recorded(transaction, tenant, promotion)
             if recorded is not None:
                 return recorded
@@ -89,3 +87,13 @@ class Models:
                     "outputs": (said.manifest,),
                 },
             )
+
+    def _said(
+        self, transaction: Transaction, tenant: str, member: str, statement: Envelope, kind: type[_Said]
+    ) -> _Said:
+        """What a member says, verified with the member's device."""
+        device = self._members.device(transaction, tenant, member)
+        said = verify_statement(statement, kind, [device.key]).predicate
+        if (said.tenant, said.member) != (tenant, member):
+            raise IntegrityError("the statement is made out in the name of somebody else")
+        return said

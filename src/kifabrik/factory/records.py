@@ -36,11 +36,6 @@ class RequestState(StrEnum):
     RELEASED = "released"
     REFUSED = "refused"
 
-    @property
-    def decided(self) -> bool:
-        """Whether the keyholder has given its answer."""
-        return self in {RequestState.RELEASED, RequestState.REFUSED}
-
 
 class ErasureState(StrEnum):
     """How far an erasure is."""

@@ -24,11 +24,13 @@ class Cause(StrEnum):
     """By a person at the keyholder."""
     ALARM = "alarm"
     """By the keyholder itself: the log or the factory contradicts what it knows."""
+    DOUBLED = "doubled"
+    """By the keyholder itself, beside an alarm: another one answers with its key."""
     SUPERSEDED = "superseded"
     """The tenant key has named another keyholder."""
 
 
-_LIFTABLE: Final = (Cause.FROZEN, Cause.ALARM)
+_LIFTABLE: Final = (Cause.FROZEN, Cause.ALARM, Cause.DOUBLED)
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ class Blocks:
 
     def lift(self, subject: str) -> int:
         """Lift what a person or an alarm has blocked; return how many blocks there were."""
-        values = (subject, *(cause.value for cause in _LIFTABLE))
-        return self._db.execute("DELETE FROM blocks WHERE subject = ? AND cause IN (?, ?)", values)
+        delete = "DELETE FROM blocks WHERE subject = ? AND cause = ?"
+        with self._db.transaction():
+            return sum(self._db.execute(delete, (subject, cause.value)) for cause in _LIFTABLE)
 
     def settle(self, subject: str, cause: Cause, since: str) -> None:
         """Block something for good, in place of an alarm about it."""

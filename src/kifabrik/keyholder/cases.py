@@ -63,7 +63,12 @@ class Books:
     @property
     def alarmed(self) -> bool:
         """Whether the log is not trusted any more, or another keyholder has taken over."""
-        return self.blocks.holds(EVERYTHING, Cause.ALARM, Cause.SUPERSEDED)
+        return self.blocks.holds(EVERYTHING, Cause.ALARM, Cause.DOUBLED, Cause.SUPERSEDED)
+
+    @property
+    def doubled(self) -> bool:
+        """Whether another keyholder answers in this one's place: then this one must not answer at all."""
+        return self.blocks.holds(EVERYTHING, Cause.DOUBLED, Cause.SUPERSEDED)
 
 
 class Cases:

@@ -9,7 +9,9 @@ Invariants:
   log without the statements sees a release that came after a revocation or an erasure;
 - below the size at which this keyholder was restored, decisions of its earlier life are taken over
   after their signature was verified;
-- a keyholder statement with a higher sequence than ours ends our service.
+- a keyholder statement with a higher sequence than ours ends our service;
+- whoever sees that another keyholder answers with its key says nothing more, not even no: the other would take
+  that for a second one in its turn, and both would stop.
 """
 
 from kifabrik.errors import IntegrityError, NotFoundError
@@ -72,6 +74,7 @@ class DecisionsSeen:
                 f"entry {index} of the log is the decision of another keyholder with the same key, "
                 "or one the factory had rejected and this one taken back"
             )
+            self._books.blocks.add(EVERYTHING, Cause.DOUBLED, self._state.clock.text(), reason)
         raise alarm(self._state, reason, entry.to_bytes(), self._say)
 
     def certified(self, index: int, entry: Entry) -> None:

@@ -162,7 +162,12 @@ class Round:
         self._said_missing = missing
 
     def _refuse(self, mailed: Sequence[str]) -> None:
-        """While an alarm stands: answer, so that nobody waits in vain, but look at nothing."""
+        """While an alarm stands: answer, so that nobody waits in vain, but look at nothing.
+
+        Where another keyholder answers in this one's place, nobody waits in vain, and nothing is said.
+        """
+        if self.books.doubled:
+            return
         notes = [block.note for block in self.books.blocks.on(EVERYTHING)]
         waiting = {*mailed, *self.books.records.pending(), *(one.request for one in self.books.records.asked())}
         refused = self._desk.refuse_all(sorted(waiting))

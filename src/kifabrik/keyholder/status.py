@@ -88,7 +88,7 @@ class Status:
     @property
     def healthy(self) -> bool:
         """Whether nothing needs a person."""
-        stopped = any(block.cause in (Cause.ALARM, Cause.SUPERSEDED) for block in self.blocks)
+        stopped = any(block.cause in (Cause.ALARM, Cause.DOUBLED, Cause.SUPERSEDED) for block in self.blocks)
         return not (stopped or self.missing_lease or self.unresolved or self.clock_behind_s)
 
 

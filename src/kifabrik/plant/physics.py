@@ -53,11 +53,6 @@ class Year:
         """All that comes in, W; shape (steps,)."""
         return np.asarray(np.sum([self.series[name] for name in ELECTRIC], axis=0), dtype=np.float64)
 
-    @property
-    def curtailed(self) -> float:
-        """IT energy that was wanted and not let in, J."""
-        return float((self.wanted - self.series["it"]).sum() * STEP)
-
 
 def simulate(site: Site, load: Load, *, conditions: Conditions | None = None, folder: Path | None = None) -> Year:
     """Take a load through a year of a site.

@@ -25,6 +25,8 @@ from kifabrik.sandbox.uids import DEFAULT_RANGE, UidRange, claim_if_free
 
 PATIENCE_S: Final = 20.0
 """A process that is killed while the kernel writes its memory down can take this long."""
+_LEAST_TRIES: Final = 3
+"""However long they took: a machine that stalls is no reason to call something stuck that was just told to go."""
 _PAUSE_S: Final = 0.2
 
 
@@ -39,11 +41,13 @@ def clear_remains(
         patience_s: Seconds until something counts as not removable.
     """
     end = time.monotonic() + patience_s
+    tries = 0
     while left := find_remains(runs, uids):
+        tries += 1
         for remain in left:
             with contextlib.suppress(OSError, KifabrikError):
                 _clear(remain, uids)
-        if not (left := find_remains(runs, uids)) or time.monotonic() > end:
+        if not (left := find_remains(runs, uids)) or (tries >= _LEAST_TRIES and time.monotonic() > end):
             break
         time.sleep(_PAUSE_S)
     return tuple(sorted(left, key=lambda remain: remain.what))

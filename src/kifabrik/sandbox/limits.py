@@ -21,7 +21,8 @@ from kifabrik.sandbox.hierarchies import Hierarchy
 _PERIOD_US: Final = 100_000
 _PIDS_OF_THE_ROOM: Final = 4
 """Bubblewrap, the room's first process, and the shells between them and the job."""
-_PATIENCE_S: Final = 2.0
+_TRIES: Final = 1000
+"""Naps until a member counts as one that does not die: not seconds, which also pass while the machine stalls."""
 _NAP_S: Final = 0.002
 
 _OPTIONAL: Final = {"memory.memsw.limit_in_bytes", "memory.swap.max", "memory.kmem.tcp.limit_in_bytes"}
@@ -149,8 +150,9 @@ class RunGroup:
             if "pids" in hierarchy.controllers:
                 with contextlib.suppress(OSError):
                     _write(folder / "pids.max", "0")
-        deadline = time.monotonic() + _PATIENCE_S
-        while (members := self.members()) and time.monotonic() < deadline:
+        for _ in range(_TRIES):
+            if not (members := self.members()):
+                break
             for pid in members:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
@@ -170,11 +172,10 @@ class RunGroup:
 
     def remove(self) -> bool:
         """Remove the group; False if a member would not die in time."""
-        deadline = time.monotonic() + _PATIENCE_S
         left = [folder for _, folder in self.folders]
-        while left:
+        for _ in range(_TRIES):
             left = [folder for folder in left if not _removed(folder)]
-            if not left or time.monotonic() > deadline:
+            if not left:
                 break
             time.sleep(_NAP_S)
         return not left

@@ -28,6 +28,8 @@ _TURN: Final = "hooks.lock"
 _TURN_S: Final = 120.0
 _PATIENCE_S: Final = 20.0
 _PAUSE_S: Final = 0.2
+_LEAST_TRIES: Final = 3
+"""However long they took: see `sandbox.clearing`."""
 _SLURMS_OWN: Final = frozenset({"slurmstepd", "slurmd"})
 _ENDED: Final = frozenset(
     {"BF", "CA", "CD", "CG", "DL", "F", "NF", "OOM", "PD", "PR", "RD", "RF", "RH", "RQ", "RV", "SE", "TO"}
@@ -87,10 +89,12 @@ class Hooks:
     def _end(self, job: HookJob) -> list[str]:
         """Slurm has killed the job's processes; wait for those that take their time, such as a launcher."""
         end = time.monotonic() + self.patience_s
+        tries = 0
         while members := list(_members(job)):
             for pid in members:
                 kill(pid)
-            if time.monotonic() > end:
+            tries += 1
+            if tries >= _LEAST_TRIES and time.monotonic() > end:
                 return [f"process {pid} of job {job.job} does not die" for pid in members]
             time.sleep(_PAUSE_S)
         return []
@@ -105,12 +109,14 @@ class Hooks:
         except KifabrikError as error:
             return [f"{found[0]} of user {job.user} was left, and Slurm does not say whose it is: {error.message}"]
         end = time.monotonic() + self.patience_s
+        tries = 0
         while mine := [trace for trace in found if _may_go(trace, others)]:
             reasons = dict(_cleared(mine, job.uid))
             left = set(find_traces(job.uid, job.node, public=self.public)) & set(mine)
             if not left:
                 break
-            if time.monotonic() > end:
+            tries += 1
+            if tries >= _LEAST_TRIES and time.monotonic() > end:
                 return [
                     f"{trace} of user {job.user} cannot be removed{reasons.get(trace, '')}"
                     for trace in mine

@@ -10,7 +10,7 @@ from kifabrik.cli.plant_placement import placement
 from kifabrik.cli.plant_schedule import schedule
 from kifabrik.errors import NotFoundError, UsageError
 
-pytestmark = pytest.mark.timeout(600)  # the first one compiles
+pytestmark = pytest.mark.timeout(900)  # the first one compiles
 TRACE = "submit,seconds,gpus,tenant,estimate\n0,3600,16,a,3600\n10,3600,16,a,3600\n20,600,8,b,600\n"
 
 

@@ -192,3 +192,25 @@ def test_a_changed_byte_is_refused_or_gives_another_leaf(at, bit):
     other = data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
     with contextlib.suppress(IntegrityError):
         assert Entry.from_bytes(other).leaf != ENTRY.leaf
+
+
+def test_an_entry_may_fill_its_bounds():
+    def about(refs):
+        return Entry(EntryKind.RUN_ORDERED, TIME, ID, refs)
+
+    many = {f"r{number}": "x" for number in range(64)}
+    assert Entry.from_bytes(about(many).to_bytes()).refs == many
+    with pytest.raises(UsageError, match="at most 64"):
+        about(many | {"more": "x"})
+    numbers = {"least": 0, "most": 2**53 - 1}
+    assert Entry.from_bytes(about(numbers).to_bytes()).refs == numbers
+    for number in (-1, 2**53):
+        with pytest.raises(UsageError, match="between 0 and"):
+            about({"n": number})
+    texts = ("x" * 256,) * 252
+    left = MOST_ENTRY_BYTES - len(about({"items": (*texts, "x")}).to_bytes())
+    largest = about({"items": (*texts, "x" * (1 + left))})
+    assert len(largest.to_bytes()) == MOST_ENTRY_BYTES
+    assert Entry.from_bytes(largest.to_bytes()) == largest
+    with pytest.raises(UsageError, match="too large"):
+        about({"items": (*texts, "x" * (2 + left))}).to_bytes()

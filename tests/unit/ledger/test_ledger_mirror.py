@@ -168,3 +168,14 @@ def test_a_mirror_goes_on_from_its_store():
     again = Mirror(ORIGIN, store)
     again.extend(ENTRIES[10:20], head_of(ENTRIES[:20]))
     assert again.entries(0, 20) == ENTRIES[:20]
+
+
+def test_a_store_that_keeps_no_tree_is_hashed_anew_though_its_disk_is_its_owners():
+    assert Mirror(ORIGIN, MemoryStore(), own_disk=True).size == 0
+    store = MemoryStore()
+    store.save(ENTRIES[:9], MirrorState(head_of(ENTRIES[:9])))
+    mirror = Mirror(ORIGIN, store, own_disk=True)
+    assert (mirror.size, mirror.head) == (9, head_of(ENTRIES[:9]))
+    store.save([], MirrorState(head_of(ENTRIES[:8])))
+    with pytest.raises(IntegrityError, match="damaged"):
+        Mirror(ORIGIN, store, own_disk=True)

@@ -59,9 +59,10 @@ def test_the_example_accepts_exactly_two_of_x_with_one_of_y():
 
 
 def test_a_policy_is_written_and_read_again():
-    policy = Policy.parse(EXAMPLE.replace(LOG_VKEY, f"{LOG_VKEY} https://log.example/"))
+    text = EXAMPLE.replace(LOG_VKEY, f"{LOG_VKEY} https://log.example/")
+    policy = Policy.parse(text.replace(VKEYS["Y3"], f"{VKEYS['Y3']} https://y3.example/"))
     assert Policy.parse(policy.to_text()) == policy
-    assert policy.urls == {ORIGIN: "https://log.example/"}
+    assert policy.urls == {ORIGIN: "https://log.example/", "Y3": "https://y3.example/"}
     assert "group X-witnesses 2 X1 X2 X3\n" in policy.to_text()
 
 
@@ -95,6 +96,24 @@ def test_a_listed_log_cannot_sign_for_another_origin():
     foreign = Note(head_of(some_entries(3), "another.origin").to_note_text()).signed(ORIGIN, LOG_KEY).to_text()
     with pytest.raises(IntegrityError, match=r"another\.origin"):
         policy.accept(foreign)
+
+
+def test_witnesses_alone_make_no_checkpoint_however_many_have_cosigned():
+    note = Note(HEAD.to_note_text())
+    for name in NAMES:
+        note = note.signed(f"witness.example/{name}", KEYS[name], 1000)
+    with pytest.raises(IntegrityError, match="not signed by a log"):
+        Policy.parse(EXAMPLE).accept(note.to_text())
+    assert Policy.parse(EXAMPLE).accept(note.signed(ORIGIN, LOG_KEY).to_text()).head == HEAD
+
+
+def test_one_listed_log_cannot_sign_for_another():
+    other = SigningKey.generate()
+    policy = Policy.parse(f"log {LOG_VKEY}\nlog {log_verifier('t-other', other.public).vkey}\nquorum none\n")
+    forged = Note(HEAD.to_note_text()).signed(log_verifier("t-other", other.public).name, other)
+    with pytest.raises(IntegrityError, match="not signed by a log"):
+        policy.accept(forged.to_text())
+    assert policy.accept(forged.signed(ORIGIN, LOG_KEY).to_text()).log == log_verifier(TENANT, LOG_KEY.public)
 
 
 def test_one_wrong_cosignature_spoils_the_checkpoint():
@@ -135,6 +154,7 @@ def test_policies_of_one_two_and_no_witness():
         (f"{WITNESS_LINES}witness X1 {VKEYS['X1']}\nquorum none\n", "line 7"),
         (f"{WITNESS_LINES}group X1 any X2\nquorum none\n", "line 7"),
         (f"{WITNESS_LINES}group none any X2\nquorum none\n", "line 7"),
+        (f"{WITNESS_LINES}group g any X1\ngroup g any X2\nquorum g\n", "line 8"),
         (f"{WITNESS_LINES}group g any\nquorum g\n", "line 7"),
         (f"{WITNESS_LINES}group g 0 X1\nquorum g\n", "line 7"),
         (f"{WITNESS_LINES}group g 02 X1 X2\nquorum g\n", "line 7"),

@@ -55,6 +55,7 @@ def test_proofs_are_written_and_read_as_others_do(proof, text):
         "c2sp.org/tlog-proof@v1\nindex 0\n" + base64.b64encode(bytes(64)).decode() + "\n\ncheckpoint\n",
         "c2sp.org/tlog-proof@v1\nindex 0\nextra AAAA\n\ncheckpoint\n",
         "c2sp.org/tlog-proof@v1\nindex 0\n" + ("A" * 43 + "=\n") * 64 + "\ncheckpoint\n",
+        "c2sp.org/tlog-proof@v1\nindex 0\n\n" + "x" * 2_000_000,
         "c2sp.org/tlog-proof@v1",
         "",
         "x" * 3_000_000,
@@ -106,3 +107,8 @@ def test_no_changed_byte_of_a_proof_convinces(at, bit):
     changed = text[:at] + bytes([text[at] ^ 1 << bit]) + text[at + 1 :]
     with pytest.raises(IntegrityError):
         verify_proof(Proof.parse(changed.decode(errors="surrogateescape")), ENTRIES[131], the_policy())
+
+
+def test_the_last_entry_there_can_be_and_the_longest_path_are_read():
+    longest = Proof(2**63 - 1, (bytes(32),) * 63, "checkpoint\n")
+    assert Proof.parse(longest.to_text()) == longest

@@ -98,7 +98,7 @@ def test_a_line_that_is_none_is_refused_by_its_file(tmp_path, read, head, line, 
 def test_a_number_beyond_64_bits_is_refused_by_line_and_field(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text(f"cpu_milli,memory_mib,gpu\n1,{'9' * 30},1\n")
-    with pytest.raises(UsageError, match=r"table\.csv, line 2, field memory_mib: '9+' is no whole number"):
+    with pytest.raises(UsageError, match=r"table\.csv, line 2, field memory_mib: '9+' is not a whole"):
         read_nodes(path)
 
 

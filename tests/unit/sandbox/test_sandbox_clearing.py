@@ -1,15 +1,20 @@
 """What runs have left is ended and removed, for real: needs root."""
 
+import itertools
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import leavings
+from kifabrik.sandbox import clearing, limits
 from kifabrik.sandbox.clearing import clear_remains, kill
 from kifabrik.sandbox.hierarchies import find_hierarchies
+from kifabrik.sandbox.limits import end_left_group
 from kifabrik.sandbox.remains import RemainKind, find_remains
 from kifabrik.sandbox.slurm_groups import SlurmPlace, slurm_place
 from kifabrik.sandbox.uids import UidRange, claim_if_free
@@ -157,6 +162,37 @@ def test_what_cannot_be_removed_is_returned(runs, uids):
     finally:
         subprocess.run(["chattr", "-i", file], check=True)
         file.unlink()
+
+
+def test_what_goes_a_moment_after_a_machine_has_stalled_is_not_called_stuck(runs, uids, monkeypatch):
+    file = leavings.file_of(FIRST + 3, Path(f"/tmp/kifabrik-late-{FIRST}"))
+    if subprocess.run(["chattr", "+i", file], check=False, capture_output=True).returncode:
+        file.unlink()
+        pytest.skip("this filesystem has no immutable files")
+    hours = itertools.count(step=3600)
+
+    def pause(_seconds):
+        subprocess.run(["chattr", "-i", file], check=True)
+
+    monkeypatch.setattr(clearing, "time", SimpleNamespace(monotonic=lambda: next(hours), sleep=pause))
+    try:
+        assert clear_remains(runs, uids) == ()
+        assert not file.exists()
+    finally:
+        if file.exists():
+            pause(0)
+            file.unlink()
+
+
+def test_a_machine_that_stalls_ends_every_process_of_a_group_all_the_same(process, group, monkeypatch):
+    pid = process(FIRST + 4)
+    folder = group(FIRST + 4, pid)
+    hours = itertools.count(step=3600)
+    clock = SimpleNamespace(monotonic=lambda: next(hours), sleep=time.sleep)
+    monkeypatch.setattr(limits, "time", clock)
+    assert end_left_group(folder)
+    assert not folder.exists()
+    assert leavings.wait_until_gone(pid, 60)
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_what_cannot_be_bounded_is_said():
 
 
 def test_a_bound_the_kernel_does_not_take_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(limits, "_PATIENCE_S", 0)
+    monkeypatch.setattr(limits, "_TRIES", 1)
     with pytest.raises(UnavailableError, match=r"pids\.max was refused"):
         RunGroup.create("run", LIMITS, (hierarchy(tmp_path, 1, {"pids"}),))
 

@@ -47,3 +47,14 @@ def test_a_small_armored_file_opens_like_a_plain_one() -> None:
     sealed = seal_file(b"press line 7", [identity.recipient])
     assert not is_armored(sealed)
     assert open_file(add_armor(sealed), [identity]) == open_file(sealed, [identity]) == b"press line 7"
+
+
+@pytest.mark.parametrize("size", [48, 49, 96, 100])
+def test_no_line_is_longer_than_64_columns_or_empty(size: int) -> None:
+    data = bytes(range(size))
+    begin, *lines, end = add_armor(data).splitlines()
+    assert remove_armor(b"\n".join((begin, *lines, end))) == data
+    joined = [b"".join(lines)] if len(lines) > 1 else [lines[0] + b"AAAA"]
+    for other in (joined, [*lines, b""], [b"", *lines], [*lines[:-1], b"", lines[-1]], [*lines, b"\r"]):
+        with pytest.raises(IntegrityError, match="64 columns"):
+            remove_armor(b"\n".join((begin, *other, end)))

@@ -445,3 +445,13 @@ def test_of_a_chunk_that_does_not_verify_nothing_is_left_in_the_callers_buffer(l
     ):
         reader.open_chunks_at(0, 3, into, scratch)
     assert not any(into[CHUNK:])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("chunks", [1, BATCH - 1, BATCH, BATCH + 1])
+@pytest.mark.parametrize("more", [1, SEALED_CHUNK, 3 * BATCH * SEALED_CHUNK])
+def test_what_follows_the_last_chunk_is_told_wherever_a_batch_ends(threads: int, chunks: int, more: int) -> None:
+    plain, sink = PLAIN[: chunks * CHUNK], io.BytesIO()
+    with pytest.raises(IntegrityError, match=f"something follows chunk {chunks - 1}, which is its last"):
+        copy_opened(io.BytesIO(seal_bytes(plain, FILE_KEY) + bytes(more)), sink, FILE_KEY, threads=threads)
+    assert sink.getvalue() == plain

@@ -2,7 +2,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from kifabrik.errors import IntegrityError, UsageError
-from kifabrik.seals.header import Stanza, encode_base64
+from kifabrik.seals.header import Stanza, decode_base64, encode_base64
 from kifabrik.seals.identities import HybridIdentity, Identity, parse_identity
 from kifabrik.seals.recipients import HybridRecipient, Recipient, parse_recipient
 
@@ -84,6 +84,16 @@ def test_a_share_of_low_order_is_refused_not_ignored(raw: bytes) -> None:
     stanza = Stanza("X25519", (encode_base64(raw).decode(),), bytes(32))
     with pytest.raises(IntegrityError, match="low order"):
         Identity.generate().unwrap((stanza,))
+
+
+@pytest.mark.parametrize("raw", LOW_ORDER)
+def test_a_hybrid_share_of_low_order_is_refused_not_ignored(raw: bytes) -> None:
+    identity = HybridIdentity.generate()
+    good = identity.recipient.wrap(FILE_KEY)
+    share = decode_base64(good.arguments[0].encode())
+    bad = Stanza(good.kind, (encode_base64(share[:-32] + raw).decode(),), good.body)
+    with pytest.raises(IntegrityError, match="low order"):
+        identity.unwrap((bad, good))
 
 
 @pytest.mark.parametrize("kind", [Identity, HybridIdentity])

@@ -3,10 +3,11 @@ import pytest
 from kifabrik.errors import IntegrityError, UsageError
 from kifabrik.seals import passphrase as module
 from kifabrik.seals.armor import add_armor
-from kifabrik.seals.header import Header, Stanza, parse_header
+from kifabrik.seals.header import Header, Stanza, encode_base64, parse_header
 from kifabrik.seals.identities import Identity
 from kifabrik.seals.opening import open_file
 from kifabrik.seals.passphrase import open_with_passphrase, seal_with_passphrase
+from kifabrik.seals.sealing import seal_bytes
 
 CHEAP = 8
 
@@ -80,3 +81,45 @@ def test_passphrases_that_are_none_are_refused(passphrase: str) -> None:
 
 def test_the_passphrase_shows_nowhere() -> None:
     assert "hunter2" not in repr(module._Passphrase(b"hunter2", 1))
+
+
+SALT = encode_base64(bytes(16)).decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "body", "said"),
+    [
+        ((), 32, "malformed scrypt stanza"),
+        ((SALT,), 32, "malformed scrypt stanza"),
+        ((SALT, "10", "more"), 32, "malformed scrypt stanza"),
+        ((SALT, ""), 32, None),
+        ((SALT, "0"), 32, "malformed scrypt stanza"),
+        ((SALT, "010"), 32, "malformed scrypt stanza"),
+        ((SALT, "+10"), 32, "malformed scrypt stanza"),
+        ((SALT, "1e1"), 32, "malformed scrypt stanza"),
+        ((SALT, "10" * 20), 32, "malformed scrypt stanza"),
+        ((SALT + "AA", "10"), 32, None),
+        ((encode_base64(bytes(15)).decode(), "10"), 32, "wrong length"),
+        ((encode_base64(bytes(17)).decode(), "10"), 32, "wrong length"),
+        ((SALT, "10"), 31, "wrong length"),
+        ((SALT, "10"), 33, "wrong length"),
+        ((SALT, "99"), 32, "above 20"),
+    ],
+)
+def test_a_malformed_passphrase_stanza_is_refused_before_any_work(
+    arguments: tuple[str, ...], body: int, said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(*_: object) -> None:
+        raise AssertionError("scrypt was asked for")
+
+    monkeypatch.setattr(module._Passphrase, "_cipher", work)
+    header = Header.seal((Stanza("scrypt", arguments, bytes(body)),), bytes(16)).to_bytes()
+    with pytest.raises(IntegrityError, match=said):
+        open_with_passphrase(header + seal_bytes(b"", bytes(16)), "secret")
+
+
+def test_the_least_work_is_allowed_and_none_or_too_much_is_not() -> None:
+    assert open_with_passphrase(seal_with_passphrase(b"x", "secret", work_factor=1), "secret") == b"x"
+    for work_factor in (0, 21, -1):
+        with pytest.raises(UsageError, match="between 1 and 20"):
+            seal_with_passphrase(b"x", "secret", work_factor=work_factor)

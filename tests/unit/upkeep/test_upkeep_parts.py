@@ -48,7 +48,7 @@ def agent(tmp_path):
 
 def test_an_agent_that_answers_is_alive(tmp_path, agent):
     thread = agent(b"0 ")
-    assert agent_fault(tmp_path / "agent") == ""
+    assert agent_fault(tmp_path / "agent", patience_s=60) == ""
     thread.join()
 
 
@@ -62,7 +62,7 @@ def test_the_agent_answers_root_without_starting_anything(tmp_path):
     thread = threading.Thread(target=agent.serve)
     thread.start()
     try:
-        assert agent_fault(tmp_path / "agent") == ""
+        assert agent_fault(tmp_path / "agent", patience_s=60) == ""
     finally:
         agent.close()
         thread.join()
@@ -78,7 +78,7 @@ def test_an_agent_that_hangs_is_not(tmp_path, agent):
 @pytest.mark.parametrize("answer", [b"", b"75 the agent failed"])
 def test_an_agent_that_answers_something_else_is_not(tmp_path, agent, answer):
     thread = agent(answer)
-    assert agent_fault(tmp_path / "agent") == f"the node agent answers {answer.decode()!r}"
+    assert agent_fault(tmp_path / "agent", patience_s=60) == f"the node agent answers {answer.decode()!r}"
     thread.join()
 
 

@@ -13,7 +13,6 @@ demand).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -25,7 +24,8 @@ from scipy import stats
 from kifabrik.connectors.sap.network_tables import history_rows
 from kifabrik.connectors.sap.templates import ForecastFrom
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain.calibrating import Series, season_of, series_of
+from kifabrik.recipes.supply_chain.calibrating import season_of
+from kifabrik.recipes.supply_chain.past import Series, Step, past_of
 
 FORECAST: Final = "forecast.parquet"
 _WEEK: Final = 7
@@ -68,9 +68,10 @@ def make_forecast(wanted: ForecastFrom, pulled: Mapping[str, pa.Table]) -> Forec
     rows = list(history_rows(wanted.history, pulled))
     columns = {name: [row[at] for row in rows] for at, name in enumerate(("product", "site", "date", "quantity"))}
     columns["quantity"] = [0.0 if value is None else float(value) for value in columns["quantity"]]
-    found = series_of(columns, Path("history"))
+    found = past_of(columns, "history").series
     names = {f"{product}@{site}": (str(product), str(site)) for product, site, _, _ in rows}
-    long = [one for one in found if len(one.values) >= _LEAST_WEEKS * _WEEK and one.first is not None]
+    daily = [one for one in found if one.first is not None and one.step is Step.DAY]
+    long = [one for one in daily if len(one.values) >= _LEAST_WEEKS * _WEEK]
     if not long:
         raise UsageError(
             f"no product has {_LEAST_WEEKS} weeks of history with dates",

@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -14,8 +13,8 @@ from kifabrik.connectors.sap.lead_times import LeadTimes, fit_lead_times
 from kifabrik.connectors.sap.pulled_tables import column, table
 from kifabrik.connectors.sap.templates import HistoryFrom, NetworkFrom, TableFrom
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain.calibrating import series_of
 from kifabrik.recipes.supply_chain.network import Network
+from kifabrik.recipes.supply_chain.past import past_of
 from kifabrik.recipes.supply_chain.tables import network_of, tables_of
 from kifabrik.recipes.supply_chain.tables.columns import TABLES
 
@@ -63,7 +62,7 @@ def make_network(wanted: NetworkFrom, pulled: Mapping[str, pa.Table]) -> Network
         nodes = set(_nodes(texts))
         history, left_out = _history(wanted.history, pulled, nodes)
         columns = {name: [row[at] for row in history[1:]] for at, name in enumerate(_COLUMNS)}
-        series = len(series_of(columns, Path(HISTORY)))
+        series = len(past_of(columns, HISTORY).series)
     network = network_of(tables_of(texts), wanted.name, f"The network {wanted.name!r}")
     files = {f"{name}.csv": text.encode() for name, text in texts.items()}
     if history is not None:

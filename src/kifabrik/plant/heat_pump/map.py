@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -29,23 +29,6 @@ class CopMap:
     flow: Floats
     load: Floats
     cop: Floats
-
-    def at(self, source: Any, flow: Any, load: Any) -> Floats:
-        """COP by linear interpolation in all three; beyond an axis its end holds.
-
-        Args:
-            source: °C; any shape.
-            flow: °C; the same.
-            load: Share; the same.
-        """
-        from scipy.interpolate import RegularGridInterpolator  # noqa: PLC0415
-
-        axes = (self.source, self.flow, self.load)
-        clipped = [
-            np.clip(value, axis[0], axis[-1]) for value, axis in zip((source, flow, load), axes, strict=True)
-        ]
-        points = np.stack(np.broadcast_arrays(*clipped), axis=-1)
-        return np.asarray(RegularGridInterpolator(axes, self.cop)(points), dtype=np.float64)
 
 
 @cache

@@ -116,5 +116,5 @@ def _count(text: str | None, where: str) -> int:
     except ValueError:
         value = -1
     if not 0 <= value <= _MOST:
-        raise UsageError(f"{where}: '{text}' is no whole number from 0 to {_MOST:,}.", hint="Correct the line.")
+        raise UsageError(f"{where}: '{text}' is not a whole number from 0 to {_MOST:,}.", hint="Correct the line.")
     return value

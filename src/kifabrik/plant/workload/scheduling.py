@@ -34,7 +34,6 @@ class Schedule:
         fleet: The nodes.
         span: Seconds that were simulated.
         kind: Number of the node type in the fleet each job was given; shape (jobs,).
-        ready: When each entered its queue (later than its submission if it was put off); shape (jobs,).
         start: When each started, infinity if it had not by the end of the span; shape (jobs,).
         first: `nodes[first[i]:first[i + 1]]` are those of job i; shape (jobs + 1,).
         nodes: Numbers of nodes within their type; -1 where a job did not start.
@@ -46,7 +45,6 @@ class Schedule:
     fleet: Fleet
     span: float
     kind: Ints
-    ready: Floats
     start: Floats
     first: Ints
     nodes: Ints
@@ -124,7 +122,7 @@ def schedule(
         start[which] = state.start
         _hand_over(jobs.home, state.placed, first, nodes, which)
     span = until if math.isfinite(until) else float((start + trace.seconds).max())
-    return Schedule(trace, fleet, span, kind, ready, start, first, nodes, watts, sharing)
+    return Schedule(trace, fleet, span, kind, start, first, nodes, watts, sharing)
 
 
 def allotted(trace: Trace, fleet: Fleet, kind: Ints, sharing: Sharing) -> Ints:

@@ -54,11 +54,6 @@ class Trace:
         """Of all jobs."""
         return float(np.dot(self.gpus, self.seconds))
 
-    @property
-    def span(self) -> float:
-        """Seconds from the start to the last submission."""
-        return float(self.submit[-1])
-
     def pick(self, which: Any) -> "Trace":
         """Some of the jobs, in the order they have here.
 

@@ -141,7 +141,10 @@ def watch(readings: Readings, faults: Sequence[Fault] = (), wishes: Wishes | Non
     good = np.flatnonzero(~near(times[:learnt], faults, wishes.before))
     if len(good) < _LEAST or learnt >= len(times):
         said = f"{len(good):,} good rows of {len(times):,} to learn from"
-        hint = "Give more readings, a larger --learn, or a shorter --before." if faults else "Give more readings."
+        hint = "Give more readings."
+        if faults:
+            bad = f"{learnt - len(good):,} of the first {learnt:,} rows are in one of {len(faults):,} faults"
+            hint = f"{bad} or close before: give more readings, more --learn, a shorter --before or no --label."
         raise UsageError(f"{said}; at least {_LEAST} are needed, and some to watch", hint=hint)
     fitted, calibrated = np.split(good, [int(len(good) * _FITTED)])
     readings = readings.without(_silent(readings.values[fitted]))

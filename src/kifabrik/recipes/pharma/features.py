@@ -62,11 +62,6 @@ class Features:
     names: tuple[str, ...]
     flagged: NDArray[np.bool_]
 
-    @property
-    def readable(self) -> NDArray[np.bool_]:
-        """Shape (n,), False where a molecule could not be read, is empty, or has more than `MOST_ATOMS` atoms."""
-        return ~np.isnan(self.values[:, 0])
-
 
 def maplight(smiles: Sequence[str], *, workers: int = 1, cache: Path | None = None) -> Features:
     """Features of molecules.

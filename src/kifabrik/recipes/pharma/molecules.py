@@ -51,11 +51,6 @@ class Compound:
     smiles: str
     inchikey: str
 
-    @property
-    def skeleton(self) -> str:
-        """What stereoisomers share: the first block of the InChIKey."""
-        return self.inchikey[:SKELETON]
-
 
 @dataclass(frozen=True, slots=True)
 class Refused:

@@ -68,7 +68,10 @@ def rows_of(path: Path, smiles_column: str = "") -> Iterator[Row]:
     kind = _SUFFIXES.get((suffixes[:-1] if is_packed else suffixes)[-1] if suffixes[is_packed:] else "")
     if kind is None:
         raise UsageError(
-            f"{path.name} is no kind of file that is known.", hint="Name a .csv, .tsv, .sdf or .smi file, or .gz."
+            f"{path.name} is no kind of file that is known.",
+            hint="In Excel, save the sheet as CSV (semicolons and decimal commas are read)."
+            if suffixes[-1:] in ([".xlsx"], [".xls"], [".xlsm"], [".ods"])
+            else "Name a .csv, .tsv, .sdf or .smi file, or .gz.",
         )
     with _opened(path, is_packed=is_packed) as stream:
         match kind:

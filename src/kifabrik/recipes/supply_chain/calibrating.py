@@ -1,59 +1,38 @@
-"""Fits demand and lead times to a history from a table: seasons first, then a distribution for each series.
+"""Fits demand and lead times to the past that a table tells: seasons first, then a distribution for each series.
 
 Invariants:
-    - A period without a row is a period without demand, between a series' first and the table's last period.
     - A season is used only if it shows beyond luck (Kruskal-Wallis test at 1 %) over at least two whole cycles.
 """
 
-import csv
-import math
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kifabrik.errors import UsageError
 from kifabrik.recipes.supply_chain.chi_square import Agreement
-from kifabrik.recipes.supply_chain.fitting import Fit, empirical, fit
+from kifabrik.recipes.supply_chain.fitting import LEAST_HISTORY, Fit, empirical, fit
+from kifabrik.recipes.supply_chain.past import Past, Series, Step, read_past
 
 Floats = NDArray[np.float64]
 WEEK: Final = 7
 YEAR: Final = 12
 _SEASON_LEVEL: Final = 0.01
 _CYCLES: Final = 2
+_LISTED: Final = 5
 _TITLE: Final = 44
-_UNREADABLE: Final = (OSError, ValueError, KeyError, SyntaxError, BadZipFile, csv.Error)
-"""What the readers of CSV, Parquet (Arrow's errors are ValueErrors) and XLSX (a ZIP of XML) raise."""
-_NAMES: Final = {
-    "product": ("product", "material", "matnr", "item"),
-    "site": ("site", "plant", "werks", "location"),
-    "period": ("period", "date", "day", "budat"),
-    "quantity": ("quantity", "demand", "menge"),
-    "lane": ("lane",),
-    "lead_time": ("lead_time", "lead time", "leadtime"),
+
+
+_SEASONS: Final[dict[Step, tuple[tuple[str, int, int], ...]]] = {
+    Step.DAY: (("weekday", WEEK, _CYCLES * WEEK), ("month", YEAR, _CYCLES * 365)),
+    Step.WEEK: (),
+    Step.MONTH: (("month", YEAR, _CYCLES * YEAR),),
+    Step.NUMBER: (("period", WEEK, _CYCLES * WEEK),),
 }
-"""Column names understood, lower case; SAP's among them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
-    """Values of one node or lane.
-
-    Attributes:
-        name: `product@site` or the lane.
-        values: Demand of each period, or lead times [value].
-        first: Date of the first value; None where periods are numbers, or for lead times.
-    """
-
-    name: str
-    values: Floats
-    first: date | None = None
+"""Seasons sought in periods of a kind: name, length, and the least periods that show one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,27 +55,65 @@ class Calibration:
     season_p: float = 1.0
 
 
-def calibrate(
-    path: Path, *, seed: int = 1, progress: Callable[[int], None] | None = None
-) -> tuple[Calibration, ...]:
-    """Fit every series of a CSV, Parquet or XLSX file.
-
-    Columns are `product`, `site`, `period` (a number) or `date`, `quantity`; or `lane`, `lead_time` (periods).
+def calibrate(path: Path, *, seed: int = 1, remark: Callable[[str], None] | None = None) -> tuple[Calibration, ...]:
+    """Fit every series of a CSV, Parquet or XLSX file (`past.read_past`).
 
     Args:
         path: The file.
         seed: Of the bootstrap.
+        remark: Told what was left out or is doubtful, a sentence at a time.
+
+    Raises:
+        UsageError: If columns are missing, a value is no number, or no series has values enough.
+    """
+    past = read_past(path)
+    found = calibrate_past(past, seed=seed, name=path.name)
+    if remark:
+        for sentence in (*past.remarks, *too_short(past, found)):
+            remark(sentence)
+    return found
+
+
+def calibrate_past(
+    past: Past, *, seed: int = 1, name: str = "The history", progress: Callable[[int], None] | None = None
+) -> tuple[Calibration, ...]:
+    """Fit every series that has values enough.
+
+    Args:
+        past: What a table tells.
+        seed: Of the bootstrap.
+        name: Of the table, in errors.
         progress: Told the number of series just finished.
 
     Raises:
-        UsageError: If columns are missing, a value is no number, or a series has too few values.
+        UsageError: If no series has values enough.
     """
     found = []
-    for series in read_history(path):
-        found.append(calibrate_series(series, seed=seed))
+    for series in past.series:
+        season, factors, chance = _season(series)
+        if len(_without(series, season, factors)) >= LEAST_HISTORY:
+            found.append(_calibrated(series, season, factors, chance, seed))
         if progress:
             progress(1)
+    if not found:
+        longest = max(past.series, key=lambda series: len(series.values))
+        count = len(longest.values)
+        raise UsageError(
+            f"{name}: {longest.name}, the longest series, has {count} value{'s' * (count > 1)}; a fit takes "
+            f"at least {LEAST_HISTORY}.",
+            hint="Export a longer time, or write mean and deviation into the table demand by hand.",
+        )
     return tuple(found)
+
+
+def too_short(past: Past, found: Sequence[Calibration]) -> tuple[str, ...]:
+    """A sentence on the series that were not fitted, if there are any."""
+    fitted = {one.series.name for one in found}
+    short = [series.name for series in past.series if series.name not in fitted]
+    if not short:
+        return ()
+    listed = ", ".join(short[:_LISTED]) + (f" and {len(short) - _LISTED} more" if len(short) > _LISTED else "")
+    return (f"Left out, as a fit takes at least {LEAST_HISTORY} values: {listed}.",)
 
 
 def calibrate_series(series: Series, *, seed: int = 1) -> Calibration:
@@ -105,7 +122,10 @@ def calibrate_series(series: Series, *, seed: int = 1) -> Calibration:
     Raises:
         UsageError: If it has too few values.
     """
-    season, factors, chance = _season(series)
+    return _calibrated(series, *_season(series), seed)
+
+
+def _calibrated(series: Series, season: str, factors: tuple[float, ...], chance: float, seed: int) -> Calibration:
     return Calibration(
         series=series,
         fit=fit(_without(series, season, factors), what=series.name, seed=seed),
@@ -140,6 +160,8 @@ def _without(series: Series, season: str, factors: tuple[float, ...]) -> Floats:
 
 def _phases(series: Series, season: str) -> NDArray[np.intp]:
     """Place of each value in its season."""
+    if season == "month" and series.first and series.step is Step.MONTH:
+        return np.asarray((series.first.month - 1 + np.arange(len(series.values))) % YEAR)
     if season == "month" and series.first:
         days = np.datetime64(series.first) + np.arange(len(series.values))
         return np.asarray(days.astype("datetime64[M]").astype(int) % YEAR, dtype=np.intp)
@@ -151,9 +173,7 @@ def _season(series: Series) -> tuple[str, tuple[float, ...], float]:
     """The season that shows most, its factors from Monday, January or the first period; and its P-value."""
     from scipy import stats  # noqa: PLC0415 - slow to import
 
-    kinds = [("weekday" if series.first else "period", WEEK, _CYCLES * WEEK)]
-    if series.first:
-        kinds.append(("month", YEAR, _CYCLES * 365))
+    kinds = _SEASONS[series.step if series.first else Step.NUMBER]
     best: tuple[str, tuple[float, ...], float] = ("", (), 1.0)
     for name, length, least in kinds:
         if (
@@ -181,136 +201,6 @@ def _factors(groups: list[Floats]) -> tuple[float, ...]:
     return tuple((means / means.mean()).tolist())
 
 
-def read_history(path: Path) -> tuple[Series, ...]:
-    """Series of a file, by name.
-
-    Raises:
-        UsageError: If it cannot be read as such a table; row and column are named.
-    """
-    return series_of(_columns(path), path)
-
-
-def series_of(columns: Mapping[str, list[Any]], path: Path) -> tuple[Series, ...]:
-    """Series of a table's columns, by name.
-
-    Args:
-        columns: Values by lower-case name.
-        path: What the table is called in errors.
-
-    Raises:
-        UsageError: If it is no such table; row and column are named.
-    """
-    named = {want: columns[name] for want, names in _NAMES.items() for name in names if name in columns}
-    if "lead_time" in named and "lane" in named:
-        return _lead_times(path, named)
-    missing = [want for want in ("product", "site", "period", "quantity") if want not in named]
-    if missing:
-        raise UsageError(
-            f"{path.name} has no column {', '.join(missing)}.",
-            hint="Give product, site, period or date, quantity; or lane, lead_time.",
-        )
-    return _demands(path, named)
-
-
-def _lead_times(path: Path, named: Mapping[str, list[Any]]) -> tuple[Series, ...]:
-    lanes: defaultdict[str, list[float]] = defaultdict(list)
-    for row, (lane, value) in enumerate(zip(named["lane"], named["lead_time"], strict=True), 2):
-        lanes[str(lane)].append(_number(path, row, "lead_time", value))
-    return tuple(Series(name=f"lane {name}", values=np.array(values)) for name, values in sorted(lanes.items()))
-
-
-def _demands(path: Path, named: Mapping[str, list[Any]]) -> tuple[Series, ...]:
-    sums: defaultdict[str, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
-    is_dated = False
-    keys = zip(named["product"], named["site"], named["period"], named["quantity"], strict=True)
-    for row, (product, site, period, quantity) in enumerate(keys, 2):
-        day = _day(period)
-        is_dated = is_dated or day is not None
-        at = day.toordinal() if day else _period(path, row, period)
-        sums[f"{product}@{site}"][at] += _number(path, row, "quantity", quantity)
-    if not sums:
-        raise UsageError(f"{path.name} has no row.")
-    last = max(max(periods) for periods in sums.values())
-    found = []
-    for name, periods in sorted(sums.items()):
-        first = min(periods)
-        if last - first > 100_000:  # noqa: PLR2004 - 270 years of days: dates and numbers are mixed
-            raise UsageError(f"{path.name}: the periods of {name} reach from {first} to {last}.")
-        values = np.array([periods.get(at, 0.0) for at in range(first, last + 1)])
-        found.append(Series(name=name, values=values, first=date.fromordinal(first) if is_dated else None))
-    return tuple(found)
-
-
-def _day(value: Any) -> date | None:
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(str(value)[:10]) if "-" in str(value)[1:] else None
-    except ValueError:
-        return None
-
-
-def _period(path: Path, row: int, value: Any) -> int:
-    number = _number(path, row, "period", value, wanted="neither a date such as 2026-03-31 nor a number")
-    if not number.is_integer():
-        raise UsageError(f"{path.name}, row {row}, column period: {value!r} is not a whole number.")
-    return int(number)
-
-
-def _number(path: Path, row: int, column: str, value: Any, *, wanted: str = "not a number") -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise UsageError(f"{path.name}, row {row}, column {column}: {value!r} is {wanted}.")
-    if number < 0 and column != "period":
-        raise UsageError(
-            f"{path.name}, row {row}, column {column}: {value!r} is below zero.",
-            hint="Leave out returns and corrections; they are no demand.",
-        )
-    return number
-
-
-def _columns(path: Path) -> dict[str, list[Any]]:
-    """Columns of a table by lower-case name."""
-    if not path.is_file():
-        raise UsageError(f"There is no file {path}.")
-    try:
-        rows = list(_rows(path))
-    except _UNREADABLE as error:
-        raise UsageError(f"{path.name} cannot be read: {str(error).splitlines()[0]}.") from None
-    if not rows:
-        raise UsageError(f"{path.name} is empty.")
-    names = [str(name or "").strip().lower() for name in rows[0]]
-    body = [row for row in rows[1:] if any(cell not in (None, "") for cell in row)]
-    return {name: [row[at] if at < len(row) else None for row in body] for at, name in enumerate(names)}
-
-
-def _rows(path: Path) -> Iterator[list[Any]]:
-    match path.suffix.lower():
-        case ".csv":
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                sample = file.readline()
-                file.seek(0)
-                yield from csv.reader(file, delimiter=";" if sample.count(";") > sample.count(",") else ",")
-        case ".parquet":
-            import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import
-
-            table = pq.read_table(path)
-            yield list(table.column_names)
-            yield from (list(row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True))
-        case ".xlsx":
-            import openpyxl  # noqa: PLC0415 - slow to import
-
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-            yield from (list(row) for row in book.worksheets[0].iter_rows(values_only=True))
-        case suffix:
-            raise UsageError(f"{path.name}: a table is .csv, .parquet or .xlsx, not {suffix or 'without ending'}.")
-
-
 def demand_rows(found: Sequence[Calibration]) -> list[dict[str, object]]:
     """Rows of the table `demand` that say what was fitted, for `tables.write.write_csvs`.
 
@@ -332,7 +222,7 @@ def demand_rows(found: Sequence[Calibration]) -> list[dict[str, object]]:
                 "chance": each.chance if each.chance < 1 else None,
                 "values": each.values or None,
                 "weights": each.weights or None,
-                "per": "day" if dated else "period",
+                "per": one.series.step.value if dated else "period",
                 "factors": one.factors or None,
                 "factor_time": "1 month" if one.season == "month" else None,
             }

@@ -54,7 +54,7 @@ _FIGURES: Final[dict[str, tuple[str, str, str]]] = {
     "lost": (_AMOUNT, "Lost sales", "Entgangene Verkäufe"),
     "beta": ("share", "Fill rate β", "Mengenservicegrad β"),
     "alpha": ("share", "Cycle service α", "Periodenservicegrad α"),
-    "stock_value": (_MONEY, "Value of stock, bound capital", "Bestandswert, gebundenes Kapital"),
+    "stock_value": (_MONEY, "Value of stock on hand, without what is under way", "Lagerbestand ohne Unterwegs"),
     "backlog": (_AMOUNT, "Backlog", "Rückstand"),
     "on_hand": (_AMOUNT, "On hand", "Bestand"),
     "raw": (_AMOUNT, "Stock of components", "Bestand an Komponenten"),
@@ -63,7 +63,10 @@ _FIGURES: Final[dict[str, tuple[str, str, str]]] = {
     "use": ("share", "Use of capacity", "Auslastung der Kapazität"),
     "shipped": (_AMOUNT, "Shipped", "Geliefert"),
 }
-_OF_SCENARIO: Final = {"in_transit": (_MONEY, "Cost of stock under way", "Kosten des Bestands unterwegs")}
+_OF_SCENARIO: Final = {
+    "in_transit": (_MONEY, "Cost of stock under way", "Kosten des Bestands unterwegs"),
+    "stock_value": (_MONEY, "Value of stock, bound capital", "Bestandswert, gebundenes Kapital"),
+}
 """What a scenario's figures mean otherwise than those of nodes and lanes."""
 _RATES: Final = frozenset({"cost", "demand", "met", "lost", "made", "shipped"})
 """Figures of nodes and lanes that are means a period."""

@@ -88,7 +88,7 @@ def _network(path: Path, what_if: str, out: Path) -> Network:
 
 
 def _with_history(network: Network, history: Path, folder: Path) -> Network:
-    fits = calibrate(history)
+    fits = calibrate(history, remark=lambda sentence: run_log.say(f"{history.name}: {sentence}"))
     folder.mkdir(parents=True, exist_ok=True)
     for number, one in enumerate(fits, 1):
         draw_fit(one, folder / f"{number:04d}.svg")

@@ -10,7 +10,7 @@ from kifabrik.plant.placement.cluster import Nodes, Pods, read_nodes, read_pods
 from kifabrik.plant.placement.placing import compare
 from kifabrik.plant.placement.scores import Policy
 
-pytestmark = pytest.mark.timeout(600)  # the first one compiles
+pytestmark = pytest.mark.timeout(900)  # the first one compiles
 PUBLISHED = {
     Policy.RANDOM: 87.47,
     Policy.DOT_PRODUCT: 90.85,

@@ -15,7 +15,7 @@ from kifabrik.plant.workload.reading import read_trace
 from kifabrik.plant.workload.scheduling import schedule
 from kifabrik.plant.workload.trace import make_trace
 
-pytestmark = pytest.mark.timeout(600)  # the first one compiles
+pytestmark = pytest.mark.timeout(900)  # the first one compiles
 FLAGS = {
     Policy.FIFO: {},
     Policy.SJF: {"order": "sjf"},

@@ -217,6 +217,13 @@ def test_too_little_to_learn_from_is_said():
         watch(readings(machine(50)))
 
 
+def test_faults_that_leave_nothing_to_learn_from_are_said():
+    faults = [Fault(START + at * 10 * MINUTE, START + at * 10 * MINUTE) for at in range(0, 1000, 10)]
+    with pytest.raises(UsageError, match="0 good rows of 1,000") as caught:
+        watch(readings(machine(1000)), faults)
+    assert "600 of the first 600 rows are in one of 100 faults or close before" in caught.value.hint
+
+
 def test_a_name_that_is_no_sensor_cannot_be_given():
     with pytest.raises(NotFoundError, match="no sensor is called 'Last'"):
         watch(readings(machine(1000)), wishes=Wishes(given=("Last",)))

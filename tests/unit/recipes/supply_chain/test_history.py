@@ -6,8 +6,9 @@ import pytest
 from studied import network_of
 
 from kifabrik.errors import UsageError
-from kifabrik.recipes.supply_chain.calibrating import Series, calibrate_series
+from kifabrik.recipes.supply_chain.calibrating import calibrate_series
 from kifabrik.recipes.supply_chain.history import with_history
+from kifabrik.recipes.supply_chain.past import Series
 
 NETWORK = network_of([1, 1])
 ASKED = NETWORK.nodes[-1].name
@@ -55,9 +56,9 @@ def test_months_go_on_where_the_history_ends():
     assert {date.fromordinal(end + day).month for day in np.flatnonzero(np.array(factors) > 3)} == {12}
 
 
-def test_months_need_periods_of_a_day():
+def test_a_history_of_days_needs_periods_of_a_day():
     values = [60 if date.fromordinal(MONDAY.toordinal() + day).month == 12 else 6 for day in range(800)]
-    with pytest.raises(UsageError, match="season of months, and periods have 7 days"):
+    with pytest.raises(UsageError, match="by days, and periods of the network have 7 days"):
         with_history(replace(NETWORK, period_days=7.0), [calibrated(values)])
 
 

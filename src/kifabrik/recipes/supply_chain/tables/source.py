@@ -12,8 +12,11 @@ from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.recipes.supply_chain.tables.columns import TABLES
 from kifabrik.recipes.supply_chain.tables.sap import Grid, joined
 from kifabrik.recipes.supply_chain.tables.schema import UNIT_NAMES, Table, Type
+from kifabrik.recipes.supply_chain.written import DoubtError, Numbers, is_german
 
 _GERMAN_NUMBER: Final = re.compile(r"(?<![\w.,])-?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?![\w.,])")
+_THOUSANDS: Final = re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?:\.\d{3})+(?![\w.,])")
+_NUMERIC: Final = frozenset({Type.NUMBER, Type.AMOUNT, Type.SHARE, Type.PERCENT, Type.COUNT, Type.TIME, Type.RATE})
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 """How texts begin that Excel calls Unicode."""
 _FILE_NAMES: Final = {
@@ -71,7 +74,7 @@ def read_tables(path: Path) -> Tables:
     grids = _folder(path) if path.is_dir() else _workbook(path)
     tables: Tables = {}
     for grid in joined([Grid.of(stem, cells) for stem, cells in grids]):
-        name = _FILE_NAMES.get(grid.name.strip().lower().replace("-", "_").replace(" ", "_"))
+        name = _FILE_NAMES.get(_plain(grid.name))
         if name is None:
             continue
         table = _table(TABLES[name], grid)
@@ -118,8 +121,40 @@ def _csv(file: Path) -> list[list[str]]:
     except csv.Error as error:
         raise UsageError(f"{file} is not a CSV file: {error}.") from None
     if delimiter == ";":
+        _join_thousands(file, grid)
         grid = [[_decimal_point(cell) for cell in row] for row in grid]
     return grid
+
+
+def _join_thousands(file: Path, grid: list[list[str]]) -> None:
+    """Take out the points that part thousands in columns of numbers, as Excel writes what it shows.
+
+    Raises:
+        UsageError: If `1.500` may be 1500 or 1.5, and nothing in the file tells which.
+    """
+    table = TABLES.get(_FILE_NAMES.get(_plain(file.stem), ""))
+    if table is None:
+        return
+    names, german = _names(table), is_german(cell for row in grid[1:] for cell in row) or None
+    for at, heading in enumerate(grid[0]):
+        column = table.by_name.get(names.get(_plain(heading.lstrip("#")), ""))
+        if column is None or column.type not in _NUMERIC:
+            continue
+        rows = [row for row in grid[1:] if at < len(row)]
+        try:
+            reader = Numbers([row[at] for row in rows], german=german)
+        except DoubtError as error:
+            raise UsageError(
+                f"{file.name}, column {heading}: it {error}",
+                hint="Save the numbers without separators of thousands.",
+            ) from None
+        if reader.comma:
+            for row in rows:
+                row[at] = _THOUSANDS.sub(lambda found: found[0].replace(".", ""), row[at])
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def _decimal_point(cell: str) -> str:
@@ -159,7 +194,7 @@ def _table(table: Table, grid: Grid) -> RawTable:
     headings, unknown = [], []
     for written in grid.headings:
         heading = written.strip().lstrip("#")
-        name = names.get(heading.lower().replace(" ", "_").replace("-", "_"), "")
+        name = names.get(_plain(heading), "")
         headings.append(name)
         if not name and heading and not _is_foreign(heading):
             unknown.append(heading)
