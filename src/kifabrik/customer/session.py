@@ -42,10 +42,12 @@ _NUMBERED: Final = b'"sequence":'
 """In every entry about the keyholder or its lists, and in few others."""
 _STATEMENTS: Final = 256
 """Statements a session keeps: a digest names one statement for ever, and what it names is looked up in the log."""
+_STORE_PATIENCE_S: Final = 15.0
+"""A store of objects that is started anew is back within that."""
 _PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.05
-_IT_WAITS: Final = "Does it wait for the factory? Try again, or stop it first."
 """Between looks whether another command is done with the mirror."""
+_IT_WAITS: Final = "Does it wait for the factory? Try again, or stop it first."
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Session:
         self.profile = profile
         self.connection = Connection(profile.factory, profile.token, ca_pem=profile.ca_pem)
         self.tenants = Tenants(self.connection)
-        self.objects = Objects(self.connection, Direct(self.connection))
+        self.objects = Objects(self.connection, Direct(self.connection), patience_s=_STORE_PATIENCE_S)
         self.datasets = Datasets(self.connection)
         self.runs = Runs(self.connection)
         self.leases = Leases(self.connection)

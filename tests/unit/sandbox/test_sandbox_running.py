@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -60,11 +61,16 @@ def test_a_room_that_has_ended_kills_no_group_that_another_run_has_made_since(st
     assert KilledGroup.killed == before
 
 
-def test_a_room_that_runs_is_stopped_and_killed(start):
+def test_a_room_that_runs_is_stopped_and_killed(start, tmp_path):
     room = start("sleep", "60")
     assert (room.wait(0), room.exit) == (None, None)
     room.ask_to_stop()
     report = room.wait(20)
     assert (report.status, report.signal) == (128 + signal.SIGTERM, signal.SIGTERM)
-    stubborn = start("sh", "-c", "trap '' TERM; echo up >&2; while :; do sleep 60; done")
+    deaf = tmp_path / "deaf"
+    stubborn = start("sh", "-c", f"trap '' TERM; : >'{deaf}'; while :; do sleep 60; done")
+    until = time.monotonic() + 60
+    while not deaf.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
     assert stubborn.terminate(0.2).signal == signal.SIGKILL
