@@ -84,7 +84,7 @@ def test_an_answer_without_words_still_has_its_class(status, error):
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_a_proxy_that_does_not_reach_the_factory_is_not_taken_for_a_wrong_address(status):
     page = Answer(status, b"<html><h1>Bad Gateway</h1></html>", {"content-type": "text/html"})
-    with connected(page) as (connection, _):
+    with connected(page, patience_s=0) as (connection, _):
         with pytest.raises(UnavailableError, match=rf"is not ready \(HTTP {status}\)") as raised:
             connection.get("/v1/x", Logged)
         assert "Try again" in raised.value.hint
