@@ -10,14 +10,7 @@ from soak.stores import away
 
 def database_away(cast):
     """The database crashes while a run works: commands say so and pass afterwards, and the run never knows."""
-    salt = secrets.token_hex(4)
-    ordered = cast.order(
-        "rowless",
-        programs.with_values(programs.LONG, SALT=salt, SECONDS=12),
-        expected=cast.line(salt),
-        retry={"attempts": 3, "on": list(RETRIES)},
-    )
-    cast.wait_until_it_runs(ordered)
+    ordered = _at_work(cast, "rowless", seconds=12)
     with away(cast.house.stores.database, cast.journal):
         _told(cast, cast.tenant.engineer, "ps", "--json")
         _told(cast, cast.tenant.auditor, "ledger", "show", "--json")
@@ -27,15 +20,9 @@ def database_away(cast):
 
 def store_away(cast):
     """The object store is away while a version is sealed and a run ends: both are done once it is back."""
-    salt, name = secrets.token_hex(4), cast.name("unstored")
+    name = cast.name("unstored")
     source = cast.folder(name, files=2, size=400_000)
-    ordered = cast.order(
-        "objectless",
-        programs.with_values(programs.LONG, SALT=salt, SECONDS=6),
-        expected=cast.line(salt),
-        retry={"attempts": 3, "on": list(RETRIES)},
-    )
-    cast.wait_until_it_runs(ordered)
+    ordered = _at_work(cast, "objectless", seconds=6)
     with away(cast.house.stores.bucket, cast.journal):
         _told(cast, cast.tenant.steward, "dataset", "seal", name, source, "--json")
     cast.seal(name, source)
@@ -61,6 +48,19 @@ def driver_gone(cast):
             )
         finally:
             gone.start()
+
+
+def _at_work(cast, stem, *, seconds):
+    """A run that works for so long, has begun, and may be tried again."""
+    salt = secrets.token_hex(4)
+    ordered = cast.order(
+        stem,
+        programs.with_values(programs.LONG, SALT=salt, SECONDS=seconds),
+        expected=cast.line(salt),
+        retry={"attempts": 3, "on": list(RETRIES)},
+    )
+    cast.wait_until_it_runs(ordered)
+    return ordered
 
 
 def _leader(cast):

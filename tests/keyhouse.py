@@ -6,7 +6,7 @@ Keys, signatures, ciphertext and the log are real; only HTTP and processes are l
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -479,6 +479,27 @@ def as_input(manifest: Envelope) -> Input:
     """Name a manifest as an order does."""
     said = read_unverified(manifest, Manifest)[0]
     return Input(said.owner, said.version, manifest.digest)
+
+
+class _Killed(BaseException):
+    """Stands for kill -9: nothing catches it."""
+
+
+@contextmanager
+def killed_at(house: House, call: int) -> Iterator[None]:
+    """Do the block until it has called the factory so often; there it ends, and so does the block."""
+    house.factory.calls.clear()
+    honest = house.factory.call
+
+    def die(name: str) -> None:
+        honest(name)
+        if len(house.factory.calls) == call:
+            raise _Killed
+
+    house.factory.call = die
+    with suppress(_Killed):
+        yield
+    house.factory.call = honest
 
 
 @pytest.fixture

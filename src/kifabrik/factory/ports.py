@@ -12,8 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from kifabrik.factory.object_rows import ObjectRows
 from kifabrik.factory.records import Member, Token
-from kifabrik.factory.rows import AccountRows, DatasetRows, LeaseRows, LogRows, ObjectRows, StatementRows
+from kifabrik.factory.rows import AccountRows, DatasetRows, LeaseRows, LogRows, StatementRows
 from kifabrik.factory.run_rows import RunRows
 from kifabrik.factory.sign_in_records import SignInRows
 from kifabrik.signatures.keys import SigningKey

@@ -1,11 +1,10 @@
 """The keyholder is killed at every step of a decision, and goes on where it was."""
 
-import contextlib
 from datetime import timedelta
 
 import pytest
 
-from keyhouse import House
+from keyhouse import House, killed_at
 from kifabrik.errors import (
     CapacityError,
     IntegrityError,
@@ -20,10 +19,6 @@ from kifabrik.keyholder.events import EventKind
 from kifabrik.ledger.entry import EntryKind
 
 
-class Killed(BaseException):
-    """Stands for kill -9: nothing catches it."""
-
-
 def _request(house: House):
     anna = house.enrol()
     data = anna.seal({"a": b"x"})
@@ -35,19 +30,9 @@ def _request(house: House):
 @pytest.mark.parametrize("call", range(1, 12))
 def test_killed_at_any_call_it_answers_once_and_the_same(house: House, call: int) -> None:
     attempt, request = _request(house)
-    house.factory.calls.clear()
-    honest = house.factory.call
-
-    def die(name: str) -> None:
-        honest(name)
-        if len(house.factory.calls) == call:
-            raise Killed
-
-    house.factory.call = die
-    with contextlib.suppress(Killed):
+    with killed_at(house, call):
         house.round.work()
     first = house.factory.decisions.get(request)
-    house.factory.call = honest
     house.restart()
     house.round.work()
     lease = house.lease(request)

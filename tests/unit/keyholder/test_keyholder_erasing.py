@@ -1,12 +1,11 @@
 """Erasure: what is destroyed, what the certificate says, when it is complete."""
 
-import contextlib
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from keyhouse import PASSPHRASE, WORK, House
+from keyhouse import PASSPHRASE, WORK, House, killed_at
 from kifabrik.datasets.manifest import Manifest
 from kifabrik.errors import ConflictError, NotFoundError, RefusedError
 from kifabrik.grants.statements import Derived, Erasure, ErasureCertificate, KeyedRun
@@ -24,10 +23,6 @@ from kifabrik.ledger.notes import Note
 from kifabrik.runs.states import Outcome
 from kifabrik.seals.identities import Identity
 from kifabrik.signatures.statements import read_unverified, sign_statement, verify_statement
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing catches it."""
 
 
 def _certificates(house: House) -> list[ErasureCertificate]:
@@ -229,20 +224,10 @@ def test_killed_at_any_call_it_certifies_once_and_whole(house: House, call: int)
     house.grant(data)
     train = anna.order(data).attempt().obtain()
     train.finish(train.output({"m": b"w"}))
-    house.factory.calls.clear()
-    honest = house.factory.call
-
-    def die(name: str) -> None:
-        honest(name)
-        if len(house.factory.calls) == call:
-            raise Killed
-
-    house.factory.call = die
-    with contextlib.suppress(Killed):
+    with killed_at(house, call):
         house.steward.erase(_owner(data))
         house.round.work()
     killed = len(house.factory.calls) == call
-    house.factory.call = honest
     house.restart()
     house.clock.ahead += timedelta(seconds=2)
     house.steward.erase(_owner(data))

@@ -28,7 +28,7 @@ from kifabrik.stores.sql.schema.runs import segments
 
 
 class SqlObjectRows:
-    """Implements `kifabrik.factory.rows.ObjectRows`."""
+    """Implements `kifabrik.factory.object_rows.ObjectRows`."""
 
     def __init__(self, connection: Connection) -> None:
         self._sql = connection

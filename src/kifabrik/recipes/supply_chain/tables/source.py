@@ -12,13 +12,12 @@ from kifabrik.errors import NotFoundError, UsageError
 from kifabrik.recipes.supply_chain.tables.columns import TABLES
 from kifabrik.recipes.supply_chain.tables.sap import Grid, joined
 from kifabrik.recipes.supply_chain.tables.schema import UNIT_NAMES, Table, Type
+from kifabrik.recipes.supply_chain.text_files import read_text
 from kifabrik.recipes.supply_chain.written import DoubtError, Numbers, is_german
 
 _GERMAN_NUMBER: Final = re.compile(r"(?<![\w.,])-?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+(?![\w.,])")
 _THOUSANDS: Final = re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?:\.\d{3})+(?![\w.,])")
 _NUMERIC: Final = frozenset({Type.NUMBER, Type.AMOUNT, Type.SHARE, Type.PERCENT, Type.COUNT, Type.TIME, Type.RATE})
-_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
-"""How texts begin that Excel calls Unicode."""
 _FILE_NAMES: Final = {
     **{name: name for name in TABLES},
     **{alias.lower(): name for name, table in TABLES.items() for alias in table.sap},
@@ -107,13 +106,7 @@ def _folder(path: Path) -> Iterable[tuple[str, list[list[str]]]]:
 
 
 def _csv(file: Path) -> list[list[str]]:
-    content = file.read_bytes()
-    try:
-        text = content.decode("utf-16" if content[:2] in _UTF_16 else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    if "\0" in text:
-        raise UsageError(f"{file} is not a text file.", hint="Export it as CSV.")
+    text = read_text(file)
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     try:
